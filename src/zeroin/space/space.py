@@ -1,0 +1,204 @@
+"""The space: all hyperparameters by name, printable, checked, and a map between configs and the unit cube."""
+
+from collections.abc import Iterator, Mapping
+from dataclasses import replace
+from typing import Any
+
+import numpy as np
+
+from zeroin.errors import SpaceError
+from zeroin.space.params import Choice, Float, Hyperparameter, Int, contains, param_from_json, param_to_json
+from zeroin.space.scales import Array
+from zeroin.types import Config, Range, Value
+
+
+class Space:
+    """Hyperparameters by name; immutable. Configs are dicts with the active ones only.
+
+    Args:
+        **params: `Float`, `Int` or `Choice` by name.
+
+    Raises:
+        SpaceError: no hyperparameter, or a `when` that names an unknown one, an impossible value or itself.
+
+    >>> space = Space(lr=Float(1e-4, 1.0, scale="log"), layers=Int(1, 3))
+    >>> space.config(np.array([0.5, 0.1]))
+    {'lr': 0.01, 'layers': 1}
+    """
+
+    __slots__ = ("_order", "params")
+
+    def __init__(self, **params: Hyperparameter) -> None:
+        if not params:
+            raise SpaceError(
+                "a space has at least one hyperparameter; got none: use Space(lr=Float(1e-5, 1.0, scale='log'))."
+            )
+        for name, param in params.items():
+            if not isinstance(param, Float | Int | Choice):
+                raise SpaceError(f"a hyperparameter is Float, Int or Choice; {name}={param!r}: use Float(low, high).")
+        self.params: Mapping[str, Hyperparameter] = dict(params)
+        self._order = _parents_first(self.params)
+
+    def __len__(self) -> int:
+        return len(self.params)
+
+    def __iter__(self) -> Iterator[str]:
+        return iter(self.params)
+
+    def __getitem__(self, name: str) -> Hyperparameter:
+        return self.params[name]
+
+    def __eq__(self, other: object) -> bool:
+        return isinstance(other, Space) and self.params == other.params
+
+    __hash__ = None  # type: ignore[assignment]
+
+    def __repr__(self) -> str:
+        return f"Space({', '.join(f'{k}={v!r}' for k, v in self.params.items())})"
+
+    @property
+    def default(self) -> dict[str, Value]:
+        """The config with every active hyperparameter at its default."""
+        return self._active({name: param.start for name, param in self.params.items()})
+
+    def config(self, units: Array) -> dict[str, Value]:
+        """The config at a point of the unit cube, shape [D]."""
+        return self._active({name: p.value(float(u)) for (name, p), u in zip(self.params.items(), units, strict=True)})
+
+    def units(self, config: Config) -> Array:
+        """The point of a config, shape [D]; inactive hyperparameters stand at their default."""
+        return np.array([p.unit(config.get(name, p.start)) for name, p in self.params.items()])
+
+    def snap(self, units: Array) -> Array:
+        """Points [n, D] moved to where their configs lie: whole numbers, options, inactive ones at their default."""
+        out = np.stack([p.snap(units[:, j]) for j, p in enumerate(self.params.values())], axis=1)
+        names = list(self.params)
+        for name in self._order:  # parents first, so that a grandchild of an inactive one is inactive too
+            param = self.params[name]
+            if not param.when:
+                continue
+            active = np.ones(len(out), bool)
+            for parent, allowed in param.when.items():
+                places = [self.params[parent].unit(v) for v in _several(allowed)]
+                active &= np.isclose(out[:, [names.index(parent)]], places, atol=1e-9).any(axis=1)
+                active &= ~np.isnan(out[:, names.index(parent)])
+            out[~active, names.index(name)] = np.nan
+        for j, param in enumerate(self.params.values()):
+            inactive = np.isnan(out[:, j])
+            out[inactive, j] = param.unit(param.start)
+        return out
+
+    def span(self, ranges: Mapping[str, Range]) -> Array:
+        """The box [D, 2] of the unit cube that holds the ranges."""
+        return np.array([p.span(ranges[name]) for name, p in self.params.items()])
+
+    @property
+    def ranges(self) -> dict[str, Range]:
+        """The declared ranges in values, by name."""
+        return {name: p.range for name, p in self.params.items()}
+
+    def check(self, config: Config) -> dict[str, Value]:
+        """The config, whole and legal: missing active ones at their default.
+
+        Raises:
+            SpaceError: an unknown name, or a value that its hyperparameter cannot have.
+        """
+        for name, value in config.items():
+            if name not in self.params:
+                raise SpaceError(
+                    f"a config names hyperparameters of the space; {name!r} is none of {', '.join(self)}: leave it out."
+                )
+            if not contains(self.params[name], value):
+                raise SpaceError(
+                    f"a value lies within the legal limits; {name}={value!r} does not fit {self.params[name]!r}: "
+                    f"use {name}={self.params[name].start!r}."
+                )
+        return self._active({name: config.get(name, p.start) for name, p in self.params.items()})
+
+    def set(self, name: str, *range: Value) -> "Space":
+        """The space with another range, or other options, of one hyperparameter; observations keep their place."""
+        param = self._known(name)
+        if isinstance(param, Choice):
+            default = param.default if param.default in range else None
+            new: Hyperparameter = Choice(*range, ordered=param.ordered, default=default, when=param.when)
+            return Space(**{**self.params, name: new})
+        if len(range) != 2:
+            raise SpaceError(f"a range is low..high; {name}={range!r}: use {name}={param.low!r}..{param.high!r}.")
+        low, high = (int(v) if isinstance(param, Int) and float(v).is_integer() else v for v in range)  # type: ignore[arg-type]
+        if low == high:
+            return self.fix(name, low)
+        fields: dict[str, Any] = {"low": low, "high": high, "fixed": None}
+        if param.limits and low < high:  # type: ignore[operator]
+            fields["limits"] = (min(param.limits[0], low), max(param.limits[1], high))  # type: ignore[type-var]
+        if param.default is not None and not low <= param.default <= high:  # type: ignore[operator]
+            fields["default"] = None
+        return Space(**{**self.params, name: replace(param, **fields)})
+
+    def fix(self, name: str, value: Value) -> "Space":
+        """The space with one hyperparameter held at a value."""
+        param = self._known(name)
+        if isinstance(param, Choice):
+            if not contains(param, value):
+                raise SpaceError(f"{name} is one of {param.options}; {value!r} is not: use {param.options[0]!r}.")
+            new: Hyperparameter = Choice(
+                *param.options, ordered=param.ordered, default=param.default, when=param.when, fixed=value
+            )
+        elif contains(param, value):
+            new = replace(param, fixed=value)  # type: ignore[arg-type]
+        else:
+            raise SpaceError(
+                f"a fixed value lies within the legal limits {param.legal[0]:g}..{param.legal[1]:g}; "
+                f"{name}={value!r}: use {name}={param.start!r}."
+            )
+        return Space(**{**self.params, name: new})
+
+    def to_json(self) -> dict[str, Any]:
+        """Plain data, in order; `Space.from_json` reads it."""
+        return {name: param_to_json(p) for name, p in self.params.items()}
+
+    @staticmethod
+    def from_json(data: Mapping[str, Any]) -> "Space":
+        """The inverse of `to_json`."""
+        return Space(**{name: param_from_json(p) for name, p in data.items()})
+
+    def _known(self, name: str) -> Hyperparameter:
+        if name not in self.params:
+            raise SpaceError(f"the space has {', '.join(self)}; {name!r} is none of them: check the spelling.")
+        return self.params[name]
+
+    def _active(self, values: dict[str, Value]) -> dict[str, Value]:
+        active: dict[str, Value] = {}
+        for name in self._order:
+            when = self.params[name].when or {}
+            if all(parent in active and active[parent] in _several(allowed) for parent, allowed in when.items()):
+                active[name] = values[name]
+        return {name: active[name] for name in self.params if name in active}
+
+
+def _several(allowed: Value | tuple[Value, ...]) -> tuple[Value, ...]:
+    return allowed if isinstance(allowed, tuple) else (allowed,)
+
+
+def _parents_first(params: Mapping[str, Hyperparameter]) -> list[str]:
+    """Names such that a hyperparameter comes after those that its `when` asks about."""
+    for name, param in params.items():
+        for parent, allowed in (param.when or {}).items():
+            if parent not in params:
+                raise SpaceError(
+                    f"`when` names another hyperparameter of the space; {name} has when={{{parent!r}: ...}}: "
+                    f"use one of {', '.join(p for p in params if p != name) or 'none, there is no other'}."
+                )
+            for value in _several(allowed):
+                if not contains(params[parent], value):
+                    raise SpaceError(
+                        f"`when` asks for a value that {parent} can have; {name} has when={{{parent!r}: {value!r}}}: "
+                        f"use a value of {params[parent]!r}."
+                    )
+    order: list[str] = []
+    while len(order) < len(params):
+        ready = [n for n, p in params.items() if n not in order and all(q in order for q in (p.when or {}))]
+        if not ready:
+            loop = ", ".join(n for n in params if n not in order)
+            raise SpaceError(f"`when` runs one way; {loop} wait for each other: leave out one `when`.")
+        order += ready
+    return order

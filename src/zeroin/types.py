@@ -1,0 +1,144 @@
+"""The records that every part of zeroin speaks in: frozen, plain, free of behaviour that needs a store."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from enum import StrEnum
+from typing import TypeAlias
+
+Value: TypeAlias = bool | int | float | str | None
+Config: TypeAlias = Mapping[str, Value]
+Range: TypeAlias = tuple[Value, ...]  # (low, high) of a number, the options of a choice
+
+
+class Status(StrEnum):
+    """How a job ended, or that it has not."""
+
+    RUNNING = "running"
+    DONE = "done"
+    DIVERGED = "diverged"
+    FAILED = "failed"
+    OUT_OF_MEMORY = "out_of_memory"
+    TIMED_OUT = "timed_out"
+
+    @property
+    def is_failure(self) -> bool:
+        """Whether the trial ended here without a loss."""
+        return self not in (Status.RUNNING, Status.DONE)
+
+
+class Kind(StrEnum):
+    """Why a job exists, in one word; its sentence stands in `why`."""
+
+    START = "start"  # a config that the user asked for first
+    SCREEN = "screen"  # the coarse round
+    ZOOM = "zoom"  # the model's choice
+    EXPLORE = "explore"  # the share kept for what the model does not see
+    CONFIRM = "confirm"  # a fresh seed of one of the best, after the search
+    DEFAULT = "default"  # the default config, for comparison, after the search
+
+    @property
+    def is_search(self) -> bool:
+        """Whether it belongs to the search rather than to the comparison after it."""
+        return self not in (Kind.CONFIRM, Kind.DEFAULT)
+
+
+@dataclass(frozen=True, slots=True)
+class Observation:
+    """A trial's loss at a budget: `loss` after `epoch` epochs (1 is the first), lower is better."""
+
+    epoch: int
+    loss: float
+    metrics: Mapping[str, float] = field(default_factory=dict)
+
+
+@dataclass(frozen=True, slots=True)
+class Job:
+    """Train `trial` from epoch `start` to epoch `stop`; `number` counts the study's jobs in order of asking."""
+
+    number: int
+    trial: int
+    config: Config
+    seed: int
+    start: int
+    stop: int
+    kind: Kind
+    why: str
+    status: Status = Status.RUNNING
+    note: str = ""  # of a failure: what happened
+
+    @property
+    def epochs(self) -> int:
+        """Epochs it was asked to train."""
+        return self.stop - self.start
+
+
+@dataclass(frozen=True, slots=True)
+class Trial:
+    """A config and its seed, trained to one or more budgets.
+
+    `losses[e - 1]` is the loss after epoch `e`; it ends where training stands. `jobs` are the numbers
+    of its jobs. `paused` says why it was not carried on, empty while that is open.
+    """
+
+    number: int
+    config: Config
+    seed: int
+    kind: Kind
+    why: str
+    losses: tuple[float, ...] = ()
+    metrics: tuple[Mapping[str, float], ...] = ()
+    jobs: tuple[int, ...] = ()
+    status: Status = Status.RUNNING
+    paused: str = ""
+    note: str = ""
+
+    @property
+    def epoch(self) -> int:
+        """Epochs trained and observed."""
+        return len(self.losses)
+
+    @property
+    def loss(self) -> float | None:
+        """The best loss at any epoch so far; None for a trial that failed or has none yet."""
+        if self.status.is_failure or not self.losses:
+            return None
+        return min(self.losses)
+
+
+@dataclass(frozen=True, slots=True)
+class Proposal:
+    """What a searcher wants trained: a new trial when `trial` is None, else that trial carried on to `stop`."""
+
+    stop: int
+    kind: Kind
+    why: str
+    config: Config | None = None
+    trial: int | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Region:
+    """The part of the space that a round searches.
+
+    `ranges` are allowed to be proposed; `likely` holds the best config with 90 %, by the model;
+    `after` is the number of jobs when it was drawn; `volume` is the share of the ranges that is likely.
+    """
+
+    round: int
+    after: int
+    ranges: Mapping[str, Range]
+    likely: Mapping[str, Range]
+    volume: float
+    why: str
+
+
+@dataclass(frozen=True, slots=True)
+class Decision:
+    """What a searcher answers: jobs to start, the region if it moved, trials paused and why.
+
+    An empty decision means: nothing more until a running job returns.
+    """
+
+    proposals: tuple[Proposal, ...] = ()
+    region: Region | None = None
+    paused: Mapping[int, str] = field(default_factory=dict)
