@@ -17,7 +17,7 @@ Regret = (loss - best known) / (median random loss - best known): 0 = best known
 """
 
 import csv
-import importlib
+import importlib.util
 import json
 import math
 import tempfile
@@ -25,18 +25,18 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from functools import lru_cache, partial
 from pathlib import Path
-from typing import Any, Literal
+from typing import Any, Literal, TypeAlias
 
 import numpy as np
 from numpy.typing import NDArray
 
-type Array = NDArray[np.float64]
-type Value = float | int | str
-type Config = Mapping[str, Value]
-type Curve = Callable[[Config, int], Array]  # (config, seed) -> losses, one per epoch; nan or inf = diverged
+Array: TypeAlias = NDArray[np.float64]
+Value: TypeAlias = float | int | str
+Config: TypeAlias = Mapping[str, Value]
+Curve: TypeAlias = Callable[[Config, int], Array]  # (config, seed) -> losses, one per epoch; nan or inf = diverged
 
-Kind = Literal["float", "int", "choice"]
-Scale = Literal["linear", "log", "one_minus_log"]
+Kind: TypeAlias = Literal["float", "int", "choice"]
+Scale: TypeAlias = Literal["linear", "log", "one_minus_log"]
 
 CACHE = Path(tempfile.gettempdir()) / "zeroin-benchmarks"
 DATA = Path(__file__).resolve().parents[2] / "shared" / "bench"
@@ -439,3 +439,23 @@ def synthetic(_data: Path, cache: Path) -> Iterator[Task]:
 def _median_of(truth: Callable[[Config], Array], dims: tuple[Dim, ...], best: float) -> tuple[float, float]:
     rng = np.random.default_rng(0)
     return best, median_loss(np.array([truth(config_at(dims, u))[-1] for u in rng.random((2000, len(dims)))]))
+
+
+# ----------------------------------------------------------------------------------------------------------------- table of contents
+
+Family: TypeAlias = Callable[[Path, Path], Iterator[Task]]
+
+FAMILIES: dict[str, Family] = {
+    "lcbench": lcbench,
+    "lcbench-noisy": partial(lcbench, family="lcbench-noisy", noise=0.05),
+    "lcbench-accuracy": partial(lcbench, output="accuracy", family="lcbench-accuracy"),
+    "taskset": taskset,
+    "opda": opda,
+    "nnpp": nnpp,
+    "synthetic": synthetic,
+}
+
+
+def load(family: str, data: Path = DATA, cache: Path = CACHE) -> list[Task]:
+    """The tasks of a family; `Absent` where its data are not here."""
+    return list(FAMILIES[family](data, cache))

@@ -142,3 +142,33 @@ class Decision:
     proposals: tuple[Proposal, ...] = ()
     region: Region | None = None
     paused: Mapping[int, str] = field(default_factory=dict)
+
+
+@dataclass(frozen=True, slots=True)
+class Asked:
+    """Event: a decision was taken; these jobs start, these trials rest, the region may have moved."""
+
+    jobs: tuple[Job, ...]
+    region: Region | None = None
+    paused: Mapping[int, str] = field(default_factory=dict)
+
+
+@dataclass(frozen=True, slots=True)
+class Observed:
+    """Event: a job reported an epoch."""
+
+    job: int
+    observation: Observation
+
+
+@dataclass(frozen=True, slots=True)
+class Ended:
+    """Event: a job returned; `note` says what happened where it failed, `seconds` what it took."""
+
+    job: int
+    status: Status
+    note: str = ""
+    seconds: float = 0.0
+
+
+Event: TypeAlias = Asked | Observed | Ended

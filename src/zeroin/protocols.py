@@ -1,0 +1,71 @@
+"""The sockets: what a searcher, an executor, a store and a task must offer. Implementations are final."""
+
+from collections.abc import Callable, Sequence
+from pathlib import Path
+from typing import Protocol
+
+from zeroin.history import History
+from zeroin.space import Space
+from zeroin.types import Decision, Ended, Event, Job, Observation
+
+Report = Callable[[Job, Observation], bool]  # called at each epoch; False asks the job to end there
+
+
+class Searcher(Protocol):
+    """History in, next jobs out."""
+
+    def decide(self, space: Space, history: History, free: int, *, max_epochs: int, seed: int) -> Decision:
+        """At most `free` jobs, as a pure function of the arguments.
+
+        Trials of kinds CONFIRM and DEFAULT in the history are not the search's. An empty decision says that
+        nothing can be decided until a running job ends.
+        """
+
+
+class Executor(Protocol):
+    """Does the jobs: inline, in processes, stacked, simulated, on a cluster."""
+
+    @property
+    def slots(self) -> int:
+        """How many jobs it can have at once."""
+
+    def start(self, job: Job) -> None:
+        """Take a job; must return at once."""
+
+    def wait(self, report: Report) -> Sequence[Ended]:
+        """Work until a job ended; call `report` in this process for each epoch of any job as it is seen."""
+
+    def close(self) -> None:
+        """Give back what it holds; jobs under way are dropped and will be done again."""
+
+
+class Store(Protocol):
+    """Keeps a study's events for good."""
+
+    def write(self, event: Event) -> None:
+        """Keep an event; when this returns it outlives the process."""
+
+    def close(self) -> None:
+        """Give the study back for others to write."""
+
+
+class Trainable(Protocol):
+    """What `tune` needs of a task that brings its own training: its space, its direction, its executor."""
+
+    @property
+    def name(self) -> str:
+        """The study's usual name."""
+
+    @property
+    def goal(self) -> str:
+        """The direction of its metric, as `tune` takes it."""
+
+    @property
+    def max_epochs(self) -> int:
+        """The deepest budget of one trial, unless told otherwise."""
+
+    def space_for(self, trainings: float) -> Space:
+        """The space worth searching with this many full trainings."""
+
+    def executor(self, folder: Path, *, max_epochs: int, workers: int) -> Executor:
+        """An executor that trains it; checkpoints go below `folder`."""
