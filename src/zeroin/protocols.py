@@ -29,8 +29,8 @@ class Executor(Protocol):
     def slots(self) -> int:
         """How many jobs it can have at once."""
 
-    def start(self, job: Job) -> None:
-        """Take a job; must return at once."""
+    def start(self, job: Job, known: int) -> None:
+        """Take a job, return at once; `known` epochs of its trial are in the store, so no checkpoint beyond counts."""
 
     def wait(self, report: Report) -> Sequence[Ended]:
         """Work until a job ended; call `report` in this process for each epoch of any job as it is seen."""

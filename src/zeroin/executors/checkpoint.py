@@ -1,0 +1,74 @@
+"""A trial's checkpoint: a folder that a crash can never leave half-written.
+
+Training writes into `work/`. At the end of a job, and now and then within it, `work/` is put aside as
+`epoch-N/`; a job that starts or restarts gets a copy of the newest one. What a kill -9 tears is only `work/`.
+"""
+
+import shutil
+import time
+from pathlib import Path
+
+SECONDS_BETWEEN_COPIES = 30.0  # within a job; so a crash costs at most this much training
+
+
+def trial_folder(root: Path, trial: int) -> Path:
+    """Where a trial's checkpoints lie."""
+    return root / f"trial-{trial:05d}"
+
+
+class Checkpoint:
+    """The checkpoint folder of one job; makes nothing on disk until `path` is asked for.
+
+    Args:
+        folder: the trial's folder.
+        known: epochs of the trial that the store has; a checkpoint beyond them is not used.
+    """
+
+    def __init__(self, folder: Path, known: int) -> None:
+        self._folder, self._work = folder, folder / "work"
+        self._begun = False
+        self._copied = time.monotonic()
+        saved = [e for e in _saved(folder) if e <= known]
+        self.epoch = max(saved, default=0)
+
+    @property
+    def path(self) -> Path:
+        """The folder to load from and to save to."""
+        if not self._begun:
+            shutil.rmtree(self._work, ignore_errors=True)
+            if self.epoch:
+                shutil.copytree(self._folder / f"epoch-{self.epoch}", self._work)
+            else:
+                self._work.mkdir(parents=True)
+            self._begun = True
+        return self._work
+
+    @property
+    def due(self) -> bool:
+        """Whether it is time to put a copy aside within the job."""
+        return time.monotonic() - self._copied > SECONDS_BETWEEN_COPIES
+
+    def put_aside(self, epoch: int, *, last: bool) -> None:
+        """Keep what `path` holds as the state after `epoch`; `last` ends the job."""
+        if not self._begun or not any(self._work.iterdir()):
+            return
+        target = self._folder / f"epoch-{epoch}"
+        shutil.rmtree(target, ignore_errors=True)
+        if last:
+            self._work.rename(target)
+            self._begun = False
+        else:
+            half = self._folder / "copying"
+            shutil.rmtree(half, ignore_errors=True)
+            shutil.copytree(self._work, half)
+            half.rename(target)
+        for older in _saved(self._folder):
+            if older != epoch:
+                shutil.rmtree(self._folder / f"epoch-{older}", ignore_errors=True)
+        self.epoch, self._copied = epoch, time.monotonic()
+
+
+def _saved(folder: Path) -> list[int]:
+    if not folder.is_dir():
+        return []
+    return [int(p.name.removeprefix("epoch-")) for p in folder.glob("epoch-*")]

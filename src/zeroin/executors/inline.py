@@ -1,0 +1,37 @@
+"""One job at a time, in the study's own process."""
+
+from collections import deque
+from pathlib import Path
+
+from zeroin.executors.run import Objective, perform
+from zeroin.protocols import Report
+from zeroin.types import Ended, Job
+
+
+class Inline:
+    """Calls the objective in this process.
+
+    Args:
+        objective: f(config) -> loss, or f(config, run).
+        folder: where checkpoints go; made when first used.
+        max_epochs: the deepest budget of one trial.
+    """
+
+    slots = 1
+
+    def __init__(self, objective: Objective, folder: Path, max_epochs: int) -> None:
+        self._objective, self._folder, self._max_epochs = objective, folder, max_epochs
+        self._waiting: deque[tuple[Job, int]] = deque()
+
+    def start(self, job: Job, known: int) -> None:
+        """Queue a job."""
+        self._waiting.append((job, known))
+
+    def wait(self, report: Report) -> list[Ended]:
+        """Do the job that came first."""
+        job, known = self._waiting.popleft()
+        return [perform(self._objective, job, self._folder, known, self._max_epochs, lambda seen: report(job, seen))]
+
+    def close(self) -> None:
+        """Drop what is queued."""
+        self._waiting.clear()

@@ -1,0 +1,182 @@
+"""The training side of a job: what an objective is handed, and how its outcome is told."""
+
+import inspect
+import math
+import time
+import traceback
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Any, TypeAlias
+
+from zeroin.errors import TaskError, ZeroinError
+from zeroin.executors.checkpoint import Checkpoint, trial_folder
+from zeroin.types import Config, Ended, Job, Kind, Observation, Status
+
+Objective: TypeAlias = Callable[..., Any]  # f(config) -> loss, or f(config, run) that reports each epoch
+Heard: TypeAlias = Callable[[Observation], bool]  # of an epoch; False asks to end there
+
+
+class Run:
+    """A job as the objective sees it: from which epoch to which, where to save, whom to tell.
+
+    >>> def objective(config, run):
+    ...     for epoch in run.epochs():
+    ...         run.report(config["lr"] / (epoch + 1))
+    """
+
+    def __init__(self, job: Job, checkpoint: Checkpoint, heard: Heard, max_epochs: int) -> None:
+        self._job, self._checkpoint, self._heard = job, checkpoint, heard
+        self.max_epochs = max_epochs
+        self.start = min(checkpoint.epoch, job.stop)
+        self.epoch = self.start
+        self.status = Status.RUNNING
+        self._ending = False
+
+    @property
+    def config(self) -> Config:
+        """The hyperparameters."""
+        return self._job.config
+
+    @property
+    def seed(self) -> int:
+        """The trial's seed: a function of the study's seed and the trial's number."""
+        return self._job.seed
+
+    @property
+    def trial(self) -> int:
+        """The trial's number."""
+        return self._job.trial
+
+    @property
+    def stop(self) -> int:
+        """The epoch at which this job ends; the trial may be carried on later."""
+        return self._job.stop
+
+    @property
+    def final(self) -> bool:
+        """Whether this is one of the trainings after the search, where the test set may be looked at."""
+        return self._job.kind in (Kind.CONFIRM, Kind.DEFAULT)
+
+    @property
+    def checkpoint(self) -> Path:
+        """The trial's folder: load from it when `start` > 0, save to it in every epoch that `saving` asks for."""
+        return self._checkpoint.path
+
+    @property
+    def saving(self) -> bool:
+        """Whether the state after the epoch under way may be needed: at the job's end, and now and then before."""
+        return self.epoch >= self.stop - 1 or self._ending or self._checkpoint.due
+
+    @property
+    def ending(self) -> bool:
+        """Whether the job is to end after this epoch: for loops that do not use `epochs()`."""
+        return self._ending or self.epoch >= self.stop
+
+    def epochs(self) -> Iterator[int]:
+        """Epoch numbers, 0 the first, from where the trial stood to where it is paused.
+
+        Raises:
+            TaskError: an epoch went by without a `report`.
+        """
+        for epoch in range(self.start, self.stop):
+            yield epoch
+            if self.status is Status.DIVERGED:
+                return
+            if self.epoch != epoch + 1:
+                raise TaskError(
+                    f"each epoch reports its loss once; epoch {epoch} reported {self.epoch - epoch} times: "
+                    f"call run.report(loss) once inside the loop."
+                )
+            if self._ending:
+                return
+            if self._checkpoint.due and epoch + 1 < self.stop:
+                self._checkpoint.put_aside(epoch + 1, last=False)
+
+    def report(self, loss: Any, **metrics: Any) -> None:
+        """Tell the loss after an epoch, and further metrics by name; a loss that is not finite ends the trial.
+
+        Raises:
+            TaskError: a loss or metric that is not a number.
+        """
+        value = _number("loss", loss)
+        if not math.isfinite(value):
+            self.status, self._ending = Status.DIVERGED, True
+            return
+        self.epoch += 1
+        observation = Observation(self.epoch, value, {k: _number(k, v) for k, v in metrics.items()})
+        if not self._heard(observation):
+            self._ending = True
+
+
+def perform(objective: Objective, job: Job, root: Path, known: int, max_epochs: int, heard: Heard) -> Ended:
+    """Do a job with an objective, in this process and thread; every outcome but Ctrl-C comes back as a value.
+
+    Args:
+        objective: f(config) -> loss, or f(config, run).
+        job: what to train.
+        root: where checkpoints go.
+        known: epochs of the trial that the store has.
+        max_epochs: the deepest budget of one trial.
+        heard: called with each epoch's observation.
+
+    Raises:
+        ZeroinError: the objective is used in a way that no other config would mend.
+    """
+    began = time.monotonic()
+    run = Run(job, Checkpoint(trial_folder(root, job.trial), known), heard, max_epochs)
+    status, note = Status.DONE, ""
+    try:
+        result = objective(job.config, run) if takes_run(objective) else objective(job.config)
+        if result is not None and run.epoch == run.start and run.status is Status.RUNNING:
+            run.report(result)
+        if run.status is Status.DIVERGED:
+            status, note = Status.DIVERGED, f"the loss was not finite in epoch {run.epoch + 1}"
+        elif run.epoch == 0:
+            raise TaskError(
+                "an objective returns its loss or calls run.report(loss); this one did neither: end it with `return loss`."
+            )
+    except ZeroinError:
+        raise
+    except Exception as error:
+        status = Status.OUT_OF_MEMORY if _is_out_of_memory(error) else Status.FAILED
+        note = "".join(traceback.format_exception(error))[-4000:]
+    if status is Status.DONE:
+        run._checkpoint.put_aside(run.epoch, last=True)
+    return Ended(job.number, status, note, time.monotonic() - began)
+
+
+def takes_run(objective: Objective) -> bool:
+    """Whether an objective is f(config, run) rather than f(config).
+
+    Raises:
+        TaskError: it takes neither one nor two arguments.
+    """
+    try:
+        parameters = inspect.signature(objective).parameters.values()
+    except (TypeError, ValueError):
+        return False
+    needed = [p for p in parameters if p.kind in (p.POSITIONAL_ONLY, p.POSITIONAL_OR_KEYWORD) and p.default is p.empty]
+    if len(needed) in (1, 2):
+        return len(needed) == 2
+    raise TaskError(
+        f"an objective is f(config) or f(config, run); {getattr(objective, '__name__', objective)!s} needs "
+        f"{len(needed)} arguments: wrap it as `lambda config: ...`."
+    )
+
+
+def _number(name: str, value: Any) -> float:
+    try:
+        return float(value)
+    except (TypeError, ValueError):
+        raise TaskError(
+            f"a reported {name} is a number; got {value!r} of type {type(value).__name__}: report float({name})."
+        ) from None
+
+
+def _is_out_of_memory(error: Exception) -> bool:
+    # torch's own class is named, not imported: torch stops at the door of zeroin.nn.
+    return (
+        isinstance(error, MemoryError)
+        or type(error).__name__ == "OutOfMemoryError"
+        or (isinstance(error, RuntimeError) and "out of memory" in str(error).lower())
+    )
