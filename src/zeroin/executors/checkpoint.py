@@ -28,20 +28,25 @@ class Checkpoint:
         self._folder, self._work = folder, folder / "work"
         self._begun = False
         self._copied = time.monotonic()
-        saved = [e for e in _saved(folder) if e <= known]
-        self.epoch = max(saved, default=0)
+        self.epoch = _standing(folder, known)
 
     @property
     def path(self) -> Path:
         """The folder to load from and to save to."""
         if not self._begun:
             shutil.rmtree(self._work, ignore_errors=True)
-            if self.epoch:
-                shutil.copytree(self._folder / f"epoch-{self.epoch}", self._work)
+            saved = self._folder / f"epoch-{self.epoch}"
+            if saved.is_dir():
+                shutil.copytree(saved, self._work)
             else:
                 self._work.mkdir(parents=True)
             self._begun = True
         return self._work
+
+    @property
+    def used(self) -> bool:
+        """Whether this job or one before it asked for the folder."""
+        return self._begun or self._folder.is_dir()
 
     @property
     def due(self) -> bool:
@@ -66,6 +71,16 @@ class Checkpoint:
             if older != epoch:
                 shutil.rmtree(self._folder / f"epoch-{older}", ignore_errors=True)
         self.epoch, self._copied = epoch, time.monotonic()
+
+
+def _standing(folder: Path, known: int) -> int:
+    """The epoch from which training can go on."""
+    saved = [e for e in _saved(folder) if e <= known]
+    if saved:
+        return max(saved)
+    # No folder: the objective keeps no state (a table, a formula), or this is the first job. A folder without a
+    # copy: what was saved is torn or gone, so training starts afresh.
+    return 0 if folder.is_dir() else known
 
 
 def _saved(folder: Path) -> list[int]:

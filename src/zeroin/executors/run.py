@@ -4,6 +4,7 @@ import inspect
 import math
 import time
 import traceback
+import warnings
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any, TypeAlias
@@ -14,6 +15,11 @@ from zeroin.types import Config, Ended, Job, Kind, Observation, Status
 
 Objective: TypeAlias = Callable[..., Any]  # f(config) -> loss, or f(config, run) that reports each epoch
 Heard: TypeAlias = Callable[[Observation], bool]  # of an epoch; False asks to end there
+
+UNSAVED = (
+    "a trial that is paused goes on from what it saved; this objective saved nothing to run.checkpoint, which is "
+    "right only if it keeps no state: save to run.checkpoint after each epoch, load from it if run.start > 0."
+)
 
 
 class Run:
@@ -123,7 +129,8 @@ def perform(objective: Objective, job: Job, root: Path, known: int, max_epochs: 
         ZeroinError: the objective is used in a way that no other config would mend.
     """
     began = time.monotonic()
-    run = Run(job, Checkpoint(trial_folder(root, job.trial), known), heard, max_epochs)
+    checkpoint = Checkpoint(trial_folder(root, job.trial), known)
+    run = Run(job, checkpoint, heard, max_epochs)
     status, note = Status.DONE, ""
     try:
         result = objective(job.config, run) if takes_run(objective) else objective(job.config)
@@ -133,7 +140,8 @@ def perform(objective: Objective, job: Job, root: Path, known: int, max_epochs: 
             status, note = Status.DIVERGED, f"the loss was not finite in epoch {run.epoch + 1}"
         elif run.epoch == 0:
             raise TaskError(
-                "an objective returns its loss or calls run.report(loss); this one did neither: end it with `return loss`."
+                "an objective returns its loss or calls run.report(loss); this one did neither: "
+                "end it with `return loss`."
             )
     except ZeroinError:
         raise
@@ -141,7 +149,9 @@ def perform(objective: Objective, job: Job, root: Path, known: int, max_epochs: 
         status = Status.OUT_OF_MEMORY if _is_out_of_memory(error) else Status.FAILED
         note = "".join(traceback.format_exception(error))[-4000:]
     if status is Status.DONE:
-        run._checkpoint.put_aside(run.epoch, last=True)
+        if run.epoch < max_epochs and not checkpoint.used:
+            warnings.warn(UNSAVED, stacklevel=2)
+        checkpoint.put_aside(run.epoch, last=True)
     return Ended(job.number, status, note, time.monotonic() - began)
 
 
