@@ -1,0 +1,261 @@
+"""Training one network: a function of (config, seed) that can be cut into jobs at any epoch without a trace."""
+
+import math
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Any, TypeAlias
+
+import torch
+import torch.nn.functional as F
+from torch import Tensor, nn
+
+from zeroin.errors import TaskError
+from zeroin.executors.run import Run
+from zeroin.nn.data import Data, InMemory, Normalisation, edges, order
+from zeroin.nn.metrics import Metric, alike
+from zeroin.nn.networks import BATCHNORMS, Build, network
+from zeroin.nn.optim import Recipe, clip, lr_share, optimizer, recipe, set_lr
+from zeroin.rng import seed_of
+from zeroin.types import Config
+
+STATE = "state.pt"  # in a trial's checkpoint folder
+EVALUATED = 1024  # examples judged at once
+CHECKED = 16  # steps between two looks at whether the loss is finite
+
+Weights: TypeAlias = dict[str, Tensor]
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Problem:
+    """What a network is trained on and judged by; `loss` is a name or f(output, target)."""
+
+    build: Build
+    train: Data
+    valid: Data
+    test: Data | None
+    loss: str | Callable[[Tensor, Tensor], Tensor]
+    metric: Metric | None  # None: the loss itself
+    normalisation: Normalisation | None
+    device: str = "cpu"
+
+    @property
+    def sign(self) -> float:
+        """1 where a lower metric is better, else -1."""
+        return -1.0 if self.metric is not None and self.metric.goal == "maximize" else 1.0
+
+
+@dataclass(slots=True)
+class Best:
+    """The best epoch so far: `rank` is (signed metric, validation loss), lower is better; `test` (metric, loss)."""
+
+    rank: tuple[float, float] = (math.inf, math.inf)
+    epoch: int = 0
+    weights: Weights | None = None
+    test: tuple[float, float] | None = None
+
+
+@dataclass(slots=True)
+class Training:
+    """A network under way; `epoch` counts the epochs trained."""
+
+    model: nn.Module
+    opt: torch.optim.Optimizer
+    epoch: int
+    best: Best
+
+
+def objective(problem: Problem) -> Callable[[Config, Run], None]:
+    """A function that trains a config to where the run asks, reporting the validation metric each epoch.
+
+    The report carries `train_loss` (mean over the epoch, as trained) and `valid_loss`; where the run is final also
+    `test` and `test_loss`, of the best epoch so far. A loss that is not finite ends the trial.
+    """
+
+    def train(config: Config, run: Run) -> None:
+        how = recipe(config)
+        now = _resumed(problem, config, how, run)
+        for epoch in run.epochs():
+            train_loss = train_epoch(problem, now, how, run.seed, run.max_epochs)
+            metric, valid_loss = math.nan, math.nan
+            if math.isfinite(train_loss):
+                metric, valid_loss = evaluate(problem, now.model, problem.valid)
+            if not (math.isfinite(metric) and math.isfinite(valid_loss)):
+                run.report(math.nan)
+                return
+            _note_best(problem, now, metric, valid_loss)
+            test = _tested(problem, now.best, now.model) if run.final else {}
+            run.report(metric, train_loss=train_loss, valid_loss=valid_loss, **test)
+            if run.saving:
+                _save(problem, config, now, run)
+            assert now.epoch == epoch + 1
+
+    return train
+
+
+def train_epoch(problem: Problem, now: Training, how: Recipe, seed: int, max_epochs: int) -> float:
+    """One pass over the training set, from wherever training stands; returns the mean loss, not finite if diverged.
+
+    Data order, dropout and learning rate are functions of (seed, epoch, step): nothing is drawn from global state.
+    """
+    count = len(problem.train)
+    cuts = edges(count, how.batch_size)
+    total = max_epochs * len(cuts)
+    step = now.epoch * len(cuts)
+    parameters = [p for p in now.model.parameters() if p.requires_grad]
+    now.model.train()
+    with torch.random.fork_rng(devices=[]):
+        torch.manual_seed(seed_of(seed, "dropout", now.epoch))
+        sum_ = torch.zeros((), device=problem.device)
+        for i, (x, y) in enumerate(problem.train.batches(order(seed, now.epoch, count), cuts)):
+            loss = loss_of(problem.loss, now.model(x), y, how.label_smoothing)
+            now.opt.zero_grad(set_to_none=True)
+            loss.backward()  # type: ignore[no-untyped-call]
+            clip(parameters, how.grad_clip)
+            set_lr(now.opt, how.lr * lr_share(how.schedule, step + i, total, how.warmup, how.lr_decay))
+            now.opt.step()
+            sum_ += loss.detach() * len(x)
+            if i % CHECKED == CHECKED - 1 and not math.isfinite(sum_.item()):
+                break
+    now.epoch += 1
+    return sum_.item() / count
+
+
+@torch.no_grad()
+def evaluate(problem: Problem, model: nn.Module, data: Data, weights: Weights | None = None) -> tuple[float, float]:
+    """(metric, loss) of a network, or of other weights in it, over a whole set; batch norm uses running statistics."""
+    model.eval()
+    cuts = [(a, min(a + EVALUATED, len(data))) for a in range(0, len(data), EVALUATED)]
+    outputs, targets = [], []
+    for x, y in data.batches(torch.arange(len(data)), cuts):
+        outputs.append(model(x) if weights is None else torch.func.functional_call(model, weights, (x,)))
+        targets.append(y)
+    output, target = torch.cat(outputs), torch.cat(targets)
+    loss = loss_of(problem.loss, output, target).item()
+    return (loss if problem.metric is None else problem.metric.compute(output, target)), loss
+
+
+def loss_of(
+    loss: str | Callable[[Tensor, Tensor], Tensor], output: Tensor, target: Tensor, smooth: float = 0.0
+) -> Tensor:
+    """The mean loss of a mini-batch, a tensor of no axes."""
+    if loss == "cross_entropy":
+        return F.cross_entropy(output, target, label_smoothing=smooth)
+    if isinstance(loss, str):
+        return F.mse_loss(*alike(output, target))
+    return loss(output, target).mean()
+
+
+def check(problem: Problem, config: Config, smallest_batch: int) -> None:
+    """Try a config on a few examples, before any training.
+
+    Raises:
+        TaskError: outputs that do not fit the loss, a network that the inputs do not fit, a batch norm without two
+            examples.
+    """
+    model = network(problem.build, config).to(problem.device)
+    rows = torch.arange(min(2, len(problem.train)))
+    x, y = next(iter(problem.train.batches(rows, [(0, len(rows))])))
+    model.eval()
+    with torch.no_grad():
+        try:
+            output = model(x)
+        except (RuntimeError, ValueError, IndexError) as error:
+            raise TaskError(
+                f"the network takes the inputs; for inputs {list(x.shape)} ({x.dtype}) it stops with "
+                f"'{str(error).splitlines()[0]}': change its first layer, or the inputs "
+                f"(X.astype('float32') for numbers, whole numbers are left as they are for Embedding)."
+            ) from error
+        _fits(problem, output, y)
+    _batchnorm_has_two(problem, model, smallest_batch)
+
+
+def _fits(problem: Problem, output: Any, y: Tensor) -> None:
+    if not isinstance(output, Tensor):
+        raise TaskError(f"a network returns one tensor; this one returns a {type(output).__name__}: return the logits.")
+    if problem.loss == "cross_entropy":
+        if output.dim() < 2 or output.shape[0] != y.shape[0] or output.shape[2:] != y.shape[1:]:
+            raise TaskError(
+                f"outputs under cross_entropy are [B, classes]; the network gives {list(output.shape)} for labels "
+                f"{list(y.shape)}: end it with Linear(..., classes)."
+            )
+        _labels_fit(problem, output.shape[1])
+    elif isinstance(problem.loss, str):
+        alike(output, y)
+
+
+def _labels_fit(problem: Problem, classes: int) -> None:
+    for name, data in (("train", problem.train), ("valid", problem.valid), ("test", problem.test)):
+        if isinstance(data, InMemory) and (high := int(data.y.max())) >= classes:
+            raise TaskError(
+                f"labels under cross_entropy are 0 to classes - 1; the network has {classes} outputs and the {name} "
+                f"set a label {high}: end the network with Linear(..., {high + 1}), or number the labels from 0."
+            )
+
+
+def _batchnorm_has_two(problem: Problem, model: nn.Module, batch_size: int) -> None:
+    if not any(isinstance(m, BATCHNORMS) for m in model.modules()):
+        return
+    cuts = edges(len(problem.train), batch_size)
+    a, b = min(cuts, key=lambda cut: cut[1] - cut[0])
+    if b - a > 1:
+        return
+    x, _ = next(iter(problem.train.batches(torch.arange(a, b), [(0, 1)])))
+    standing = {name: buffer.clone() for name, buffer in model.named_buffers()}
+    model.train()
+    try:
+        with torch.no_grad():
+            model(x)
+    except ValueError as error:
+        raise TaskError(
+            f"batch normalisation needs two examples in each mini-batch; batch_size={batch_size} of "
+            f"{len(problem.train)} training examples leaves one: use batch_size=2 or more."
+        ) from error
+    finally:
+        for name, buffer in model.named_buffers():
+            buffer.copy_(standing[name])
+
+
+def _resumed(problem: Problem, config: Config, how: Recipe, run: Run) -> Training:
+    """The network where the run begins: from its checkpoint, or trained up to there anew."""
+    model = network(problem.build, config, run.seed).to(problem.device)
+    _batchnorm_has_two(problem, model, how.batch_size)
+    now = Training(model, optimizer(model, how), 0, Best())
+    if run.start and (run.checkpoint / STATE).is_file():
+        saved = torch.load(run.checkpoint / STATE, map_location=problem.device, weights_only=True)
+        if saved["epoch"] <= run.start:
+            model.load_state_dict(saved["model"])
+            now.opt.load_state_dict(saved["optimizer"])
+            now.epoch, now.best = saved["epoch"], Best(**saved["best"])
+    while now.epoch < run.start:  # the checkpoint is gone, or older: the same epochs again give the same network
+        train_epoch(problem, now, how, run.seed, run.max_epochs)
+        _note_best(problem, now, *evaluate(problem, model, problem.valid))
+    return now
+
+
+def _note_best(problem: Problem, now: Training, metric: float, valid_loss: float) -> None:
+    rank = (problem.sign * metric, valid_loss)
+    if rank < now.best.rank:
+        weights = {name: value.detach().clone() for name, value in now.model.state_dict().items()}
+        now.best = Best(rank, now.epoch, weights)
+
+
+def _tested(problem: Problem, best: Best, model: nn.Module) -> dict[str, float]:
+    if problem.test is None or best.weights is None:
+        return {}
+    if best.test is None:
+        best.test = evaluate(problem, model, problem.test, best.weights)
+    return {"test": best.test[0], "test_loss": best.test[1]}
+
+
+def _save(problem: Problem, config: Config, now: Training, run: Run) -> None:
+    best, norm = now.best, problem.normalisation
+    state = {
+        "epoch": now.epoch,
+        "config": dict(config),
+        "model": now.model.state_dict(),
+        "optimizer": now.opt.state_dict(),
+        "best": {"rank": best.rank, "epoch": best.epoch, "weights": best.weights, "test": best.test},
+        "metric": problem.sign * best.rank[0],
+        "normalisation": None if norm is None else {"mean": norm.mean, "scale": norm.scale},
+    }
+    torch.save(state, run.checkpoint / STATE)

@@ -1,0 +1,94 @@
+"""What a validation set is judged by: plain functions of the network's output and the target, with their direction."""
+
+from collections.abc import Callable
+from dataclasses import dataclass
+
+import torch
+from torch import Tensor
+
+from zeroin.errors import TaskError
+
+
+@dataclass(frozen=True, slots=True)
+class Metric:
+    """A score of outputs against targets.
+
+    Args:
+        name: as shown to the user.
+        goal: "maximize" or "minimize".
+        compute: f(output [B, ...], target [B, ...]) -> number, over a whole set at once.
+
+    >>> METRICS["mae"].compute(torch.tensor([1.0, 3.0]), torch.tensor([1.0, 1.0]))
+    1.0
+    """
+
+    name: str
+    goal: str
+    compute: Callable[[Tensor, Tensor], float]
+
+
+def alike(output: Tensor, target: Tensor) -> tuple[Tensor, Tensor]:
+    """Output and target of one shape, [B] and [B, 1] taken as the same; nothing is ever broadcast.
+
+    Raises:
+        TaskError: shapes that do not fit.
+    """
+    if output.shape == target.shape:
+        return output, target
+    if output.numel() == target.numel() and output.squeeze(-1).shape == target.squeeze(-1).shape:
+        return output.reshape(target.shape), target
+    raise TaskError(
+        f"outputs have the shape of the targets; the network gives {list(output.shape)} for targets "
+        f"{list(target.shape)}: end the network with Linear(..., {target[0].numel() if len(target) else 1})."
+    )
+
+
+def classes(output: Tensor, target: Tensor) -> Tensor:
+    """The predicted class of each example: the largest of [B, K, ...], or the sign of one logit [B] or [B, 1]."""
+    if output.dim() == target.dim() + 1 and output.shape[1] > 1:
+        return output.argmax(1)
+    one, _ = alike(output, target)
+    return (one > 0).to(target.dtype)
+
+
+def _accuracy(output: Tensor, target: Tensor) -> float:
+    return (classes(output, target) == target).double().mean().item()
+
+
+def _balanced_accuracy(output: Tensor, target: Tensor) -> float:
+    """The mean over the classes that occur of the share found: 1/K for a network that always says the same."""
+    hit = (classes(output, target) == target).double()
+    return torch.stack([hit[target == k].mean() for k in torch.unique(target)]).mean().item()
+
+
+def _r2(output: Tensor, target: Tensor) -> float:
+    """1 - residual / total sum of squares, the mean over several outputs."""
+    o, y = (t.double().reshape(len(target), -1) for t in alike(output, target))  # [B, K]
+    return (1 - (y - o).square().sum(0) / (y - y.mean(0)).square().sum(0)).mean().item()
+
+
+def _mae(output: Tensor, target: Tensor) -> float:
+    o, y = alike(output, target)
+    return (o.double() - y.double()).abs().mean().item()
+
+
+def _mse(output: Tensor, target: Tensor) -> float:
+    o, y = alike(output, target)
+    return (o.double() - y.double()).square().mean().item()
+
+
+def _rmse(output: Tensor, target: Tensor) -> float:
+    return float(_mse(output, target) ** 0.5)
+
+
+METRICS: dict[str, Metric] = {
+    m.name: m
+    for m in (
+        Metric("accuracy", "maximize", _accuracy),
+        Metric("balanced_accuracy", "maximize", _balanced_accuracy),
+        Metric("r2", "maximize", _r2),
+        Metric("mae", "minimize", _mae),
+        Metric("mse", "minimize", _mse),
+        Metric("rmse", "minimize", _rmse),
+    )
+}

@@ -1,0 +1,166 @@
+"""Optimizers and learning-rate schedules from a config; each a pure function, so a stacked trainer can share it."""
+
+import math
+from collections.abc import Iterable
+from dataclasses import dataclass
+from typing import Any
+
+import torch
+from torch import Tensor, nn
+
+from zeroin.errors import TaskError
+from zeroin.types import Config
+
+OPTIMIZERS = ("sgd", "momentum", "nesterov", "rmsprop", "adam", "adamw", "nadam")
+SCHEDULES = ("constant", "cosine", "linear", "step", "wsd")
+NORMS = (nn.modules.batchnorm._NormBase, nn.LayerNorm, nn.GroupNorm, nn.RMSNorm)
+STABLE = 0.8  # share of the steps after which "wsd" begins to decay
+
+
+@dataclass(frozen=True, slots=True)
+class Recipe:
+    """All that a config says about how a network is trained, with PyTorch's usual values where it says nothing.
+
+    Units: `warmup` is a share of all steps, `lr_decay` the last learning rate as a share of `lr`, `grad_clip` the
+    largest norm of the whole gradient (0: any).
+    """
+
+    optimizer: str
+    lr: float
+    momentum: float
+    beta1: float
+    beta2: float
+    eps: float
+    weight_decay: float
+    batch_size: int
+    schedule: str
+    lr_decay: float
+    warmup: float
+    label_smoothing: float
+    grad_clip: float
+
+
+def recipe(config: Config) -> Recipe:
+    """Read a config.
+
+    Raises:
+        TaskError: an optimizer or schedule that there is none of, or a value that is no number.
+
+    >>> recipe({"lr": 0.1, "optimizer": "momentum"}).momentum
+    0.9
+    """
+    kind = _word(config, "optimizer", OPTIMIZERS, "adamw")
+    return Recipe(
+        optimizer=kind,
+        lr=number(config, "lr", 0.01 if kind in ("sgd", "momentum", "nesterov", "rmsprop") else 0.001),
+        momentum=number(config, "momentum", 0.9 if kind in ("momentum", "nesterov") else 0.0),
+        beta1=number(config, "beta1", 0.9),
+        beta2=number(config, "beta2", 0.99 if kind == "rmsprop" else 0.999),
+        eps=number(config, "eps", 1e-8),
+        weight_decay=number(config, "weight_decay", 0.0),
+        batch_size=max(1, round(number(config, "batch_size", 32))),
+        schedule=_word(config, "schedule", SCHEDULES, "constant"),
+        lr_decay=number(config, "lr_decay", 0.0),
+        warmup=number(config, "warmup", 0.0),
+        label_smoothing=number(config, "label_smoothing", 0.0),
+        grad_clip=number(config, "grad_clip", 0.0),
+    )
+
+
+def lr_share(schedule: str, step: int, total: int, warmup: float = 0.0, decay: float = 0.0) -> float:
+    """The learning rate of a step as a share of `lr`.
+
+    Args:
+        schedule: constant; cosine and linear (fall to `decay` at the end of training); step (falls to the root of
+            `decay` at half, to `decay` at three quarters of the way); wsd (constant, then linear over the last fifth).
+        step: 0 is the first.
+        total: steps of the whole training, however it is cut into jobs.
+        warmup: share of all steps in which it rises linearly.
+        decay: the share that is reached at the end.
+
+    >>> [lr_share("linear", s, 4) for s in range(4)]
+    [1.0, 0.75, 0.5, 0.25]
+    """
+    rising = round(warmup * total)
+    if step < rising:
+        return (step + 1) / (rising + 1)
+    way = (step - rising) / max(1, total - rising)  # 0 .. 1
+    if schedule == "cosine":
+        return decay + (1 - decay) * (1 + math.cos(math.pi * min(way, 1.0))) / 2
+    if schedule == "linear":
+        return 1 - (1 - decay) * min(way, 1.0)
+    if schedule == "step":
+        return float(1.0 if way < 0.5 else decay**0.5 if way < 0.75 else decay)
+    if schedule == "wsd":
+        return 1 - (1 - decay) * min(max(0.0, (way - STABLE) / (1 - STABLE)), 1.0)
+    return 1.0
+
+
+def decayed(model: nn.Module) -> set[str]:
+    """Names of the parameters that weight decay shrinks: matrices and kernels; never γ, β or a bias."""
+    spared = {
+        f"{path}.{name}".lstrip(".")
+        for path, module in model.named_modules()
+        if isinstance(module, NORMS)
+        for name, _ in module.named_parameters(recurse=False)
+    }
+    return {name for name, p in model.named_parameters() if p.dim() >= 2 and name not in spared}
+
+
+def optimizer(model: nn.Module, how: Recipe) -> torch.optim.Optimizer:
+    """PyTorch's optimizer for a recipe, with its fused kernel where there is one."""
+    shrunk = decayed(model)
+    trained = [(n, p) for n, p in model.named_parameters() if p.requires_grad]
+    groups: list[dict[str, Any]] = [
+        {"params": [p for n, p in trained if n in shrunk], "weight_decay": how.weight_decay},
+        {"params": [p for n, p in trained if n not in shrunk], "weight_decay": 0.0},
+    ]
+    groups = [g for g in groups if g["params"]]
+    betas = (how.beta1, how.beta2)
+    match how.optimizer:
+        case "adam":
+            return torch.optim.Adam(groups, lr=how.lr, betas=betas, eps=how.eps, fused=True)
+        case "adamw":
+            return torch.optim.AdamW(groups, lr=how.lr, betas=betas, eps=how.eps, fused=True)
+        case "nadam":
+            return torch.optim.NAdam(groups, lr=how.lr, betas=betas, eps=how.eps)
+        case "rmsprop":
+            return torch.optim.RMSprop(groups, lr=how.lr, alpha=how.beta2, eps=how.eps, momentum=how.momentum)
+        case _:
+            nesterov = how.optimizer == "nesterov" and how.momentum > 0
+            return torch.optim.SGD(groups, lr=how.lr, momentum=how.momentum, nesterov=nesterov, fused=True)
+
+
+def set_lr(opt: torch.optim.Optimizer, lr: float) -> None:
+    """The learning rate of the next step."""
+    for group in opt.param_groups:
+        group["lr"] = lr
+
+
+def clip(parameters: Iterable[Tensor], largest: float) -> None:
+    """Shrink the whole gradient to a norm of at most `largest`; 0 leaves it."""
+    if largest > 0:
+        nn.utils.clip_grad_norm_(parameters, largest)
+
+
+def number(config: Config, name: str, usual: float) -> float:
+    """A number of a config, or the usual one where it has none.
+
+    Raises:
+        TaskError: it is no number.
+    """
+    value = config.get(name)
+    if value is None:
+        return usual
+    if isinstance(value, str) or not math.isfinite(value):
+        raise TaskError(f"{name} is a number; the config has {name}={value!r}: use {name}={usual:g}.")
+    return float(value)
+
+
+def _word(config: Config, name: str, words: tuple[str, ...], usual: str) -> str:
+    value = config.get(name)
+    if value is None:
+        return usual
+    if value not in words:
+        raise TaskError(f"{name} is one of {', '.join(words)}; the config has {name}={value!r}: use {usual!r}.")
+    return str(value)

@@ -1,0 +1,138 @@
+"""A task: a network, its data, what it is judged by, and the space worth searching."""
+
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any, Literal
+
+from torch import Tensor, nn
+
+from zeroin.errors import TaskError
+from zeroin.executors.inline import Inline
+from zeroin.nn import loop
+from zeroin.nn.data import InMemory, prepared
+from zeroin.nn.metrics import METRICS, Metric
+from zeroin.nn.networks import Build, network
+from zeroin.protocols import Executor
+from zeroin.space import Float, Int, Space
+from zeroin.types import Config
+
+LOSSES = ("cross_entropy", "mse")
+
+
+@dataclass(frozen=True, eq=False)
+class Task:
+    """A network to be tuned on data.
+
+    Args:
+        build: config -> torch.nn.Module. Hyperparameters of the catalogue about training (lr, optimizer, batch_size,
+            schedule, ...) are applied by the loop; so are dropout, bn_momentum, bn_eps and init, unless build asks the
+            config for them itself.
+        train, valid: (inputs [N, ...], targets [N, ...]) as arrays or tensors, a Dataset, or a DataLoader (its batch
+            size and order are not used). Whole-number inputs are left as they are, for Embedding.
+        test: looked at only in the trainings after the search.
+        loss: "cross_entropy" (targets 0 .. classes - 1), "mse", or f(output, target) -> tensor.
+        metric: what is reported and tuned, on the validation set: "accuracy", "balanced_accuracy", "r2", "mae", "mse",
+            "rmse", "loss", or a `Metric`.
+        space: a `Space`, or f(trainings) -> `Space` for the space worth searching with so many full trainings.
+        name: the study's usual name.
+        max_epochs: epochs of a full training.
+        normalise: give inputs the training set's mean 0 and deviation 1: per feature of [N, F] and [N, T, F], per
+            channel of [N, C, H, W].
+        device: where to train, as PyTorch names it.
+
+    Raises:
+        TaskError: data that are empty, not finite, not as many inputs as targets, or labels that do not fit the loss.
+
+    >>> task = Task(build=lambda c: mlp(64, 10, c), train=(X, y), valid=(Xv, yv), space=space)  # doctest: +SKIP
+    >>> zi.tune(task, epochs=600)  # doctest: +SKIP
+    """
+
+    build: Build
+    train: Any
+    valid: Any
+    test: Any = None
+    loss: Literal["cross_entropy", "mse"] | Callable[[Tensor, Tensor], Tensor] = "cross_entropy"
+    metric: str | Metric = "accuracy"
+    space: Space | Callable[[float], Space] | None = None
+    name: str = "task"
+    max_epochs: int = 30
+    normalise: bool = True
+    device: str = "cpu"
+    problem: loop.Problem = field(init=False, repr=False)
+
+    def __post_init__(self) -> None:
+        if self.loss not in LOSSES and not callable(self.loss):
+            raise TaskError(f"a loss is one of {', '.join(LOSSES)} or a function; got {self.loss!r}: use 'mse'.")
+        if isinstance(self.metric, str) and self.metric not in METRICS and self.metric != "loss":
+            raise TaskError(
+                f"a metric is one of {', '.join(METRICS)}, loss, or a Metric; got {self.metric!r}: use metric='loss'."
+            )
+        sets = {"train": self.train, "valid": self.valid} | ({} if self.test is None else {"test": self.test})
+        data, normalisation = prepared(sets, self.loss, normalise=self.normalise, device=self.device)
+        metric = METRICS.get(self.metric) if isinstance(self.metric, str) else self.metric
+        _varied(metric, data["valid"])
+        problem = loop.Problem(
+            build=self.build,
+            train=data["train"],
+            valid=data["valid"],
+            test=data.get("test"),
+            loss=self.loss,
+            metric=metric,
+            normalisation=normalisation,
+            device=self.device,
+        )
+        object.__setattr__(self, "problem", problem)
+
+    @property
+    def goal(self) -> str:
+        """The direction of the metric: "minimize" or "maximize"."""
+        return "minimize" if self.problem.metric is None else self.problem.metric.goal
+
+    def space_for(self, trainings: float) -> Space:
+        """The space worth searching with this many full trainings.
+
+        Raises:
+            TaskError: the task has no space.
+        """
+        if self.space is None:
+            raise TaskError(
+                f"a task is tuned over a space; task {self.name!r} has none: "
+                f"use Task(..., space=Space(lr=Float(1e-5, 1.0, scale='log')))."
+            )
+        return self.space if isinstance(self.space, Space) else self.space(trainings)
+
+    def executor(self, folder: Path, *, max_epochs: int, workers: int) -> Executor:  # noqa: ARG002
+        """An executor that trains it, one network at a time; checkpoints go below `folder`.
+
+        Raises:
+            TaskError: the network of the default config does not fit the data or the loss.
+        """
+        if self.space is not None:
+            self.check(self.space_for(1.0))
+        return Inline(loop.objective(self.problem), folder, max_epochs)
+
+    def check(self, space: Space) -> None:
+        """Try the default config of a space on two examples.
+
+        Raises:
+            TaskError: the network does not fit the data or the loss.
+        """
+        sizes = space.params.get("batch_size")
+        if isinstance(sizes, Int | Float):
+            smallest = int(min(sizes.low, sizes.fixed or sizes.low))
+        else:
+            smallest = min((int(v) for v in sizes.range if isinstance(v, int | float)), default=2) if sizes else 2
+        loop.check(self.problem, space.default, max(1, smallest))
+
+    def network(self, config: Config, seed: int = 0) -> nn.Module:
+        """The untrained network of a config, with all that the config says about it; ready for `load_state_dict`."""
+        return network(self.build, config, seed)
+
+
+def _varied(metric: Metric | None, valid: Any) -> None:
+    if metric is METRICS["r2"] and isinstance(valid, InMemory) and bool((valid.y == valid.y[0]).all()):
+        raise TaskError(
+            f"r2 compares with the spread of the targets; all {len(valid)} in the valid set are equal: "
+            f"use metric='mae', or cut the sets anew."
+        )
