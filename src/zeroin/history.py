@@ -7,24 +7,32 @@ store replays them, so that a resumed study and an unbroken one hold equal histo
 from collections.abc import Iterator, Sequence
 from dataclasses import replace
 
-from zeroin.types import Asked, Ended, Event, Job, Observed, Region, Status, Trial
+from zeroin.types import Asked, Ended, Event, Job, Kind, Observed, Region, Status, Trial
 
 
 class History:
     """Trials, jobs and regions by number. Searchers read; only the study applies events.
 
+    Args:
+        max_epochs: the deepest budget of one trial.
+
     >>> History().spent
     0
     """
 
-    __slots__ = ("_jobs", "_regions", "_running", "_seconds", "_spent", "_trials")
+    __slots__ = (
+        "_explored", "_jobs", "_regions", "_running", "_screened", "_seconds", "_spent", "_trials", "_undecided",
+        "max_epochs",
+    )  # fmt: skip
 
-    def __init__(self) -> None:
+    def __init__(self, max_epochs: int = 1) -> None:
+        self.max_epochs = max_epochs
         self._trials: list[Trial] = []
         self._jobs: list[Job] = []
         self._regions: list[Region] = []
         self._running: dict[int, None] = {}
-        self._spent = 0
+        self._undecided: dict[int, None] = {}
+        self._spent = self._screened = self._explored = 0
         self._seconds = 0.0
 
     @property
@@ -58,6 +66,19 @@ class History:
         return self._spent + sum(j.stop - self._trials[j.trial].epoch for j in self.running if j.kind.is_search)
 
     @property
+    def undecided(self) -> list[Trial]:
+        """Trials of the search whose job ended before the full budget, about which nothing was decided since."""
+        return [self._trials[number] for number in sorted(self._undecided)]
+
+    @property
+    def epochs_after_screening(self) -> tuple[int, int]:
+        """Epochs of exploring, and of all jobs after the screening round; running ones in full."""
+        running = [j for j in self.running if j.kind in (Kind.ZOOM, Kind.EXPLORE)]
+        left = {j.number: j.stop - self._trials[j.trial].epoch for j in running}
+        exploring = sum(left[j.number] for j in running if j.kind is Kind.EXPLORE)
+        return self._explored + exploring, self._spent - self._screened + sum(left.values())
+
+    @property
     def seconds(self) -> float:
         """Seconds that ended jobs took, added up."""
         return self._seconds
@@ -70,6 +91,7 @@ class History:
                     self._start(job)
                 for number, why in paused.items():
                     self._trials[number] = replace(self._trials[number], paused=why)
+                    self._undecided.pop(number, None)
                 if region:
                     self._regions.append(region)
             case Observed(number, observation):
@@ -80,12 +102,14 @@ class History:
                         losses=(*trial.losses, observation.loss),
                         metrics=(*trial.metrics, observation.metrics),
                     )
-                    self._spent += trial.kind.is_search
+                    self._count(self._jobs[number].kind)
             case Ended(number, status, note, seconds):
                 job = self._jobs[number]
                 self._jobs[number] = replace(job, status=status, note=note)
                 self._trials[job.trial] = replace(self._trials[job.trial], status=status, note=note)
                 self._running.pop(number, None)
+                if job.kind.is_search and not status.is_failure and self._trials[job.trial].epoch < self.max_epochs:
+                    self._undecided[job.trial] = None
                 self._seconds += seconds
 
     def _start(self, job: Job) -> None:
@@ -96,6 +120,12 @@ class History:
         self._trials[job.trial] = replace(trial, jobs=(*trial.jobs, job.number), status=Status.RUNNING, paused="")
         self._jobs.append(job)
         self._running[job.number] = None
+        self._undecided.pop(job.trial, None)
+
+    def _count(self, kind: Kind) -> None:
+        self._spent += kind.is_search
+        self._screened += kind in (Kind.START, Kind.SCREEN)
+        self._explored += kind is Kind.EXPLORE
 
 
 def incumbent(history: History) -> Trial | None:

@@ -91,6 +91,7 @@ class Trial:
     status: Status = Status.RUNNING
     paused: str = ""
     note: str = ""
+    goal: str = "minimize"  # the sense of `losses`; inside zeroin always this one
 
     @property
     def epoch(self) -> int:
@@ -102,7 +103,7 @@ class Trial:
         """The best loss at any epoch so far; None for a trial that failed or has none yet."""
         if self.status.is_failure or not self.losses:
             return None
-        return min(self.losses)
+        return min(self.losses) if self.goal == "minimize" else max(self.losses)
 
 
 @dataclass(frozen=True, slots=True)

@@ -1,0 +1,6 @@
+"""Searchers: pure functions from a history to the next jobs."""
+
+from zeroin.search.quasirandom import QuasiRandom
+from zeroin.search.searcher import Settings, Zoom
+
+__all__ = ["QuasiRandom", "Settings", "Zoom"]

@@ -1,0 +1,165 @@
+"""After the search: the best configs again with fresh seeds, and the default config beside them.
+
+A lucky draw looks like a good config. Up to three contenders race over fresh seeds; one that falls behind by more
+than two standard errors drops out. What is left over of the budget for this goes to the default config.
+"""
+
+import json
+import math
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import numpy as np
+
+from zeroin.goal import metric_at_best
+from zeroin.history import History
+from zeroin.space import Space
+from zeroin.types import Config, Decision, Kind, Proposal, Trial
+
+CONTENDERS = 3
+RESERVE = 1 / 3  # of the whole budget at most
+
+
+@dataclass(frozen=True, slots=True)
+class Score:
+    """A config's result over fresh seeds: mean and standard deviation of the best loss, and of the test metric.
+
+    `losses` are one a seed, at the best epoch; `tests` likewise, empty where no test metric was reported.
+    """
+
+    kind: Kind
+    config: Config
+    losses: tuple[float, ...]
+    tests: tuple[float, ...]
+    failures: int
+
+    @property
+    def mean(self) -> float:
+        """Mean loss; infinite if a seed failed."""
+        return float(np.mean(self.losses)) if self.losses and not self.failures else math.inf
+
+
+@dataclass(frozen=True, slots=True)
+class Confirm:
+    """Trains contenders with up to `seeds` fresh seeds each, then the default config as often.
+
+    Args:
+        seeds: fresh seeds of the winner and of the default.
+        contenders: how many of the best enter.
+    """
+
+    seeds: int
+    contenders: int = CONTENDERS
+
+    @staticmethod
+    def within(trainings: float, seeds: int) -> "Confirm":
+        """What a budget of full trainings pays for: at most a third of it."""
+        runs = int(trainings * RESERVE)
+        seeds = min(seeds, max(1, runs // 2)) if runs else 0
+        return Confirm(seeds, min(CONTENDERS, max(1, runs // seeds - 1)) if seeds else 0)
+
+    @property
+    def most(self) -> int:
+        """Trainings it may take."""
+        return self.seeds * (self.contenders + 1)
+
+    def decide(self, space: Space, history: History, free: int, *, max_epochs: int, seed: int) -> Decision:
+        """The next trainings; see `zeroin.protocols.Searcher`. Empty with none running: it is over."""
+        del seed  # nothing is drawn
+        asked = self._race(history) or self._default(space, history)
+        return Decision(tuple(Proposal(max_epochs, kind, why, config=config) for kind, config, why in asked[:free]))
+
+    def _race(self, history: History) -> list[tuple[Kind, Config, str]]:
+        known = by_config(history, Kind.CONFIRM)
+        racing = self._survivors([known.get(_key(c), []) for c in contenders(history, self.contenders)])
+        configs = contenders(history, self.contenders)
+        for turn in range(self.seeds):
+            due = [i for i in racing if len(known.get(_key(configs[i]), [])) <= turn]
+            if due:
+                names = "the best" if len(configs) == 1 else f"the {len(configs)} best"
+                return [(Kind.CONFIRM, configs[i], f"fresh seed {turn + 1} of {self.seeds} for {names}") for i in due]
+        return []
+
+    def _survivors(self, runs: Sequence[Sequence[Trial]]) -> list[int]:
+        """Those not separated from the best: within two standard errors, spread pooled over contenders."""
+        losses = [[math.inf if t.loss is None else t.loss for t in some if _over(t)] for some in runs]
+        tried = [i for i, some in enumerate(losses) if len(some) >= 2]
+        if len(tried) < 2:
+            return list(range(len(runs)))
+        means = {i: float(np.mean(losses[i])) for i in tried}
+        best = min(tried, key=lambda i: means[i])
+        finite = [i for i in tried if math.isfinite(means[i])]
+        spread = math.sqrt(float(np.mean([np.var(losses[i], ddof=1) for i in finite]))) if finite else 0.0
+        gone = set()
+        for i in tried:
+            error = spread * math.sqrt(1 / len(losses[i]) + 1 / len(losses[best]))
+            if i != best and (not math.isfinite(means[i]) or means[i] - means[best] > 2 * error):
+                gone.add(i)
+        return [i for i in range(len(runs)) if i not in gone]
+
+    def _default(self, space: Space, history: History) -> list[tuple[Kind, Config, str]]:
+        if any(job.kind is Kind.CONFIRM for job in history.running) or not contenders(history, 1):
+            return []
+        done = sum(t.kind is Kind.DEFAULT for t in history.trials)
+        return [
+            (Kind.DEFAULT, space.default, f"fresh seed {i + 1} of {self.seeds} for the default config")
+            for i in range(done, self.seeds)
+        ]
+
+
+def contenders(history: History, most: int) -> list[Config]:
+    """The best different configs of the search, the best first."""
+    ranked = sorted(
+        (t for t in history.trials if t.kind.is_search and t.loss is not None), key=lambda t: (t.loss, t.number)
+    )
+    configs: dict[str, Config] = {}
+    for trial in ranked:
+        if len(configs) == most:
+            break
+        configs.setdefault(_key(trial.config), trial.config)
+    return list(configs.values())
+
+
+def by_config(history: History, kind: Kind) -> dict[str, list[Trial]]:
+    """The trials of a kind, by config."""
+    found: dict[str, list[Trial]] = {}
+    for trial in history.trials:
+        if trial.kind is kind:
+            found.setdefault(_key(trial.config), []).append(trial)
+    return found
+
+
+def scores(history: History) -> list[Score]:
+    """Results over fresh seeds, the best confirmed config first, the default last."""
+    found = [_score(kind, runs) for kind in (Kind.CONFIRM, Kind.DEFAULT) for runs in by_config(history, kind).values()]
+    return sorted(found, key=lambda s: (s.kind is Kind.DEFAULT, -len(s.losses), s.mean))
+
+
+def winner(history: History) -> Config | None:
+    """The confirmed config with the most seeds and the lowest mean; before that the best trial's."""
+    confirmed = [s for s in scores(history) if s.kind is Kind.CONFIRM]
+    if confirmed:
+        return confirmed[0].config
+    best = contenders(history, 1)
+    return best[0] if best else None
+
+
+def _score(kind: Kind, runs: Sequence[Trial]) -> Score:
+    over = [t for t in runs if _over(t)]
+    good = [t for t in over if t.loss is not None]
+    tests = [metric_at_best(t, "test") for t in good]
+    return Score(
+        kind,
+        runs[0].config,
+        tuple(t.loss for t in good if t.loss is not None),
+        tuple(v for v in tests if v is not None),
+        len(over) - len(good),
+    )
+
+
+def _over(trial: Trial) -> bool:
+    return trial.status != "running"
+
+
+def _key(config: Config) -> str:
+    return json.dumps(dict(config), sort_keys=True)

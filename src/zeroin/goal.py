@@ -1,0 +1,49 @@
+"""The direction of a study's score: turned round once on the way in, once on the way out."""
+
+from collections.abc import Mapping
+from dataclasses import replace
+
+from zeroin.errors import StudyError
+from zeroin.types import Observation, Trial
+
+GOALS = ("minimize", "maximize")
+
+
+def check(goal: str) -> str:
+    """The goal, if it is one.
+
+    Raises:
+        StudyError: it is neither "minimize" nor "maximize".
+    """
+    if goal not in GOALS:
+        raise StudyError(f"a goal is 'minimize' or 'maximize'; goal={goal!r}: use goal='minimize' for a loss.")
+    return goal
+
+
+def turned(goal: str, value: float) -> float:
+    """A user's score as a loss, or a loss as the user's score.
+
+    >>> turned("maximize", 0.9)
+    -0.9
+    """
+    return -value if goal == "maximize" else value
+
+
+def as_loss(goal: str, seen: Observation) -> Observation:
+    """A reported observation as the inside knows it: lower is better."""
+    return replace(seen, loss=turned(goal, seen.loss))
+
+
+def shown(goal: str, trial: Trial) -> Trial:
+    """A trial with its losses in the user's own sense."""
+    if goal == "minimize":
+        return trial
+    return replace(trial, losses=tuple(-loss for loss in trial.losses), goal=goal)
+
+
+def metric_at_best(trial: Trial, name: str) -> float | None:
+    """A metric at the epoch of the trial's lowest loss; None where it was not reported."""
+    if not trial.losses:
+        return None
+    metrics: Mapping[str, float] = trial.metrics[trial.losses.index(min(trial.losses))]
+    return metrics.get(name)

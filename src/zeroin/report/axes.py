@@ -1,0 +1,216 @@
+"""The axis plot of one hyperparameter, as numbers: where trials, ranges and likely regions lie on its scale."""
+
+import math
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from dataclasses import dataclass
+
+from zeroin.report.scores import ScoreAxis, score_of
+from zeroin.report.ticks import Tick, across, show
+from zeroin.space import Choice, Float, Hyperparameter, Int
+from zeroin.types import Kind, Range, Region, Trial, Value
+
+GOLDEN = 0.6180339887498949  # its multiples spread evenly: the jitter within an option
+SCALE_WORDS = {
+    "linear": "linear scale",
+    "log": "log scale",
+    "log2": "powers of two",
+    "one_minus_log": "log scale of 1 − x",
+    "logit": "logit scale",
+}
+
+Place = Callable[[Value], float | None]
+
+
+@dataclass(frozen=True, slots=True)
+class Point:
+    """A trial on an axis plot; `score` is None where it failed, `beyond` where it lies outside the axis."""
+
+    trial: int
+    position: float
+    value: str
+    score: float | None
+    height: float
+    beyond: bool
+    kind: Kind
+    epoch: int
+
+
+@dataclass(frozen=True, slots=True)
+class Interval:
+    """A part of an axis in a round, in positions; a choice has one for each run of neighbouring options."""
+
+    round: int
+    low: float
+    high: float
+
+
+@dataclass(frozen=True, slots=True)
+class AxisPlot:
+    """One hyperparameter: `points` of trials where it was active, and by round what was `searched` and `likely`.
+
+    `low` and `high` are the ends of the axis in positions. `words` says scale and ranges, `when` where it is active.
+    """
+
+    name: str
+    scale: str
+    points: tuple[Point, ...]
+    ticks: tuple[Tick, ...]
+    low: float
+    high: float
+    searched: tuple[Interval, ...]
+    likely: tuple[Interval, ...]
+    words: str
+    when: str
+
+
+def axis_plot(
+    name: str, param: Hyperparameter, trials: Sequence[Trial], regions: Sequence[Region], scores: ScoreAxis, goal: str
+) -> AxisPlot:
+    """One hyperparameter against the scores.
+
+    Args:
+        name, param: which one.
+        trials: those to draw, each failed or with a loss; left out where inactive or unknown to the scale.
+        regions: the rounds to draw, in order.
+        scores: the axis of the scores.
+        goal: "minimize" or "maximize".
+    """
+    active = [t for t in trials if name in t.config]
+    values = [t.config[name] for t in active]
+    ranges = [r.ranges[name] for r in regions if name in r.ranges] + [
+        r.likely[name] for r in regions if name in r.likely
+    ]
+    place, ticks, low, high = (
+        _options(param, values, ranges) if isinstance(param, Choice) else _numbers(param, values, ranges)
+    )
+    jitter = 0.6 if isinstance(param, Choice) else 0.0
+    placed = ((t, place(t.config[name])) for t in active)
+    points = tuple(_point(t, name, x, jitter, scores, goal) for t, x in placed if x is not None)
+    first = Region(-1, 0, {name: param.range}, {}, 1.0, "")
+    searched = _intervals(param, place, [(r.round, r.ranges.get(name)) for r in (first, *regions)])
+    likely = _intervals(param, place, [(r.round, r.likely.get(name)) for r in regions])
+    scale = "choice" if isinstance(param, Choice) else param.scale
+    words = _words(param, regions[-1] if regions else first, name)
+    return AxisPlot(name, scale, points, ticks, low, high, searched, likely, words, _when(param))
+
+
+def _point(trial: Trial, name: str, x: float, jitter: float, scores: ScoreAxis, goal: str) -> Point:
+    loss = trial.loss
+    score = None if loss is None else score_of(loss, goal)
+    return Point(
+        trial.number,
+        x + jitter * ((trial.number * GOLDEN) % 1.0 - 0.5),
+        show(trial.config[name]),
+        score,
+        scores.gutter if score is None else scores.place(score),
+        score is not None and scores.beyond(score),
+        trial.kind,
+        trial.epoch,
+    )
+
+
+def _numbers(
+    param: Float | Int, values: Iterable[Value], ranges: Sequence[Range]
+) -> tuple[Place, tuple[Tick, ...], float, float]:
+    scale = param.measure
+
+    def known(value: Value) -> float | None:
+        number = isinstance(value, int | float) and not isinstance(value, bool) and math.isfinite(value)
+        return float(scale.forward(value)) if number and scale.allows(value) else None  # type: ignore[arg-type]
+
+    everything = [*values, *param.range, *(v for r in ranges for v in r)]
+    seen = [t for t in map(known, everything) if t is not None]
+    low, high = (min(seen), max(seen)) if seen else (0.0, 1.0)
+    if low == high:
+        low, high = low - 0.5, high + 0.5
+    width = high - low
+    ticks = across(scale, low, high, whole=isinstance(param, Int))
+    zero = low - 0.1 * width
+    on_zero = not scale.allows(0.0) and any(v == 0 and not isinstance(v, bool) for v in everything)
+    if not ((isinstance(param, Float) and param.zero) or on_zero):
+        return known, ticks, low - 0.04 * width, high + 0.04 * width
+
+    def place(value: Value) -> float | None:
+        return zero if value == 0 and not isinstance(value, bool) else known(value)
+
+    return place, (Tick(zero, "0"), *ticks), zero - 0.04 * width, high + 0.04 * width
+
+
+def _options(
+    param: Choice, values: Iterable[Value], ranges: Sequence[Range]
+) -> tuple[Place, tuple[Tick, ...], float, float]:
+    places: dict[tuple[str, Value], int] = {}
+    for option in (*param.options, *(v for r in ranges for v in r), *values):  # those no longer offered come last
+        places.setdefault((type(option).__name__, option), len(places))
+    ticks = tuple(Tick(float(i), _short(show(option))) for (_, option), i in places.items())
+
+    def place(value: Value) -> float | None:
+        return float(places[type(value).__name__, value])
+
+    return place, ticks, -0.6, len(places) - 0.4
+
+
+def _intervals(param: Hyperparameter, place: Place, ranges: Iterable[tuple[int, Range | None]]) -> tuple[Interval, ...]:
+    out = []
+    for round, values in ranges:
+        if values is None:
+            continue
+        if isinstance(param, Choice):
+            out += [Interval(round, a - 0.4, b + 0.4) for a, b in _runs(sorted(int(place(v) or 0) for v in values))]
+            continue
+        ends = [place(v) for v in values]
+        if len(ends) == 2 and None not in ends:
+            low, high = _cells(param, place, values, ends)  # type: ignore[arg-type]
+            out.append(Interval(round, low, high))
+    return tuple(out)
+
+
+def _cells(param: Float | Int, place: Place, values: Range, ends: list[float]) -> tuple[float, float]:
+    if isinstance(param, Float):
+        with_zero = param.zero and param.fixed is None and min(ends) <= (place(param.low) or 0.0)
+        return (place(0.0) or 0.0) if with_zero else ends[0], ends[1]
+    if param.scale == "log2":
+        return ends[0] - 0.3, ends[1] + 0.3
+    low, high = (float(v) for v in values)  # type: ignore[arg-type]
+    return place(low - 0.3) or ends[0], place(high + 0.3) or ends[1]
+
+
+def _runs(places: Sequence[int]) -> list[tuple[int, int]]:
+    runs: list[tuple[int, int]] = []
+    for i in places:
+        if runs and i == runs[-1][1] + 1:
+            runs[-1] = (runs[-1][0], i)
+        else:
+            runs.append((i, i))
+    return runs
+
+
+def range_words(range: Range, choice: bool) -> str:
+    """A range in words.
+
+    >>> range_words((1e-5, 0.1), choice=False)
+    '1e-5 … 0.1'
+    """
+    if choice:
+        return ", ".join(show(v) for v in range)
+    low, high = (show(v, 3) for v in (range[0], range[-1]))
+    return low if low == high else f"{low} … {high}"
+
+
+def _words(param: Hyperparameter, region: Region, name: str) -> str:
+    choice = isinstance(param, Choice)
+    parts = [] if isinstance(param, Choice) else [SCALE_WORDS[param.scale]]
+    parts.append("searched " + range_words(region.ranges.get(name, param.range), choice))
+    if name in region.likely:
+        parts.append("best likely in " + range_words(region.likely[name], choice))
+    return " · ".join(parts)
+
+
+def _when(param: Hyperparameter) -> str:
+    when: Mapping[str, Value | tuple[Value, ...]] = param.when or {}
+    parts = [f"{k} = {' or '.join(map(show, v)) if isinstance(v, tuple) else show(v)}" for k, v in when.items()]
+    return "only where " + " and ".join(parts) if parts else ""
+
+
+def _short(text: str, most: int = 16) -> str:
+    return text if len(text) <= most else text[: most - 1] + "…"

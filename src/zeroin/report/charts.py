@@ -1,0 +1,233 @@
+"""Pictures of a summary: plotly figures that draw its numbers and compute none."""
+
+import html
+import textwrap
+from collections.abc import Iterable, Sequence
+from typing import Any
+
+import plotly.graph_objects as go
+
+from zeroin.report.axes import AxisPlot, Interval, Point
+from zeroin.report.curves import Curve
+from zeroin.report.scores import ScoreAxis
+from zeroin.report.summary import Row, Summary
+from zeroin.report.ticks import Tick, show
+from zeroin.types import Kind
+
+# Of the palette of Okabe and Ito, told apart with any colour vision; shapes say the same once more.
+COLOURS = {Kind.SCREEN: "#8f8f8f", Kind.EXPLORE: "#009E73", Kind.ZOOM: "#0072B2", Kind.START: "#CC79A7"}
+SYMBOLS = {Kind.SCREEN: "circle", Kind.EXPLORE: "square", Kind.ZOOM: "diamond", Kind.START: "triangle-left"}
+BEST, FAILED, LIKELY, SEARCHED = "#D55E00", "#8f8f8f", "#0072B2", "rgba(128,128,128,0.35)"
+GRID = "rgba(128,128,128,0.18)"
+
+
+def axis_figure(plot: AxisPlot, summary: Summary) -> go.Figure:
+    """Scores against one hyperparameter; below it what each round searched, and where it saw the best.
+
+    Args:
+        plot: one of `summary.axes`.
+        summary: whose trials it tells of.
+    """
+    rounds = sorted({i.round for i in (*plot.searched, *plot.likely)}) if plot.likely else []
+    top = min(0.5, 0.12 + 0.035 * len(rounds)) if rounds else 0.0
+    figure = _figure(280 + 12 * len(rounds))
+    for kind in COLOURS:
+        scored = [p for p in plot.points if p.kind is kind and p.score is not None]
+        figure.add_trace(_points(scored, kind, summary))
+    figure.add_trace(_crosses([p for p in plot.points if p.score is None], summary))
+    if summary.best:
+        figure.add_trace(_star([p for p in plot.points if p.trial == summary.best.trial], summary))
+    figure.update_layout(
+        xaxis=_ticked(plot.ticks) | {"range": [plot.low, plot.high], "anchor": "y2" if rounds else "y"},
+        yaxis=_score_axis(summary.scores, summary.measure) | {"domain": [top, 1], "anchor": "x"},
+        shapes=_bands(plot, rounds),
+    )
+    if rounds:
+        names = ["asked" if r < 0 else f"round {r}" for r in rounds]
+        told = [0, len(rounds) - 1] if len(rounds) > 3 else list(range(len(rounds)))
+        figure.update_layout(
+            yaxis2={
+                "domain": [0, top - 0.06],
+                "range": [len(rounds) - 0.4, -0.6],
+                "tickvals": told,
+                "ticktext": [names[i] for i in told],
+                "fixedrange": True,
+                "showgrid": False,
+                "zeroline": False,
+            }
+        )
+        figure.add_trace(go.Scatter(x=[], y=[], yaxis="y2", hoverinfo="skip"))
+    return figure
+
+
+def curves_figure(summary: Summary) -> go.Figure:
+    """Learning curves, one line a trial, the best one on top."""
+    figure = _figure(360)
+    curves = summary.curves.curves
+    for kind, colour in COLOURS.items():
+        figure.add_trace(_lines([c for c in curves if c.kind is kind and not c.best], colour, 1.3, 0.55, summary))
+    figure.add_trace(_lines([c for c in curves if c.best], BEST, 3.5, 1.0, summary))
+    figure.update_layout(
+        xaxis={"title": {"text": "epoch"}, "gridcolor": GRID, "zeroline": False, "rangemode": "tozero"},
+        yaxis=_score_axis(summary.curves.axis, summary.measure),
+    )
+    return figure
+
+
+def progress_figure(summary: Summary) -> go.Figure:
+    """The best score so far against the epochs the search has spent."""
+    figure = _figure(360)
+    progress = summary.progress
+    if progress.steps:
+        last = progress.steps[-1]
+        figure.add_trace(
+            go.Scatter(
+                x=[*(s.spent for s in progress.steps), progress.spent],
+                y=[*(s.height for s in progress.steps), last.height],
+                text=[*_texts((s.trial for s in progress.steps), summary), _hover(summary.rows[last.trial], summary)],
+                mode="lines+markers",
+                line={"shape": "hv", "color": BEST, "width": 2.5},
+                marker={"size": [*(7 for _ in progress.steps), 1]},
+                hovertemplate="after %{x} epochs<br>%{text}<extra></extra>",
+            )
+        )
+    figure.update_layout(
+        xaxis={"title": {"text": "epochs spent by the search"}, "gridcolor": GRID, "zeroline": False},
+        yaxis=_score_axis(progress.axis, f"best {summary.measure} so far"),
+    )
+    return figure
+
+
+def _figure(height: int) -> go.Figure:
+    return go.Figure(
+        layout={
+            "template": go.layout.Template(),
+            "height": height,
+            "margin": {"l": 58, "r": 14, "t": 10, "b": 40},
+            "showlegend": False,
+            "hovermode": "closest",
+            "dragmode": False,
+            "paper_bgcolor": "rgba(0,0,0,0)",
+            "plot_bgcolor": "rgba(0,0,0,0)",
+            "font": {"family": "system-ui, sans-serif", "size": 12, "color": "#444"},
+            "hoverlabel": {"align": "left", "font": {"size": 12}},
+        }
+    )
+
+
+def _points(points: Sequence[Point], kind: Kind, summary: Summary) -> go.Scatter:
+    over = "triangle-up" if summary.scores.down else "triangle-down"
+    return go.Scatter(
+        x=[p.position for p in points],
+        y=[p.height for p in points],
+        text=_texts((p.trial for p in points), summary),
+        mode="markers",
+        marker={
+            "color": COLOURS[kind],
+            "symbol": [over if p.beyond else SYMBOLS[kind] for p in points],
+            "size": [4.5 + 6 * (p.epoch / summary.max_epochs) ** 0.5 for p in points],
+            "opacity": 0.75,
+            "line": {"width": 0.5, "color": "rgba(255,255,255,0.7)"},
+        },
+        hovertemplate="%{text}<extra></extra>",
+        name=kind.value,
+    )
+
+
+def _crosses(points: Sequence[Point], summary: Summary) -> go.Scatter:
+    return go.Scatter(
+        x=[p.position for p in points],
+        y=[p.height for p in points],
+        text=_texts((p.trial for p in points), summary),
+        mode="markers",
+        marker={"color": FAILED, "symbol": "x-thin-open", "size": 7, "line": {"width": 1.4}},
+        cliponaxis=False,
+        hovertemplate="%{text}<extra></extra>",
+        name="failed",
+    )
+
+
+def _star(points: Sequence[Point], summary: Summary) -> go.Scatter:
+    return go.Scatter(
+        x=[p.position for p in points],
+        y=[p.height for p in points],
+        text=_texts((p.trial for p in points), summary),
+        mode="markers",
+        marker={"color": BEST, "symbol": "star", "size": 17, "line": {"width": 1, "color": "white"}},
+        hovertemplate="%{text}<extra></extra>",
+        name="best",
+    )
+
+
+def _lines(curves: Sequence[Curve], colour: str, width: float, opacity: float, summary: Summary) -> go.Scatter:
+    """All curves of one look as one trace, a gap between each two."""
+    x: list[int | None] = []
+    y: list[float | None] = []
+    text: list[str] = []
+    for curve in curves:
+        told = _hover(summary.rows[curve.trial], summary)
+        x += [*curve.epochs, None]
+        y += [*curve.heights, None]
+        text += [told] * (len(curve.epochs) + 1)
+    return go.Scatter(
+        x=x,
+        y=y,
+        text=text,
+        mode="lines+markers",
+        opacity=opacity,
+        line={"color": colour, "width": width},
+        marker={"size": width + 1.7},
+        hovertemplate="epoch %{x}<br>%{text}<extra></extra>",
+    )
+
+
+def _bands(plot: AxisPlot, rounds: Sequence[int]) -> list[dict[str, Any]]:
+    """Where the last round saw the best, behind the points; a bar for each round below them."""
+    thin = 0.004 * (plot.high - plot.low)  # a region of one value is still seen
+
+    def box(i: Interval, y0: float, y1: float, yref: str, colour: str, opacity: float) -> dict[str, Any]:
+        sides = {"x0": i.low - thin, "x1": i.high + thin, "y0": y0, "y1": y1}
+        look = {"fillcolor": colour, "opacity": opacity, "line": {"width": 0}, "layer": "below"}
+        return {"type": "rect", "xref": "x", "yref": yref, **sides, **look}
+
+    row = {r: i for i, r in enumerate(rounds)}
+    last = plot.likely[-1].round if plot.likely else None
+    shapes = [box(i, 0, 1, "y domain", LIKELY, 0.1) for i in plot.likely if i.round == last]
+    if rounds:
+        shapes += [box(i, row[i.round] - 0.12, row[i.round] + 0.12, "y2", SEARCHED, 1.0) for i in plot.searched]
+        shapes += [box(i, row[i.round] - 0.34, row[i.round] + 0.34, "y2", LIKELY, 0.75) for i in plot.likely]
+    return shapes
+
+
+def _ticked(ticks: Sequence[Tick]) -> dict[str, Any]:
+    return {
+        "tickvals": [t.position for t in ticks],
+        "ticktext": [_plain(t.label) for t in ticks],
+        "gridcolor": GRID,
+        "zeroline": False,
+        "fixedrange": True,
+        "automargin": True,
+    }
+
+
+def _score_axis(axis: ScoreAxis, title: str) -> dict[str, Any]:
+    ends = [min(axis.low, axis.gutter), max(axis.high, axis.gutter)]
+    return _ticked(axis.ticks) | {"range": ends, "title": {"text": title, "standoff": 6}}
+
+
+def _texts(trials: Iterable[int], summary: Summary) -> list[str]:
+    return [_hover(summary.rows[n], summary) for n in trials]
+
+
+def _hover(row: Row, summary: Summary) -> str:
+    score = "no score" if row.score is None else f"{summary.measure} {show(row.score)} at epoch {row.best_epoch}"
+    lines = [f"<b>trial {row.trial}</b> · {row.kind} · {row.ending}, {row.epoch} epochs", score]
+    lines += [_plain(f"{name} = {show(value)}") for name, value in row.config.items()]
+    for sentence in (row.why, row.note):
+        lines += [f"<i>{_plain(part)}</i>" for part in textwrap.wrap(sentence[:300], 56)]
+    return "<br>".join(lines)
+
+
+def _plain(text: str) -> str:
+    """Text that plotly, which reads some HTML, shows as it is."""
+    return html.escape(text, quote=False)

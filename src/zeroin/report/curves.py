@@ -1,0 +1,120 @@
+"""Learning curves, and the best score so far against the epochs spent, as numbers."""
+
+import itertools
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+from zeroin.history import History
+from zeroin.report.scores import ScoreAxis, score_axis, score_of, scores_of
+from zeroin.report.thin import CURVE_POINTS, evenly
+from zeroin.types import Kind, Trial
+
+
+@dataclass(frozen=True, slots=True)
+class Curve:
+    """A trial's scores by epoch and their heights on the axis; `ending` says how it stands."""
+
+    trial: int
+    epochs: tuple[int, ...]
+    scores: tuple[float, ...]
+    heights: tuple[float, ...]
+    kind: Kind
+    ending: str  # "to the end", "paused", "running", or how it failed
+    best: bool
+
+
+@dataclass(frozen=True, slots=True)
+class Curves:
+    """Learning curves and the axis they share."""
+
+    curves: tuple[Curve, ...]
+    axis: ScoreAxis
+
+
+@dataclass(frozen=True, slots=True)
+class Step:
+    """After `spent` epochs of the search, this trial was the best so far."""
+
+    spent: int
+    score: float
+    height: float
+    trial: int
+
+
+@dataclass(frozen=True, slots=True)
+class Progress:
+    """The best score so far; flat after the last step until `spent`."""
+
+    steps: tuple[Step, ...]
+    spent: int
+    axis: ScoreAxis
+
+
+def learning_curves(trials: Sequence[Trial], goal: str, max_epochs: int, best: int | None) -> Curves:
+    """The curves of these trials; `best` is the number of the best one."""
+    rows = []
+    for trial in trials:
+        epochs = _epochs(trial.losses)
+        if epochs:
+            rows.append((trial, epochs, scores_of((trial.losses[e - 1] for e in epochs), goal)))
+    axis = score_axis([s for _, _, scores in rows for s in scores], goal, "points")
+    return Curves(
+        tuple(
+            Curve(
+                t.number,
+                tuple(epochs),
+                tuple(scores),
+                tuple(axis.place(s) for s in scores),
+                t.kind,
+                ending(t, max_epochs),
+                t.number == best,
+            )
+            for t, epochs, scores in rows
+        ),
+        axis,
+    )
+
+
+def ending(trial: Trial, max_epochs: int) -> str:
+    """How a trial stands, in one or two words."""
+    if trial.status.is_failure:
+        return trial.status.replace("_", " ")
+    if trial.epoch >= max_epochs:
+        return "to the end"
+    return "paused" if trial.paused else "running" if trial.status == "running" else "waiting"
+
+
+def progress(history: History, goal: str) -> Progress:
+    """The best score so far against the epochs spent, as if jobs had run in the order they were asked for."""
+    found: list[tuple[int, float, int]] = []
+    best, spent = float("inf"), 0
+    seen: dict[int, int] = {}
+    for job in history.jobs:
+        trial = history.trials[job.trial]
+        if not trial.kind.is_search:
+            continue
+        start = seen.get(job.trial, 0)
+        stop = min(job.stop, trial.epoch)
+        if job.number == trial.jobs[-1]:
+            stop = trial.epoch
+        if stop <= start:
+            continue
+        if not trial.status.is_failure and min(trial.losses[start:stop]) < best:
+            for epoch, loss in enumerate(itertools.islice(trial.losses, start, stop), 1):
+                if loss < best:
+                    best = loss
+                    found.append((spent + epoch, loss, job.trial))
+        spent += stop - start
+        seen[job.trial] = stop
+    found = evenly(found, CURVE_POINTS)
+    axis = score_axis([score_of(loss, goal) for _, loss, _ in found], goal, "steps")
+    steps = ((n, score_of(loss, goal), trial) for n, loss, trial in found)
+    return Progress(tuple(Step(n, s, axis.place(s), trial) for n, s, trial in steps), spent, axis)
+
+
+def _epochs(losses: Sequence[float]) -> list[int]:
+    """Epochs to draw: all, or evenly spaced ones and the best."""
+    epochs = evenly(range(1, len(losses) + 1), CURVE_POINTS)
+    if len(epochs) < len(losses):
+        epochs = sorted({*epochs, 1 + min(range(len(losses)), key=losses.__getitem__)})
+    return epochs

@@ -1,0 +1,47 @@
+"use strict";
+(function () {
+  const { figures, texts } = JSON.parse(document.getElementById("figures").textContent);
+  const themes = {
+    light: { ink: "#444", line: "#b5b5b5", card: "#ffffff", text: "#222" },
+    dark: { ink: "#c9c9c9", line: "#5a5a5a", card: "#26282d", text: "#eee" },
+  };
+  const dark = window.matchMedia("(prefers-color-scheme: dark)");
+  const drawn = [];
+
+  function look(theme) {
+    const patch = {
+      "font.color": theme.ink,
+      "hoverlabel.bgcolor": theme.card,
+      "hoverlabel.bordercolor": theme.line,
+      "hoverlabel.font.color": theme.text,
+    };
+    return patch;
+  }
+
+  function paint(theme) {
+    for (const div of drawn) Plotly.relayout(div, look(theme));
+  }
+
+  async function draw(name) {
+    const div = document.getElementById(name);
+    const figure = figures[name];
+    for (const trace of figure.data) if (trace.text) trace.text = trace.text.map((i) => texts[i]);
+    await Plotly.newPlot(div, figure.data, figure.layout, { displayModeBar: false, responsive: true });
+    await Plotly.relayout(div, look(dark.matches ? themes.dark : themes.light));
+    div.classList.add("drawn");
+    drawn.push(div);
+  }
+
+  async function all() {
+    for (const name of Object.keys(figures)) {
+      await draw(name);
+      await new Promise((resume) => setTimeout(resume, 0)); // the page stays alive between pictures
+    }
+    document.documentElement.dataset.drawn = drawn.length;
+  }
+
+  dark.addEventListener("change", () => paint(dark.matches ? themes.dark : themes.light));
+  window.addEventListener("beforeprint", () => paint(themes.light));
+  window.addEventListener("afterprint", () => paint(dark.matches ? themes.dark : themes.light));
+  all();
+})();

@@ -1,0 +1,109 @@
+"""One self-contained HTML file that opens offline and asks nothing of any network."""
+
+import json
+import os
+import tempfile
+from importlib import resources
+from pathlib import Path
+from typing import Any
+
+import jinja2
+import plotly.graph_objects as go
+import plotly.offline
+from markupsafe import Markup
+
+from zeroin.report.charts import BEST, COLOURS, FAILED, LIKELY, axis_figure, curves_figure, progress_figure
+from zeroin.report.summary import Summary
+from zeroin.report.ticks import duration, show
+from zeroin.report.words import STATUS_WORDS, counted
+
+
+def write(summary: Summary, path: str | os.PathLike[str]) -> Path:
+    """Write the report; a reader sees the old file or the new one, never half of it.
+
+    Args:
+        summary: what to tell.
+        path: of the HTML file; its folder is made where missing.
+
+    Returns:
+        The path of the file.
+
+    Raises:
+        OSError: the folder cannot be written to, or the disk is full.
+
+    Example:
+        write(summarize("mnist-mlp", space, history), "report.html")
+    """
+    target = Path(path)
+    target.parent.mkdir(parents=True, exist_ok=True)
+    handle, draft = tempfile.mkstemp(dir=target.parent, prefix=f".{target.name}.", suffix=".tmp")
+    try:
+        with os.fdopen(handle, "w", encoding="utf-8") as file:
+            file.write(render(summary))
+            file.flush()
+            os.fsync(file.fileno())
+        umask = os.umask(0)
+        os.umask(umask)
+        os.chmod(draft, 0o666 & ~umask)  # mkstemp made it private
+        os.replace(draft, target)
+    except BaseException:
+        Path(draft).unlink(missing_ok=True)
+        raise
+    return target
+
+
+def render(summary: Summary) -> str:
+    """The page as text.
+
+    Args:
+        summary: what to tell.
+
+    Returns:
+        HTML with the pictures' data and plotly.js inside, the same for the same summary and plotly.
+    """
+    environment = jinja2.Environment(autoescape=True, undefined=jinja2.StrictUndefined, trim_blocks=True)
+    environment.filters |= {"show": show, "duration": duration, "counted": counted, "data": _data}
+    files = resources.files("zeroin.report")
+    page = environment.from_string(files.joinpath("page.html").read_text("utf-8"))
+    return page.render(
+        s=summary,
+        figures=_shared(_figures(summary)),
+        plotly=Markup(plotly.offline.get_plotlyjs()),
+        script=Markup(files.joinpath("page.js").read_text("utf-8")),
+        style=Markup(files.joinpath("page.css").read_text("utf-8")),
+        looks={"colours": COLOURS, "best": BEST, "failed": FAILED, "likely": LIKELY},
+        status_words=STATUS_WORDS,
+        paste=_paste(summary),
+    )
+
+
+def _figures(summary: Summary) -> dict[str, go.Figure]:
+    figures = {f"axis-{i}": axis_figure(plot, summary) for i, plot in enumerate(summary.axes) if plot.points}
+    if summary.curves.curves:
+        figures["curves"] = curves_figure(summary)
+    if summary.progress.steps:
+        figures["progress"] = progress_figure(summary)
+    return figures
+
+
+def _shared(figures: dict[str, go.Figure]) -> dict[str, Any]:
+    """The figures as plain data, each hover text kept once: traces hold its number."""
+    texts: dict[str, int] = {}
+    plain = {}
+    for name, figure in figures.items():
+        plain[name] = json.loads(figure.to_json())
+        for trace in plain[name]["data"]:
+            if "text" in trace:
+                trace["text"] = [texts.setdefault(text, len(texts)) for text in trace["text"]]
+    return {"figures": plain, "texts": list(texts)}
+
+
+def _data(value: object) -> Markup:
+    """JSON for a script element: no character in it can end the element."""
+    text = json.dumps(value, ensure_ascii=True, allow_nan=False, separators=(",", ":"))
+    return Markup(text.replace("<", "\\u003c").replace(">", "\\u003e").replace("&", "\\u0026"))
+
+
+def _paste(summary: Summary) -> str:
+    """The best config as Python to paste."""
+    return repr(dict(summary.best.config)) if summary.best else ""

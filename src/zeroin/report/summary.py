@@ -1,0 +1,205 @@
+"""The numbers of a report, computed apart from its pictures: plain data, testable without a browser."""
+
+from collections import Counter
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+
+from zeroin.history import History, incumbent
+from zeroin.report.axes import AxisPlot, axis_plot
+from zeroin.report.compare import Group, groups, verdict
+from zeroin.report.curves import Curves, Progress, ending, learning_curves, progress
+from zeroin.report.scores import ScoreAxis, score_axis, score_of
+from zeroin.report.thin import (
+    BEST_CURVES,
+    BEST_TRIALS,
+    CURVES,
+    LINES,
+    ROUNDS,
+    TRIALS,
+    evenly,
+    the_best,
+    thinned,
+)
+from zeroin.report.ticks import show
+from zeroin.report.words import Line, counted, events
+from zeroin.space import Space
+from zeroin.types import Config, Kind, Status, Trial, Value
+
+TOP = 10
+
+
+@dataclass(frozen=True, slots=True)
+class Row:
+    """A trial as the report tells of it; `score` is the best at any epoch, reached at `best_epoch`."""
+
+    trial: int
+    score: float | None
+    best_epoch: int
+    epoch: int
+    kind: Kind
+    ending: str
+    config: Config
+    why: str
+    note: str  # why it was paused, or what happened where it failed
+
+
+@dataclass(frozen=True, slots=True)
+class Cost:
+    """What the study took; `trainings` are full trainings' worth of the search's epochs."""
+
+    epochs: int
+    trainings: float
+    trials: int
+    seconds: float
+    paused: int
+    running: int
+    failures: Mapping[Status, int]
+    after_trials: int
+    after_epochs: int
+
+
+@dataclass(frozen=True, slots=True)
+class Summary:
+    """All that a report shows. Scores are in the user's own direction; `measure` is "loss" or "score"."""
+
+    name: str
+    goal: str
+    measure: str
+    max_epochs: int
+    plan: str
+    settings: tuple[tuple[str, str], ...]
+    best: Row | None
+    verdict: str
+    scores: ScoreAxis
+    axes: tuple[AxisPlot, ...]
+    fixed: tuple[tuple[str, str], ...]
+    curves: Curves
+    progress: Progress
+    table: tuple[Row, ...]
+    comparison: tuple[Group, ...]
+    events: tuple[Line, ...]
+    cost: Cost
+    rows: Mapping[int, Row]  # of each trial that is drawn
+    thinned: tuple[str, ...]  # what was left out, in sentences
+
+
+def summarize(
+    name: str,
+    space: Space,
+    history: History,
+    *,
+    goal: str = "minimize",
+    max_epochs: int | None = None,
+    settings: Mapping[str, object] | None = None,
+) -> Summary:
+    """The numbers of a study's report.
+
+    Args:
+        name: of the study.
+        space: as it was declared.
+        history: what it has seen; may be empty.
+        goal: "minimize", or "maximize" where the losses of the history are negated scores.
+        max_epochs: the deepest budget of one trial; None: the objective has no epochs.
+        settings: what else was asked, by label, such as {"seed": 0}.
+
+    Returns:
+        Plain data, equal for equal histories.
+
+    >>> summarize("empty", Space.from_json({"x": {"type": "float", "low": 0, "high": 1}}), History()).best is None
+    True
+    """
+    deepest = max_epochs or 1
+    search = [t for t in history.trials if t.kind.is_search]
+    drawable = [t for t in search if t.status.is_failure or t.losses]
+    drawn = thinned(drawable, TRIALS, BEST_TRIALS)
+    curved = thinned([t for t in search if t.losses], CURVES, BEST_CURVES) if deepest > 1 else []
+    rounds = evenly(history.regions, ROUNDS)
+    lines = events(space, search, history.regions)
+    axis = score_axis([score_of(loss, goal) for t in search if (loss := t.loss) is not None], goal)
+    best = incumbent(history)
+    steps = progress(history, goal)
+    compared = groups(history.trials, goal)
+    measure = "loss" if goal == "minimize" else "score"
+    free = {k: p for k, p in space.params.items() if getattr(p, "fixed", None) is None or _varies(k, drawn)}
+    told = {t.number: t for t in [*drawn, *curved, *(history.trials[s.trial] for s in steps.steps)]}
+    return Summary(
+        name=name,
+        goal=goal,
+        measure=measure,
+        max_epochs=deepest,
+        plan=_plan(len(free), goal, max_epochs),
+        settings=tuple((k, show(v) if isinstance(v, Value) else str(v)) for k, v in (settings or {}).items()),
+        best=_row(best, goal, deepest) if best else None,
+        verdict=verdict(compared, measure, goal),
+        scores=axis,
+        axes=tuple(axis_plot(k, p, drawn, rounds, axis, goal) for k, p in free.items()),
+        fixed=tuple((k, show(p.fixed)) for k, p in space.params.items() if k not in free),
+        curves=learning_curves(curved, goal, deepest, best.number if best else None),
+        progress=steps,
+        table=tuple(_row(t, goal, deepest) for t in the_best(search, TOP)),
+        comparison=compared,
+        events=tuple(evenly(lines, LINES)),
+        cost=_cost(history, deepest),
+        rows={n: _row(t, goal, deepest) for n, t in sorted(told.items())},
+        thinned=_left_out(len(drawable), len(drawn), search, len(curved), len(history.regions), len(lines)),
+    )
+
+
+def _row(trial: Trial, goal: str, max_epochs: int) -> Row:
+    loss = trial.loss
+    return Row(
+        trial=trial.number,
+        score=None if loss is None else score_of(loss, goal),
+        best_epoch=0 if loss is None else trial.losses.index(loss) + 1,
+        epoch=trial.epoch,
+        kind=trial.kind,
+        ending=ending(trial, max_epochs),
+        config=dict(trial.config),
+        why=trial.why,
+        note=trial.note if trial.status.is_failure else trial.paused,
+    )
+
+
+def _varies(name: str, trials: Sequence[Trial]) -> bool:
+    return len({t.config[name] for t in trials if name in t.config}) > 1
+
+
+def _plan(dimensions: int, goal: str, max_epochs: int | None) -> str:
+    aim = "the lowest loss" if goal == "minimize" else "the highest score"
+    depth = f", each trial trained for at most {counted(max_epochs, 'epoch')}" if max_epochs else ""
+    return f"Find the setting of {counted(dimensions, 'hyperparameter')} with {aim}{depth}."
+
+
+def _cost(history: History, max_epochs: int) -> Cost:
+    search = [t for t in history.trials if t.kind.is_search]
+    after = [t for t in history.trials if not t.kind.is_search]
+    failures = Counter(t.status for t in history.trials if t.status.is_failure)
+    return Cost(
+        epochs=history.spent,
+        trainings=history.spent / max_epochs,
+        trials=len(search),
+        seconds=history.seconds,
+        paused=sum(bool(t.paused) and not t.status.is_failure for t in search),
+        running=sum(t.status is Status.RUNNING for t in history.trials),
+        failures=dict(sorted(failures.items())),
+        after_trials=len(after),
+        after_epochs=sum(t.epoch for t in after),
+    )
+
+
+def _left_out(
+    trials: int, drawn: int, search: Sequence[Trial], curves: int, rounds: int, lines: int
+) -> tuple[str, ...]:
+    trained = sum(bool(t.losses) for t in search)
+    said = []
+    if drawn < trials:
+        how = f"the best {BEST_TRIALS}, and evenly the others"
+        said.append(f"The axis plots draw {drawn:,} of {trials:,} trials: {how}.")
+    if 0 < curves < trained:
+        how = f"the best {BEST_CURVES}, and evenly the others"
+        said.append(f"{curves:,} of {trained:,} learning curves are drawn: {how}.")
+    if rounds > ROUNDS:
+        said.append(f"{ROUNDS} of {rounds:,} rounds are drawn below each axis plot.")
+    if lines > LINES:
+        said.append(f"{LINES} of {lines:,} events are told.")
+    return tuple(said)

@@ -1,0 +1,46 @@
+"""Which of many trials to draw: always the same, the best among them, the rest evenly."""
+
+import heapq
+from collections.abc import Sequence
+from typing import TypeVar
+
+import numpy as np
+
+from zeroin.types import Trial
+
+TRIALS = 2_000  # points on an axis plot that a browser draws at once
+BEST_TRIALS = 500
+CURVES = 200
+BEST_CURVES = 50
+CURVE_POINTS = 200
+ROUNDS = 12  # intervals drawn below an axis plot
+LINES = 60  # of events
+
+T = TypeVar("T")
+
+
+def evenly(items: Sequence[T], most: int) -> list[T]:
+    """At most `most` items, evenly spaced, with the first and the last.
+
+    >>> evenly(range(10), 4)
+    [0, 3, 6, 9]
+    """
+    if len(items) <= most:
+        return list(items)
+    return [items[i] for i in np.linspace(0, len(items) - 1, most).round().astype(int).tolist()] if most else []
+
+
+def the_best(trials: Sequence[Trial], most: int) -> list[Trial]:
+    """The trials of lowest loss, as `history.incumbent` orders them."""
+    scored = ((loss, -t.epoch, t.number, t) for t in trials if (loss := t.loss) is not None)
+    return [t for *_, t in heapq.nsmallest(most, scored, key=lambda entry: entry[:3])]
+
+
+def thinned(trials: Sequence[Trial], most: int, best: int) -> list[Trial]:
+    """At most `most` trials by number: all of the `best` best, of the others evenly spaced ones."""
+    if len(trials) <= most:
+        return list(trials)
+    kept = the_best(trials, best)
+    numbers = {t.number for t in kept}
+    rest = evenly([t for t in trials if t.number not in numbers], most - len(kept))
+    return sorted([*kept, *rest], key=lambda t: t.number)

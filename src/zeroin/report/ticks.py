@@ -1,0 +1,139 @@
+"""Numbers for people: round ticks on any scale, values and durations as text."""
+
+import itertools
+import math
+from collections.abc import Callable, Iterable, Iterator
+from dataclasses import dataclass
+from typing import TypeAlias
+
+from zeroin.space import Scale
+from zeroin.types import Value
+
+ROOM = 44.0  # characters beside one another below an axis plot
+LINES = 11.0  # labels above one another beside it
+MOST = 7  # ticks; more are noise
+
+Gap: TypeAlias = Callable[[str, str], float]
+
+
+@dataclass(frozen=True, slots=True)
+class Tick:
+    """A label at a position of an axis."""
+
+    position: float
+    label: str
+
+
+def show(value: Value, digits: int = 4) -> str:
+    """A value as short text.
+
+    >>> show(0.00001), show(123456.0), show(True), show(0.999)
+    ('1e-5', '1.235e5', 'True', '0.999')
+    """
+    if isinstance(value, bool) or not isinstance(value, int | float):
+        return str(value)
+    if isinstance(value, int):
+        return str(value)
+    mantissa, e, exponent = f"{value:.{digits}g}".partition("e")
+    return f"{mantissa}e{int(exponent)}" if e else mantissa
+
+
+def duration(seconds: float) -> str:
+    """A time in the unit that fits.
+
+    >>> duration(0.25), duration(90), duration(3720)
+    ('0.25 s', '1 min 30 s', '1 h 2 min')
+    """
+    if seconds < 60:
+        return f"{seconds:.2g} s" if seconds < 10 else f"{seconds:.0f} s"
+    if seconds < 3600:
+        return f"{int(seconds) // 60} min {int(seconds) % 60} s"
+    return f"{int(seconds) // 3600} h {int(seconds) // 60 % 60} min"
+
+
+def across(scale: Scale, low: float, high: float, *, whole: bool = False) -> tuple[Tick, ...]:
+    """Ticks below a picture: as many round values as have room beside one another.
+
+    Args:
+        scale: what the axis measures; `low` and `high` are positions, so `scale.forward` of values.
+        whole: whole numbers only.
+
+    >>> from zeroin.space import SCALES
+    >>> [t.label for t in across(SCALES["one_minus_log"], *map(SCALES["one_minus_log"].forward, (0.5, 0.999)))]
+    ['0.9', '0.99', '0.999']
+    """
+    return _ticks(scale, low, high, whole, ROOM, lambda a, b: (len(a) + len(b)) / 2 + 1.2)
+
+
+def upwards(scale: Scale, low: float, high: float) -> tuple[Tick, ...]:
+    """Ticks beside a picture: as many round values as have room above one another."""
+    return _ticks(scale, low, high, False, LINES, lambda _a, _b: 1.4)
+
+
+def _ticks(scale: Scale, low: float, high: float, whole: bool, room: float, gap: Gap) -> tuple[Tick, ...]:
+    slack = 1e-6 * (high - low)
+    for values in _levels(scale, low, high, whole):
+        kept = [v for v in values if scale.allows(v) and low - slack <= float(scale.forward(v)) <= high + slack]
+        ticks = [Tick(float(scale.forward(v)), show(int(v) if whole else v, 6)) for v in kept]
+        gaps = [(b.position - a.position) / (high - low) * room - gap(a.label, b.label) for a, b in _pairs(ticks)]
+        if 2 <= len(ticks) <= MOST and min(gaps) >= 0:
+            return tuple(ticks)
+    ends = (float(scale.inverse(low)), float(scale.inverse(high)))
+    return tuple(Tick(float(scale.forward(v)), show(v, 3)) for v in ends if scale.allows(v))
+
+
+def _pairs(ticks: list[Tick]) -> Iterable[tuple[Tick, Tick]]:
+    return itertools.pairwise(ticks)
+
+
+def _levels(scale: Scale, low: float, high: float, whole: bool) -> Iterator[list[float]]:
+    """Lists of candidates in values, from fine to coarse, each increasing."""
+    if scale.name in ("log", "log2", "one_minus_log", "logit"):
+        yield from (sorted(set(v)) for v in _powers(scale, low, high, whole))
+    yield from _linear(float(scale.inverse(low)), float(scale.inverse(high)), whole)
+
+
+def _powers(scale: Scale, low: float, high: float, whole: bool) -> Iterator[list[float]]:
+    if scale.name == "log2":
+        first, last = math.floor(low), math.ceil(high)
+        for step in (1, 2, 3, 4, 6, 10, 20):
+            yield [2.0**k for k in range(first - first % step, last + 1, step) if not whole or k >= 0]
+        return
+    a, b = _decades(scale, low, high)
+    for digits, step in [((1, 2, 5), 1), ((1, 3), 1), *(((1,), s) for s in (1, 2, 3, 4, 6, 10, 20, 50, 100))]:
+        grid = [float(f"{d}e{k}") for k in range(a - a % step, b + 1, step) if abs(k) < 307 for d in digits]
+        if scale.name == "log":
+            yield [v for v in grid if not whole or v.is_integer()]
+        elif scale.name == "one_minus_log":
+            yield [_tidy(1.0 - v) for v in grid]
+        else:
+            small = [v for v in grid if v < 0.5]
+            yield [*small, 0.5, *(_tidy(1.0 - v) for v in small)]
+
+
+def _decades(scale: Scale, low: float, high: float) -> tuple[int, int]:
+    # Positions of these scales are natural logarithms: of x, of 1/(1 - x), of x/(1 - x).
+    a, b = low / math.log(10), high / math.log(10)
+    if scale.name == "one_minus_log":
+        a, b = -b, -a
+    elif scale.name == "logit":
+        a, b = -max(abs(a), abs(b)), 0.0
+    return math.floor(a) - 1, math.ceil(b)
+
+
+def _linear(low: float, high: float, whole: bool) -> Iterator[list[float]]:
+    width = high - low
+    if not (width > 0 and math.isfinite(width)):
+        return
+    power = math.floor(math.log10(width)) - 1
+    for k in (power, power + 1):
+        for digit in (1, 2, 2.5, 5):
+            step = digit * 10.0**k
+            if whole and not float(step).is_integer():
+                continue
+            first = math.ceil(low / step - 1e-9)
+            yield [_tidy(i * step) + 0.0 for i in range(first, math.floor(high / step + 1e-9) + 1)]
+
+
+def _tidy(value: float) -> float:
+    return float(f"{value:.12g}")

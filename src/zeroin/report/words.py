@@ -1,0 +1,86 @@
+"""What happened, in words: regions, ranges that moved, trials paused, failures."""
+
+import bisect
+from collections import Counter
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
+
+from zeroin.report.axes import range_words
+from zeroin.report.ticks import show
+from zeroin.space import Choice, Space
+from zeroin.types import Range, Region, Status, Trial
+
+STATUS_WORDS = {
+    Status.DIVERGED: "diverged",
+    Status.FAILED: "failed",
+    Status.OUT_OF_MEMORY: "ran out of memory",
+    Status.TIMED_OUT: "timed out",
+}
+
+
+@dataclass(frozen=True, slots=True)
+class Line:
+    """Something that happened when `after` jobs had been asked for; `kind` is region, range, paused or failed."""
+
+    after: int
+    kind: str
+    text: str
+
+
+def events(space: Space, trials: Sequence[Trial], regions: Sequence[Region]) -> list[Line]:
+    """Everything worth a sentence, in order.
+
+    Args:
+        space: as it was declared.
+        trials: all of them.
+        regions: those of the history, in order.
+    """
+    after = [r.after for r in regions]
+    jobs = 1 + max((t.jobs[-1] for t in trials if t.jobs), default=-1)
+    lines = [*_regions(space, regions), *_paused(trials, after, jobs), *_failed(trials, jobs)]
+    return sorted(lines, key=lambda line: line.after)  # stable: a region before the ranges it moved
+
+
+def counted(n: int, noun: str) -> str:
+    """A number with its noun.
+
+    >>> counted(1, "trial"), counted(2000, "trial")
+    ('1 trial', '2,000 trials')
+    """
+    return f"{n:,} {noun}" + ("" if n == 1 else "s")
+
+
+def _regions(space: Space, regions: Sequence[Region]) -> Iterator[Line]:
+    ranges: Mapping[str, Range] = space.ranges
+    for region in regions:
+        if region.why:
+            yield Line(region.after, "region", f"Round {region.round}: {region.why}")
+        for name, new in region.ranges.items():
+            old = ranges.get(name, new)
+            if tuple(old) != tuple(new):
+                choice = name in space.params and isinstance(space[name], Choice)
+                moved = f"{range_words(old, choice)} to {range_words(new, choice)}"
+                yield Line(region.after, "range", f"{name}: range moved from {moved}.")
+        ranges = region.ranges
+
+
+def _paused(trials: Sequence[Trial], after: Sequence[int], jobs: int) -> Iterator[Line]:
+    rounds: dict[int, list[Trial]] = {}
+    for trial in trials:
+        if trial.paused and trial.jobs:
+            rounds.setdefault(bisect.bisect_right(after, trial.jobs[-1]), []).append(trial)
+    for i, paused in sorted(rounds.items()):
+        first = paused[0]
+        example = f"trial {first.number} at epoch {first.epoch}: {first.paused}"
+        text = f"{counted(len(paused), 'trial')} paused; {'for example ' if len(paused) > 1 else ''}{example}"
+        yield Line(after[i] if i < len(after) else jobs, "paused", text)
+
+
+def _failed(trials: Sequence[Trial], jobs: int) -> Iterator[Line]:
+    failed = [t for t in trials if t.status.is_failure]
+    for status, n in Counter(t.status for t in failed).most_common():
+        first = next(t for t in failed if t.status is status)
+        setting = ", ".join(f"{k} {show(v)}" for k, v in first.config.items())
+        note = f": {first.note}" if first.note else ""
+        text = f"{counted(n, 'trial')} {STATUS_WORDS[status]}; first trial {first.number} ({setting}){note}"
+        yield Line(jobs, "failed", text)

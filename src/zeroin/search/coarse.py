@@ -1,0 +1,43 @@
+"""The coarse round: quasi-random points that fill the unit cube evenly, each a function of its index."""
+
+import numpy as np
+
+from zeroin.rng import generator
+from zeroin.space.scales import Array
+
+_PRIMES = (
+    *(2, 3, 5, 7, 11, 13, 17, 19, 23, 29, 31, 37, 41, 43, 47, 53, 59, 61, 67, 71, 73, 79, 83, 89, 97, 101, 103, 107),
+    *(109, 113, 127, 131, 137, 139, 149, 151, 157, 163, 167, 173, 179, 181, 191, 193, 197, 199, 211, 223, 227, 229),
+)
+
+
+def points(first: int, count: int, dimensions: int, seed: int) -> Array:
+    """Points `first` .. `first + count - 1` of a randomly permuted Halton sequence, shape [count, D].
+
+    Each coordinate alone is uniform on (0, 1); any stretch of points fills the cube more evenly than random ones.
+    Beyond 50 dimensions the further coordinates are random.
+
+    Source: A. B. Owen, "A randomized Halton algorithm in R", arXiv 1706.02808, section 3: every digit of the
+    radical inverse gets a permutation of its own.
+
+    >>> points(0, 4, 2, seed=0).shape
+    (4, 2)
+    """
+    index = np.arange(first, first + count)
+    columns = []
+    for d in range(dimensions):
+        if d >= len(_PRIMES):
+            columns.append(np.array([generator(seed, "halton", d, int(i)).random() for i in index]))
+            continue
+        columns.append(_radical_inverse(index, _PRIMES[d], seed, d))
+    return np.stack(columns, axis=1)
+
+
+def _radical_inverse(index: np.ndarray, base: int, seed: int, dimension: int) -> Array:
+    rng = generator(seed, "halton", dimension)
+    value, weight, left = np.zeros(len(index)), 1.0 / base, index.copy()
+    while 1.0 - weight * 1e-12 < 1.0 and weight > 1e-12:  # digits beyond twelve decimals do not matter
+        permutation = rng.permutation(base)
+        value += permutation[left % base] * weight
+        left, weight = left // base, weight / base
+    return np.clip(value + rng.random(len(index)) * weight, 1e-9, 1.0 - 1e-9)

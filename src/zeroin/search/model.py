@@ -1,0 +1,242 @@
+"""The joint model: one Gaussian process over (config, budget), and what it says of configs at the full budget.
+
+Losses are warped, the mean change from rung to rung is taken out, and the surrogate sees the rest. All is a
+function of the history; `Memory` holds what was computed before, so that asking again costs less.
+"""
+
+from dataclasses import dataclass, field
+
+import numpy as np
+
+from zeroin.history import History
+from zeroin.search import surrogate
+from zeroin.search.rungs import loss_at
+from zeroin.space import Choice, Space
+from zeroin.space.scales import Array
+from zeroin.types import Job, Trial
+
+TAIL = 2.0  # losses worse than median + TAIL (median - best) count as that
+CAP = 250  # rows that the surrogate sees
+FIT_ITERATIONS = 40
+
+
+@dataclass(frozen=True, slots=True)
+class Rows:
+    """Observations in order of their jobs: `trial`, `rung` and `loss` [n]; `units` [trials, D] of all trials."""
+
+    trial: np.ndarray
+    rung: np.ndarray
+    loss: Array
+    units: Array
+
+    def first(self, n: int) -> "Rows":
+        """The first n observations."""
+        return Rows(self.trial[:n], self.rung[:n], self.loss[:n], self.units)
+
+
+@dataclass(slots=True)
+class Memory:
+    """What a searcher has computed of one history; saves time, decides nothing."""
+
+    units: Array = field(default_factory=lambda: np.empty((0, 0)))
+    encoded: int = 0
+    jobs: int = 0  # jobs whose rows are in the lists below: those before the first that still runs
+    trial: list[int] = field(default_factory=list)
+    rung: list[int] = field(default_factory=list)
+    loss: list[float] = field(default_factory=list)
+    fits: dict[bytes, tuple[Array, float]] = field(default_factory=dict)
+
+    def rows(self, space: Space, history: History, ladder: tuple[int, ...]) -> Rows:
+        """The history as rows."""
+        trials, jobs = history.trials, history.jobs
+        self._encode(space, trials[self.encoded :])
+        while self.jobs < len(jobs) and jobs[self.jobs].status != "running":
+            self._add(_rows_of(jobs[self.jobs], trials[jobs[self.jobs].trial], ladder))
+            self.jobs += 1
+        late = [row for j in jobs[self.jobs :] for row in _rows_of(j, trials[j.trial], ladder)]
+        kept = len(self.trial)
+        self._add(late)
+        rows = Rows(np.array(self.trial, int), np.array(self.rung, int), np.array(self.loss), self.units[: len(trials)])
+        del self.trial[kept:], self.rung[kept:], self.loss[kept:]
+        return rows
+
+    def _encode(self, space: Space, trials: "list[Trial] | tuple[Trial, ...] | object") -> None:
+        for trial in trials:  # type: ignore[attr-defined]
+            if self.encoded == len(self.units):
+                grown = np.empty((max(64, 2 * self.encoded), len(space)))
+                grown[: self.encoded] = self.units[: self.encoded] if self.encoded else 0.0
+                self.units = grown
+            self.units[self.encoded] = space.units(trial.config)
+            self.encoded += 1
+
+    def _add(self, rows: list[tuple[int, int, float]]) -> None:
+        for trial, rung, loss in rows:
+            self.trial.append(trial)
+            self.rung.append(rung)
+            self.loss.append(loss)
+
+
+def _rows_of(job: Job, trial: Trial, ladder: tuple[int, ...]) -> list[tuple[int, int, float]]:
+    """(trial, rung, loss) of the rungs that a job came to; infinite at the rung it failed on the way to."""
+    if job.status == "running" or not job.kind.is_search:
+        return []
+    rows = [(trial.number, r, loss_at(trial, e)) for r, e in enumerate(ladder) if job.start < e <= job.stop]
+    return rows if job.status.is_failure else [row for row in rows if np.isfinite(row[2])]
+
+
+@dataclass(frozen=True, slots=True)
+class Features:
+    """Columns of the surrogate: numbers and ordered choices as they are, options as corners of a simplex, log budget.
+
+    `options[j]` is the number of options of hyperparameter j where it is an unordered choice, else 0.
+    """
+
+    options: tuple[int, ...]
+    budgets: Array  # log t / log T of each rung; one rung: no column
+
+    @staticmethod
+    def of(space: Space, ladder: tuple[int, ...]) -> "Features":
+        """The columns of a space."""
+        options = tuple(len(p.options) if isinstance(p, Choice) and not p.ordered else 0 for p in space.params.values())
+        return Features(options, np.log(ladder) / np.log(ladder[-1]) if len(ladder) > 1 else np.zeros(1))
+
+    @property
+    def prior(self) -> surrogate.Prior:
+        """Groups of columns; length scales grow with the square root of the dimension."""
+        d = len(self.options)
+        groups = [j for j, k in enumerate(self.options) for _ in range(max(1, k))]
+        lengths = np.full(d, np.log(0.6) + 0.5 * np.log(max(d, 2) / 4))
+        if len(self.budgets) > 1:
+            groups, lengths = [*groups, d], np.append(lengths, 0.0)
+        return surrogate.Prior(np.array(groups), lengths)
+
+    def __call__(self, units: Array, rung: int | np.ndarray = -1) -> Array:
+        """Features [n, F] of points [n, D] at rungs."""
+        columns = [
+            units[:, j : j + 1] if k == 0 else (np.floor(units[:, j : j + 1] * k) == np.arange(k)) / np.sqrt(2.0)
+            for j, k in enumerate(self.options)
+        ]
+        if len(self.budgets) > 1:
+            columns.append(np.broadcast_to(self.budgets[rung], (len(units),))[:, None])
+        return np.hstack(columns)
+
+
+@dataclass(frozen=True, slots=True)
+class Model:
+    """What the history says of configs trained to the full budget; lower is better, in warped units.
+
+    `best` is the lowest warped loss seen at any rung, less the trend; `trust` how well left-out trials are
+    predicted (correlation); `tried` the trials with observations, `units` [n, D] and `mean` [n] theirs.
+    """
+
+    posterior: surrogate.Posterior
+    features: Features
+    best: float
+    trust: float
+    tried: np.ndarray
+    units: Array
+    mean: Array
+
+    def predict(self, units: Array) -> tuple[Array, Array]:
+        """Mean and sd at the full budget, for points [m, D]."""
+        return self.posterior.predict(self.features(units))
+
+    def log_ei(self, units: Array) -> Array:
+        """Log expected improvement over the best, for points [m, D]."""
+        return surrogate.log_ei(*self.predict(units), self.best)
+
+    def scaled(self, units: Array) -> Array:
+        """Features in length scales: one apart is as far as the model sees."""
+        return self.features(units) * self.posterior.inverse_lengths
+
+
+def build(rows: Rows, features: Features, memory: Memory) -> Model:
+    """The model of a history with at least two observations."""
+    theta, trust = _fitted(rows.first(fit_size(len(rows.loss))), features, memory)
+    posterior, warped, trend, _ = _condition(rows, features, theta)
+    tried = np.unique(rows.trial)
+    units = rows.units[tried]
+    best = float(warped.min() - trend[-1])
+    mean = posterior.predict(features(units))[0]
+    return Model(posterior, features, best, trust, tried, units, mean)
+
+
+def fit_size(n: int) -> int:
+    """The size of the history at which hyperparameters were last fitted: each one below 40, then 1/15 apart."""
+    size = min(n, 40)
+    while size + max(2, size // 15) <= n:
+        size += max(2, size // 15)
+    return size
+
+
+def warp(losses: Array) -> Array:
+    """The log of positive losses (others as they are), the bad tail clipped; failures count as the clip.
+
+    >>> warp(np.array([1.0, 1.0, 1e9, np.inf]))[2:] - warp(np.array([1.0, 1.0, 1e9, np.inf]))[0] < 1
+    array([ True,  True])
+    """
+    known = np.isfinite(losses)
+    if not known.any():
+        return np.zeros(len(losses))
+    y = np.full(len(losses), np.inf)
+    y[known] = np.log(np.maximum(losses[known], 1e-12)) if losses[known].min() > 0 else losses[known]
+    low, middle = y[known].min(), np.median(y[known])
+    return np.minimum(y, middle + TAIL * max(middle - low, 1e-9))
+
+
+def _fitted(rows: Rows, features: Features, memory: Memory) -> tuple[Array, float]:
+    key = (
+        b"".join(a.tobytes() for a in (rows.trial, rows.rung, rows.loss))
+        if len(rows.loss) < 40
+        else b"%d:%d"
+        % (
+            len(rows.loss),
+            hash((rows.trial.tobytes(), rows.rung.tobytes(), rows.loss.tobytes())),
+        )
+    )
+    if key not in memory.fits:
+        units, prior = rows.units[rows.trial], features.prior
+        warped, trend = _targets(rows, len(features.budgets))
+        keep = _nearest(features(units, rows.rung), warped, features(units[[warped.argmin()]]))
+        x, y = features(units[keep], rows.rung[keep]), warped[keep] - trend[rows.rung[keep]]
+        theta = surrogate.fit(x, y, prior, FIT_ITERATIONS)
+        seen, predicted = surrogate.condition(x, y, theta, prior.groups).left_out(rows.trial[keep])
+        memory.fits[key] = theta, _correlation(seen, predicted)
+    return memory.fits[key]
+
+
+def _condition(rows: Rows, features: Features, theta: Array) -> tuple[surrogate.Posterior, Array, Array, np.ndarray]:
+    units, groups = rows.units[rows.trial], features.prior.groups
+    warped, trend = _targets(rows, len(features.budgets))
+    inverse_lengths = np.exp(-theta[:-2])[groups]
+    keep = np.arange(len(warped))
+    if len(warped) > CAP:
+        keep = _nearest(
+            features(units, rows.rung) * inverse_lengths, warped, features(units[[warped.argmin()]]) * inverse_lengths
+        )
+    x, y = features(units[keep], rows.rung[keep]), warped[keep] - trend[rows.rung[keep]]
+    return surrogate.condition(x, y, theta, groups), warped, trend, keep
+
+
+def _targets(rows: Rows, rungs: int) -> tuple[Array, Array]:
+    """Warped losses [n], and the trend [R]: the mean change up to each rung, each step shrunk by one pair at 0."""
+    warped = warp(rows.loss)
+    by_trial = np.full((len(rows.units), rungs), np.nan)
+    by_trial[rows.trial, rows.rung] = warped
+    steps = np.diff(by_trial, axis=1)
+    paired = ~np.isnan(steps)
+    mean_steps = np.where(paired, steps, 0.0).sum(0) / (paired.sum(0) + 1)
+    return warped, np.concatenate([[0.0], np.cumsum(mean_steps)])
+
+
+def _nearest(features: Array, warped: Array, centre: Array) -> np.ndarray:
+    """At most CAP rows: the best quarter, then those nearest to the incumbent."""
+    if len(warped) <= CAP:
+        return np.arange(len(warped))
+    distance = ((features - centre) ** 2).sum(1)
+    distance[np.argsort(warped, kind="stable")[: CAP // 4]] = -1.0
+    return np.sort(np.argsort(distance, kind="stable")[:CAP])
+
+
+def _correlation(a: Array, b: Array) -> float:
+    return float(np.corrcoef(a, b)[0, 1]) if len(a) > 2 and a.std() > 1e-9 and b.std() > 1e-9 else 0.0

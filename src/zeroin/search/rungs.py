@@ -1,0 +1,78 @@
+"""Budgets: the rungs at which trials are compared, and the screening round that halves its way up them."""
+
+from collections.abc import Sequence
+
+import numpy as np
+
+from zeroin.history import History
+from zeroin.types import Kind, Proposal, Trial
+
+
+def ladder(max_epochs: int, rungs: int = 3, eta: int = 2) -> tuple[int, ...]:
+    """Rungs from the lowest to `max_epochs`: T/8, T/4, T/2, T by default; fewer where T is small.
+
+    >>> ladder(52), ladder(3), ladder(1)
+    ((6, 13, 26, 52), (1, 2, 3), (1,))
+    """
+    steps = [max_epochs]
+    while len(steps) <= rungs and steps[-1] / eta >= 1:
+        steps.append(max(1, round(steps[-1] / eta)))
+    return tuple(sorted(set(steps)))
+
+
+def reached(trial: Trial, ladder: Sequence[int]) -> int:
+    """How many rungs the trial has an observation at."""
+    return sum(trial.epoch >= rung for rung in ladder)
+
+
+def loss_at(trial: Trial, rung: int) -> float:
+    """The best loss up to a rung; infinite where the trial failed before it."""
+    losses = trial.losses[:rung]
+    return min(losses) if len(losses) == rung else np.inf
+
+
+def can_go_on(trial: Trial, max_epochs: int) -> bool:
+    """Whether an idle trial may be carried on: it neither failed, nor ended by itself, nor is complete."""
+    return not trial.status.is_failure and trial.epoch < max_epochs
+
+
+def screened(history: History, size: int) -> list[Trial]:
+    """The trials of the screening round: the first `size` of the search, in order."""
+    return [t for t in history.trials[: size + 1] if t.kind in (Kind.START, Kind.SCREEN)][:size]
+
+
+def survivors(size: int, keep: int, rung: int) -> int:
+    """How many of the screening round's `size` trials go on to rung number `rung` (0 the lowest)."""
+    return size if rung == 0 else min(size, max(2, -(-size // keep**rung)))
+
+
+def promotion(
+    trials: Sequence[Trial], busy: set[int], ladder: Sequence[int], size: int, keep: int
+) -> tuple[Trial, int, int] | None | bool:
+    """The next step of the screening round after all its trials were started.
+
+    Returns:
+        (trial, rung, place) to carry on; None to wait for running ones; True when the round is over.
+    """
+    for rung in range(1, len(ladder)):
+        want = survivors(size, keep, rung)
+        up = [t for t in trials if reached(t, ladder) > rung or (t.number in busy and reached(t, ladder) == rung)]
+        if len(up) >= want:
+            continue
+        if any(t.number in busy and reached(t, ladder) < rung for t in trials):
+            return None
+        waiting = [t for t in trials if reached(t, ladder) == rung and t.number not in busy and not _ended(t)]
+        if waiting:
+            ranked = sorted(trials, key=lambda t: loss_at(t, ladder[rung - 1]))
+            chosen = min(waiting, key=lambda t: loss_at(t, ladder[rung - 1]))
+            return chosen, rung, ranked.index(chosen) + 1
+    return not any(t.number in busy for t in trials) or None
+
+
+def _ended(trial: Trial) -> bool:
+    return trial.status.is_failure
+
+
+def proposal(trial: Trial, stop: int, kind: Kind, why: str) -> Proposal:
+    """Carry a trial on."""
+    return Proposal(stop=stop, kind=kind, why=why, trial=trial.number)

@@ -1,0 +1,353 @@
+"""The default searcher: screen, zoom, carry on. A pure function of the history.
+
+1. Screen: quasi-random trials to the lowest rung; the best third goes on, rung by rung.
+2. Zoom: a model of (config, budget) proposes where improvement is likeliest, and carries a trial on to its next
+   rung unless it is hopeless; trials paused earlier are thawed when they promise more than anything new.
+3. Explore: a share of the epochs goes where the model does not look, the larger the worse it predicts.
+
+With one rung (an objective without epochs, or full-length mode) the same code searches full trainings.
+"""
+
+from dataclasses import dataclass, field
+
+import numpy as np
+from scipy.special import ndtr
+
+from zeroin.history import History
+from zeroin.rng import generator
+from zeroin.search import coarse, rungs, zoom
+from zeroin.search.model import Features, Memory, Model, Rows, build
+from zeroin.search.zoom import Box
+from zeroin.space import Space
+from zeroin.types import Decision, Kind, Proposal, Range, Region, Trial
+
+
+@dataclass(frozen=True, slots=True)
+class Settings:
+    """The searcher's constants; each was chosen by measurement (docs/search.md)."""
+
+    rungs: int = 3  # below the full budget; 0: full-length mode
+    eta: int = 2  # ratio of neighbouring rungs
+    screen: int = 12  # trials of the screening round with several rungs
+    keep: int = 3  # one in so many goes on to the next rung of the screening round
+    hopeless: float = 0.2  # a trial is paused below this chance to beat the best
+    share: float = 0.3  # of the epochs after screening for exploring
+    trust: float = 0.8  # below this the share doubles
+    edge_every: int = 4  # trials between looks at the edges
+    region_every: int = 8  # proposals between regions
+
+
+@dataclass(slots=True)
+class Zoom:
+    """Screen, zoom, carry on.
+
+    Args:
+        settings: constants.
+
+    >>> from zeroin.space import Float
+    >>> Zoom().decide(Space(x=Float(0, 1)), History(), 1, max_epochs=1, seed=0).proposals[0].kind
+    <Kind.SCREEN: 'screen'>
+    """
+
+    settings: Settings = Settings()
+    _memory: dict[str, tuple[object, object, Memory]] = field(default_factory=dict)
+
+    def decide(self, space: Space, history: History, free: int, *, max_epochs: int, seed: int) -> Decision:
+        """At most `free` jobs; see `zeroin.protocols.Searcher`."""
+        if free < 1:
+            return Decision()
+        view = _View.of(self, space, history, max_epochs, seed)
+        screening = _screen(view, free)
+        if screening is not None:
+            return screening
+        return _zoom(view, free)
+
+    def memory(self, space: Space, history: History) -> Memory:
+        """What was computed of this history and space before; a new one for others."""
+        known = self._memory.get("last")
+        if known is None or known[0] is not history or known[1] != space:
+            known = (history, space, Memory())
+            self._memory["last"] = known
+        return known[2]
+
+
+@dataclass(frozen=True, slots=True)
+class _View:
+    """A history as a decision needs it."""
+
+    settings: Settings
+    space: Space
+    history: History
+    ladder: tuple[int, ...]
+    seed: int
+    memory: Memory
+    ranges: dict[str, Range]
+    box: Box
+
+    @staticmethod
+    def of(searcher: Zoom, space: Space, history: History, max_epochs: int, seed: int) -> "_View":
+        ladder = rungs.ladder(max_epochs, searcher.settings.rungs, searcher.settings.eta)
+        memory = searcher.memory(space, history)
+        ranges = dict(history.regions[-1].ranges) if history.regions else space.ranges
+        return _View(searcher.settings, space, history, ladder, seed, memory, ranges, Box.of(space, ranges))
+
+    @property
+    def size(self) -> int:
+        """Trials of the screening round."""
+        if len(self.ladder) > 1:
+            return self.settings.screen
+        return int(np.clip(len(self.space) + 1, 6, 12))
+
+    @property
+    def busy(self) -> set[int]:
+        """Trials with a running job."""
+        return {job.trial for job in self.history.running}
+
+    def rng(self, purpose: str) -> np.random.Generator:
+        """A stream of its own for each purpose of each decision."""
+        return generator(self.seed, purpose, len(self.history.jobs))
+
+
+def _screen(view: _View, free: int) -> Decision | None:
+    """The screening round's next jobs; None once it is over."""
+    history, size = view.history, view.size
+    trials = rungs.screened(history, size)
+    fresh = [_coarse(view, i) for i in range(len(trials), min(size, len(trials) + free))]
+    if fresh:
+        region = None if history.regions else _first_region(view)
+        return Decision(tuple(fresh), region)
+    if any(job.kind not in (Kind.START, Kind.SCREEN) for job in history.jobs[size : size + 4 * size]):
+        return None  # it is over: something came after
+    chosen: list[Proposal] = []
+    busy = view.busy
+    while len(chosen) < free:
+        step = rungs.promotion(trials, busy, view.ladder, size, view.settings.keep)
+        if step is True:
+            return None if not chosen else Decision(tuple(chosen))
+        if step is None or step is False:
+            return Decision(tuple(chosen))
+        trial, rung, place = step
+        why = f"{place}. of {size} after {view.ladder[rung - 1]} epochs"
+        chosen.append(Proposal(view.ladder[rung], Kind.SCREEN, why, trial=trial.number))
+        busy = busy | {trial.number}
+    return Decision(tuple(chosen))
+
+
+def _coarse(view: _View, index: int) -> Proposal:
+    if index == 0:
+        config = view.space.config(view.box.space.units(view.space.default))
+        return Proposal(view.ladder[0], Kind.SCREEN, "the default, or the middle of every range", config=config)
+    point = coarse.points(index, 1, len(view.space), view.seed)
+    why = f"point {index + 1} of {view.size} that cover the space evenly"
+    return Proposal(view.ladder[0], Kind.SCREEN, why, config=view.space.config(view.box.place(point)[0]))
+
+
+def _first_region(view: _View) -> Region:
+    return Region(0, 0, view.ranges, view.ranges, 1.0, f"coarse round: {view.size} trials over the whole space")
+
+
+def _zoom(view: _View, free: int) -> Decision:
+    """Everything after the screening round."""
+    rows = view.memory.rows(view.space, view.history, view.ladder)
+    if len(np.unique(rows.trial)) < 2 or not np.isfinite(rows.loss).any():
+        return Decision(tuple(_uniform(view, i) for i in range(free)))
+    moved = _edges(view, rows)
+    if moved:
+        ranges = dict(moved.ranges)
+        view = _View(
+            view.settings, view.space, view.history, view.ladder, view.seed, view.memory, ranges,
+            Box.of(view.space, ranges),
+        )  # fmt: skip
+    model = build(rows, Features.of(view.space, view.ladder), view.memory)
+    return _Choosing(view, rows, model, free, moved).decision()
+
+
+class _Choosing:
+    """One decision under way: fills the free slots in order of urgency."""
+
+    def __init__(self, view: _View, rows: Rows, model: Model, free: int, moved: Region | None) -> None:
+        self.view, self.rows, self.model, self.free = view, rows, model, free
+        self.region = moved
+        self.busy = view.busy
+        self.chosen: list[Proposal] = []
+        self.centres = [view.memory.units[number] for number in sorted(self.busy)]
+        self.paused: dict[int, str] = {}
+
+    def decision(self) -> Decision:
+        self._carry_on()
+        while len(self.chosen) < self.free and self._explore_next():
+            self.chosen.append(self._explore())
+        if len(self.chosen) < self.free:
+            self._zoom_in()
+        return Decision(tuple(self.chosen), self.region, self.paused)
+
+    def _carry_on(self) -> None:
+        """Trials whose job just ended go on unless they are hopeless."""
+        view = self.view
+        for trial in view.history.undecided:
+            if not rungs.can_go_on(trial, view.ladder[-1]):
+                continue
+            if trial.kind is Kind.ZOOM or self._last_kind(trial) is Kind.ZOOM:
+                chance = self._chance(trial)
+                if chance >= view.settings.hopeless and len(self.chosen) < self.free:
+                    self._go_on(trial, Kind.ZOOM, f"{chance:.0%} chance to beat the best")
+                elif chance < view.settings.hopeless:
+                    self.paused[trial.number] = f"{chance:.0%} chance to beat the best"
+            else:
+                self.paused[trial.number] = f"{self._last_kind(trial)} ended here; waits in case it promises most"
+
+    def _last_kind(self, trial: Trial) -> Kind:
+        return self.view.history.jobs[trial.jobs[-1]].kind
+
+    def _chance(self, trial: Trial) -> float:
+        mean, sd = self.model.predict(self.view.memory.units[[trial.number]])
+        return float(ndtr((self.model.best - mean[0]) / sd[0]))
+
+    def _go_on(self, trial: Trial, kind: Kind, why: str) -> None:
+        stop = next(rung for rung in self.view.ladder if rung > trial.epoch)
+        self.chosen.append(Proposal(stop, kind, why, trial=trial.number))
+        self.busy.add(trial.number)
+        self.paused.pop(trial.number, None)
+
+    def _explore_next(self) -> bool:
+        """Whether exploring has had less than its share of the epochs since screening."""
+        view = self.view
+        explored, all_epochs = view.history.epochs_after_screening
+        for p in self.chosen:
+            begun = 0 if p.trial is None else view.history.trials[p.trial].epoch
+            all_epochs += p.stop - begun
+            explored += (p.stop - begun) * (p.kind is Kind.EXPLORE)
+        share = view.settings.share * (1 if self.model.trust >= view.settings.trust else 2)
+        return explored < share * all_epochs
+
+    def _explore(self) -> Proposal:
+        """Successive halving over everything seen; where nothing is to be promoted, a new trial."""
+        view = self.view
+        rng = generator(view.seed, "explore", len(view.history.jobs), len(self.chosen))
+        promoted = self._promote()
+        if promoted:
+            return promoted
+        draw = rng.random()
+        if draw < 1 / 3:
+            point, why = view.box.uniform(1, rng)[0], "exploring: anywhere"
+        elif draw < 2 / 3:
+            point, why = zoom.density(self.model, view.box, rng), "exploring: where good configs are dense"
+        else:
+            best = self.model.units[np.argsort(self.model.mean, kind="stable")[: max(3, len(self.model.mean) // 5)]]
+            point, why = view.box.mutate(best, 1, 0.2, rng)[0], "exploring: around a good config"
+        return Proposal(view.ladder[0], Kind.EXPLORE, why, config=view.space.config(point))
+
+    def _promote(self) -> Proposal | None:
+        rows, view = self.rows, self.view
+        for r in range(len(view.ladder) - 2, -1, -1):
+            at = rows.rung == r
+            trials, losses = rows.trial[at], rows.loss[at]
+            third = len(trials) // 3
+            if not third:
+                continue
+            further = np.isin(trials, rows.trial[rows.rung > r]) | np.isin(trials, sorted(self.busy))
+            if further.sum() >= third:
+                continue
+            for i in np.argsort(losses, kind="stable")[:third]:
+                trial = view.history.trials[trials[i]]
+                if not further[i] and rungs.can_go_on(trial, view.ladder[-1]):
+                    why = f"exploring: in the best third after {view.ladder[r]} epochs"
+                    self._go_on(trial, Kind.EXPLORE, why)
+                    return self.chosen.pop()
+        return None
+
+    def _zoom_in(self) -> None:
+        view, model = self.view, self.model
+        rng = view.rng("zoom")
+        points, score = zoom.candidates(model, view.box, rng, self.free)
+        self._draw_region(points, rng)
+        for centre in self.centres + [view.space.units(p.config) for p in self.chosen if p.config]:
+            score = score + zoom.penalty(model, points, centre)
+        resting = self._resting()
+        while len(self.chosen) < self.free:
+            best = int(score.argmax())
+            if resting and resting[0][0] >= score[best]:
+                _, trial = resting.pop(0)
+                self._go_on(trial, Kind.ZOOM, "promises more than any new config")
+                continue
+            if self._tried(points[best]) and np.isfinite(score[best]):
+                score[best] = -np.inf
+                continue
+            point = points[best] if np.isfinite(score[best]) else view.box.uniform(1, rng)[0]
+            chance = self._words(point)
+            self.chosen.append(Proposal(view.ladder[0], Kind.ZOOM, chance, config=view.space.config(point)))
+            score = score + zoom.penalty(model, points, point)
+            score[best] = -np.inf
+
+    def _resting(self) -> list[tuple[float, Trial]]:
+        """Paused trials by log expected improvement, the most promising first."""
+        rows, view = self.rows, self.view
+        if len(view.ladder) == 1:
+            return []
+        complete = rows.trial[(rows.rung == len(view.ladder) - 1) | ~np.isfinite(rows.loss)]
+        idle = [
+            view.history.trials[n]
+            for n in np.setdiff1d(self.model.tried, complete)
+            if n not in self.busy and rungs.can_go_on(view.history.trials[n], view.ladder[-1])
+        ]
+        if not idle:
+            return []
+        score = self.model.log_ei(view.memory.units[[t.number for t in idle]])
+        return sorted(zip(score.tolist(), idle, strict=True), key=lambda pair: -pair[0])
+
+    def _tried(self, point: np.ndarray) -> bool:
+        return bool((np.abs(self.view.memory.units[: len(self.view.history.trials)] - point).max(1) < 1e-9).any())
+
+    def _words(self, point: np.ndarray) -> str:
+        mean, sd = self.model.predict(point[None])
+        return f"{float(ndtr((self.model.best - mean[0]) / sd[0])):.0%} chance to beat the best, by the model"
+
+    def _draw_region(self, points: np.ndarray, rng: np.random.Generator) -> None:
+        view, regions = self.view, self.view.history.regions
+        since = sum(job.kind is Kind.ZOOM for job in view.history.jobs[regions[-1].after if regions else 0 :])
+        if self.region is None and regions and regions[-1].round > 0 and since < view.settings.region_every:
+            return
+        order = np.argsort(self.model.predict(points)[0], kind="stable")
+        box = zoom.likely(self.model, points, order, view.box, rng)
+        share = zoom.volume(view.space, box, view.box)
+        ranges = zoom.in_values(view.space, box, view.ranges)
+        why = self.region.why if self.region else _zoom_words(regions[-1] if regions else None, share)
+        number = regions[-1].round + 1 if regions else 1
+        self.region = Region(number, len(view.history.jobs), view.ranges, ranges, share, why)
+
+
+def _zoom_words(before: Region | None, share: float) -> str:
+    if before is None or before.volume <= 0:
+        return f"zoom: the best lies in {share:.2g} of the searched volume"
+    if share < 0.5 * before.volume:
+        return f"zoom: {share / before.volume:.2g} of the previous volume"
+    return f"region drawn anew: {share:.2g} of the searched volume"
+
+
+def _edges(view: _View, rows: Rows) -> Region | None:
+    """The region with ranges moved, where the best trials crowd an edge and the legal limits allow."""
+    seen = np.unique(rows.trial)
+    regions = view.history.regions
+    last = max((r.after for r in regions if r.why.startswith("range")), default=0)
+    trials_then = sum(1 for j in view.history.jobs[:last] if j.start == 0) if last else view.size
+    if len(seen) - trials_then < view.settings.edge_every:
+        return None
+    final = np.full(len(view.history.trials), np.inf)
+    final[rows.trial] = rows.loss  # rows come in order: the last one of a trial is its deepest
+    best = seen[np.argsort(final[seen], kind="stable")[: max(3, len(seen) // 8)]]
+    moved = zoom.at_edges(view.space, view.memory.units[best], view.box)
+    if not moved:
+        return None
+    box = np.stack([view.box.low, view.box.high], axis=1)
+    ranges = dict(view.ranges)
+    for name, (low, high) in moved.items():
+        param = view.space[name]
+        ranges[name] = (param.value(low), param.value(high))
+    number = regions[-1].round + 1 if regions else 1
+    why = "range moved, the best lie at its edge: " + zoom.words(ranges, list(moved))
+    return Region(number, len(view.history.jobs), ranges, zoom.in_values(view.space, box, ranges), 1.0, why)
+
+
+def _uniform(view: _View, index: int) -> Proposal:
+    point = view.box.uniform(1, generator(view.seed, "uniform", len(view.history.jobs), index))[0]
+    return Proposal(view.ladder[0], Kind.SCREEN, "too few trials worked for a model", config=view.space.config(point))

@@ -1,0 +1,199 @@
+"""The surrogate: a Gaussian process with a Matérn-5/2 kernel, fitted to its maximum a posteriori.
+
+Rows are observations, columns features; columns of one group share a length scale (the columns of a choice).
+Targets are standardised inside. All is float64, with a ladder of jitter: a fit never fails.
+
+Source: Rasmussen & Williams, "Gaussian Processes for Machine Learning", 2006: equations 2.25, 2.26 (prediction),
+5.8, 5.9 (marginal likelihood and its gradient), 5.12 (leave-one-out); Ament et al., "Unexpected Improvements to
+Expected Improvement", NeurIPS 2023 (log EI).
+"""
+
+from dataclasses import dataclass
+
+import numpy as np
+from scipy.linalg import cho_solve, lapack, solve_triangular
+from scipy.optimize import minimize
+from scipy.special import ndtr
+
+from zeroin.space.scales import Array
+
+SQRT5 = 5.0**0.5
+NOISE_PRIOR = (float(np.log(1e-3)), 1.5)  # mean and sd of log noise variance, targets standardised
+SIGNAL_PRIOR = (0.0, 1.0)  # of log signal variance
+LENGTH_SD = 0.8  # sd of the log length scales around their prior mean
+JITTER = 1e-8
+
+
+@dataclass(frozen=True, slots=True)
+class Prior:
+    """Groups of columns and the prior mean of each group's log length scale.
+
+    `groups[j]` is the group of column j; `lengths[g]` the mean for group g.
+    """
+
+    groups: np.ndarray
+    lengths: Array
+
+    @property
+    def mean(self) -> Array:
+        """Prior means of all hyperparameters: log lengths, log noise, log signal."""
+        return np.concatenate([self.lengths, [NOISE_PRIOR[0], SIGNAL_PRIOR[0]]])
+
+    @property
+    def sd(self) -> Array:
+        """Prior standard deviations, in the same order."""
+        return np.concatenate([np.full(len(self.lengths), LENGTH_SD), [NOISE_PRIOR[1], SIGNAL_PRIOR[1]]])
+
+    @property
+    def bounds(self) -> list[tuple[float, float]]:
+        """Where the optimiser may go."""
+        return [(-3.5, 4.0)] * len(self.lengths) + [(float(np.log(1e-6)), 0.0), (-2.5, 2.5)]
+
+
+@dataclass(frozen=True, slots=True)
+class Posterior:
+    """A Gaussian process given rows; predictions are in the targets' units, `standard` says otherwise.
+
+    `rows` are the features over their length scales, shape [n, F]; `factor` the Cholesky factor, [n, n];
+    `weights` K^-1 y, [n]; `mean`, `scale` standardise the targets.
+    """
+
+    rows: Array
+    factor: Array
+    weights: Array
+    targets: Array
+    inverse_lengths: Array
+    noise: float
+    signal: float
+    mean: float
+    scale: float
+
+    def predict(self, points: Array) -> tuple[Array, Array]:
+        """Posterior mean and sd at points [m, F], without the noise (eq. 2.25, 2.26)."""
+        k = self.signal * matern(points * self.inverse_lengths, self.rows)[0]
+        v = solve_triangular(self.factor, k.T, lower=True, check_finite=False)
+        variance = np.maximum(self.signal - np.einsum("ij,ij->j", v, v), 1e-10)
+        return self.mean + self.scale * (k @ self.weights), self.scale * np.sqrt(variance)
+
+    def joint(self, points: Array) -> tuple[Array, Array]:
+        """Posterior mean [m] and covariance [m, m] at points."""
+        z = points * self.inverse_lengths
+        k = self.signal * matern(z, self.rows)[0]
+        v = solve_triangular(self.factor, k.T, lower=True, check_finite=False)
+        return self.mean + self.scale * (k @ self.weights), self.scale**2 * (self.signal * matern(z, z)[0] - v.T @ v)
+
+    def left_out(self, owners: np.ndarray) -> tuple[Array, Array]:
+        """For each owner of rows: the last row's target, and its prediction without any of the owner's rows.
+
+        The block form of eq. 5.12: residual_I = ((K^-1)_II)^-1 (K^-1 y)_I.
+        """
+        inverse = _symmetric(lapack.dpotri(self.factor, lower=1)[0])
+        seen, predicted = [], []
+        for owner in np.unique(owners):
+            block = np.flatnonzero(owners == owner)
+            residual = np.linalg.solve(inverse[np.ix_(block, block)], self.weights[block])
+            seen.append(self.targets[block[-1]])
+            predicted.append(self.targets[block[-1]] - residual[-1])
+        return np.array(seen), np.array(predicted)
+
+
+def matern(x: Array, z: Array) -> tuple[Array, Array, Array]:
+    """Matérn-5/2 correlation of rows [n, F] and [m, F], with sqrt(5) r and exp(-sqrt(5) r), each [n, m]."""
+    squared = (x * x).sum(1)[:, None] + (z * z).sum(1)[None] - 2.0 * x @ z.T
+    r = np.sqrt(np.maximum(squared, 1e-30)) * SQRT5
+    decay = np.exp(-r)
+    return (1.0 + r + r * r / 3.0) * decay, r, decay
+
+
+def fit(features: Array, targets: Array, prior: Prior, iterations: int = 40) -> Array:
+    """The hyperparameters of highest posterior density, always sought from the prior's mean.
+
+    Args:
+        features: [n, F]; targets: [n].
+        iterations: of L-BFGS-B.
+
+    Returns:
+        log length scales by group, log noise variance, log signal variance.
+    """
+    y = (targets - targets.mean()) / _spread(targets)
+    result = minimize(
+        _negative_log_posterior,
+        prior.mean,
+        args=(features, y, prior, np.eye(len(prior.lengths))[prior.groups]),
+        jac=True,
+        bounds=prior.bounds,
+        method="L-BFGS-B",
+        options={"maxiter": iterations, "maxcor": 8},
+    )
+    ok = np.isfinite(result.fun) and result.fun < 1e9
+    return np.asarray(result.x) if ok else prior.mean
+
+
+def condition(features: Array, targets: Array, theta: Array, groups: np.ndarray) -> Posterior:
+    """The posterior of rows [n, F] with targets [n] under hyperparameters `theta`."""
+    mean, scale = float(targets.mean()), _spread(targets)
+    y = (targets - mean) / scale
+    inverse_lengths = np.exp(-theta[:-2])[groups]
+    noise, signal = (float(v) for v in np.exp(theta[-2:]))
+    rows = features * inverse_lengths
+    kernel = signal * matern(rows, rows)[0]
+    jitter = JITTER
+    while True:
+        noisy = kernel.copy()
+        noisy.flat[:: len(noisy) + 1] += noise + jitter
+        factor, failed = lapack.dpotrf(noisy, lower=1, clean=1)
+        if not failed:
+            break
+        jitter *= 10.0
+    weights = cho_solve((factor, True), y, check_finite=False)
+    return Posterior(rows, factor, weights, y, inverse_lengths, noise, signal, mean, scale)
+
+
+def log_ei(mean: Array, sd: Array, best: float) -> Array:
+    """Logarithm of the expected improvement below `best`; stable where the improvement is hopeless.
+
+    Source: Ament et al. 2023, eq. 9; the asymptote phi(z) / z^2 replaces the difference below z = -4.
+    """
+    z = (best - mean) / sd
+    out = np.empty_like(z)
+    near = z > -4.0
+    q = z[near]
+    out[near] = np.log(np.maximum(np.exp(-0.5 * q * q) / np.sqrt(2.0 * np.pi) + q * ndtr(q), 1e-300))
+    q = z[~near]
+    out[~near] = -0.5 * q * q - 0.5 * np.log(2.0 * np.pi) - 2.0 * np.log(-q)
+    return out + np.log(sd)
+
+
+def _negative_log_posterior(
+    theta: Array, features: Array, y: Array, prior: Prior, membership: Array
+) -> tuple[float, Array]:
+    groups = len(prior.lengths)
+    rows = features * np.exp(-theta[:groups])[prior.groups]
+    correlation, r, decay = matern(rows, rows)
+    noise, signal = np.exp(theta[groups:])
+    kernel = signal * correlation
+    kernel.flat[:: len(kernel) + 1] += noise + JITTER
+    factor, failed = lapack.dpotrf(kernel, lower=1, clean=1)
+    if failed:
+        return 1e10, np.zeros_like(theta)
+    weights = cho_solve((factor, True), y, check_finite=False)
+    inverse = _symmetric(lapack.dpotri(factor, lower=1)[0])
+    outer = inverse - np.outer(weights, weights)  # eq. 5.9: dL/dtheta = tr(outer dK/dtheta) / 2
+    slope = outer * ((1.0 + r) * decay * (signal * 5.0 / 3.0))  # of the Matérn by squared distance
+    gradient = np.empty_like(theta)
+    per_column = (rows * rows).T @ slope.sum(1) - np.einsum("ij,ij->j", rows, slope @ rows)
+    gradient[:groups] = membership.T @ per_column
+    gradient[groups] = 0.5 * noise * outer.trace()
+    gradient[groups + 1] = 0.5 * signal * np.vdot(outer, correlation)
+    z = (theta - prior.mean) / prior.sd
+    value = 0.5 * y @ weights + np.log(factor.diagonal()).sum() + 0.5 * z @ z  # eq. 5.8, and the prior
+    return float(value), gradient + z / prior.sd
+
+
+def _spread(targets: Array) -> float:
+    return float(targets.std()) + 1e-9
+
+
+def _symmetric(lower: Array) -> Array:
+    lower = np.tril(lower)
+    return lower + np.tril(lower, -1).T

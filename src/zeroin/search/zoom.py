@@ -1,0 +1,169 @@
+"""Zooming in: candidates near what promises most, the region where the best must lie, ranges moved at their edges."""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+
+import numpy as np
+
+from zeroin.search.model import Model
+from zeroin.space import Choice, Space
+from zeroin.space.scales import Array
+from zeroin.types import Range
+
+CANDIDATES = 600
+REFINED = 100  # mutations of the best candidates, in each of four rounds
+STEPS = (0.1, 0.05, 0.03, 0.01)
+DENSITY_KEPT = 48  # draws of the density model, of which the best is taken
+
+
+@dataclass(frozen=True, slots=True)
+class Box:
+    """The part of the unit cube that may be proposed: `low`, `high` [D]; `choice[j]` says that j is an unordered one."""
+
+    space: Space
+    low: Array
+    high: Array
+    choice: np.ndarray
+
+    @staticmethod
+    def of(space: Space, ranges: Mapping[str, Range]) -> "Box":
+        """The box of ranges."""
+        low, high = space.span(ranges).T
+        inside = np.where(high > low, 1e-9, 0.0)  # the very edge of a whole number's cell belongs to the next one
+        low, high = low + inside, high - inside
+        unordered = [isinstance(p, Choice) and not p.ordered for p in space.params.values()]
+        return Box(space, low, high, np.array(unordered))
+
+    def uniform(self, n: int, rng: np.random.Generator) -> Array:
+        """Points [n, D] uniform in the box."""
+        return self.space.snap(self.low + rng.random((n, len(self.low))) * (self.high - self.low))
+
+    def place(self, points: Array) -> Array:
+        """Points of the unit cube, moved into the box in proportion."""
+        return self.space.snap(self.low + points * (self.high - self.low))
+
+    def mutate(self, parents: Array, n: int, step: float, rng: np.random.Generator) -> Array:
+        """Points [n, D], each a parent with some coordinates moved by `step` sd, options drawn anew half the time."""
+        d = len(self.low)
+        points = parents[rng.integers(0, len(parents), n)]
+        moved = rng.random(points.shape) < max(0.3, min(1.0, 2.0 / d))
+        moved[np.arange(n), rng.integers(0, d, n)] = True
+        normal = np.clip(points + moved * step * rng.standard_normal(points.shape), self.low, self.high)
+        drawn = self.low + rng.random(points.shape) * (self.high - self.low)
+        option = np.where(moved & (rng.random(points.shape) < 0.5), drawn, points)
+        return self.space.snap(np.where(self.choice, option, normal))
+
+
+def candidates(model: Model, box: Box, rng: np.random.Generator, free: int) -> tuple[Array, Array]:
+    """Points [m, D] where the acquisition may be highest, and their log expected improvement [m]."""
+    order = np.argsort(model.mean, kind="stable")
+    top = model.units[order[: 5 if free == 1 else max(5, min(16, free // 2))]]
+    points = np.vstack(
+        [
+            box.uniform(CANDIDATES, rng),
+            box.mutate(top, CANDIDATES // 3, 0.2, rng),
+            box.mutate(top, CANDIDATES // 3, 0.05, rng),
+            box.mutate(top[:2], CANDIDATES // 3, 0.01, rng),
+        ]
+    )
+    score = model.log_ei(points)
+    for step in STEPS:
+        best = points[np.argsort(-score, kind="stable")[: 8 if free == 1 else 16]]
+        finer = box.mutate(best, REFINED, step, rng)
+        points, score = np.vstack([points, finer]), np.append(score, model.log_ei(finer))
+    return points, score
+
+
+def penalty(model: Model, points: Array, centre: Array) -> Array:
+    """What a point under way at `centre` [D] takes off the log acquisition of points [m, D]: nothing one length away."""
+    distance = np.sqrt(((model.scaled(points) - model.scaled(centre[None])) ** 2).sum(1))
+    return np.log(np.clip(distance, 1e-9, 1.0))
+
+
+def density(model: Model, box: Box, rng: np.random.Generator) -> Array:
+    """A point [D] drawn where the best fifth is dense and the rest is not.
+
+    Source: Bergstra et al., "Algorithms for Hyper-Parameter Optimization", NeurIPS 2011, section 4 (TPE), with
+    product kernels of bandwidth sd n^(-1/(d+4)).
+    """
+    order = np.argsort(model.mean, kind="stable")
+    good, rest = np.split(model.units[order], [max(3, len(order) // 5)])
+    if not len(rest):
+        return box.uniform(1, rng)[0]
+    spread = _bandwidth(good)
+    draws = good[rng.integers(0, len(good), DENSITY_KEPT)]
+    normal = np.clip(draws + spread * (box.high - box.low) * rng.standard_normal(draws.shape), box.low, box.high)
+    drawn = box.low + rng.random(draws.shape) * (box.high - box.low)
+    option = np.where(rng.random(draws.shape) < 0.3, drawn, draws)
+    draws = box.space.snap(np.where(box.choice, option, normal))
+    draws[:4] = box.uniform(4, rng)
+    ratio = _log_density(draws, good, spread, box) - _log_density(draws, rest, _bandwidth(rest), box)
+    return np.asarray(draws[ratio.argmax()])
+
+
+def likely(model: Model, points: Array, score_order: np.ndarray, box: Box, rng: np.random.Generator) -> Array:
+    """The box [D, 2] that holds the best config with 90 %: 5 to 95 % of the minima of 64 posterior draws."""
+    chosen = points[score_order[:300]]
+    mean, covariance = model.posterior.joint(model.features(chosen))
+    values, vectors = np.linalg.eigh(covariance + 1e-8 * np.eye(len(chosen)))
+    noise = np.sqrt(np.maximum(values, 0.0))[:, None] * rng.standard_normal((len(values), 64))
+    minima = chosen[(mean[:, None] + vectors @ noise).argmin(axis=0)]
+    low, high = np.quantile(minima, [0.05, 0.95], axis=0)
+    return np.stack([np.maximum(low, box.low), np.minimum(np.maximum(high, low), box.high)], axis=1)
+
+
+def in_values(space: Space, box: Array, ranges: Mapping[str, Range]) -> dict[str, Range]:
+    """A box [D, 2] of the unit cube as ranges of values; a choice keeps the options of its range."""
+    out: dict[str, Range] = {}
+    for (name, param), (low, high) in zip(space.params.items(), box, strict=True):
+        out[name] = ranges[name] if isinstance(param, Choice) else (param.value(low), param.value(high))
+    return out
+
+
+def volume(space: Space, box: Array, whole: Box) -> float:
+    """The share of the searched box that a box [D, 2] fills, over the numbers that are searched."""
+    width = whole.high - whole.low
+    numbers = (width > 0) & ~whole.choice
+    return float(np.prod(np.clip((box[numbers, 1] - box[numbers, 0]) / width[numbers], 0.01, 1.0)))
+
+
+def at_edges(space: Space, best: Array, box: Box) -> dict[str, tuple[float, float]]:
+    """Numbers whose range should move: at least 60 % of the best points [k, D] lie within a tenth of one edge.
+
+    Returns:
+        By name, the new interval of the unit line: half a width wider at that edge, within the legal limits.
+    """
+    moved: dict[str, tuple[float, float]] = {}
+    for j, (name, param) in enumerate(space.params.items()):
+        low, high = float(box.low[j]), float(box.high[j])
+        if isinstance(param, Choice) or param.fixed is not None or high <= low:
+            continue
+        place = (best[:, j] - low) / (high - low)
+        if (place < 0.1).mean() >= 0.6 and low > 1e-9:
+            moved[name] = (max(0.0, low - 0.5 * (high - low)), high)
+        elif (place > 0.9).mean() >= 0.6 and high < 1 - 1e-9:
+            moved[name] = (low, min(1.0, high + 0.5 * (high - low)))
+    return moved
+
+
+def words(ranges: Mapping[str, Range], names: Sequence[str]) -> str:
+    """Ranges in a sentence: `lr 0.001..0.1, momentum 0.9..0.99`."""
+    return ", ".join(f"{name} {ranges[name][0]:.3g}..{ranges[name][1]:.3g}" for name in names)
+
+
+def _bandwidth(points: Array) -> Array:
+    n, d = points.shape
+    return np.maximum(points.std(axis=0) * n ** (-1.0 / (d + 4)), 0.08)
+
+
+def _log_density(at: Array, points: Array, spread: Array, box: Box) -> Array:
+    total = np.zeros((len(at), len(points)))
+    for j in range(at.shape[1]):
+        if box.choice[j]:
+            same = at[:, [j]] == points[:, j]
+            others = max(1, len(np.unique(points[:, j])))
+            total += np.where(same, np.log(0.7), np.log(0.3 / others))
+        else:
+            total += -0.5 * ((at[:, [j]] - points[:, j]) / spread[j]) ** 2 - np.log(spread[j])
+    peak = np.maximum(total.max(axis=1), -50.0)
+    return np.asarray(np.log(np.exp(total - peak[:, None]).sum(1) + np.exp(-peak)) - np.log(len(points) + 1) + peak)

@@ -1,0 +1,310 @@
+"""The store: one SQLite file that holds many studies; one process writes a study, anybody reads.
+
+Write-ahead logging with full synchronisation: an event that was written outlives a kill and a power cut, and a
+reader never blocks the writer.
+"""
+
+import json
+import re
+import sqlite3
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from dataclasses import asdict, dataclass
+from datetime import UTC, datetime
+from importlib.metadata import version
+from pathlib import Path
+from typing import Any
+
+from filelock import FileLock, Timeout
+
+from zeroin.errors import StoreError
+from zeroin.history import History
+from zeroin.space import Space
+from zeroin.store.schema import check_version, migrate
+from zeroin.types import Asked, Ended, Event, Job, Kind, Observation, Observed, Region, Status
+
+BUSY_SECONDS = 120
+
+
+@dataclass(frozen=True, slots=True)
+class Header:
+    """What a study is, apart from what it saw. `task` is what the user named: a ready-made task or a file."""
+
+    name: str
+    goal: str
+    max_epochs: int
+    seed: int
+    space: Space
+    task: str = ""
+    created: str = ""
+
+
+class SqliteStore:
+    """Writes one study's events; made by `open_study`."""
+
+    def __init__(self, db: sqlite3.Connection, study: int, lock: FileLock) -> None:
+        self._db, self._study, self._lock = db, study, lock
+
+    def write(self, event: Event) -> None:
+        """Keep an event; when this returns it outlives the process.
+
+        Raises:
+            StoreError: the disk is full or the file cannot be written; nothing of the event is kept.
+        """
+        with _told(), self._transaction():
+            match event:
+                case Asked(jobs, region, paused):
+                    for job in jobs:
+                        self._ask(job)
+                    for trial, why in paused.items():
+                        self._run("UPDATE trials SET paused = ?3 WHERE study = ?1 AND number = ?2", trial, why)
+                    if region:
+                        self._region(region)
+                case Observed(job_number, seen):
+                    self._run(
+                        "INSERT OR IGNORE INTO observations SELECT ?1, trial, ?3, ?2, ?4, ?5 FROM jobs "
+                        "WHERE study = ?1 AND number = ?2",
+                        *(job_number, seen.epoch, seen.loss, json.dumps(dict(seen.metrics))),
+                    )
+                case Ended(job_number, status, note, seconds):
+                    self._run(
+                        "UPDATE jobs SET status = ?3, note = ?4, seconds = ?5 WHERE study = ?1 AND number = ?2",
+                        *(job_number, str(status), note, seconds),
+                    )
+
+    def set_space(self, space: Space, after: int) -> None:
+        """Keep a changed space, valid from job `after` on."""
+        with _told(), self._transaction():
+            self._run("INSERT INTO spaces VALUES (?1, ?2, ?3)", after, json.dumps(space.to_json()))
+
+    def close(self) -> None:
+        """Give the study back for others to write."""
+        self._db.close()
+        self._lock.release()
+
+    def _ask(self, job: Job) -> None:
+        self._run(
+            "INSERT INTO trials VALUES (?1, ?2, ?3, ?4, ?5, ?6, '') "
+            "ON CONFLICT (study, number) DO UPDATE SET paused = ''",
+            *(job.trial, json.dumps(dict(job.config)), job.seed, str(job.kind), job.why),
+        )
+        self._run(
+            "INSERT INTO jobs VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, '', 0)",
+            *(job.number, job.trial, job.start, job.stop, str(job.kind), job.why, str(job.status)),
+        )
+
+    def _region(self, region: Region) -> None:
+        data = asdict(region)
+        data |= {key: json.dumps(data[key]) for key in ("ranges", "likely")}
+        self._run("INSERT INTO regions VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7)", *data.values())
+
+    def _run(self, statement: str, *values: object) -> None:
+        self._db.execute(statement, (self._study, *values))
+
+    @contextmanager
+    def _transaction(self) -> Iterator[None]:
+        self._db.execute("BEGIN IMMEDIATE")
+        try:
+            yield
+        except BaseException:
+            self._db.execute("ROLLBACK")
+            raise
+        self._db.execute("COMMIT")
+
+
+def open_study(path: Path, header: Header) -> tuple[SqliteStore, Header, History]:
+    """Open a study for writing, made if it is not there.
+
+    Args:
+        path: the store's file.
+        header: what the study is, if it is new; of an existing one only `name` counts.
+
+    Returns:
+        the writer; the header as stored; the history so far.
+
+    Raises:
+        StoreError: another live process writes it, a newer zeroin wrote the store, or it is no store.
+    """
+    if not re.fullmatch(r"[\w.\-]{1,100}", header.name):
+        raise StoreError(
+            f"a study's name has letters, digits, '.', '_' and '-'; name={header.name!r}: "
+            f"use {re.sub(r'[^A-Za-z0-9_.-]+', '-', header.name)[:100] or 'study'!r}."
+        )
+    with _told():
+        folder = files_of(path, header.name)
+        folder.mkdir(parents=True, exist_ok=True)
+        lock = _claim(path, header.name, folder)
+        try:
+            db = _connect(path)
+            study = _find_or_make(db, header)
+            known, history = _load(db, study)
+        except BaseException:
+            lock.release()
+            raise
+    return SqliteStore(db, study, lock), known, history
+
+
+def read_study(path: Path, name: str | None = None) -> tuple[Header, History]:
+    """A study as it stands, also while another process writes it; the newest if no name is given.
+
+    Raises:
+        StoreError: no such file or study, or it is no store.
+    """
+    with _told(), _reading(path) as db:
+        rows = db.execute("SELECT id, name FROM studies ORDER BY id DESC").fetchall()
+        wanted = [i for i, known in rows if name in (None, known)]
+        if not wanted:
+            names = ", ".join(known for _, known in rows) or "none yet"
+            raise StoreError(
+                f"a study must be in the store; {path} has {names}, not {name!r}: check --name and --store."
+            )
+        return _load(db, wanted[0])
+
+
+def list_studies(path: Path) -> list[dict[str, Any]]:
+    """Each study in a few numbers: name, goal, trials, epochs, best, running jobs; without loading histories."""
+    query = """
+        SELECT name, goal, max_epochs, created, task,
+            (SELECT count(*) FROM trials WHERE study = id) AS trials,
+            (SELECT count(*) FROM observations WHERE study = id) AS epochs,
+            (SELECT count(*) FROM jobs WHERE study = id AND status = 'running') AS running,
+            (SELECT count(*) FROM jobs WHERE study = id AND status NOT IN ('running', 'done')) AS failures,
+            (SELECT min(o.loss) FROM observations o JOIN trials t ON t.study = o.study AND t.number = o.trial
+             WHERE o.study = id AND t.kind NOT IN ('confirm', 'default')) AS best
+        FROM studies ORDER BY id"""
+    with _told(), _reading(path) as db:
+        cursor = db.execute(query)
+        names = [column[0] for column in cursor.description]
+        return [dict(zip(names, row, strict=True)) for row in cursor]
+
+
+def files_of(path: Path, name: str) -> Path:
+    """The folder beside the store where a study's checkpoints, weights and report lie."""
+    return path.with_suffix(".files") / name
+
+
+def _claim(path: Path, name: str, folder: Path) -> FileLock:
+    # The kernel frees the lock of a process that died, however it died.
+    lock = FileLock(folder / "lock")
+    try:
+        lock.acquire(timeout=0)
+    except Timeout:
+        raise StoreError(
+            f"one process at a time writes a study; {name!r} in {path} is being written by another that is alive: "
+            f"wait for it, or use another name."
+        ) from None
+    return lock
+
+
+def _connect(path: Path) -> sqlite3.Connection:
+    db = sqlite3.connect(path, timeout=BUSY_SECONDS, isolation_level=None)
+    with FileLock(f"{path}.lock", timeout=BUSY_SECONDS):  # making the file and going over to WAL need it alone
+        db.execute("PRAGMA journal_mode = WAL")
+        migrate(db)
+    db.execute("PRAGMA synchronous = FULL")
+    db.execute("PRAGMA foreign_keys = ON")
+    return db
+
+
+@contextmanager
+def _reading(path: Path) -> Iterator[sqlite3.Connection]:
+    if not path.is_file():
+        raise StoreError(f"a store is a file that a study has written; {str(path)!r} is not there: check --store.")
+    db = sqlite3.connect(f"file:{path}?mode=ro", uri=True, timeout=BUSY_SECONDS, isolation_level=None)
+    try:
+        check_version(db)
+        db.execute("BEGIN")  # one snapshot, whatever is written meanwhile
+        yield db
+    finally:
+        db.close()
+
+
+@contextmanager
+def _told() -> Iterator[None]:
+    """SQLite's and the system's errors in the user's words."""
+    try:
+        yield
+    except sqlite3.DatabaseError as error:
+        if "full" in str(error):
+            hint = "free some space and give the same command again; what was observed before is kept"
+        elif "readonly" in str(error) or "unable to open" in str(error):
+            hint = "choose another place with store='...' (--store)"
+        else:
+            hint = "is it a zeroin store? choose another file with store='...' (--store)"
+        raise StoreError(
+            f"a store is a SQLite file that can be read and written; SQLite says {error}: {hint}."
+        ) from error
+    except OSError as error:
+        raise StoreError(
+            f"a store's folder can be written; the system says {error.strerror} ({error.filename}): "
+            f"choose another place with store='...' (--store), or free some space."
+        ) from error
+
+
+def _find_or_make(db: sqlite3.Connection, header: Header) -> int:
+    db.execute("BEGIN IMMEDIATE")
+    row = db.execute("SELECT id FROM studies WHERE name = ?", (header.name,)).fetchone()
+    if row is None:
+        values = (header.name, header.goal, header.max_epochs, header.seed, header.task)
+        now = datetime.now(UTC).isoformat(timespec="seconds")
+        row = db.execute(
+            "INSERT INTO studies (name, goal, max_epochs, seed, task, created, version) VALUES (?, ?, ?, ?, ?, ?, ?) "
+            "RETURNING id",
+            (*values, now, version("zeroin")),
+        ).fetchone()
+        db.execute("INSERT INTO spaces VALUES (?, 0, ?)", (row[0], json.dumps(header.space.to_json())))
+    db.execute("COMMIT")
+    return int(row[0])
+
+
+def _load(db: sqlite3.Connection, study: int) -> tuple[Header, History]:
+    name, goal, max_epochs, seed, task, created = db.execute(
+        "SELECT name, goal, max_epochs, seed, task, created FROM studies WHERE id = ?", (study,)
+    ).fetchone()
+    (space,) = db.execute("SELECT space FROM spaces WHERE study = ? ORDER BY rowid DESC LIMIT 1", (study,)).fetchone()
+    history = History(max_epochs)
+    for event in _events(db, study):
+        history.apply(event)
+    return Header(name, goal, max_epochs, seed, Space.from_json(json.loads(space)), task, created), history
+
+
+def _events(db: sqlite3.Connection, study: int) -> Iterator[Event]:
+    """The study's events in an order that gives the same history: by job; pauses and regions last."""
+    trials: dict[int, tuple[Mapping[str, Any], int]] = {}
+    paused: dict[int, str] = {}
+    for number, config, seed, rests in db.execute(
+        "SELECT number, config, seed, paused FROM trials WHERE study = ? ORDER BY number", (study,)
+    ):
+        trials[number] = (json.loads(config), seed)
+        if rests:
+            paused[number] = rests
+    observations = _observations(db, study)
+    for number, trial, start, stop, kind, why, status, note, seconds in db.execute(
+        "SELECT number, trial, start, stop, kind, why, status, note, seconds FROM jobs WHERE study = ? ORDER BY number",
+        (study,),
+    ):
+        config, seed = trials[trial]
+        yield Asked((Job(number, trial, config, seed, start, stop, Kind(kind), why),))
+        for observation in observations.get(number, ()):
+            yield Observed(number, observation)
+        if status != Status.RUNNING:
+            yield Ended(number, Status(status), note, seconds)
+    if paused:
+        yield Asked((), None, paused)
+    for round_, after, ranges, likely, volume, why in db.execute(
+        "SELECT round, after, ranges, likely, volume, why FROM regions WHERE study = ? ORDER BY rowid", (study,)
+    ):
+        yield Asked((), Region(round_, after, _ranges(ranges), _ranges(likely), volume, why))
+
+
+def _observations(db: sqlite3.Connection, study: int) -> dict[int, list[Observation]]:
+    by_job: dict[int, list[Observation]] = {}
+    for job, epoch, loss, metrics in db.execute(
+        "SELECT job, epoch, loss, metrics FROM observations WHERE study = ? ORDER BY trial, epoch", (study,)
+    ):
+        by_job.setdefault(job, []).append(Observation(epoch, loss, json.loads(metrics) if metrics != "{}" else {}))
+    return by_job
+
+
+def _ranges(text: str) -> dict[str, tuple[Any, ...]]:
+    return {name: tuple(values) for name, values in json.loads(text).items()}

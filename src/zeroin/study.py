@@ -1,0 +1,492 @@
+"""A study: the history, the searcher and the store brought together; `tune` is the loop."""
+
+import logging
+import tempfile
+import time
+from collections.abc import Callable, Iterable, Sequence
+from dataclasses import dataclass, replace
+from pathlib import Path
+from types import TracebackType
+from typing import TYPE_CHECKING, Any, TypeAlias
+
+from zeroin import confirm as confirmation
+from zeroin import goal as direction
+from zeroin.confirm import Confirm
+from zeroin.errors import StudyError
+from zeroin.executors.inline import Inline
+from zeroin.executors.run import Objective, takes_run
+from zeroin.history import History, incumbent
+from zeroin.protocols import Executor, Searcher, Trainable
+from zeroin.report import page, summary
+from zeroin.rng import seed_of
+from zeroin.search import Zoom
+from zeroin.space import Space
+from zeroin.store import Header, SqliteStore, files_of, open_study
+from zeroin.types import (
+    Asked,
+    Config,
+    Ended,
+    Event,
+    Job,
+    Kind,
+    Observation,
+    Observed,
+    Proposal,
+    Region,
+    Status,
+    Trial,
+)
+
+if TYPE_CHECKING:
+    import pandas as pd
+
+log = logging.getLogger("zeroin")
+Listener: TypeAlias = Callable[["Study", Event], None]
+TRAININGS = 60  # the usual budget, in full trainings
+HOPELESS_FAILURES = 3  # so many failed trials before any worked: it is not the hyperparameters
+
+
+@dataclass(frozen=True, slots=True)
+class Budget:
+    """What may be spent; the first limit reached ends the search. None: no limit."""
+
+    epochs: int | None = None
+    trials: int | None = None
+    minutes: float | None = None
+
+    def trainings(self, max_epochs: int) -> float:
+        """Full trainings it pays for, as far as that is known beforehand."""
+        known = [self.epochs / max_epochs] if self.epochs else []
+        return min([*known, *([float(self.trials)] if self.trials else [])], default=float(TRAININGS))
+
+
+class Study:
+    """One tuning effort: ask for jobs, tell what came of them.
+
+    Args:
+        space: the hyperparameters.
+        max_epochs: the deepest budget of one trial; None: the objective has no epochs.
+        goal: "minimize" or "maximize" what is told.
+        store: a file that keeps everything; None: memory only.
+        name: of the study in the store; the same name goes on where it stopped.
+        seed: decides every draw.
+        searcher: the default screens, zooms and carries on.
+        start: configs to try first.
+        task: what the command line named, kept for reading.
+
+    Raises:
+        SpaceError: a start config that does not fit the space.
+        StoreError: a store that cannot be written, or another process writes this study.
+        StudyError: a study of this name with another max_epochs, goal or seed.
+
+    >>> from zeroin.space import Float
+    >>> study = Study(Space(x=Float(0, 1)), store=None)
+    >>> job = study.ask()[0]
+    >>> study.tell(job, losses=[job.config["x"] ** 2])
+    >>> study.best.loss
+    0.25
+    """
+
+    def __init__(
+        self,
+        space: Space,
+        *,
+        max_epochs: int | None = None,
+        goal: str = "minimize",
+        store: str | Path | None = "zeroin.db",
+        name: str = "study",
+        seed: int = 0,
+        searcher: Searcher | None = None,
+        start: Sequence[Config] = (),
+        task: str = "",
+    ) -> None:
+        if max_epochs is not None and max_epochs < 1:
+            raise StudyError(f"max_epochs is at least 1; max_epochs={max_epochs}: leave it out if there are no epochs.")
+        self.goal, self.name, self.seed = direction.check(goal), name, int(seed)
+        self.space, self.max_epochs = space, max_epochs or 1
+        self._searcher: Searcher = searcher or Zoom()
+        self._start = [space.check(config) for config in start]
+        self._store: SqliteStore | None = None
+        self._temporary: tempfile.TemporaryDirectory[str] | None = None
+        self.history = History(self.max_epochs)
+        self.path = None if store is None else Path(store)
+        self.listeners: list[Listener] = []
+        if self.path:
+            header = Header(name, goal, self.max_epochs, self.seed, space, task)
+            self._store, known, self.history = open_study(self.path, header)
+            self._go_on(known)
+
+    # --- your own loop
+
+    def ask(self, free: int = 1) -> list[Job]:
+        """At most `free` jobs to do now; empty: tell a running one first."""
+        return self.decide(self._searcher, free)
+
+    def tell(
+        self,
+        job: Job,
+        losses: Iterable[float] | None = None,
+        status: str | None = None,
+        note: str = "",
+    ) -> None:
+        """What came of a job: the score after each of its epochs (or the one score), or a failure's status.
+
+        Raises:
+            StudyError: a job that is not running, or more scores than epochs.
+        """
+        if job.number >= len(self.history.jobs) or self.history.jobs[job.number].status is not Status.RUNNING:
+            raise StudyError(f"a job is told once, after it was asked for; job {job.number} is not running: ask again.")
+        values = [] if losses is None else [float(v) for v in losses]
+        if len(values) > job.epochs:
+            raise StudyError(
+                f"a job has a score for each of its epochs; {len(values)} scores for epochs {job.start + 1}..{job.stop}: "
+                f"tell {job.epochs}."
+            )
+        for epoch, value in enumerate(values, start=job.start + 1):
+            if value != value or value in (float("inf"), float("-inf")):
+                status, note = Status.DIVERGED, f"the loss was not finite in epoch {epoch}"
+                break
+            self.observe(job, Observation(epoch, value))
+        if status is None and not values:
+            raise StudyError("a job is told its scores or its failure; got neither: use tell(job, losses=[...]).")
+        self.record(Ended(job.number, Status(status or Status.DONE), note))
+
+    # --- results
+
+    @property
+    def best(self) -> Trial:
+        """The best trial, its losses in the user's sense; after confirmation the winner over fresh seeds.
+
+        Raises:
+            StudyError: no trial has a loss yet.
+        """
+        config = confirmation.winner(self.history)
+        found = [t for t in self.history.trials if t.kind.is_search and t.loss is not None and t.config == config]
+        if not found:
+            raise StudyError(
+                f"a best trial needs one that worked; {len(self.history.trials)} trials, "
+                f"none with a loss: see the notes of study.trials."
+            )
+        return direction.shown(self.goal, min(found, key=lambda t: (t.loss, t.number)))
+
+    @property
+    def trials(self) -> list[Trial]:
+        """All trials by number, their losses in the user's sense."""
+        return [direction.shown(self.goal, t) for t in self.history.trials]
+
+    @property
+    def regions(self) -> list[Region]:
+        """Every region searched, the last one now."""
+        return list(self.history.regions)
+
+    def to_dataframe(self) -> "pd.DataFrame":
+        """One row a trial: number, kind, status, epoch, loss, why, and each hyperparameter (needs pandas)."""
+        import pandas as pd  # noqa: PLC0415  an optional dependency
+
+        fields = ("number", "kind", "status", "epoch", "loss", "why", "paused")
+        rows = [{f: getattr(t, f) for f in fields} | dict(t.config) for t in self.trials]
+        return pd.DataFrame(rows, columns=[*fields, *self.space])
+
+    def report(self, path: str | Path | None = None) -> Path:
+        """Write the report, one HTML file that opens offline; beside the checkpoints if no path is given."""
+        target = Path(path) if path else self.folder / "report.html"
+        target.parent.mkdir(parents=True, exist_ok=True)
+        page.write(summary.summarise(self.name, self.space, self.history, self.goal), target)
+        return target
+
+    def close(self) -> None:
+        """Give the store back; results stay readable."""
+        if self._store:
+            self._store.close()
+            self._store = None
+
+    # --- for the loop
+
+    @property
+    def folder(self) -> Path:
+        """Where checkpoints, weights and the report lie; temporary without a store."""
+        if self.path:
+            return files_of(self.path, self.name)
+        if self._temporary is None:
+            self._temporary = tempfile.TemporaryDirectory(prefix="zeroin-", ignore_cleanup_errors=True)
+        return Path(self._temporary.name)
+
+    def decide(self, searcher: Searcher, free: int, budget: Budget | None = None) -> list[Job]:
+        """Ask a searcher for at most `free` jobs that the budget allows, and record them."""
+        first = len(self.history.trials)
+        if self._start and first < len(self._start) and not isinstance(searcher, Confirm):
+            asked = Asked(self._jobs(self._started(free), budget))
+        else:
+            decision = searcher.decide(self.space, self.history, free, max_epochs=self.max_epochs, seed=self.seed)
+            asked = Asked(self._jobs(decision.proposals, budget), decision.region, decision.paused)
+        if asked.jobs or asked.region or asked.paused:
+            self.record(asked)
+        return list(asked.jobs)
+
+    def observe(self, job: Job, seen: Observation) -> None:
+        """Record an epoch's score, given in the user's sense."""
+        self.record(Observed(job.number, direction.as_loss(self.goal, seen)))
+
+    def record(self, event: Event) -> None:
+        """Keep an event for good, then let it count."""
+        if self._store:
+            self._store.write(event)
+        self.history.apply(event)
+        for listen in self.listeners:
+            listen(self, event)
+
+    def __enter__(self) -> "Study":
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, where: TracebackType | None
+    ) -> None:
+        self.close()
+
+    def _started(self, free: int) -> list[Proposal]:
+        first = len(self.history.trials)
+        stop = self.max_epochs
+        return [Proposal(stop, Kind.START, "you asked for it", config=c) for c in self._start[first : first + free]]
+
+    def _jobs(self, proposals: Sequence[Proposal], budget: Budget | None) -> tuple[Job, ...]:
+        """Jobs with their numbers and seeds, as many and as long as the budget allows."""
+        jobs: list[Job] = []
+        number, trial = len(self.history.jobs), len(self.history.trials)
+        left = budget.epochs - self.history.promised if budget and budget.epochs is not None else None
+        for proposal in proposals:
+            new = proposal.trial is None
+            if new and budget and budget.trials is not None and trial >= budget.trials:
+                break
+            known = None if proposal.trial is None else self.history.trials[proposal.trial]
+            start = known.epoch if known else 0
+            stop = proposal.stop if left is None else min(proposal.stop, start + left)
+            if stop <= start:
+                break
+            config = known.config if known else proposal.config
+            assert config is not None
+            which = known.number if known else trial
+            seed = known.seed if known else seed_of(self.seed, "trial", trial)
+            jobs.append(Job(number, which, config, seed, start, stop, proposal.kind, proposal.why))
+            number, trial = number + 1, trial + new
+            left = left - (stop - start) if left is not None else None
+        return tuple(jobs)
+
+    def _go_on(self, known: Header) -> None:
+        """Check that a stored study can go on as asked, and say what changed."""
+        for name in ("max_epochs", "goal", "seed"):
+            if getattr(known, name) != getattr(self, name):
+                was, now = getattr(known, name), getattr(self, name)
+                self.close()
+                raise StudyError(
+                    f"a study keeps its {name}; {self.name!r} in {self.path} has {was!r}, not {now!r}: "
+                    f"use {name}={was!r}, or another name."
+                )
+        if known.space != self.space:
+            changes = changed(known.space, self.space)
+            log.warning("study %r goes on with a changed space: %s", self.name, changes)
+            assert self._store
+            self._store.set_space(self.space, len(self.history.jobs))
+            if self.history.jobs:
+                self.record(Asked((), self._region_by_hand(known.space, changes)))
+        if self.history.jobs:
+            log.info("study %r goes on: %d trials known", self.name, len(self.history.trials))
+
+    def _region_by_hand(self, before: Space, changes: str) -> Region:
+        last = self.history.regions[-1] if self.history.regions else None
+        ranges = self.space.ranges
+        for name in self.space:
+            if last and name in before and before[name] == self.space[name]:
+                ranges[name] = last.ranges[name]  # a range that the search moved stays moved
+        number = last.round + 1 if last else 0
+        return Region(number, len(self.history.jobs), ranges, ranges, 1.0, f"changed by hand: {changes}")
+
+
+def tune(
+    objective: Objective | Trainable,
+    space: Space | None = None,
+    *,
+    max_epochs: int | None = None,
+    epochs: int | None = None,
+    trials: int | None = None,
+    minutes: float | None = None,
+    goal: str | None = None,
+    workers: int = 1,
+    executor: Executor | None = None,
+    store: str | Path | None = "zeroin.db",
+    name: str | None = None,
+    seed: int = 0,
+    playbook: bool = True,
+    start: Sequence[Config] = (),
+    confirm: int | None = None,
+    searcher: Searcher | None = None,
+    listen: Listener | None = None,
+    task_name: str = "",
+) -> Study:
+    """Find good hyperparameters.
+
+    Args:
+        objective: f(config) -> loss; or f(config, run) that reports a loss each epoch; or a `zeroin.nn.Task`.
+        space: the hyperparameters; a Task brings its own unless one is given.
+        max_epochs: the deepest budget of one trial in epochs; None: the objective has no epochs.
+        epochs, trials, minutes: the whole budget; the first reached ends the search; 60 full trainings if none is
+            given. Confirmation is paid from `epochs` and `trials`, up to a third. Minutes are this call's.
+        goal: "minimize" (the default for functions) or "maximize".
+        workers: processes on this machine.
+        executor: anything else that does jobs.
+        store: the file that keeps everything; None: memory only.
+        name: of the study; the same name goes on where it stopped. The objective's name if not given.
+        seed: decides every draw.
+        playbook: start from what past studies taught.
+        start: configs to try first.
+        confirm: fresh seeds for the best configs and the default at the end; 5 for a Task, 0 for a function.
+        searcher: the default screens, zooms and carries on.
+        listen: called with the study and each event.
+        task_name: what the command line named, kept for reading.
+
+    Returns:
+        the study, closed for writing, its results readable.
+
+    Raises:
+        ZeroinError: a mistake that can be mended; told before training starts wherever it can be known.
+
+    >>> from zeroin.space import Float
+    >>> study = tune(lambda config: (config["x"] - 0.3) ** 2, Space(x=Float(0, 1)), trials=20, store=None)
+    >>> round(study.best.config["x"], 1)
+    0.3
+    """
+    del playbook  # learned and looked up from issue to issue; see DESIGN.md
+    budget = _budget(epochs, trials, minutes)
+    task = None if callable(objective) and not hasattr(objective, "space_for") else objective
+    if task is not None:
+        max_epochs = max_epochs or task.max_epochs  # type: ignore[union-attr]
+    depth = max_epochs or 1
+    if budget == Budget():
+        budget = Budget(epochs=TRAININGS * depth)
+    trainings = budget.trainings(depth)
+    confirm = (5 if task is not None else 0) if confirm is None else confirm
+    final = Confirm.within(trainings, confirm)
+    space = space or _space_of(task, trainings - final.most)
+    study = Study(
+        space,
+        max_epochs=max_epochs,
+        goal=goal or (task.goal if task is not None else "minimize"),  # type: ignore[union-attr]
+        store=store,
+        name=name or _name_of(objective),
+        seed=seed,
+        searcher=searcher,
+        start=start,
+        task=task_name,
+    )
+    if listen:
+        study.listeners.append(listen)
+    with study:
+        doing = executor or _executor(objective, task, study, workers)
+        try:
+            search_budget = _less(budget, final.most * depth if depth > 1 else 0, final.most if depth == 1 else 0)
+            run(study, doing, study._searcher, search_budget)
+            if final.seeds:
+                run(study, doing, final, Budget())
+        finally:
+            doing.close()
+    return study
+
+
+def run(study: Study, executor: Executor, searcher: Searcher, budget: Budget) -> None:
+    """The loop: ask, start, wait, record, until the budget is spent or the searcher has nothing more."""
+    began = time.monotonic()
+    history = study.history
+
+    def report(job: Job, seen: Observation) -> bool:
+        study.observe(job, seen)
+        return not _late(began, budget)
+
+    for job in list(history.running):  # left over from a run that was cut short
+        executor.start(job, history.trials[job.trial].epoch)
+    while True:
+        running = sum(1 for _ in history.running)
+        if running < executor.slots and not _late(began, budget):
+            for job in study.decide(searcher, executor.slots - running, budget):
+                executor.start(job, history.trials[job.trial].epoch)
+        if not any(history.running):
+            return
+        for ended in executor.wait(report):
+            study.record(ended)
+            _check_failures(study)
+
+
+def changed(before: Space, after: Space) -> str:
+    """What differs between two spaces, in words."""
+    words = [f"{name} is new" for name in after if name not in before.params]
+    words += [f"{name} is gone" for name in before if name not in after.params]
+    for name in after:
+        if name in before.params and before[name] != after[name]:
+            words.append(f"{name} {_range_words(before[name].range)} -> {_range_words(after[name].range)}")
+    return "; ".join(words)
+
+
+def _range_words(values: Sequence[Any]) -> str:
+    if len(set(values)) == 1:
+        return f"= {values[0]}"
+    numbers = all(isinstance(v, int | float) and not isinstance(v, bool) for v in values)
+    return f"{values[0]:g}..{values[1]:g}" if numbers and len(values) == 2 else "{" + ", ".join(map(str, values)) + "}"
+
+
+def _budget(epochs: int | None, trials: int | None, minutes: float | None) -> Budget:
+    for name, value in (("epochs", epochs), ("trials", trials), ("minutes", minutes)):
+        if value is not None and value <= 0:
+            raise StudyError(f"a budget is positive; {name}={value}: use {name}=100, or leave it out.")
+    return Budget(epochs, trials, minutes)
+
+
+def _less(budget: Budget, epochs: int, trials: int) -> Budget:
+    """The budget without what confirmation may take."""
+    return replace(
+        budget,
+        epochs=budget.epochs - epochs if budget.epochs else None,
+        trials=budget.trials - trials if budget.trials else None,
+    )
+
+
+def _late(began: float, budget: Budget) -> bool:
+    return budget.minutes is not None and time.monotonic() - began > 60 * budget.minutes
+
+
+def _name_of(objective: Any) -> str:
+    name = str(getattr(objective, "name", None) or getattr(objective, "__name__", "study"))
+    return "study" if name == "<lambda>" else name
+
+
+def _space_of(task: Any, trainings: float) -> Space:
+    if task is None:
+        raise StudyError(
+            "a function is tuned over a space; got none: use tune(objective, zi.Space(lr=zi.Float(1e-5, 1, scale='log')))."
+        )
+    return Space(**task.space_for(trainings).params)
+
+
+def _executor(objective: Any, task: Any, study: Study, workers: int) -> Executor:
+    if workers != 1:
+        raise StudyError(f"workers is 1 in this version; workers={workers}: use workers=1, or executor=....")
+    if task is not None:
+        done: Executor = task.executor(study.folder, max_epochs=study.max_epochs, workers=workers)
+        return done
+    if study.max_epochs > 1 and not takes_run(objective):
+        raise StudyError(
+            f"max_epochs is for an objective f(config, run) that reports each epoch; {_name_of(objective)} takes config "
+            f"alone: add run and call run.report(loss) in `for epoch in run.epochs():`, or leave max_epochs out."
+        )
+    return Inline(objective, study.folder, study.max_epochs)
+
+
+def _check_failures(study: Study) -> None:
+    """Stop where nothing but failures came: the fault lies in the objective, not in the hyperparameters."""
+    trials = study.history.trials
+    if len(trials) > 2 * HOPELESS_FAILURES or incumbent(study.history):
+        return
+    failed = [t for t in trials if t.status is Status.FAILED]
+    if len(failed) >= HOPELESS_FAILURES and len(failed) == len(trials):
+        last = failed[-1].note.strip()
+        raise StudyError(
+            f"an objective works for some config; all of the first {len(failed)} trials raised "
+            f"{last.splitlines()[-1]}: mend it, then use another name (the notes of this study keep the traceback)."
+        )
