@@ -77,8 +77,8 @@ _ENTRIES = (
     Entry(
         "optimizer", "–", "rule that turns gradients into steps",
         Choice(*OPTIMIZERS, default="adamw"),
-        "each has its own learning rates: compare optimizers only after tuning each; sgd has no momentum here, "
-        "`momentum` and `nesterov` are SGD with it",
+        "each has its own learning rates: compare optimizers only after tuning each; sgd is the plain one, "
+        "momentum and nesterov are SGD with momentum",
         "Choi et al. 2019, arXiv 1910.05446; Deep Learning Tuning Playbook, 'Choosing the optimizer'",
     ),
     Entry(
@@ -109,11 +109,11 @@ _ENTRIES = (
         dict.fromkeys(ADAM, _BETA1), worth=10, possible=(0.0, 1.0),
     ),
     Entry(
-        "beta2", "β₂", "decay of the running mean of squared gradients",
+        "beta2", "β₂ (α, ρ of RMSProp)", "decay of the running mean of squared gradients",
         _BETA2,
         "number of steps: 1/(1−β₂) of them are remembered; smaller for short trainings and large batches",
-        "Kingma & Ba 2015, arXiv 1412.6980, Algorithm 1; torch.optim.Adam",
-        dict.fromkeys(ADAM, _BETA2), worth=100, possible=(0.0, 1.0),
+        "Kingma & Ba 2015, arXiv 1412.6980, Algorithm 1; Hinton 2012, lecture 6e (RMSProp: 0.9); torch.optim",
+        {"rmsprop": replace(_BETA2, default=0.99), **dict.fromkeys(ADAM, _BETA2)}, worth=100, possible=(0.0, 1.0),
     ),
     Entry(
         "eps", "ε", "added to the root of the squared gradients before dividing",
