@@ -39,7 +39,8 @@ zi.catalogue.space("nesterov", lr=(1e-3, 3.0), batch_size=64)          # lr in i
 zi.catalogue.space(("sgd", "adamw"), layers=(1, 4), units="per_layer")  # the optimizer is searched too
 ```
 
-A default is where a person would start it once it is searched. What is not in a space is off, whatever its default.
+A default is where a person would start it once it is searched. What is not in a space is off (dropout, warmup, ...) or
+as the optimizer has it (eps, beta2, ...).
 """
 
 

@@ -286,7 +286,7 @@ def space(optimizer: str | Iterable[str] = "adamw", trainings: float | None = No
 
 
 def defaults(optimizer: str = "adamw") -> dict[str, Value]:
-    """Where a person would start each hyperparameter that this optimizer has; one left out of a space is off, not this.
+    """Where a person would start each hyperparameter once it is searched, of those that this optimizer has.
 
     Args:
         optimizer: one of `OPTIMIZERS`.
