@@ -48,7 +48,8 @@ class Interval:
 class AxisPlot:
     """One hyperparameter: `points` of trials where it was active, and by round what was `searched` and `likely`.
 
-    `low` and `high` are the ends of the axis in positions. `words` says scale and ranges, `when` where it is active.
+    `low` and `high` are the ends of the axis in positions. `words` says scale and range, `found` where the best
+    likely lies, `when` where it is active.
     """
 
     name: str
@@ -60,6 +61,7 @@ class AxisPlot:
     searched: tuple[Interval, ...]
     likely: tuple[Interval, ...]
     words: str
+    found: str
     when: str
 
 
@@ -90,8 +92,9 @@ def axis_plot(
     searched = _intervals(param, place, [(r.round, r.ranges.get(name)) for r in (first, *regions)])
     likely = _intervals(param, place, [(r.round, r.likely.get(name)) for r in regions])
     scale = "choice" if isinstance(param, Choice) else param.scale
-    words = _words(param, regions[-1] if regions else first, name)
-    return AxisPlot(name, scale, points, ticks, low, high, searched, likely, words, _when(param))
+    last = regions[-1] if regions else first
+    words, found = _words(param, last.ranges.get(name, param.range)), _found(param, last.likely.get(name))
+    return AxisPlot(name, scale, points, ticks, low, high, searched, likely, words, found, _when(param))
 
 
 def _point(trial: Trial, name: str, x: float, jitter: float, scores: ScoreAxis, goal: str) -> Point:
@@ -125,7 +128,7 @@ def _numbers(
         low, high = low - 0.5, high + 0.5
     width = high - low
     ticks = across(scale, low, high, whole=isinstance(param, Int))
-    zero = low - 0.1 * width
+    zero = low - 0.14 * width
     on_zero = not scale.allows(0.0) and any(v == 0 and not isinstance(v, bool) for v in everything)
     if not ((isinstance(param, Float) and param.zero) or on_zero):
         return known, ticks, low - 0.04 * width, high + 0.04 * width
@@ -197,13 +200,17 @@ def range_words(range: Range, choice: bool) -> str:
     return low if low == high else f"{low} … {high}"
 
 
-def _words(param: Hyperparameter, region: Region, name: str) -> str:
-    choice = isinstance(param, Choice)
-    parts = [] if isinstance(param, Choice) else [SCALE_WORDS[param.scale]]
-    parts.append("searched " + range_words(region.ranges.get(name, param.range), choice))
-    if name in region.likely:
-        parts.append("best likely in " + range_words(region.likely[name], choice))
-    return " · ".join(parts)
+def _words(param: Hyperparameter, searched: Range) -> str:
+    if isinstance(param, Choice):
+        return f"searched {range_words(searched, choice=True)}"
+    return f"{SCALE_WORDS[param.scale]} · searched {range_words(searched, choice=False)}"
+
+
+def _found(param: Hyperparameter, likely: Range | None) -> str:
+    if not likely:
+        return ""
+    words = range_words(likely, isinstance(param, Choice))
+    return f"best likely {'in ' if '…' in words and not isinstance(param, Choice) else ''}{words}"
 
 
 def _when(param: Hyperparameter) -> str:

@@ -12,6 +12,7 @@ from zeroin.report.curves import Curve
 from zeroin.report.scores import ScoreAxis
 from zeroin.report.summary import Row, Summary
 from zeroin.report.ticks import Tick, show
+from zeroin.report.words import counted
 from zeroin.types import Kind
 
 # Of the palette of Okabe and Ito, told apart with any colour vision; shapes say the same once more.
@@ -52,6 +53,7 @@ def axis_figure(plot: AxisPlot, summary: Summary) -> go.Figure:
                 "tickvals": told,
                 "ticktext": [names[i] for i in told],
                 "fixedrange": True,
+                "automargin": True,
                 "showgrid": False,
                 "zeroline": False,
             }
@@ -68,7 +70,13 @@ def curves_figure(summary: Summary) -> go.Figure:
         figure.add_trace(_lines([c for c in curves if c.kind is kind and not c.best], colour, 1.3, 0.55, summary))
     figure.add_trace(_lines([c for c in curves if c.best], BEST, 3.5, 1.0, summary))
     figure.update_layout(
-        xaxis={"title": {"text": "epoch"}, "gridcolor": GRID, "zeroline": False, "rangemode": "tozero"},
+        xaxis={
+            "title": {"text": "epoch"},
+            "automargin": True,
+            "gridcolor": GRID,
+            "zeroline": False,
+            "rangemode": "tozero",
+        },
         yaxis=_score_axis(summary.curves.axis, summary.measure),
     )
     return figure
@@ -92,7 +100,12 @@ def progress_figure(summary: Summary) -> go.Figure:
             )
         )
     figure.update_layout(
-        xaxis={"title": {"text": "epochs spent by the search"}, "gridcolor": GRID, "zeroline": False},
+        xaxis={
+            "title": {"text": "epochs spent by the search"},
+            "automargin": True,
+            "gridcolor": GRID,
+            "zeroline": False,
+        },
         yaxis=_score_axis(progress.axis, f"best {summary.measure} so far"),
     )
     return figure
@@ -103,7 +116,7 @@ def _figure(height: int) -> go.Figure:
         layout={
             "template": go.layout.Template(),
             "height": height,
-            "margin": {"l": 58, "r": 14, "t": 10, "b": 40},
+            "margin": {"l": 58, "r": 14, "t": 10, "b": 26},
             "showlegend": False,
             "hovermode": "closest",
             "dragmode": False,
@@ -220,8 +233,10 @@ def _texts(trials: Iterable[int], summary: Summary) -> list[str]:
 
 
 def _hover(row: Row, summary: Summary) -> str:
-    score = "no score" if row.score is None else f"{summary.measure} {show(row.score)} at epoch {row.best_epoch}"
-    lines = [f"<b>trial {row.trial}</b> · {row.kind} · {row.ending}, {row.epoch} epochs", score]
+    at = f" at epoch {row.best_epoch}" if summary.max_epochs > 1 else ""
+    depth = f" · {row.ending}, {counted(row.epoch, 'epoch')}" if summary.max_epochs > 1 else ""
+    score = f"{row.ending}" if row.score is None else f"{summary.measure} {show(row.score)}{at}"
+    lines = [f"<b>trial {row.trial}</b> · {row.kind}{depth}", score]
     lines += [_plain(f"{name} = {show(value)}") for name, value in row.config.items()]
     for sentence in (row.why, row.note):
         lines += [f"<i>{_plain(part)}</i>" for part in textwrap.wrap(sentence[:300], 56)]

@@ -7,7 +7,7 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 
 from zeroin.report.scores import score_of
-from zeroin.report.ticks import show
+from zeroin.report.ticks import measured, show
 from zeroin.types import Config, Kind, Trial
 
 
@@ -21,8 +21,8 @@ class Stat:
 
     @property
     def words(self) -> str:
-        """Such as "0.031 ± 0.002"."""
-        return show(self.mean) if self.sd is None else f"{show(self.mean)} ± {show(self.sd, 2)}"
+        """Such as "0.0312 ± 0.0020"."""
+        return measured(self.mean, self.sd)
 
 
 @dataclass(frozen=True, slots=True)
@@ -76,9 +76,8 @@ def verdict(rows: Sequence[Group], measure: str, goal: str) -> str:
     default = next((g for g in rows if g.kind is Kind.DEFAULT), None)
     if confirmed is None or confirmed.score is None or default is None:
         return ""
-    ours = (
-        f"Trained afresh {_times(confirmed.score.n)}, the best config has a mean {measure} of {confirmed.score.words}"
-    )
+    n, words = _times(confirmed.score.n), confirmed.score.words
+    ours = f"Trained afresh {n}, the {confirmed.label} has a mean {measure} of {words}"
     if default.score is None:
         return f"{ours}; the default config failed every time."
     gain = confirmed.score.mean - default.score.mean
@@ -89,9 +88,9 @@ def verdict(rows: Sequence[Group], measure: str, goal: str) -> str:
     if error is None:
         return f"{ours}; {theirs}: {show(abs(gain))} {direction} (too few trainings to know how sure that is)."
     if abs(gain) <= 2 * error:
-        return f"{ours}; {theirs}: no clear difference ({show(gain, 2)} ± {show(error, 2)} standard error)."
+        return f"{ours}; {theirs}: no clear difference ({measured(gain, error)} standard error)."
     judged = "better" if better else "worse"
-    return f"{ours}; {theirs}: {show(abs(gain), 3)} {direction}, {judged} (standard error {show(error, 2)})."
+    return f"{ours}; {theirs}: {direction} by {measured(abs(gain), error)} (standard error), {judged}."
 
 
 def _group(same: Sequence[Trial], default: bool, origin: int | None, goal: str) -> Group:

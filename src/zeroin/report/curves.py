@@ -107,7 +107,7 @@ def progress(history: History, goal: str) -> Progress:
         spent += stop - start
         seen[job.trial] = stop
     found = evenly(found, CURVE_POINTS)
-    axis = score_axis([score_of(loss, goal) for _, loss, _ in found], goal, "steps")
+    axis = score_axis([score_of(loss, goal) for _, loss, _ in found], goal, "steps", patience=20.0)
     steps = ((n, score_of(loss, goal), trial) for n, loss, trial in found)
     return Progress(tuple(Step(n, s, axis.place(s), trial) for n, s, trial in steps), spent, axis)
 

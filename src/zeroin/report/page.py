@@ -32,7 +32,7 @@ def write(summary: Summary, path: str | os.PathLike[str]) -> Path:
         OSError: the folder cannot be written to, or the disk is full.
 
     Example:
-        write(summarize("mnist-mlp", space, history), "report.html")
+        write(summarise("mnist-mlp", space, history), "report.html")
     """
     target = Path(path)
     target.parent.mkdir(parents=True, exist_ok=True)

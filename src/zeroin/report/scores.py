@@ -54,13 +54,14 @@ def score_of(loss: float, goal: str) -> float:
     return loss if goal == "minimize" else 0.0 - loss
 
 
-def score_axis(scores: Sequence[float], goal: str, what: str = "trials") -> ScoreAxis:
+def score_axis(scores: Sequence[float], goal: str, what: str = "trials", patience: float = 1.0) -> ScoreAxis:
     """The axis that shows the good scores well, however bad the worst.
 
     Args:
         scores: all that shall be drawn; may be empty, equal, or spread over any range.
         goal: "minimize" or "maximize".
         what: what a score belongs to, for the note.
+        patience: how many times further than usual the axis reaches before it clips.
 
     Returns:
         The axis; its note is empty where everything is shown at its place.
@@ -73,7 +74,7 @@ def score_axis(scores: Sequence[float], goal: str, what: str = "trials") -> Scor
     scale = "log" if wide else "linear"
     placed = np.log(seen) if wide else seen
     best, worst = (placed.min(), placed.max()) if down else (placed.max(), placed.min())
-    limit = _limit(np.abs(placed - best), REACH[scale]) * (1 if down else -1) + best
+    limit = _limit(np.abs(placed - best), patience * REACH[scale]) * (1 if down else -1) + best
     width = abs(limit - best) or max(0.1 * abs(best), 1e-3)
     low, high = min(best, limit) - 0.06 * width, max(best, limit) + 0.06 * width
     beyond = int(np.sum(placed > limit)) if down else int(np.sum(placed < limit))

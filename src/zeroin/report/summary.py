@@ -83,13 +83,13 @@ class Summary:
     thinned: tuple[str, ...]  # what was left out, in sentences
 
 
-def summarize(
+def summarise(
     name: str,
     space: Space,
     history: History,
-    *,
     goal: str = "minimize",
     max_epochs: int | None = None,
+    *,
     settings: Mapping[str, object] | None = None,
 ) -> Summary:
     """The numbers of a study's report.
@@ -99,16 +99,16 @@ def summarize(
         space: as it was declared.
         history: what it has seen; may be empty.
         goal: "minimize", or "maximize" where the losses of the history are negated scores.
-        max_epochs: the deepest budget of one trial; None: the objective has no epochs.
+        max_epochs: the deepest budget of one trial; as the history has it if not given.
         settings: what else was asked, by label, such as {"seed": 0}.
 
     Returns:
         Plain data, equal for equal histories.
 
-    >>> summarize("empty", Space.from_json({"x": {"type": "float", "low": 0, "high": 1}}), History()).best is None
+    >>> summarise("empty", Space.from_json({"x": {"type": "float", "low": 0, "high": 1}}), History()).best is None
     True
     """
-    deepest = max_epochs or 1
+    deepest = max_epochs or history.max_epochs
     search = [t for t in history.trials if t.kind.is_search]
     drawable = [t for t in search if t.status.is_failure or t.losses]
     drawn = thinned(drawable, TRIALS, BEST_TRIALS)
@@ -127,7 +127,7 @@ def summarize(
         goal=goal,
         measure=measure,
         max_epochs=deepest,
-        plan=_plan(len(free), goal, max_epochs),
+        plan=_plan(len(free), goal, deepest),
         settings=tuple((k, show(v) if isinstance(v, Value) else str(v)) for k, v in (settings or {}).items()),
         best=_row(best, goal, deepest) if best else None,
         verdict=verdict(compared, measure, goal),
@@ -138,7 +138,7 @@ def summarize(
         progress=steps,
         table=tuple(_row(t, goal, deepest) for t in the_best(search, TOP)),
         comparison=compared,
-        events=tuple(evenly(lines, LINES)),
+        events=tuple(_told(lines)),
         cost=_cost(history, deepest),
         rows={n: _row(t, goal, deepest) for n, t in sorted(told.items())},
         thinned=_left_out(len(drawable), len(drawn), search, len(curved), len(history.regions), len(lines)),
@@ -160,13 +160,20 @@ def _row(trial: Trial, goal: str, max_epochs: int) -> Row:
     )
 
 
+def _told(lines: Sequence[Line]) -> list[Line]:
+    """At most `LINES` events: those of ranges and failures first, of the others evenly spaced ones."""
+    rare = evenly([i for i, line in enumerate(lines) if line.kind in ("range", "failed")], LINES // 2)
+    rest = evenly([i for i in range(len(lines)) if i not in set(rare)], LINES - len(rare))
+    return [lines[i] for i in sorted([*rare, *rest])]
+
+
 def _varies(name: str, trials: Sequence[Trial]) -> bool:
     return len({t.config[name] for t in trials if name in t.config}) > 1
 
 
-def _plan(dimensions: int, goal: str, max_epochs: int | None) -> str:
+def _plan(dimensions: int, goal: str, max_epochs: int) -> str:
     aim = "the lowest loss" if goal == "minimize" else "the highest score"
-    depth = f", each trial trained for at most {counted(max_epochs, 'epoch')}" if max_epochs else ""
+    depth = f", each trial trained for at most {counted(max_epochs, 'epoch')}" if max_epochs > 1 else ""
     return f"Find the setting of {counted(dimensions, 'hyperparameter')} with {aim}{depth}."
 
 
@@ -201,5 +208,7 @@ def _left_out(
     if rounds > ROUNDS:
         said.append(f"{ROUNDS} of {rounds:,} rounds are drawn below each axis plot.")
     if lines > LINES:
-        said.append(f"{LINES} of {lines:,} events are told.")
+        said.append(
+            f"{LINES} of {lines:,} events are told: ranges that moved and failures first, and evenly the others."
+        )
     return tuple(said)

@@ -12,6 +12,7 @@ from zeroin.types import Value
 ROOM = 44.0  # characters beside one another below an axis plot
 LINES = 11.0  # labels above one another beside it
 MOST = 7  # ticks; more are noise
+PLAIN = 2.3  # decades; an axis wider than this has ticks at powers of ten only
 
 Gap: TypeAlias = Callable[[str, str], float]
 
@@ -25,17 +26,36 @@ class Tick:
 
 
 def show(value: Value, digits: int = 4) -> str:
-    """A value as short text.
+    """A value as short text: so many digits, more where it is close to 1 (0.99986 is not 1).
 
-    >>> show(0.00001), show(123456.0), show(True), show(0.999)
-    ('1e-5', '1.235e5', 'True', '0.999')
+    >>> show(0.00023), show(123456.0), show(True), show(0.99986, 3)
+    ('2.3e-4', '1.235e5', 'True', '0.99986')
     """
     if isinstance(value, bool) or not isinstance(value, int | float):
         return str(value)
-    if isinstance(value, int):
+    if isinstance(value, int) or not math.isfinite(value):
         return str(value)
-    mantissa, e, exponent = f"{value:.{digits}g}".partition("e")
-    return f"{mantissa}e{int(exponent)}" if e else mantissa
+    if 0.9 < abs(value) < 1:
+        digits = max(digits, 1 + math.ceil(-math.log10(1 - abs(value))))
+    if value and not 1e-3 <= abs(value) < 1e5:
+        mantissa, _, exponent = f"{value:.{digits - 1}e}".partition("e")
+        return f"{mantissa.rstrip('0').rstrip('.') if '.' in mantissa else mantissa}e{int(exponent)}"
+    text = f"{value:.{digits}g}"
+    return f"{value:.0f}" if "e" in text else text
+
+
+def measured(mean: float, error: float | None) -> str:
+    """A mean with its spread, both to the digits that the spread leaves sure.
+
+    >>> measured(0.69871, 0.0103), measured(0.5, None)
+    ('0.699 ± 0.010', '0.5')
+    """
+    if not error or not math.isfinite(error):
+        return show(mean)
+    places = 1 - math.floor(math.log10(error))
+    if not 0 <= places <= 5 or abs(mean) >= 1e5:
+        return f"{show(mean)} ± {show(error, 2)}"
+    return f"{mean:.{places}f} ± {error:.{places}f}"
 
 
 def duration(seconds: float) -> str:
@@ -100,7 +120,8 @@ def _powers(scale: Scale, low: float, high: float, whole: bool) -> Iterator[list
             yield [2.0**k for k in range(first - first % step, last + 1, step) if not whole or k >= 0]
         return
     a, b = _decades(scale, low, high)
-    for digits, step in [((1, 2, 5), 1), ((1, 3), 1), *(((1,), s) for s in (1, 2, 3, 4, 6, 10, 20, 50, 100))]:
+    fine = [((1, 2, 5), 1), ((1, 3), 1)] if high - low < PLAIN * math.log(10) else []
+    for digits, step in [*fine, *(((1,), s) for s in (1, 2, 3, 4, 6, 10, 20, 50, 100))]:
         grid = [float(f"{d}e{k}") for k in range(a - a % step, b + 1, step) if abs(k) < 307 for d in digits]
         if scale.name == "log":
             yield [v for v in grid if not whole or v.is_integer()]

@@ -1,0 +1,455 @@
+"""The report: its numbers exactly, its page in a real Chromium."""
+
+import itertools
+import math
+import re
+import shutil
+import subprocess
+import time
+
+import pytest
+
+from zeroin.history import History, incumbent
+from zeroin.report.charts import axis_figure, curves_figure, progress_figure
+from zeroin.report.compare import Stat
+from zeroin.report.page import render, write
+from zeroin.report.scores import score_axis
+from zeroin.report.summary import summarise
+from zeroin.report.thin import evenly
+from zeroin.report.ticks import across, duration, measured, show, upwards
+from zeroin.space import SCALES, Choice, Float, Int, Space
+from zeroin.types import Asked, Ended, Job, Kind, Observation, Observed, Region, Status
+
+CHROMIUM = shutil.which("chromium")
+SPACE = Space(
+    lr=Float(1e-4, 1.0, scale="log", limits=(1e-6, 10.0)),
+    momentum=Float(0.5, 0.999, scale="one_minus_log", when={"optimizer": "sgd"}),
+    decay=Float(1e-6, 0.1, scale="log", zero=True),
+    layers=Int(1, 6),
+    optimizer=Choice("sgd", "adamw"),
+)
+SGD = {"lr": 0.1, "momentum": 0.9, "decay": 0.0, "layers": 2, "optimizer": "sgd"}
+ADAMW = {"lr": 0.01, "decay": 1e-3, "layers": 3, "optimizer": "adamw"}
+
+
+class Teller:
+    """Tells a history by events, job by job."""
+
+    def __init__(self):
+        self.history, self.jobs = History(), 0
+
+    def job(self, trial, config, losses, *, start=0, kind=Kind.SCREEN, status=Status.DONE, note="", tests=(), why="w"):
+        job = Job(self.jobs, trial, config, 0, start, start + max(len(losses), 1), kind, why)
+        self.history.apply(Asked((job,)))
+        for i, loss in enumerate(losses):
+            metrics = {"test": tests[i]} if tests else {}
+            self.history.apply(Observed(job.number, Observation(start + i + 1, loss, metrics)))
+        self.history.apply(Ended(job.number, status, note, 2.0))
+        self.jobs += 1
+
+    def region(self, round, likely, why="it narrows", **ranges):
+        self.history.apply(Asked((), Region(round, self.jobs, {**SPACE.ranges, **ranges}, likely, 0.1, why)))
+
+    def pause(self, trial, why):
+        self.history.apply(Asked((), None, {trial: why}))
+
+
+@pytest.fixture
+def told():
+    """Trial 0 to the end, 1 paused, 2 diverged, 3 the best after carrying on; then the comparison."""
+    t = Teller()
+    t.job(0, SGD, [1.0, 0.8, 0.7, 0.75])
+    t.job(1, ADAMW, [0.9, 0.85])
+    t.pause(1, "chance to beat the best: 4 %")
+    t.job(2, SGD | {"lr": 1.0}, [], status=Status.DIVERGED, note="loss is not finite")
+    likely = {"lr": (1e-3, 0.1), "decay": (0.0, 1e-3), "layers": (2, 3), "optimizer": ("adamw",)}
+    t.region(0, likely, "a tenth is likely", lr=(1e-5, 1.0))
+    best = ADAMW | {"lr": 0.02, "layers": 4}
+    t.job(3, best, [0.8, 0.6], kind=Kind.ZOOM, why="beats the best with 40 %")
+    t.job(3, best, [0.4, 0.5], start=2, kind=Kind.ZOOM)
+    for i, loss in enumerate((0.40, 0.44)):
+        t.job(4 + i, best, [0.9, loss], kind=Kind.CONFIRM, tests=(0.0, loss + 0.1))
+    for i, loss in enumerate((0.70, 0.80)):
+        t.job(6 + i, SGD, [loss, 0.9], kind=Kind.DEFAULT, tests=(loss + 0.2, 0.0))
+    return t.history
+
+
+def test_best_table_and_cost_are_the_historys(told):
+    s = summarise("s", SPACE, told, max_epochs=4, settings={"seed": 0})
+    assert (s.best.trial, s.best.score, s.best.best_epoch, s.best.epoch) == (3, 0.4, 3, 4)
+    assert [(r.trial, r.score, r.epoch, r.ending) for r in s.table] == [
+        (3, 0.4, 4, "to the end"),
+        (0, 0.7, 4, "to the end"),
+        (1, 0.85, 2, "paused"),
+    ]
+    assert s.table[0].why == "beats the best with 40 %"
+    assert s.table[2].note == "chance to beat the best: 4 %"
+    assert (s.cost.epochs, s.cost.trainings, s.cost.trials, s.cost.paused) == (10, 2.5, 4, 1)
+    assert s.cost.epochs == told.spent
+    assert s.cost.failures == {Status.DIVERGED: 1}
+    assert (s.cost.seconds, s.cost.after_trials, s.cost.after_epochs, s.cost.running) == (18.0, 4, 8, 0)
+    assert s.settings == (("seed", "0"),)
+    assert s.thinned == ()
+    assert "5 hyperparameters" in s.plan
+    assert "at most 4 epochs" in s.plan
+
+
+def test_axis_positions_are_on_the_scale(told):
+    lr, momentum, decay, layers, optimizer = summarise("s", SPACE, told, max_epochs=4).axes
+    assert [p.trial for p in lr.points] == [0, 1, 2, 3]
+    assert [p.position for p in lr.points] == pytest.approx([math.log(v) for v in (0.1, 0.01, 1.0, 0.02)])
+    assert [p.score for p in lr.points] == [0.7, 0.85, None, 0.4]
+    assert [p.epoch for p in lr.points] == [4, 2, 0, 4]
+    assert [p.kind for p in lr.points] == [Kind.SCREEN] * 3 + [Kind.ZOOM]
+    assert [t.label for t in lr.ticks] == ["1e-5", "1e-4", "0.001", "0.01", "0.1", "1"]
+    assert [p.trial for p in momentum.points] == [0, 2]  # inactive elsewhere
+    assert momentum.when == "only where optimizer = sgd"
+    assert [p.position for p in momentum.points] == pytest.approx([-math.log(0.1)] * 2)
+    assert [t.label for t in momentum.ticks] == ["0.9", "0.99", "0.999"]
+    assert [p.position for p in layers.points] == [2, 3, 2, 4]
+    assert [t.label for t in optimizer.ticks] == ["sgd", "adamw"]
+    assert [round(p.position) for p in optimizer.points] == [0, 1, 0, 1]
+    assert len({p.position for p in optimizer.points}) == 4  # jitter keeps them apart
+    zero = decay.ticks[0]
+    assert zero.label == "0"
+    assert decay.points[0].position == zero.position < math.log(1e-6)
+
+
+def test_regions_are_intervals_by_round(told):
+    lr, momentum, decay, layers, optimizer = summarise("s", SPACE, told, max_epochs=4).axes
+    places = [(i.round, *(round(math.exp(v), 9) for v in (i.low, i.high))) for i in lr.searched]
+    assert places == [(-1, 1e-4, 1.0), (0, 1e-5, 1.0)]
+    assert [(i.round, round(math.exp(i.low), 9), round(math.exp(i.high), 9)) for i in lr.likely] == [(0, 1e-3, 0.1)]
+    assert lr.found == "best likely in 0.001 … 0.1"
+    assert momentum.likely == ()
+    assert decay.likely[0].low == decay.searched[0].low == decay.ticks[0].position  # the exact zero is in
+    assert (layers.likely[0].low, layers.likely[0].high) == pytest.approx((1.7, 3.3))
+    assert (optimizer.likely[0].low, optimizer.likely[0].high) == pytest.approx((0.6, 1.4))
+    assert optimizer.found == "best likely adamw"
+
+
+def test_curves_and_progress(told):
+    s = summarise("s", SPACE, told, max_epochs=4)
+    assert [(c.trial, c.epochs, c.scores, c.ending, c.best) for c in s.curves.curves] == [
+        (0, (1, 2, 3, 4), (1.0, 0.8, 0.7, 0.75), "to the end", False),
+        (1, (1, 2), (0.9, 0.85), "paused", False),
+        (3, (1, 2, 3, 4), (0.8, 0.6, 0.4, 0.5), "to the end", True),
+    ]
+    steps = [(p.spent, p.score, p.trial) for p in s.progress.steps]
+    assert steps == [(1, 1.0, 0), (2, 0.8, 0), (3, 0.7, 0), (8, 0.6, 3), (9, 0.4, 3)]
+    assert s.progress.spent == told.spent
+
+
+def test_comparison_and_verdict(told):
+    s = summarise("s", SPACE, told, max_epochs=4)
+    ours, default = s.comparison
+    assert (ours.label, ours.trials, ours.score.n) == ("config of trial 3", (4, 5), 2)
+    assert ours.score.mean == pytest.approx(0.42)
+    assert ours.score.sd == pytest.approx(math.sqrt(0.0008))
+    assert ours.test.mean == pytest.approx(0.52)  # at the epoch of the lowest loss
+    assert (default.label, default.score.mean) == ("default config", pytest.approx(0.75))
+    assert default.test.mean == pytest.approx(0.95)
+    assert s.verdict == (
+        "Trained afresh twice, the config of trial 3 has a mean loss of 0.420 ± 0.028; the default config, twice, "
+        "0.750 ± 0.071: lower by 0.330 ± 0.054 (standard error), better."
+    )
+
+
+def test_no_clear_difference_is_said_so():
+    t = Teller()
+    for i, loss in enumerate((0.4, 0.6, 0.45, 0.58)):
+        t.job(i, SGD if i < 2 else ADAMW, [loss], kind=Kind.CONFIRM if i < 2 else Kind.DEFAULT)
+    assert "no clear difference" in summarise("s", SPACE, t.history).verdict
+
+
+def test_events_in_words_and_in_order(told):
+    lines = summarise("s", SPACE, told, max_epochs=4).events
+    assert [(line.after, line.kind) for line in lines] == [(3, "region"), (3, "range"), (3, "paused"), (5, "failed")]
+    assert [line.text for line in lines] == [
+        "Round 0: a tenth is likely",
+        "lr: range moved from 1e-4 … 1 to 1e-5 … 1.",
+        "1 trial paused; trial 1 at epoch 2: chance to beat the best: 4 %",
+        "1 trial diverged; first trial 2 (lr 1, momentum 0.9, decay 0, layers 2, optimizer sgd): loss is not finite",
+    ]
+
+
+def test_maximize_shows_the_users_own_numbers():
+    t = Teller()
+    for i, accuracy in enumerate((0.5, 0.9, 0.8)):
+        t.job(i, SGD, [-accuracy])
+    s = summarise("s", SPACE, t.history, goal="maximize")
+    assert (s.measure, s.best.score, [r.score for r in s.table]) == ("score", 0.9, [0.9, 0.8, 0.5])
+    assert [p.score for p in s.axes[0].points] == [0.5, 0.9, 0.8]
+    assert [p.score for p in s.progress.steps] == [0.5, 0.9]
+    assert s.scores.scale == "linear"
+    assert s.scores.gutter < s.scores.low  # failures stand on the bad side
+
+
+def _everything(summary):
+    """Draw all; a picture without a number fails here."""
+    for plot in summary.axes:
+        axis_figure(plot, summary)
+    curves_figure(summary)
+    progress_figure(summary)
+    return render(summary)
+
+
+@pytest.mark.parametrize("goal", ["minimize", "maximize"])
+@pytest.mark.parametrize(
+    "losses",
+    [
+        [],
+        [None],
+        [None] * 5,
+        [0.5],
+        [0.0, 0.0, 0.0],
+        [0.5] * 40,
+        [0.1, 0.2, 0.3, 0.4, 1e18],
+        [1e-300, 1.0, 1e300],
+        [-1e308, 1e308],
+        [0.1, math.inf],
+        [0.1, math.nan, 0.3],
+    ],
+    ids=str,
+)
+def test_strange_histories_are_told_too(losses, goal):
+    t = Teller()
+    for i, loss in enumerate(losses):
+        t.job(i, SGD, [] if loss is None else [loss], status=Status.FAILED if loss is None else Status.DONE)
+    s = summarise("s", SPACE, t.history, goal=goal, max_epochs=3)
+    page = _everything(s)
+    assert "<h2>What it cost</h2>" in page
+    assert len(s.axes[0].points) == len(losses)
+    heights = [p.height for a in s.axes for p in a.points]
+    assert all(math.isfinite(h) for h in heights)
+
+
+def test_a_running_study_is_told():
+    t = Teller()
+    t.job(0, SGD, [0.5, 0.4])
+    t.history.apply(Asked((Job(1, 1, ADAMW, 0, 0, 4, Kind.SCREEN, "w"),)))
+    s = summarise("s", SPACE, t.history, max_epochs=4)
+    assert s.cost.running == 1
+    assert [p.trial for p in s.axes[0].points] == [0]
+    assert s.table[0].ending == "waiting"
+
+
+def test_score_axis_clips_what_would_hide_the_rest():
+    axis = score_axis([0.1, 0.12, 0.2, 0.25, 0.3, 0.3, 1e18], "minimize")
+    assert axis.scale == "log"
+    assert math.exp(axis.limit) < 100
+    assert axis.beyond(1e18)
+    assert not axis.beyond(0.3)
+    assert axis.place(1e18) == axis.limit
+    assert axis.note.startswith("1 of 7 trials lie above")
+    assert "1e18" in axis.note
+    reward = score_axis([200.0, 190.0, 180.0, -1e18], "maximize")
+    assert reward.place(-1e18) == reward.limit > -1000
+    assert "below" in reward.note
+
+
+def test_score_axis_is_logarithmic_where_losses_spread():
+    assert score_axis([0.01, 0.1, 1.0], "minimize").scale == "log"
+    assert score_axis([0.1, 0.2, 1.0], "minimize").scale == "linear"
+    assert score_axis([0.0, 0.1, 1.0], "minimize").scale == "linear"
+    assert score_axis([0.01, 0.1, 1.0], "maximize").scale == "linear"
+
+
+@pytest.mark.parametrize(
+    ("scale", "low", "high", "whole", "labels"),
+    [
+        ("log", 1e-5, 1.0, False, "1e-5 1e-4 0.001 0.01 0.1 1"),
+        ("log", 0.01, 0.2, False, "0.01 0.02 0.05 0.1 0.2"),
+        ("log", 0.03, 0.04, False, "0.03 0.032 0.034 0.036 0.038 0.04"),
+        ("log", 1e-30, 1e30, False, "1e-30 1e-20 1e-10 1 1e10 1e20 1e30"),
+        ("log2", 16, 512, True, "16 32 64 128 256 512"),
+        ("log2", 1, 2**20, True, "1 16 256 4096 65536 1048576"),
+        ("one_minus_log", 0.5, 0.999, False, "0.9 0.99 0.999"),
+        ("one_minus_log", 0.9, 0.99, False, "0.9 0.95 0.98 0.99"),
+        ("logit", 0.001, 0.999, False, "0.001 0.01 0.1 0.5 0.9 0.99 0.999"),
+        ("linear", 0, 1, False, "0 0.2 0.4 0.6 0.8 1"),
+        ("linear", 1, 6, True, "1 2 3 4 5 6"),
+        ("linear", -3, 1e6, False, None),
+    ],
+)
+def test_ticks_are_round_and_have_room(scale, low, high, whole, labels):
+    forward = SCALES[scale].forward
+    ticks = across(SCALES[scale], float(forward(low)), float(forward(high)), whole=whole)
+    if labels:
+        assert " ".join(t.label for t in ticks) == labels
+    assert 2 <= len(ticks) <= 7
+    assert all(a.position < b.position for a, b in itertools.pairwise(ticks))
+    assert len(upwards(SCALES["linear"], 0.0, 2.5)) >= 3
+
+
+def test_numbers_as_text():
+    assert [show(v) for v in (0.0, 1e-4, 0.001, 123.456, 99999.0, 1e5, 0.99995, -2e-9, None, "x")] == [
+        *("0", "1e-4", "0.001", "123.5", "99999", "1e5", "0.99995", "-2e-9", "None", "x")
+    ]
+    assert measured(0.5, 0.0) == "0.5"
+    assert measured(123456.0, 10.0) == "1.235e5 ± 10"
+    assert duration(7300) == "2 h 1 min"
+    assert Stat(0.42, 0.0283, 2).words == "0.420 ± 0.028"
+    assert evenly(range(5), 0) == []
+
+
+def many(n, epochs=2):
+    t = Teller()
+    for i in range(n):
+        unit = (i * 0.6180339887) % 1.0
+        config = SGD | {"lr": 10 ** (-4 * unit), "layers": 1 + i % 6}
+        failed = i % 50 == 7
+        losses = [] if failed else [abs(unit - 0.3) + 1 / e + 0.01 for e in range(1, epochs + 1)]
+        t.job(i, config, losses, status=Status.DIVERGED if failed else Status.DONE)
+        if i % 400 == 0:
+            t.region(i // 400, {"lr": (1e-3, 0.1)})
+    return t.history
+
+
+def test_many_trials_are_thinned_and_it_says_so():
+    history = many(3000)
+    s = summarise("s", SPACE, history, max_epochs=2)
+    drawn = {p.trial for p in s.axes[0].points}
+    best = sorted((t for t in history.trials if t.loss is not None), key=lambda t: (t.loss, t.number))
+    assert len(drawn) == 2000
+    assert {t.number for t in best[:500]} <= drawn
+    assert len(s.curves.curves) == 200
+    assert s.thinned[:2] == (
+        "The axis plots draw 2,000 of 3,000 trials: the best 500, and evenly the others.",
+        "200 of 2,940 learning curves are drawn: the best 50, and evenly the others.",
+    )
+    assert s == summarise("s", SPACE, history, max_epochs=2)
+
+
+def test_rare_events_are_not_thinned_away():
+    t = Teller()
+    for i in range(300):
+        t.job(i, SGD, [1.0])
+        t.region(i, {}, lr=(1e-5 if i >= 150 else 1e-4, 1.0))
+    t.job(300, SGD, [], status=Status.OUT_OF_MEMORY)
+    s = summarise("s", SPACE, t.history)
+    assert len(s.events) == 60
+    assert [line.kind for line in s.events if line.kind != "region"] == ["range", "failed"]
+    assert s.events[-1].text.startswith("1 trial ran out of memory; first trial 300")
+    assert "60 of 302 events are told" in s.thinned[-1]
+
+
+def test_long_curves_keep_their_ends_and_their_best():
+    t = Teller()
+    losses = [1.0 + abs(e - 777) for e in range(1, 2001)]
+    t.job(0, SGD, losses)
+    (curve,) = summarise("s", SPACE, t.history, max_epochs=2000).curves.curves
+    assert len(curve.epochs) <= 201
+    assert curve.epochs[0] == 1
+    assert curve.epochs[-1] == 2000
+    assert min(curve.scores) == 1.0
+
+
+@pytest.mark.slow
+def test_a_hundred_thousand_trials_take_seconds():
+    history = many(100_000, epochs=1)
+    began = time.process_time()
+    page = render(summarise("s", SPACE, history, max_epochs=3))
+    assert time.process_time() - began < 15
+    assert len(page) < 12e6
+
+
+def test_writing_replaces_the_file_at_once(told, tmp_path, monkeypatch):
+    s = summarise("s", SPACE, told, max_epochs=4)
+    path = write(s, tmp_path / "deep" / "report.html")
+    assert path.read_text("utf-8") == render(s)
+    assert [p.name for p in path.parent.iterdir()] == ["report.html"]
+    monkeypatch.setattr("zeroin.report.page.render", lambda s: 1 / 0)
+    with pytest.raises(ZeroDivisionError):
+        write(s, path)
+    assert path.read_text("utf-8") == render(s)
+    assert [p.name for p in path.parent.iterdir()] == ["report.html"]
+
+
+def test_figures_stand_alone(told):
+    """In a notebook a figure has its texts; in the page they are shared."""
+    s = summarise("s", SPACE, told, max_epochs=4)
+    texts = [t for trace in axis_figure(s.axes[0], s).data for t in trace.text or ()]
+    assert any("trial 3" in t and "beats the best with 40 %" in t and "lr = 0.02" in t for t in texts)
+    assert render(s).count("beats the best with 40 %") == 2  # table and one hover text, for all pictures
+
+
+def nasty(text="</script><script>document.title='broken'</script><img src=x onerror=\"document.title='broken'\">"):
+    space = Space(**{text: Float(0.0, 1.0), "kind": Choice(text, "b", "{{ 7 * 7 }}")})
+    t = Teller()
+    t.job(0, {text: 0.5, "kind": text}, [0.5, 0.4], why=text)
+    t.job(1, {text: 0.7, "kind": "{{ 7 * 7 }}"}, [], status=Status.FAILED, note=text, why="{% raw %} & <b>")
+    t.pause(0, text)
+    likely = {text: (0.1, 0.2), "kind": (text,)}
+    t.history.apply(Asked((), Region(0, 2, space.ranges, likely, 0.1, text)))
+    t.job(2, {text: 0.5, "kind": text}, [0.5], kind=Kind.CONFIRM)
+    return summarise(text, space, t.history, max_epochs=4, settings={text: text})
+
+
+def test_no_text_of_the_user_becomes_markup():
+    page = render(nasty())
+    assert "document.title='broken'</script>" not in page
+    assert "<img src=x" not in page
+    assert "49" not in re.findall(r"<h3>.*?</h3>|<dd>.*?</dd>", page)
+
+
+PROBE = """<script>setTimeout(() => {
+  document.documentElement.dataset.requests = performance.getEntriesByType("resource").map((e) => e.name).join(" ");
+}, 12000);</script></body>"""
+
+
+def chromium(page, tmp_path):
+    """The page's DOM when all is drawn, and what the console said."""
+    if CHROMIUM is None:
+        pytest.skip("no chromium on this machine: apt-get install chromium")
+    path = tmp_path / "page.html"
+    path.write_text(page.replace("</body>", PROBE), "utf-8")
+    flags = "--headless --no-sandbox --disable-gpu --disable-quic --no-first-run --disable-background-networking "
+    flags += "--disable-component-update --disable-sync --enable-logging=stderr --v=0 --virtual-time-budget=20000"
+    command = [CHROMIUM, *flags.split(), f"--user-data-dir={tmp_path / 'profile'}", "--dump-dom", path.as_uri()]
+    done = subprocess.run(command, capture_output=True, text=True, timeout=180, check=True)
+    return done.stdout, [line for line in done.stderr.splitlines() if "CONSOLE" in line]
+
+
+def pictures(dom):
+    """Marks and lines drawn, by the id of the picture."""
+    parts = re.split(r'<div class="plot[^"]*" id="([\w-]+)"', dom)
+    body = (text.split("</figure>")[0] for text in parts[2::2])
+    drawn = r'<path class="(?:point|js-line)"[^>]* d="M[^"]+"'
+    return {name: len(re.findall(drawn, text)) for name, text in zip(parts[1::2], body, strict=True)}
+
+
+def test_the_page_draws_in_a_real_browser_without_a_network(told, tmp_path):
+    dom, console = chromium(render(summarise("mnist", SPACE, told, max_epochs=4)), tmp_path)
+    assert console == []
+    assert 'data-requests=""' in dom
+    assert 'data-drawn="7"' in dom
+    counts = pictures(dom)
+    assert set(counts) == {*(f"axis-{i}" for i in range(5)), "curves", "progress"}
+    assert counts["axis-0"] == 5  # four trials, the star
+    assert counts["axis-1"] == 2  # where momentum is active: one with a loss, one diverged
+    assert min(counts.values()) > 0
+
+
+def test_a_hostile_page_stays_text_in_a_real_browser(tmp_path):
+    dom, console = chromium(render(nasty()), tmp_path)
+    assert console == []
+    assert 'data-requests=""' in dom
+    assert "<title>broken" not in dom
+    assert min(pictures(dom).values()) > 0
+
+
+def test_an_empty_page_opens_in_a_real_browser(tmp_path):
+    dom, console = chromium(render(summarise("empty", SPACE, History(), max_epochs=4)), tmp_path)
+    assert console == []
+    assert "No trial yet." in dom
+
+
+def test_nothing_outside_plotly_names_an_address(told):
+    from plotly.offline import get_plotlyjs
+
+    page = render(summarise("s", SPACE, told, max_epochs=4))
+    plotly = get_plotlyjs()
+    assert page.count(plotly) == 1
+    assert re.findall(r"(?:https?:)?//[\w.-]+\.\w+|@import|url\(", page.replace(plotly, "")) == []
+    assert incumbent(told).number == 3
