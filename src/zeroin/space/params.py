@@ -65,8 +65,9 @@ class Float:
 
     @property
     def legal(self) -> tuple[float, float]:
-        """How far the range may move."""
-        return self.limits or (self.low, self.high)
+        """How far the range may move; with an exact zero below it, only upwards."""
+        low, high = self.limits or (self.low, self.high)
+        return (self.low if self.zero else low, high)
 
     @property
     def start(self) -> float:
@@ -102,7 +103,7 @@ class Float:
     def span(self, range: Range) -> tuple[float, float]:
         """The part of the unit interval that holds a range of values (and the zero, where there is one)."""
         low, high = (self.unit(v) for v in range)
-        return (0.0 if self.zero and self.fixed is None and low <= self.unit(self.low) else low, high)
+        return (0.0 if self.zero and self.fixed is None else low, high)
 
     def snap(self, units: Array) -> Array:
         """Places moved to where their values lie, for an array of any shape."""
@@ -320,7 +321,9 @@ def param_to_json(param: Hyperparameter) -> dict[str, Any]:
     else:
         data = {"type": type(param).__name__.lower(), "low": param.low, "high": param.high, "scale": param.scale}
         fields = ("default", "fixed", "limits", *(("zero",) if isinstance(param, Float) else ()))
-    data |= {name: value for name in fields if (value := getattr(param, name)) not in (None, False)}
+    data |= {name: getattr(param, name) for name in fields if getattr(param, name) is not None}
+    if data.get("zero") is False:
+        del data["zero"]
     if param.when:
         data["when"] = {k: list(v) if isinstance(v, tuple) else v for k, v in param.when.items()}
     return data
