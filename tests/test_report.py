@@ -164,11 +164,11 @@ def test_no_clear_difference_is_said_so():
 
 def test_events_in_words_and_in_order(told):
     lines = summarise("s", SPACE, told, max_epochs=4).events
-    assert [(line.after, line.kind) for line in lines] == [(3, "region"), (3, "range"), (3, "paused"), (5, "failed")]
+    assert [(line.after, line.kind) for line in lines] == [(3, "paused"), (3, "region"), (3, "range"), (5, "failed")]
     assert [line.text for line in lines] == [
+        "1 trial paused; trial 1 at epoch 2: chance to beat the best: 4 %",
         "Round 0: a tenth is likely",
         "lr: range moved from 1e-4 … 1 to 1e-5 … 1.",
-        "1 trial paused; trial 1 at epoch 2: chance to beat the best: 4 %",
         "1 trial diverged; first trial 2 (lr 1, momentum 0.9, decay 0, layers 2, optimizer sgd): loss is not finite",
     ]
 
@@ -394,6 +394,7 @@ def test_no_text_of_the_user_becomes_markup():
 
 
 PROBE = """<script>setTimeout(() => {
+  for (const name of ["beforeprint", "afterprint"]) window.dispatchEvent(new Event(name));
   document.documentElement.dataset.requests = performance.getEntriesByType("resource").map((e) => e.name).join(" ");
 }, 12000);</script></body>"""
 

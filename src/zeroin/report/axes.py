@@ -93,7 +93,8 @@ def axis_plot(
     likely = _intervals(param, place, [(r.round, r.likely.get(name)) for r in regions])
     scale = "choice" if isinstance(param, Choice) else param.scale
     last = regions[-1] if regions else first
-    words, found = _words(param, last.ranges.get(name, param.range)), _found(param, last.likely.get(name))
+    now = last.ranges.get(name, param.range)
+    words, found = _words(param, now), _found(param, last.likely.get(name), now)
     return AxisPlot(name, scale, points, ticks, low, high, searched, likely, words, found, _when(param))
 
 
@@ -206,11 +207,13 @@ def _words(param: Hyperparameter, searched: Range) -> str:
     return f"{SCALE_WORDS[param.scale]} · searched {range_words(searched, choice=False)}"
 
 
-def _found(param: Hyperparameter, likely: Range | None) -> str:
+def _found(param: Hyperparameter, likely: Range | None, searched: Range) -> str:
     if not likely:
         return ""
     words = range_words(likely, isinstance(param, Choice))
-    return f"best likely {'in ' if '…' in words and not isinstance(param, Choice) else ''}{words}"
+    if isinstance(param, Choice):
+        return "best likely any of them" if set(likely) == set(searched) else f"best likely {words}"
+    return f"best likely {'in ' if '…' in words else ''}{words}"
 
 
 def _when(param: Hyperparameter) -> str:

@@ -90,7 +90,8 @@ def verdict(rows: Sequence[Group], measure: str, goal: str) -> str:
     if abs(gain) <= 2 * error:
         return f"{ours}; {theirs}: no clear difference ({measured(gain, error)} standard error)."
     judged = "better" if better else "worse"
-    return f"{ours}; {theirs}: {direction} by {measured(abs(gain), error)} (standard error), {judged}."
+    sure = " (standard error)" if error else ""
+    return f"{ours}; {theirs}: {direction} by {measured(abs(gain), error)}{sure}, {judged}."
 
 
 def _group(same: Sequence[Trial], default: bool, origin: int | None, goal: str) -> Group:

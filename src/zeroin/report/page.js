@@ -9,17 +9,22 @@
   const drawn = [];
 
   function look(theme) {
-    const patch = {
+    return {
       "font.color": theme.ink,
       "hoverlabel.bgcolor": theme.card,
       "hoverlabel.bordercolor": theme.line,
       "hoverlabel.font.color": theme.text,
     };
-    return patch;
   }
 
-  function paint(theme) {
-    for (const div of drawn) Plotly.relayout(div, look(theme));
+  function screen() {
+    const theme = dark.matches ? themes.dark : themes.light;
+    for (const div of drawn) Plotly.relayout(div, { ...look(theme), width: null, autosize: true });
+  }
+
+  function paper() {
+    // Widths of the cards under `@media print`: a sheet is narrower than a window.
+    for (const div of drawn) Plotly.relayout(div, { ...look(themes.light), width: div.closest(".wide") ? 640 : 322 });
   }
 
   async function draw(name) {
@@ -40,8 +45,8 @@
     document.documentElement.dataset.drawn = drawn.length;
   }
 
-  dark.addEventListener("change", () => paint(dark.matches ? themes.dark : themes.light));
-  window.addEventListener("beforeprint", () => paint(themes.light));
-  window.addEventListener("afterprint", () => paint(dark.matches ? themes.dark : themes.light));
+  dark.addEventListener("change", screen);
+  window.addEventListener("beforeprint", paper);
+  window.addEventListener("afterprint", screen);
   all();
 })();

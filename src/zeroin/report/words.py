@@ -16,6 +16,7 @@ STATUS_WORDS = {
     Status.OUT_OF_MEMORY: "ran out of memory",
     Status.TIMED_OUT: "timed out",
 }
+ORDER = ("paused", "region", "range", "failed")  # what ended a round, then what began the next
 
 
 @dataclass(frozen=True, slots=True)
@@ -38,7 +39,7 @@ def events(space: Space, trials: Sequence[Trial], regions: Sequence[Region]) -> 
     after = [r.after for r in regions]
     jobs = 1 + max((t.jobs[-1] for t in trials if t.jobs), default=-1)
     lines = [*_regions(space, regions), *_paused(trials, after, jobs), *_failed(trials, jobs)]
-    return sorted(lines, key=lambda line: line.after)  # stable: a region before the ranges it moved
+    return sorted(lines, key=lambda line: (line.after, ORDER.index(line.kind)))
 
 
 def counted(n: int, noun: str) -> str:
