@@ -35,7 +35,7 @@ def alike(output: Tensor, target: Tensor) -> tuple[Tensor, Tensor]:
     """
     if output.shape == target.shape:
         return output, target
-    if output.numel() == target.numel() and output.squeeze(-1).shape == target.squeeze(-1).shape:
+    if target.shape in (output.shape[:-1], (*output.shape, 1)) and output.numel() == target.numel():
         return output.reshape(target.shape), target
     raise TaskError(
         f"outputs have the shape of the targets; the network gives {list(output.shape)} for targets "

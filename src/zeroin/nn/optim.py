@@ -60,7 +60,7 @@ def recipe(config: Config) -> Recipe:
         weight_decay=number(config, "weight_decay", 0.0),
         batch_size=max(1, round(number(config, "batch_size", 32))),
         schedule=_word(config, "schedule", SCHEDULES, "constant"),
-        lr_decay=number(config, "lr_decay", 0.0),
+        lr_decay=number(config, "lr_decay", 0.01 if config.get("schedule") == "step" else 0.0),
         warmup=number(config, "warmup", 0.0),
         label_smoothing=number(config, "label_smoothing", 0.0),
         grad_clip=number(config, "grad_clip", 0.0),

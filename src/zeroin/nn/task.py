@@ -13,6 +13,7 @@ from zeroin.nn import loop
 from zeroin.nn.data import InMemory, prepared
 from zeroin.nn.metrics import METRICS, Metric
 from zeroin.nn.networks import Build, network
+from zeroin.nn.problem import Problem, check
 from zeroin.protocols import Executor
 from zeroin.space import Float, Int, Space
 from zeroin.types import Config
@@ -59,7 +60,7 @@ class Task:
     max_epochs: int = 30
     normalise: bool = True
     device: str = "cpu"
-    problem: loop.Problem = field(init=False, repr=False)
+    problem: Problem = field(init=False, repr=False)
 
     def __post_init__(self) -> None:
         if self.loss not in LOSSES and not callable(self.loss):
@@ -72,7 +73,7 @@ class Task:
         data, normalisation = prepared(sets, self.loss, normalise=self.normalise, device=self.device)
         metric = METRICS.get(self.metric) if isinstance(self.metric, str) else self.metric
         _varied(metric, data["valid"])
-        problem = loop.Problem(
+        problem = Problem(
             build=self.build,
             train=data["train"],
             valid=data["valid"],
@@ -123,7 +124,7 @@ class Task:
             smallest = int(min(sizes.low, sizes.fixed or sizes.low))
         else:
             smallest = min((int(v) for v in sizes.range if isinstance(v, int | float)), default=2) if sizes else 2
-        loop.check(self.problem, space.default, max(1, smallest))
+        check(self.problem, space.default, max(1, smallest))
 
     def network(self, config: Config, seed: int = 0) -> nn.Module:
         """The untrained network of a config, with all that the config says about it; ready for `load_state_dict`."""

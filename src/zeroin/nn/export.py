@@ -1,0 +1,92 @@
+"""The best network of a trial as one file that PyTorch alone can read."""
+
+from pathlib import Path
+from typing import Any
+
+import torch
+from torch import Tensor
+
+from zeroin.errors import TaskError
+from zeroin.nn.loop import STATE
+from zeroin.nn.task import Task
+from zeroin.types import Config
+
+
+def export(task: Task | str, folder: Path, config: Config, target: Path, source: str | None = None) -> str:
+    """Write the weights of a trial's best epoch, its config and its normalisation into one file.
+
+    Args:
+        task: the task, or its name.
+        folder: the trial's folder of checkpoints.
+        config: the trial's.
+        target: the file to write; what is there is replaced.
+        source: the Python that defines `task`, such as "from own_network import task".
+
+    Returns:
+        Three lines of Python that load it.
+
+    Raises:
+        TaskError: the folder holds no network, or one of another config.
+
+    >>> print(export("digits", folder, config, Path("best.pt")))  # doctest: +SKIP
+    """
+    saved = newest(folder)
+    if saved["config"] != dict(config):
+        raise TaskError(
+            f"a trial's folder holds the network of its own config; {folder} has {saved['config']}, "
+            f"asked was {dict(config)}: give the folder of that trial."
+        )
+    name = task if isinstance(task, str) else task.name
+    best, norm = saved["best"], saved["normalisation"]
+    save(target, name, config, best["weights"], norm, epoch=best["epoch"], metric=saved["metric"])
+    return loading(target, source or f'from zeroin.tasks import load; task = load("{name}")', norm is not None)
+
+
+def save(
+    target: Path,
+    task_name: str,
+    config: Config,
+    state_dict: dict[str, Tensor],
+    normalisation: dict[str, Tensor] | None,
+    **facts: float,
+) -> None:
+    """Write a network's weights, and what is needed to use them; `torch.load(target, weights_only=True)` reads it.
+
+    Args:
+        target: the file; it appears whole or not at all.
+        task_name, config, state_dict: of the network.
+        normalisation: mean and scale of the training inputs, or None where inputs are taken as they are.
+        **facts: further numbers to keep, such as the epoch.
+    """
+    norm = {k: v.float() for k, v in normalisation.items()} if normalisation else {}
+    what = {"format": 1, "task": task_name, "config": dict(config), "state_dict": state_dict, **norm, **facts}
+    half = target.with_name(target.name + ".part")
+    torch.save(what, half)
+    half.replace(target)
+
+
+def loading(target: Path, source: str, normalised: bool) -> str:
+    """The lines that load an exported file; `source` defines `task`."""
+    inputs = '(x - saved["mean"]) / saved["scale"]' if normalised else "x"
+    return (
+        f"import torch; {source}\n"
+        f'saved = torch.load("{target}", weights_only=True)\n'
+        f'net = task.network(saved["config"]); net.load_state_dict(saved["state_dict"]); net.eval()'
+        f"  # net({inputs})"
+    )
+
+
+def newest(folder: Path) -> dict[str, Any]:
+    """What training last saved into a trial's folder.
+
+    Raises:
+        TaskError: nothing.
+    """
+    states = sorted(folder.glob(f"epoch-*/{STATE}"), key=lambda p: int(p.parent.name.removeprefix("epoch-")))
+    if not states:
+        raise TaskError(
+            f"export reads what a trained trial saved; {folder} holds no network: "
+            f"give the trial's folder, trial-00007 or so, beside the study's store."
+        )
+    loaded: dict[str, Any] = torch.load(states[-1], map_location="cpu", weights_only=True)
+    return loaded

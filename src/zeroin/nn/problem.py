@@ -1,0 +1,125 @@
+"""What a network is trained on and judged by, and what can be known to be wrong with it before training."""
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Any
+
+import torch
+import torch.nn.functional as F
+from torch import Tensor, nn
+
+from zeroin.errors import TaskError
+from zeroin.nn.data import Data, InMemory, Normalisation, edges
+from zeroin.nn.metrics import Metric, alike
+from zeroin.nn.networks import BATCHNORMS, Build, network
+from zeroin.types import Config
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Problem:
+    """What a network is trained on and judged by; `loss` is a name or f(output, target)."""
+
+    build: Build
+    train: Data
+    valid: Data
+    test: Data | None
+    loss: str | Callable[[Tensor, Tensor], Tensor]
+    metric: Metric | None  # None: the loss itself
+    normalisation: Normalisation | None
+    device: str = "cpu"
+
+    @property
+    def sign(self) -> float:
+        """1 where a lower metric is better, else -1."""
+        return -1.0 if self.metric is not None and self.metric.goal == "maximize" else 1.0
+
+
+def loss_of(
+    loss: str | Callable[[Tensor, Tensor], Tensor], output: Tensor, target: Tensor, smooth: float = 0.0
+) -> Tensor:
+    """The mean loss of a mini-batch, a tensor of no axes."""
+    if loss == "cross_entropy":
+        return F.cross_entropy(output, target, label_smoothing=smooth)
+    if isinstance(loss, str):
+        return F.mse_loss(*alike(output, target))
+    return loss(output, target).mean()
+
+
+def check(problem: Problem, config: Config, smallest_batch: int) -> None:
+    """Try a config on a few examples, before any training.
+
+    Raises:
+        TaskError: outputs that do not fit the loss, a network that the inputs do not fit, a batch norm without two
+            examples.
+    """
+    model = network(problem.build, config).to(problem.device)
+    rows = torch.arange(min(2, len(problem.train)))
+    x, y = next(iter(problem.train.batches(rows, [(0, len(rows))])))
+    model.eval()
+    with torch.no_grad():
+        try:
+            output = model(x)
+        except (RuntimeError, ValueError, IndexError) as error:
+            raise TaskError(
+                f"the network takes the inputs; for inputs {list(x.shape)} ({x.dtype}) it stops with "
+                f"'{str(error).splitlines()[0]}': change its first layer, or the inputs "
+                f"(X.astype('float32') for numbers, whole numbers are left as they are for Embedding)."
+            ) from error
+        check_outputs(problem, output, y)
+    check_batchnorm(problem, model, smallest_batch)
+
+
+def check_outputs(problem: Problem, output: Any, y: Tensor) -> None:
+    """Whether the outputs of a mini-batch fit its targets and the loss.
+
+    Raises:
+        TaskError: they do not.
+    """
+    if not isinstance(output, Tensor):
+        raise TaskError(f"a network returns one tensor; this one returns a {type(output).__name__}: return the logits.")
+    if problem.loss == "cross_entropy":
+        if output.dim() < 2 or output.shape[0] != y.shape[0] or output.shape[2:] != y.shape[1:]:
+            raise TaskError(
+                f"outputs under cross_entropy are [B, classes]; the network gives {list(output.shape)} for labels "
+                f"{list(y.shape)}: end it with Linear(..., classes)."
+            )
+        _labels_fit(problem, output.shape[1])
+    elif isinstance(problem.loss, str):
+        alike(output, y)
+
+
+def check_batchnorm(problem: Problem, model: nn.Module, batch_size: int) -> None:
+    """Whether each mini-batch is enough for the network's batch normalisation.
+
+    Raises:
+        TaskError: one of a single example is not.
+    """
+    if not any(isinstance(m, BATCHNORMS) for m in model.modules()):
+        return
+    cuts = edges(len(problem.train), batch_size)
+    a, b = min(cuts, key=lambda cut: cut[1] - cut[0])
+    if b - a > 1:
+        return
+    x, _ = next(iter(problem.train.batches(torch.arange(a, b), [(0, 1)])))
+    standing = {name: buffer.clone() for name, buffer in model.named_buffers()}
+    model.train()
+    try:
+        with torch.no_grad():
+            model(x)
+    except ValueError as error:
+        raise TaskError(
+            f"batch normalisation needs two examples in each mini-batch; batch_size={batch_size} of "
+            f"{len(problem.train)} training examples leaves one: use batch_size=2 or more."
+        ) from error
+    finally:
+        for name, buffer in model.named_buffers():
+            buffer.copy_(standing[name])
+
+
+def _labels_fit(problem: Problem, classes: int) -> None:
+    for name, data in (("train", problem.train), ("valid", problem.valid), ("test", problem.test)):
+        if isinstance(data, InMemory) and (high := int(data.y.max())) >= classes:
+            raise TaskError(
+                f"labels under cross_entropy are 0 to classes - 1; the network has {classes} outputs and the {name} "
+                f"set a label {high}: end the network with Linear(..., {high + 1}), or number the labels from 0."
+            )

@@ -1,0 +1,60 @@
+"""Ready-made tasks on images."""
+
+import numpy as np
+from sklearn.datasets import load_digits
+from sklearn.model_selection import train_test_split
+from torch import nn
+
+from zeroin import catalogue
+from zeroin.nn import Task, mlp
+from zeroin.space import Space
+from zeroin.types import Config
+
+SPLIT = 1  # the seed that cuts the sets; it is part of the task
+
+
+def digits() -> Task:
+    """Handwritten digits, 1,797 images of 8x8 in 10 classes: 1,197 to train, 240 to validate, 360 to test.
+
+    A fully connected network of 1 to 3 layers, with or without batch normalisation; AdamW with a cosine schedule.
+
+    Returns:
+        The task; one training of 20 epochs takes about a second on one thread. A tuned config has a test accuracy
+        of about 0.98 (see `TASKS["digits"].expected`).
+
+    Source: scikit-learn `load_digits`; Alpaydin & Kaynak 1998, UCI "Optical recognition of handwritten digits".
+    """
+    data = load_digits()
+    images = data.images[:, None].astype(np.float32)  # [N, 1, 8, 8]
+    x, x_test, y, y_test = train_test_split(
+        images, data.target, test_size=360, stratify=data.target, random_state=SPLIT
+    )
+    x, x_valid, y, y_valid = train_test_split(x, y, test_size=240, stratify=y, random_state=0)
+    return Task(
+        build=_network,
+        train=(x, y),
+        valid=(x_valid, y_valid),
+        test=(x_test, y_test),
+        space=_space,
+        name="digits",
+        max_epochs=20,
+    )
+
+
+def _network(config: Config) -> nn.Module:
+    return mlp(64, 10, config)
+
+
+def _space(trainings: float) -> Space:
+    return catalogue.space(
+        "adamw",
+        trainings,
+        weight_decay=True,
+        batch_size=(32, 256),
+        layers=(1, 3),
+        units=(32, 256),
+        dropout=(0.0, 0.5),
+        batchnorm=True,
+        schedule="cosine",
+        label_smoothing=(0.0, 0.2),
+    )
