@@ -13,7 +13,7 @@ from zeroin.errors import TaskError
 from zeroin.rng import seed_of
 
 IN_MEMORY = 1 << 30  # bytes; a data set up to this size is read once and kept as tensors
-STATISTICS = 20_000  # examples that the mean and variance of a larger one are taken from
+STATISTICS = 2_000  # examples that the mean and variance of a larger one are taken from
 CHUNK = 4096  # examples normalised at once, in float64
 
 Edges: TypeAlias = list[tuple[int, int]]  # where each mini-batch of an epoch begins and ends
@@ -216,9 +216,9 @@ def _targets(name: str, y: Tensor, loss: str | Callable[..., Any]) -> Tensor:
         return y.float() if loss == "mse" or y.is_floating_point() else y.long()
     if y.dim() == 2 and y.shape[1] == 1:
         y = y[:, 0]
-    if (fraction := y != y.round()) is not None and y.is_floating_point() and bool(fraction.any()):
+    if y.is_floating_point() and len(odd := y[y != y.round()]):
         raise TaskError(
-            f"labels under cross_entropy are whole numbers from 0; the {name} set has {y[fraction][0].item():g}: "
+            f"labels under cross_entropy are whole numbers from 0; the {name} set has {odd[0].item():g}: "
             f"use loss='mse' for real numbers, or np.unique(y, return_inverse=True)[1] for labels."
         )
     if (low := int(y.min())) < 0:
@@ -234,7 +234,7 @@ def _examples(read: "tuple[Tensor, Tensor] | _Stream") -> Tensor:
     if isinstance(read, tuple):
         return read[0]
     chosen = np.linspace(0, read.length - 1, min(read.length, STATISTICS)).astype(int)
-    parts = [_pair("train", read.collate([read.source[int(i)]]))[0] for i in chosen[:: max(1, len(chosen) // 2000)]]
+    parts = [_pair("train", read.collate([read.source[int(i)]]))[0] for i in chosen]
     return torch.cat(parts)
 
 
@@ -245,7 +245,7 @@ def _normalisation(x: Tensor) -> Normalisation:
     count = float(np.prod([x.shape[a] for a in axes]))
     mean = _sum(x, axes, lambda chunk: chunk) / count
     scale = (_sum(x, axes, lambda chunk: (chunk - mean).square()) / count).sqrt()
-    scale[scale <= 1e-8 * mean.abs().clamp_min(1e-30)] = 1.0
+    scale[scale <= 1e-10 * mean.abs().clamp_min(1e-30)] = 1.0
     return Normalisation(mean, scale)
 
 

@@ -108,7 +108,7 @@ def decayed(model: nn.Module) -> set[str]:
 
 
 def optimizer(model: nn.Module, how: Recipe) -> torch.optim.Optimizer:
-    """PyTorch's optimizer for a recipe, with its fused kernel where there is one."""
+    """PyTorch's optimizer for a recipe, with its fused kernel, or the foreach one where there is none."""
     shrunk = decayed(model)
     trained = [(n, p) for n, p in model.named_parameters() if p.requires_grad]
     groups: list[dict[str, Any]] = [
@@ -123,9 +123,11 @@ def optimizer(model: nn.Module, how: Recipe) -> torch.optim.Optimizer:
         case "adamw":
             return torch.optim.AdamW(groups, lr=how.lr, betas=betas, eps=how.eps, fused=True)
         case "nadam":
-            return torch.optim.NAdam(groups, lr=how.lr, betas=betas, eps=how.eps)
+            return torch.optim.NAdam(groups, lr=how.lr, betas=betas, eps=how.eps, foreach=True)
         case "rmsprop":
-            return torch.optim.RMSprop(groups, lr=how.lr, alpha=how.beta2, eps=how.eps, momentum=how.momentum)
+            return torch.optim.RMSprop(
+                groups, lr=how.lr, alpha=how.beta2, eps=how.eps, momentum=how.momentum, foreach=True
+            )
         case _:
             nesterov = how.optimizer == "nesterov" and how.momentum > 0
             return torch.optim.SGD(groups, lr=how.lr, momentum=how.momentum, nesterov=nesterov, fused=True)

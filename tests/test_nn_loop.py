@@ -1,0 +1,217 @@
+"""The loop: cut anywhere it gives the same network; what a config says is what happens."""
+
+import math
+from itertools import pairwise
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+from torch import nn
+
+from zeroin.errors import TaskError
+from zeroin.executors.inline import Inline
+from zeroin.nn import Task, export, loop, mlp
+from zeroin.nn.export import newest
+from zeroin.nn.optim import OPTIMIZERS
+from zeroin.space import Float, Space
+from zeroin.types import Job, Kind, Observation, Status
+
+torch.set_num_threads(1)
+SPACE = Space(lr=Float(1e-4, 1.0, scale="log"))
+FULL = {
+    "lr": 0.01, "batch_size": 16, "layers": 2, "units": 12, "dropout": 0.3, "batchnorm": True, "schedule": "cosine",
+    "warmup": 0.2, "weight_decay": 0.01, "label_smoothing": 0.1, "grad_clip": 1.0, "init": "orthogonal",
+}  # fmt: skip
+
+
+def data(n=97, seed=0, features=6):
+    rng = np.random.default_rng(seed)
+    x = rng.normal(size=(n, features)) * 3 + 1
+    return x, (x[:, 0] * x[:, 1] > 1).astype(int) + (x[:, 2] > 1)
+
+
+def task(**kwargs):
+    usual = {
+        "build": lambda c: mlp(6, 3, c),
+        "train": data(),
+        "valid": data(50, 1),
+        "test": data(50, 2),
+        "space": SPACE,
+    }
+    return Task(**(usual | kwargs))
+
+
+def train(task, folder, config, *cuts, seed=7, max_epochs=10, kind=Kind.SCREEN):
+    """Train in jobs cut at `cuts`; the observations and how the last job ended."""
+    executor, seen, ended = Inline(loop.objective(task.problem), folder, max_epochs), [], None
+    for number, (start, stop) in enumerate(pairwise(cuts)):
+        executor.start(Job(number, 0, config, seed, start, stop, kind, "test"), start)
+        (ended,) = executor.wait(lambda _, o: seen.append(o) or True)
+        assert ended.status in (Status.DONE, Status.DIVERGED), ended.note
+    return seen, ended
+
+
+def weights(folder):
+    return newest(folder / "trial-00000")["model"]
+
+
+def same(a, b):
+    return a.keys() == b.keys() and all(torch.equal(a[k], b[k]) for k in a)
+
+
+@pytest.mark.parametrize("optimizer", OPTIMIZERS)
+def test_resumed_equals_unbroken_bit_for_bit(optimizer, tmp_path):
+    config = {**FULL, "optimizer": optimizer, **({"momentum": 0.8} if optimizer == "rmsprop" else {})}
+    whole, _ = train(task(), tmp_path / "whole", config, 0, 10)
+    torch.manual_seed(99)  # what others leave in the global generator changes nothing
+    cut, _ = train(task(), tmp_path / "cut", config, 0, 3, 4, 10)
+    assert whole == cut
+    a, b = (newest(tmp_path / f / "trial-00000") for f in ("whole", "cut"))
+    assert same(a["model"], b["model"])
+    assert same(a["best"]["weights"], b["best"]["weights"])
+    assert len(whole) == 10
+
+
+def test_a_lost_or_older_checkpoint_costs_time_only(tmp_path):
+    whole, _ = train(task(), tmp_path / "whole", FULL, 0, 6)
+    executor, seen = Inline(loop.objective(task().problem), tmp_path / "lost", 10), []
+    executor.start(Job(0, 0, FULL, 7, 4, 6, Kind.SCREEN, ""), 4)  # no folder at all, but four epochs are known
+    executor.wait(lambda _, o: seen.append(o) or True)
+    assert seen == whole[4:]
+    assert same(weights(tmp_path / "whole"), weights(tmp_path / "lost"))
+
+
+def test_the_global_generator_is_left_alone(tmp_path):
+    torch.manual_seed(3)
+    expected = torch.rand(3)
+    torch.manual_seed(3)
+    train(task(), tmp_path, FULL, 0, 2)
+    assert torch.equal(torch.rand(3), expected)
+
+
+def test_the_seed_decides(tmp_path):
+    a, _ = train(task(), tmp_path / "a", FULL, 0, 2)
+    b, _ = train(task(), tmp_path / "b", FULL, 0, 2)
+    c, _ = train(task(), tmp_path / "c", FULL, 0, 2, seed=8)
+    assert a == b != c
+
+
+CHANGES = {
+    "lr": ("adamw", 0.02), "momentum": ("momentum", 0.5), "beta1": ("adam", 0.5), "beta2": ("adam", 0.5),
+    "eps": ("adamw", 0.1), "weight_decay": ("adamw", 0.5), "batch_size": ("adamw", 32), "layers": ("adamw", 3),
+    "units": ("adamw", 7), "units_2": ("adamw", 7), "dropout": ("adamw", 0.6), "activation": ("adamw", "tanh"),
+    "batchnorm": ("adamw", False), "bn_momentum": ("adamw", 0.5), "bn_eps": ("adamw", 0.1),
+    "schedule": ("adamw", "linear"), "lr_decay": ("adamw", 0.9), "warmup": ("adamw", 0.5),
+    "label_smoothing": ("adamw", 0.3), "grad_clip": ("sgd", 0.01), "init": ("adamw", "kaiming"),
+    "optimizer": ("nadam", "adam"),
+}  # fmt: skip
+
+
+@pytest.mark.parametrize("name", CHANGES)
+def test_each_name_has_an_effect(name, tmp_path):
+    optimizer, value = CHANGES[name]
+    config = {**FULL, "optimizer": optimizer}
+    train(task(), tmp_path / "a", config, 0, 3)
+    train(task(), tmp_path / "b", {**config, name: value}, 0, 3)
+    assert not same(weights(tmp_path / "a"), weights(tmp_path / "b"))
+
+
+def test_names_that_build_does_not_ask_for_are_applied_to_its_layers():
+    def build(config):
+        return nn.Sequential(nn.Linear(6, 8), nn.BatchNorm1d(8), nn.Dropout(0.5), nn.Linear(8, config["out"]))
+
+    config = {"out": 3, "dropout": 0.2, "bn_eps": 0.01, "bn_momentum": 0.3, "init": "xavier"}
+    net = task(build=build).network(config)
+    assert (net[1].eps, net[1].momentum, net[2].p) == (0.01, 0.3, 0.2)
+    assert net[0].bias.abs().sum() == 0
+    mine = task(build=lambda c: nn.Sequential(nn.Linear(6, 3), nn.Dropout(c["dropout"] / 2)))
+    assert mine.network(config)[1].p == 0.1  # asked for, so it is the user's own
+
+
+def test_batch_norm_is_judged_by_running_statistics(tmp_path):
+    seen, _ = train(task(), tmp_path, FULL, 0, 1)
+    state = newest(tmp_path / "trial-00000")
+    net = task().network(FULL)
+    net.load_state_dict(state["model"])
+    problem = task().problem
+    x, y = problem.valid.x, problem.valid.y
+    net.eval()
+    with torch.no_grad():
+        first = net[1](net[0](x))  # by hand: 1 x 6 -> 12, then the norm
+        norm = net[2]
+        hand = (first - norm.running_mean) / (norm.running_var + norm.eps).sqrt() * norm.weight + norm.bias
+        torch.testing.assert_close(norm(first), hand)
+        accuracy = (net(x).argmax(1) == y).double().mean().item()
+        one_by_one = torch.cat([net(x[i : i + 1]) for i in range(len(x))])
+        torch.testing.assert_close(one_by_one, net(x), atol=1e-5, rtol=1e-5)
+    assert seen[0].loss == accuracy
+    assert seen[0].metrics["valid_loss"] == pytest.approx(nn.functional.cross_entropy(net(x), y).item(), rel=1e-5)
+
+
+def test_divergence_is_told_once_and_early(tmp_path):
+    seen, ended = train(task(), tmp_path, {"lr": 1e30, "optimizer": "sgd", "layers": 2}, 0, 10)
+    assert ended.status is Status.DIVERGED
+    assert len(seen) < 3
+
+
+def test_the_final_training_tests_the_best_epoch(tmp_path):
+    searched, _ = train(task(), tmp_path / "search", FULL, 0, 3)
+    assert "test" not in searched[0].metrics
+    seen, _ = train(task(), tmp_path / "final", FULL, 0, 2, 6, kind=Kind.CONFIRM)
+    state = newest(tmp_path / "final" / "trial-00000")
+    best = max(o.loss for o in seen)
+    assert seen[state["best"]["epoch"] - 1].loss == best == state["metric"]
+    problem, net = task().problem, task().network(FULL)
+    net.load_state_dict(state["best"]["weights"])
+    net.eval()
+    accuracy = (net(problem.test.x).argmax(1) == problem.test.y).double().mean().item()
+    assert seen[-1].metrics["test"] == accuracy
+    assert seen[-1].metrics["test_loss"] > 0
+
+
+def test_export_works_from_the_files_alone(tmp_path):
+    train(task(), tmp_path / "runs", FULL, 0, 4)
+    target = tmp_path / "best.pt"
+    lines = export("task", tmp_path / "runs" / "trial-00000", FULL, target, source="pass")
+    assert len(lines.splitlines()) == 3
+    names = {"task": task()}
+    exec(lines, names)
+    saved, net = names["saved"], names["net"]
+    x, y = (torch.tensor(v) for v in data(50, 1))
+    output = net((x.float() - saved["mean"]) / saved["scale"])
+    assert (output.argmax(1) == y).double().mean().item() == pytest.approx(saved["metric"])
+    with pytest.raises(TaskError, match="of its own config"):
+        export("task", tmp_path / "runs" / "trial-00000", {"lr": 1.0}, target)
+    with pytest.raises(TaskError, match="holds no network"):
+        export("task", tmp_path / "runs" / "trial-00001", FULL, target)
+
+
+def test_out_of_memory_is_a_status(tmp_path):
+    def build(config):
+        raise torch.OutOfMemoryError("CUDA out of memory")
+
+    executor = Inline(loop.objective(task(build=build).problem), tmp_path, 10)
+    executor.start(Job(0, 0, FULL, 7, 0, 2, Kind.SCREEN, ""), 0)
+    assert executor.wait(lambda *_: True)[0].status is Status.OUT_OF_MEMORY
+
+
+def test_regression_and_a_loss_of_ones_own(tmp_path):
+    rng = np.random.default_rng(0)
+    x = rng.normal(size=(200, 4))
+    y = x[:, 0] - 2 * x[:, 1]
+    kwargs = {"build": lambda c: mlp(4, 1, c), "train": (x, y), "valid": (x[:40], y[:40]), "test": None}
+    config = {"lr": 0.01, "units": 16, "batch_size": 16}
+    r2, _ = train(task(**kwargs, loss="mse", metric="r2"), tmp_path / "r2", config, 0, 8)
+    assert r2[-1].loss > 0.9
+    own, _ = train(task(**kwargs, loss=lambda o, t: (o[:, 0] - t).abs(), metric="mae"), tmp_path / "mae", config, 0, 8)
+    assert own[-1].loss == pytest.approx(own[-1].metrics["valid_loss"], rel=1e-5)
+    assert own[-1].loss < own[0].loss
+    assert math.isfinite(own[-1].metrics["train_loss"])
+    assert isinstance(own[-1], Observation)
+
+
+def test_the_executor_checks_the_default_config(tmp_path: Path):
+    assert isinstance(task().executor(tmp_path, max_epochs=5, workers=1), Inline)
+    with pytest.raises(TaskError, match="first layer"):
+        task(build=lambda c: nn.Linear(5, 3)).executor(tmp_path, max_epochs=5, workers=1)

@@ -1,0 +1,97 @@
+"""Optimizers against PyTorch's own, schedules against numbers worked out by hand."""
+
+import copy
+from itertools import pairwise
+
+import pytest
+import torch
+from torch import nn
+
+from zeroin.errors import TaskError
+from zeroin.nn.optim import OPTIMIZERS, SCHEDULES, clip, decayed, lr_share, optimizer, recipe, set_lr
+
+CONFIG = {"lr": 0.05, "momentum": 0.7, "beta1": 0.8, "beta2": 0.95, "eps": 1e-3, "weight_decay": 0.1}
+REFERENCE = {
+    "sgd": lambda p: torch.optim.SGD(p, lr=0.05, momentum=0.7),
+    "momentum": lambda p: torch.optim.SGD(p, lr=0.05, momentum=0.7),
+    "nesterov": lambda p: torch.optim.SGD(p, lr=0.05, momentum=0.7, nesterov=True),
+    "rmsprop": lambda p: torch.optim.RMSprop(p, lr=0.05, alpha=0.95, eps=1e-3, momentum=0.7),
+    "adam": lambda p: torch.optim.Adam(p, lr=0.05, betas=(0.8, 0.95), eps=1e-3),
+    "adamw": lambda p: torch.optim.AdamW(p, lr=0.05, betas=(0.8, 0.95), eps=1e-3),
+    "nadam": lambda p: torch.optim.NAdam(p, lr=0.05, betas=(0.8, 0.95), eps=1e-3),
+}
+
+
+def net():
+    torch.manual_seed(0)
+    return nn.Sequential(nn.Linear(4, 5), nn.BatchNorm1d(5), nn.Conv1d(5, 5, 1), nn.LayerNorm(5), nn.Embedding(3, 2))
+
+
+@pytest.mark.parametrize("name", OPTIMIZERS)
+def test_ten_steps_equal_pytorch(name):
+    torch.manual_seed(0)
+    ours = nn.Sequential(nn.Linear(4, 5), nn.BatchNorm1d(5), nn.Tanh(), nn.Linear(5, 1))
+    theirs = copy.deepcopy(ours)
+    shrunk = [theirs[0].weight, theirs[3].weight]
+    rest = [theirs[0].bias, theirs[1].weight, theirs[1].bias, theirs[3].bias]
+    a = optimizer(ours, recipe({**CONFIG, "optimizer": name}))
+    b = REFERENCE[name]([{"params": shrunk, "weight_decay": 0.1}, {"params": rest, "weight_decay": 0.0}])
+    x, y = torch.randn(32, 4), torch.randn(32, 1)
+    for step in range(10):
+        for model, opt in ((ours, a), (theirs, b)):
+            set_lr(opt, 0.05 / (step + 1))
+            opt.zero_grad()
+            nn.functional.mse_loss(model(x), y).backward()
+            opt.step()
+    for p, q in zip(ours.parameters(), theirs.parameters(), strict=True):
+        torch.testing.assert_close(p, q, atol=2e-5, rtol=1e-4)
+
+
+def test_only_matrices_and_kernels_decay():
+    assert decayed(net()) == {"0.weight", "2.weight", "4.weight"}
+    assert decayed(nn.LayerNorm([3, 4])) == set()
+
+
+def test_momentum_has_its_own_default_and_sgd_none():
+    assert [recipe({"optimizer": o}).momentum for o in ("sgd", "momentum", "nesterov", "rmsprop")] == [0, 0.9, 0.9, 0]
+
+
+def test_schedules_by_hand():
+    shares = {s: [round(lr_share(s, i, 10, decay=0.04), 4) for i in (0, 4, 5, 8, 9)] for s in SCHEDULES}
+    assert shares == {
+        "constant": [1, 1, 1, 1, 1],
+        "cosine": [1.0, 0.6683, 0.52, 0.1317, 0.0635],
+        "linear": [1.0, 0.616, 0.52, 0.232, 0.136],
+        "step": [1.0, 1.0, 0.2, 0.04, 0.04],
+        "wsd": [1.0, 1.0, 1.0, 1.0, 0.52],
+    }
+
+
+def test_warmup_rises_from_above_zero_and_then_the_schedule_begins():
+    rise = [lr_share("linear", s, 20, warmup=0.2) for s in range(6)]
+    assert rise == pytest.approx([0.2, 0.4, 0.6, 0.8, 1.0, 15 / 16])
+
+
+@pytest.mark.parametrize("schedule", SCHEDULES)
+def test_a_schedule_never_rises_after_warmup_and_stays_in_its_bounds(schedule):
+    shares = [lr_share(schedule, s, 100, warmup=0.1, decay=0.01) for s in range(100)]
+    assert all(a >= b for a, b in pairwise(shares[10:]))
+    assert 0.01 <= min(shares[10:]) <= max(shares) <= 1
+    assert 0 < shares[0] < shares[9] < 1
+
+
+def test_clipping_shortens_long_gradients_only():
+    p = torch.nn.Parameter(torch.zeros(2))
+    for largest, expected in ((0.0, 5.0), (1.0, 1.0), (10.0, 5.0)):
+        p.grad = torch.tensor([3.0, 4.0])
+        clip([p], largest)
+        assert p.grad.norm().item() == pytest.approx(expected)
+
+
+def test_words_and_numbers_are_checked():
+    with pytest.raises(TaskError, match=r"optimizer is one of .*'lion'.*use 'adamw'"):
+        recipe({"optimizer": "lion"})
+    with pytest.raises(TaskError, match="schedule is one of"):
+        recipe({"schedule": "cos"})
+    with pytest.raises(TaskError, match="lr is a number"):
+        recipe({"lr": "fast"})

@@ -1,0 +1,265 @@
+"""Tasks: data in all forms, normalised rightly; mistakes told in one sentence before any training."""
+
+import dataclasses
+import subprocess
+import sys
+
+import numpy as np
+import pytest
+import torch
+from torch import nn
+from torch.utils.data import DataLoader, Dataset, TensorDataset
+
+from zeroin.errors import TaskError
+from zeroin.executors.inline import Inline
+from zeroin.nn import Metric, Task, loop, mlp, small_cnn
+from zeroin.nn.data import InMemory, OnDemand, edges, order, prepared
+from zeroin.nn.metrics import METRICS
+from zeroin.space import Choice, Float, Int, Space
+from zeroin.tasks import TASKS, Ready, load
+from zeroin.types import Job, Kind
+
+torch.set_num_threads(1)
+RNG = np.random.default_rng(0)
+NORMED = lambda c: nn.Sequential(nn.BatchNorm1d(4), nn.Linear(4, 3))  # noqa: E731
+X, Y = RNG.normal(size=(60, 4)), RNG.integers(0, 3, 60)
+SPACE = Space(lr=Float(1e-4, 1.0, scale="log"))
+
+
+def task(**kwargs):
+    return Task(**({"build": lambda c: mlp(4, 3, c), "train": (X, Y), "valid": (X, Y), "space": SPACE} | kwargs))
+
+
+class Pairs(Dataset):
+    """Examples one by one; with `noise`, different each time."""
+
+    def __init__(self, noise=0.0):
+        self.noise = noise
+
+    def __len__(self):
+        return len(X)
+
+    def __getitem__(self, i):
+        return X[i].astype("float32") + self.noise * torch.rand(4).numpy(), int(Y[i])
+
+
+# ------------------------------------------------------------------------------------------------------------- data
+
+
+def test_every_form_of_data_is_the_same_data():
+    tensors = TensorDataset(torch.tensor(X), torch.tensor(Y))
+    for given in ((torch.tensor(X), torch.tensor(Y)), tensors, Pairs(), DataLoader(Pairs(), batch_size=7), [X, Y]):
+        made = task(train=given).problem.train
+        assert isinstance(made, InMemory)
+        torch.testing.assert_close(made.x, task().problem.train.x, atol=1e-6, rtol=1e-6)
+        assert torch.equal(made.y, torch.tensor(Y))
+
+
+def test_a_data_set_that_changes_is_read_batch_by_batch(tmp_path):
+    made = task(train=DataLoader(Pairs(noise=0.1)))
+    assert isinstance(made.problem.train, OnDemand)
+    executor, seen = made.executor(tmp_path, max_epochs=2, workers=1), []
+    executor.start(Job(0, 0, {"lr": 0.01, "batchnorm": True}, 0, 0, 2, Kind.SCREEN, ""), 0)
+    assert executor.wait(lambda _, o: seen.append(o) or True)[0].status == "done"
+    assert len(seen) == 2
+    batches = list(made.problem.train.batches(order(0, 0, 60), edges(60, 32)))
+    assert [len(x) for x, _ in batches] == [32, 28]
+    assert torch.equal(batches[0][1], torch.tensor(Y)[order(0, 0, 60)[:32]])
+
+
+def test_normalisation_is_the_training_sets():
+    train, valid = X * [1, 10, 0, 1e-2] + [0, 5, 7, 1e6], X[:20]
+    sets, norm = prepared(
+        {"train": (train, Y), "valid": (valid, Y[:20])}, "cross_entropy", normalise=True, device="cpu"
+    )
+    x = sets["train"].x.double()
+    assert x.dtype == torch.float64
+    assert x.mean(0).abs().max() < 1e-6
+    torch.testing.assert_close(
+        x.var(0, unbiased=False)[[0, 1, 3]], torch.ones(3, dtype=torch.float64), atol=1e-5, rtol=0
+    )
+    assert x[:, 2].abs().max() == 0  # constant: scale 1, no division by zero
+    assert norm.scale[2] == 1
+    expected = (torch.tensor(valid) - torch.tensor(train).mean(0)) / norm.scale
+    torch.testing.assert_close(sets["valid"].x, expected.float(), rtol=1e-5, atol=1e-5)
+
+
+def test_images_are_normalised_by_channel_and_sequences_by_feature():
+    images = RNG.integers(0, 255, (30, 3, 5, 5)).astype("uint8")
+    sets, norm = prepared({"train": (images, Y[:30])}, "cross_entropy", normalise=True, device="cpu")
+    assert norm.mean.shape == (3, 1, 1)
+    assert sets["train"].x.mean((0, 2, 3)).abs().max() < 1e-5
+    _, norm = prepared({"train": (X.reshape(10, 6, 4), Y[:10])}, "cross_entropy", normalise=True, device="cpu")
+    assert norm.mean.shape == (1, 4)
+
+
+def test_whole_numbers_stay_for_embedding_and_normalise_can_be_off():
+    tokens = RNG.integers(0, 9, (60, 5))
+    assert task(train=(tokens, Y), valid=(tokens, Y)).problem.train.x.dtype == torch.int64
+    raw = task(normalise=False).problem
+    assert raw.normalisation is None
+    torch.testing.assert_close(raw.train.x, torch.tensor(X).float())
+
+
+@pytest.mark.parametrize(
+    ("count", "size", "expected"),
+    [(9, 4, [4, 5]), (8, 4, [4, 4]), (10, 4, [4, 4, 2]), (3, 8, [3]), (1, 8, [1]), (3, 1, [1, 1, 1]), (5, 4, [5])],
+)
+def test_a_last_single_example_joins_the_batch_before(count, size, expected):
+    assert [b - a for a, b in edges(count, size)] == expected
+
+
+def test_each_epoch_has_its_own_order_of_all_examples():
+    orders = [order(1, e, 50) for e in range(3)]
+    assert all(sorted(o.tolist()) == list(range(50)) for o in orders)
+    assert not torch.equal(orders[0], orders[1])
+    assert torch.equal(orders[2], order(1, 2, 50))
+
+
+# --------------------------------------------------------------------------------------------------------- mistakes
+
+
+def broken(values, at, value):
+    out = np.array(values, dtype=float)
+    out[at] = value
+    return out
+
+
+@pytest.mark.parametrize(
+    ("kwargs", "message"),
+    [
+        ({"train": (broken(X, (3, 1), np.nan), Y)}, r"1 of 240 train inputs are NaN"),
+        ({"valid": (broken(X, 5, np.inf), Y)}, r"4 of 240 valid inputs are NaN"),
+        ({"loss": "mse", "metric": "mae", "test": (X, broken(Y, 2, np.nan))}, r"1 of 60 test targets"),
+        ({"train": (X, Y[:-1])}, r"60 inputs and 59 targets"),
+        ({"valid": (X[:0], Y[:0])}, r"valid set is empty"),
+        ({"train": (X, Y - 1)}, r"whole numbers from 0; the train set has -1"),
+        ({"train": (X, Y + 0.5)}, r"whole numbers from 0; the train set has \d.5"),
+        ({"train": (X, np.array(["a", "b", "c"] * 20))}, r"such as .*'a'.*np\.unique"),
+        ({"train": X}, r"\(inputs, targets\).*ndarray"),
+        ({"train": (X, Y, Y)}, r"tuple of 3"),
+        ({"valid": (X[:, :3], Y)}, r"one shape; valid has \[3\], train \[4\]"),
+        ({"loss": "hinge"}, r"loss is one of"),
+        ({"metric": "f2"}, r"metric is one of"),
+        ({"loss": "mse", "metric": "r2", "valid": (X, np.ones(60))}, r"all 60 in the valid set are equal"),
+    ],
+)
+def test_bad_data_are_told_when_the_task_is_made(kwargs, message):
+    with pytest.raises(TaskError, match=message):
+        task(**kwargs)
+
+
+@pytest.mark.parametrize(
+    ("kwargs", "message"),
+    [
+        ({"build": lambda c: "net"}, r"returns a torch.nn.Module; it returned a str"),
+        ({"build": lambda c: nn.Linear(4, 2)}, r"2 outputs and the train set a label 2"),
+        ({"build": lambda c: nn.Sequential(nn.Linear(4, 1), nn.Flatten(0))}, r"\[B, classes\]"),
+        ({"build": lambda c: nn.Linear(9, 3)}, r"change its first layer"),
+        ({"build": lambda c: nn.Linear(4, 3), "loss": "mse", "metric": "mae"}, r"\[2, 3\] for targets \[2\]"),
+        ({"build": lambda c: nn.LSTM(4, 3)}, r"returns a tuple"),
+        ({"space": Space(batch_size=Int(1, 8)), "build": NORMED},
+         r"needs two examples.*batch_size=1.*use batch_size=2"),
+        ({"space": Space(batch_size=Choice(1, 8)), "build": NORMED},
+         r"needs two examples"),
+        ({"train": (X[:1], Y[:1]), "build": NORMED},
+         r"needs two examples"),
+    ],
+)  # fmt: skip
+def test_a_network_that_does_not_fit_is_told_before_training(kwargs, message, tmp_path):
+    with pytest.raises(TaskError, match=message):
+        task(**kwargs).executor(tmp_path, max_epochs=3, workers=1)
+
+
+def test_a_mistake_is_told_too_where_the_space_is_given_to_tune(tmp_path):
+    executor = task(space=None, build=lambda c: nn.Linear(4, 2)).executor(tmp_path, max_epochs=3, workers=1)
+    executor.start(Job(0, 0, {"lr": 0.1}, 0, 0, 2, Kind.SCREEN, ""), 0)
+    with pytest.raises(TaskError, match="a label 2"):
+        executor.wait(lambda *_: True)
+    with pytest.raises(TaskError, match="has none"):
+        task(space=None).space_for(3)
+
+
+def test_images_of_one_example_may_be_normalised_alone(tmp_path):
+    made = task(
+        build=lambda c: nn.Sequential(nn.BatchNorm2d(1), nn.Flatten(), nn.Linear(4, 3)),
+        train=(X.reshape(60, 1, 2, 2), Y), valid=(X.reshape(60, 1, 2, 2), Y), space=Space(batch_size=Int(1, 8)),
+    )  # fmt: skip
+    assert isinstance(made.executor(tmp_path, max_epochs=3, workers=1), Inline)
+
+
+def test_a_task_is_a_frozen_trainable():
+    made = task(metric="loss", max_epochs=3)
+    assert (made.goal, made.name, made.max_epochs) == ("minimize", "task", 3)
+    assert task().goal == "maximize"
+    assert task(space=lambda trainings: Space(x=Float(0, trainings))).space_for(5.0)["x"].high == 5
+    with pytest.raises(dataclasses.FrozenInstanceError):
+        made.name = "other"
+    own = Metric("worst", "minimize", lambda output, target: float((output.argmax(1) != target).max()))
+    assert task(metric=own).goal == "minimize"
+
+
+# ---------------------------------------------------------------------------------------------- metrics, networks
+
+
+def test_metrics_by_hand():
+    logits, labels = torch.tensor([[2.0, 1, 0], [0, 1, 0], [0, 0, 3], [1, 0, 0]]), torch.tensor([0, 1, 1, 0])
+    assert METRICS["accuracy"].compute(logits, labels) == 0.75
+    assert METRICS["balanced_accuracy"].compute(logits, labels) == 0.75
+    assert METRICS["accuracy"].compute(torch.tensor([[1.0], [-1.0]]), torch.tensor([1.0, 1.0])) == 0.5
+    output, target = torch.tensor([[1.0], [2], [4]]), torch.tensor([1.0, 2, 3])
+    assert METRICS["mae"].compute(output, target) == pytest.approx(1 / 3)
+    assert METRICS["mse"].compute(output, target) == pytest.approx(1 / 3)
+    assert METRICS["rmse"].compute(output, target) == pytest.approx(3**-0.5)
+    assert METRICS["r2"].compute(output, target) == pytest.approx(0.5)
+    for shape in ([3, 2], [1, 3], [4], []):
+        with pytest.raises(TaskError, match="shape of the targets"):
+            METRICS["mse"].compute(torch.zeros(shape), target)
+
+
+def test_the_mlp_is_what_its_config_says():
+    net = mlp(4, 3, {"layers": 2, "units_1": 8, "units": 6, "batchnorm": True, "dropout": 0.0, "activation": "gelu"})
+    kinds = [type(m).__name__ for m in net]
+    block = ["Linear", "BatchNorm1d", "GELU", "Dropout"]
+    assert kinds == ["Flatten", *block, *block, "Linear"]
+    assert (net[1].bias, net[1].out_features, net[5].out_features) == (None, 8, 6)
+    assert mlp(4, 3, {"layers": 1})[1].bias is not None
+    assert small_cnn(2, 7, 5, {"layers": 3, "batchnorm": True, "dropout": 0.1})(torch.zeros(4, 2, 7, 7)).shape == (4, 5)
+    with pytest.raises(TaskError, match="activation is one of"):
+        mlp(4, 3, {"activation": "sine"})
+    with pytest.raises(TaskError, match="init is one of"):
+        task().network({"init": "zero"})
+
+
+# ------------------------------------------------------------------------------------------------------ ready-made
+
+
+def test_ready_made_tasks_are_listed_without_torch():
+    code = "import sys, zeroin.tasks as t; print(len(t.TASKS), 'torch' in sys.modules, 'sklearn' in sys.modules)"
+    out = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True).stdout.split()
+    assert int(out[0]) >= 1
+    assert out[1:] == ["False", "False"]
+
+
+def test_what_is_missing_is_told_with_the_line_to_paste(monkeypatch):
+    monkeypatch.delitem(sys.modules, "zeroin.tasks.vision", raising=False)
+    monkeypatch.setitem(sys.modules, "sklearn.datasets", None)
+    with pytest.raises(TaskError, match=r'pip install "zeroin\[nn\]"'):
+        load("digits")
+    with pytest.raises(TaskError, match="use 'digits'"):
+        load("digit")
+
+
+def test_digits_learns_in_one_epoch(tmp_path):
+    digits = TASKS["digits"].make()
+    assert isinstance(TASKS["digits"], Ready)
+    assert [len(d) for d in (digits.problem.train, digits.problem.valid, digits.problem.test)] == [1197, 240, 360]
+    assert digits.problem.train.x.shape == (1197, 1, 8, 8)
+    counts = torch.bincount(digits.problem.test.y)
+    assert counts.max() - counts.min() <= 3  # stratified
+    config = digits.space_for(20).default | {"lr": 3e-3, "batch_size": 32}
+    executor, seen = Inline(loop.objective(digits.problem), tmp_path, 1), []
+    executor.start(Job(0, 0, config, 0, 0, 1, Kind.CONFIRM, ""), 0)
+    executor.wait(lambda _, o: seen.append(o) or True)
+    assert seen[0].loss > 0.85
+    assert seen[0].metrics["test"] > 0.85
