@@ -2,7 +2,8 @@
 
 from zeroin.errors import SpaceError, StoreError, StudyError, TaskError, ZeroinError
 from zeroin.space import Choice, Float, Int, Space
-from zeroin.study import Study, tune
+from zeroin.study import Study
+from zeroin.tuning import tune
 
 __all__ = [
     "Choice",

@@ -1,22 +1,19 @@
-"""A study: the history, the searcher and the store brought together; `tune` is the loop."""
+"""A study: the history, the searcher and the store brought together."""
 
 import logging
 import tempfile
-import time
 from collections.abc import Callable, Iterable, Sequence
-from dataclasses import dataclass, replace
 from pathlib import Path
 from types import TracebackType
 from typing import TYPE_CHECKING, Any, TypeAlias
 
 from zeroin import confirm as confirmation
 from zeroin import goal as direction
+from zeroin.budget import Budget, Plan
 from zeroin.confirm import Confirm
 from zeroin.errors import StudyError
-from zeroin.executors.inline import Inline
-from zeroin.executors.run import Objective, takes_run
-from zeroin.history import History, incumbent
-from zeroin.protocols import Executor, Searcher, Trainable
+from zeroin.history import History
+from zeroin.protocols import Searcher
 from zeroin.report import page, summary
 from zeroin.rng import seed_of
 from zeroin.search import Zoom
@@ -41,23 +38,7 @@ if TYPE_CHECKING:
     import pandas as pd
 
 log = logging.getLogger("zeroin")
-Listener: TypeAlias = Callable[["Study", Event], None]
-TRAININGS = 60  # the usual budget, in full trainings
-HOPELESS_FAILURES = 3  # so many failed trials before any worked: it is not the hyperparameters
-
-
-@dataclass(frozen=True, slots=True)
-class Budget:
-    """What may be spent; the first limit reached ends the search. None: no limit."""
-
-    epochs: int | None = None
-    trials: int | None = None
-    minutes: float | None = None
-
-    def trainings(self, max_epochs: int) -> float:
-        """Full trainings it pays for, as far as that is known beforehand."""
-        known = [self.epochs / max_epochs] if self.epochs else []
-        return min([*known, *([float(self.trials)] if self.trials else [])], default=float(TRAININGS))
+Listener: TypeAlias = Callable[["Study", Event | Plan], None]
 
 
 class Study:
@@ -104,7 +85,7 @@ class Study:
             raise StudyError(f"max_epochs is at least 1; max_epochs={max_epochs}: leave it out if there are no epochs.")
         self.goal, self.name, self.seed = direction.check(goal), name, int(seed)
         self.space, self.max_epochs = space, max_epochs or 1
-        self._searcher: Searcher = searcher or Zoom()
+        self.searcher: Searcher = searcher or Zoom()
         self._start = [space.check(config) for config in start]
         self._store: SqliteStore | None = None
         self._temporary: tempfile.TemporaryDirectory[str] | None = None
@@ -120,7 +101,7 @@ class Study:
 
     def ask(self, free: int = 1) -> list[Job]:
         """At most `free` jobs to do now; empty: tell a running one first."""
-        return self.decide(self._searcher, free)
+        return self.decide(self.searcher, free)
 
     def tell(
         self,
@@ -139,8 +120,8 @@ class Study:
         values = [] if losses is None else [float(v) for v in losses]
         if len(values) > job.epochs:
             raise StudyError(
-                f"a job has a score for each of its epochs; {len(values)} scores for epochs {job.start + 1}..{job.stop}: "
-                f"tell {job.epochs}."
+                f"a job has a score for each of its epochs; {len(values)} scores for epochs "
+                f"{job.start + 1}..{job.stop}: tell {job.epochs}."
             )
         for epoch, value in enumerate(values, start=job.start + 1):
             if value != value or value in (float("inf"), float("-inf")):
@@ -301,119 +282,6 @@ class Study:
         return Region(number, len(self.history.jobs), ranges, ranges, 1.0, f"changed by hand: {changes}")
 
 
-def tune(
-    objective: Objective | Trainable,
-    space: Space | None = None,
-    *,
-    max_epochs: int | None = None,
-    epochs: int | None = None,
-    trials: int | None = None,
-    minutes: float | None = None,
-    goal: str | None = None,
-    workers: int = 1,
-    executor: Executor | None = None,
-    store: str | Path | None = "zeroin.db",
-    name: str | None = None,
-    seed: int = 0,
-    playbook: bool = True,
-    start: Sequence[Config] = (),
-    confirm: int | None = None,
-    searcher: Searcher | None = None,
-    listen: Listener | None = None,
-    task_name: str = "",
-) -> Study:
-    """Find good hyperparameters.
-
-    Args:
-        objective: f(config) -> loss; or f(config, run) that reports a loss each epoch; or a `zeroin.nn.Task`.
-        space: the hyperparameters; a Task brings its own unless one is given.
-        max_epochs: the deepest budget of one trial in epochs; None: the objective has no epochs.
-        epochs, trials, minutes: the whole budget; the first reached ends the search; 60 full trainings if none is
-            given. Confirmation is paid from `epochs` and `trials`, up to a third. Minutes are this call's.
-        goal: "minimize" (the default for functions) or "maximize".
-        workers: processes on this machine.
-        executor: anything else that does jobs.
-        store: the file that keeps everything; None: memory only.
-        name: of the study; the same name goes on where it stopped. The objective's name if not given.
-        seed: decides every draw.
-        playbook: start from what past studies taught.
-        start: configs to try first.
-        confirm: fresh seeds for the best configs and the default at the end; 5 for a Task, 0 for a function.
-        searcher: the default screens, zooms and carries on.
-        listen: called with the study and each event.
-        task_name: what the command line named, kept for reading.
-
-    Returns:
-        the study, closed for writing, its results readable.
-
-    Raises:
-        ZeroinError: a mistake that can be mended; told before training starts wherever it can be known.
-
-    >>> from zeroin.space import Float
-    >>> study = tune(lambda config: (config["x"] - 0.3) ** 2, Space(x=Float(0, 1)), trials=20, store=None)
-    >>> round(study.best.config["x"], 1)
-    0.3
-    """
-    del playbook  # learned and looked up from issue to issue; see DESIGN.md
-    budget = _budget(epochs, trials, minutes)
-    task = None if callable(objective) and not hasattr(objective, "space_for") else objective
-    if task is not None:
-        max_epochs = max_epochs or task.max_epochs  # type: ignore[union-attr]
-    depth = max_epochs or 1
-    if budget == Budget():
-        budget = Budget(epochs=TRAININGS * depth)
-    trainings = budget.trainings(depth)
-    confirm = (5 if task is not None else 0) if confirm is None else confirm
-    final = Confirm.within(trainings, confirm)
-    space = space or _space_of(task, trainings - final.most)
-    study = Study(
-        space,
-        max_epochs=max_epochs,
-        goal=goal or (task.goal if task is not None else "minimize"),  # type: ignore[union-attr]
-        store=store,
-        name=name or _name_of(objective),
-        seed=seed,
-        searcher=searcher,
-        start=start,
-        task=task_name,
-    )
-    if listen:
-        study.listeners.append(listen)
-    with study:
-        doing = executor or _executor(objective, task, study, workers)
-        try:
-            search_budget = _less(budget, final.most * depth if depth > 1 else 0, final.most if depth == 1 else 0)
-            run(study, doing, study._searcher, search_budget)
-            if final.seeds:
-                run(study, doing, final, Budget())
-        finally:
-            doing.close()
-    return study
-
-
-def run(study: Study, executor: Executor, searcher: Searcher, budget: Budget) -> None:
-    """The loop: ask, start, wait, record, until the budget is spent or the searcher has nothing more."""
-    began = time.monotonic()
-    history = study.history
-
-    def report(job: Job, seen: Observation) -> bool:
-        study.observe(job, seen)
-        return not _late(began, budget)
-
-    for job in list(history.running):  # left over from a run that was cut short
-        executor.start(job, history.trials[job.trial].epoch)
-    while True:
-        running = sum(1 for _ in history.running)
-        if running < executor.slots and not _late(began, budget):
-            for job in study.decide(searcher, executor.slots - running, budget):
-                executor.start(job, history.trials[job.trial].epoch)
-        if not any(history.running):
-            return
-        for ended in executor.wait(report):
-            study.record(ended)
-            _check_failures(study)
-
-
 def changed(before: Space, after: Space) -> str:
     """What differs between two spaces, in words."""
     words = [f"{name} is new" for name in after if name not in before.params]
@@ -429,64 +297,3 @@ def _range_words(values: Sequence[Any]) -> str:
         return f"= {values[0]}"
     numbers = all(isinstance(v, int | float) and not isinstance(v, bool) for v in values)
     return f"{values[0]:g}..{values[1]:g}" if numbers and len(values) == 2 else "{" + ", ".join(map(str, values)) + "}"
-
-
-def _budget(epochs: int | None, trials: int | None, minutes: float | None) -> Budget:
-    for name, value in (("epochs", epochs), ("trials", trials), ("minutes", minutes)):
-        if value is not None and value <= 0:
-            raise StudyError(f"a budget is positive; {name}={value}: use {name}=100, or leave it out.")
-    return Budget(epochs, trials, minutes)
-
-
-def _less(budget: Budget, epochs: int, trials: int) -> Budget:
-    """The budget without what confirmation may take."""
-    return replace(
-        budget,
-        epochs=budget.epochs - epochs if budget.epochs else None,
-        trials=budget.trials - trials if budget.trials else None,
-    )
-
-
-def _late(began: float, budget: Budget) -> bool:
-    return budget.minutes is not None and time.monotonic() - began > 60 * budget.minutes
-
-
-def _name_of(objective: Any) -> str:
-    name = str(getattr(objective, "name", None) or getattr(objective, "__name__", "study"))
-    return "study" if name == "<lambda>" else name
-
-
-def _space_of(task: Any, trainings: float) -> Space:
-    if task is None:
-        raise StudyError(
-            "a function is tuned over a space; got none: use tune(objective, zi.Space(lr=zi.Float(1e-5, 1, scale='log')))."
-        )
-    return Space(**task.space_for(trainings).params)
-
-
-def _executor(objective: Any, task: Any, study: Study, workers: int) -> Executor:
-    if workers != 1:
-        raise StudyError(f"workers is 1 in this version; workers={workers}: use workers=1, or executor=....")
-    if task is not None:
-        done: Executor = task.executor(study.folder, max_epochs=study.max_epochs, workers=workers)
-        return done
-    if study.max_epochs > 1 and not takes_run(objective):
-        raise StudyError(
-            f"max_epochs is for an objective f(config, run) that reports each epoch; {_name_of(objective)} takes config "
-            f"alone: add run and call run.report(loss) in `for epoch in run.epochs():`, or leave max_epochs out."
-        )
-    return Inline(objective, study.folder, study.max_epochs)
-
-
-def _check_failures(study: Study) -> None:
-    """Stop where nothing but failures came: the fault lies in the objective, not in the hyperparameters."""
-    trials = study.history.trials
-    if len(trials) > 2 * HOPELESS_FAILURES or incumbent(study.history):
-        return
-    failed = [t for t in trials if t.status is Status.FAILED]
-    if len(failed) >= HOPELESS_FAILURES and len(failed) == len(trials):
-        last = failed[-1].note.strip()
-        raise StudyError(
-            f"an objective works for some config; all of the first {len(failed)} trials raised "
-            f"{last.splitlines()[-1]}: mend it, then use another name (the notes of this study keep the traceback)."
-        )

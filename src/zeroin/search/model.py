@@ -4,6 +4,7 @@ Losses are warped, the mean change from rung to rung is taken out, and the surro
 function of the history; `Memory` holds what was computed before, so that asking again costs less.
 """
 
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 
 import numpy as np
@@ -60,8 +61,8 @@ class Memory:
         del self.trial[kept:], self.rung[kept:], self.loss[kept:]
         return rows
 
-    def _encode(self, space: Space, trials: "list[Trial] | tuple[Trial, ...] | object") -> None:
-        for trial in trials:  # type: ignore[attr-defined]
+    def _encode(self, space: Space, trials: Sequence[Trial]) -> None:
+        for trial in trials:
             if self.encoded == len(self.units):
                 grown = np.empty((max(64, 2 * self.encoded), len(space)))
                 grown[: self.encoded] = self.units[: self.encoded] if self.encoded else 0.0
@@ -181,7 +182,7 @@ def warp(losses: Array) -> Array:
     y = np.full(len(losses), np.inf)
     y[known] = np.log(np.maximum(losses[known], 1e-12)) if losses[known].min() > 0 else losses[known]
     low, middle = y[known].min(), np.median(y[known])
-    return np.minimum(y, middle + TAIL * max(middle - low, 1e-9))
+    return np.asarray(np.minimum(y, middle + TAIL * max(middle - low, 1e-9)))
 
 
 def _fitted(rows: Rows, features: Features, memory: Memory) -> tuple[Array, float]:

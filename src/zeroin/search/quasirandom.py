@@ -1,4 +1,4 @@
-"""Quasi-random search: the coarse round without end, each trial trained in full. A baseline, and for batches of any size."""
+"""Quasi-random search: the coarse round without end, each trial trained in full. A baseline."""
 
 from dataclasses import dataclass
 

@@ -48,7 +48,7 @@ def survivors(size: int, keep: int, rung: int) -> int:
 
 def promotion(
     trials: Sequence[Trial], busy: set[int], ladder: Sequence[int], size: int, keep: int
-) -> tuple[Trial, int, int] | None | bool:
+) -> tuple[Trial, int, int] | bool | None:
     """The next step of the screening round after all its trials were started.
 
     Returns:

@@ -8,7 +8,8 @@
 With one rung (an objective without epochs, or full-length mode) the same code searches full trainings.
 """
 
-from dataclasses import dataclass, field
+from collections.abc import Sequence
+from dataclasses import dataclass, field, replace
 
 import numpy as np
 from scipy.special import ndtr
@@ -62,6 +63,10 @@ class Zoom:
             return screening
         return _zoom(view, free)
 
+    def screening(self, space: Space, ladder: Sequence[int]) -> int:
+        """Trials of the screening round."""
+        return self.settings.screen if len(ladder) > 1 else int(np.clip(len(space) + 1, 6, 12))
+
     def memory(self, space: Space, history: History) -> Memory:
         """What was computed of this history and space before; a new one for others."""
         known = self._memory.get("last")
@@ -81,6 +86,7 @@ class _View:
     ladder: tuple[int, ...]
     seed: int
     memory: Memory
+    screen: int
     ranges: dict[str, Range]
     box: Box
 
@@ -89,14 +95,8 @@ class _View:
         ladder = rungs.ladder(max_epochs, searcher.settings.rungs, searcher.settings.eta)
         memory = searcher.memory(space, history)
         ranges = dict(history.regions[-1].ranges) if history.regions else space.ranges
-        return _View(searcher.settings, space, history, ladder, seed, memory, ranges, Box.of(space, ranges))
-
-    @property
-    def size(self) -> int:
-        """Trials of the screening round."""
-        if len(self.ladder) > 1:
-            return self.settings.screen
-        return int(np.clip(len(self.space) + 1, 6, 12))
+        screen, box = searcher.screening(space, ladder), Box.of(space, ranges)
+        return _View(searcher.settings, space, history, ladder, seed, memory, screen, ranges, box)
 
     @property
     def busy(self) -> set[int]:
@@ -110,7 +110,7 @@ class _View:
 
 def _screen(view: _View, free: int) -> Decision | None:
     """The screening round's next jobs; None once it is over."""
-    history, size = view.history, view.size
+    history, size = view.history, view.screen
     trials = rungs.screened(history, size)
     fresh = [_coarse(view, i) for i in range(len(trials), min(size, len(trials) + free))]
     if fresh:
@@ -138,12 +138,12 @@ def _coarse(view: _View, index: int) -> Proposal:
         config = view.space.config(view.box.space.units(view.space.default))
         return Proposal(view.ladder[0], Kind.SCREEN, "the default, or the middle of every range", config=config)
     point = coarse.points(index, 1, len(view.space), view.seed)
-    why = f"point {index + 1} of {view.size} that cover the space evenly"
+    why = f"point {index + 1} of {view.screen} that cover the space evenly"
     return Proposal(view.ladder[0], Kind.SCREEN, why, config=view.space.config(view.box.place(point)[0]))
 
 
 def _first_region(view: _View) -> Region:
-    return Region(0, 0, view.ranges, view.ranges, 1.0, f"coarse round: {view.size} trials over the whole space")
+    return Region(0, 0, view.ranges, view.ranges, 1.0, f"coarse round: {view.screen} trials over the whole space")
 
 
 def _zoom(view: _View, free: int) -> Decision:
@@ -154,10 +154,7 @@ def _zoom(view: _View, free: int) -> Decision:
     moved = _edges(view, rows)
     if moved:
         ranges = dict(moved.ranges)
-        view = _View(
-            view.settings, view.space, view.history, view.ladder, view.seed, view.memory, ranges,
-            Box.of(view.space, ranges),
-        )  # fmt: skip
+        view = replace(view, ranges=ranges, box=Box.of(view.space, ranges))
     model = build(rows, Features.of(view.space, view.ladder), view.memory)
     return _Choosing(view, rows, model, free, moved).decision()
 
@@ -309,7 +306,7 @@ class _Choosing:
             return
         order = np.argsort(self.model.predict(points)[0], kind="stable")
         box = zoom.likely(self.model, points, order, view.box, rng)
-        share = zoom.volume(view.space, box, view.box)
+        share = zoom.volume(box, view.box)
         ranges = zoom.in_values(view.space, box, view.ranges)
         why = self.region.why if self.region else _zoom_words(regions[-1] if regions else None, share)
         number = regions[-1].round + 1 if regions else 1
@@ -329,7 +326,7 @@ def _edges(view: _View, rows: Rows) -> Region | None:
     seen = np.unique(rows.trial)
     regions = view.history.regions
     last = max((r.after for r in regions if r.why.startswith("range")), default=0)
-    trials_then = sum(1 for j in view.history.jobs[:last] if j.start == 0) if last else view.size
+    trials_then = sum(1 for j in view.history.jobs[:last] if j.start == 0) if last else view.screen
     if len(seen) - trials_then < view.settings.edge_every:
         return None
     final = np.full(len(view.history.trials), np.inf)

@@ -18,7 +18,7 @@ DENSITY_KEPT = 48  # draws of the density model, of which the best is taken
 
 @dataclass(frozen=True, slots=True)
 class Box:
-    """The part of the unit cube that may be proposed: `low`, `high` [D]; `choice[j]` says that j is an unordered one."""
+    """The part of the unit cube that may be proposed: `low`, `high` [D]; `choice[j]`: j is an unordered choice."""
 
     space: Space
     low: Array
@@ -75,9 +75,9 @@ def candidates(model: Model, box: Box, rng: np.random.Generator, free: int) -> t
 
 
 def penalty(model: Model, points: Array, centre: Array) -> Array:
-    """What a point under way at `centre` [D] takes off the log acquisition of points [m, D]: nothing one length away."""
+    """What a point under way at `centre` [D] takes off log EI at points [m, D]; nothing one length scale away."""
     distance = np.sqrt(((model.scaled(points) - model.scaled(centre[None])) ** 2).sum(1))
-    return np.log(np.clip(distance, 1e-9, 1.0))
+    return np.asarray(np.log(np.clip(distance, 1e-9, 1.0)))
 
 
 def density(model: Model, box: Box, rng: np.random.Generator) -> Array:
@@ -89,7 +89,7 @@ def density(model: Model, box: Box, rng: np.random.Generator) -> Array:
     order = np.argsort(model.mean, kind="stable")
     good, rest = np.split(model.units[order], [max(3, len(order) // 5)])
     if not len(rest):
-        return box.uniform(1, rng)[0]
+        return np.asarray(box.uniform(1, rng)[0])
     spread = _bandwidth(good)
     draws = good[rng.integers(0, len(good), DENSITY_KEPT)]
     normal = np.clip(draws + spread * (box.high - box.low) * rng.standard_normal(draws.shape), box.low, box.high)
@@ -120,7 +120,7 @@ def in_values(space: Space, box: Array, ranges: Mapping[str, Range]) -> dict[str
     return out
 
 
-def volume(space: Space, box: Array, whole: Box) -> float:
+def volume(box: Array, whole: Box) -> float:
     """The share of the searched box that a box [D, 2] fills, over the numbers that are searched."""
     width = whole.high - whole.low
     numbers = (width > 0) & ~whole.choice
@@ -153,7 +153,7 @@ def words(ranges: Mapping[str, Range], names: Sequence[str]) -> str:
 
 def _bandwidth(points: Array) -> Array:
     n, d = points.shape
-    return np.maximum(points.std(axis=0) * n ** (-1.0 / (d + 4)), 0.08)
+    return np.asarray(np.maximum(points.std(axis=0) * n ** (-1.0 / (d + 4)), 0.08))
 
 
 def _log_density(at: Array, points: Array, spread: Array, box: Box) -> Array:

@@ -287,7 +287,7 @@ class Choice:
         place = self._keys.get(_key(value))
         return -OUTSIDE if place is None else (place + 0.5) / len(self.options)
 
-    def span(self, range: Range) -> tuple[float, float]:
+    def span(self, range: Range) -> tuple[float, float]:  # noqa: ARG002  called as a number's is
         """The whole unit interval, or one place where fixed."""
         return (0.0, 1.0) if self.fixed is None else (self.unit(self.fixed), self.unit(self.fixed))
 

@@ -1,0 +1,86 @@
+"""What a study may spend."""
+
+from dataclasses import dataclass
+
+TRAININGS = 60  # the usual budget, in full trainings
+
+
+@dataclass(frozen=True, slots=True)
+class Budget:
+    """What may be spent; the first limit reached ends the search. None: no limit."""
+
+    epochs: int | None = None
+    trials: int | None = None
+    minutes: float | None = None
+
+    def trainings(self, max_epochs: int) -> float:
+        """Full trainings it pays for, as far as that is known beforehand."""
+        known = [self.epochs / max_epochs] if self.epochs else []
+        return min([*known, *([float(self.trials)] if self.trials else [])], default=float(TRAININGS))
+
+
+@dataclass(frozen=True, slots=True)
+class Plan:
+    """What a study is about to do: told before anything runs.
+
+    `ladder` are the rungs in epochs; `trainings` the whole budget in full trainings, None where it is in minutes alone;
+    `confirm` the trainings kept for the comparison at the end; `seconds` of an epoch, None where not measured.
+    """
+
+    name: str
+    hyperparameters: tuple[str, ...]
+    ladder: tuple[int, ...]
+    screen: int
+    budget: Budget
+    trainings: float | None
+    confirm: int
+    seeds: int
+    seconds: float | None
+    known: int
+
+    def words(self) -> str:
+        """The plan in a few sentences."""
+        depth = self.ladder[-1]
+        many = f"{len(self.hyperparameters)} hyperparameter" + "s" * (len(self.hyperparameters) != 1)
+        out = [f"{self.name}: {many} ({', '.join(self.hyperparameters)})."]
+        if self.known:
+            out.append(f"Goes on: {self.known} trials known.")
+        search = self.trainings - self.confirm if self.trainings is not None else None
+        if depth > 1:
+            configs = f"about {max(self.screen, round(4 * search))} configs" if search is not None else "configs"
+            out.append(
+                f"Coarse round of {self.screen} configs to epoch {self.ladder[0]}, then {configs} in all, the "
+                f"promising ones carried on to epoch {', '.join(map(str, self.ladder[1:]))}."
+            )
+        elif search is not None:
+            out.append(f"Coarse round of {self.screen} configs, then the model's choice, {round(search)} in all.")
+        if self.confirm:
+            out.append(f"Then up to {self.confirm} trainings: the best and the default with {self.seeds} fresh seeds.")
+        if self.trainings is not None:
+            total = (
+                f"{round(self.trainings * depth):,} epochs in all"
+                if depth > 1
+                else f"{round(self.trainings)} trials in all"
+            )
+            out.append(f"{total}{self._duration()}.")
+        if self.budget.minutes is not None:
+            out.append(f"At most {self.budget.minutes:g} minutes.")
+        return " ".join(out)
+
+    def _duration(self) -> str:
+        if self.seconds is None or self.trainings is None:
+            return "; how long is seen after the first trials"
+        return f", about {duration(self.seconds * self.trainings * self.ladder[-1])}"
+
+
+def duration(seconds: float) -> str:
+    """Seconds as a person says them.
+
+    >>> duration(3.2), duration(75), duration(7300)
+    ('3 s', '1 min 15 s', '2 h 02 min')
+    """
+    if seconds < 60:
+        return f"{seconds:.0f} s"
+    if seconds < 3600:
+        return f"{seconds // 60:.0f} min {seconds % 60:02.0f} s"
+    return f"{seconds // 3600:.0f} h {seconds % 3600 // 60:02.0f} min"

@@ -1,0 +1,157 @@
+"""What a person sees while a study runs: the plan, each zoom and moved range in words, the best so far, time left."""
+
+import time
+from collections.abc import Mapping
+from types import TracebackType
+from typing import TypeAlias
+
+import numpy as np
+from rich.console import Console, RenderableType
+from rich.live import Live
+from rich.progress_bar import ProgressBar
+from rich.table import Table
+
+from zeroin.budget import Plan, duration
+from zeroin.confirm import scores
+from zeroin.goal import turned
+from zeroin.history import incumbent
+from zeroin.study import Study
+from zeroin.types import Asked, Ended, Event, Kind, Value
+
+Told: TypeAlias = Event | Plan
+SECONDS_BETWEEN_LINES = 10.0  # of progress, where there is no terminal
+
+
+class Display:
+    """A listener for `tune(listen=...)`: a live display on a terminal, plain lines elsewhere.
+
+    >>> with Display(Console(quiet=True)) as display:
+    ...     study = None  # zi.tune(objective, space, listen=display)
+    """
+
+    def __init__(self, console: Console | None = None) -> None:
+        self._console = console or Console(soft_wrap=True, highlight=False)
+        self._live = Live(console=self._console, auto_refresh=False, transient=True)
+        self._plan: Plan | None = None
+        self._best: float | None = None
+        self._began = self._last_line = time.monotonic()
+        self._spent_before = 0
+
+    def __enter__(self) -> "Display":
+        if self._console.is_terminal:
+            self._live.start()
+        return self
+
+    def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, at: TracebackType | None) -> None:
+        self._live.stop()
+
+    def __call__(self, study: Study, told: Told) -> None:
+        """Show what happened."""
+        match told:
+            case Plan():
+                self._plan, self._began, self._spent_before = told, time.monotonic(), study.history.spent
+                self._console.print(told.words())
+            case Asked(jobs, region, _):
+                if region:
+                    self._console.print(f"[cyan]round {region.round}[/] {region.why}{_likely(study, region.likely)}")
+                if (
+                    jobs
+                    and jobs[0].kind is Kind.CONFIRM
+                    and not any(t.kind is Kind.CONFIRM for t in study.history.trials[: jobs[0].trial])
+                ):
+                    self._console.print("search over; the best again with fresh seeds")
+            case Ended():
+                self._ended(study, told)
+            case _:
+                self._refresh(study)
+
+    def _ended(self, study: Study, told: Ended) -> None:
+        trial = study.history.trials[study.history.jobs[told.job].trial]
+        if told.status.is_failure:
+            line = told.note.strip().splitlines()[-1] if told.note.strip() else ""
+            self._console.print(f"[yellow]trial {trial.number} {told.status}[/] {line}", markup=True)
+        best = incumbent(study.history)
+        if best and best.loss is not None and (self._best is None or best.loss < self._best):
+            self._best = best.loss
+            score = turned(study.goal, best.loss)
+            self._console.print(
+                f"[green]best {score:.5g}[/] trial {best.number}, epoch {best.epoch}: {config_words(best.config)}"
+            )
+        self._refresh(study)
+
+    def _refresh(self, study: Study) -> None:
+        if self._console.is_terminal:
+            self._live.update(self._progress(study), refresh=True)
+        elif time.monotonic() - self._last_line > SECONDS_BETWEEN_LINES:
+            self._last_line = time.monotonic()
+            self._console.print(self._words(study))
+
+    def _share(self, study: Study) -> float | None:
+        """How much of the budget is spent, 0 to 1."""
+        if not self._plan or self._plan.trainings is None:
+            return None
+        trained = sum(t.epoch for t in study.history.trials[-200:] if not t.kind.is_search)
+        return min(1.0, (study.history.spent + trained) / (self._plan.trainings * study.max_epochs))
+
+    def _words(self, study: Study) -> str:
+        share = self._share(study)
+        history = study.history
+        out = f"{len(history.trials)} trials, {history.spent:,} epochs"
+        if share is not None:
+            out += f", {share:.0%} of the budget"
+        if self._best is not None:
+            out += f", best {turned(study.goal, self._best):.5g}"
+        elapsed = time.monotonic() - self._began
+        if share and self._plan and self._plan.trainings:
+            before = self._spent_before / (self._plan.trainings * study.max_epochs)
+            if share > before:
+                out += f", about {duration(elapsed * (1 - share) / (share - before))} left"
+        return out
+
+    def _progress(self, study: Study) -> RenderableType:
+        grid = Table.grid(padding=(0, 1))
+        share = self._share(study)
+        grid.add_row(ProgressBar(total=1.0, completed=share or 0.0, width=24), self._words(study))
+        return grid
+
+
+def config_words(config: Mapping[str, Value]) -> str:
+    """A config in one line: `lr=0.0032 layers=2`."""
+    return " ".join(f"{name}={value_words(value)}" for name, value in config.items())
+
+
+def value_words(value: Value) -> str:
+    """A value in four digits; near 1 in as many as tell it from 1."""
+    if not isinstance(value, float):
+        return str(value)
+    if 0.9 < value < 1.0:
+        return f"{1 - float(f'{1 - value:.2g}'):.10g}"
+    return f"{value:.4g}"
+
+
+def result_table(study: Study) -> Table:
+    """The best config beside the default: validation score and test score as mean ± sd over fresh seeds."""
+    table = Table(box=None, pad_edge=False)
+    for column in ("", "validation", "test", "fresh seeds", "config"):
+        table.add_column(column, overflow="fold")
+    for place, score in enumerate(scores(study.history)):
+        name = "default" if score.kind is Kind.DEFAULT else "best" if place == 0 else "contender"
+        values = [turned(study.goal, loss) for loss in score.losses]
+        table.add_row(name, spread(values), spread(score.tests), str(len(values)), config_words(score.config))
+    return table
+
+
+def spread(values: "tuple[float, ...] | list[float]") -> str:
+    """Mean ± standard deviation."""
+    if not values:
+        return "-"
+    sd = f" ± {np.std(values, ddof=1):.2g}" if len(values) > 1 else ""
+    return f"{np.mean(values):.4g}{sd}"
+
+
+def _likely(study: Study, likely: Mapping[str, tuple[Value, ...]]) -> str:
+    parts = []
+    for name, ends in likely.items():
+        if study.space[name].range != ends and len(ends) == 2 and all(isinstance(v, int | float) for v in ends):
+            parts.append(f"{name} {value_words(ends[0])}..{value_words(ends[1])}")
+    return "; best likely within " + ", ".join(parts) if parts else ""

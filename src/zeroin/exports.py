@@ -1,0 +1,97 @@
+"""Results for other programs: a study as CSV, as JSON, and as the summary that `--json` prints."""
+
+import csv
+import io
+import json
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from zeroin.confirm import Score, contenders, scores, winner
+from zeroin.errors import StudyError
+from zeroin.executors.checkpoint import trial_folder
+from zeroin.goal import shown, turned
+from zeroin.history import History
+from zeroin.store import Header
+from zeroin.study import Study
+from zeroin.types import Trial
+
+FIELDS = ("number", "kind", "status", "epoch", "loss", "seed", "why", "paused")
+
+
+def as_csv(header: Header, history: History) -> str:
+    """One line a trial, the score in the user's sense, a column a hyperparameter."""
+    out = io.StringIO()
+    names = list(header.space)
+    writer = csv.writer(out, lineterminator="\n")
+    writer.writerow([*FIELDS, *names])
+    for trial in (shown(header.goal, t) for t in history.trials):
+        writer.writerow([*(getattr(trial, f) for f in FIELDS), *(trial.config.get(n, "") for n in names)])
+    return out.getvalue()
+
+
+def as_json(header: Header, history: History) -> str:
+    """The whole study: space, trials with every epoch's score and metrics, regions."""
+    trials = [_trial(shown(header.goal, t)) for t in history.trials]
+    regions = [
+        {"round": r.round, "after": r.after, "ranges": r.ranges, "likely": r.likely, "volume": r.volume, "why": r.why}
+        for r in history.regions
+    ]
+    head = {"study": header.name, "goal": header.goal, "max_epochs": header.max_epochs, "seed": header.seed}
+    return json.dumps(head | {"space": header.space.to_json(), "trials": trials, "regions": regions}, indent=1) + "\n"
+
+
+def result(study: Study) -> dict[str, Any]:
+    """What came of a study, in a few numbers."""
+    best = study.best
+    return {
+        "study": study.name,
+        "goal": study.goal,
+        "best": {"config": dict(best.config), "score": best.loss, "trial": best.number, "epoch": best.epoch},
+        "fresh_seeds": [_score(study.goal, s) for s in scores(study.history)],
+        "trials": len(study.history.trials),
+        "search_epochs": study.history.spent,
+        "all_epochs": sum(t.epoch for t in study.history.trials),
+        "seconds": round(study.history.seconds, 3),
+    }
+
+
+def trial_with_weights(history: History, folder: Path) -> Trial:
+    """The trial whose weights to take: the winner's, best seed first.
+
+    Raises:
+        StudyError: no trial worked, or no checkpoint is left.
+    """
+    config = winner(history)
+    if config is None:
+        raise StudyError("weights are those of a trial that worked; none did yet: tune for longer.")
+    configs = [config, *contenders(history, len(history.trials))]
+    for wanted in configs:
+        runs = [t for t in history.trials if t.config == wanted and t.loss is not None]
+        for trial in sorted(runs, key=lambda t: (t.loss, t.number)):
+            if any(trial_folder(folder, trial.number).glob("epoch-*")):
+                return trial
+    raise StudyError(
+        f"weights come from a trial's checkpoint; none is left below {folder}: tune with this store again."
+    )
+
+
+def _trial(trial: Trial) -> dict[str, Any]:
+    return {f: getattr(trial, f) for f in FIELDS} | {
+        "config": dict(trial.config),
+        "losses": trial.losses,
+        "metrics": [dict(m) for m in trial.metrics],
+        "note": trial.note,
+    }
+
+
+def _score(goal: str, score: Score) -> dict[str, Any]:
+    def spread(values: tuple[float, ...]) -> dict[str, float | None]:
+        if not values:
+            return {"mean": None, "sd": None}
+        return {"mean": float(np.mean(values)), "sd": float(np.std(values, ddof=1)) if len(values) > 1 else None}
+
+    losses = tuple(turned(goal, loss) for loss in score.losses)
+    head = {"kind": str(score.kind), "config": dict(score.config), "seeds": len(losses), "failures": score.failures}
+    return head | {"validation": spread(losses), "test": spread(score.tests)}

@@ -1,0 +1,95 @@
+"""What `zeroin tune TARGET` names: a ready-made task, or a file that holds a Task or an objective with its space."""
+
+import importlib.util
+import sys
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+from types import ModuleType
+from typing import Any
+
+from zeroin.errors import TaskError, ZeroinError
+from zeroin.space import Space
+from zeroin.tasks import TASKS, load
+
+
+@dataclass(frozen=True, slots=True)
+class Target:
+    """Something to tune: an objective or Task, and for an objective what its file says of it."""
+
+    name: str
+    objective: Any
+    space: Space | None = None
+    max_epochs: int | None = None
+    goal: str | None = None
+
+
+def find(target: str) -> Target:
+    """The target that a word on the command line names.
+
+    Raises:
+        TaskError: neither a ready-made task nor a file with a Task or an objective in it.
+    """
+    if target in TASKS:
+        return Target(target, load(target))
+    path, _, name = target.partition(":") if ".py:" in target else (target, "", "")
+    if not path.endswith(".py"):
+        raise TaskError(
+            f"a target is a ready-made task ({', '.join(TASKS)}) or path/to/file.py[:name]; {target!r} is neither: "
+            f"use `zeroin tune {next(iter(TASKS))}`."
+        )
+    module = _module(Path(path))
+    return _from_task(module, path, name) or _from_function(module, path, name)
+
+
+def _from_task(module: ModuleType, path: str, name: str) -> Target | None:
+    found = {k: v for k, v in vars(module).items() if hasattr(v, "space_for") and not isinstance(v, type)}
+    if name:
+        found = {k: v for k, v in found.items() if k == name}
+    if len(found) > 1:
+        raise TaskError(
+            f"a file with several tasks needs a name; {path} has {', '.join(found)}: use {path}:{next(iter(found))}."
+        )
+    for key, task in found.items():
+        return Target(f"{Path(path).stem}-{key}" if key != "task" else Path(path).stem, task)
+    return None
+
+
+def _from_function(module: ModuleType, path: str, name: str) -> Target:
+    name = name or "objective"
+    objective, space = getattr(module, name, None), getattr(module, "space", None)
+    if not isinstance(objective, Callable):  # type: ignore[arg-type]
+        raise TaskError(
+            f"a file to tune holds a Task, or a function `objective` with a Space named `space`; {path} has no "
+            f"{name!r}: name yours as {path}:name."
+        )
+    if not isinstance(space, Space):
+        raise TaskError(
+            f"a function is tuned over a space; {path} has no Space named `space`: "
+            f"add space = zi.Space(lr=zi.Float(1e-5, 1.0, scale='log'))."
+        )
+    stem = Path(path).stem if name == "objective" else f"{Path(path).stem}-{name}"
+    return Target(stem, objective, space, getattr(module, "max_epochs", None), getattr(module, "goal", None))
+
+
+def _module(path: Path) -> ModuleType:
+    if not path.is_file():
+        raise TaskError(f"a target file exists; {str(path)!r} does not: check the path.")
+    spec = importlib.util.spec_from_file_location(path.stem, path)
+    assert spec
+    assert spec.loader
+    module = importlib.util.module_from_spec(spec)
+    sys.path.insert(0, str(path.parent.resolve()))  # as `python path/to/file.py` would
+    sys.modules[path.stem] = module  # so that what it defines can be pickled to workers
+    try:
+        spec.loader.exec_module(module)
+    except ZeroinError:
+        raise
+    except BaseException as error:
+        if isinstance(error, KeyboardInterrupt):
+            raise
+        raise TaskError(
+            f"a target file imports without error; {path} raised {type(error).__name__}: {error}: "
+            f"run `python {path}` to see where."
+        ) from error
+    return module

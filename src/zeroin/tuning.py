@@ -1,0 +1,237 @@
+"""`tune`: the one front door, and the loop."""
+
+import shutil
+import time
+from collections.abc import Sequence
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+from zeroin.budget import TRAININGS, Budget, Plan
+from zeroin.confirm import Confirm
+from zeroin.errors import StudyError
+from zeroin.executors.checkpoint import trial_folder
+from zeroin.executors.inline import Inline
+from zeroin.executors.run import Objective, takes_run
+from zeroin.history import incumbent
+from zeroin.protocols import Executor, Searcher, Trainable
+from zeroin.search import Zoom
+from zeroin.search.rungs import ladder
+from zeroin.space import Space
+from zeroin.study import Listener, Study
+from zeroin.types import Config, Job, Kind, Observation, Status
+
+HOPELESS_FAILURES = 3  # so many failed trials before any worked: it is not the hyperparameters
+
+
+def tune(
+    objective: Objective | Trainable,
+    space: Space | None = None,
+    *,
+    max_epochs: int | None = None,
+    epochs: int | None = None,
+    trials: int | None = None,
+    minutes: float | None = None,
+    goal: str | None = None,
+    workers: int = 1,
+    executor: Executor | None = None,
+    store: str | Path | None = "zeroin.db",
+    name: str | None = None,
+    seed: int = 0,
+    playbook: bool = True,
+    start: Sequence[Config] = (),
+    confirm: int | None = None,
+    searcher: Searcher | None = None,
+    listen: Listener | None = None,
+    task_name: str = "",
+) -> Study:
+    """Find good hyperparameters.
+
+    Args:
+        objective: f(config) -> loss; or f(config, run) that reports a loss each epoch; or a `zeroin.nn.Task`.
+        space: the hyperparameters; a Task brings its own unless one is given.
+        max_epochs: the deepest budget of one trial in epochs; None: the objective has no epochs.
+        epochs, trials, minutes: the whole budget; the first reached ends the search; 60 full trainings if none is
+            given. Confirmation is paid from `epochs` and `trials`, up to a third. Minutes are this call's.
+        goal: "minimize" (the default for functions) or "maximize".
+        workers: processes on this machine.
+        executor: anything else that does jobs.
+        store: the file that keeps everything; None: memory only.
+        name: of the study; the same name goes on where it stopped. The objective's name if not given.
+        seed: decides every draw.
+        playbook: start from what past studies taught.
+        start: configs to try first.
+        confirm: fresh seeds for the best configs and the default at the end; 5 for a Task, 0 for a function.
+        searcher: the default screens, zooms and carries on.
+        listen: called with the study and each event.
+        task_name: what the command line named, kept for reading.
+
+    Returns:
+        the study, closed for writing, its results readable.
+
+    Raises:
+        ZeroinError: a mistake that can be mended; told before training starts wherever it can be known.
+
+    >>> from zeroin.space import Float
+    >>> study = tune(lambda config: (config["x"] - 0.3) ** 2, Space(x=Float(0, 1)), trials=20, store=None)
+    >>> round(study.best.config["x"], 1)
+    0.3
+    """
+    del playbook  # learned and looked up from issue to issue; see DESIGN.md
+    budget = _budget(epochs, trials, minutes)
+    task: Any = objective if hasattr(objective, "space_for") else None
+    max_epochs = max_epochs or (task.max_epochs if task else None)
+    depth = max_epochs or 1
+    if budget == Budget():
+        budget = Budget(epochs=TRAININGS * depth)
+    trainings = budget.trainings(depth)
+    final = Confirm.within(trainings, (5 if task else 0) if confirm is None else confirm)
+    study = Study(
+        space or _space_of(task, trainings - final.most),
+        max_epochs=max_epochs,
+        goal=goal or (task.goal if task else "minimize"),
+        store=store,
+        name=name or _name_of(objective),
+        seed=seed,
+        searcher=searcher,
+        start=start,
+        task=task_name,
+    )
+    with study:
+        doing = executor or _executor(objective, task, study, workers)
+        try:
+            if listen:
+                study.listeners.append(listen)
+                listen(study, _plan(study, budget, final, doing if task else None))
+            run(study, doing, study.searcher, _less(budget, final.most, depth))
+            if final.seeds:
+                run(study, doing, final, Budget())
+        finally:
+            doing.close()
+    return study
+
+
+def space_within(
+    task: Trainable,
+    *,
+    max_epochs: int | None = None,
+    epochs: int | None = None,
+    trials: int | None = None,
+    minutes: float | None = None,
+    confirm: int | None = None,
+) -> Space:
+    """The space that `tune` would search for a task with this budget: few trainings, few hyperparameters."""
+    depth = max_epochs or task.max_epochs
+    trainings = _budget(epochs, trials, minutes).trainings(depth)
+    return task.space_for(trainings - Confirm.within(trainings, 5 if confirm is None else confirm).most)
+
+
+def run(study: Study, executor: Executor, searcher: Searcher, budget: Budget) -> None:
+    """The loop: ask, start, wait, record, until the budget is spent or the searcher has nothing more."""
+    began = time.monotonic()
+    history = study.history
+
+    def report(job: Job, seen: Observation) -> bool:
+        study.observe(job, seen)
+        return not _late(began, budget)
+
+    for job in list(history.running):  # left over from a run that was cut short
+        executor.start(job, history.trials[job.trial].epoch)
+    while True:
+        running = sum(1 for _ in history.running)
+        if running < executor.slots and not _late(began, budget):
+            for job in study.decide(searcher, executor.slots - running, budget):
+                executor.start(job, history.trials[job.trial].epoch)
+        if not any(history.running):
+            return
+        for ended in executor.wait(report):
+            study.record(ended)
+            _check_failures(study)
+
+
+def _budget(epochs: int | None, trials: int | None, minutes: float | None) -> Budget:
+    for name, value in (("epochs", epochs), ("trials", trials), ("minutes", minutes)):
+        if value is not None and value <= 0:
+            raise StudyError(f"a budget is positive; {name}={value}: use {name}=100, or leave it out.")
+    return Budget(epochs, trials, minutes)
+
+
+def _less(budget: Budget, trainings: int, depth: int) -> Budget:
+    """The budget without the full trainings that confirmation may take."""
+    return replace(
+        budget,
+        epochs=budget.epochs - trainings * depth if budget.epochs else None,
+        trials=budget.trials - trainings if budget.trials else None,
+    )
+
+
+def _plan(study: Study, budget: Budget, final: Confirm, executor: Executor | None) -> Plan:
+    known = len(study.history.trials)
+    rungs = ladder(study.max_epochs)
+    screen = study.searcher.screening(study.space, rungs) if isinstance(study.searcher, Zoom) else 0
+    names = tuple(name for name, p in study.space.params.items() if p.fixed is None)
+    trainings = None if budget.epochs is None and budget.trials is None else budget.trainings(study.max_epochs)
+    seconds = _seconds_per_epoch(study, executor) if executor and study.max_epochs > 1 and not known else None
+    return Plan(study.name, names, rungs, screen, budget, trainings, final.most, final.seeds, seconds, known)
+
+
+def _seconds_per_epoch(study: Study, executor: Executor) -> float | None:
+    """What the second epoch of the default config takes; the first one also warms up."""
+    times: list[float] = []
+
+    def heard(_job: Job, _seen: Observation) -> bool:
+        times.append(time.monotonic())
+        return True
+
+    trial = 99_999  # its folder is removed below; no study gets here with it
+    executor.start(Job(0, trial, study.space.default, 0, 0, 2, Kind.DEFAULT, "to see how long an epoch takes"), 0)
+    executor.wait(heard)
+    shutil.rmtree(trial_folder(study.folder, trial), ignore_errors=True)
+    return times[1] - times[0] if len(times) == 2 else None
+
+
+def _late(began: float, budget: Budget) -> bool:
+    return budget.minutes is not None and time.monotonic() - began > 60 * budget.minutes
+
+
+def _name_of(objective: Any) -> str:
+    name = str(getattr(objective, "name", None) or getattr(objective, "__name__", "study"))
+    return "study" if name == "<lambda>" else name
+
+
+def _space_of(task: Any, trainings: float) -> Space:
+    if task is None:
+        raise StudyError(
+            "a function is tuned over a space; got none: "
+            "use tune(objective, zi.Space(lr=zi.Float(1e-5, 1, scale='log')))."
+        )
+    found: Space = task.space_for(trainings)
+    return found
+
+
+def _executor(objective: Any, task: Any, study: Study, workers: int) -> Executor:
+    if workers != 1:
+        raise StudyError(f"workers is 1 in this version; workers={workers}: use workers=1, or executor=....")
+    if task is not None:
+        done: Executor = task.executor(study.folder, max_epochs=study.max_epochs, workers=workers)
+        return done
+    if study.max_epochs > 1 and not takes_run(objective):
+        raise StudyError(
+            f"max_epochs is for an objective f(config, run) that reports each epoch; {_name_of(objective)} takes "
+            f"config alone: add run and call run.report(loss) in `for epoch in run.epochs():`, or leave max_epochs out."
+        )
+    return Inline(objective, study.folder, study.max_epochs)
+
+
+def _check_failures(study: Study) -> None:
+    """Stop where nothing but failures came: the fault lies in the objective, not in the hyperparameters."""
+    trials = study.history.trials
+    if len(trials) > 2 * HOPELESS_FAILURES or incumbent(study.history):
+        return
+    failed = [t for t in trials if t.status is Status.FAILED]
+    if len(failed) >= HOPELESS_FAILURES and len(failed) == len(trials):
+        last = failed[-1].note.strip()
+        raise StudyError(
+            f"an objective works for some config; all of the first {len(failed)} trials raised "
+            f"{last.splitlines()[-1]}: mend it, then use another name (the notes of this study keep the traceback)."
+        )
