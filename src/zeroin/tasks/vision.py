@@ -20,7 +20,8 @@ def digits() -> Task:
 
     Returns:
         The task; one training of 20 epochs takes about a second on one thread. `zi.tune(task, epochs=600)` with seeds
-        0, 1, 2 and five fresh trainings each: test accuracy 0.982, 0.984, 0.984; the default config 0.975, 0.972, 0.974.
+        0, 1, 2 and five fresh trainings each: test accuracy 0.982, 0.984, 0.984; the default config 0.975, 0.972,
+        0.974.
 
     Source: scikit-learn `load_digits`; Alpaydin & Kaynak 1998, UCI "Optical recognition of handwritten digits".
     """
