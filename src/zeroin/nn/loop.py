@@ -1,7 +1,8 @@
 """Training one network: a function of (config, seed) that can be cut into jobs at any epoch without a trace."""
 
 import math
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import TypeAlias
 
@@ -51,24 +52,40 @@ def objective(problem: Problem) -> Callable[[Config, Run], None]:
     """
 
     def train(config: Config, run: Run) -> None:
-        how = recipe(config)
-        now = _resumed(problem, config, how, run)
-        for epoch in run.epochs():
-            train_loss = train_epoch(problem, now, how, run.seed, run.max_epochs)
-            metric, valid_loss = math.nan, math.nan
-            if math.isfinite(train_loss):
-                metric, valid_loss = evaluate(problem, now.model, problem.valid)
-            if not (math.isfinite(metric) and math.isfinite(valid_loss)):
-                run.report(math.nan)
-                return
-            _note_best(problem, now, metric, valid_loss)
-            test = _tested(problem, now.best, now.model) if run.final else {}
-            run.report(metric, train_loss=train_loss, valid_loss=valid_loss, **test)
-            if run.saving:
-                _save(problem, config, now, run)
-            assert now.epoch == epoch + 1
+        with one_thread():
+            _train(problem, config, run)
 
     return train
+
+
+@contextmanager
+def one_thread() -> Iterator[None]:
+    """One thread of PyTorch within: on small networks a second one costs many times what it brings."""
+    before = torch.get_num_threads()
+    torch.set_num_threads(1)
+    try:
+        yield
+    finally:
+        torch.set_num_threads(before)
+
+
+def _train(problem: Problem, config: Config, run: Run) -> None:
+    how = recipe(config)
+    now = _resumed(problem, config, how, run)
+    for epoch in run.epochs():
+        train_loss = train_epoch(problem, now, how, run.seed, run.max_epochs)
+        metric, valid_loss = math.nan, math.nan
+        if math.isfinite(train_loss):
+            metric, valid_loss = evaluate(problem, now.model, problem.valid)
+        if not (math.isfinite(metric) and math.isfinite(valid_loss)):
+            run.report(math.nan)
+            return
+        _note_best(problem, now, metric, valid_loss)
+        test = _tested(problem, now.best, now.model) if run.final else {}
+        run.report(metric, train_loss=train_loss, valid_loss=valid_loss, **test)
+        if run.saving:
+            _save(problem, config, now, run)
+        assert now.epoch == epoch + 1
 
 
 def train_epoch(problem: Problem, now: Training, how: Recipe, seed: int, max_epochs: int) -> float:

@@ -13,6 +13,7 @@ from dataclasses import dataclass, field, replace
 
 import numpy as np
 from scipy.special import ndtr
+from threadpoolctl import ThreadpoolController
 
 from zeroin.history import History
 from zeroin.rng import generator
@@ -21,6 +22,10 @@ from zeroin.search.model import Features, Memory, Model, Rows, build
 from zeroin.search.zoom import Box
 from zeroin.space import Space
 from zeroin.types import Decision, Kind, Proposal, Range, Region, Trial
+
+
+# Matrices here are small: a second BLAS thread makes a decision ten times slower, and its last digits depend on it.
+_ONE_THREAD = ThreadpoolController()
 
 
 @dataclass(frozen=True, slots=True)
@@ -57,6 +62,10 @@ class Zoom:
         """At most `free` jobs; see `zeroin.protocols.Searcher`."""
         if free < 1:
             return Decision()
+        with _ONE_THREAD.limit(limits=1):
+            return self._decide(space, history, free, max_epochs, seed)
+
+    def _decide(self, space: Space, history: History, free: int, max_epochs: int, seed: int) -> Decision:
         view = _View.of(self, space, history, max_epochs, seed)
         screening = _screen(view, free)
         if screening is not None:

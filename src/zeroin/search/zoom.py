@@ -29,8 +29,6 @@ class Box:
     def of(space: Space, ranges: Mapping[str, Range]) -> "Box":
         """The box of ranges."""
         low, high = space.span(ranges).T
-        inside = np.where(high > low, 1e-9, 0.0)  # the very edge of a whole number's cell belongs to the next one
-        low, high = low + inside, high - inside
         unordered = [isinstance(p, Choice) and not p.ordered for p in space.params.values()]
         return Box(space, low, high, np.array(unordered))
 
@@ -42,13 +40,17 @@ class Box:
         """Points of the unit cube, moved into the box in proportion."""
         return self.space.snap(self.low + points * (self.high - self.low))
 
+    def clip(self, points: Array) -> Array:
+        """Points moved inside; the very edge of a whole number's cell belongs to its neighbour, so just inside."""
+        return np.clip(points, self.low + 1e-9, np.maximum(self.high - 1e-9, self.low))
+
     def mutate(self, parents: Array, n: int, step: float, rng: np.random.Generator) -> Array:
         """Points [n, D], each a parent with some coordinates moved by `step` sd, options drawn anew half the time."""
         d = len(self.low)
         points = parents[rng.integers(0, len(parents), n)]
         moved = rng.random(points.shape) < max(0.3, min(1.0, 2.0 / d))
         moved[np.arange(n), rng.integers(0, d, n)] = True
-        normal = np.clip(points + moved * step * rng.standard_normal(points.shape), self.low, self.high)
+        normal = self.clip(points + moved * step * rng.standard_normal(points.shape))
         drawn = self.low + rng.random(points.shape) * (self.high - self.low)
         option = np.where(moved & (rng.random(points.shape) < 0.5), drawn, points)
         return self.space.snap(np.where(self.choice, option, normal))
@@ -92,7 +94,7 @@ def density(model: Model, box: Box, rng: np.random.Generator) -> Array:
         return np.asarray(box.uniform(1, rng)[0])
     spread = _bandwidth(good)
     draws = good[rng.integers(0, len(good), DENSITY_KEPT)]
-    normal = np.clip(draws + spread * (box.high - box.low) * rng.standard_normal(draws.shape), box.low, box.high)
+    normal = box.clip(draws + spread * (box.high - box.low) * rng.standard_normal(draws.shape))
     drawn = box.low + rng.random(draws.shape) * (box.high - box.low)
     option = np.where(rng.random(draws.shape) < 0.3, drawn, draws)
     draws = box.space.snap(np.where(box.choice, option, normal))
