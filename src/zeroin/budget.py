@@ -7,7 +7,10 @@ TRAININGS = 60  # the usual budget, in full trainings
 
 @dataclass(frozen=True, slots=True)
 class Budget:
-    """What may be spent; the first limit reached ends the search. None: no limit."""
+    """What may be spent; the first limit reached ends the search. None: no limit.
+
+    `epochs` are those of the search and of the confirmation after it; `trials` the configs of the search alone.
+    """
 
     epochs: int | None = None
     trials: int | None = None
@@ -16,7 +19,9 @@ class Budget:
     def trainings(self, max_epochs: int) -> float:
         """Full trainings it pays for, as far as that is known beforehand."""
         known = [self.epochs / max_epochs] if self.epochs else []
-        return min([*known, *([float(self.trials)] if self.trials else [])], default=float(TRAININGS))
+        if self.trials:  # with several rungs the usual trial takes a quarter of a training
+            known.append(self.trials / (4 if max_epochs > 1 else 1))
+        return min(known, default=float(TRAININGS))
 
 
 @dataclass(frozen=True, slots=True)
@@ -47,22 +52,21 @@ class Plan:
             out.append(f"Goes on: {self.known} trials known.")
         search = self.trainings - self.confirm if self.trainings is not None else None
         if depth > 1:
-            configs = f"about {max(self.screen, round(4 * search))} configs" if search is not None else "configs"
+            count = self.budget.trials or (max(self.screen, round(4 * search)) if search is not None else None)
+            configs = "more" if count is None else f"{'about ' * (self.budget.trials is None)}{count} configs"
             out.append(
                 f"Coarse round of {self.screen} configs to epoch {self.ladder[0]}, then {configs} in all, the "
                 f"promising ones carried on to epoch {', '.join(map(str, self.ladder[1:]))}."
             )
         elif search is not None:
-            out.append(f"Coarse round of {self.screen} configs, then the model's choice, {round(search)} in all.")
+            out.append(
+                f"Coarse round of {self.screen} configs, then the model's choice, {self.budget.trials or round(search)} in all."
+            )
         if self.confirm:
             out.append(f"Then up to {self.confirm} trainings: the best and the default with {self.seeds} fresh seeds.")
         if self.trainings is not None:
-            total = (
-                f"{round(self.trainings * depth):,} epochs in all"
-                if depth > 1
-                else f"{round(self.trainings)} trials in all"
-            )
-            out.append(f"{total}{self._duration()}.")
+            about = "" if self.budget.epochs else "about "
+            out.append(f"{about}{round(self.trainings * depth):,} epochs{self._duration()}.".capitalize())
         if self.budget.minutes is not None:
             out.append(f"At most {self.budget.minutes:g} minutes.")
         return " ".join(out)

@@ -255,6 +255,7 @@ def _tell(study: Any, store: Path, console: Any, as_json: bool) -> None:
     console.print(f"validation score {best.loss:.5g} (trial {best.number}, {best.why})")
     if any(not t.kind.is_search for t in study.trials):
         console.print(result_table(study))
+        console.print(f"default config: {config_words(study.space.default)}")
     console.print(f"store {store}, study {study.name}; report {report_file}")
 
 

@@ -132,12 +132,12 @@ def value_words(value: Value) -> str:
 def result_table(study: Study) -> Table:
     """The best config beside the default: validation score and test score as mean ± sd over fresh seeds."""
     table = Table(box=None, pad_edge=False)
-    for column in ("", "validation", "test", "fresh seeds", "config"):
-        table.add_column(column, overflow="fold")
+    for column in ("", "validation", "test", "fresh seeds"):
+        table.add_column(column)
     for place, score in enumerate(scores(study.history)):
         name = "default" if score.kind is Kind.DEFAULT else "best" if place == 0 else "contender"
         values = [turned(study.goal, loss) for loss in score.losses]
-        table.add_row(name, spread(values), spread(score.tests), str(len(values)), config_words(score.config))
+        table.add_row(name, spread(values), spread(score.tests), str(len(values)))
     return table
 
 

@@ -52,7 +52,7 @@ def tune(
         space: the hyperparameters; a Task brings its own unless one is given.
         max_epochs: the deepest budget of one trial in epochs; None: the objective has no epochs.
         epochs, trials, minutes: the whole budget; the first reached ends the search; 60 full trainings if none is
-            given. Confirmation is paid from `epochs` and `trials`, up to a third. Minutes are this call's.
+            given. Confirmation takes up to a third of `epochs`; `trials` are the search's; minutes are this call's.
         goal: "minimize" (the default for functions) or "maximize".
         workers: processes on this machine.
         executor: anything else that does jobs.
@@ -158,11 +158,7 @@ def _budget(epochs: int | None, trials: int | None, minutes: float | None) -> Bu
 
 def _less(budget: Budget, trainings: int, depth: int) -> Budget:
     """The budget without the full trainings that confirmation may take."""
-    return replace(
-        budget,
-        epochs=budget.epochs - trainings * depth if budget.epochs else None,
-        trials=budget.trials - trainings if budget.trials else None,
-    )
+    return replace(budget, epochs=budget.epochs - trainings * depth if budget.epochs else None)
 
 
 def _plan(study: Study, budget: Budget, final: Confirm, executor: Executor | None) -> Plan:

@@ -36,7 +36,7 @@ class Run:
         self.start = min(checkpoint.epoch, job.stop)
         self.epoch = self.start
         self.status = Status.RUNNING
-        self._ending = False
+        self._ending = self._due = False
 
     @property
     def config(self) -> Config:
@@ -71,7 +71,7 @@ class Run:
     @property
     def saving(self) -> bool:
         """Whether the state after the epoch under way may be needed: at the job's end, and now and then before."""
-        return self.epoch >= self.stop - 1 or self._ending or self._checkpoint.due
+        return self.epoch >= self.stop - 1 or self._ending or self._due
 
     @property
     def ending(self) -> bool:
@@ -85,6 +85,7 @@ class Run:
             TaskError: an epoch went by without a `report`.
         """
         for epoch in range(self.start, self.stop):
+            self._due = self._checkpoint.due and epoch + 1 < self.stop  # asked once, so that what is saved is kept
             yield epoch
             if self.status is Status.DIVERGED:
                 return
@@ -95,7 +96,7 @@ class Run:
                 )
             if self._ending:
                 return
-            if self._checkpoint.due and epoch + 1 < self.stop:
+            if self._due:
                 self._checkpoint.put_aside(epoch + 1, last=False)
 
     def report(self, loss: Any, **metrics: Any) -> None:

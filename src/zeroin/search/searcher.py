@@ -23,7 +23,6 @@ from zeroin.search.zoom import Box
 from zeroin.space import Space
 from zeroin.types import Decision, Kind, Proposal, Range, Region, Trial
 
-
 # Matrices here are small: a second BLAS thread makes a decision ten times slower, and its last digits depend on it.
 _ONE_THREAD = ThreadpoolController()
 

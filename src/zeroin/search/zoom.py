@@ -6,7 +6,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from zeroin.search.model import Model
-from zeroin.space import Choice, Space
+from zeroin.space import Choice, Int, Space
 from zeroin.space.scales import Array
 from zeroin.types import Range
 
@@ -24,13 +24,15 @@ class Box:
     low: Array
     high: Array
     choice: np.ndarray
+    edge: Array  # how far inside its edges a clipped point stays: the very edge of a whole number's cell is its neighbour's
 
     @staticmethod
     def of(space: Space, ranges: Mapping[str, Range]) -> "Box":
         """The box of ranges."""
         low, high = space.span(ranges).T
         unordered = [isinstance(p, Choice) and not p.ordered for p in space.params.values()]
-        return Box(space, low, high, np.array(unordered))
+        whole = [1e-9 if isinstance(p, Int) and p.fixed is None else 0.0 for p in space.params.values()]
+        return Box(space, low, high, np.array(unordered), np.array(whole))
 
     def uniform(self, n: int, rng: np.random.Generator) -> Array:
         """Points [n, D] uniform in the box."""
@@ -41,8 +43,8 @@ class Box:
         return self.space.snap(self.low + points * (self.high - self.low))
 
     def clip(self, points: Array) -> Array:
-        """Points moved inside; the very edge of a whole number's cell belongs to its neighbour, so just inside."""
-        return np.clip(points, self.low + 1e-9, np.maximum(self.high - 1e-9, self.low))
+        """Points moved inside."""
+        return np.clip(points, self.low + self.edge, self.high - self.edge)
 
     def mutate(self, parents: Array, n: int, step: float, rng: np.random.Generator) -> Array:
         """Points [n, D], each a parent with some coordinates moved by `step` sd, options drawn anew half the time."""
