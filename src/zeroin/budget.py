@@ -59,9 +59,8 @@ class Plan:
                 f"promising ones carried on to epoch {', '.join(map(str, self.ladder[1:]))}."
             )
         elif search is not None:
-            out.append(
-                f"Coarse round of {self.screen} configs, then the model's choice, {self.budget.trials or round(search)} in all."
-            )
+            count = self.budget.trials or round(search)
+            out.append(f"Coarse round of {self.screen} configs, then the model's choice, {count} in all.")
         if self.confirm:
             out.append(f"Then up to {self.confirm} trainings: the best and the default with {self.seeds} fresh seeds.")
         if self.trainings is not None:

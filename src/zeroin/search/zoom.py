@@ -24,7 +24,7 @@ class Box:
     low: Array
     high: Array
     choice: np.ndarray
-    edge: Array  # how far inside its edges a clipped point stays: the very edge of a whole number's cell is its neighbour's
+    edge: Array  # how far inside a clipped point stays: the very edge of a whole number's cell is its neighbour's
 
     @staticmethod
     def of(space: Space, ranges: Mapping[str, Range]) -> "Box":

@@ -1,0 +1,48 @@
+"""zeroin itself, in the current environment. Settings: mf (epoch by epoch, its default), full (full trainings only)."""
+
+from typing import Any
+
+import zeroin as zi
+from adaptor import run_peer
+from families import Config, Dim, Task, Value
+from ledger import Ledger, Training
+
+
+def parameter(dim: Dim) -> zi.Float | zi.Int | zi.Choice:
+    when = dict([dim.when]) if dim.when else None
+    if dim.kind == "choice":
+        return zi.Choice(*dim.options, when=when)
+    if dim.kind == "int":
+        return zi.Int(int(dim.low), int(dim.high), scale=dim.scale, when=when)
+    return zi.Float(dim.low, dim.high, scale=dim.scale, when=when)
+
+
+def complete(task: Task, config: Config) -> dict[str, Value]:
+    """`config` with a value for the hyperparameters that are inactive in it, as the tables need one."""
+    return {d.name: config.get(d.name, d.value(0.5)) for d in task.dims}
+
+
+def search(ledger: Ledger, setting: str) -> None:
+    task = ledger.task
+    space = zi.Space(**{d.name: parameter(d) for d in task.dims})
+    epochs = ledger.budget
+    ledger.budget *= 2  # zeroin keeps its own account; the report cuts off what is beyond
+    common: dict[str, Any] = {"store": None, "playbook": False, "seed": ledger.seed}
+    if setting == "full" or task.max_epochs == 1:
+        zi.tune(lambda config: ledger.full(complete(task, config)), space, trials=epochs // task.max_epochs, **common)
+        return
+    paused: dict[tuple[tuple[str, Value], ...], Training] = {}
+
+    def objective(config: Config, run: Any) -> None:
+        key = tuple(sorted(config.items()))
+        if run.start == 0 or key not in paused:
+            paused[key] = ledger.open(complete(task, config))
+        training = paused[key]
+        for epoch in run.epochs():
+            run.report(ledger.train(training, epoch + 1))
+
+    zi.tune(objective, space, max_epochs=task.max_epochs, epochs=epochs, **common)
+
+
+if __name__ == "__main__":
+    run_peer(search)
