@@ -51,6 +51,7 @@ class Float:
     fixed: float | None = None
 
     def __post_init__(self) -> None:
+        _make_plain(self)
         _check_range(self)
         if self.zero and self.scale not in ("log", "log2"):
             raise SpaceError(
@@ -93,7 +94,9 @@ class Float:
         return min(max(_tidy(value), self.legal[0]), self.legal[1])
 
     def unit(self, value: Value) -> float:
-        """The place of a value; outside 0..1 for a value beyond the legal limits."""
+        """The place of a value; outside 0..1 for a value beyond the legal limits, and for what is no number."""
+        if not _is_number(value):
+            return -OUTSIDE
         x = _number(value)
         if self.zero and x == 0.0:
             return ZERO_SHARE / 2
@@ -137,9 +140,10 @@ class Int:
     fixed: int | None = None
 
     def __post_init__(self) -> None:
+        _make_plain(self)
         for name in ("low", "high", "default", "fixed"):
             value = getattr(self, name)
-            if value is not None and (isinstance(value, bool) or not isinstance(value, int | np.integer)):
+            if value is not None and (isinstance(value, bool) or not isinstance(value, int)):
                 raise SpaceError(f"an Int has whole numbers; {name}={value!r}: use Float, or int({value!r}).")
         if self.scale not in ("linear", "log", "log2"):
             raise SpaceError(f"an Int is on scale linear, log or log2; {_show(self)}: use Float for '{self.scale}'.")
@@ -180,7 +184,9 @@ class Int:
         return int(self._values(np.asarray(unit)))
 
     def unit(self, value: Value) -> float:
-        """The place of a value: the middle of its cell."""
+        """The place of a value: the middle of its cell; below 0 for what the scale does not know."""
+        if not _is_number(value):
+            return -OUTSIDE
         a, b = self._ends(self.legal)
         x = _number(value)
         return (self.measure.forward(x) - a) / (b - a) if self.measure.allows(x) else -OUTSIDE
@@ -240,7 +246,9 @@ class Choice:
         when: When | None = None,
         fixed: Value = None,
     ) -> None:
-        self.options, self.ordered, self.default, self.when, self.fixed = options, ordered, default, when, fixed
+        options = tuple(_plain(option) for option in options)
+        self.options, self.ordered, self.when = options, ordered, _plain_when(when)
+        self.default, self.fixed = _plain(default), _plain(fixed)
         for option in options:
             if not isinstance(option, bool | int | float | str | None):
                 raise SpaceError(
@@ -305,8 +313,9 @@ def contains(param: Hyperparameter, value: Value) -> bool:
     """Whether a value may stand in a config: a legal number, or one of the options."""
     if isinstance(param, Choice):
         return _key(value) in param._keys
-    if isinstance(value, bool) or not isinstance(value, int | float) or not math.isfinite(value):
+    if not _is_number(value) or not math.isfinite(_number(value)):
         return False
+    assert isinstance(value, int | float)
     if isinstance(param, Float):
         return param.legal[0] <= value <= param.legal[1] or (param.zero and value == 0)
     power = param.scale != "log2" or not int(value) & (int(value) - 1)
@@ -345,6 +354,37 @@ def _key(value: Value) -> tuple[str, Value]:
     return type(value).__name__, value  # True is not 1
 
 
+def _plain(value: Any) -> Any:
+    """NumPy's scalars as Python's own, which a file can keep."""
+    return value.item() if isinstance(value, np.generic) else value
+
+
+def _plain_when(when: Any) -> When | None:
+    if when is None:
+        return None
+    if not isinstance(when, Mapping):
+        raise SpaceError(f"`when` is {{other: value or tuple of values}}; when={when!r}: use when={{'name': value}}.")
+    return {k: tuple(map(_plain, v)) if isinstance(v, list | tuple) else _plain(v) for k, v in when.items()}
+
+
+def _make_plain(param: Float | Int) -> None:
+    """Fields as Python's own types, however they were given, so that what is stored equals what was declared."""
+    for name in ("low", "high", "default", "fixed"):
+        object.__setattr__(param, name, _plain(getattr(param, name)))
+    object.__setattr__(param, "when", _plain_when(param.when))
+    if param.limits is not None:
+        limits = tuple(_plain(v) for v in param.limits) if isinstance(param.limits, list | tuple) else ()
+        if len(limits) != 2 or not all(_is_number(v) for v in limits):
+            raise SpaceError(
+                f"limits are two numbers; limits={param.limits!r}: use limits=({param.low!r}, {param.high!r})."
+            )
+        object.__setattr__(param, "limits", limits)
+
+
+def _is_number(value: Any) -> bool:
+    return isinstance(value, int | float) and not isinstance(value, bool)
+
+
 def _number(value: Value) -> float:
     assert isinstance(value, int | float), f"not a number: {value!r}"
     return float(value)
@@ -373,17 +413,19 @@ def _check_range(param: Float | Int) -> None:
     kind = type(param).__name__
     for name in ("low", "high"):
         value = getattr(param, name)
-        if isinstance(value, bool) or not isinstance(value, int | float | np.number) or not math.isfinite(value):
+        if not _is_number(value) or not math.isfinite(value):
             raise SpaceError(f"{name} is a finite number; {_show(param)}: write the range as {kind}(1, 10).")
     if param.scale not in SCALES:
         raise SpaceError(f"a scale is one of {', '.join(SCALES)}; scale={param.scale!r}: use scale='log'.")
     if param.low >= param.high:
-        swapped = f"{kind}({param.high!r}, {param.low!r})" if param.low > param.high else "fixed=" + repr(param.low)
-        raise SpaceError(f"low is below high; {_show(param)}: use {swapped}.")
-    scale = param.measure
+        scale = "" if param.scale == "linear" else f", scale={param.scale!r}"
+        swapped = f"use {kind}({param.high!r}, {param.low!r}{scale})"
+        alone = f"to hold it, widen the range and add fixed={param.low!r}"
+        raise SpaceError(f"low is below high; {_show(param)}: {swapped if param.low > param.high else alone}.")
+    measure = param.measure
     for name, (low, high) in (("range", (param.low, param.high)), ("limits", param.legal)):
-        if not (scale.allows(low) and scale.allows(high)):
-            raise SpaceError(f"scale {scale.name} needs {scale.rule}; {name} {low!r}..{high!r}: {_remedy(param)}.")
+        if not (measure.allows(low) and measure.allows(high)):
+            raise SpaceError(f"scale {measure.name} needs {measure.rule}; {name} {low!r}..{high!r}: {_remedy(param)}.")
         if low > param.low or high < param.high:
             raise SpaceError(
                 f"limits enclose the range; limits={param.limits!r} of {_show(param)}: "

@@ -119,10 +119,12 @@ class Space:
         """The space with another range, or other options, of one hyperparameter; observations keep their place."""
         param = self._known(name)
         if isinstance(param, Choice):
+            if len(range) == 1:
+                return self.fix(name, range[0])
             default = param.default if param.default in range else None
             new: Hyperparameter = Choice(*range, ordered=param.ordered, default=default, when=param.when)
             return Space(**{**self.params, name: new})
-        if len(range) != 2:
+        if len(range) != 2 or not all(isinstance(v, int | float) for v in range):
             raise SpaceError(f"a range is low..high; {name}={range!r}: use {name}={param.low!r}..{param.high!r}.")
         low, high = (int(v) if isinstance(param, Int) and float(v).is_integer() else v for v in range)  # type: ignore[arg-type]
         if low == high:
@@ -130,13 +132,19 @@ class Space:
         fields: dict[str, Any] = {"low": low, "high": high, "fixed": None}
         if param.limits and low < high:  # type: ignore[operator]
             fields["limits"] = (min(param.limits[0], low), max(param.limits[1], high))  # type: ignore[type-var]
-        if param.default is not None and not low <= param.default <= high:  # type: ignore[operator]
+        zero = isinstance(param, Float) and param.zero and param.default == 0  # stays, below any range
+        if param.default is not None and not zero and not low <= param.default <= high:  # type: ignore[operator]
             fields["default"] = None
         return Space(**{**self.params, name: replace(param, **fields)})
 
     def fix(self, name: str, value: Value) -> "Space":
         """The space with one hyperparameter held at a value."""
         param = self._known(name)
+        if value is None:
+            raise SpaceError(
+                f"what is held is held at a value, and None is no such; {name}=None: "
+                f"give that option a name, such as 'none', and hold {name}='none'."
+            )
         if isinstance(param, Choice):
             if not contains(param, value):
                 raise SpaceError(f"{name} is one of {param.options}; {value!r} is not: use {param.options[0]!r}.")
@@ -170,9 +178,14 @@ class Space:
         active: dict[str, Value] = {}
         for name in self._order:
             when = self.params[name].when or {}
-            if all(parent in active and active[parent] in _several(allowed) for parent, allowed in when.items()):
+            if all(q in active and _is_one(self.params[q], active[q], allowed) for q, allowed in when.items()):
                 active[name] = values[name]
         return {name: active[name] for name in self.params if name in active}
+
+
+def _is_one(param: Hyperparameter, value: Value, allowed: Value | tuple[Value, ...]) -> bool:
+    exact = isinstance(param, Choice)  # an option True is not the option 1
+    return any(value == v and (type(value) is type(v) or not exact) for v in _several(allowed))
 
 
 def _several(allowed: Value | tuple[Value, ...]) -> tuple[Value, ...]:
