@@ -101,7 +101,7 @@ class Study:
 
     def ask(self, free: int = 1) -> list[Job]:
         """At most `free` jobs to do now; empty: tell a running one first."""
-        return self.decide(self.searcher, free)
+        return self.decide(self.searcher, free, lasting=True)
 
     def tell(
         self,
@@ -192,8 +192,13 @@ class Study:
             self._temporary = tempfile.TemporaryDirectory(prefix="zeroin-", ignore_cleanup_errors=True)
         return Path(self._temporary.name)
 
-    def decide(self, searcher: Searcher, free: int, budget: Budget | None = None) -> list[Job]:
-        """Ask a searcher for at most `free` jobs that the budget allows, and record them."""
+    def decide(
+        self, searcher: Searcher, free: int, budget: Budget | None = None, *, lasting: bool = False
+    ) -> list[Job]:
+        """Ask a searcher for at most `free` jobs that the budget allows, and record them.
+
+        A power cut may take the last decision away unless it is `lasting`: it would be taken again, and alike.
+        """
         first = len(self.history.trials)
         if self._start and first < len(self._start) and not isinstance(searcher, Confirm):
             asked = Asked(self._jobs(self._started(free), budget))
@@ -201,17 +206,17 @@ class Study:
             decision = searcher.decide(self.space, self.history, free, max_epochs=self.max_epochs, seed=self.seed)
             asked = Asked(self._jobs(decision.proposals, budget), decision.region, decision.paused)
         if asked.jobs or asked.region or asked.paused:
-            self.record(asked)
+            self.record(asked, lasting=lasting)
         return list(asked.jobs)
 
     def observe(self, job: Job, seen: Observation) -> None:
         """Record an epoch's score, given in the user's sense."""
         self.record(Observed(job.number, direction.as_loss(self.goal, seen)))
 
-    def record(self, event: Event) -> None:
-        """Keep an event for good, then let it count."""
+    def record(self, event: Event, *, lasting: bool = True) -> None:
+        """Keep an event, for good if `lasting`, then let it count."""
         if self._store:
-            self._store.write(event)
+            self._store.write(event, lasting=lasting)
         self.history.apply(event)
         for listen in self.listeners:
             listen(self, event)

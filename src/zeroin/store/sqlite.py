@@ -1,7 +1,7 @@
 """The store: one SQLite file that holds many studies; one process writes a study, anybody reads.
 
-Write-ahead logging with full synchronisation: an event that was written outlives a kill and a power cut, and a
-reader never blocks the writer.
+Write-ahead logging: an event that was written outlives a kill, and a reader never blocks the writer. A lasting one,
+such as an observation, is written with full synchronisation, so that it outlives a power cut with all before it.
 """
 
 import json
@@ -44,14 +44,15 @@ class SqliteStore:
 
     def __init__(self, db: sqlite3.Connection, study: int, lock: FileLock) -> None:
         self._db, self._study, self._lock = db, study, lock
+        self._lasting = True  # as `_connect` leaves it
 
-    def write(self, event: Event) -> None:
-        """Keep an event; when this returns it outlives the process.
+    def write(self, event: Event, *, lasting: bool = True) -> None:
+        """Keep an event; when this returns it outlives the process and, if `lasting`, a power cut.
 
         Raises:
             StoreError: the disk is full or the file cannot be written; nothing of the event is kept.
         """
-        with _told(), self._transaction():
+        with _told(), self._transaction(lasting):
             match event:
                 case Asked(jobs, region, paused):
                     for job in jobs:
@@ -74,7 +75,7 @@ class SqliteStore:
 
     def set_space(self, space: Space, after: int) -> None:
         """Keep a changed space, valid from job `after` on."""
-        with _told(), self._transaction():
+        with _told(), self._transaction(lasting=True):
             self._run("INSERT INTO spaces VALUES (?1, ?2, ?3)", after, json.dumps(space.to_json()))
 
     def close(self) -> None:
@@ -102,7 +103,10 @@ class SqliteStore:
         self._db.execute(statement, (self._study, *values))
 
     @contextmanager
-    def _transaction(self) -> Iterator[None]:
+    def _transaction(self, lasting: bool) -> Iterator[None]:
+        if lasting is not self._lasting:  # a full one also takes to the disk what earlier ones left to the system
+            self._db.execute(f"PRAGMA synchronous = {'FULL' if lasting else 'NORMAL'}")
+            self._lasting = lasting
         self._db.execute("BEGIN IMMEDIATE")
         try:
             yield
