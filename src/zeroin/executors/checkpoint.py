@@ -75,12 +75,10 @@ class Checkpoint:
 
 def _standing(folder: Path, known: int) -> int:
     """The epoch from which training can go on."""
+    if not folder.is_dir():
+        return known  # the objective keeps no state (a table, a formula), or this is the first job
     saved = [e for e in _saved(folder) if e <= known]
-    if saved:
-        return max(saved)
-    # No folder: the objective keeps no state (a table, a formula), or this is the first job. A folder without a
-    # copy: what was saved is torn or gone, so training starts afresh.
-    return 0 if folder.is_dir() else known
+    return max(saved, default=0)  # without a copy: what was saved is torn or gone, so training starts afresh
 
 
 def _saved(folder: Path) -> list[int]:

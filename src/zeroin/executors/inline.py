@@ -3,7 +3,7 @@
 from collections import deque
 from pathlib import Path
 
-from zeroin.executors.run import Objective, perform
+from zeroin.executors.run import Objective, perform, takes_run
 from zeroin.protocols import Report
 from zeroin.types import Ended, Job
 
@@ -20,7 +20,8 @@ class Inline:
     slots = 1
 
     def __init__(self, objective: Objective, folder: Path, max_epochs: int) -> None:
-        self._objective, self._folder, self._max_epochs = objective, folder, max_epochs
+        self._objective = objective if takes_run(objective) else lambda config, _run: objective(config)
+        self._folder, self._max_epochs = folder, max_epochs
         self._waiting: deque[tuple[Job, int]] = deque()
 
     def start(self, job: Job, known: int) -> None:

@@ -119,7 +119,7 @@ def perform(objective: Objective, job: Job, root: Path, known: int, max_epochs: 
     """Do a job with an objective, in this process and thread; every outcome but Ctrl-C comes back as a value.
 
     Args:
-        objective: f(config) -> loss, or f(config, run).
+        objective: f(config, run); it may return the loss instead of reporting it.
         job: what to train.
         root: where checkpoints go.
         known: epochs of the trial that the store has.
@@ -134,8 +134,8 @@ def perform(objective: Objective, job: Job, root: Path, known: int, max_epochs: 
     run = Run(job, checkpoint, heard, max_epochs)
     status, note = Status.DONE, ""
     try:
-        result = objective(job.config, run) if takes_run(objective) else objective(job.config)
-        if result is not None and run.epoch == run.start and run.status is Status.RUNNING:
+        result = objective(job.config, run)
+        if result is not None and run.epoch == run.start < job.stop and run.status is Status.RUNNING:
             run.report(result)
         if run.status is Status.DIVERGED:
             status, note = Status.DIVERGED, f"the loss was not finite in epoch {run.epoch + 1}"
