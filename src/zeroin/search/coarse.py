@@ -1,5 +1,7 @@
 """The coarse round: quasi-random points that fill the unit cube evenly, each a function of its index."""
 
+from functools import lru_cache
+
 import numpy as np
 
 from zeroin.rng import generator
@@ -9,6 +11,7 @@ _PRIMES = (
     *(2, 3, 5, 7, 11, 13, 17, 19, 23, 29, 31, 37, 41, 43, 47, 53, 59, 61, 67, 71, 73, 79, 83, 89, 97, 101, 103, 107),
     *(109, 113, 127, 131, 137, 139, 149, 151, 157, 163, 167, 173, 179, 181, 191, 193, 197, 199, 211, 223, 227, 229),
 )
+BLOCK = 256  # points computed at once
 
 
 def points(first: int, count: int, dimensions: int, seed: int) -> Array:
@@ -23,7 +26,14 @@ def points(first: int, count: int, dimensions: int, seed: int) -> Array:
     >>> points(0, 4, 2, seed=0).shape
     (4, 2)
     """
-    index = np.arange(first, first + count)
+    blocks = range(first // BLOCK, max(first, first + count - 1) // BLOCK + 1)
+    found = np.vstack([_block(number, dimensions, seed) for number in blocks])
+    return np.asarray(found[first - BLOCK * blocks[0] :][:count])
+
+
+@lru_cache(maxsize=4)
+def _block(number: int, dimensions: int, seed: int) -> Array:
+    index = np.arange(BLOCK * number, BLOCK * (number + 1))
     columns = []
     for d in range(dimensions):
         if d >= len(_PRIMES):
@@ -36,8 +46,8 @@ def points(first: int, count: int, dimensions: int, seed: int) -> Array:
 def _radical_inverse(index: np.ndarray, base: int, seed: int, dimension: int) -> Array:
     rng = generator(seed, "halton", dimension)
     value, weight, left = np.zeros(len(index)), 1.0 / base, index.copy()
-    while 1.0 - weight * 1e-12 < 1.0 and weight > 1e-12:  # digits beyond twelve decimals do not matter
+    while weight > 1e-12:  # digits beyond do not matter
         permutation = rng.permutation(base)
         value += permutation[left % base] * weight
         left, weight = left // base, weight / base
-    return np.clip(value + rng.random(len(index)) * weight, 1e-9, 1.0 - 1e-9)
+    return np.clip(value + 0.5 * weight, 1e-9, 1.0 - 1e-9)

@@ -1,15 +1,15 @@
 """Quasi-random search: the coarse round without end, each trial trained in full. A baseline."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 from zeroin.history import History
 from zeroin.search import coarse
-from zeroin.search.zoom import Box
 from zeroin.space import Space
+from zeroin.space.scales import Array
 from zeroin.types import Decision, Kind, Proposal
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(slots=True)
 class QuasiRandom:
     """Points that cover the space evenly, whatever was seen.
 
@@ -18,10 +18,19 @@ class QuasiRandom:
     3
     """
 
+    _spans: dict[str, tuple[Space, Array]] = field(default_factory=dict)  # saves time, decides nothing
+
     def decide(self, space: Space, history: History, free: int, *, max_epochs: int, seed: int) -> Decision:
         """The next `free` points, each trained to `max_epochs`."""
         first = len(history.trials)
-        placed = Box.of(space, space.ranges).place(coarse.points(first, free, len(space), seed))
+        low, high = self._span(space).T
+        placed = low + coarse.points(first, free, len(space), seed) * (high - low)
         return Decision(
             tuple(Proposal(max_epochs, Kind.SCREEN, "covers the space evenly", config=space.config(u)) for u in placed)
         )
+
+    def _span(self, space: Space) -> Array:
+        known = self._spans.get("last")
+        if known is None or known[0] is not space:
+            known = self._spans["last"] = (space, space.span(space.ranges))
+        return known[1]
