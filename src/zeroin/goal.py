@@ -31,6 +31,8 @@ def turned(goal: str, value: float) -> float:
 
 def as_loss(goal: str, seen: Observation) -> Observation:
     """A reported observation as the inside knows it: lower is better."""
+    if goal == "minimize":
+        return seen
     return replace(seen, loss=turned(goal, seen.loss))
 
 

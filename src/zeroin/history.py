@@ -21,8 +21,8 @@ class History:
     """
 
     __slots__ = (
-        "_explored", "_jobs", "_regions", "_running", "_screened", "_seconds", "_spent", "_trials", "_undecided",
-        "max_epochs",
+        "_best", "_explored", "_jobs", "_regions", "_running", "_screened", "_seconds", "_spent", "_trials",
+        "_undecided", "max_epochs",
     )  # fmt: skip
 
     def __init__(self, max_epochs: int = 1) -> None:
@@ -32,6 +32,7 @@ class History:
         self._regions: list[Region] = []
         self._running: dict[int, None] = {}
         self._undecided: dict[int, None] = {}
+        self._best: Trial | None = None
         self._spent = self._screened = self._explored = 0
         self._seconds = 0.0
 
@@ -103,6 +104,7 @@ class History:
                         metrics=(*trial.metrics, observation.metrics),
                     )
                     self._count(self._jobs[number].kind)
+                    self._compare(self._trials[trial.number])
             case Ended(number, status, note, seconds):
                 job = self._jobs[number]
                 self._jobs[number] = replace(job, status=status, note=note)
@@ -111,13 +113,18 @@ class History:
                 if job.kind.is_search and not status.is_failure and self._trials[job.trial].epoch < self.max_epochs:
                     self._undecided[job.trial] = None
                 self._seconds += seconds
+                if status.is_failure and self._best is not None and self._best.number == job.trial:
+                    self._best = None  # it has no loss any more
+                    for trial in self._trials:
+                        self._compare(trial)
 
     def _start(self, job: Job) -> None:
         assert job.number == len(self._jobs), f"job {job.number} after {len(self._jobs)} jobs"
         if job.trial == len(self._trials):
-            self._trials.append(Trial(job.trial, job.config, job.seed, job.kind, job.why))
-        trial = self._trials[job.trial]
-        self._trials[job.trial] = replace(trial, jobs=(*trial.jobs, job.number), status=Status.RUNNING, paused="")
+            self._trials.append(Trial(job.trial, job.config, job.seed, job.kind, job.why, jobs=(job.number,)))
+        else:
+            trial = self._trials[job.trial]
+            self._trials[job.trial] = replace(trial, jobs=(*trial.jobs, job.number), status=Status.RUNNING, paused="")
         self._jobs.append(job)
         self._running[job.number] = None
         self._undecided.pop(job.trial, None)
@@ -127,8 +134,18 @@ class History:
         self._screened += kind in (Kind.START, Kind.SCREEN)
         self._explored += kind is Kind.EXPLORE
 
+    def _compare(self, trial: Trial) -> None:
+        if not trial.kind.is_search or trial.loss is None:
+            return
+        if self._best is None or _rank(trial) < _rank(self._best):
+            self._best = trial
+
 
 def incumbent(history: History) -> Trial | None:
     """The best trial of the search so far: the lowest loss at any epoch, among the deepest where equal."""
-    done = [t for t in history.trials if t.kind.is_search and t.loss is not None]
-    return min(done, key=lambda t: (t.loss, -t.epoch, t.number), default=None)
+    return None if history._best is None else history._trials[history._best.number]
+
+
+def _rank(trial: Trial) -> tuple[float, int, int]:
+    assert trial.loss is not None
+    return trial.loss, -trial.epoch, trial.number
