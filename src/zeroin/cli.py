@@ -260,13 +260,13 @@ def _tell(study: Any, store: Path, console: Any, as_json: bool) -> None:
 
 
 def _status_of(store: Path, name: str) -> None:
+    from zeroin.confirm import chosen
     from zeroin.display import config_words
     from zeroin.goal import turned
-    from zeroin.history import incumbent
     from zeroin.store.sqlite import read_study
 
     header, history = read_study(store, name)
-    best = incumbent(history)
+    best = chosen(history)
     if best and best.loss is not None:
         click.echo(
             f"best {turned(header.goal, best.loss):.5g}: {config_words(best.config)} (trial {best.number}: {best.why})"

@@ -12,7 +12,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from zeroin.goal import metric_at_best
-from zeroin.history import History
+from zeroin.history import History, incumbent
 from zeroin.space import Space
 from zeroin.types import Config, Decision, Kind, Proposal, Trial
 
@@ -142,6 +142,15 @@ def winner(history: History) -> Config | None:
         return confirmed[0].config
     best = contenders(history, 1)
     return best[0] if best else None
+
+
+def chosen(history: History) -> Trial | None:
+    """The trial to show as the best: of the confirmed winner's config, before confirmation the incumbent."""
+    if not any(trial.kind is Kind.CONFIRM and _over(trial) for trial in history.trials):
+        return incumbent(history)
+    config = winner(history)
+    found = [t for t in history.trials if t.kind.is_search and t.loss is not None and t.config == config]
+    return min(found, key=lambda t: (t.loss, -t.epoch, t.number), default=None)
 
 
 def _score(kind: Kind, runs: Sequence[Trial]) -> Score:

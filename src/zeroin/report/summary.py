@@ -4,7 +4,8 @@ from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
-from zeroin.history import History, incumbent
+from zeroin.confirm import chosen
+from zeroin.history import History
 from zeroin.report.axes import AxisPlot, axis_plot
 from zeroin.report.compare import Group, groups, verdict
 from zeroin.report.curves import Curves, Progress, ending, learning_curves, progress
@@ -116,7 +117,7 @@ def summarise(
     rounds = evenly(history.regions, ROUNDS)
     lines = events(space, search, history.regions)
     axis = score_axis([score_of(loss, goal) for t in search if (loss := t.loss) is not None], goal)
-    best = incumbent(history)
+    best = chosen(history)
     steps = progress(history, goal)
     compared = groups(history.trials, goal)
     measure = "loss" if goal == "minimize" else "score"
