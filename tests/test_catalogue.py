@@ -320,7 +320,7 @@ def test_the_training_loop_knows_every_option():
         (("sgd",), {"lr": "small"}, "a number or (low, high)", "'small'", "use lr=(0.001, 1.0)"),
         (("sgd",), {"dropout": 1.5}, "in 0..1", "dropout=1.5", "use dropout=(0.0, 0.7)"),
         (("sgd",), {"dropout": (0.1, True)}, "in 0..1", "(0.1, True)", "use dropout=(0.0, 0.7)"),
-        (("sgd",), {"lr": (1.0, 0.1)}, "low is below high", "1.0, 0.1", "use Float(0.1, 1.0)"),
+        (("sgd",), {"lr": (1.0, 0.1)}, "low is below high", "1.0, 0.1", "use Float(0.1, 1.0, scale='log')"),
         (("sgd",), {"lr": (0, 0.1)}, "low > 0", "0.0..0.1", "zero=True"),
         (("adam",), {"beta1": (0.9, 1)}, "high < 1", "0.9..1.0", "use Float(0.9, 0.999"),
         (("sgd",), {"batch_size": (100, 512)}, "powers of two", "100", "use 128"),

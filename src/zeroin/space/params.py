@@ -247,8 +247,10 @@ class Choice:
         fixed: Value = None,
     ) -> None:
         options = tuple(_plain(option) for option in options)
-        self.options, self.ordered, self.when = options, ordered, _plain_when(when)
-        self.default, self.fixed = _plain(default), _plain(fixed)
+        self.options: tuple[Value, ...] = options
+        self.ordered, self.when = ordered, _plain_when(when)
+        self.default: Value = _plain(default)
+        self.fixed: Value = _plain(fixed)
         for option in options:
             if not isinstance(option, bool | int | float | str | None):
                 raise SpaceError(
