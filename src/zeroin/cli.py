@@ -70,7 +70,9 @@ def tune(target: str, store: Path, name: str | None, seed: int, as_json: bool, *
                 **budgets,
             )
     except KeyboardInterrupt:
-        console.print(f"stopped; nothing that was seen is lost. Go on with the same command: {_same_command()}")
+        console.print(
+            "stopped; nothing that was seen is lost. Go on with the same command: " + _same_command(), markup=False
+        )
         sys.exit(130)
     _tell(study, store, console, as_json)
 
@@ -244,6 +246,8 @@ def _value(space: Space, name: str, text: str) -> Value:
 
 def _tell(study: Any, store: Path, console: Any, as_json: bool) -> None:
     """The end of a study: the best config, beside the default, and where everything is."""
+    from rich.markup import escape
+
     from zeroin.display import config_words, result_table
     from zeroin.exports import result
 
@@ -251,12 +255,12 @@ def _tell(study: Any, store: Path, console: Any, as_json: bool) -> None:
     if as_json:
         click.echo(json.dumps(result(study) | {"store": str(store), "report": str(report_file)}, indent=1))
         return
-    console.print(f"\nbest config: [bold]{config_words(best.config)}[/]")
-    console.print(f"validation score {best.loss:.5g} (trial {best.number}, {best.why})")
+    console.print(f"\nbest config: [bold]{escape(config_words(best.config))}[/]")
+    console.print(f"validation score {best.loss:.5g} (trial {best.number}, {escape(best.why)})")
     if any(not t.kind.is_search for t in study.trials):
         console.print(result_table(study))
-        console.print(f"default config: {config_words(study.space.default)}")
-    console.print(f"store {store}, study {study.name}; report {report_file}")
+        console.print(f"default config: {escape(config_words(study.space.default))}")
+    console.print(escape(f"store {store}, study {study.name}; report {report_file}"))
 
 
 def _status_of(store: Path, name: str) -> None:

@@ -8,6 +8,7 @@ from typing import TypeAlias
 import numpy as np
 from rich.console import Console, RenderableType
 from rich.live import Live
+from rich.markup import escape
 from rich.progress_bar import ProgressBar
 from rich.table import Table
 
@@ -50,10 +51,11 @@ class Display:
         match told:
             case Plan():
                 self._plan, self._began, self._spent_before = told, time.monotonic(), study.history.spent
-                self._console.print(told.words())
+                self._console.print(escape(told.words()))
             case Asked(jobs, region, _):
                 if region:
-                    self._console.print(f"[cyan]round {region.round}[/] {region.why}{_likely(study, region.likely)}")
+                    words = region.why + _likely(study, region.likely)
+                    self._console.print(f"[cyan]round {region.round}[/] {escape(words)}")
                 if (
                     jobs
                     and jobs[0].kind is Kind.CONFIRM
@@ -69,13 +71,14 @@ class Display:
         trial = study.history.trials[study.history.jobs[told.job].trial]
         if told.status.is_failure:
             line = told.note.strip().splitlines()[-1] if told.note.strip() else ""
-            self._console.print(f"[yellow]trial {trial.number} {told.status}[/] {line}", markup=True)
+            self._console.print(f"[yellow]trial {trial.number} {told.status}[/] {escape(line)}")
         best = incumbent(study.history)
         if best and best.loss is not None and (self._best is None or best.loss < self._best):
             self._best = best.loss
             score = turned(study.goal, best.loss)
             self._console.print(
-                f"[green]best {score:.5g}[/] trial {best.number}, epoch {best.epoch}: {config_words(best.config)}"
+                f"[green]best {score:.5g}[/] trial {best.number}, epoch {best.epoch}: "
+                f"{escape(config_words(best.config))}"
             )
         self._refresh(study)
 
