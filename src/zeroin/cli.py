@@ -8,7 +8,7 @@ from typing import Any
 
 import click
 
-from zeroin.errors import StudyError, ZeroinError
+from zeroin.errors import SpaceError, StudyError, ZeroinError
 from zeroin.space import Choice, Int, Space
 from zeroin.types import Value
 
@@ -41,7 +41,9 @@ def cli() -> None:
 @click.option("--fix", "fixed", multiple=True, metavar="NAME=VALUE", help="Hold a hyperparameter at a value.")
 @click.option("--json", "as_json", is_flag=True, help="Print the result as JSON, for programs.")
 @STORE
-def tune(target: str, store: Path, name: str | None, seed: int, as_json: bool, **options: Any) -> None:
+def tune(
+    target: str, max_epochs: int | None, store: Path, name: str | None, seed: int, as_json: bool, **options: Any
+) -> None:
     """Tune TARGET: a ready-made task's name, or path/to/file.py[:name] with a Task or an objective and its space."""
     from rich.console import Console
 
@@ -53,14 +55,14 @@ def tune(target: str, store: Path, name: str | None, seed: int, as_json: bool, *
     found = find(target)
     name = name or found.name
     changes, budgets = _changes(options.pop("ranges"), options.pop("fixed")), options
-    space = _changed_space(found, changes, budgets)
+    space = _changed_space(found, changes, budgets | {"max_epochs": max_epochs})
     console = Console(stderr=as_json, soft_wrap=True, highlight=False)
     try:
         with Display(console) as display:
             study = tuning.tune(
                 found.objective,
                 space,
-                max_epochs=budgets.pop("max_epochs") or found.max_epochs,
+                max_epochs=found.max_epochs if max_epochs is None else max_epochs,
                 goal=found.goal,
                 store=store,
                 name=name,
@@ -224,6 +226,8 @@ def _changed_space(found: Any, changes: list[tuple[str, str, bool]], budgets: di
         return found.space  # type: ignore[no-any-return]
     space: Space = found.space or tuning.space_within(found.objective, **budgets)
     for name, text, is_fixed in changes:
+        if name not in space.params:
+            raise SpaceError(f"the space has {', '.join(space)}; {name!r} is none of them: check the spelling.")
         if is_fixed:
             space = space.fix(name, _value(space, name, text))
         else:

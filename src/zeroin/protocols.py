@@ -67,5 +67,8 @@ class Trainable(Protocol):
     def space_for(self, trainings: float) -> Space:
         """The space worth searching with this many full trainings."""
 
+    def check(self, space: Space) -> None:
+        """Tell what can be known to be wrong before any training, as a `TaskError`."""
+
     def executor(self, folder: Path, *, max_epochs: int, workers: int) -> Executor:
         """An executor that trains it; checkpoints go below `folder`."""

@@ -17,7 +17,8 @@ from zeroin.protocols import Searcher
 from zeroin.report import page, summary
 from zeroin.rng import seed_of
 from zeroin.search import Zoom
-from zeroin.space import Space
+from zeroin.space import Hyperparameter, Space
+from zeroin.space.params import param_to_json
 from zeroin.store import Header, SqliteStore, files_of, open_study
 from zeroin.types import (
     Asked,
@@ -81,10 +82,8 @@ class Study:
         start: Sequence[Config] = (),
         task: str = "",
     ) -> None:
-        if max_epochs is not None and max_epochs < 1:
-            raise StudyError(f"max_epochs is at least 1; max_epochs={max_epochs}: leave it out if there are no epochs.")
         self.goal, self.name, self.seed = direction.check(goal), name, int(seed)
-        self.space, self.max_epochs = space, max_epochs or 1
+        self.space, self.max_epochs = space, checked_max_epochs(max_epochs)
         self.searcher: Searcher = searcher or Zoom()
         self._start = [space.check(config) for config in start]
         self._store: SqliteStore | None = None
@@ -287,14 +286,38 @@ class Study:
         return Region(number, len(self.history.jobs), ranges, ranges, 1.0, f"changed by hand: {changes}")
 
 
+def checked_max_epochs(max_epochs: int | None) -> int:
+    """The deepest budget of one trial; 1 where the objective has no epochs.
+
+    Raises:
+        StudyError: it is no whole number from 1.
+    """
+    if max_epochs is None:
+        return 1
+    if isinstance(max_epochs, bool) or not isinstance(max_epochs, int) or max_epochs < 1:
+        raise StudyError(
+            f"max_epochs is a whole number from 1; max_epochs={max_epochs!r}: leave it out if there are no epochs."
+        )
+    return max_epochs
+
+
 def changed(before: Space, after: Space) -> str:
     """What differs between two spaces, in words."""
     words = [f"{name} is new" for name in after if name not in before.params]
     words += [f"{name} is gone" for name in before if name not in after.params]
     for name in after:
         if name in before.params and before[name] != after[name]:
-            words.append(f"{name} {_range_words(before[name].range)} -> {_range_words(after[name].range)}")
+            words.append(f"{name} {_difference(before[name], after[name])}")
     return "; ".join(words)
+
+
+def _difference(before: Hyperparameter, after: Hyperparameter) -> str:
+    was, now = _range_words(before.range), _range_words(after.range)
+    if was != now:
+        return f"{was} -> {now}"
+    old, new = param_to_json(before), param_to_json(after)
+    fields = [key for key in {**old, **new} if old.get(key) != new.get(key)]
+    return ", ".join(f"{key} {old.get(key)} -> {new.get(key)}" for key in fields)
 
 
 def _range_words(values: Sequence[Any]) -> str:

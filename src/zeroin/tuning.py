@@ -18,7 +18,7 @@ from zeroin.protocols import Executor, Searcher, Trainable
 from zeroin.search import Zoom
 from zeroin.search.rungs import ladder
 from zeroin.space import Space
-from zeroin.study import Listener, Study
+from zeroin.study import Listener, Study, checked_max_epochs
 from zeroin.types import Config, Job, Kind, Observation, Status
 
 HOPELESS_FAILURES = 3  # so many failed trials before any worked: it is not the hyperparameters
@@ -80,14 +80,20 @@ def tune(
     del playbook  # learned and looked up from issue to issue; see DESIGN.md
     budget = _budget(epochs, trials, minutes)
     task: Any = objective if hasattr(objective, "space_for") else None
-    max_epochs = max_epochs or (task.max_epochs if task else None)
-    depth = max_epochs or 1
+    if max_epochs is None and task:
+        max_epochs = task.max_epochs
+    depth = checked_max_epochs(max_epochs)
+    if confirm is not None and confirm < 0:
+        raise StudyError(f"fresh seeds are counted from 0; confirm={confirm}: use confirm=5, or confirm=0 for none.")
     if budget == Budget():
         budget = Budget(epochs=TRAININGS * depth)
     trainings = budget.trainings(depth)
     final = Confirm.within(trainings, (5 if task else 0) if confirm is None else confirm)
+    space = space or _space_of(task, trainings - final.most)
+    if executor is None:
+        _check(objective, task, space, depth, workers)
     study = Study(
-        space or _space_of(task, trainings - final.most),
+        space,
         max_epochs=max_epochs,
         goal=goal or (task.goal if task else "minimize"),
         store=store,
@@ -121,7 +127,7 @@ def space_within(
     confirm: int | None = None,
 ) -> Space:
     """The space that `tune` would search for a task with this budget: few trainings, few hyperparameters."""
-    depth = max_epochs or task.max_epochs
+    depth = checked_max_epochs(task.max_epochs if max_epochs is None else max_epochs)
     trainings = _budget(epochs, trials, minutes).trainings(depth)
     return task.space_for(trainings - Confirm.within(trainings, 5 if confirm is None else confirm).most)
 
@@ -151,9 +157,13 @@ def run(study: Study, executor: Executor, searcher: Searcher, budget: Budget) ->
 
 def _budget(epochs: int | None, trials: int | None, minutes: float | None) -> Budget:
     for name, value in (("epochs", epochs), ("trials", trials), ("minutes", minutes)):
-        if value is not None and value <= 0:
-            raise StudyError(f"a budget is positive; {name}={value}: use {name}=100, or leave it out.")
-    return Budget(epochs, trials, minutes)
+        if value is None:
+            continue
+        if isinstance(value, bool) or not isinstance(value, int | float) or not value > 0:
+            raise StudyError(f"a budget is positive; {name}={value!r}: use {name}=100, or leave it out.")
+        if name != "minutes" and value != int(value):
+            raise StudyError(f"{name} are counted in whole numbers; {name}={value!r}: use {name}={max(1, int(value))}.")
+    return Budget(None if epochs is None else int(epochs), None if trials is None else int(trials), minutes)
 
 
 def _less(budget: Budget, trainings: int, depth: int) -> Budget:
@@ -206,17 +216,28 @@ def _space_of(task: Any, trainings: float) -> Space:
 
 
 def _executor(objective: Any, task: Any, study: Study, workers: int) -> Executor:
-    if workers != 1:
-        raise StudyError(f"workers is 1 in this version; workers={workers}: use workers=1, or executor=....")
     if task is not None:
         done: Executor = task.executor(study.folder, max_epochs=study.max_epochs, workers=workers)
         return done
-    if study.max_epochs > 1 and not takes_run(objective):
+    return Inline(objective, study.folder, study.max_epochs)
+
+
+def _check(objective: Any, task: Any, space: Space, max_epochs: int, workers: int) -> None:
+    """What can be known to be wrong before the study is in the store."""
+    if workers != 1:
+        raise StudyError(f"workers is 1 in this version; workers={workers}: use workers=1, or executor=....")
+    if task is not None:
+        task.check(space)
+        return
+    if not callable(objective):
+        raise StudyError(
+            f"what is tuned is a function f(config) or a Task; got {objective!r}: use tune(objective, space)."
+        )
+    if not takes_run(objective) and max_epochs > 1:
         raise StudyError(
             f"max_epochs is for an objective f(config, run) that reports each epoch; {_name_of(objective)} takes "
             f"config alone: add run and call run.report(loss) in `for epoch in run.epochs():`, or leave max_epochs out."
         )
-    return Inline(objective, study.folder, study.max_epochs)
 
 
 def _check_failures(study: Study) -> None:
