@@ -21,8 +21,8 @@ class History:
     """
 
     __slots__ = (
-        "_best", "_explored", "_jobs", "_regions", "_running", "_screened", "_seconds", "_spent", "_trials",
-        "_undecided", "max_epochs",
+        "_best", "_explored", "_jobs", "_regions", "_running", "_screened", "_searched", "_seconds", "_spent",
+        "_trials", "_undecided", "max_epochs",
     )  # fmt: skip
 
     def __init__(self, max_epochs: int = 1) -> None:
@@ -33,7 +33,7 @@ class History:
         self._running: dict[int, None] = {}
         self._undecided: dict[int, None] = {}
         self._best: Trial | None = None
-        self._spent = self._screened = self._explored = 0
+        self._spent = self._searched = self._screened = self._explored = 0
         self._seconds = 0.0
 
     @property
@@ -60,6 +60,11 @@ class History:
     def spent(self) -> int:
         """Epochs trained by the search (not by the comparison after it)."""
         return self._spent
+
+    @property
+    def searched(self) -> int:
+        """Trials of the search (not of the comparison after it)."""
+        return self._searched
 
     @property
     def promised(self) -> int:
@@ -122,6 +127,7 @@ class History:
         assert job.number == len(self._jobs), f"job {job.number} after {len(self._jobs)} jobs"
         if job.trial == len(self._trials):
             self._trials.append(Trial(job.trial, job.config, job.seed, job.kind, job.why, jobs=(job.number,)))
+            self._searched += job.kind.is_search
         else:
             trial = self._trials[job.trial]
             self._trials[job.trial] = replace(trial, jobs=(*trial.jobs, job.number), status=Status.RUNNING, paused="")

@@ -39,6 +39,7 @@ if TYPE_CHECKING:
     import pandas as pd
 
 log = logging.getLogger("zeroin")
+ENDINGS = tuple(str(status) for status in Status if status is not Status.RUNNING)
 Listener: TypeAlias = Callable[["Study", Event | Plan], None]
 
 
@@ -95,11 +96,16 @@ class Study:
             header = Header(name, goal, self.max_epochs, self.seed, space, task)
             self._store, known, self.history = open_study(self.path, header)
             self._go_on(known)
+        self._open = list(self.history.running)  # asked for by a process that is gone
 
     # --- your own loop
 
     def ask(self, free: int = 1) -> list[Job]:
-        """At most `free` jobs to do now; empty: tell a running one first."""
+        """At most `free` jobs to do now, those that a dead process left open first; empty: tell a running one first."""
+        left = [job for job in self._open if self.history.jobs[job.number].status is Status.RUNNING]
+        if left and free > 0:
+            self._open = left[free:]
+            return left[:free]
         return self.decide(self.searcher, free, lasting=True)
 
     def tell(
@@ -112,8 +118,10 @@ class Study:
         """What came of a job: the score after each of its epochs (or the one score), or a failure's status.
 
         Raises:
-            StudyError: a job that is not running, or more scores than epochs.
+            StudyError: a job that is not running, more scores than epochs, or an unknown status.
         """
+        if status is not None and status not in ENDINGS:
+            raise StudyError(f"a job ends as one of {', '.join(ENDINGS)}; status={status!r}: use status='failed'.")
         if job.number >= len(self.history.jobs) or self.history.jobs[job.number].status is not Status.RUNNING:
             raise StudyError(f"a job is told once, after it was asked for; job {job.number} is not running: ask again.")
         values = [] if losses is None else [float(v) for v in losses]
@@ -236,11 +244,11 @@ class Study:
     def _jobs(self, proposals: Sequence[Proposal], budget: Budget | None) -> tuple[Job, ...]:
         """Jobs with their numbers and seeds, as many and as long as the budget allows."""
         jobs: list[Job] = []
-        number, trial = len(self.history.jobs), len(self.history.trials)
+        number, trial, searched = len(self.history.jobs), len(self.history.trials), self.history.searched
         left = budget.epochs - self.history.promised if budget and budget.epochs is not None else None
         for proposal in proposals:
             new = proposal.trial is None
-            if new and budget and budget.trials is not None and trial >= budget.trials:
+            if new and budget and budget.trials is not None and searched >= budget.trials:
                 break
             known = None if proposal.trial is None else self.history.trials[proposal.trial]
             start = known.epoch if known else 0
@@ -252,7 +260,7 @@ class Study:
             which = known.number if known else trial
             seed = known.seed if known else seed_of(self.seed, "trial", trial)
             jobs.append(Job(number, which, config, seed, start, stop, proposal.kind, proposal.why))
-            number, trial = number + 1, trial + new
+            number, trial, searched = number + 1, trial + new, searched + new
             left = left - (stop - start) if left is not None else None
         return tuple(jobs)
 
