@@ -2,6 +2,7 @@
 
 import sqlite3
 from collections.abc import Callable
+from pathlib import Path
 
 from zeroin.errors import StoreError
 
@@ -34,6 +35,8 @@ def m001_studies(db: sqlite3.Connection) -> None:
         db.execute(statement)
 
 
+MAGIC = b"SQLite format 3\0"  # how each SQLite file begins
+
 MIGRATIONS: tuple[Callable[[sqlite3.Connection], None], ...] = (m001_studies,)
 
 
@@ -57,14 +60,37 @@ def version(db: sqlite3.Connection) -> int:
     return int(db.execute("PRAGMA user_version").fetchone()[0])
 
 
+def check_file(path: Path) -> None:
+    """Refuse a file that is no store before anything is made beside it; one that is not there yet may become one.
+
+    Raises:
+        StoreError: a folder, another kind of file, or a newer zeroin wrote it.
+    """
+    if path.is_dir():
+        raise StoreError(f"a store is a file; {str(path)!r} is a folder: use {str(path / 'zeroin.db')!r}.")
+    if not path.is_file():
+        return
+    with path.open("rb") as file:
+        head = file.read(64)
+    if head and not head.startswith(MAGIC):
+        raise StoreError(
+            f"a store is a SQLite file; {str(path)!r} is another kind: choose another file with store='...' (--store)."
+        )
+    _check(int.from_bytes(head[60:64], "big"))  # where SQLite keeps user_version
+
+
 def check_version(db: sqlite3.Connection) -> None:
     """Refuse a store that this version cannot read.
 
     Raises:
         StoreError: a newer zeroin wrote it.
     """
-    if version(db) > len(MIGRATIONS):
+    _check(version(db))
+
+
+def _check(number: int) -> None:
+    if number > len(MIGRATIONS):
         raise StoreError(
-            f"a store is read by the version that wrote it or a newer one; this one has format {version(db)}, "
+            f"a store is read by the version that wrote it or a newer one; this one has format {number}, "
             f"this zeroin knows up to {len(MIGRATIONS)}: run `pip install --upgrade zeroin`."
         )

@@ -20,7 +20,7 @@ from filelock import FileLock, Timeout
 from zeroin.errors import StoreError
 from zeroin.history import History
 from zeroin.space import Space
-from zeroin.store.schema import check_version, migrate
+from zeroin.store.schema import check_file, check_version, migrate
 from zeroin.types import Asked, Ended, Event, Job, Kind, Observation, Observed, Region, Status
 
 BUSY_SECONDS = 120
@@ -129,12 +129,13 @@ def open_study(path: Path, header: Header) -> tuple[SqliteStore, Header, History
     Raises:
         StoreError: another live process writes it, a newer zeroin wrote the store, or it is no store.
     """
-    if not re.fullmatch(r"[\w.\-]{1,100}", header.name):
+    if not re.fullmatch(r"\w[\w.\-]{0,99}", header.name):  # it names a folder: never . or ..
         raise StoreError(
-            f"a study's name has letters, digits, '.', '_' and '-'; name={header.name!r}: "
-            f"use {re.sub(r'[^A-Za-z0-9_.-]+', '-', header.name)[:100] or 'study'!r}."
+            f"a study's name has up to 100 letters, digits, '.', '_' and '-', the first a letter or digit; "
+            f"name={header.name!r}: use {re.sub(r'[^A-Za-z0-9_.-]+', '-', header.name).strip('-.')[:100] or 'study'!r}."
         )
     with _told():
+        check_file(path)
         folder = files_of(path, header.name)
         folder.mkdir(parents=True, exist_ok=True)
         lock = _claim(path, header.name, folder)
@@ -174,7 +175,8 @@ def list_studies(path: Path) -> list[dict[str, Any]]:
             (SELECT count(*) FROM jobs WHERE study = id AND status = 'running') AS running,
             (SELECT count(*) FROM jobs WHERE study = id AND status NOT IN ('running', 'done')) AS failures,
             (SELECT min(o.loss) FROM observations o JOIN trials t ON t.study = o.study AND t.number = o.trial
-             WHERE o.study = id AND t.kind NOT IN ('confirm', 'default')) AS best
+             WHERE o.study = id AND t.kind NOT IN ('confirm', 'default') AND o.trial NOT IN
+                (SELECT trial FROM jobs WHERE study = id AND status NOT IN ('running', 'done'))) AS best
         FROM studies ORDER BY id"""
     with _told(), _reading(path) as db:
         cursor = db.execute(query)
@@ -184,7 +186,9 @@ def list_studies(path: Path) -> list[dict[str, Any]]:
 
 def files_of(path: Path, name: str) -> Path:
     """The folder beside the store where a study's checkpoints, weights and report lie."""
-    return path.with_suffix(".files") / name
+    # Beside another store of the same stem, a suffix of one's own keeps the two apart.
+    folder = path.with_suffix(".files") if path.suffix == ".db" else path.with_name(path.name + ".files")
+    return folder / name
 
 
 def _claim(path: Path, name: str, folder: Path) -> FileLock:
@@ -195,7 +199,7 @@ def _claim(path: Path, name: str, folder: Path) -> FileLock:
     except Timeout:
         raise StoreError(
             f"one process at a time writes a study; {name!r} in {path} is being written by another that is alive: "
-            f"wait for it, or use another name."
+            f"wait for it, close() it, or use another name."
         ) from None
     return lock
 
@@ -214,7 +218,9 @@ def _connect(path: Path) -> sqlite3.Connection:
 def _reading(path: Path) -> Iterator[sqlite3.Connection]:
     if not path.is_file():
         raise StoreError(f"a store is a file that a study has written; {str(path)!r} is not there: check --store.")
-    db = sqlite3.connect(f"file:{path}?mode=ro", uri=True, timeout=BUSY_SECONDS, isolation_level=None)
+    check_file(path)
+    uri = path.absolute().as_uri() + "?mode=ro"  # a # or % in the name is quoted
+    db = sqlite3.connect(uri, uri=True, timeout=BUSY_SECONDS, isolation_level=None)
     try:
         check_version(db)
         db.execute("BEGIN")  # one snapshot, whatever is written meanwhile
