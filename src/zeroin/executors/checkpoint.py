@@ -21,14 +21,15 @@ class Checkpoint:
 
     Args:
         folder: the trial's folder.
+        start: the epoch at which the job begins.
         known: epochs of the trial that the store has; a checkpoint beyond them is not used.
     """
 
-    def __init__(self, folder: Path, known: int) -> None:
+    def __init__(self, folder: Path, start: int, known: int) -> None:
         self._folder, self._work = folder, folder / "work"
         self._begun = False
         self._copied = time.monotonic()
-        self.epoch = _standing(folder, known)
+        self.epoch = _standing(folder, start, known)
 
     @property
     def path(self) -> Path:
@@ -73,10 +74,10 @@ class Checkpoint:
         self.epoch, self._copied = epoch, time.monotonic()
 
 
-def _standing(folder: Path, known: int) -> int:
+def _standing(folder: Path, start: int, known: int) -> int:
     """The epoch from which training can go on."""
     if not folder.is_dir():
-        return known  # the objective keeps no state (a table, a formula), or this is the first job
+        return start  # the objective keeps no state (a table, a formula), or had not saved any in this its first job
     saved = [e for e in _saved(folder) if e <= known]
     return max(saved, default=0)  # without a copy: what was saved is torn or gone, so training starts afresh
 

@@ -1,7 +1,9 @@
 """The training side of a job: what an objective is handed, and how its outcome is told."""
 
+import errno
 import inspect
 import math
+import shutil
 import time
 import traceback
 import warnings
@@ -9,13 +11,14 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any, TypeAlias
 
-from zeroin.errors import TaskError, ZeroinError
+from zeroin.errors import StoreError, TaskError, ZeroinError
 from zeroin.executors.checkpoint import Checkpoint, trial_folder
 from zeroin.types import Config, Ended, Job, Kind, Observation, Status
 
 Objective: TypeAlias = Callable[..., Any]  # f(config) -> loss, or f(config, run) that reports each epoch
 Heard: TypeAlias = Callable[[Observation], bool]  # of an epoch; False asks to end there
 
+SPARE_BYTES = 1 << 20  # a disk with less is full
 UNSAVED = (
     "a trial that is paused goes on from what it saved; this objective saved nothing to run.checkpoint, which is "
     "right only if it keeps no state: save to run.checkpoint after each epoch, load from it if run.start > 0."
@@ -37,11 +40,12 @@ class Run:
         self.epoch = self.start
         self.status = Status.RUNNING
         self._ending = self._due = False
+        self._within: int | None = None  # the epoch under way in `epochs()`
 
     @property
     def config(self) -> Config:
         """The hyperparameters."""
-        return self._job.config
+        return dict(self._job.config)
 
     @property
     def seed(self) -> int:
@@ -86,12 +90,13 @@ class Run:
         """
         for epoch in range(self.start, self.stop):
             self._due = self._checkpoint.due and epoch + 1 < self.stop  # asked once, so that what is saved is kept
+            self._within = epoch
             yield epoch
             if self.status is Status.DIVERGED:
                 return
             if self.epoch != epoch + 1:
                 raise TaskError(
-                    f"each epoch reports its loss once; epoch {epoch} reported {self.epoch - epoch} times: "
+                    f"each epoch reports its loss once; epoch {epoch} reported none: "
                     f"call run.report(loss) once inside the loop."
                 )
             if self._ending:
@@ -103,8 +108,18 @@ class Run:
         """Tell the loss after an epoch, and further metrics by name; a loss that is not finite ends the trial.
 
         Raises:
-            TaskError: a loss or metric that is not a number.
+            TaskError: a loss or metric that is not a number, a second report in an epoch, one beyond the job's end.
         """
+        if self._within is not None and self.epoch > self._within:
+            raise TaskError(
+                f"each epoch reports its loss once; epoch {self._within} reports again: "
+                f"call run.report(loss) once inside the loop."
+            )
+        if self.epoch >= self.stop:
+            raise TaskError(
+                f"a job ends at run.stop; epoch {self.epoch} is reported beyond run.stop={self.stop}: loop with "
+                f"`for epoch in run.epochs():`, and give tune(..., max_epochs=...) the epochs of a full training."
+            )
         value = _number("loss", loss)
         if not math.isfinite(value):
             self.status, self._ending = Status.DIVERGED, True
@@ -130,12 +145,14 @@ def perform(objective: Objective, job: Job, root: Path, known: int, max_epochs: 
         ZeroinError: the objective is used in a way that no other config would mend.
     """
     began = time.monotonic()
-    checkpoint = Checkpoint(trial_folder(root, job.trial), known)
+    checkpoint = Checkpoint(trial_folder(root, job.trial), job.start, known)
+    if checkpoint.epoch >= job.stop:  # killed between its last epoch and its end
+        return Ended(job.number, Status.DONE)
     run = Run(job, checkpoint, heard, max_epochs)
     status, note = Status.DONE, ""
     try:
-        result = objective(job.config, run)
-        if result is not None and run.epoch == run.start < job.stop and run.status is Status.RUNNING:
+        result = objective(run.config, run)
+        if result is not None and run.epoch == run.start and run.status is Status.RUNNING:
             run.report(result)
         if run.status is Status.DIVERGED:
             status, note = Status.DIVERGED, f"the loss was not finite in epoch {run.epoch + 1}"
@@ -144,15 +161,20 @@ def perform(objective: Objective, job: Job, root: Path, known: int, max_epochs: 
                 "an objective returns its loss or calls run.report(loss); this one did neither: "
                 "end it with `return loss`."
             )
+        if status is Status.DONE:
+            if run.epoch < max_epochs and not checkpoint.used:
+                warnings.warn(UNSAVED, stacklevel=2)
+            checkpoint.put_aside(run.epoch, last=True)
     except ZeroinError:
         raise
     except Exception as error:
+        if _is_full_disk(error, root):
+            raise StoreError(
+                f"a checkpoint needs room on the disk; {root} has none left: free some space and give the same "
+                f"command again; what was observed before is kept."
+            ) from error
         status = Status.OUT_OF_MEMORY if _is_out_of_memory(error) else Status.FAILED
         note = "".join(traceback.format_exception(error))[-4000:]
-    if status is Status.DONE:
-        if run.epoch < max_epochs and not checkpoint.used:
-            warnings.warn(UNSAVED, stacklevel=2)
-        checkpoint.put_aside(run.epoch, last=True)
     return Ended(job.number, status, note, time.monotonic() - began)
 
 
@@ -182,6 +204,17 @@ def _number(name: str, value: Any) -> float:
         raise TaskError(
             f"a reported {name} is a number; got {value!r} of type {type(value).__name__}: report float({name})."
         ) from None
+
+
+def _is_full_disk(error: BaseException | None, root: Path) -> bool:
+    """Whether it, or what it came from, says so; torch says no more than `unexpected pos`."""
+    if error is None:
+        return False
+    if isinstance(error, OSError) and error.errno in (errno.ENOSPC, errno.EDQUOT):
+        return True
+    if isinstance(error, RuntimeError) and root.is_dir() and shutil.disk_usage(root).free < SPARE_BYTES:
+        return True
+    return _is_full_disk(error.__cause__ or error.__context__, root)
 
 
 def _is_out_of_memory(error: Exception) -> bool:
