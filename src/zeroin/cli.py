@@ -123,7 +123,6 @@ def report(name: str | None, output: Path | None, store: Path) -> None:
 
     header, history = read_study(store, name)
     target = output or files_of(store, header.name) / "report.html"
-    target.parent.mkdir(parents=True, exist_ok=True)
     page.write(summary.summarise(header.name, header.space, history, header.goal), target)
     click.echo(str(target))
 

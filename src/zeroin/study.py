@@ -178,7 +178,6 @@ class Study:
     def report(self, path: str | Path | None = None) -> Path:
         """Write the report, one HTML file that opens offline; beside the checkpoints if no path is given."""
         target = Path(path) if path else self.folder / "report.html"
-        target.parent.mkdir(parents=True, exist_ok=True)
         page.write(summary.summarise(self.name, self.space, self.history, self.goal), target)
         return target
 

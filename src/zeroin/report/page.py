@@ -12,6 +12,7 @@ import plotly.graph_objects as go
 import plotly.offline
 from markupsafe import Markup
 
+from zeroin.errors import StudyError
 from zeroin.report.charts import BEST, COLOURS, FAILED, LIKELY, axis_figure, curves_figure, progress_figure
 from zeroin.report.summary import Summary
 from zeroin.report.ticks import duration, show
@@ -29,17 +30,28 @@ def write(summary: Summary, path: str | os.PathLike[str]) -> Path:
         The path of the file.
 
     Raises:
-        OSError: the folder cannot be written to, or the disk is full.
+        StudyError: the folder cannot be written to, or the disk is full.
 
     Example:
         write(summarise("mnist-mlp", space, history), "report.html")
     """
-    target = Path(path)
+    target, text = Path(path), render(summary)
+    try:
+        _replace(target, text)
+    except OSError as error:
+        raise StudyError(
+            f"a report goes to a file that can be written; {target}: {error.strerror}: choose another, or free some "
+            f"space; what was observed is kept."
+        ) from error
+    return target
+
+
+def _replace(target: Path, text: str) -> None:
     target.parent.mkdir(parents=True, exist_ok=True)
     handle, draft = tempfile.mkstemp(dir=target.parent, prefix=f".{target.name}.", suffix=".tmp")
     try:
         with os.fdopen(handle, "w", encoding="utf-8") as file:
-            file.write(render(summary))
+            file.write(text)
             file.flush()
             os.fsync(file.fileno())
         umask = os.umask(0)
@@ -49,7 +61,6 @@ def write(summary: Summary, path: str | os.PathLike[str]) -> Path:
     except BaseException:
         Path(draft).unlink(missing_ok=True)
         raise
-    return target
 
 
 def render(summary: Summary) -> str:
