@@ -158,7 +158,7 @@ def build(rows: Rows, features: Features, memory: Memory) -> Model:
     tried = np.unique(rows.trial)
     units = rows.units[tried]
     best = float(warped.min() - trend[-1])
-    mean = posterior.predict(features(units))[0]
+    mean = posterior.expected(features(units))
     return Model(posterior, features, best, trust, tried, units, mean)
 
 

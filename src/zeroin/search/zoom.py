@@ -5,6 +5,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from zeroin.search import surrogate
 from zeroin.search.model import Model
 from zeroin.space import Choice, Int, Space
 from zeroin.space.scales import Array
@@ -109,9 +110,8 @@ def likely(model: Model, points: Array, score_order: np.ndarray, box: Box, rng: 
     """The box [D, 2] that holds the best config with 90 %: 5 to 95 % of the minima of 64 posterior draws."""
     chosen = points[score_order[:300]]
     mean, covariance = model.posterior.joint(model.features(chosen))
-    values, vectors = np.linalg.eigh(covariance + 1e-8 * np.eye(len(chosen)))
-    noise = np.sqrt(np.maximum(values, 0.0))[:, None] * rng.standard_normal((len(values), 64))
-    minima = chosen[(mean[:, None] + vectors @ noise).argmin(axis=0)]
+    draws = mean[:, None] + surrogate.root(covariance) @ rng.standard_normal((len(chosen), 64))
+    minima = chosen[draws.argmin(axis=0)]
     low, high = np.quantile(minima, [0.05, 0.95], axis=0)
     return np.stack([np.maximum(low, box.low), np.minimum(np.maximum(high, low), box.high)], axis=1)
 

@@ -84,8 +84,8 @@ class Space:
                 active &= ~np.isnan(out[:, names.index(parent)])
             out[~active, names.index(name)] = np.nan
         for j, param in enumerate(self.params.values()):
-            inactive = np.isnan(out[:, j])
-            out[inactive, j] = param.unit(param.start)
+            if param.when:
+                out[np.isnan(out[:, j]), j] = param.unit(param.start)
         return out
 
     def span(self, ranges: Mapping[str, Range]) -> Array:
