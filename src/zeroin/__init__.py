@@ -1,5 +1,6 @@
 """zeroin finds good hyperparameters for a neural network: it samples on the right scale and zooms in."""
 
+from zeroin import catalogue
 from zeroin.errors import SpaceError, StoreError, StudyError, TaskError, ZeroinError
 from zeroin.space import Choice, Float, Int, Space
 from zeroin.study import Study
@@ -16,5 +17,6 @@ __all__ = [
     "StudyError",
     "TaskError",
     "ZeroinError",
+    "catalogue",
     "tune",
 ]

@@ -82,8 +82,9 @@ def duration(seconds: float) -> str:
     >>> duration(3.2), duration(75), duration(7300)
     ('3 s', '1 min 15 s', '2 h 02 min')
     """
-    if seconds < 60:
-        return f"{seconds:.0f} s"
-    if seconds < 3600:
-        return f"{seconds // 60:.0f} min {seconds % 60:02.0f} s"
-    return f"{seconds // 3600:.0f} h {seconds % 3600 // 60:02.0f} min"
+    whole, minutes = round(seconds), round(seconds / 60)
+    if whole < 60:
+        return f"{whole} s"
+    if whole < 3600:
+        return f"{whole // 60} min {whole % 60:02d} s"
+    return f"{minutes // 60} h {minutes % 60:02d} min"
