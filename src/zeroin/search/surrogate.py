@@ -8,6 +8,7 @@ Source: Rasmussen & Williams, "Gaussian Processes for Machine Learning", 2006: e
 Expected Improvement", NeurIPS 2023 (log EI).
 """
 
+from collections.abc import Iterator
 from dataclasses import dataclass
 
 import numpy as np
@@ -22,7 +23,7 @@ NOISE_PRIOR = (float(np.log(1e-3)), 1.5)  # mean and sd of log noise variance, t
 SIGNAL_PRIOR = (0.0, 1.0)  # of log signal variance
 LENGTH_SD = 0.8  # sd of the log length scales around their prior mean
 JITTER = 1e-8
-BLOCK = 128  # rows of a kernel computed at once
+BLOCK = 128  # points predicted at once
 
 
 @dataclass(frozen=True, slots=True)
@@ -71,18 +72,20 @@ class Posterior:
 
     def predict(self, points: Array) -> tuple[Array, Array]:
         """Posterior mean and sd at points [m, F], without the noise (eq. 2.25, 2.26)."""
-        k = self.signal * matern(points * self.inverse_lengths, self.rows)[0]
-        mean = self.mean + self.scale * (k @ self.weights)
-        v = lapack.dtrtrs(self.factor, k.T, lower=1, overwrite_b=1)[0]
-        variance = np.maximum(self.signal - np.einsum("ij,ij->j", v, v), 1e-10)
-        return mean, self.scale * np.sqrt(variance)
+        mean, explained = np.empty((2, len(points)))
+        for at, k in self._blocks(points):
+            mean[at] = k @ self.weights
+            v = lapack.dtrtrs(self.factor, k.T, lower=1, overwrite_b=1)[0]
+            explained[at] = np.einsum("ij,ij->j", v, v)
+        variance = np.maximum(self.signal - explained, 1e-10)
+        return self.mean + self.scale * mean, self.scale * np.sqrt(variance)
 
     def expected(self, points: Array) -> Array:
-        """Posterior mean alone at points [m, F], in blocks that stay in the processor's cache."""
-        z, out = points * self.inverse_lengths, np.empty(len(points))
-        for first in range(0, len(z), BLOCK):
-            out[first : first + BLOCK] = matern(z[first : first + BLOCK], self.rows)[0] @ self.weights
-        return self.mean + self.scale * self.signal * out
+        """Posterior mean alone at points [m, F]."""
+        mean = np.empty(len(points))
+        for at, k in self._blocks(points):
+            mean[at] = k @ self.weights
+        return self.mean + self.scale * mean
 
     def joint(self, points: Array) -> tuple[Array, Array]:
         """Posterior mean [m] and covariance [m, m] at points."""
@@ -90,6 +93,13 @@ class Posterior:
         k = self.signal * matern(z, self.rows)[0]
         v = lapack.dtrtrs(self.factor, k.T, lower=1)[0]
         return self.mean + self.scale * (k @ self.weights), self.scale**2 * (self.signal * matern(z, z)[0] - v.T @ v)
+
+    def _blocks(self, points: Array) -> Iterator[tuple[slice, Array]]:
+        """The kernel between points and rows, as many points at once as stay in the processor's cache."""
+        z = points * self.inverse_lengths
+        for first in range(0, len(z), BLOCK):
+            at = slice(first, first + BLOCK)
+            yield at, self.signal * matern(z[at], self.rows)[0]
 
     def left_out(self, owners: np.ndarray) -> tuple[Array, Array]:
         """For each owner of rows: the last row's target, and its prediction without any of the owner's rows.
