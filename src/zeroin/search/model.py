@@ -127,7 +127,8 @@ class Model:
     """What the history says of configs trained to the full budget; lower is better, in warped units.
 
     `best` is the lowest warped loss seen at any rung, less the trend; `trust` how well left-out trials are
-    predicted (correlation); `tried` the trials with observations, `units` [n, D] and `mean` [n] theirs.
+    predicted (correlation); `tried` the trials with observations; `units` [n, D] and `mean` [n] are of those among
+    them that the surrogate sees.
     """
 
     posterior: surrogate.Posterior
@@ -154,9 +155,9 @@ class Model:
 def build(rows: Rows, features: Features, memory: Memory) -> Model:
     """The model of a history with at least two observations."""
     theta, trust = _fitted(rows.first(fit_size(len(rows.loss))), features, memory)
-    posterior, warped, trend, _ = _condition(rows, features, theta)
+    posterior, warped, trend, keep = _condition(rows, features, theta)
     tried = np.unique(rows.trial)
-    units = rows.units[tried]
+    units = rows.units[np.unique(rows.trial[keep])]
     best = float(warped.min() - trend[-1])
     mean = posterior.expected(features(units))
     return Model(posterior, features, best, trust, tried, units, mean)
