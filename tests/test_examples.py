@@ -43,6 +43,9 @@ def test_plain_objective_by_the_command(folder):
     result = json.loads(done.stdout)
     assert (result["study"], result["trials"], result["goal"]) == ("plain_objective", 12, "minimize")
     assert (folder / result["report"]).is_file()
+    again = run(folder, *COMMAND, "tune", "plain_objective.py", "--trials", "12", "--json")
+    assert "has spent its budget" in again.stderr
+    assert json.loads(again.stdout) == result
 
 
 def test_own_network_as_a_script(folder):

@@ -29,7 +29,8 @@ class Plan:
     """What a study is about to do: told before anything runs.
 
     `ladder` are the rungs in epochs; `trainings` the whole budget in full trainings, None where it is in minutes alone;
-    `confirm` the trainings kept for the comparison at the end; `seconds` of an epoch, None where not measured.
+    `confirm` the trainings kept for the comparison at the end; `seconds` of an epoch, None where not measured;
+    `known` trials and `spent` epochs of the search are those that an earlier run left.
     """
 
     name: str
@@ -42,6 +43,7 @@ class Plan:
     seeds: int
     seconds: float | None
     known: int
+    spent: int = 0
 
     def words(self) -> str:
         """The plan in a few sentences."""
@@ -49,7 +51,9 @@ class Plan:
         many = f"{len(self.hyperparameters)} hyperparameter" + "s" * (len(self.hyperparameters) != 1)
         out = [f"{self.name}: {many} ({', '.join(self.hyperparameters)})."]
         if self.known:
-            out.append(f"Goes on: {self.known} trials known.")
+            out.append(f"Goes on: {self.known:,} trials known, {self.spent:,} epochs spent.")
+            if self._is_spent():
+                return " ".join([*out, "The search has spent its budget; a larger one goes on."])
         search = self.trainings - self.confirm if self.trainings is not None else None
         if depth > 1:
             count = self.budget.trials or (max(self.screen, round(4 * search)) if search is not None else None)
@@ -58,6 +62,8 @@ class Plan:
                 f"Coarse round of {self.screen} configs to epoch {self.ladder[0]}, then {configs} in all, the "
                 f"promising ones carried on to epoch {', '.join(map(str, self.ladder[1:]))}."
             )
+        elif self.budget.trials and self.budget.trials <= self.screen:
+            out.append(f"Coarse round alone: {self.budget.trials} configs.")
         elif search is not None:
             count = self.budget.trials or round(search)
             out.append(f"Coarse round of {self.screen} configs, then the model's choice, {count} in all.")
@@ -69,6 +75,11 @@ class Plan:
         if self.budget.minutes is not None:
             out.append(f"At most {self.budget.minutes:g} minutes.")
         return " ".join(out)
+
+    def _is_spent(self) -> bool:
+        epochs, trials = self.budget.epochs, self.budget.trials
+        by_epochs = epochs is not None and self.spent >= epochs - self.confirm * self.ladder[-1]
+        return by_epochs or (trials is not None and self.known >= trials)
 
     def _duration(self) -> str:
         if self.seconds is None or self.trainings is None:

@@ -3,6 +3,7 @@
 import json
 import signal
 import sys
+import warnings
 from pathlib import Path
 from typing import Any
 
@@ -57,6 +58,7 @@ def tune(
     changes, budgets = _changes(options.pop("ranges"), options.pop("fixed")), options
     space = _changed_space(found, changes, budgets | {"max_epochs": max_epochs})
     console = Console(stderr=as_json, soft_wrap=True, highlight=False)
+    warnings.showwarning = lambda message, *_: console.print(f"note: {message}", style="yellow", markup=False)
     try:
         with Display(console) as display:
             study = tuning.tune(

@@ -60,8 +60,8 @@ def _from_function(module: ModuleType, path: str, name: str) -> Target:
     objective, space = getattr(module, name, None), getattr(module, "space", None)
     if not isinstance(objective, Callable):  # type: ignore[arg-type]
         raise TaskError(
-            f"a file to tune holds a Task, or a function `objective` with a Space named `space`; {path} has no "
-            f"{name!r}: name yours as {path}:name."
+            f"a file to tune holds a Task, or a function `objective` with a Space named `space`; {path} has no task or "
+            f"function {name!r}: name yours as {path}:name."
         )
     if not isinstance(space, Space):
         raise TaskError(

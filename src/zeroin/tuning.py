@@ -172,13 +172,14 @@ def _less(budget: Budget, trainings: int, depth: int) -> Budget:
 
 
 def _plan(study: Study, budget: Budget, final: Confirm, executor: Executor | None) -> Plan:
-    known = len(study.history.trials)
+    known = sum(t.kind.is_search for t in study.history.trials)
     rungs = ladder(study.max_epochs)
     screen = study.searcher.screening(study.space, rungs) if isinstance(study.searcher, Zoom) else 0
     names = tuple(name for name, p in study.space.params.items() if p.fixed is None)
     trainings = None if budget.epochs is None and budget.trials is None else budget.trainings(study.max_epochs)
     seconds = _seconds_per_epoch(study, executor) if executor and study.max_epochs > 1 and not known else None
-    return Plan(study.name, names, rungs, screen, budget, trainings, final.most, final.seeds, seconds, known)
+    spent = study.history.spent
+    return Plan(study.name, names, rungs, screen, budget, trainings, final.most, final.seeds, seconds, known, spent)
 
 
 def _seconds_per_epoch(study: Study, executor: Executor) -> float | None:
@@ -250,5 +251,6 @@ def _check_failures(study: Study) -> None:
         last = failed[-1].note.strip()
         raise StudyError(
             f"an objective works for some config; all of the first {len(failed)} trials raised "
-            f"{last.splitlines()[-1]}: mend it, then use another name (the notes of this study keep the traceback)."
+            f"{last.splitlines()[-1]}: mend it, then use another name (the notes of the trials keep the traceback: "
+            f"`zeroin export {study.name} --json -`, or study.trials)."
         )

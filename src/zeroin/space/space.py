@@ -154,8 +154,9 @@ class Space:
         elif contains(param, value):
             new = replace(param, fixed=value)  # type: ignore[arg-type]
         else:
+            kind = "power of two" if param.scale == "log2" and isinstance(param, Int) else type(param).__name__
             raise SpaceError(
-                f"a fixed value lies within the legal limits {param.legal[0]:g}..{param.legal[1]:g}; "
+                f"a fixed value is a legal {kind}, {param.legal[0]:g}..{param.legal[1]:g}; "
                 f"{name}={value!r}: use {name}={param.start!r}."
             )
         return Space(**{**self.params, name: new})
