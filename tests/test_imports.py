@@ -1,0 +1,171 @@
+"""The architecture: imports point one way, torch stops at its door, reading a store starts quickly."""
+
+import ast
+import graphlib
+import resource
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+SOURCE = Path(__file__).parent.parent / "src" / "zeroin"
+
+# Each part imports only parts of lines above it (and itself). DESIGN.md tells what they are.
+LAYERS = (
+    {"errors", "types", "rng"},
+    {"space"},
+    {"history", "goal", "budget", "catalogue"},
+    {"protocols", "confirm", "playbook"},
+    {"search", "executors", "store", "report"},
+    {"nn", "study"},
+    {"tasks", "tuning"},
+    {"targets", "display", "exports", "integrations"},
+    {"__init__", "cli"},
+)
+RANK = {part: rank for rank, parts in enumerate(LAYERS) for part in parts}
+FILES = sorted(SOURCE.rglob("*.py"))
+NAMES = [str(path.relative_to(SOURCE)) for path in FILES]
+HEAVY = {"torch", "sklearn", "torchvision", "keras", "tensorflow", "lightning", "transformers"}
+OPTIONAL = {"pandas", *HEAVY}
+
+
+def part_of(path):
+    """The part a file belongs to: its folder below zeroin, or its own name."""
+    first = path.relative_to(SOURCE).parts[0]
+    return first.removesuffix(".py")
+
+
+def imports(path):
+    """(module, line, whether inside a function) of every import that runs."""
+    tree = ast.parse(path.read_text())
+    checked = [n for n in ast.walk(tree) if isinstance(n, ast.If) and ast.unparse(n.test) == "TYPE_CHECKING"]
+    skipped = {id(n) for block in checked for n in ast.walk(block)}
+    functions = [n for n in ast.walk(tree) if isinstance(n, ast.FunctionDef | ast.AsyncFunctionDef | ast.Lambda)]
+    within = {id(n) for function in functions for n in ast.walk(function)}
+    for node in ast.walk(tree):
+        if id(node) in skipped:
+            continue
+        if isinstance(node, ast.Import):
+            for alias in node.names:
+                yield alias.name, node.lineno, id(node) in within
+        elif isinstance(node, ast.ImportFrom):
+            assert node.level == 0, f"{path}:{node.lineno} imports relatively"
+            for alias in node.names:
+                name = f"{node.module}.{alias.name}"
+                yield name if is_module(name) else node.module, node.lineno, id(node) in within
+
+
+def is_module(name):
+    if name.partition(".")[0] != "zeroin":
+        return False
+    place = SOURCE.joinpath(*name.split(".")[1:])
+    return place.with_suffix(".py").is_file() or (place / "__init__.py").is_file()
+
+
+def test_every_part_has_its_layer():
+    unknown = {part_of(path) for path in FILES} - set(RANK)
+    assert not unknown, f"put {unknown} into LAYERS, above all that import it"
+
+
+@pytest.mark.parametrize("path", FILES, ids=NAMES)
+def test_imports_point_to_earlier_layers(path):
+    here = part_of(path)
+    for module, line, _ in imports(path):
+        if module.partition(".")[0] != "zeroin":
+            continue
+        there = (module.split(".") + ["__init__"])[1]
+        if there == "catalogue" and here == "tasks" and module == "zeroin.catalogue":
+            continue
+        if there != here:
+            assert RANK[there] < RANK[here], f"{path.relative_to(SOURCE)}:{line} ({here}) imports {module} ({there})"
+
+
+def test_no_module_imports_itself_round_a_corner():
+    graph = {}
+    for path in FILES:
+        own = ".".join(("zeroin", *path.relative_to(SOURCE).with_suffix("").parts)).removesuffix(".__init__")
+        graph[own] = {m for m, _, _ in imports(path) if m.startswith("zeroin") and m != own}
+    tuple(graphlib.TopologicalSorter(graph).static_order())  # raises CycleError
+
+
+@pytest.mark.parametrize("path", FILES, ids=NAMES)
+def test_torch_stops_at_its_door(path):
+    if part_of(path) in ("nn", "tasks", "integrations") and path.name != "__init__.py":
+        return
+    for module, line, within in imports(path):
+        assert module.partition(".")[0] not in HEAVY or (within and marked(path, line)), f"{path}:{line}: {module}"
+
+
+@pytest.mark.parametrize("path", FILES, ids=NAMES)
+def test_imports_stand_at_the_top(path):
+    if path.name == "cli.py":
+        return  # each verb imports what it needs
+    for module, line, within in imports(path):
+        allowed = module.partition(".")[0] in OPTIONAL and marked(path, line)
+        assert not within or allowed, f"{path.relative_to(SOURCE)}:{line} imports {module} inside a function"
+
+
+def marked(path, line):
+    return "optional dependency" in path.read_text().splitlines()[line - 1]
+
+
+# --------------------------------------------------------------------------------------------------------- start
+
+
+def python(code, *arguments, **kwargs):
+    return subprocess.run([sys.executable, "-c", code, *arguments], capture_output=True, text=True, **kwargs)
+
+
+LOADED = "import sys; bad = {'torch', 'sklearn', 'pandas'} & set(sys.modules); assert not bad, bad"
+STATUS = "import sys\nfrom zeroin.cli import main\ntry:\n    main()\nfinally:\n    " + LOADED
+
+
+@pytest.fixture(scope="module")
+def store(tmp_path_factory):
+    path = tmp_path_factory.mktemp("start") / "z.db"
+    code = (
+        "import sys, zeroin as zi\n"
+        "zi.tune(lambda c: c['x'], zi.Space(x=zi.Float(0, 1)), trials=8, store=sys.argv[1], name='small')"
+    )
+    assert python(code, str(path)).returncode == 0
+    return path
+
+
+def test_import_leaves_torch_unloaded():
+    told = python("import zeroin; " + LOADED)
+    assert told.returncode == 0, told.stderr
+
+
+@pytest.mark.parametrize(
+    "words", [["status"], ["status", "small"], ["report"], ["catalogue"], ["export", "--csv", "-"]]
+)
+def test_reading_leaves_torch_unloaded(words, store):
+    place = [] if words == ["catalogue"] else ["--store", str(store)]
+    told = python(STATUS, *words, *place)
+    assert told.returncode == 0, told.stderr
+
+
+def cpu_seconds(*command):
+    before = resource.getrusage(resource.RUSAGE_CHILDREN)
+    subprocess.run(command, capture_output=True, check=True)
+    after = resource.getrusage(resource.RUSAGE_CHILDREN)
+    return after.ru_utime + after.ru_stime - before.ru_utime - before.ru_stime
+
+
+REFERENCE = "import numpy, scipy.linalg, scipy.optimize"  # most of what zeroin imports
+AT_REST = 0.40  # s of CPU that the reference takes on the 2-core machine of the figures, with nothing else running
+
+
+@pytest.mark.parametrize(("what", "limit"), [("import", 0.6), ("status", 0.8)])
+def test_starting_takes_little_cpu(what, limit, store):
+    """The best of a few; where other work slows the machine down, the limit grows as the reference does."""
+    status = "from zeroin.cli import main; main()"
+    words = ["-c", "import zeroin"] if what == "import" else ["-c", status, "status", "--store", str(store)]
+    took = []
+    for _ in range(5):
+        slowness = max(1.0, cpu_seconds(sys.executable, "-c", REFERENCE) / AT_REST)
+        took.append(cpu_seconds(sys.executable, *words) / slowness)
+        if took[-1] <= limit:
+            return
+    raise AssertionError(f"{what} took {took} s of CPU; see `python -X importtime -c 'import zeroin'`")
