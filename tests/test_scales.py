@@ -72,8 +72,8 @@ def test_half_of_the_betas_lie_in_the_last_hundredth_under_one_minus_log():
 @pytest.mark.parametrize(
     ("param", "law"),
     [
-        (Int(1, 6), {k: 1 / 6 for k in range(1, 7)}),
-        (Int(-2, 2), {k: 1 / 5 for k in range(-2, 3)}),
+        (Int(1, 6), dict.fromkeys(range(1, 7), 1 / 6)),
+        (Int(-2, 2), dict.fromkeys(range(-2, 3), 1 / 5)),
         (Int(1, 9, scale="log"), {k: math.log((k + 0.5) / (k - 0.5)) / math.log(9.5 / 0.5) for k in range(1, 10)}),
         (Int(16, 512, scale="log2"), {2**k: 1 / 6 for k in range(4, 10)}),
         (Choice("a", "b", "c", None), dict.fromkeys(("a", "b", "c", None), 1 / 4)),
@@ -111,7 +111,7 @@ def test_the_middle_of_a_scale_is_where_a_person_would_put_it():
 def test_each_coordinate_of_the_coarse_round_is_uniform():
     points = coarse.points(0, 512, 8, seed=3)
     assert points.shape == (512, 8)
-    assert 0.0 < points.min()
+    assert points.min() > 0.0
     assert points.max() < 1.0
     for column in points.T:
         assert stats.kstest(column, "uniform").pvalue > LEVEL / 8

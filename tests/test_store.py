@@ -1,0 +1,286 @@
+"""The store: what was written stays, one writer a study, mistakes and full disks in one sentence."""
+
+import os
+import sqlite3
+import subprocess
+import sys
+import textwrap
+
+import pytest
+
+import zeroin as zi
+from zeroin.errors import StoreError, StudyError
+from zeroin.store import files_of, list_studies, read_study
+from zeroin.types import Observation
+
+SPACE = zi.Space(x=zi.Float(0, 1))
+
+
+def bowl(config):
+    return (config["x"] - 0.3) ** 2
+
+
+def told(sentence):
+    text = str(sentence.value)
+    assert "\n" not in text
+    assert text.endswith(".")
+    return text
+
+
+def test_one_file_holds_many_studies(tmp_path):
+    path = tmp_path / "z.db"
+    for i in range(3):
+        zi.tune(bowl, SPACE, trials=4 + i, store=path, name=f"s{i}", seed=i)
+    assert [row["name"] for row in list_studies(path)] == ["s0", "s1", "s2"]
+    assert [row["trials"] for row in list_studies(path)] == [4, 5, 6]
+    assert read_study(path)[0].name == "s2"  # the newest
+    assert len(read_study(path, "s0")[1].trials) == 4
+
+
+def test_reading_goes_on_while_another_writes(tmp_path):
+    path = tmp_path / "z.db"
+    with zi.Study(SPACE, store=path) as study:
+        (job,) = study.ask()
+        study.observe(job, Observation(1, 0.5))
+        assert read_study(path)[1].trials[0].losses == (0.5,)
+        assert list_studies(path)[0]["running"] == 1
+
+
+def test_the_best_in_a_list_is_the_best_of_the_study(tmp_path):
+    path = tmp_path / "z.db"
+    with zi.Study(SPACE, max_epochs=4, store=path) as study:
+        first, second = study.ask(2)
+        study.tell(first, status="diverged", losses=[0.001])
+        study.tell(second, losses=[0.5])
+        assert study.best.loss == list_studies(path)[0]["best"] == 0.5
+        assert list_studies(path)[0]["failures"] == 1
+
+
+@pytest.mark.parametrize("name", ["a b.db", "50%.db", "a#b?.db", "ü.sqlite", "plain"])
+def test_any_path_can_be_written_and_read(tmp_path, name):
+    path = tmp_path / "deep" / "er" / name  # folders are made
+    zi.tune(bowl, SPACE, trials=2, store=path, name="s")
+    assert len(read_study(path, "s")[1].trials) == 2
+
+
+def test_stores_side_by_side_keep_their_files_apart(tmp_path):
+    stores = [tmp_path / name for name in ("a.db", "a.v1", "a.v2", "a.sqlite", "b.db")]
+    assert len({files_of(path, "s") for path in stores}) == len(stores)
+    assert files_of(tmp_path / "zeroin.db", "s") == tmp_path / "zeroin.files" / "s"
+    with zi.Study(SPACE, store=stores[1], name="s"), zi.Study(SPACE, store=stores[2], name="s"):
+        pass
+
+
+# ------------------------------------------------------------------------------------------------------- mistakes
+
+
+def listing(folder):
+    return sorted(p.name for p in folder.rglob("*"))
+
+
+def not_sqlite(path):
+    path.write_text("lr,loss\n0.1,0.2\n" * 20)
+
+
+def newer(path):
+    with sqlite3.connect(path) as db:
+        db.execute("CREATE TABLE x (a)")
+        db.execute("PRAGMA user_version = 99")
+    db.close()
+
+
+@pytest.mark.parametrize(
+    ("make", "rule", "remedy"),
+    [
+        (not_sqlite, "a store is a SQLite file", "choose another file"),
+        (newer, "read by the version that wrote it or a newer one; this one has format 99", "pip install --upgrade"),
+        (lambda path: path.mkdir(), "a store is a file", "z.db/zeroin.db"),
+    ],
+)
+def test_what_is_no_store_is_told_and_nothing_is_made_beside_it(tmp_path, make, rule, remedy):
+    path = tmp_path / "z.db"
+    make(path)
+    before = listing(tmp_path)
+    for use in (lambda: zi.tune(bowl, SPACE, trials=2, store=path), lambda: zi.Study(SPACE, store=path)):
+        with pytest.raises(StoreError) as error:
+            use()
+        assert rule in told(error)
+        assert remedy in told(error)
+    if path.is_file():
+        with pytest.raises(StoreError, match=rule):
+            read_study(path)
+        with pytest.raises(StoreError, match=rule):
+            list_studies(path)
+    assert listing(tmp_path) == before
+
+
+def test_a_torn_store_is_told(tmp_path):
+    path = tmp_path / "z.db"
+    zi.tune(bowl, SPACE, trials=2, store=path, name="s")
+    whole = path.read_bytes()
+    path.write_bytes(whole[:100] + os.urandom(len(whole) - 100))
+    for use in (lambda: zi.tune(bowl, SPACE, trials=2, store=path, name="s"), lambda: read_study(path)):
+        with pytest.raises(StoreError) as error:
+            use()
+        assert "a store is a SQLite file" in told(error)
+
+
+def test_an_empty_file_becomes_a_store(tmp_path):
+    path = tmp_path / "z.db"
+    path.touch()
+    assert len(zi.tune(bowl, SPACE, trials=2, store=path).trials) == 2
+
+
+@pytest.mark.parametrize("place", ["file/z.db", "/proc/zeroin/z.db", "/dev/null/z.db"])
+def test_a_store_where_nothing_can_be_written_is_told(tmp_path, place):
+    (tmp_path / "file").write_text("")
+    with pytest.raises(StoreError) as error:
+        zi.tune(bowl, SPACE, trials=2, store=tmp_path / place)
+    assert "can be written" in told(error)
+    assert "store='...'" in told(error)
+
+
+@pytest.mark.skipif(os.geteuid() == 0, reason="root may write everywhere")
+def test_a_folder_without_permission_is_told(tmp_path):
+    tmp_path.chmod(0o500)
+    with pytest.raises(StoreError, match="can be written"):
+        zi.tune(bowl, SPACE, trials=2, store=tmp_path / "z.db")
+
+
+def test_a_store_or_study_that_is_not_there_is_told(tmp_path):
+    with pytest.raises(StoreError, match=r"is not there: check --store\.$"):
+        read_study(tmp_path / "z.db")
+    zi.tune(bowl, SPACE, trials=2, store=tmp_path / "z.db", name="s")
+    with pytest.raises(StoreError, match="has s, not 't': check --name"):
+        read_study(tmp_path / "z.db", "t")
+
+
+@pytest.mark.parametrize("name", ["", "a b", "a/b", "..", ".", ".hidden", "-x", "x" * 101, "a\n", "ä ö"])
+def test_a_name_that_is_no_folder_is_told_with_one_that_is(tmp_path, name):
+    with pytest.raises(StoreError, match="a study's name has") as error:
+        zi.tune(bowl, SPACE, trials=2, store=tmp_path / "z.db", name=name)
+    assert listing(tmp_path) == []
+    remedy = told(error).rsplit("use '", 1)[1].removesuffix("'.")
+    zi.tune(bowl, SPACE, trials=2, store=tmp_path / "z.db", name=remedy)
+
+
+def test_a_second_writer_is_told_in_one_sentence(tmp_path):
+    path = tmp_path / "z.db"
+    with zi.Study(SPACE, store=path, name="s") as study:
+        with pytest.raises(StoreError) as error:
+            zi.Study(SPACE, store=path, name="s")
+        assert "one process at a time writes a study; 's'" in told(error)
+        assert "use another name" in told(error)
+        with zi.Study(SPACE, store=path, name="t") as other:  # another study in the same file
+            other.tell(other.ask()[0], losses=[1.0])
+        study.tell(study.ask()[0], losses=[1.0])
+    with zi.Study(SPACE, store=path, name="s") as study:  # free again
+        assert len(study.trials) == 1
+
+
+@pytest.mark.parametrize(
+    ("change", "sentence"),
+    [
+        ({"max_epochs": 9}, "a study keeps its max_epochs; 's' .* has 4, not 9: use max_epochs=4, or another name"),
+        ({"goal": "maximize"}, "a study keeps its goal; .* use goal='minimize'"),
+        ({"seed": 3}, "a study keeps its seed; .* use seed=0"),
+    ],
+)
+def test_what_a_study_is_cannot_be_changed(tmp_path, change, sentence):
+    same = {"max_epochs": 4, "goal": "minimize", "seed": 0, "store": tmp_path / "z.db", "name": "s"}
+    with zi.Study(SPACE, **same) as study:
+        study.tell(study.ask()[0], losses=[1.0])
+    with pytest.raises(StudyError, match=sentence) as error:
+        zi.Study(SPACE, **(same | change))
+    told(error)
+    with zi.Study(SPACE, **same) as study:  # and it was given back
+        assert len(study.trials) == 1
+
+
+@pytest.mark.parametrize(
+    ("change", "words"),
+    [
+        ({"lr": zi.Float(1e-3, 1.0, scale="log")}, "lr 0.0001..0.1 -> 0.001..1"),
+        ({"lr": zi.Float(1e-4, 0.1)}, "lr scale log -> linear"),
+        ({"lr": zi.Float(1e-4, 0.1, scale="log", limits=(1e-6, 1.0))}, "lr limits None -> (1e-06, 1.0)"),
+        ({"o": zi.Choice("a", "c")}, "o {a, b} -> {a, c}"),
+        ({"o": zi.Choice("a", "b", fixed="b")}, "o {a, b} -> = b"),
+        ({"n": zi.Int(1, 4)}, "n is new"),
+        ({"o": None}, "o is gone"),
+        ({"lr": zi.Choice("a", "b")}, "lr 0.0001..0.1 -> {a, b}"),
+    ],
+)
+def test_a_changed_space_is_allowed_and_says_what_changed(tmp_path, caplog, change, words):
+    params = {"lr": zi.Float(1e-4, 0.1, scale="log"), "o": zi.Choice("a", "b")}
+    path = tmp_path / "z.db"
+
+    def objective(config):
+        return 1.0 + sum(len(str(v)) for v in config.values())
+
+    zi.tune(objective, zi.Space(**params), trials=14, store=path, name="s")
+    new = zi.Space(**{k: v for k, v in (params | change).items() if v is not None})
+    study = zi.tune(objective, new, trials=18, store=path, name="s")
+    assert words in caplog.text
+    assert len(study.trials) == 18
+    assert all(new.check(t.config) == t.config for t in study.trials[14:])
+    assert any(words in region.why for region in study.regions)
+    caplog.clear()
+    zi.tune(objective, new, trials=19, store=path, name="s")
+    assert "changed" not in caplog.text
+    assert read_study(path)[0].space == new
+
+
+# ------------------------------------------------------------------------------------------------------ full disk
+
+
+OBJECTIVE = """
+import zeroin as zi
+space = zi.Space(x=zi.Float(0, 1), y=zi.Float(0, 1))
+max_epochs = 4
+def objective(config, run):
+    for epoch in run.epochs():
+        run.report(config["x"] / (epoch + 1), **{f"metric{i}": config["y"] / 7 + i for i in range(40)})
+        if BIG:
+            (run.checkpoint / "weights").write_bytes(bytes(60_000))
+"""
+
+
+@pytest.fixture
+def small_disk(tmp_path):
+    folder = tmp_path / "disk"
+    folder.mkdir()
+    mount = ["mount", "-t", "tmpfs", "-o", "size=600k", "zeroin-test", str(folder)]
+    if os.geteuid() != 0 or subprocess.run(mount, capture_output=True).returncode != 0:
+        pytest.skip("a small disk needs the right to mount one")
+    try:
+        yield folder
+    finally:
+        subprocess.run(["umount", "-l", str(folder)], check=True)
+
+
+@pytest.mark.parametrize("big", [False, True])
+def test_a_full_disk_is_told_and_the_same_command_goes_on_once_there_is_room(small_disk, tmp_path, big):
+    (tmp_path / "target.py").write_text(textwrap.dedent(OBJECTIVE.replace("BIG", str(big))))
+    path = small_disk / "z.db"
+    words = ["tune", str(tmp_path / "target.py"), "--epochs", "120", "--store", str(path), "--name", "s"]
+    command = [sys.executable, "-c", "from zeroin.cli import main; main()", *words]
+    first = subprocess.run(command, capture_output=True, text=True)
+    assert first.returncode == 2, first.stderr
+    sentence = first.stderr.strip().splitlines()[-1]
+    assert "Traceback" not in first.stderr
+    assert "free some space" in sentence
+    assert "what was observed before is kept" in sentence
+    before = read_study(path, "s")[1]
+    assert before.spent > 0
+    subprocess.run(["mount", "-o", "remount,size=40m", str(small_disk)], check=True)
+    second = subprocess.run(command, capture_output=True, text=True)
+    assert second.returncode == 0, second.stderr
+    after = read_study(path, "s")[1]
+    assert after.spent == 120
+    for old, new in zip(before.trials, after.trials, strict=False):
+        assert new.losses[: old.epoch] == old.losses
+    assert not any(t.status.is_failure for t in after.trials)
+    unbroken = [*command[:-4], "--store", str(tmp_path / "other.db"), "--name", "s"]
+    assert subprocess.run(unbroken, capture_output=True).returncode == 0
+    reference = read_study(tmp_path / "other.db", "s")[1]
+    assert [(t.config, t.losses) for t in reference.trials] == [(t.config, t.losses) for t in after.trials]
