@@ -54,7 +54,7 @@ def tune(
 
     signal.signal(signal.SIGTERM, lambda *_: _interrupt())
     found = find(target)
-    name = name or found.name
+    name = found.name if name is None else name
     changes, budgets = _changes(options.pop("ranges"), options.pop("fixed")), options
     space = _changed_space(found, changes, budgets | {"max_epochs": max_epochs})
     console = Console(stderr=as_json, soft_wrap=True, highlight=False)

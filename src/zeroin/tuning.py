@@ -97,7 +97,7 @@ def tune(
         max_epochs=max_epochs,
         goal=goal or (task.goal if task else "minimize"),
         store=store,
-        name=name or _name_of(objective),
+        name=_name_of(objective) if name is None else name,
         seed=seed,
         searcher=searcher,
         start=start,
