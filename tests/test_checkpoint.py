@@ -104,8 +104,8 @@ def test_an_objective_without_state_goes_on_where_it_stood_and_is_asked_whether_
         for epoch in run.epochs():
             run.report(config["x"] / (epoch + 1))
 
+    job = Job(0, 3, {"x": 0.5}, 11, 0, 2, Kind.SCREEN, "because")
     with pytest.warns(UserWarning, match=r"saved nothing to run\.checkpoint"):
-        job = Job(0, 3, {"x": 0.5}, 11, 0, 2, Kind.SCREEN, "because")
         perform(formula, job, tmp_path, 0, 4, lambda _: True)
     assert do(formula, tmp_path, start=2)[1] == [(3, 0.5 / 3), (4, 0.125)]
     assert not tmp_path.joinpath("trial-00003").exists()

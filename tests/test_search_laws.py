@@ -1,0 +1,206 @@
+"""Laws of the searcher, seen through `decide` alone: a pure function of the history, whatever order it came in."""
+
+import math
+
+import numpy as np
+import pytest
+
+import zeroin as zi
+from zeroin.history import History
+from zeroin.rng import seed_of
+from zeroin.search import Zoom
+from zeroin.types import Asked, Ended, Job, Kind, Observation, Observed, Status
+
+SPACE = zi.Space(
+    lr=zi.Float(1e-4, 1.0, scale="log"),
+    momentum=zi.Float(0.5, 0.999, scale="one_minus_log"),
+    o=zi.Choice("a", "b", "c"),
+    n=zi.Int(1, 8, when={"o": "b"}),
+    held=zi.Float(0.0, 1.0, fixed=0.25),
+)
+
+
+def loss_of(config, epoch):
+    far = math.log10(config["lr"] / 0.03) ** 2 + math.log10((1 - config["momentum"]) / 0.1) ** 2
+    return (0.1 + far + {"a": 0.3, "b": 0.05 * config.get("n", 0), "c": 0.6}[config["o"]]) * (1 + 1 / (epoch + 1))
+
+
+class Loop:
+    """The study's loop without a study: applies decisions and answers to a history."""
+
+    def __init__(self, space=SPACE, max_epochs=8, seed=0, searcher=None):
+        self.space, self.max_epochs, self.seed = space, max_epochs, seed
+        self.history, self.searcher = History(max_epochs), searcher or Zoom()
+
+    def decide(self, free=1, searcher=None):
+        decide = (searcher or self.searcher).decide
+        return decide(self.space, self.history, free, max_epochs=self.max_epochs, seed=self.seed)
+
+    def ask(self, free=1):
+        decision, jobs, new = self.decide(free), [], len(self.history.trials)
+        for proposal in decision.proposals:
+            number, trial = len(self.history.jobs) + len(jobs), proposal.trial
+            if trial is None:
+                trial, new, config, start = new, new + 1, proposal.config, 0
+            else:
+                known = self.history.trials[trial]
+                config, start = known.config, known.epoch
+            seed = seed_of(self.seed, "trial", trial)
+            jobs.append(Job(number, trial, config, seed, start, proposal.stop, proposal.kind, proposal.why))
+        self.history.apply(Asked(tuple(jobs), decision.region, decision.paused))
+        return jobs
+
+    def tell(self, job, loss=loss_of):
+        for epoch in range(job.start, job.stop):
+            value = loss(job.config, epoch)
+            if not math.isfinite(value):
+                self.history.apply(Ended(job.number, Status.DIVERGED))
+                return
+            self.history.apply(Observed(job.number, Observation(epoch + 1, value)))
+        self.history.apply(Ended(job.number, Status.DONE))
+
+    def run(self, turns, free=1, loss=loss_of):
+        for _ in range(turns):
+            for job in self.ask(free):
+                self.tell(job, loss)
+        return self
+
+    @property
+    def new_configs(self):
+        return [t.config for t in self.history.trials]
+
+
+@pytest.mark.parametrize("max_epochs", [1, 8])
+@pytest.mark.parametrize("turns", [0, 9, 15, 30])
+@pytest.mark.parametrize("free", [1, 4])
+def test_the_same_history_gives_the_same_decision(max_epochs, turns, free):
+    loop = Loop(max_epochs=max_epochs).run(turns)
+    once, twice, fresh = loop.decide(free), loop.decide(free), loop.decide(free, Zoom())
+    assert once == twice == fresh
+    assert len(once.proposals) <= free
+    replayed = Loop(max_epochs=max_epochs).run(turns)
+    assert replayed.decide(free) == once
+    assert all(p.why and p.stop <= max_epochs for p in once.proposals)
+
+
+@pytest.mark.parametrize("max_epochs", [1, 8])
+@pytest.mark.parametrize("before", [0, 24])
+def test_the_order_of_results_does_not_matter(max_epochs, before):
+    decisions = []
+    for order in ([0, 1, 2, 3, 4], [4, 2, 0, 3, 1], [3, 4, 1, 2, 0]):
+        loop = Loop(max_epochs=max_epochs).run(before)
+        jobs = loop.ask(5)
+        for place in order:
+            if place < len(jobs):
+                loop.tell(jobs[place])
+        decisions.append(loop.decide(3))
+    assert decisions[0] == decisions[1] == decisions[2]
+    assert decisions[0].proposals
+
+
+@pytest.mark.parametrize("max_epochs", [1, 8])
+@pytest.mark.parametrize("before", [0, 30])
+def test_eight_slots_get_eight_different_jobs(max_epochs, before):
+    loop = Loop(max_epochs=max_epochs).run(before)
+    jobs = loop.ask(8)
+    assert len(jobs) == 8 if before else len(jobs) >= 6
+    assert len({j.trial for j in jobs}) == len(jobs)
+    fresh = [tuple(j.config.items()) for j in jobs if j.start == 0]
+    assert len(set(fresh)) == len(fresh)
+    known = {tuple(t.config.items()) for t in loop.history.trials[: len(loop.history.trials) - len(fresh)]}
+    assert not known & set(fresh)
+
+
+def test_no_slot_no_job():
+    assert not Loop().decide(0).proposals
+
+
+@pytest.mark.parametrize("max_epochs", [1, 8])
+@pytest.mark.parametrize("seed", [0, 1])
+def test_every_config_is_whole_legal_and_within_its_ranges(max_epochs, seed):
+    loop = Loop(max_epochs=max_epochs, seed=seed).run(45)
+    for config in loop.new_configs:
+        assert SPACE.check(config) == config
+        assert config["held"] == 0.25
+        assert ("n" in config) == (config["o"] == "b")
+        assert 1e-4 <= config["lr"] <= 1.0  # no wider limits were given
+    assert len({c["o"] for c in loop.new_configs}) == 3
+    assert min(t.loss for t in loop.history.trials if t.loss is not None) < 0.5
+    for region in loop.history.regions:
+        assert region.why
+        assert set(region.ranges) == set(SPACE)
+        assert 0.0 < region.volume <= 1.0
+
+
+def test_a_range_moves_only_where_the_limits_allow_and_towards_the_best():
+    def loss(config, epoch):
+        return 0.1 + abs(math.log10(config["x"] / 10.0)) + 0.1 * config["y"]
+
+    def space(limits):
+        return zi.Space(x=zi.Float(1e-3, 1e-1, scale="log", limits=limits), y=zi.Float(0, 1))
+
+    held = Loop(space(None), max_epochs=1).run(50, loss=loss)
+    assert max(c["x"] for c in held.new_configs) <= 0.1
+    free = Loop(space((1e-5, 3.0)), max_epochs=1).run(50, loss=loss)
+    assert 0.3 < max(c["x"] for c in free.new_configs) <= 3.0
+    moved = [r for r in free.history.regions if "range moved" in r.why]
+    assert moved
+    assert "x" in moved[0].why
+    assert [r.ranges["x"][1] for r in moved] == sorted(r.ranges["x"][1] for r in moved)
+    assert min(c["x"] for c in free.new_configs) >= 1e-3 * (1 - 1e-9)  # the other end stays
+
+
+def test_it_finds_what_is_better_than_chance():
+    ours = [min(t.loss for t in Loop(max_epochs=1, seed=s).run(30).history.trials) for s in range(2)]
+    rng = np.random.default_rng(0)
+    chance = [min(loss_of(SPACE.config(u), 0) for u in rng.random((30, len(SPACE)))) for _ in range(30)]
+    assert np.mean(ours) < np.quantile(chance, 0.1)
+
+
+@pytest.mark.parametrize("max_epochs", [1, 8])
+def test_a_changed_range_keeps_all_history(max_epochs):
+    loop = Loop(max_epochs=max_epochs).run(50)
+    known = len(loop.history.trials)
+    jobs = len(loop.history.jobs)
+    loop.space = SPACE.set("lr", 1e-3, 0.5).set("o", "a", "b").fix("held", 0.5)
+    region = loop.history.regions[-1]
+    ranges = loop.space.ranges
+    loop.history.apply(Asked((), type(region)(region.round + 1, jobs, ranges, ranges, 1.0, "changed by hand")))
+    loop.run(20)
+    new = loop.history.jobs[jobs:]
+    assert len(loop.history.trials) > known
+    assert sum(j.kind is Kind.SCREEN for j in new) == 0  # no coarse round again
+    assert sum(j.kind is Kind.ZOOM for j in new) > len(new) / 2
+    for trial in loop.history.trials[known:]:
+        assert 1e-3 * (1 - 1e-9) <= trial.config["lr"] <= 0.5 * (1 + 1e-9)
+        assert trial.config["o"] in ("a", "b")
+        assert trial.config["held"] == 0.5
+    best = min(t.loss for t in loop.history.trials[:known] if t.loss is not None)
+    zoomed = [loop.history.trials[j.trial] for j in new if j.kind is Kind.ZOOM]
+    assert min(t.loss for t in zoomed) <= 1.5 * best  # what was learned is still known
+
+
+def test_it_waits_where_nothing_can_be_decided_before_a_job_ends():
+    loop = Loop(max_epochs=16)
+    jobs = loop.ask(100)
+    assert {j.kind for j in jobs} == {Kind.SCREEN}
+    assert {j.stop for j in jobs} == {2}
+    assert loop.ask(5) == []  # nothing can be decided until one ends
+    for job in jobs:
+        loop.tell(job)
+    assert loop.ask(5)
+
+
+def test_it_goes_on_where_everything_diverges():
+    loop = Loop(max_epochs=8).run(30, loss=lambda config, epoch: math.nan)
+    assert len(loop.history.trials) >= 30
+    assert len({tuple(c.items()) for c in loop.new_configs}) == len(loop.new_configs)
+
+
+def test_it_stays_away_from_where_trainings_diverge():
+    def loss(config, epoch):
+        return math.nan if config["lr"] > 0.05 else loss_of(config, epoch)
+
+    loop = Loop(max_epochs=8).run(80, loss=loss)
+    late = [j.config["lr"] > 0.05 for j in loop.history.jobs[40:] if j.start == 0 and j.kind is Kind.ZOOM]
+    assert np.mean(late) < 0.34  # it is 0.34 of the range

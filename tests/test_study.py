@@ -1,0 +1,226 @@
+"""A study: ask and tell, results in any order, both directions, failures as data, going on where it stopped."""
+
+import math
+
+import numpy as np
+import pytest
+
+import zeroin as zi
+from zeroin.errors import SpaceError, StudyError
+from zeroin.search import QuasiRandom
+
+SPACE = zi.Space(
+    lr=zi.Float(1e-4, 1.0, scale="log"),
+    momentum=zi.Float(0.5, 0.999, scale="one_minus_log"),
+    o=zi.Choice("a", "b"),
+    n=zi.Int(1, 8, when={"o": "b"}),
+)
+
+
+def loss_of(config, epoch=0):
+    """A bowl that falls with the epochs; best at lr = 0.03, momentum = 0.9."""
+    far = math.log10(config["lr"] / 0.03) ** 2 + math.log10((1 - config["momentum"]) / 0.1) ** 2
+    return (0.1 + far + 0.05 * config.get("n", 3)) * (1 + 1 / (epoch + 1))
+
+
+def curve(job):
+    return [loss_of(job.config, epoch) for epoch in range(job.start, job.stop)]
+
+
+def answer(study, turns, free=1, rng=None):
+    """Ask and tell; with a generator the running jobs are told in random order."""
+    running = []
+    for _ in range(turns):
+        running += study.ask(free - len(running))
+        job = running.pop(0 if rng is None else int(rng.integers(len(running))))
+        study.tell(job, losses=curve(job))
+    return running
+
+
+def seen(study):
+    """Each trial as anybody sees it."""
+    return [(t.number, t.config, t.seed, t.kind, t.losses, t.status, t.why, t.paused) for t in study.trials]
+
+
+def test_ask_and_tell():
+    study = zi.Study(SPACE, store=None)
+    jobs = study.ask(8)
+    assert 1 <= len(jobs) <= 8
+    assert [(j.start, j.stop) for j in jobs] == [(0, 1)] * len(jobs)
+    assert len({tuple(j.config.items()) for j in jobs}) == len(jobs)
+    for number, job in reversed(list(enumerate(jobs))):
+        study.tell(job, losses=[number + 0.5])
+    assert study.best.loss == 0.5
+    assert study.best.config == jobs[0].config
+    assert [t.loss for t in study.trials] == [n + 0.5 for n in range(len(jobs))]
+
+
+@pytest.mark.parametrize("max_epochs", [None, 8])
+@pytest.mark.parametrize("free", [1, 4])
+def test_results_may_come_in_any_order(max_epochs, free):
+    study = zi.Study(SPACE, max_epochs=max_epochs, store=None)
+    answer(study, 30, free, np.random.default_rng(0))
+    assert study.best.loss < 1.0
+    assert study.best.loss == min(t.loss for t in study.trials if t.loss is not None)
+    for trial in study.trials:
+        assert trial.losses == tuple(loss_of(trial.config, e) for e in range(trial.epoch))
+
+
+@pytest.mark.parametrize("max_epochs", [None, 8])
+def test_maximize_is_minimize_turned_round(max_epochs):
+    low = zi.Study(SPACE, max_epochs=max_epochs, store=None)
+    high = zi.Study(SPACE, max_epochs=max_epochs, store=None, goal="maximize")
+    for _ in range(30):
+        (a,), (b,) = low.ask(), high.ask()
+        assert a == b
+        low.tell(a, losses=curve(a))
+        high.tell(b, losses=[-loss for loss in curve(b)])
+    assert high.best.number == low.best.number
+    assert high.best.loss == -low.best.loss == max(t.loss for t in high.trials)
+    assert high.best.goal == "maximize"
+
+
+@pytest.mark.parametrize("max_epochs", [None, 8])
+@pytest.mark.parametrize("cut", [3, 17])
+def test_a_study_that_went_on_equals_an_unbroken_one(tmp_path, max_epochs, cut):
+    unbroken = zi.Study(SPACE, max_epochs=max_epochs, store=None, seed=5)
+    answer(unbroken, 24)
+    same = {"max_epochs": max_epochs, "store": tmp_path / "z.db", "name": "s", "seed": 5}
+    with zi.Study(SPACE, **same) as first:
+        answer(first, cut)
+    with zi.Study(SPACE, **same) as second:
+        assert seen(second) == seen(first)
+        answer(second, 24 - cut)
+        assert seen(second) == seen(unbroken)
+        assert second.regions == unbroken.regions
+        assert second.history.spent == unbroken.history.spent
+
+
+def test_jobs_left_open_by_a_process_that_died_are_asked_for_again(tmp_path):
+    with zi.Study(SPACE, store=tmp_path / "z.db") as study:
+        left = study.ask(3)
+        study.tell(left[1], losses=[1.0])
+    with zi.Study(SPACE, store=tmp_path / "z.db") as study:
+        again = study.ask(1) + study.ask(1)
+        assert again == [left[0], left[2]]
+        new = study.ask(1)
+        assert new
+        assert new[0].number == 3
+        for job in (*again, *new):
+            study.tell(job, losses=[2.0])
+        assert len(study.trials) == 4
+
+
+def test_start_configs_come_first_whole_and_legal(tmp_path):
+    start = [{"lr": 0.5}, {"lr": 0.01, "o": "b", "n": 8, "momentum": 0.6}]
+    study = zi.Study(SPACE, max_epochs=4, store=None, start=start)
+    jobs = study.ask(1) + study.ask(1)
+    assert [j.config["lr"] for j in jobs] == [0.5, 0.01]
+    assert jobs[0].config == SPACE.default | {"lr": 0.5}
+    assert [(j.kind, j.stop) for j in jobs] == [("start", 4)] * 2
+    assert study.ask(1)[0].kind != "start"
+    for bad, words in (({"lr": 5.0}, "legal limits"), ({"width": 3}, "'width' is none of")):
+        with pytest.raises(SpaceError, match=words):
+            zi.Study(SPACE, store=tmp_path / "z.db", start=[bad])
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_failures_are_data_and_shape_what_is_asked():
+    study = zi.Study(SPACE, max_epochs=4, store=None)
+    for _ in range(40):
+        (job,) = study.ask()
+        if job.config["lr"] > 0.1:
+            study.tell(job, losses=[1.0] * (job.epochs - 1) + [math.nan])
+        elif job.config["o"] == "a" and job.config["lr"] < 1e-3:
+            study.tell(job, status="out_of_memory", note="8 GB")
+        else:
+            study.tell(job, losses=curve(job))
+    statuses = {t.status for t in study.trials}
+    assert {"done", "diverged"} <= statuses
+    assert all((t.loss is None) == t.status.is_failure for t in study.trials)
+    assert study.best.config["lr"] <= 0.1
+    late = [t.config["lr"] for t in study.trials[-8:]]
+    assert np.mean(np.array(late) > 0.1) <= 0.5
+
+
+def test_a_study_where_nothing_worked_goes_on_asking():
+    study = zi.Study(SPACE, store=None)
+    for _ in range(20):
+        study.tell(study.ask()[0], status="failed", note="ValueError: no")
+    assert len({tuple(t.config.items()) for t in study.trials}) == 20
+    with pytest.raises(StudyError, match="a best trial needs one that worked; 20 trials, none with a loss"):
+        _ = study.best
+
+
+def test_fewer_scores_than_epochs_end_a_job_early():
+    study = zi.Study(SPACE, max_epochs=8, store=None, start=[{"lr": 0.01}])
+    (job,) = study.ask()
+    assert job.epochs == 8
+    study.tell(job, losses=[0.5, 0.4, 0.3])
+    assert (study.trials[0].epoch, study.trials[0].status, study.best.loss) == (3, "done", 0.3)
+    assert study.history.spent == 3
+    answer(study, 20)
+
+
+def test_seeds_are_a_function_of_study_and_trial():
+    a, b, c = (zi.Study(SPACE, store=None, seed=s, searcher=QuasiRandom()) for s in (0, 0, 1))
+    seeds = [[j.seed for j in study.ask(20)] for study in (a, b, c)]
+    assert seeds[0] == seeds[1] != seeds[2]
+    assert len(set(seeds[0])) == 20
+
+
+def test_listeners_hear_every_event_after_it_counts():
+    study, heard = zi.Study(SPACE, store=None), []
+    study.listeners.append(lambda s, event: heard.append((type(event).__name__, len(s.trials))))
+    study.tell(study.ask()[0], losses=[1.0])
+    assert heard == [("Asked", 1), ("Observed", 1), ("Ended", 1)]
+
+
+def test_to_dataframe_and_report(tmp_path):
+    study = zi.Study(SPACE, max_epochs=4, store=None, goal="maximize")
+    answer(study, 20)
+    frame = study.to_dataframe()
+    assert list(frame.number) == list(range(len(study.trials)))
+    assert {"kind", "status", "epoch", "loss", "why", *SPACE} <= set(frame.columns)
+    assert frame.loss.max() == study.best.loss
+    assert frame[frame.o == "a"].n.isna().all()
+    written = study.report(tmp_path / "deep" / "report.html")
+    assert written.read_text().startswith("<!doctype html>")
+    assert study.name in written.read_text()
+    assert study.report().is_file()
+    (tmp_path / "file").write_text("")
+    with pytest.raises(StudyError, match="a report goes to a file that can be written"):
+        study.report(tmp_path / "file" / "report.html")
+
+
+@pytest.mark.parametrize(
+    ("use", "sentence"),
+    [
+        (lambda s, j: s.tell(j), r"told its scores or its failure; got neither: use tell\(job, losses="),
+        (lambda s, j: s.tell(j, losses=[1.0] * 9), r"a score for each of its epochs; 9 scores for epochs 1\.\.1"),
+        (lambda s, j: s.tell(j, status="oom"), "ends as one of done, diverged, .*; status='oom': use"),
+        (lambda s, j: s.tell(j, status="running"), "ends as one of"),
+        (lambda s, j: [s.tell(j, losses=[1.0]) for _ in range(2)], "told once, .*; job 0 is not running: ask again"),
+    ],
+)
+def test_a_job_told_wrongly_is_told_back(use, sentence):
+    study = zi.Study(SPACE, max_epochs=8, store=None)
+    (job,) = study.ask()
+    with pytest.raises(StudyError, match=sentence):
+        use(study, job)
+
+
+@pytest.mark.parametrize(
+    ("given", "sentence"),
+    [
+        ({"goal": "max"}, "a goal is 'minimize' or 'maximize'; goal='max': use"),
+        ({"max_epochs": 0}, "max_epochs is a whole number from 1; max_epochs=0: leave it out"),
+        ({"max_epochs": -3}, "max_epochs=-3"),
+        ({"max_epochs": 2.5}, "max_epochs=2.5"),
+        ({"max_epochs": "9"}, "max_epochs='9'"),
+    ],
+)
+def test_a_study_asked_for_wrongly_is_told_and_nothing_is_stored(tmp_path, given, sentence):
+    with pytest.raises(StudyError, match=sentence):
+        zi.Study(SPACE, store=tmp_path / "z.db", **given)
+    assert list(tmp_path.iterdir()) == []
