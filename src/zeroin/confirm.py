@@ -55,7 +55,7 @@ class Confirm:
     def within(trainings: float, seeds: int) -> "Confirm":
         """What a budget of full trainings pays for: at most a third of it."""
         runs = int(trainings * RESERVE)
-        seeds = min(seeds, max(1, runs // 2)) if runs else 0
+        seeds = min(seeds, runs // 2)  # the best and the default
         return Confirm(seeds, min(CONTENDERS, max(1, runs // seeds - 1)) if seeds else 0)
 
     @property
