@@ -1,0 +1,97 @@
+"""Confirmation: the best again with fresh seeds, the default beside them, all within the budget."""
+
+import math
+
+import numpy as np
+import pytest
+
+import zeroin as zi
+from zeroin.confirm import Confirm, scores, winner
+from zeroin.types import Kind
+
+SPACE = zi.Space(x=zi.Float(0, 1, default=0.9))
+
+
+def noisy(spread):
+    def objective(config, run):
+        rng = np.random.default_rng(run.seed)
+        for epoch in run.epochs():
+            run.report((config["x"] - 0.3) ** 2 + spread * rng.normal() + 1 / (epoch + 1), test=config["x"])
+
+    return objective
+
+
+def test_the_best_and_the_default_get_as_many_fresh_seeds():
+    study = zi.tune(noisy(0.01), SPACE, max_epochs=4, epochs=240, confirm=5, store=None)
+    best, *others = scores(study.history)
+    default = others[-1]
+    assert (best.kind, default.kind) == (Kind.CONFIRM, Kind.DEFAULT)
+    assert len(best.losses) == len(default.losses) == len(best.tests) == 5
+    assert default.config == SPACE.default
+    assert best.mean < default.mean
+    assert set(best.tests) == {best.config["x"]}
+    assert study.best.config == best.config
+    assert study.best.kind.is_search
+    after = [t for t in study.trials if not t.kind.is_search]
+    assert all(t.epoch == 4 for t in after)
+    assert len({t.seed for t in study.trials}) == len(study.trials)  # every seed is fresh
+    assert len(after) <= Confirm(5).most
+
+
+def test_a_lucky_trial_does_not_win():
+    """One trial of the search reports far too well; over fresh seeds it falls behind."""
+
+    def lucky(config, run):
+        bonus = 5.0 if run.trial == 3 and not run.final else 0.0
+        for _ in run.epochs():
+            run.report((config["x"] - 0.3) ** 2 - bonus)
+
+    study = zi.tune(lucky, SPACE, max_epochs=2, epochs=80, confirm=3, store=None)
+    assert winner(study.history) != study.trials[3].config
+    assert study.best.number != 3
+    assert abs(study.best.config["x"] - 0.3) < 0.1
+
+
+def test_contenders_that_fall_behind_drop_out():
+    def objective(config, run):
+        worse = 1.0 if run.final and config["x"] != best[0] else 0.0
+        for _ in run.epochs():
+            run.report((config["x"] - 0.3) ** 2 + worse + 1e-4 * (run.seed % 10))
+
+    plain = zi.tune(lambda c: (c["x"] - 0.3) ** 2, SPACE, trials=20, store=None)
+    best = [plain.best.config["x"]]
+    study = zi.tune(objective, SPACE, trials=40, epochs=60, confirm=5, store=None)
+    counts = sorted(len(s.losses) for s in scores(study.history) if s.kind is Kind.CONFIRM)
+    assert counts[-1] == 5
+    assert sum(counts) <= 15
+
+
+@pytest.mark.parametrize("trainings", [0, 1, 2, 3, 6, 10, 30, 60, 1000])
+@pytest.mark.parametrize("seeds", [0, 1, 5, 20])
+def test_it_never_takes_more_than_a_third(trainings, seeds):
+    asked = Confirm.within(trainings, seeds)
+    assert asked.most <= trainings / 3
+    assert asked.seeds <= seeds
+    if trainings >= 60 and seeds:
+        assert asked.seeds >= min(seeds, 5)
+
+
+def test_a_contender_that_diverges_with_another_seed_does_not_win():
+    def fragile(config, run):
+        for _ in run.epochs():
+            run.report(math.nan if run.final and 0.25 < config["x"] < 0.35 else (config["x"] - 0.3) ** 2)
+
+    study = zi.tune(fragile, SPACE, trials=20, confirm=3, store=None)
+    told = scores(study.history)
+    assert any(s.failures for s in told)
+    assert study.best.loss is not None
+    sound = [s for s in told if s.kind is Kind.CONFIRM and not s.failures]
+    if sound:
+        assert study.best.config == sound[0].config
+
+
+def test_nothing_is_confirmed_where_nothing_worked():
+    with pytest.raises(zi.StudyError, match="all of the first 3 trials"):
+        zi.tune(lambda c: 1 / 0, SPACE, trials=20, confirm=3, store=None)
+    study = zi.tune(lambda c: math.nan, SPACE, trials=20, confirm=3, store=None)
+    assert all(t.kind.is_search for t in study.trials)

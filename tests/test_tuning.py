@@ -1,0 +1,300 @@
+"""`tune`: the budget is kept, what goes on equals what was never broken, mistakes come before anything is stored."""
+
+import math
+from collections import deque
+
+import numpy as np
+import pytest
+
+import zeroin as zi
+from zeroin.errors import StudyError, TaskError
+from zeroin.executors.run import perform
+from zeroin.types import Kind
+
+SPACE = zi.Space(
+    lr=zi.Float(1e-4, 1.0, scale="log", default=1e-3),
+    momentum=zi.Float(0.5, 0.999, scale="one_minus_log", default=0.9),
+)
+
+
+def plain(config):
+    """A bowl, best at lr = 0.03 with momentum 0.95."""
+    return 0.1 + math.log10(config["lr"] / 0.03) ** 2 + math.log10((1 - config["momentum"]) / 0.05) ** 2
+
+
+def trained(config, run):
+    """The same, coming down with the epochs; keeps its state, and repeats exactly from it."""
+    file = run.checkpoint / "state"
+    state = float(file.read_text()) if run.start else 3.0 + (run.seed % 7) / 100
+    for _ in run.epochs():
+        state = 0.6 * state + 0.4 * plain(config)
+        run.report(state, accuracy=1 - state)
+        file.write_text(repr(state))
+
+
+def seen(study):
+    return [(t.number, t.config, t.seed, t.kind, t.losses, t.metrics, t.status, t.why, t.paused) for t in study.trials]
+
+
+class Slots:
+    """An executor with several slots that ends its jobs in random order, all epochs of a job at once."""
+
+    def __init__(self, objective, folder, slots, max_epochs, seed=0):
+        self.objective, self.folder, self.slots, self.max_epochs = objective, folder, slots, max_epochs
+        self.rng, self.waiting, self.most = np.random.default_rng(seed), deque(), 0
+
+    def start(self, job, known):
+        self.waiting.append((job, known))
+        self.most = max(self.most, len(self.waiting))
+
+    def wait(self, report):
+        self.waiting.rotate(int(self.rng.integers(len(self.waiting))))
+        job, known = self.waiting.popleft()
+        return [perform(self.objective, job, self.folder, known, self.max_epochs, lambda s: report(job, s))]
+
+    def close(self):
+        self.waiting.clear()
+
+
+def test_it_finds_the_bottom_of_a_bowl():
+    study = zi.tune(plain, SPACE, trials=40, store=None)
+    assert len(study.trials) == 40
+    assert study.best.loss < 0.2 < plain(SPACE.default)
+    assert study.best.loss == min(t.loss for t in study.trials)
+
+
+def test_maximize_and_minimize_find_the_same():
+    low = zi.tune(plain, SPACE, trials=20, store=None)
+    high = zi.tune(lambda c: -plain(c), SPACE, trials=20, store=None, goal="maximize")
+    assert [t.config for t in low.trials] == [t.config for t in high.trials]
+    assert high.best.loss == -low.best.loss
+
+
+@pytest.mark.parametrize("epochs", [1, 7, 24, 61, 120])
+@pytest.mark.parametrize("confirm", [0, 3])
+def test_the_budget_of_epochs_is_never_exceeded(epochs, confirm):
+    study = zi.tune(trained, SPACE, max_epochs=8, epochs=epochs, store=None, confirm=confirm)
+    total = sum(t.epoch for t in study.trials)
+    assert total <= epochs
+    assert study.history.spent == sum(t.epoch for t in study.trials if t.kind.is_search)
+    after = [t for t in study.trials if not t.kind.is_search]
+    assert sum(t.epoch for t in after) <= epochs / 3
+    if confirm == 0 or epochs < 48:
+        assert total == epochs  # all of it is used
+        assert not after
+    else:
+        assert {t.kind for t in after} == {Kind.CONFIRM, Kind.DEFAULT}
+
+
+@pytest.mark.parametrize("trials", [1, 5, 25])
+def test_the_budget_of_trials_is_that_of_the_search(trials):
+    study = zi.tune(plain, SPACE, trials=trials, store=None, confirm=2)
+    assert sum(t.kind.is_search for t in study.trials) == trials
+    assert sum(not t.kind.is_search for t in study.trials) <= trials / 3
+
+
+def test_a_larger_budget_goes_on_after_the_confirmation(tmp_path):
+    store = tmp_path / "z.db"
+    first = zi.tune(plain, SPACE, trials=12, store=store, confirm=2)
+    assert any(not t.kind.is_search for t in first.trials)
+    second = zi.tune(plain, SPACE, trials=20, store=store, confirm=2)
+    assert sum(t.kind.is_search for t in second.trials) == 20
+    third = zi.tune(plain, SPACE, trials=20, store=store, confirm=2)
+    assert sum(t.kind.is_search for t in third.trials) == 20
+
+
+def test_minutes_end_it_within_an_epoch():
+    calls = []
+
+    def slow(config, run):
+        for _ in run.epochs():
+            calls.append(1)
+            run.report(1.0)
+
+    study = zi.tune(slow, SPACE, max_epochs=10, minutes=1e-9, store=None)
+    assert len(calls) <= 1
+    assert len(study.trials) <= 1
+
+
+@pytest.mark.parametrize(
+    ("objective", "given"),
+    [(plain, {"trials": 30}), (trained, {"max_epochs": 8, "epochs": 96, "confirm": 2})],
+    ids=["plain", "epochs"],
+)
+def test_cut_anywhere_and_gone_on_it_equals_the_unbroken_run(tmp_path, objective, given):
+    whole = zi.tune(objective, SPACE, **given, store=tmp_path / "whole.db", name="s", seed=3)
+
+    class Cut(BaseException):
+        """As a kill: no part of it is an outcome of a trial."""
+
+    for cut in (1, 9, 30, 55):
+        left = [cut]
+
+        def listen(study, event, left=left):
+            left[0] -= 1
+            if left[0] == 0:
+                raise Cut
+
+        store = tmp_path / f"{cut}.db"
+        with pytest.raises(Cut):
+            zi.tune(objective, SPACE, **given, store=store, name="s", seed=3, listen=listen)
+        again = zi.tune(objective, SPACE, **given, store=store, name="s", seed=3)
+        assert seen(again) == seen(whole)
+        assert again.regions == whole.regions
+        assert again.best == whole.best
+
+
+def test_a_finished_study_given_the_same_command_does_nothing_and_tells_the_same(tmp_path):
+    given = {"max_epochs": 8, "epochs": 120, "confirm": 2, "store": tmp_path / "z.db"}
+    first = zi.tune(trained, SPACE, **given)
+    again = zi.tune(lambda c, run: 1 / 0, SPACE, **given, name="trained")
+    assert seen(first) == seen(again)
+
+
+@pytest.mark.parametrize("max_epochs", [None, 8])
+def test_eight_slots_are_kept_full_and_results_may_come_in_any_order(tmp_path, max_epochs):
+    objective = trained if max_epochs else lambda config, _run: plain(config)
+    executor = Slots(objective, tmp_path, 8, max_epochs or 1)
+    study = zi.tune(objective, SPACE, max_epochs=max_epochs, epochs=20 * (max_epochs or 1), store=None, confirm=0,
+                    executor=executor)  # fmt: skip
+    assert executor.most == 8
+    assert sum(t.epoch for t in study.trials) == 20 * (max_epochs or 1)
+    assert len({tuple(t.config.items()) for t in study.trials}) == len(study.trials)
+    assert study.best.loss < plain(SPACE.default)
+
+
+def test_start_configs_and_fixed_hyperparameters():
+    space = SPACE.fix("momentum", 0.95)
+    study = zi.tune(plain, space, trials=10, store=None, start=[{"lr": 0.03}])
+    assert study.trials[0].kind == "start"
+    assert study.trials[0].config == {"lr": 0.03, "momentum": 0.95}
+    assert all(t.config["momentum"] == 0.95 for t in study.trials)
+    assert study.best.number == 0
+
+
+def test_an_objective_may_change_its_config():
+    def greedy(config):
+        loss = plain(config)
+        config.clear()
+        return loss
+
+    assert [t.config for t in zi.tune(greedy, SPACE, trials=12, store=None).trials] == [
+        t.config for t in zi.tune(plain, SPACE, trials=12, store=None).trials
+    ]
+
+
+def test_trials_that_fail_are_data():
+    def touchy(config):
+        if config["lr"] > 0.3:
+            return math.inf
+        if config["lr"] < 1e-3:
+            raise ValueError("too small")
+        if config["momentum"] > 0.99:
+            raise MemoryError
+        return plain(config)
+
+    study = zi.tune(touchy, SPACE, trials=40, store=None)
+    assert {"done", "diverged", "failed"} <= {t.status for t in study.trials}
+    assert study.best.loss < 0.5
+    failed = next(t for t in study.trials if t.status == "failed")
+    assert "ValueError: too small" in failed.note
+    assert failed.loss is None
+
+
+def test_numbers_of_any_kind_are_losses():
+    kinds = (np.float32, np.float64, lambda v: np.array(v), lambda v: np.array([v]).mean(), int, lambda v: f"{v}")
+    for kind in kinds:
+        assert len(zi.tune(lambda c, kind=kind: kind(plain(c)), SPACE, trials=2, store=None).trials) == 2
+
+
+# ------------------------------------------------------------------------------------------------------- mistakes
+
+
+def none_needed():
+    return 1.0
+
+
+def three(config, run, more):
+    return 1.0
+
+
+@pytest.mark.parametrize(
+    ("objective", "given", "rule", "value", "remedy"),
+    [
+        (plain, {"epochs": 0}, "a budget is positive", "epochs=0", "use epochs=100"),
+        (plain, {"epochs": -5}, "a budget is positive", "epochs=-5", "use epochs=100"),
+        (plain, {"trials": -1}, "a budget is positive", "trials=-1", "use trials=100"),
+        (plain, {"minutes": -0.5}, "a budget is positive", "minutes=-0.5", "leave it out"),
+        (plain, {"minutes": math.nan}, "a budget is positive", "minutes=nan", "leave it out"),
+        (plain, {"trials": "9"}, "a budget is positive", "trials='9'", "use trials=100"),
+        (plain, {"trials": 2.5}, "whole numbers", "trials=2.5", "use trials=2"),
+        (plain, {"confirm": -1}, "fresh seeds are counted from 0", "confirm=-1", "confirm=0 for none"),
+        (plain, {"workers": 2}, "workers is 1 in this version", "workers=2", "executor="),
+        (plain, {"max_epochs": 5}, "max_epochs is for an objective f(config, run)", "plain takes config", "add run"),
+        (trained, {"max_epochs": 0}, "max_epochs is a whole number from 1", "max_epochs=0", "leave it out"),
+        (trained, {"max_epochs": -1}, "max_epochs is a whole number from 1", "max_epochs=-1", "leave it out"),
+        (plain, {"goal": "max"}, "a goal is 'minimize' or 'maximize'", "'max'", "goal='minimize'"),
+        (none_needed, {}, "an objective is f(config) or f(config, run)", "none_needed needs 0", "lambda config"),
+        (three, {}, "an objective is f(config) or f(config, run)", "three needs 3", "lambda config"),
+        (3, {}, "a function f(config) or a Task", "3", "tune(objective, space)"),
+        (plain, {"space": None}, "tuned over a space", "none", "zi.Space(lr="),
+        (plain, {"start": [{"width": 3}]}, "a config names hyperparameters", "'width'", "leave it out"),
+        (plain, {"name": "a/b"}, "a study's name has", "'a/b'", "'a-b'"),
+    ],
+)
+def test_a_mistake_is_told_before_anything_is_stored(tmp_path, objective, given, rule, value, remedy):
+    given = {"space": SPACE, "store": tmp_path / "z.db"} | given
+    with pytest.raises(zi.ZeroinError) as told:
+        zi.tune(objective, **given)
+    assert rule in str(told.value)
+    assert value in str(told.value)
+    assert remedy in str(told.value)
+    assert "\n" not in str(told.value)
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_whole_numbers_written_as_floats_will_do():
+    study = zi.tune(trained, SPACE, max_epochs=4, epochs=2e1, store=None)
+    assert sum(t.epoch for t in study.trials) == 20
+    assert all(isinstance(job.stop, int) for job in study.history.jobs)
+
+
+def test_an_objective_that_never_works_stops_the_study(tmp_path):
+    calls = []
+
+    def broken(config):
+        calls.append(config)
+        raise RuntimeError("no data at /nowhere")
+
+    with pytest.raises(StudyError, match="all of the first 3 trials raised RuntimeError: no data at /nowhere: mend it"):
+        zi.tune(broken, SPACE, trials=50, store=tmp_path / "z.db")
+    assert len(calls) == 3
+
+
+def test_one_that_fails_after_it_worked_does_not():
+    calls = []
+
+    def later(config):
+        calls.append(config)
+        if len(calls) > 1:
+            raise RuntimeError
+        return 1.0
+
+    assert len(zi.tune(later, SPACE, trials=12, store=None).trials) == 12
+
+
+@pytest.mark.parametrize(
+    ("objective", "sentence"),
+    [
+        (lambda config, run: [None for _ in run.epochs()], "each epoch reports its loss once"),
+        (lambda config, run: [run.report("x") for _ in run.epochs()], "a reported loss is a number; got 'x'"),
+        (lambda config, run: [run.report(1.0) for _ in range(9)], r"a job ends at run\.stop"),
+    ],
+)
+def test_a_misused_run_stops_the_study_and_it_goes_on_when_mended(tmp_path, objective, sentence):
+    given = {"space": SPACE, "max_epochs": 4, "epochs": 40, "store": tmp_path / "z.db", "name": "s"}
+    with pytest.raises(TaskError, match=sentence):
+        zi.tune(objective, **given)
+    mended = zi.tune(trained, **given)
+    assert mended.history.spent == 40
+    assert not any(t.status.is_failure for t in mended.trials)
