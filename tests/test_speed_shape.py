@@ -2,6 +2,7 @@
 
 import sqlite3
 from collections.abc import Iterator
+from contextlib import nullcontext
 from pathlib import Path
 from typing import Any
 
@@ -12,7 +13,7 @@ import zeroin as zi
 from zeroin.executors.run import Run
 from zeroin.history import History, incumbent
 from zeroin.search import QuasiRandom, Zoom, coarse, surrogate
-from zeroin.store import read_study
+from zeroin.store import SqliteStore, list_studies, read_study
 from zeroin.study import Study
 from zeroin.types import Asked, Ended, Event, Job, Kind, Observation, Observed, Status, Trial
 
@@ -97,6 +98,34 @@ def test_decisions_and_ends_that_a_power_cut_took_are_had_again(tmp_path: Path) 
         db.execute("UPDATE jobs SET status = 'running', seconds = 0 WHERE number = 4")
     db.close()
     assert tuned(tmp_path / "z.db", 6).trials == unbroken
+
+
+def test_the_list_of_studies_looks_at_each_row_a_few_times(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    trials, steps = 2_000, 0
+    monkeypatch.setattr(SqliteStore, "_transaction", lambda *_args, **_more: nullcontext())  # one commit: the end
+    connect = sqlite3.connect
+
+    def at_once(*args: Any, **more: Any) -> sqlite3.Connection:
+        db = connect(*args, **more)
+        db.set_progress_handler(step, 100)
+        return db
+
+    def step() -> int:
+        nonlocal steps
+        steps += 100
+        return 0
+
+    with Study(SPACE, store=tmp_path / "z.db", name="a") as study:
+        db = study._store._db  # type: ignore[union-attr]
+        db.execute("BEGIN")
+        for number in range(trials):
+            study.record(Asked((Job(number, number, SPACE.default, 0, 0, 1, Kind.ZOOM, ""),)))
+            study.record(Observed(number, Observation(1, float(number))))
+            study.record(Ended(number, Status.FAILED if number % 2 == 0 else Status.DONE))
+        db.execute("COMMIT")
+    monkeypatch.setattr(sqlite3, "connect", at_once)
+    assert list_studies(tmp_path / "z.db")[0]["best"] == 1.0
+    assert 0 < steps < 100 * trials
 
 
 # --- the history and the loop

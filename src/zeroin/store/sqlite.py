@@ -170,14 +170,16 @@ def read_study(path: Path, name: str | None = None) -> tuple[Header, History]:
 def list_studies(path: Path) -> list[dict[str, Any]]:
     """Each study in a few numbers: name, goal, trials, epochs, best, running jobs; without loading histories."""
     query = """
+        WITH failed AS MATERIALIZED
+            (SELECT DISTINCT study, trial FROM jobs WHERE status NOT IN ('running', 'done'))
         SELECT name, goal, max_epochs, created, task,
             (SELECT count(*) FROM trials WHERE study = id) AS trials,
             (SELECT count(*) FROM observations WHERE study = id) AS epochs,
             (SELECT count(*) FROM jobs WHERE study = id AND status = 'running') AS running,
             (SELECT count(*) FROM jobs WHERE study = id AND status NOT IN ('running', 'done')) AS failures,
             (SELECT min(o.loss) FROM observations o JOIN trials t ON t.study = o.study AND t.number = o.trial
-             WHERE o.study = id AND t.kind NOT IN ('confirm', 'default') AND o.trial NOT IN
-                (SELECT trial FROM jobs WHERE study = id AND status NOT IN ('running', 'done'))) AS best
+             LEFT JOIN failed f ON f.study = o.study AND f.trial = o.trial
+             WHERE o.study = id AND t.kind NOT IN ('confirm', 'default') AND f.trial IS NULL) AS best
         FROM studies ORDER BY id"""
     with _told(), _reading(path) as db:
         cursor = db.execute(query)
