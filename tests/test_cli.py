@@ -1,0 +1,467 @@
+"""The command line: what it prints and writes; a mistake is one sentence, exit status 2, and nothing half-written."""
+
+import csv
+import io
+import json
+import signal
+import sqlite3
+import subprocess
+import sys
+
+import pytest
+
+import zeroin as zi
+from zeroin.cli import main
+from zeroin.store import read_study
+
+PLAIN = """
+import zeroin as zi
+space = zi.Space(lr=zi.Float(1e-4, 1.0, scale="log", default=0.5), units=zi.Int(16, 512, scale="log2"),
+                 optimizer=zi.Choice("[sgd]", "adamw", "[/b]"), decay=zi.Float(1e-5, 0.1, scale="log", zero=True))
+def objective(config):
+    return abs(config["lr"] - 0.03) + config["units"] / 1000 + config["decay"]
+def higher(config):
+    return -objective(config)
+"""
+EPOCHS = """
+import zeroin as zi
+space = zi.Space(lr=zi.Float(1e-4, 1.0, scale="log"))
+max_epochs = 4
+goal = "maximize"
+def objective(config, run):
+    for epoch in run.epochs():
+        run.report(-abs(config["lr"] - 0.03) / (epoch + 1), test=0.5)
+        (run.checkpoint / "state").write_text("x")
+"""
+
+
+@pytest.fixture
+def zeroin(monkeypatch, capsys, tmp_path):
+    """Call the command in this process, in a folder of its own; gives (exit status, output, error output)."""
+    folder = tmp_path / "here"
+    folder.mkdir()
+    monkeypatch.chdir(folder)
+    monkeypatch.setattr(sys, "path", list(sys.path))
+    terminate = signal.getsignal(signal.SIGTERM)
+
+    def call(*words):
+        monkeypatch.setattr(sys, "argv", ["zeroin", *map(str, words)])
+        capsys.readouterr()
+        try:
+            main()
+            code = 0
+        except SystemExit as ended:
+            code = ended.code
+        return code, *capsys.readouterr()
+
+    call.folder = folder
+    yield call
+    signal.signal(signal.SIGTERM, terminate)
+
+
+@pytest.fixture
+def plain(tmp_path):
+    path = tmp_path / "plain.py"
+    path.write_text(PLAIN)
+    return path
+
+
+@pytest.fixture
+def epochs(tmp_path):
+    path = tmp_path / "epochs.py"
+    path.write_text(EPOCHS)
+    return path
+
+
+def files(folder):
+    return sorted(str(p.relative_to(folder)) for p in folder.rglob("*"))
+
+
+# ------------------------------------------------------------------------------------------------------------ verbs
+
+
+def test_tune_shows_plan_zoom_best_and_where_everything_is(zeroin, plain):
+    code, out, err = zeroin("tune", plain, "--trials", "20")
+    assert (code, err) == (0, "")
+    lines = out.splitlines()
+    assert "4 hyperparameters (lr, units, optimizer, decay)" in lines[0]
+    assert "20 in all" in lines[0]
+    assert any(line.startswith("round 1 zoom:") for line in lines)
+    assert any(line.startswith("best ") and "lr=" in line for line in lines)
+    assert "best config: lr=" in out
+    assert "store zeroin.db, study plain; report zeroin.files/plain/report.html" in out
+    assert (zeroin.folder / "zeroin.files" / "plain" / "report.html").is_file()
+    assert len(read_study(zeroin.folder / "zeroin.db")[1].trials) == 20
+
+
+def test_the_same_command_goes_on(zeroin, plain):
+    zeroin("tune", plain, "--trials", "8")
+    code, out, _ = zeroin("tune", plain, "--trials", "12")
+    assert code == 0
+    assert "Goes on: 8 trials known" in out
+    assert len(read_study(zeroin.folder / "zeroin.db")[1].trials) == 12
+
+
+def test_confirmation_is_shown_beside_the_default(zeroin, epochs):
+    code, out, _ = zeroin("tune", epochs, "--epochs", "96", "--confirm", "3")
+    assert code == 0
+    assert "the best again with fresh seeds" in out
+    best, default = (next(li for li in out.splitlines() if li.startswith(word)) for word in ("best  ", "default  "))
+    assert "3" in best
+    assert "0.5" in best  # the test score
+    assert float(best.split()[1]) > float(default.split()[1])
+    assert "default config: lr=0.01" in out
+
+
+def test_json_is_all_of_the_output(zeroin, epochs):
+    code, out, err = zeroin("tune", epochs, "--epochs", "96", "--confirm", "2", "--json", "--name", "x")
+    assert code == 0
+    result = json.loads(out)
+    assert (result["study"], result["goal"], result["store"]) == ("x", "maximize", "zeroin.db")
+    assert result["best"]["score"] <= 0
+    assert set(result["best"]["config"]) == {"lr"}
+    assert {s["kind"] for s in result["fresh_seeds"]} == {"confirm", "default"}
+    assert result["fresh_seeds"][0]["test"] == {"mean": 0.5, "sd": 0.0}
+    assert result["all_epochs"] <= 96
+    assert "round 0" in err
+
+
+def test_status_report_and_export(zeroin, plain, epochs):
+    zeroin("tune", plain, "--trials", "12")
+    zeroin("tune", epochs, "--epochs", "40", "--name", "second")
+    _, history = read_study(zeroin.folder / "zeroin.db", "plain")
+    best = min(t.loss for t in history.trials)
+
+    code, out, _ = zeroin("status")
+    assert code == 0
+    assert [line.split(":")[0] for line in out.splitlines()] == ["plain", "second"]
+    assert f"12 trials, 12 epochs, best {best:.5g} (minimize)" in out
+    code, out, _ = zeroin("status", "plain")
+    assert code == 0
+    assert "round 1: zoom" in out
+    rows = json.loads(zeroin("status", "--json")[1])
+    assert [(r["name"], r["goal"], r["epochs"]) for r in rows] == [
+        ("plain", "minimize", 12),
+        ("second", "maximize", 40),
+    ]
+    assert rows[1]["best"] <= 0
+
+    code, out, _ = zeroin("report", "plain", "--output", "deep/page.html")
+    assert (code, out) == (0, "deep/page.html\n")
+    assert "plain" in (zeroin.folder / "deep" / "page.html").read_text()
+    assert zeroin("report")[1] == "zeroin.files/second/report.html\n"  # the newest
+
+    code, out, _ = zeroin("export", "plain", "--csv", "-")
+    table = list(csv.DictReader(io.StringIO(out)))
+    assert code == 0
+    assert [float(r["loss"]) for r in table] == [t.loss for t in history.trials]
+    assert {"lr", "units", "optimizer", "decay"} <= set(table[0])
+    code, out, _ = zeroin("export", "second", "--json", "all.json")
+    whole = json.loads((zeroin.folder / "all.json").read_text())
+    assert (code, out) == (0, "all.json\n")
+    assert all(loss <= 0 for t in whole["trials"] for loss in t["losses"])
+    assert zi.Space.from_json(whole["space"]) == read_study(zeroin.folder / "zeroin.db", "second")[0].space
+
+
+def test_catalogue(zeroin):
+    code, out, _ = zeroin("catalogue")
+    assert code == 0
+    assert "momentum" in out
+    code, out, _ = zeroin("catalogue", "beta1")
+    assert code == 0
+    assert "β₁" in out
+
+
+def test_set_and_fix_change_the_space(zeroin, plain):
+    words = ["--set", "lr=0.01..0.1", "--fix", "units=128", "--set", "optimizer=[sgd],adamw", "--fix", "decay=0"]
+    code, _, err = zeroin("tune", plain, "--trials", "15", *words)
+    assert code == 0, err
+    for trial in read_study(zeroin.folder / "zeroin.db")[1].trials:
+        assert 0.01 <= trial.config["lr"] <= 0.1
+        assert trial.config["units"] == 128
+        assert trial.config["optimizer"] in ("[sgd]", "adamw")
+        assert trial.config["decay"] == 0
+
+
+def test_a_changed_space_is_allowed_and_says_what_changed(zeroin, plain, caplog):
+    zeroin("tune", plain, "--trials", "10")
+    code, _, _ = zeroin("tune", plain, "--trials", "14", "--set", "lr=1e-3..1e-1")
+    assert code == 0
+    assert "goes on with a changed space: lr 0.0001..1 -> 0.001..0.1" in caplog.text
+    _, history = read_study(zeroin.folder / "zeroin.db")
+    assert len(history.trials) == 14
+    assert all(1e-3 <= t.config["lr"] <= 0.1 for t in history.trials[10:])
+
+
+def test_a_function_of_another_name_and_what_its_file_says_of_it(zeroin, plain, epochs):
+    code, out, _ = zeroin("tune", f"{plain}:higher", "--trials", "3")
+    assert code == 0
+    assert "study plain-higher" in out
+    zeroin("tune", epochs, "--epochs", "20")
+    header, _ = read_study(zeroin.folder / "zeroin.db", "epochs")
+    assert (header.max_epochs, header.goal) == (4, "maximize")
+    zeroin("tune", epochs, "--epochs", "20", "--max-epochs", "2", "--name", "short")
+    assert read_study(zeroin.folder / "zeroin.db", "short")[0].max_epochs == 2
+
+
+def test_square_brackets_in_what_users_write_are_printed_as_they_are(zeroin, tmp_path):
+    path = tmp_path / "odd.py"
+    path.write_text(
+        "import zeroin as zi\nspace = zi.Space(o=zi.Choice('[red]', '[/b]'), x=zi.Float(0, 1))\n"
+        "def objective(config):\n    if config['x'] > 0.7:\n        raise ValueError('not [/b] so [0]')\n"
+        "    return config['x']\n"
+    )
+    code, out, err = zeroin("tune", path, "--trials", "15")
+    assert (code, err) == (0, "")
+    assert "ValueError: not [/b] so [0]" in out
+    assert "o=[red]" in out or "o=[/b]" in out
+
+
+# --------------------------------------------------------------------------------------------------------- mistakes
+
+
+def told(result, *words):
+    """One sentence on the error output, exit status 2, no traceback."""
+    code, out, err = result
+    assert code == 2, (out, err)
+    assert "Traceback" not in out + err
+    sentence = err.strip().splitlines()[-1]
+    for word in words:
+        assert word in sentence, err
+    return sentence
+
+
+TARGETS = {
+    "raises.py": "import zeroin\n1 / 0\n",
+    "syntax.py": "def objective(config:\n",
+    "missing.py": "import no_such_package\n",
+    "leaves.py": "import sys\nsys.exit(3)\n",
+    "empty.py": "x = 1\n",
+    "spaceless.py": "def objective(config):\n    return 1.0\n",
+    "number.py": "import zeroin as zi\nspace = zi.Space(x=zi.Float(0, 1))\nobjective = 3\n",
+    "arity.py": "import zeroin as zi\nspace = zi.Space(x=zi.Float(0, 1))\ndef objective(a, b, c):\n    return 1.0\n",
+    "epochless.py": "import zeroin as zi\nspace = zi.Space(x=zi.Float(0, 1))\nmax_epochs = 5\n"
+    "def objective(config):\n    return 1.0\n",
+    "wordy.py": "import zeroin as zi\nspace = zi.Space(x=zi.Float(0, 1))\nmax_epochs = 'ten'\n"
+    "def objective(config, run):\n    return 1.0\n",
+    "upside.py": "import zeroin as zi\nspace = zi.Space(x=zi.Float(0, 1))\ngoal = 'max'\n"
+    "def objective(config):\n    return 1.0\n",
+    "low_high.py": "import zeroin as zi\nspace = zi.Space(x=zi.Float(2, 1))\n",
+    "log_zero.py": "import zeroin as zi\nspace = zi.Space(x=zi.Float(0, 1, scale='log'))\n",
+    "default.py": "import zeroin as zi\nspace = zi.Space(x=zi.Float(0, 1, default=3))\n",
+    "when.py": "import zeroin as zi\nspace = zi.Space(x=zi.Float(0, 1, when={'opt': 'a'}), o=zi.Choice('a', 'b'))\n",
+    "fixed.py": "import zeroin as zi\nspace = zi.Space(x=zi.Float(0, 1, fixed=2))\n",
+}
+
+
+@pytest.mark.parametrize(
+    ("target", "words"),
+    [
+        ("nowhere.py", ("a target file exists", "nowhere.py", "check the path")),
+        ("digit", ("a target is a ready-made task (", "'digit'", "zeroin tune digits")),
+        ("raises.py", ("imports without error", "ZeroDivisionError: division by zero", "run `python ")),
+        ("syntax.py", ("imports without error", "SyntaxError", "run `python ")),
+        ("missing.py", ("imports without error", "No module named 'no_such_package'", "run `python ")),
+        ("leaves.py", ("imports without error", "SystemExit", "run `python ")),
+        ("empty.py", ("a file to tune holds a Task, or a function `objective`", "'objective'", "empty.py:name")),
+        ("empty.py:x", ("a file to tune holds a Task, or a function", "'x'", ":name")),
+        ("empty.py:y", ("a file to tune holds a Task, or a function", "'y'", ":name")),
+        ("spaceless.py", ("a function is tuned over a space", "no Space named `space`", "add space = zi.Space(")),
+        ("number.py", ("a file to tune holds a Task, or a function", "'objective'", ":name")),
+        ("arity.py", ("an objective is f(config) or f(config, run)", "needs 3 arguments", "lambda config")),
+        ("epochless.py", ("max_epochs is for an objective f(config, run)", "config alone", "add run")),
+        ("wordy.py", ("max_epochs is a whole number from 1", "'ten'", "leave it out")),
+        ("upside.py", ("a goal is 'minimize' or 'maximize'", "'max'", "goal='minimize'")),
+        ("low_high.py", ("low is below high", "Float(2, 1)", "use Float(1, 2)")),
+        ("log_zero.py", ("needs low > 0", "0..1", "zero=True")),
+        ("default.py", ("a default lies in its range", "default=3", "use 1")),
+        ("when.py", ("`when` names another hyperparameter", "'opt'", "use one of o")),
+        ("fixed.py", ("fixed", "fixed=2", "use 1")),
+    ],
+)
+def test_a_target_that_cannot_be_tuned(zeroin, tmp_path, target, words):
+    name, _, rest = target.partition(":")
+    if name in TARGETS:
+        (tmp_path / name).write_text(TARGETS[name])
+        target = str(tmp_path / name) + (f":{rest}" if rest else "")
+    told(zeroin("tune", target), *words)
+    assert files(zeroin.folder) == []
+
+
+@pytest.mark.parametrize(
+    ("options", "words"),
+    [
+        (["--epochs", "0"], ("a budget is positive", "epochs=0", "use epochs=100")),
+        (["--trials", "-5"], ("a budget is positive", "trials=-5", "use trials=100")),
+        (["--minutes", "-1"], ("a budget is positive", "minutes=-1.0", "leave it out")),
+        (["--minutes", "nan"], ("a budget is positive", "minutes=nan", "leave it out")),
+        (["--confirm", "-1"], ("fresh seeds are counted from 0", "confirm=-1", "confirm=0")),
+        (["--max-epochs", "0"], ("max_epochs is a whole number from 1", "max_epochs=0", "leave it out")),
+        (["--max-epochs", "9"], ("max_epochs is for an objective f(config, run)", "config alone", "add run")),
+        (["--name", "a/b"], ("a study's name has", "'a/b'", "use 'a-b'")),
+        (["--name", ""], ("a study's name has", "''", "use 'study'")),
+        (["--name", ".."], ("a study's name has", "'..'", "use 'study'")),
+        (["--set", "lr"], ("a change is name=value", "'lr'", "--set lr=1e-4..1e-1")),
+        (["--fix", "=3"], ("a change is name=value", "'=3'", "--fix units=128")),
+        (["--set", "lr=0.1..0.01"], ("low is below high", "0.1, 0.01", "Float(0.01, 0.1")),
+        (["--set", "lr=0..1"], ("needs low > 0", "0.0..1.0", "zero=True")),
+        (["--set", "lr=a..b"], ("lr has numbers", "'a'", "--set lr=1..10")),
+        (["--set", "lr=nan..1"], ("low is a finite number", "nan", "write the range")),
+        (["--set", "lr=0.1"], ("a range is low..high", "lr=(0.1,)", "lr=0.0001..1.0")),
+        (["--set", "rate=1..2"], ("the space has lr, units, optimizer, decay", "'rate'", "check the spelling")),
+        (["--set", "rate=a,b"], ("the space has lr, units, optimizer, decay", "'rate'", "check the spelling")),
+        (["--fix", "rate=1"], ("the space has lr, units, optimizer, decay", "'rate'", "check the spelling")),
+        (["--fix", "lr=7"], ("a fixed value is a legal Float, 0.0001..1", "lr=7.0", "use lr=0.5")),
+        (["--fix", "optimizer=lion"], ("optimizer is one of", "'lion'", "use '[sgd]'")),
+        (["--set", "units=16..100"], ("powers of two", "100", "use 128")),
+        (["--set", "units=16.5..64"], ("whole numbers", "low=16.5", "use Float")),
+        (["--store", "/dev/null/z.db"], ("can be written", "/dev/null", "--store")),
+        (["--store", "."], ("a store is a file", "'.' is a folder", "use 'zeroin.db'")),
+    ],
+)
+def test_a_wrong_option_is_told_and_nothing_is_written(zeroin, plain, options, words):
+    told(zeroin("tune", plain, *options), *words)
+    assert files(zeroin.folder) == []
+
+
+@pytest.mark.parametrize("words", [["tune"], ["tune", "digits", "--epochs", "many"], ["frobnicate"], ["tune", "--no"]])
+def test_a_wrong_command_shows_how_it_is_used(zeroin, words):
+    code, _, err = zeroin(*words)
+    assert code == 2
+    assert "Usage:" in err
+    assert "Traceback" not in err
+    assert files(zeroin.folder) == []
+
+
+@pytest.mark.parametrize(
+    ("words", "sentence"),
+    [
+        (["status"], "a store is a file that a study has written; 'zeroin.db' is not there: check --store."),
+        (["report"], "a store is a file that a study has written; 'zeroin.db' is not there: check --store."),
+        (["export", "--csv", "-"], "a store is a file that a study has written"),
+        (["export"], "an export goes to a file; none was named: add --csv trials.csv"),
+        (["catalogue", "leaning_rate"], "a name is one of the catalogue's; got 'leaning_rate': use "),
+    ],
+)
+def test_reading_what_is_not_there(zeroin, words, sentence):
+    told(zeroin(*words), sentence)
+    assert files(zeroin.folder) == []
+
+
+def test_reading_wrongly_what_is_there(zeroin, plain):
+    zeroin("tune", plain, "--trials", "2", "--name", "s")
+    told(zeroin("status", "t"), "has no 't'")
+    told(zeroin("report", "t"), "has s, not 't'")
+    told(zeroin("report", "-o", "/dev/null/page.html"), "a report goes to a file that can be written")
+    told(zeroin("export", "--csv", "/dev/null/x.csv"), "an export goes to a file that can be written")
+    told(zeroin("export", "--model", "best.pt"), "a trial's checkpoint; none is left", "tune with this store again")
+
+
+@pytest.mark.parametrize("verb", [["tune"], ["status"], ["report"], ["export", "--csv", "-"]])
+def test_what_is_no_store(zeroin, plain, verb):
+    verb = [*verb, plain] if verb == ["tune"] else verb
+    (zeroin.folder / "zeroin.db").write_text("a,b\n1,2\n" * 50)
+    told(zeroin(*verb), "a store is a SQLite file", "'zeroin.db'", "--store")
+    (zeroin.folder / "zeroin.db").unlink()
+    with sqlite3.connect("zeroin.db") as db:
+        db.execute("CREATE TABLE t (a)")
+        db.execute("PRAGMA user_version = 99")
+    db.close()
+    told(zeroin(*verb), "this one has format 99", "pip install --upgrade zeroin")
+    assert files(zeroin.folder) == ["zeroin.db"]
+
+
+@pytest.mark.parametrize(
+    ("options", "sentence"),
+    [
+        (["--max-epochs", "8"], "a study keeps its max_epochs; 'epochs' in zeroin.db has 4, not 8: use max_epochs=4"),
+        (["--seed", "3"], "a study keeps its seed; 'epochs' in zeroin.db has 0, not 3: use seed=0"),
+    ],
+)
+def test_what_a_study_is_cannot_be_changed(zeroin, epochs, options, sentence):
+    zeroin("tune", epochs, "--epochs", "12")
+    before = read_study(zeroin.folder / "zeroin.db")
+    told(zeroin("tune", epochs, "--epochs", "20", *options), sentence)
+    epochs.write_text(EPOCHS.replace('"maximize"', '"minimize"'))
+    told(zeroin("tune", epochs, "--epochs", "20"), "a study keeps its goal", "use goal='maximize'")
+    assert read_study(zeroin.folder / "zeroin.db")[1].trials == before[1].trials
+
+
+def test_an_objective_that_never_works(zeroin, tmp_path):
+    (tmp_path / "bad.py").write_text(
+        "import zeroin as zi\nspace = zi.Space(x=zi.Float(0, 1))\ndef objective(config):\n    return config['lr']\n"
+    )
+    told(zeroin("tune", tmp_path / "bad.py"), "all of the first 3 trials raised KeyError: 'lr'", "mend it")
+
+
+@pytest.mark.parametrize(
+    ("body", "sentence"),
+    [
+        ("return None", "this one did neither"),
+        ("return 'low'", "a reported loss is a number; got 'low' of type str"),
+        ("return [1.0, 2.0]", "a reported loss is a number"),
+    ],
+)
+def test_an_objective_that_returns_no_loss(zeroin, tmp_path, body, sentence):
+    (tmp_path / "bad.py").write_text(
+        f"import zeroin as zi\nspace = zi.Space(x=zi.Float(0, 1))\ndef objective(config):\n    {body}\n"
+    )
+    told(zeroin("tune", tmp_path / "bad.py"), sentence)
+
+
+def test_a_study_where_nothing_worked_says_so(zeroin, tmp_path):
+    (tmp_path / "nan.py").write_text(
+        "import zeroin as zi\nspace = zi.Space(x=zi.Float(0, 1))\ndef objective(config):\n    return float('nan')\n"
+    )
+    told(zeroin("tune", tmp_path / "nan.py", "--trials", "8"), "a best trial needs one that worked; 8 trials")
+
+
+TASK = """
+import numpy as np, torch
+from torch import nn
+import zeroin as zi
+from zeroin.nn import Task
+torch.set_num_threads(1)
+rng = np.random.default_rng(0)
+X, y = rng.normal(size=(65, 4)).astype("float32"), rng.integers(0, 3, 65)
+{before}
+def build(config):
+    return nn.Sequential(nn.Linear(4, 8), nn.BatchNorm1d(8), nn.ReLU(), nn.Linear(8, 3))
+space = zi.Space(lr=zi.Float(1e-4, 1.0, scale="log"), batch_size={batch})
+task = Task(build, train=(X, y), valid=(X, y), space=space, max_epochs=2)
+{after}
+"""
+
+
+@pytest.mark.parametrize(
+    ("before", "batch", "after", "words"),
+    [
+        ("X[3, 2] = np.nan", "zi.Int(16, 32)", "", ("data are finite numbers", "1 of 260", "fill the gaps")),
+        ("y[5] = 3", "zi.Int(16, 32)", "", ("labels under cross_entropy are 0 to", "a label 3", "Linear(..., 4)")),
+        ("y[5] = -1", "zi.Int(16, 32)", "", ("labels under cross_entropy are whole numbers from 0", "-1", "np.unique")),
+        ("", "zi.Int(1, 32)", "", ("batch normalisation needs two examples", "batch_size=1", "use batch_size=2")),
+        ("", "zi.Int(16, 32)", "other = task", ("a file with several tasks needs a name", "task, other", ":task")),
+    ],
+    ids=["nan", "labels", "negative", "batch of one", "several"],
+)  # fmt: skip
+def test_a_task_whose_data_or_network_do_not_fit(zeroin, tmp_path, before, batch, after, words):
+    (tmp_path / "net.py").write_text(TASK.format(before=before, batch=batch, after=after))
+    told(zeroin("tune", tmp_path / "net.py", "--epochs", "4"), *words)
+    assert files(zeroin.folder) == []
+
+
+def test_a_space_set_on_the_command_line_is_checked_with_the_task(zeroin, tmp_path):
+    (tmp_path / "net.py").write_text(TASK.format(before="", batch="zi.Int(16, 32, limits=(1, 64))", after=""))
+    sentence = ("batch normalisation needs two examples", "batch_size=1")
+    told(zeroin("tune", tmp_path / "net.py", "--epochs", "4", "--set", "batch_size=1..8"), *sentence)
+    told(zeroin("tune", tmp_path / "net.py", "--epochs", "4", "--fix", "batch_size=1"), *sentence)
+    assert files(zeroin.folder) == []
+
+
+def test_the_installed_command_ends_with_the_status(tmp_path):
+    """What the tests above call in this process, once as a person would."""
+    command = [sys.executable, "-c", "from zeroin.cli import main; main()", "tune", "no.py"]
+    ended = subprocess.run(command, capture_output=True, text=True, cwd=tmp_path)
+    assert (ended.returncode, ended.stdout) == (2, "")
+    assert ended.stderr == "zeroin: a target file exists; 'no.py' does not: check the path.\n"
+    assert list(tmp_path.iterdir()) == []
