@@ -250,7 +250,7 @@ MISTAKES = [
     (lambda: Space(x=Float(0, 1)).set("y", 0, 1), "the space has x", "'y'", "check the spelling"),
     (lambda: Space(x=Float(0, 1)).set("x", 3), "a range is low..high", "(3,)", "x=0..1"),
     (lambda: Space(x=Float(0, 1)).set("x", "a", "b"), "a range is low..high", "'a'", "x=0..1"),
-    (lambda: Space(x=Float(0, 1)).fix("x", 5), "within the legal limits 0..1", "x=5", "use x=0.5"),
+    (lambda: Space(x=Float(0, 1)).fix("x", 5), "a fixed value is a legal Float, 0..1", "x=5", "use x=0.5"),
     (lambda: Space(x=Choice("a", "b")).fix("x", "c"), "one of ('a', 'b')", "'c'", "use 'a'"),
     (lambda: Space(x=Choice("a", None)).fix("x", None), "held at a value", "x=None", "'none'"),
 ]  # fmt: skip

@@ -249,7 +249,7 @@ def objective(config, run):
 def small_disk(tmp_path):
     folder = tmp_path / "disk"
     folder.mkdir()
-    mount = ["mount", "-t", "tmpfs", "-o", "size=600k", "zeroin-test", str(folder)]
+    mount = ["mount", "-t", "tmpfs", "-o", "size=400k", "zeroin-test", str(folder)]
     if os.geteuid() != 0 or subprocess.run(mount, capture_output=True).returncode != 0:
         pytest.skip("a small disk needs the right to mount one")
     try:
@@ -262,7 +262,7 @@ def small_disk(tmp_path):
 def test_a_full_disk_is_told_and_the_same_command_goes_on_once_there_is_room(small_disk, tmp_path, big):
     (tmp_path / "target.py").write_text(textwrap.dedent(OBJECTIVE.replace("BIG", str(big))))
     path = small_disk / "z.db"
-    words = ["tune", str(tmp_path / "target.py"), "--epochs", "120", "--store", str(path), "--name", "s"]
+    words = ["tune", str(tmp_path / "target.py"), "--epochs", "64", "--store", str(path), "--name", "s"]
     command = [sys.executable, "-c", "from zeroin.cli import main; main()", *words]
     first = subprocess.run(command, capture_output=True, text=True)
     assert first.returncode == 2, first.stderr
@@ -276,7 +276,7 @@ def test_a_full_disk_is_told_and_the_same_command_goes_on_once_there_is_room(sma
     second = subprocess.run(command, capture_output=True, text=True)
     assert second.returncode == 0, second.stderr
     after = read_study(path, "s")[1]
-    assert after.spent == 120
+    assert after.spent == 64
     for old, new in zip(before.trials, after.trials, strict=False):
         assert new.losses[: old.epoch] == old.losses
     assert not any(t.status.is_failure for t in after.trials)
