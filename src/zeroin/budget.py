@@ -68,7 +68,10 @@ class Plan:
             count = self.budget.trials or round(search)
             out.append(f"Coarse round of {self.screen} configs, then the model's choice, {count} in all.")
         if self.confirm:
-            out.append(f"Then up to {self.confirm} trainings: the best and the default with {self.seeds} fresh seeds.")
+            out.append(
+                f"Then up to {self.confirm} trainings: the best and the default with {self.seeds} fresh "
+                f"seed{'s' * (self.seeds != 1)}."
+            )
         if self.trainings is not None:
             about = "" if self.budget.epochs else "about "
             out.append(f"{about}{round(self.trainings * depth):,} epochs{self._duration()}.".capitalize())
