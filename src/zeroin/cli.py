@@ -36,6 +36,7 @@ def cli() -> None:
 @click.option("--minutes", type=float, help="The whole budget in minutes of this call.")
 @click.option("--max-epochs", type=int, help="The deepest budget of one trial; the task's by default.")
 @click.option("--confirm", type=int, help="Fresh seeds for the best and the default at the end.")
+@click.option("--workers", type=int, default=1, show_default=True, help="Processes on this machine.")
 @click.option("--name", help="The study's name; the same name goes on where it stopped. The target's by default.")
 @click.option("--seed", type=int, default=0, show_default=True, help="Decides every draw.")
 @click.option("--set", "ranges", multiple=True, metavar="NAME=LOW..HIGH", help="Another range, or options a,b,c.")
@@ -43,7 +44,14 @@ def cli() -> None:
 @click.option("--json", "as_json", is_flag=True, help="Print the result as JSON, for programs.")
 @STORE
 def tune(
-    target: str, max_epochs: int | None, store: Path, name: str | None, seed: int, as_json: bool, **options: Any
+    target: str,
+    max_epochs: int | None,
+    workers: int,
+    store: Path,
+    name: str | None,
+    seed: int,
+    as_json: bool,
+    **options: Any,
 ) -> None:
     """Tune TARGET: a ready-made task's name, or path/to/file.py[:name] with a Task or an objective and its space."""
     from rich.console import Console
@@ -66,6 +74,7 @@ def tune(
                 space,
                 max_epochs=found.max_epochs if max_epochs is None else max_epochs,
                 goal=found.goal,
+                workers=workers,
                 store=store,
                 name=name,
                 seed=seed,

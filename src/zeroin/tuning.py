@@ -12,6 +12,7 @@ from zeroin.confirm import Confirm
 from zeroin.errors import StudyError
 from zeroin.executors.checkpoint import trial_folder
 from zeroin.executors.inline import Inline
+from zeroin.executors.processes import Processes, check_workers, pickled
 from zeroin.executors.run import Objective, takes_run
 from zeroin.history import incumbent
 from zeroin.protocols import Executor, Searcher, Trainable
@@ -54,7 +55,8 @@ def tune(
         epochs, trials, minutes: the whole budget; the first reached ends the search; 60 full trainings if none is
             given. Confirmation takes up to a third of `epochs`; `trials` are the search's; minutes are this call's.
         goal: "minimize" (the default for functions) or "maximize".
-        workers: processes on this machine.
+        workers: processes on this machine, of one thread each; more than 1 ask for an objective at the top level of a
+            file, whose call of tune stands under `if __name__ == "__main__":`.
         executor: anything else that does jobs.
         store: the file that keeps everything; None: memory only.
         name: of the study; the same name goes on where it stopped. The objective's name if not given.
@@ -220,13 +222,14 @@ def _executor(objective: Any, task: Any, study: Study, workers: int) -> Executor
     if task is not None:
         done: Executor = task.executor(study.folder, max_epochs=study.max_epochs, workers=workers)
         return done
+    if workers > 1:
+        return Processes(objective, study.folder, study.max_epochs, workers)
     return Inline(objective, study.folder, study.max_epochs)
 
 
 def _check(objective: Any, task: Any, space: Space, max_epochs: int, workers: int) -> None:
     """What can be known to be wrong before the study is in the store."""
-    if workers != 1:
-        raise StudyError(f"workers is 1 in this version; workers={workers}: use workers=1, or executor=....")
+    check_workers(workers)
     if task is not None:
         task.check(space)
         return
@@ -239,6 +242,8 @@ def _check(objective: Any, task: Any, space: Space, max_epochs: int, workers: in
             f"max_epochs is for an objective f(config, run) that reports each epoch; {_name_of(objective)} takes "
             f"config alone: add run and call run.report(loss) in `for epoch in run.epochs():`, or leave max_epochs out."
         )
+    if workers > 1:
+        pickled(objective)
 
 
 def _check_failures(study: Study) -> None:

@@ -4,6 +4,7 @@ import math
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
+from functools import partial
 from typing import TypeAlias
 
 import torch
@@ -51,11 +52,13 @@ def objective(problem: Problem) -> Callable[[Config, Run], None]:
     `test` and `test_loss`, of the best epoch so far. A loss that is not finite ends the trial.
     """
 
-    def train(config: Config, run: Run) -> None:
-        with one_thread():
-            _train(problem, config, run)
+    return partial(train, problem)
 
-    return train
+
+def train(problem: Problem, config: Config, run: Run) -> None:
+    """Train a config to where the run asks; see `objective`."""
+    with one_thread():
+        _train(problem, config, run)
 
 
 @contextmanager

@@ -1,7 +1,10 @@
 """A task: a network, its data, what it is judged by, and the space worth searching."""
 
+import importlib
+import sys
 from collections.abc import Callable
 from dataclasses import dataclass, field
+from functools import partial
 from pathlib import Path
 from typing import Any, Literal
 
@@ -9,6 +12,8 @@ from torch import Tensor, nn
 
 from zeroin.errors import TaskError
 from zeroin.executors.inline import Inline
+from zeroin.executors.processes import Processes, pickled
+from zeroin.executors.run import Objective, Run
 from zeroin.nn import loop
 from zeroin.nn.data import InMemory, prepared
 from zeroin.nn.metrics import METRICS, Metric
@@ -103,14 +108,18 @@ class Task:
             )
         return self.space if isinstance(self.space, Space) else self.space(trainings)
 
-    def executor(self, folder: Path, *, max_epochs: int, workers: int) -> Executor:  # noqa: ARG002
-        """An executor that trains it, one network at a time; checkpoints go below `folder`.
+    def executor(self, folder: Path, *, max_epochs: int, workers: int) -> Executor:
+        """An executor that trains it; checkpoints go below `folder`.
+
+        With several workers each builds the task once, from its pickle or else from the file that defines it.
 
         Raises:
-            TaskError: the network of the default config does not fit the data or the loss.
+            TaskError: the network of the default config does not fit the data or the loss; workers cannot import it.
         """
         if self.space is not None:
             self.check(self.space_for(1.0))
+        if workers > 1:
+            return Processes(_importable(self), folder, max_epochs, workers)
         return Inline(loop.objective(self.problem), folder, max_epochs)
 
     def check(self, space: Space) -> None:
@@ -129,6 +138,25 @@ class Task:
     def network(self, config: Config, seed: int = 0) -> nn.Module:
         """The untrained network of a config, with all that the config says about it; ready for `load_state_dict`."""
         return network(self.build, config, seed)
+
+
+def _importable(task: Task) -> Objective:
+    """The training of a task as something that pickles: by value, else as the name that its file gives it."""
+    by_value = loop.objective(task.problem)
+    try:
+        pickled(by_value)
+    except TaskError:
+        for module in list(sys.modules.values()):
+            names = [name for name, value in list(getattr(module, "__dict__", {}).items()) if value is task]
+            if names:
+                return partial(_train_named, module.__name__, names[0])
+        raise
+    return by_value
+
+
+def _train_named(module: str, name: str, config: Config, run: Run) -> None:
+    task: Task = getattr(importlib.import_module(module), name)
+    loop.train(task.problem, config, run)
 
 
 def _varied(metric: Metric | None, valid: Any) -> None:

@@ -1,0 +1,212 @@
+"""Worker processes: the same results as inline, whatever dies; nothing is left behind."""
+
+import os
+import signal
+import subprocess
+import sys
+import textwrap
+import time
+from pathlib import Path
+
+import pytest
+
+import zeroin as zi
+from zeroin.errors import TaskError, ZeroinError
+from zeroin.executors import processes
+from zeroin.executors.inline import Inline
+from zeroin.executors.processes import Processes
+from zeroin.types import Job, Kind, Status
+
+SPACE = zi.Space(x=zi.Float(0, 1))
+
+
+def trained(config, run):
+    """Its loss depends on the seed and on what it saved; one config sleeps, one raises, one dies."""
+    state = float((run.checkpoint / "state").read_text()) if run.start else 0.0
+    for epoch in run.epochs():
+        time.sleep(config.get("sleep", 0))
+        if config.get("do") == "raise":
+            raise ValueError("a mistake in the objective")
+        if config.get("do") == "die":
+            os.kill(os.getpid(), signal.SIGKILL)
+        if config.get("do") == "exit":
+            os._exit(7)
+        if config.get("do") == "memory":
+            raise MemoryError
+        state += config["x"] * (epoch + 1) + run.seed % 7
+        run.report(state, threads=float(os.environ["OMP_NUM_THREADS"]), pid=float(os.getpid()))
+        (run.checkpoint / "state").write_text(str(state))
+
+
+def plain(config):
+    return (config["x"] - 0.3) ** 2
+
+
+def wrong(config, run):
+    for _ in run.epochs():
+        pass  # reports nothing: a mistake that no other config mends
+
+
+def job(number, start=0, stop=3, trial=None, **config):
+    trial = number if trial is None else trial
+    return Job(number, trial, {"x": 0.5, **config}, 100 + trial, start, stop, Kind.SCREEN, "")
+
+
+def work(executor, jobs, answer=lambda job, seen: True):
+    """Do all the jobs; losses by job, and how they ended."""
+    losses, ended = {j.number: [] for j in jobs}, {}
+
+    def report(of, seen):
+        losses[of.number].append((seen.epoch, seen.loss))
+        return answer(of, seen)
+
+    for one in jobs:
+        executor.start(one, one.start)
+    while len(ended) < len(jobs):
+        ended |= {e.job: e for e in executor.wait(report)}
+    return losses, ended
+
+
+@pytest.fixture
+def pair(tmp_path):
+    executor = Processes(trained, tmp_path / "pair", 6, 2)
+    yield executor
+    executor.close()
+
+
+def test_jobs_come_out_as_inline_whatever_the_timing(tmp_path, pair):
+    jobs = [job(i, x=i / 10, sleep=0.05 * (i % 3 == 0)) for i in range(7)]
+    losses, ended = work(pair, jobs)
+    inline, _ = work(Inline(with_environment(trained), tmp_path / "inline", 6), jobs)
+    assert losses == inline
+    assert all(e.status is Status.DONE and e.seconds > 0 for e in ended.values())
+    more = [job(10 + i, start=3, stop=5, trial=i, x=i / 10) for i in range(7)]  # carried on, in whichever worker
+    again = Inline(with_environment(trained), tmp_path / "inline", 6)
+    assert work(pair, more)[0] == work(again, more)[0]
+
+
+def with_environment(objective):
+    os.environ.setdefault("OMP_NUM_THREADS", "1")
+    return objective
+
+
+def test_workers_are_kept_and_have_one_thread(pair):
+    seen = []
+    work(pair, [job(i) for i in range(6)], lambda _, o: seen.append(o.metrics) or True)
+    assert {m["threads"] for m in seen} == {1.0}
+    assert 1 <= len({m["pid"] for m in seen}) <= 2
+    assert os.getpid() not in {m["pid"] for m in seen}
+
+
+def test_what_goes_wrong_is_told_and_the_rest_goes_on(pair):
+    jobs = [job(0, do="raise"), job(1, do="die"), job(2, do="exit"), job(3, do="memory"), job(4), job(5)]
+    losses, ended = work(pair, jobs)
+    assert [ended[i].status for i in range(6)] == [
+        Status.FAILED, Status.FAILED, Status.FAILED, Status.OUT_OF_MEMORY, Status.DONE, Status.DONE,
+    ]  # fmt: skip
+    assert "a mistake in the objective" in ended[0].note
+    assert "SIGKILL" in ended[1].note
+    assert "exit status 7" in ended[2].note
+    assert len(losses[4]) == len(losses[5]) == 3
+
+
+def test_a_kill_by_the_kernel_is_told_from_one_by_a_person(monkeypatch):
+    monkeypatch.setattr(processes, "_out_of_memory_kills", lambda: 3)
+    assert processes._killed_for_memory(-signal.SIGKILL, 2)
+    assert not processes._killed_for_memory(-signal.SIGKILL, 3)
+    assert not processes._killed_for_memory(1, 2)
+
+
+def test_a_no_ends_the_job_after_that_epoch(pair):
+    losses, ended = work(pair, [job(0, stop=6, sleep=0.01), job(1, stop=6)], lambda j, o: j.number == 1 or o.epoch < 2)
+    assert [epoch for epoch, _ in losses[0]] == [1, 2]
+    assert len(losses[1]) == 6
+    assert ended[0].status is Status.DONE
+
+
+def test_a_mistake_that_no_config_mends_stops_the_study(tmp_path):
+    with pytest.raises(TaskError, match="each epoch reports its loss once"):
+        zi.tune(wrong, SPACE, max_epochs=4, trials=8, workers=2, store=tmp_path / "z.db")
+
+
+def test_tune_with_workers(tmp_path):
+    study = zi.tune(plain, SPACE, trials=12, workers=2, store=tmp_path / "z.db", name="a")
+    assert len(study.trials) == 12
+    alone = zi.tune(plain, SPACE, trials=12, store=None, name="a")
+    assert [t.seed for t in study.trials] == [t.seed for t in alone.trials]
+    assert all(t.loss == plain(t.config) for t in study.trials)
+
+
+# --- scripts of a user
+
+
+GUARDED = """
+import sys, time
+from pathlib import Path
+import zeroin as zi
+
+def objective(config, run):
+    for epoch in run.epochs():
+        (Path(sys.argv[1]) / f"pid-{__import__('os').getpid()}").touch()
+        time.sleep(SLEEP)
+        run.report(config["x"])
+
+SPACE = zi.Space(x=zi.Float(0, 1))
+"""
+CALL = "zi.tune(objective, SPACE, trials=4, max_epochs=2, workers=2, store=Path(sys.argv[1]) / 'z.db', name='a')"
+
+
+def script(folder: Path, call: str, sleep: float = 0.0) -> list[str]:
+    path = folder / "own.py"
+    path.write_text(GUARDED.replace("SLEEP", str(sleep)) + textwrap.dedent(call))
+    return [sys.executable, str(path), str(folder)]
+
+
+def test_a_script_with_a_guard_works(tmp_path):
+    done = subprocess.run(script(tmp_path, f"if __name__ == '__main__':\n    {CALL}"), capture_output=True, text=True)
+    assert done.returncode == 0, done.stderr
+
+
+def test_a_script_without_a_guard_is_told_of_it(tmp_path):
+    done = subprocess.run(script(tmp_path, CALL), capture_output=True, text=True, timeout=60)
+    assert done.returncode != 0
+    assert "put the call under `if __name__ == '__main__':`" in done.stderr
+
+
+def test_an_objective_that_workers_do_not_find_is_told(tmp_path):
+    inside = f"if __name__ == '__main__':\n    def objective(config): return config['x']\n    {CALL}"
+    inside = inside.replace("max_epochs=2, ", "").replace("objective", "mine")
+    done = subprocess.run(script(tmp_path, inside), capture_output=True, text=True, timeout=60)
+    assert "cannot be found" in done.stderr
+    assert issubclass(TaskError, ZeroinError)
+
+
+@pytest.mark.parametrize("how", [signal.SIGKILL, signal.SIGINT, signal.SIGTERM])
+def test_no_worker_outlives_its_study(tmp_path, how):
+    words = script(tmp_path, f"if __name__ == '__main__':\n    {CALL}", sleep=60)
+    study = subprocess.Popen(words, stderr=subprocess.DEVNULL, start_new_session=True)
+    workers = within(60, lambda: [int(p.name[4:]) for p in tmp_path.glob("pid-*")], 2)
+    if how is signal.SIGINT:
+        os.killpg(study.pid, how)  # as the terminal does
+    else:
+        os.kill(study.pid, how)
+    study.wait(30)
+    within(10, lambda: [True] * sum(not alive(pid) for pid in workers), 2)
+
+
+def within(seconds, look, count):
+    until = time.monotonic() + seconds
+    while time.monotonic() < until:
+        found = look()
+        if len(found) >= count:
+            return found
+        time.sleep(0.05)
+    raise AssertionError(f"{look()} after {seconds} s")
+
+
+def alive(pid: int) -> bool:
+    try:
+        state = Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[0]
+    except OSError:
+        return False
+    return state != "Z"
