@@ -152,7 +152,7 @@ def main() -> None:
     print("zeroin", versions(METHODS["zeroin"], given.venvs), end="; ")
     if "loop" in (given.parts or PARTS):
         print("optuna", versions(METHODS["optuna-tpe"], given.venvs), end="; ")
-    print(f"seeds 0..{given.repeats - 1}")
+    print(f"seeds 0..{given.repeats - 1}, of the long study 0")
     for name in given.parts or PARTS:
         print(f"\n## {name}\n", flush=True)
         PARTS[name](given)
