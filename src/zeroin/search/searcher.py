@@ -36,8 +36,9 @@ class Settings:
     screen: int = 12  # trials of the screening round with several rungs
     keep: int = 3  # one in so many goes on to the next rung of the screening round
     hopeless: float = 0.2  # a trial is paused below this chance to beat the best
-    share: float = 0.3  # of the epochs after screening for exploring
-    trust: float = 0.8  # below this the share doubles
+    share: float = 0.15  # of the epochs after screening for exploring, where the model is to be trusted
+    trust: float = 0.8  # the correlation of left-out predictions from which it is
+    doubt: float = 0.6  # the share below that
     edge_every: int = 4  # trials between looks at the edges
     region_every: int = 8  # proposals between regions
 
@@ -222,7 +223,7 @@ class _Choosing:
             begun = 0 if p.trial is None else view.history.trials[p.trial].epoch
             all_epochs += p.stop - begun
             explored += (p.stop - begun) * (p.kind is Kind.EXPLORE)
-        share = view.settings.share * (1 if self.model.trust >= view.settings.trust else 2)
+        share = view.settings.share if self.model.trust >= view.settings.trust else view.settings.doubt
         return explored < share * all_epochs
 
     def _explore(self) -> Proposal:

@@ -1,0 +1,28 @@
+"""Importance: what matters comes first, and the model says how sure it is."""
+
+import zeroin as zi
+from zeroin.search.importance import importances
+
+
+def studied(trials):
+    space = zi.Space(x=zi.Float(0, 1), y=zi.Float(0, 1), z=zi.Float(0, 1), kind=zi.Choice("a", "b"), k=zi.Int(1, 9))
+
+    def objective(config):
+        return 1 + 4 * (config["x"] - 0.4) ** 2 + 0.3 * config["y"] + (config["kind"] == "b")
+
+    study = zi.tune(objective, space.fix("k", 3), trials=trials, store=None)
+    return importances(study.space, study.history, max_epochs=1)
+
+
+def test_what_matters_comes_first_and_what_does_not_last():
+    found = studied(40)
+    names = [each.name for each in found]
+    assert names[0] == "x"
+    assert names[-1] == "z"
+    assert found[-1].mean < 0.02
+    assert "k" not in names  # it is fixed
+    assert all(0 <= each.low <= each.mean <= each.high for each in found)
+
+
+def test_few_trials_say_nothing_rather_than_something_wrong():
+    assert studied(3) == []
