@@ -1,8 +1,22 @@
-"""Training networks with PyTorch: tasks, ready-made networks, export of the best model."""
+"""Training networks with PyTorch: tasks, ready-made networks, batch normalisation, export of the best model."""
 
+from zeroin.nn.batchnorm import insert_batchnorm, remove_batchnorm, swap_norm
 from zeroin.nn.export import export
+from zeroin.nn.folding import fold
 from zeroin.nn.metrics import Metric
 from zeroin.nn.networks import mlp, small_cnn
+from zeroin.nn.recalibration import recalibrate
 from zeroin.nn.task import Task
 
-__all__ = ["Metric", "Task", "export", "mlp", "small_cnn"]
+__all__ = [
+    "Metric",
+    "Task",
+    "export",
+    "fold",
+    "insert_batchnorm",
+    "mlp",
+    "recalibrate",
+    "remove_batchnorm",
+    "small_cnn",
+    "swap_norm",
+]

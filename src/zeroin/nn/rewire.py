@@ -1,0 +1,104 @@
+"""Norms behind the activation: a pair in the place of its module, or a call added to the network's torch.fx graph."""
+
+from typing import Any
+
+import torch.fx
+from torch import nn
+
+from zeroin.errors import TaskError
+from zeroin.nn.normlayers import Place, Settings, make, matched
+from zeroin.nn.trace import Trace
+
+
+def behind_calls(
+    model: nn.Module, trace: Trace, chosen: list[Place], how: Settings
+) -> tuple[nn.Module, dict[str, str]]:
+    """Put a norm behind the activation that follows each place; biases stay, for they act before it.
+
+    Returns:
+        The network (of torch.fx where a functional or shared activation needs it), and what was done by layer.
+
+    Raises:
+        TaskError: torch.fx cannot trace the network, or traces other code in training than at evaluation.
+    """
+    changes = {place.node.name: f"{how.kind} norm after the activation" for place in chosen}
+    chosen = list({id(place.following.activation): place for place in reversed(chosen)}.values())[::-1]
+    if all(_own_module(trace, place) for place in chosen):
+        for place in chosen:
+            activation = place.following.activation
+            assert activation is not None
+            assert activation.module is not None
+            _into_tree(model, activation.name, activation.module, _norm(place, how))
+        return model, changes
+    traced = _symbolic(model)
+    for place in chosen:
+        call = _activation_of(traced, place)
+        name = place.node.name.replace(".", "_") + "_norm"
+        traced.add_submodule(name, _norm(place, how))
+        with traced.graph.inserting_after(call):
+            norm = traced.graph.call_module(name, (call,))
+        call.replace_all_uses_with(norm)
+        norm.args = (call,)
+    traced.recompile()
+    return traced, changes
+
+
+def _own_module(trace: Trace, place: Place) -> bool:
+    activation = place.following.activation
+    return activation is not None and activation.module is not None and len(trace.calls(activation.module)) == 1
+
+
+def _norm(place: Place, how: Settings) -> nn.Module:
+    activation = place.following.activation
+    assert activation is not None
+    axes = len(activation.before)
+    return matched(make(how, place.channels, axes, place.channels_last), place.layer)
+
+
+def _into_tree(model: nn.Module, path: str, activation: nn.Module, norm: nn.Module) -> None:
+    both = nn.Sequential()
+    both.add_module("activation", activation)
+    both.add_module("norm", norm)
+    both.train(activation.training)
+    owner, _, name = path.rpartition(".")
+    model.get_submodule(owner)._modules[name] = both
+
+
+def _symbolic(model: nn.Module) -> torch.fx.GraphModule:
+    """The network as a graph, which must be the same in training and at evaluation.
+
+    Raises:
+        TaskError: it is not, or there is none.
+    """
+    was = model.training
+    codes = []
+    for mode in (not was, was):
+        try:
+            traced = torch.fx.symbolic_trace(model.train(mode))
+        except Exception as error:  # torch.fx runs the user's code on proxies: it may raise anything
+            raise TaskError(
+                f"a norm behind a functional activation needs a network that torch.fx can trace; it says "
+                f"'{str(error).splitlines()[0]}': use position='before', or modules such as nn.ReLU()."
+            ) from error
+        codes.append(traced.code)
+    if codes[0] != codes[1]:
+        raise TaskError(
+            "a norm behind a functional activation needs a forward that is the same in training and at evaluation; "
+            "this one asks self.training: use position='before', or nn.Dropout in place of F.dropout."
+        )
+    return traced
+
+
+def _activation_of(traced: torch.fx.GraphModule, place: Place) -> Any:
+    """The node of the activation behind a layer's call, seen from the layer forward."""
+    assert place.following.activation is not None
+    wanted = place.following.activation
+    heads = [n for n in traced.graph.nodes if n.op == "call_module" and n.target == place.node.name]
+    while heads:
+        head = heads.pop(0)
+        for user in head.users:
+            name = user.target if isinstance(user.target, str) else getattr(user.target, "__name__", "")
+            if name == wanted.name:
+                return user
+            heads.append(user)
+    raise TaskError(f"the activation behind {place.node.name} was not found in its graph: use position='before'.")

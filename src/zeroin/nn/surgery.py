@@ -1,0 +1,113 @@
+"""Networks copied, looked at and changed in their tree of modules."""
+
+import copy
+from collections import OrderedDict
+from collections.abc import Sequence
+from typing import Any
+
+import torch
+from torch import Tensor, nn
+from torch.utils._pytree import tree_leaves, tree_map
+
+from zeroin.errors import TaskError
+from zeroin.nn.normlayers import ChannelsLast
+from zeroin.nn.trace import Example, Trace, guessed_example, record
+
+
+def copied(model: nn.Module) -> nn.Module:
+    """A deep copy.
+
+    Raises:
+        TaskError: the network has layers that do not know their sizes yet, or cannot be copied.
+    """
+    lazy = [p for p, m in model.named_modules() if isinstance(m, nn.modules.lazy.LazyModuleMixin)]
+    if any(m.has_uninitialized_params() for m in model.modules() if isinstance(m, nn.modules.lazy.LazyModuleMixin)):
+        raise TaskError(f"layers know their sizes; {', '.join(lazy)} do not yet: call model(x[:2]) once before.")
+    try:
+        return copy.deepcopy(model)
+    except (RuntimeError, TypeError) as error:
+        raise TaskError(
+            f"a network is copied before it is changed; this one says '{str(error).splitlines()[0]}': "
+            f"detach tensors that it keeps, or build it anew and pass that."
+        ) from error
+
+
+def seen(model: nn.Module, example: Example | None) -> tuple[Trace, Example, tuple[str, ...]]:
+    """One pass of a network, the example it was made with, and a note where that was guessed.
+
+    Raises:
+        TaskError: the pass depends on the values of the inputs.
+    """
+    given = guessed_example(model) if example is None else example
+    trace = record(model, given)
+    if trace.read:
+        raise TaskError(
+            f"which layers run may not depend on the values of the inputs; forward calls {', '.join(trace.read)} on "
+            f"them: put the norms into its code, or use torch.where in place of `if`."
+        )
+    if example is None and isinstance(given, Tensor):
+        note = f"inputs of shape {list(given.shape)} were assumed; other shapes: give example=x[:2]"
+        return trace, given, (note,)
+    return trace, given, ()
+
+
+def put(model: nn.Module, path: str, module: nn.Module) -> None:
+    """Replace the module of a path wherever it stands, also under other names."""
+    old = model.get_submodule(path)
+    for owner in list(model.modules()):
+        for name, child in list(owner._modules.items()):
+            if child is old:
+                owner._modules[name] = module
+
+
+def pair(first: nn.Module, then: nn.Module, names: Sequence[str] = ("layer", "norm")) -> nn.Sequential:
+    """Two modules as one."""
+    return nn.Sequential(OrderedDict(zip(names, (first, then), strict=True))).train(first.training)
+
+
+def is_pair(module: nn.Module | None) -> bool:
+    """Whether a module is what `insert_batchnorm` puts in the place of a layer or an activation."""
+    return isinstance(module, nn.Sequential) and list(module._modules)[1:] == ["norm"]
+
+
+def still_runs(model: nn.Module, example: Example, before: Trace, added: int) -> None:
+    """Whether a changed network computes as before but for the norms, of which there are at least `added`, and trains.
+
+    Raises:
+        TaskError: it does not.
+    """
+    try:
+        after = record(model, example)
+        _train_once(copy.deepcopy(model), example)
+    except (TaskError, RuntimeError, ValueError, AttributeError, TypeError, IndexError) as error:
+        raise TaskError(
+            f"a layer can be replaced by a pair of layer and norm; with it the network stops with "
+            f"'{str(error).splitlines()[0]}': put the norms into its code."
+        ) from error
+    old, new = (_steps(trace) for trace in (before, after))
+    if old != new or sum(n.is_norm for n in after.nodes) < added:
+        raise TaskError(
+            "a network runs the same functions before and after; this one asks its layers what they are: "
+            "put the norms into its code."
+        )
+
+
+def _steps(trace: Trace) -> list[str]:
+    """What was called, but for norms and what carries tensors to them; paths differ, so types are compared."""
+    kept = [n for n in trace.nodes if n.is_weighted or n.is_activation or isinstance(n.module, nn.Module)]
+    kept = [n for n in kept if not (n.is_norm or isinstance(n.module, nn.Identity | ChannelsLast))]
+    return [type(n.module).__name__ if n.module is not None else n.name for n in kept]
+
+
+def _train_once(model: nn.Module, example: Example) -> None:
+    """One step forward and back in training mode, on at least two examples."""
+
+    def twice(x: Any) -> Any:
+        return torch.cat([x, x]) if isinstance(x, Tensor) and x.dim() and len(x) == 1 else x
+
+    arguments = tree_map(twice, example if isinstance(example, tuple) else (example,))
+    with torch.random.fork_rng(devices=[]):
+        result = model.train()(*arguments)
+        first = next(t for t in tree_leaves(result) if isinstance(t, Tensor))
+        if first.requires_grad:
+            first.float().sum().backward()  # type: ignore[no-untyped-call]

@@ -1,0 +1,280 @@
+"""What a network does with an example: which layers and functions run, in which order, each on whose results."""
+
+from collections.abc import Callable, Iterable, Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from typing import Any, TypeAlias
+
+import torch
+from torch import Tensor, nn
+from torch.overrides import TorchFunctionMode
+from torch.utils._pytree import tree_leaves
+
+from zeroin.errors import TaskError
+from zeroin.nn.optim import NORMS
+
+Example: TypeAlias = Tensor | tuple[Any, ...]
+
+
+def _names(words: str) -> frozenset[str]:
+    return frozenset(words.split())
+
+
+LAYERS = (nn.Linear, nn.modules.conv._ConvNd)
+WEIGHTED_FUNCTIONS = _names(
+    "linear bilinear conv1d conv2d conv3d conv_transpose1d conv_transpose2d conv_transpose3d matmul __matmul__ "
+    "__rmatmul__ mm bmm addmm baddbmm einsum tensordot embedding scaled_dot_product_attention lstm gru"
+)
+ACTIVATION_FUNCTIONS = _names(
+    "relu relu_ relu6 leaky_relu leaky_relu_ gelu silu elu elu_ selu selu_ celu celu_ prelu rrelu tanh tanh_ sigmoid "
+    "sigmoid_ hardswish hardsigmoid hardtanh hardtanh_ mish softplus softsign logsigmoid threshold threshold_ glu "
+    "clamp clamp_ clamp_min clamp_min_ clip clip_ maximum sin"
+)
+NORM_FUNCTIONS = _names("batch_norm layer_norm group_norm instance_norm rms_norm")
+READING = _names(  # what turns the values of a tensor into values of Python
+    "__bool__ item tolist __float__ __int__ __index__ __complex__ __contains__ numpy __array__ equal allclose "
+    "is_nonzero"
+)
+NOT_ACTIVATIONS = (nn.MultiheadAttention, nn.Softmax, nn.LogSoftmax, nn.Softmax2d, nn.Softmin)
+SIZES = (32, 28, 8, 64, 224, 16, 96, 299)  # of the images that are tried where no example is given
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Node:
+    """One call: of a module (`name` is its path) or of a function.
+
+    Args:
+        index: its place in time.
+        name, module: what was called; no module: a function.
+        sources: the calls whose results it took; -1 is the example.
+        shape: of its (first) result.
+        before: the shape of its (first) input.
+    """
+
+    index: int
+    name: str
+    module: nn.Module | None
+    sources: tuple[int, ...]
+    shape: tuple[int, ...]
+    before: tuple[int, ...]
+
+    @property
+    def is_norm(self) -> bool:
+        """Whether it normalises."""
+        return isinstance(self.module, NORMS) if self.module is not None else self.name in NORM_FUNCTIONS
+
+    @property
+    def is_activation(self) -> bool:
+        """Whether it is an activation function, elementwise and not linear."""
+        if self.module is None:
+            return self.name in ACTIVATION_FUNCTIONS
+        return type(self.module).__module__ == nn.ReLU.__module__ and not isinstance(self.module, NOT_ACTIVATIONS)
+
+    @property
+    def is_weighted(self) -> bool:
+        """Whether it multiplies with weights: a layer, a recurrent network, attention, or such a function."""
+        if self.module is None:
+            return self.name in WEIGHTED_FUNCTIONS
+        trained = any(p.dim() >= 2 for p in self.module.parameters())
+        return trained and not self.is_norm and not self.is_activation
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Trace:
+    """All calls of one pass, in order.
+
+    Args:
+        nodes: the calls.
+        outputs: indices of those whose results the network returned.
+        read: functions by which the network looked at values that depend on the example; empty where it did not.
+    """
+
+    nodes: tuple[Node, ...]
+    outputs: frozenset[int]
+    read: tuple[str, ...]
+
+    def users(self, node: Node) -> list[Node]:
+        """The calls that took its result."""
+        return [n for n in self.nodes[node.index + 1 :] if node.index in n.sources]
+
+    def calls(self, module: nn.Module) -> list[Node]:
+        """The calls of a module."""
+        return [n for n in self.nodes if n.module is module]
+
+    def after(self, node: Node) -> "Following":
+        """What comes after a call, up to the next layers with weights."""
+        seen: list[Node] = []
+        heads, output = [node], False
+        while heads:
+            head = heads.pop(0)
+            output |= head.index in self.outputs
+            for user in self.users(head):
+                if user not in seen:
+                    seen.append(user)
+                    if not user.is_weighted:
+                        heads.append(user)
+        return Following(tuple(sorted(seen, key=lambda n: n.index)), output)
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Following:
+    """The calls after one, up to the next weighted ones; `output`: whether the network's output is among them."""
+
+    nodes: tuple[Node, ...]
+    output: bool
+
+    @property
+    def activation(self) -> Node | None:
+        """The first activation function."""
+        return next((n for n in self.nodes if n.is_activation), None)
+
+
+def record(model: nn.Module, example: Example) -> Trace:
+    """Run a network once on an example, as at evaluation, and note what it does.
+
+    Modules of torch.nn are one call each, as for torch.fx; everything else is looked into. Unlike a symbolic trace
+    it takes any Python in `forward`, and knows the shapes. No weight and no buffer changes.
+
+    Raises:
+        TaskError: the network does not take the example.
+
+    >>> net = nn.Sequential(nn.Linear(4, 3), nn.ReLU())
+    >>> [(n.name, n.shape) for n in record(net, torch.zeros(2, 4)).nodes]
+    [('0', (2, 3)), ('1', (2, 3))]
+    """
+    names = {module: name for name, module in reversed(list(model.named_modules()))}
+    recorder = _Recorder()
+    arguments = example if isinstance(example, tuple) else (example,)
+    recorder.know(arguments, -1)
+    handles = []
+    for module, name in names.items():
+        if _is_leaf(module):
+            handles.append(module.register_forward_pre_hook(recorder.enter, prepend=True))
+            handles.append(module.register_forward_hook(recorder.leaving(name), with_kwargs=True))
+    try:
+        with as_in_evaluation(model), torch.no_grad(), torch.random.fork_rng(devices=[]), recorder:
+            result = model(*arguments)
+    except (RuntimeError, ValueError, TypeError, IndexError, AttributeError) as error:
+        shapes = [list(a.shape) for a in tree_leaves(arguments) if isinstance(a, Tensor)]
+        reason = (str(error) or type(error).__name__).splitlines()[0]
+        raise TaskError(
+            f"a network takes its example; for {', '.join(map(str, shapes))} it stops with '{reason}': "
+            f"give one mini-batch of its inputs, example=x[:2]."
+        ) from error
+    finally:
+        for handle in handles:
+            handle.remove()
+    outputs = {recorder.made[id(t)] for t in _tensors(result) if id(t) in recorder.made}
+    return Trace(tuple(recorder.nodes), frozenset(outputs), tuple(dict.fromkeys(recorder.read)))
+
+
+@contextmanager
+def as_in_evaluation(model: nn.Module) -> Iterator[None]:
+    """Evaluation mode within; each module's own mode afterwards."""
+    modes = {module: module.training for module in model.modules()}
+    model.eval()
+    try:
+        yield
+    finally:
+        for module, mode in modes.items():
+            module.training = mode
+
+
+def guessed_example(model: nn.Module) -> Tensor:
+    """Two inputs of zeros that a network takes, found by trying what its first layer could take.
+
+    Raises:
+        TaskError: none was found.
+
+    >>> guessed_example(nn.Sequential(nn.Flatten(), nn.Linear(6, 2))).shape
+    torch.Size([2, 6])
+    """
+    for shape, whole in _candidates(model):
+        first = next(iter(model.parameters()))
+        example = torch.zeros(shape, dtype=torch.long if whole else first.dtype, device=first.device)
+        try:
+            record(model, example)
+        except TaskError:
+            continue
+        return example
+    raise TaskError(
+        "where to normalise is seen by running a network; what inputs this one takes could not be guessed: "
+        "give one mini-batch of them, example=x[:2]."
+    )
+
+
+def _candidates(model: nn.Module) -> Iterable[tuple[tuple[int, ...], bool]]:
+    for module in model.modules():
+        if isinstance(module, nn.Linear):
+            yield (2, module.in_features), False
+        elif isinstance(module, nn.Embedding):
+            yield (2, 8), True
+        elif isinstance(module, nn.RNNBase):
+            yield (2, 8, module.input_size), False
+        elif isinstance(module, nn.modules.conv._ConvNd):
+            axes = len(module.kernel_size)
+            yield from (((2, module.in_channels, *[size] * axes), False) for size in SIZES)
+        else:
+            continue
+        return
+
+
+def _is_leaf(module: nn.Module) -> bool:
+    ours = type(module).__module__.startswith(("torch.nn.modules", "torch.nn.utils.parametrize"))
+    return ours and not isinstance(module, nn.Sequential | nn.ModuleList | nn.ModuleDict)
+
+
+def _tensors(values: Any) -> list[Tensor]:
+    return [t for t in tree_leaves(values) if isinstance(t, Tensor)]
+
+
+class _Recorder(TorchFunctionMode):
+    """Sees every call of a function of torch; hooks tell it of the modules, within which it does not look."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.nodes: list[Node] = []
+        self.read: list[str] = []
+        self.made: dict[int, int] = {}  # which call made a tensor, by its id
+        self.kept: list[Tensor] = []  # so that no id is used twice
+        self.depth = 0  # > 0: within a module of torch.nn
+
+    def know(self, values: Any, index: int) -> None:
+        for tensor in _tensors(values):
+            self.made[id(tensor)] = index
+            self.kept.append(tensor)
+
+    def __torch_function__(
+        self, func: Callable[..., Any], types: Any, args: Any = (), kwargs: Any = None
+    ) -> Any:  # torch's own signature
+        result = func(*args, **(kwargs or {}))
+        if not self.depth:
+            name = getattr(func, "__name__", "")
+            sources = self._sources((args, kwargs))
+            if name in READING and sources:
+                self.read.append(name.strip("_"))
+            self._note(name, None, (args, kwargs), result, sources)
+        return result
+
+    def enter(self, module: nn.Module, args: Any) -> None:  # noqa: ARG002
+        self.depth += 1
+
+    def leaving(self, name: str) -> Callable[..., None]:
+        def leave(module: nn.Module, args: Any, kwargs: Any, result: Any) -> None:
+            self.depth -= 1
+            if not self.depth:
+                self._note(name, module, (args, kwargs), result, self._sources((args, kwargs)))
+
+        return leave
+
+    def _sources(self, given: Any) -> tuple[int, ...]:
+        return tuple(dict.fromkeys(self.made[id(t)] for t in _tensors(given) if id(t) in self.made))
+
+    def _note(self, name: str, module: nn.Module | None, given: Any, result: Any, sources: tuple[int, ...]) -> None:
+        made = _tensors(result)
+        if not made or (not sources and module is None):
+            return
+        before = _tensors(given)
+        shapes = tuple(made[0].shape), tuple(before[0].shape) if before else ()
+        self.nodes.append(Node(len(self.nodes), name, module, sources, *shapes))
+        self.know(result, len(self.nodes) - 1)

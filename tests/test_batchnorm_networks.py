@@ -1,0 +1,222 @@
+"""Norms put into networks of many makes: what was done, that it trains, that folding undoes it.
+
+`python tests/test_batchnorm_networks.py` prints the table of docs/batch-normalisation.md.
+"""
+
+import copy
+
+import pytest
+import torch
+from torch import nn
+
+from networks_table import TABLE, Functional, Shared
+from zeroin.errors import TaskError
+from zeroin.nn import fold, insert_batchnorm, remove_batchnorm, swap_norm
+from zeroin.nn.optim import NORMS
+from zeroin.nn.trace import guessed_example, record
+
+torch.set_num_threads(1)
+WORK = [row for row in TABLE if not row.refused]
+ROWS = pytest.mark.parametrize("row", WORK, ids=lambda row: row.name)
+
+
+def built(row, seed=0):
+    torch.manual_seed(seed)
+    return row.build()
+
+
+def norms(model):
+    return [m for m in model.modules() if isinstance(m, NORMS)]
+
+
+def loss_after(model, row, steps=40):
+    """The share of the loss on the outputs of another such network that is left after some steps."""
+    x = row.example(24, seed=5)
+    with torch.no_grad():
+        target = built(row, seed=1).eval()(x)
+    opt = torch.optim.Adam(model.train().parameters(), lr=0.02)
+    losses = []
+    for _ in range(steps):
+        opt.zero_grad()
+        loss = (model(x) - target).square().mean()
+        loss.backward()
+        opt.step()
+        losses.append(loss.item())
+    return losses[-1] / losses[0]
+
+
+@ROWS
+@pytest.mark.parametrize("kind", ["batch", "group", "layer"])
+def test_a_norm_goes_behind_each_hidden_layer(row, kind):
+    model, x = built(row), row.example()
+    before = copy.deepcopy(model.state_dict())
+    result, report = insert_batchnorm(model, x, kind=kind)
+    assert tuple(c.layer for c in report.done) == row.normalised, str(report)
+    assert len(norms(result)) == len(row.normalised)
+    assert all(torch.equal(before[k], v) for k, v in model.state_dict().items())
+    assert {p.dtype for p in result.parameters()} == {row.dtype}
+    assert result.training == model.training
+    if kind == "batch":
+        for name in row.normalised:
+            assert result.get_submodule(name)[0].bias is None
+    assert loss_after(result, row) < 0.7
+
+
+@ROWS
+def test_folding_undoes_it_with_equal_outputs(row):
+    result, _ = insert_batchnorm(built(row), row.example(), momentum=0.3)
+    loss_after(result, row, 20)
+    for norm in norms(result):
+        nn.init.uniform_(norm.weight, -1.5, 1.5)
+        nn.init.normal_(norm.bias)
+    folded, told = fold(result, row.example())
+    assert norms(folded) == []
+    assert [(n, type(m)) for n, m in folded.named_modules()] == [(n, type(m)) for n, m in row.build().named_modules()]
+    x = row.example(50, seed=3)
+    with torch.no_grad():
+        expected = result.eval()(x)
+        assert (folded(x) - expected).abs().max() <= 1e-5 * max(1.0, expected.abs().max())
+    assert told.difference <= 1e-5
+    assert told.before > 0
+
+
+@ROWS
+def test_taking_out_gives_the_old_network(row):
+    model = built(row)
+    result, _ = insert_batchnorm(model, row.example())
+    bare, _ = remove_batchnorm(result, row.example())
+    old, new = model.state_dict(), bare.state_dict()
+    assert list(old) == list(new)
+    assert all(torch.equal(old[k], new[k]) for k in old if not k.endswith("bias"))
+
+
+@ROWS
+@pytest.mark.parametrize("to", ["group", "layer", "batch"])
+def test_norms_are_exchanged(row, to):
+    result, _ = insert_batchnorm(built(row), row.example())
+    swapped, report = swap_norm(result, to, row.example())
+    assert len(report.done) == len(norms(swapped)) == len(row.normalised), str(report)
+    assert {type(m).__name__[:5] for m in norms(swapped)} <= {"batch": {"Batch"}, "group": {"Group"}}.get(
+        to, {"Layer", "Group"}
+    )
+    back, _ = swap_norm(swapped, "batch", row.example())
+    x = row.example()
+    torch.testing.assert_close(back.train()(x), result.train()(x)) if "dropout" not in row.name else None
+    assert loss_after(swapped, row) < 0.7
+
+
+@pytest.mark.parametrize("row", [r for r in TABLE if r.refused], ids=lambda row: row.name)
+def test_what_cannot_be_done_safely_is_refused_with_the_reason(row):
+    model = built(row)
+    if not row.refused.startswith("left alone"):
+        with pytest.raises(TaskError, match=row.refused):
+            insert_batchnorm(model, row.example())
+    else:
+        result, report = insert_batchnorm(model, row.example())
+        assert row.refused in str(report)
+        assert [(n, type(m)) for n, m in result.named_modules()] == [(n, type(m)) for n, m in model.named_modules()]
+
+
+@ROWS
+def test_after_the_activation(row):
+    model, x = built(row), row.example()
+    if "self.training" in row.name or row.name in ("control flow on shapes",):
+        with pytest.raises(TaskError, match=r"position='before'"):
+            insert_batchnorm(model, x, position="after")
+        return
+    result, report = insert_batchnorm(model, x, position="after")
+    assert tuple(c.layer for c in report.done) == row.normalised
+    kinds = [n for n in record(result, x).nodes if n.is_norm or n.is_activation]
+    for i, node in enumerate(kinds):
+        assert not node.is_norm or kinds[i - 1].is_activation
+    assert loss_after(result, row) < 0.7
+
+
+def test_nothing_is_done_to_frozen_layers_and_parametrised_ones():
+    net = nn.Sequential(
+        nn.Linear(4, 5), nn.ReLU(), nn.utils.parametrizations.weight_norm(nn.Linear(5, 5)), nn.ReLU(), nn.Linear(5, 2)
+    )
+    net[0].requires_grad_(False)
+    result, report = insert_batchnorm(net)
+    assert norms(result) == []
+    assert "is frozen" in str(report)
+    assert "parametrizations" in str(report)
+
+
+def test_anyway_adds_where_there_is_none():
+    net = nn.Sequential(nn.Linear(4, 5), nn.LayerNorm(5), nn.ReLU(), nn.Linear(5, 6), nn.ReLU(), nn.Linear(6, 2))
+    result, report = insert_batchnorm(net, anyway=True)
+    assert [c.layer for c in report.done] == ["3"]
+    assert "has a norm behind it" in str(report)
+    assert len(norms(result)) == 2
+
+
+def test_the_shared_layer_is_left_with_its_reason():
+    assert "used 2 times in one pass" in str(insert_batchnorm(Shared())[1])
+
+
+def test_bfloat16_and_meta_devices_are_kept():
+    assert {p.dtype for p in insert_batchnorm(Functional().bfloat16())[0].parameters()} == {torch.bfloat16}
+    with torch.device("meta"):
+        net = nn.Sequential(nn.Linear(4, 5), nn.ReLU(), nn.Linear(5, 2))
+    assert {p.device.type for p in insert_batchnorm(net)[0].parameters()} == {"meta"}
+
+
+@pytest.mark.parametrize(
+    ("kwargs", "message"),
+    [
+        ({"kind": "power"}, "one of batch, group, layer; got 'power'"),
+        ({"position": "beside"}, "before or after"),
+        ({"example": torch.zeros(2, 9)}, r"for \[2, 9\] it stops with"),
+    ],
+)
+def test_mistakes_are_told(kwargs, message):
+    with pytest.raises(TaskError, match=message):
+        insert_batchnorm(Functional(), **kwargs)
+    with pytest.raises(TaskError, match="call model"):
+        insert_batchnorm(nn.Sequential(nn.LazyLinear(4), nn.ReLU(), nn.Linear(4, 2)))
+
+
+def test_a_pass_changes_nothing():
+    net = nn.Sequential(nn.Linear(4, 5), nn.BatchNorm1d(5), nn.ReLU(inplace=True), nn.Dropout(0.5), nn.Linear(5, 2))
+    before, state = copy.deepcopy(net.state_dict()), torch.get_rng_state()
+    trace = record(net, guessed_example(net))
+    assert [n.name for n in trace.nodes] == ["0", "1", "2", "3", "4"]
+    assert trace.outputs == {4}
+    assert net.training
+    assert all(torch.equal(before[k], v) for k, v in net.state_dict().items())
+    assert torch.equal(state, torch.get_rng_state())
+
+
+@pytest.mark.parametrize(
+    "net",
+    [
+        nn.Sequential(nn.Linear(4, 4), nn.ReLU(), nn.BatchNorm1d(4)),  # an activation between
+        nn.Sequential(nn.BatchNorm1d(4), nn.Linear(4, 4)),  # no layer before
+        nn.Sequential(nn.Linear(4, 4), nn.BatchNorm1d(4, track_running_stats=False)),
+    ],
+)
+def test_what_cannot_be_folded_stays(net):
+    folded, told = fold(net, torch.randn(5, 4))
+    assert len(norms(folded)) == 1
+    assert not told.changes[0].done
+    assert told.difference == 0
+
+
+def table():
+    lines = ["| network | norms put in | left alone | folded: difference |", "|---|---|---|---|"]
+    for row in TABLE:
+        try:
+            result, report = insert_batchnorm(built(row), row.example())
+        except TaskError as error:
+            lines.append(f"| {row.name} | refused | {str(error).partition(':')[0]} | – |")
+            continue
+        loss_after(result, row)
+        left = "; ".join(f"{c.layer} {c.why}" for c in report.changes if not c.done) or (report.notes or ("",))[0]
+        done = ", ".join(c.layer for c in report.done)
+        lines.append(f"| {row.name} | {done or 'none'} | {left} | {fold(result, row.example(50))[1].difference:.0e} |")
+    return "\n".join(lines)
+
+
+if __name__ == "__main__":
+    print(table())
