@@ -1,4 +1,4 @@
-"""Batch normalisation in numpy float64, line by line from Ioffe & Szegedy 2015, arXiv 1502.03167; nothing of a framework.
+"""Batch normalisation in numpy float64, line by line from Ioffe & Szegedy 2015, arXiv 1502.03167, without a framework.
 
 Inputs are [N, C], [N, C, T] or [N, C, H, W]; `last=True` takes [N, C], [N, T, C] or [N, H, W, C]. There is one mean and
 one variance for each channel, over all other axes (section 3.2). m is the number of values in a channel.
