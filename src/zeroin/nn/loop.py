@@ -12,6 +12,7 @@ from torch import Tensor, nn
 
 from zeroin.executors.run import Run
 from zeroin.nn.data import Data, edges, order
+from zeroin.nn.dropout import begin_step, counted, dropouts, keys
 from zeroin.nn.networks import network
 from zeroin.nn.optim import Recipe, clip, lr_share, optimizer, recipe, set_lr
 from zeroin.nn.problem import Problem, check_batchnorm, check_outputs, loss_of
@@ -102,10 +103,13 @@ def train_epoch(problem: Problem, now: Training, how: Recipe, seed: int, max_epo
     step = now.epoch * len(cuts)
     parameters = [p for p in now.model.parameters() if p.requires_grad]
     now.model.train()
+    drops = dropouts(now.model)
+    drawn = keys(seed, step, len(cuts), len(drops)).to(problem.device)
     with torch.random.fork_rng(devices=[]):
-        torch.manual_seed(seed_of(seed, "dropout", now.epoch))
+        torch.manual_seed(seed_of(seed, "dropout", now.epoch))  # of layers that draw from the global generator
         sum_ = torch.zeros((), device=problem.device)
         for i, (x, y) in enumerate(problem.train.batches(order(seed, now.epoch, count), cuts)):
+            begin_step(drops, drawn[i])
             loss = loss_of(problem.loss, now.model(x), y, how.label_smoothing)
             now.opt.zero_grad(set_to_none=True)
             loss.backward()  # type: ignore[no-untyped-call]
@@ -135,7 +139,7 @@ def evaluate(problem: Problem, model: nn.Module, data: Data, weights: Weights | 
 
 def _resumed(problem: Problem, config: Config, how: Recipe, run: Run) -> Training:
     """The network where the run begins: from its checkpoint, or trained up to there anew."""
-    model = network(problem.build, config, run.seed).to(problem.device)
+    model = counted(network(problem.build, config, run.seed)).to(problem.device)
     _check(problem, model, how)
     now = Training(model, optimizer(model, how), 0, Best())
     if run.start and (run.checkpoint / STATE).is_file():

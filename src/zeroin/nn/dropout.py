@@ -1,0 +1,108 @@
+"""Dropout whose masks are a function of (trial's seed, step, layer, place in the layer) and of nothing else.
+
+So a network draws the same masks alone, in any stack of networks and at any place in it.
+"""
+
+from collections.abc import Sequence
+
+import torch
+from torch import Tensor, nn
+
+from zeroin.rng import seed_of
+
+LEVELS = 1 << 16  # a mask is decided by 16 bits, so a rate is met to 1 / 65,536
+
+
+def _signed(word: int) -> int:
+    return word - (1 << 64) if word >> 63 else word
+
+
+# Steele, Lea & Flood 2014, "Fast splittable pseudorandom number generators": SplitMix64, its increment and its mixer.
+GOLDEN, FIRST, SECOND = (_signed(w) for w in (0x9E3779B97F4A7C15, 0xBF58476D1CE4E5B9, 0x94D049BB133111EB))
+KINDS = {nn.Dropout: 0, nn.Dropout1d: 2, nn.Dropout2d: 2, nn.Dropout3d: 2}  # axes of x that a mask has, 0: all
+
+
+class CountedDropout(nn.Module):
+    """Stands in for nn.Dropout, Dropout1d, 2d and 3d; it adds nothing to a state_dict.
+
+    Args:
+        p: the rate, met to 1 / 65,536.
+        axes: leading axes [B, C] that are dropped as one; 0: each number by itself.
+    """
+
+    threshold: Tensor  # int16; a number whose 16 bits lie below is dropped
+    scale: Tensor  # what the others are multiplied with
+    key: Tensor  # int64, of the step
+
+    def __init__(self, p: float, axes: int = 0) -> None:
+        super().__init__()
+        self.axes = axes
+        self.idle = p == 0.0  # nothing is dropped, and nothing need be drawn
+        self.uses = 0  # in this step; a layer that a network goes through twice draws twice
+        dropped = min(round(p * LEVELS), LEVELS)
+        # At rate 1 the scale is 0: 16 bits cannot say "below all".
+        self.register_buffer(
+            "threshold", torch.tensor(min(dropped, LEVELS - 1) - LEVELS // 2, dtype=torch.int16), False
+        )
+        self.register_buffer("scale", torch.tensor(LEVELS / (LEVELS - dropped) if dropped < LEVELS else 0.0), False)
+        self.register_buffer("key", torch.zeros((), dtype=torch.int64), False)
+
+    def forward(self, x: Tensor) -> Tensor:
+        """Inputs [B, ...] with some at 0, the rest scaled up."""
+        if self.idle or not self.training:
+            return x
+        shape = torch.Size((*x.shape[: self.axes], *(1,) * (x.dim() - self.axes))) if self.axes else x.shape
+        count = shape.numel()
+        key = self.key + _signed(self.uses * 0xD6E8FEB86659FD93 % (1 << 64))
+        self.uses += 1
+        words = torch.arange(-(-count // 4), device=x.device) * GOLDEN + key  # 64 bits make four decisions
+        kept = mix(words).view(torch.int16)[:count].view(shape) >= self.threshold
+        return x * (kept * self.scale)
+
+
+def mix(words: Tensor) -> Tensor:
+    """SplitMix64's mixer on int64 (whose products wrap round): each bit out depends on each bit in.
+
+    >>> mix(torch.tensor([1])).item() == _signed(0x5692161D100B05E5)
+    True
+    """
+    words = words ^ ((words >> 30) & 0x3FFFFFFFF)
+    words *= FIRST
+    words ^= (words >> 27) & 0x1FFFFFFFFF
+    words *= SECOND
+    words ^= (words >> 31) & 0x1FFFFFFFF
+    return words
+
+
+def begin_step(layers: Sequence[CountedDropout], keys: Tensor) -> None:
+    """Give the layers their keys [layers] of a step."""
+    for layer, key in zip(layers, keys, strict=True):
+        layer.key.copy_(key)
+        layer.uses = 0
+
+
+def counted(model: nn.Module) -> nn.Module:
+    """The same network with its dropout layers replaced, in place."""
+    for module in list(model.modules()):
+        for name, child in module.named_children():
+            if type(child) in KINDS:
+                assert isinstance(child, nn.modules.dropout._DropoutNd)
+                module.add_module(name, CountedDropout(child.p, KINDS[type(child)]).to(_device(model)))
+    return model
+
+
+def dropouts(model: nn.Module) -> list[CountedDropout]:
+    """The replaced layers, in the order of the network."""
+    return [m for m in model.modules() if isinstance(m, CountedDropout)]
+
+
+def keys(seed: int, first: int, steps: int, count: int) -> Tensor:
+    """Keys [steps, count] of the layers of a network in the steps from `first`."""
+    step = torch.arange(first, first + steps)[:, None] * FIRST
+    layer = (torch.arange(count) + 1)[None, :] * SECOND
+    return mix(mix(step + seed_of(seed, "dropout")) + layer)
+
+
+def _device(model: nn.Module) -> torch.device:
+    first = next(model.parameters(), None)
+    return torch.device("cpu") if first is None else first.device
