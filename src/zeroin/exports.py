@@ -14,10 +14,8 @@ from zeroin.executors.checkpoint import trial_folder
 from zeroin.goal import shown, turned
 from zeroin.history import History
 from zeroin.store import Header
-from zeroin.study import Study
+from zeroin.study import FIELDS, Study, column_of
 from zeroin.types import Trial
-
-FIELDS = ("number", "kind", "status", "epoch", "loss", "seed", "why", "paused")
 
 
 def as_csv(header: Header, history: History) -> str:
@@ -25,7 +23,7 @@ def as_csv(header: Header, history: History) -> str:
     out = io.StringIO()
     names = list(header.space)
     writer = csv.writer(out, lineterminator="\n")
-    writer.writerow([*FIELDS, *names])
+    writer.writerow([*FIELDS, *map(column_of, names)])
     for trial in (shown(header.goal, t) for t in history.trials):
         writer.writerow([*(getattr(trial, f) for f in FIELDS), *(trial.config.get(n, "") for n in names)])
     return out.getvalue()

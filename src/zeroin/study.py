@@ -14,7 +14,6 @@ from zeroin.confirm import Confirm
 from zeroin.errors import StudyError
 from zeroin.history import History
 from zeroin.protocols import Searcher
-from zeroin.report import page, summary
 from zeroin.rng import seed_of
 from zeroin.search import Zoom
 from zeroin.space import Hyperparameter, Space
@@ -40,6 +39,7 @@ if TYPE_CHECKING:
 
 log = logging.getLogger("zeroin")
 ENDINGS = tuple(str(status) for status in Status if status is not Status.RUNNING)
+FIELDS = ("number", "kind", "status", "epoch", "loss", "seed", "why", "paused")  # of a trial, in every table
 Listener: TypeAlias = Callable[["Study", Event | Plan], None]
 
 
@@ -106,7 +106,7 @@ class Study:
         if left and free > 0:
             self._open = left[free:]
             return left[:free]
-        return self.decide(self.searcher, free, lasting=True)
+        return self.decide(self.searcher, free)
 
     def tell(
         self,
@@ -168,15 +168,16 @@ class Study:
         return list(self.history.regions)
 
     def to_dataframe(self) -> "pd.DataFrame":
-        """One row a trial: number, kind, status, epoch, loss, why, and each hyperparameter (needs pandas)."""
+        """One row a trial: `FIELDS`, then each hyperparameter (needs pandas)."""
         import pandas as pd  # noqa: PLC0415  an optional dependency
 
-        fields = ("number", "kind", "status", "epoch", "loss", "why", "paused")
-        rows = [{f: getattr(t, f) for f in fields} | dict(t.config) for t in self.trials]
-        return pd.DataFrame(rows, columns=[*fields, *self.space])
+        rows = [[*(getattr(t, f) for f in FIELDS), *(t.config.get(name) for name in self.space)] for t in self.trials]
+        return pd.DataFrame(rows, columns=[*FIELDS, *map(column_of, self.space)])
 
     def report(self, path: str | Path | None = None) -> Path:
         """Write the report, one HTML file that opens offline; beside the checkpoints if no path is given."""
+        from zeroin.report import page, summary  # noqa: PLC0415  a fifth of the time that `import zeroin` would take
+
         target = Path(path) if path else self.folder / "report.html"
         page.write(summary.summarise(self.name, self.space, self.history, self.goal), target)
         return target
@@ -198,13 +199,8 @@ class Study:
             self._temporary = tempfile.TemporaryDirectory(prefix="zeroin-", ignore_cleanup_errors=True)
         return Path(self._temporary.name)
 
-    def decide(
-        self, searcher: Searcher, free: int, budget: Budget | None = None, *, lasting: bool = False
-    ) -> list[Job]:
-        """Ask a searcher for at most `free` jobs that the budget allows, and record them.
-
-        A power cut may take the last decision away unless it is `lasting`: it would be taken again, and alike.
-        """
+    def decide(self, searcher: Searcher, free: int, budget: Budget | None = None) -> list[Job]:
+        """Ask a searcher for at most `free` jobs that the budget allows, and record them."""
         first = len(self.history.trials)
         if self._start and first < len(self._start) and not isinstance(searcher, Confirm):
             asked = Asked(self._jobs(self._started(free), budget))
@@ -212,17 +208,17 @@ class Study:
             decision = searcher.decide(self.space, self.history, free, max_epochs=self.max_epochs, seed=self.seed)
             asked = Asked(self._jobs(decision.proposals, budget), decision.region, decision.paused)
         if asked.jobs or asked.region or asked.paused:
-            self.record(asked, lasting=lasting)
+            self.record(asked)
         return list(asked.jobs)
 
     def observe(self, job: Job, seen: Observation) -> None:
         """Record an epoch's score, given in the user's sense."""
         self.record(Observed(job.number, direction.as_loss(self.goal, seen)))
 
-    def record(self, event: Event, *, lasting: bool = True) -> None:
-        """Keep an event, for good if `lasting`, then let it count."""
+    def record(self, event: Event) -> None:
+        """Keep an event, for good, then let it count."""
         if self._store:
-            self._store.write(event, lasting=lasting)
+            self._store.write(event)
         self.history.apply(event)
         for listen in self.listeners:
             listen(self, event)
@@ -306,6 +302,11 @@ def checked_max_epochs(max_epochs: int | None) -> int:
             f"max_epochs is a whole number from 1; max_epochs={max_epochs!r}: leave it out if there are no epochs."
         )
     return max_epochs
+
+
+def column_of(name: str) -> str:
+    """A hyperparameter's column in a table; `config_` stands before one that is called like a field of the trial."""
+    return f"config_{name}" if name in FIELDS else name
 
 
 def changed(before: Space, after: Space) -> str:

@@ -153,7 +153,7 @@ def run(study: Study, executor: Executor, searcher: Searcher, budget: Budget) ->
         if not any(history.running):
             return
         for ended in executor.wait(report):
-            study.record(ended, lasting=ended.status.is_failure)  # else its observations are kept: it would end again
+            study.record(ended)
             _check_failures(study)
 
 

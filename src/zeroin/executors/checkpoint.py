@@ -4,6 +4,7 @@ Training writes into `work/`. At the end of a job, and now and then within it, `
 `epoch-N/`; a job that starts or restarts gets a copy of the newest one. What a kill -9 tears is only `work/`.
 """
 
+import os
 import shutil
 import time
 from pathlib import Path
@@ -61,17 +62,30 @@ class Checkpoint:
         target = self._folder / f"epoch-{epoch}"
         shutil.rmtree(target, ignore_errors=True)
         if last:
+            _to_disk(self._work)
             self._work.rename(target)
             self._begun = False
         else:
             half = self._folder / "copying"
             shutil.rmtree(half, ignore_errors=True)
             shutil.copytree(self._work, half)
+            _to_disk(half)
             half.rename(target)
         for older in _saved(self._folder):
             if older != epoch:
                 shutil.rmtree(self._folder / f"epoch-{older}", ignore_errors=True)
         self.epoch, self._copied = epoch, time.monotonic()
+
+
+def _to_disk(folder: Path) -> None:
+    """Sync all files, so that a power cut after the folder got its name finds them whole."""
+    for path in folder.rglob("*"):
+        if path.is_file():
+            file = os.open(path, os.O_RDONLY)
+            try:
+                os.fsync(file)
+            finally:
+                os.close(file)
 
 
 def _standing(folder: Path, start: int, known: int) -> int:

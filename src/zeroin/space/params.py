@@ -21,7 +21,7 @@ OUTSIDE = 0.1  # how far beyond the unit interval an observation lies whose valu
 When: TypeAlias = Mapping[str, Value | tuple[Value, ...]]
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True, repr=False)
 class Float:
     """A real number between `low` and `high`, drawn uniformly on `scale`.
 
@@ -58,6 +58,9 @@ class Float:
                 f"zero=True adds an exact zero to a log scale; {_show(self)}: leave zero=True out, or set scale='log'."
             )
         _check_default(self)
+
+    def __repr__(self) -> str:
+        return _written(self)
 
     @property
     def measure(self) -> Scale:
@@ -115,7 +118,7 @@ class Float:
         return np.where(units < ZERO_SHARE, ZERO_SHARE / 2, units) if self.zero else units
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True, repr=False)
 class Int:
     """A whole number between `low` and `high`, drawn on `scale`.
 
@@ -154,6 +157,9 @@ class Int:
                     near = 2 ** round(math.log2(value))
                     raise SpaceError(f"log2 counts in powers of two; {_show(self)}: use {near} instead of {value}.")
         _check_default(self)
+
+    def __repr__(self) -> str:
+        return _written(self)
 
     @property
     def measure(self) -> Scale:
@@ -274,7 +280,7 @@ class Choice:
     __hash__ = None  # type: ignore[assignment]  # as the other two: it may hold a mapping
 
     def __repr__(self) -> str:
-        return _show(self)
+        return _written(self)
 
     @property
     def start(self) -> Value:
@@ -405,10 +411,19 @@ def _place(scale: Scale, value: float, low: float, high: float) -> float:
 
 
 def _show(param: Hyperparameter) -> str:
+    """The range alone, for errors."""
     if isinstance(param, Choice):
         return f"Choice({', '.join(map(repr, param.options))})"
     scale = "" if param.scale == "linear" else f", scale={param.scale!r}"
     return f"{type(param).__name__}({param.low!r}, {param.high!r}{scale})"
+
+
+def _written(param: Hyperparameter) -> str:
+    """The line that makes it: what differs from the usual."""
+    data = param_to_json(param)
+    more = {k: v for k, v in data.items() if k not in ("type", "low", "high", "scale", "options") and v is not False}
+    fields = "".join(f", {name}={tuple(value) if name == 'limits' else value!r}" for name, value in more.items())
+    return f"{_show(param)[:-1]}{fields})"
 
 
 def _check_range(param: Float | Int) -> None:

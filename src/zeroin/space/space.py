@@ -7,6 +7,7 @@ from typing import Any
 import numpy as np
 
 from zeroin.errors import SpaceError
+from zeroin.space import table
 from zeroin.space.params import Choice, Float, Hyperparameter, Int, contains, param_from_json, param_to_json
 from zeroin.space.scales import Array
 from zeroin.types import Config, Range, Value
@@ -55,6 +56,10 @@ class Space:
 
     def __repr__(self) -> str:
         return f"Space({', '.join(f'{k}={v!r}' for k, v in self.params.items())})"
+
+    def __str__(self) -> str:
+        """A table: a line a hyperparameter with its range, scale, default, legal limits and condition."""
+        return table.text(self.params)
 
     @property
     def default(self) -> dict[str, Value]:

@@ -83,8 +83,14 @@ def check_version(db: sqlite3.Connection) -> None:
     """Refuse a store that this version cannot read.
 
     Raises:
-        StoreError: a newer zeroin wrote it.
+        StoreError: a newer zeroin wrote it, or another program.
     """
+    tables = [name for (name,) in db.execute("SELECT name FROM sqlite_master WHERE type = 'table' ORDER BY name")]
+    if tables and version(db) == 0:
+        raise StoreError(
+            f"a store is a file of zeroin's own; this one is another program's, with the table {tables[0]!r}: "
+            f"choose another file with store='...' (--store)."
+        )
     _check(version(db))
 
 

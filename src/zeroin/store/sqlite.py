@@ -1,7 +1,7 @@
 """The store: one SQLite file that holds many studies; one process writes a study, anybody reads.
 
-Write-ahead logging: an event that was written outlives a kill, and a reader never blocks the writer. A lasting one,
-such as an observation, is written with full synchronisation, so that it outlives a power cut with all before it.
+Write-ahead logging: an event that was written outlives a kill at once, and a power cut a tenth of a second later
+(see `latesync`); a reader never blocks the writer.
 """
 
 import json
@@ -20,6 +20,7 @@ from filelock import FileLock, Timeout
 from zeroin.errors import StoreError
 from zeroin.history import History
 from zeroin.space import Space
+from zeroin.store.latesync import LateSync
 from zeroin.store.schema import check_file, check_version, migrate
 from zeroin.types import Asked, Ended, Event, Job, Kind, Observation, Observed, Region, Status
 
@@ -42,17 +43,17 @@ class Header:
 class SqliteStore:
     """Writes one study's events; made by `open_study`."""
 
-    def __init__(self, db: sqlite3.Connection, study: int, lock: FileLock) -> None:
+    def __init__(self, db: sqlite3.Connection, study: int, lock: FileLock, log: Path) -> None:
         self._db, self._study, self._lock = db, study, lock
-        self._lasting = True  # as `_connect` leaves it
+        self._sync = LateSync(log)
 
-    def write(self, event: Event, *, lasting: bool = True) -> None:
-        """Keep an event; when this returns it outlives the process and, if `lasting`, a power cut.
+    def write(self, event: Event) -> None:
+        """Keep an event; when this returns it outlives the process, and a tenth of a second later a power cut.
 
         Raises:
             StoreError: the disk is full or the file cannot be written; nothing of the event is kept.
         """
-        with _told(), self._transaction(lasting):
+        with _told(), self._transaction():
             match event:
                 case Asked(jobs, region, paused):
                     for job in jobs:
@@ -75,11 +76,12 @@ class SqliteStore:
 
     def set_space(self, space: Space, after: int) -> None:
         """Keep a changed space, valid from job `after` on."""
-        with _told(), self._transaction(lasting=True):
+        with _told(), self._transaction():
             self._run("INSERT INTO spaces VALUES (?1, ?2, ?3)", after, json.dumps(space.to_json()))
 
     def close(self) -> None:
         """Give the study back for others to write."""
+        self._sync.close()
         self._db.close()
         self._lock.release()
 
@@ -103,14 +105,12 @@ class SqliteStore:
         self._db.execute(statement, (self._study, *values))
 
     @contextmanager
-    def _transaction(self, lasting: bool) -> Iterator[None]:
-        if lasting is not self._lasting:  # a full one also takes to the disk what earlier ones left to the system
-            self._db.execute(f"PRAGMA synchronous = {'FULL' if lasting else 'NORMAL'}")
-            self._lasting = lasting
+    def _transaction(self) -> Iterator[None]:
         self._db.execute("BEGIN IMMEDIATE")
         try:
             yield
             self._db.execute("COMMIT")
+            self._sync.due()
         except BaseException:
             if self._db.in_transaction:  # SQLite ends it by itself where the disk is full
                 self._db.execute("ROLLBACK")
@@ -147,7 +147,7 @@ def open_study(path: Path, header: Header) -> tuple[SqliteStore, Header, History
         except BaseException:
             lock.release()
             raise
-    return SqliteStore(db, study, lock), known, history
+    return SqliteStore(db, study, lock, path.with_name(f"{path.name}-wal")), known, history
 
 
 def read_study(path: Path, name: str | None = None) -> tuple[Header, History]:
@@ -212,7 +212,7 @@ def _connect(path: Path) -> sqlite3.Connection:
     with FileLock(f"{path}.lock", timeout=BUSY_SECONDS):  # making the file and going over to WAL need it alone
         db.execute("PRAGMA journal_mode = WAL")
         migrate(db)
-    db.execute("PRAGMA synchronous = FULL")
+    db.execute("PRAGMA synchronous = NORMAL")
     db.execute("PRAGMA foreign_keys = ON")
     return db
 

@@ -1,0 +1,57 @@
+"""Takes what was written to the disk soon, not at once: a sync a trial would cost more than all else zeroin does."""
+
+import os
+import threading
+from pathlib import Path
+
+WITHIN = 0.1  # seconds until it is there; what a power cut can take away
+
+
+class LateSync:
+    """Syncs a file in a thread of its own, at most `WITHIN` seconds after it was said to be due.
+
+    Args:
+        path: the file; SQLite's write-ahead log, on which SQLite holds no locks that closing it would drop.
+    """
+
+    def __init__(self, path: Path) -> None:
+        self._path = path
+        self._due, self._closing = threading.Event(), threading.Event()
+        self._error: OSError | None = None
+        self._thread = threading.Thread(target=self._work, name="zeroin-sync", daemon=True)
+        self._thread.start()
+
+    def due(self) -> None:
+        """Say that something was written.
+
+        Raises:
+            OSError: an earlier sync failed; what was written since may not be on the disk.
+        """
+        if self._error:
+            raise self._error
+        self._due.set()
+
+    def close(self) -> None:
+        """Sync what is due, and end the thread."""
+        self._closing.set()
+        self._due.set()
+        self._thread.join()
+
+    def _work(self) -> None:
+        while not self._closing.is_set():
+            self._due.wait()
+            self._closing.wait(WITHIN)
+            self._due.clear()
+            try:
+                self._sync()
+            except OSError as error:
+                self._error = error
+
+    def _sync(self) -> None:
+        if not self._path.exists():  # all of it is in the store's file already
+            return
+        file = os.open(self._path, os.O_RDONLY)
+        try:
+            os.fsync(file)
+        finally:
+            os.close(file)
