@@ -65,7 +65,7 @@ def params():
 def test_names_and_optimizers_are_those_that_the_training_loop_knows():
     names = (
         "optimizer lr momentum beta1 beta2 eps weight_decay batch_size layers units dropout activation batchnorm "
-        "bn_momentum bn_eps schedule lr_decay warmup label_smoothing grad_clip init"
+        "norm norm_position bn_momentum bn_eps schedule lr_decay warmup label_smoothing grad_clip init"
     )
     assert " ".join(CATALOGUE) == names
     assert OPTIMIZERS == ("sgd", "momentum", "nesterov", "rmsprop", "adam", "adamw", "nadam")
@@ -279,6 +279,14 @@ def test_what_depends_on_another_is_active_only_with_it_where_both_are_searched(
     assert "lr_decay" not in made.check({"schedule": "constant"})
     assert "lr_decay" in made.check({"schedule": "step"})
     assert space("sgd", bn_momentum=True)["bn_momentum"].when is None
+    made = space("sgd", norm=True, norm_position=True, bn_momentum=True, bn_eps=True)
+    active = {kind: set(made.check({"norm": kind})) - {"optimizer", "lr", "norm"} for kind in made["norm"].options}
+    assert active == {
+        "none": set(),
+        "batch": {"norm_position", "bn_momentum", "bn_eps"},
+        "group": {"norm_position", "bn_eps"},
+        "layer": {"norm_position", "bn_eps"},
+    }
     own = space("sgd", schedule=Choice("constant", "cosine"), lr_decay=True)
     assert own["lr_decay"].when == {"schedule": ("cosine",)}
 

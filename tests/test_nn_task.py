@@ -217,6 +217,34 @@ def test_metrics_by_hand():
             METRICS["mse"].compute(torch.zeros(shape), target)
 
 
+@pytest.mark.parametrize("position", ["before", "after"])
+@pytest.mark.parametrize(("kind", "flat", "image"), [
+    ("batch", nn.BatchNorm1d, nn.BatchNorm2d),
+    ("group", nn.GroupNorm, nn.GroupNorm),
+    ("layer", nn.LayerNorm, nn.GroupNorm),
+])  # fmt: skip
+def test_networks_have_the_norm_that_their_config_asks_for(kind, flat, image, position):
+    config = {"norm": kind, "norm_position": position, "bn_eps": 1e-3, "units": 8}
+    for net, cls, x in ((mlp(4, 3, config), flat, torch.randn(5, 4)),
+                        (small_cnn(2, 8, 3, config), image, torch.randn(5, 2, 8, 8))):  # fmt: skip
+        assert net(x).shape == (5, 3)
+        norms = [i for i, m in enumerate(net) if isinstance(m, cls)]
+        assert len(norms) == 2
+        assert {net[i].eps for i in norms} == {1e-3}
+        assert all(isinstance(net[i + (1 if position == "before" else -1)], nn.ReLU) for i in norms)
+        biases = [m.bias is None for m in net if isinstance(m, nn.Linear | nn.Conv2d)]
+        assert biases == [kind == "batch" and position == "before"] * 2 + [False]
+    with pytest.raises(TaskError, match="norm is one of none, batch, group, layer; the config has 'power'"):
+        mlp(4, 3, {"norm": "power"})
+
+
+def test_batchnorm_is_a_word_for_norm_batch():
+    for config in ({"batchnorm": True}, {"norm": "batch"}):
+        torch.manual_seed(0)
+        assert str(mlp(4, 3, config | {"bn_momentum": 0.3})).count("BatchNorm1d") == 2
+    assert "Norm" not in str(mlp(4, 3, {"batchnorm": True, "norm": "none"}))
+
+
 def test_the_mlp_is_what_its_config_says():
     net = mlp(4, 3, {"layers": 2, "units_1": 8, "units": 6, "batchnorm": True, "dropout": 0.0, "activation": "gelu"})
     kinds = [type(m).__name__ for m in net]

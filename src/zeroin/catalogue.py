@@ -175,15 +175,32 @@ _ENTRIES = (
         "Ioffe & Szegedy 2015, arXiv 1502.03167, Algorithm 1; Bjorck et al. 2018, arXiv 1806.02375",
     ),
     Entry(
+        "norm", "–", "which normalisation hidden layers have; in place of batchnorm where several kinds are compared",
+        Choice("none", "batch", "group", "layer", default="batch"),
+        "batch size: batch needs 16 or more, group and layer do not look at the batch; layer is that of transformers "
+        "and recurrent networks. group: 32 groups, or the most that divide the channels",
+        "Ioffe & Szegedy 2015, arXiv 1502.03167, Algorithm 1; Wu & He 2018, arXiv 1803.08494, sections 3 and 4.1; "
+        "Ba et al. 2016, arXiv 1607.06450, equation 4",
+    ),
+    Entry(
+        "norm_position", "–", "normalise before the activation, or after it",
+        Choice("before", "after", when={"batchnorm": True, "norm": ("batch", "group", "layer")}),
+        "activation: after a relu the mean is that of the positive part; a layer in front of a batch norm has no bias",
+        "Ioffe & Szegedy 2015, arXiv 1502.03167, section 3.2 (before); Mishkin et al. 2017, arXiv 1606.02228, "
+        "section 3.3 (both compared)",
+    ),
+    Entry(
         "bn_momentum", "m", "share of the newest mini-batch in the running statistics",
-        Float(0.01, 0.5, scale="log", default=0.1, limits=(1e-4, 1.0), when={"batchnorm": True}),
+        Float(0.01, 0.5, scale="log", default=0.1, limits=(1e-4, 1.0),
+              when={"batchnorm": True, "norm": "batch"}),
         "number of steps in a training and batch size. PyTorch's convention: new = (1−m)·old + m·batch; "
         "Keras counts the other way round, its 0.99 is 0.01 here",
         "torch.nn.BatchNorm1d; Ioffe & Szegedy 2015, arXiv 1502.03167, section 3.1", possible=(0.0, 1.0),
     ),
     Entry(
         "bn_eps", "ε", "added to the variance of the mini-batch before its root",
-        Float(1e-6, 0.01, scale="log", default=1e-5, limits=(1e-8, 1.0), when={"batchnorm": True}),
+        Float(1e-6, 0.01, scale="log", default=1e-5, limits=(1e-8, 1.0),
+              when={"batchnorm": True, "norm": ("batch", "group", "layer")}),
         "number format: not below 1e-5 in half precision. Keras starts at 0.001",
         "Ioffe & Szegedy 2015, arXiv 1502.03167, Algorithm 1; torch.nn.BatchNorm1d",
     ),

@@ -8,6 +8,7 @@ import torch
 from torch import nn
 
 from zeroin.errors import TaskError
+from zeroin.nn.normlayers import KINDS, Settings, make
 from zeroin.nn.optim import number
 from zeroin.rng import seed_of
 from zeroin.types import Config, Value
@@ -29,13 +30,14 @@ WEIGHTED = (nn.Linear, nn.modules.conv._ConvNd)
 
 
 def mlp(inputs: int, outputs: int, config: Config) -> nn.Sequential:
-    """A network of [Linear, BatchNorm, activation, Dropout] blocks and a last Linear.
+    """A network of [Linear, norm, activation, Dropout] blocks and a last Linear.
 
     Args:
         inputs: numbers in an example; images and sequences are flattened.
         outputs: classes, or numbers to predict.
-        config: layers (2), units or units_1, units_2, ... (64), activation ("relu"), batchnorm (False),
-            bn_momentum (0.1), bn_eps (1e-5), dropout (none). A Linear in front of a norm has no bias.
+        config: layers (2), units or units_1, units_2, ... (64), activation ("relu"), norm ("none", or
+            "batch", "group", "layer"; batchnorm=True says "batch"), norm_position ("before" the activation, or
+            "after"), bn_momentum (0.1), bn_eps (1e-5), dropout (none). A Linear in front of a batch norm has no bias.
 
     Returns:
         A network [B, ...] -> [B, outputs].
@@ -47,17 +49,14 @@ def mlp(inputs: int, outputs: int, config: Config) -> nn.Sequential:
     width = inputs
     for i in range(round(number(config, "layers", 2))):
         units = round(number(config, f"units_{i + 1}", number(config, "units", 64)))
-        norm = bool(config.get("batchnorm", False))
-        blocks.append(nn.Linear(width, units, bias=not norm))  # [B, units]
-        if norm:
-            blocks.append(nn.BatchNorm1d(units, *_norm(config)))
-        blocks += _end(config)
+        blocks.append(nn.Linear(width, units, bias=not _redundant_bias(config)))  # [B, units]
+        blocks += [*_activated(config, units, 2), *_dropout(config)]
         width = units
     return nn.Sequential(*blocks, nn.Linear(width, outputs))
 
 
 def small_cnn(channels: int, size: int, outputs: int, config: Config) -> nn.Sequential:
-    """A network of [Conv 3x3, BatchNorm, activation, MaxPool] blocks, the width doubling, and a last Linear.
+    """A network of [Conv 3x3, norm, activation, MaxPool] blocks, the width doubling, and a last Linear.
 
     Args:
         channels, size: of the images, [B, channels, size, size].
@@ -71,13 +70,11 @@ def small_cnn(channels: int, size: int, outputs: int, config: Config) -> nn.Sequ
     torch.Size([5, 10])
     """
     blocks: list[nn.Module] = []
-    norm = bool(config.get("batchnorm", False))
     width = round(number(config, "units", 16))
     for _ in range(round(number(config, "layers", 2))):
-        blocks.append(nn.Conv2d(channels, width, 3, padding=1, bias=not norm))  # [B, width, size, size]
-        if norm:
-            blocks.append(nn.BatchNorm2d(width, *_norm(config)))
-        blocks.append(_activation(config))
+        bias = not _redundant_bias(config)
+        blocks.append(nn.Conv2d(channels, width, 3, padding=1, bias=bias))  # [B, width, size, size]
+        blocks += _activated(config, width, 4)
         if size > 1:
             blocks.append(nn.MaxPool2d(2))  # [B, width, size/2, size/2]
             size //= 2
@@ -158,12 +155,38 @@ def _initialise(module: nn.Module, how: str) -> None:
         nn.init.zeros_(bias)
 
 
-def _norm(config: Config) -> tuple[float, float]:
-    return number(config, "bn_eps", 1e-5), number(config, "bn_momentum", 0.1)
+def norm_of(config: Config) -> str:
+    """The kind of normalisation that a config asks for: "none", "batch", "group" or "layer".
+
+    Raises:
+        TaskError: there is none of that name.
+
+    >>> norm_of({"batchnorm": True}), norm_of({"norm": "group"}), norm_of({})
+    ('batch', 'group', 'none')
+    """
+    kind = config.get("norm")
+    if kind is None:
+        return "batch" if config.get("batchnorm", False) else "none"
+    return _one_of(config, "norm", ("none", *KINDS), "none")
 
 
-def _end(config: Config) -> list[nn.Module]:
-    return [_activation(config), *_dropout(config)]
+def _redundant_bias(config: Config) -> bool:
+    """Whether the mean that a norm takes away includes the bias."""
+    return norm_of(config) == "batch" and _position(config) == "before"
+
+
+def _position(config: Config) -> str:
+    return _one_of(config, "norm_position", ("before", "after"), "before")
+
+
+def _activated(config: Config, channels: int, axes: int) -> list[nn.Module]:
+    """The activation of [N, channels, ...] with its norm, as the config orders them."""
+    kind = norm_of(config)
+    if kind == "none":
+        return [_activation(config)]
+    how = Settings(kind, number(config, "bn_momentum", 0.1), number(config, "bn_eps", 1e-5))
+    both = [make(how, channels, axes, last=axes == 2), _activation(config)]
+    return both if _position(config) == "before" else both[::-1]
 
 
 def _dropout(config: Config) -> list[nn.Module]:
@@ -172,7 +195,11 @@ def _dropout(config: Config) -> list[nn.Module]:
 
 
 def _activation(config: Config) -> nn.Module:
-    name = config.get("activation") or "relu"
-    if name not in ACTIVATIONS:
-        raise TaskError(f"activation is one of {', '.join(ACTIVATIONS)}; the config has {name!r}: use 'relu'.")
-    return ACTIVATIONS[str(name)]()
+    return ACTIVATIONS[_one_of(config, "activation", tuple(ACTIVATIONS), "relu")]()
+
+
+def _one_of(config: Config, name: str, words: tuple[str, ...], usual: str) -> str:
+    value = config.get(name) or usual
+    if value not in words:
+        raise TaskError(f"{name} is one of {', '.join(words)}; the config has {value!r}: use {usual!r}.")
+    return str(value)
