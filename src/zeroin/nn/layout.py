@@ -1,0 +1,78 @@
+"""How a network's tensors lie in a row [P] of a stack, and which of its layers a stack steers."""
+
+import copy
+import math
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+import torch
+from torch import Tensor, nn
+
+from zeroin.nn.dropout import CountedDropout
+from zeroin.nn.networks import BATCHNORMS
+from zeroin.nn.optim import decayed
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Layout:
+    """What all networks of a stack have in common.
+
+    Args:
+        base: the network whose layers are called; its own tensors are not used.
+        shapes: of the trained parameters by name, those that weight decay shrinks first.
+        shrunk: how many numbers of a row weight decay shrinks.
+        drops: names of the dropout layers.
+        norms: names of the batch norms with running statistics.
+    """
+
+    base: nn.Module
+    shapes: Mapping[str, torch.Size]
+    shrunk: int
+    drops: tuple[str, ...]
+    norms: tuple[str, ...]
+
+    def flat(self, tensors: Mapping[str, Tensor]) -> Tensor:
+        """Tensors by name as a row [P]."""
+        return torch.cat([tensors[name].detach().reshape(-1) for name in self.shapes])
+
+    def tree(self, flat: Tensor) -> dict[str, Tensor]:
+        """Views of [M, P] by name, [M, ...] as the network has them."""
+        parts = torch.split(flat, [s.numel() for s in self.shapes.values()], 1)
+        return {
+            name: part.view(len(flat), *shape) for (name, shape), part in zip(self.shapes.items(), parts, strict=True)
+        }
+
+    def begin_step(self) -> None:
+        """Forget how often each dropout layer was gone through."""
+        for name in self.drops:
+            self.base.get_submodule(name).uses = 0  # type: ignore[assignment]
+
+    def sources(self) -> dict[str, str]:
+        """For each key of a state_dict, the parameter or buffer it holds; tied ones are one tensor under two keys."""
+        kept = {id(t): name for name, t in (*self.base.named_parameters(), *self.base.named_buffers())}
+        return {key: kept[id(t)] for key, t in self.base.state_dict(keep_vars=True).items()}
+
+
+def layout(model: nn.Module) -> Layout:
+    """The layout of a network and of all others of its signature; the network itself is copied."""
+    base = copy.deepcopy(model)
+    for module in base.modules():
+        if is_running(module):
+            module.momentum = 1.0  # type: ignore[assignment]  # the stack itself blends, each row by its own
+        if isinstance(module, CountedDropout):
+            module.idle = False
+    shrunk = decayed(model)
+    trained = {n: p.shape for n, p in model.named_parameters() if p.requires_grad}
+    first = {n: s for n, s in trained.items() if n in shrunk}
+    return Layout(
+        base,
+        first | {n: s for n, s in trained.items() if n not in shrunk},
+        sum(math.prod(s) for s in first.values()),
+        tuple(n for n, m in base.named_modules() if isinstance(m, CountedDropout)),
+        tuple(n for n, m in base.named_modules() if is_running(m)),
+    )
+
+
+def is_running(module: nn.Module) -> bool:
+    """Whether it is a batch norm that keeps a moving average."""
+    return isinstance(module, BATCHNORMS) and module.track_running_stats and module.momentum is not None

@@ -1,0 +1,235 @@
+"""M networks trained as one computation: one [M, P] tensor of parameters, one of gradients, hyperparameters [M, 1]."""
+
+import copy
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import TypeAlias
+
+import torch
+import torch.nn.functional as F
+from torch import Tensor, nn
+from torch.func import functional_call, grad_and_value, vmap
+
+from zeroin.nn.data import InMemory, edges, order
+from zeroin.nn.dropout import counted, keys
+from zeroin.nn.layout import Layout, is_running, layout
+from zeroin.nn.metrics import alike
+from zeroin.nn.networks import network
+from zeroin.nn.optim import Recipe, recipe
+from zeroin.nn.problem import Problem
+from zeroin.nn.updates import UPDATES, clip, rule, scalars
+from zeroin.types import Config
+
+JUDGED = 256  # examples of each network judged at once; the same for any M, as a product's last bit depends on it
+BACKWARD, EACH = "one backward pass", "each row's gradient"  # orders of vmap and grad; the first is faster
+
+Tree: TypeAlias = dict[str, Tensor]
+
+
+@dataclass(slots=True)
+class Row:
+    """A network's place in a stack: what is its own beside its tensors; `epoch` counts the epochs trained."""
+
+    config: Config
+    how: Recipe
+    seed: int
+    momenta: tuple[float, ...]  # of its batch norms
+    epoch: int = 0
+
+
+@dataclass(slots=True, eq=False)
+class Stack:
+    """Rows of one signature.
+
+    Args:
+        problem: what they are trained on, in memory.
+        layout: of all their networks.
+        rows: M of them, two or more.
+        p: parameters [M, P], those that weight decay shrinks first.
+        state: of the optimizer, [M, P] each.
+        buffers: by name, [M, ...], and the parameters that are not trained.
+        order: BACKWARD or EACH.
+    """
+
+    problem: Problem
+    layout: Layout
+    rows: list[Row]
+    p: Tensor
+    state: list[Tensor]
+    buffers: Tree
+    order: str = BACKWARD
+
+    def train_epoch(self, max_epochs: int) -> Tensor:
+        """One pass of each row over the training set in its own order; mean losses [M], not finite if diverged."""
+        data = self.problem.train
+        assert isinstance(data, InMemory)
+        cuts = edges(len(data), self.rows[0].how.batch_size)
+        orders = torch.stack([order(r.seed, r.epoch, len(data)) for r in self.rows])  # [M, N]
+        tables = self.tables(len(cuts), max_epochs * len(cuts))
+        drawn, momenta = self.keys(len(cuts)), self.momenta()
+        sums = torch.zeros(len(self.rows), device=self.p.device)
+        self.layout.base.train()
+        for i, (a, b) in enumerate(cuts):
+            chosen = orders[:, a:b].to(data.x.device)  # [M, B]
+            now = {name: table[i] for name, table in tables.items()}
+            sums += self.step(data.x[chosen], data.y[chosen], now, drawn[i], momenta) * (b - a)
+        for row in self.rows:
+            row.epoch += 1
+        return sums / len(data)
+
+    def step(self, x: Tensor, y: Tensor, now: Tree, drawn: Tensor, momenta: Tree) -> Tensor:
+        """Train on one mini-batch [M, B, ...] each; the losses [M] before it."""
+        how = self.rows[0].how
+        loss, g = self.gradients(x, y, now["smooth"][:, 0], drawn, momenta)
+        with torch.no_grad():
+            if any(r.how.grad_clip > 0 for r in self.rows):
+                clip(g, now["clip"])
+            if any(r.how.weight_decay > 0 for r in self.rows):
+                shrunk = self.layout.shrunk
+                if rule(how) == "adamw":
+                    self.p[:, :shrunk].mul_(now["shrink"])
+                else:
+                    g[:, :shrunk].addcmul_(self.p[:, :shrunk], now["wd"])
+            UPDATES[rule(how)][0](self.p, g, self.state, now)
+        return loss
+
+    def gradients(self, x: Tensor, y: Tensor, smooth: Tensor, drawn: Tensor, momenta: Tree) -> tuple[Tensor, Tensor]:
+        """Losses [M] and gradients [M, P] of mini-batches [M, B, ...]; buffers go on by a step."""
+        self.layout.begin_step()
+        for j, name in enumerate(self.layout.drops):
+            self.buffers[f"{name}.key"].copy_(drawn[:, j])
+        before = {name: self.buffers[name].clone() for name in momenta}
+        if self.order == BACKWARD:
+            p = self.p.detach().requires_grad_()
+            loss = vmap(self._loss)(self.layout.tree(p), self.buffers, smooth, x, y)
+            (g,) = torch.autograd.grad(loss.sum(), p)
+        else:
+            found, loss = vmap(grad_and_value(self._loss))(self.layout.tree(self.p), self.buffers, smooth, x, y)
+            g = torch.cat([found[name].reshape(len(self.rows), -1) for name in self.layout.shapes], 1)
+        with torch.no_grad():
+            # The base's momentum is 1, so that a buffer holds the mini-batch's own statistics.
+            for name, momentum in momenta.items():
+                self.buffers[name].copy_(before[name].lerp_(self.buffers[name], momentum))
+        return loss.detach(), g
+
+    @torch.no_grad()
+    def judge(self, data: InMemory) -> list[tuple[float, float]]:
+        """(metric, loss) of each row over a whole set; batch norm uses running statistics."""
+        self.layout.base.eval()
+        outputs = []
+        for a in range(0, len(data), JUDGED):
+            x = data.x[a : a + JUDGED]
+            x = x.expand(len(self.rows), *x.shape)
+            outputs.append(vmap(self._forward)(self.layout.tree(self.p), self.buffers, x))
+        output = torch.cat(outputs, 1)  # [M, N, ...]
+        return [judged(self.problem, one, data.y) for one in output]
+
+    def state_dict(self, row: int) -> Tree:
+        """An ordinary state_dict of a row, a copy; it loads strictly into the user's own network."""
+        tensors = self.layout.tree(self.p.detach()) | self.buffers
+        return {key: tensors[name][row].clone() for key, name in self.layout.sources().items()}
+
+    def select(self, rows: Sequence[int]) -> "Stack":
+        """A stack of copies of these rows, which may repeat; a row alone comes twice."""
+        rows = list(rows) if len(rows) > 1 else [*rows, *rows]
+        index = torch.tensor(rows, device=self.p.device)
+        return Stack(
+            self.problem,
+            self.layout,
+            [copy.copy(self.rows[i]) for i in rows],
+            self.p.index_select(0, index),
+            [s.index_select(0, index) for s in self.state],
+            {name: b.index_select(0, index) for name, b in self.buffers.items()},
+            self.order,
+        )
+
+    def _forward(self, p: Tree, buffers: Tree, x: Tensor) -> Tensor:
+        out: Tensor = functional_call(self.layout.base, (p, buffers), (x,))
+        return out
+
+    def _loss(self, p: Tree, buffers: Tree, smooth: Tensor, x: Tensor, y: Tensor) -> Tensor:
+        output = self._forward(p, buffers, x)
+        loss = self.problem.loss
+        if loss == "cross_entropy":
+            log_p = F.log_softmax(output, 1)  # [B, classes, ...]
+            wrong = -log_p.gather(1, y.unsqueeze(1)).mean()
+            if self.rows[0].config.get("label_smoothing") is None:
+                return wrong
+            return (1 - smooth) * wrong - smooth * log_p.mean()
+        if isinstance(loss, str):
+            return F.mse_loss(*alike(output, y))
+        return loss(output, y).mean()
+
+    def tables(self, steps: int, total: int) -> Tree:
+        """What depends on row and step, [steps, M, 1] by name."""
+        each = [scalars(r.how, r.epoch * steps, steps, total) for r in self.rows]
+        return {
+            name: torch.tensor([one[name] for one in each], dtype=torch.float32, device=self.p.device).T[..., None]
+            for name in each[0]
+        }
+
+    def keys(self, steps: int) -> Tensor:
+        """Of the dropout layers, [steps, M, layers]."""
+        count = len(self.layout.drops)
+        return torch.stack([keys(r.seed, r.epoch * steps, steps, count) for r in self.rows], 1).to(self.p.device)
+
+    def momenta(self) -> Tree:
+        """Of the running statistics by name, [M, 1]."""
+        found: Tree = {}
+        for j, name in enumerate(self.layout.norms):
+            momentum = torch.tensor([[r.momenta[j]] for r in self.rows], device=self.p.device)
+            found |= {f"{name}.{kind}".lstrip("."): momentum for kind in ("running_mean", "running_var")}
+        return found
+
+
+def judged(problem: Problem, output: Tensor, target: Tensor) -> tuple[float, float]:
+    """(metric, loss) of outputs over a whole set."""
+    if problem.loss == "cross_entropy":
+        loss = F.cross_entropy(output, target).item()
+    elif isinstance(problem.loss, str):
+        loss = F.mse_loss(*alike(output, target)).item()
+    else:
+        loss = problem.loss(output, target).mean().item()
+    return (loss if problem.metric is None else problem.metric.compute(output, target)), loss
+
+
+def fresh(problem: Problem, config: Config, seed: int) -> nn.Module:
+    """The untrained network of a trial, its dropout counted."""
+    return counted(network(problem.build, config, seed)).to(problem.device)
+
+
+def stack(problem: Problem, members: Sequence[tuple[Config, int, nn.Module]], order: str = BACKWARD) -> Stack:
+    """A stack of networks of one signature.
+
+    Args:
+        problem: what they are trained on.
+        members: config, trial's seed and network of each, as `fresh` makes it.
+        order: of vmap and grad.
+    """
+    if len(members) == 1:
+        members = [*members, *members]
+    common = layout(members[0][2])
+    rows, tensors, buffers = [], [], []
+    for config, seed, model in members:
+        momenta = tuple(float(m.momentum) for m in model.modules() if is_running(m))  # type: ignore[arg-type]
+        rows.append(Row(config, recipe(config), seed, momenta))
+        tensors.append(common.flat(dict(model.named_parameters())))
+        frozen = {n: p.detach() for n, p in model.named_parameters() if not p.requires_grad}
+        buffers.append(dict(model.named_buffers()) | frozen)
+    p = torch.stack(tensors)
+    state = [torch.zeros_like(p) for _ in range(UPDATES[rule(rows[0].how)][1])]
+    return Stack(problem, common, rows, p, state, {n: torch.stack([b[n] for b in buffers]) for n in buffers[0]}, order)
+
+
+def joined(stacks: Sequence[Stack]) -> Stack:
+    """One stack of all their rows, which are of one signature."""
+    first = stacks[0]
+    return Stack(
+        first.problem,
+        first.layout,
+        [row for s in stacks for row in s.rows],
+        torch.cat([s.p for s in stacks]),
+        [torch.cat(parts) for parts in zip(*(s.state for s in stacks), strict=True)],
+        {name: torch.cat([s.buffers[name] for s in stacks]) for name in first.buffers},
+        first.order,
+    )
