@@ -11,9 +11,8 @@ from torch.utils._pytree import tree_leaves
 from zeroin.nn.batchnorm import Change
 from zeroin.nn.normlayers import ChannelsLast
 from zeroin.nn.surgery import copied, is_pair, put, seen
-from zeroin.nn.trace import LAYERS, Example, Node, Trace, as_in_evaluation
+from zeroin.nn.trace import BATCHNORMS, LAYERS, Example, Node, Trace, as_in_evaluation
 
-BATCHNORMS = nn.modules.batchnorm._BatchNorm
 REPEATS = 30  # pairs of passes that are timed
 
 

@@ -10,9 +10,7 @@ from torch import Tensor, nn
 
 from zeroin.errors import TaskError
 from zeroin.nn.task import Task
-from zeroin.nn.trace import as_in_evaluation
-
-BATCHNORMS = nn.modules.batchnorm._BatchNorm
+from zeroin.nn.trace import BATCHNORMS, as_in_evaluation, on_batches
 
 
 @dataclass(frozen=True, slots=True)
@@ -114,12 +112,9 @@ def _measured(
     """Moments of the inputs of norms over one pass, and the number of examples."""
     found = {path: Moments() for path in norms}
     handles = [norm.register_forward_pre_hook(_watch(found[path])) for path, norm in norms.items()]
-    kept = {norm: (norm.momentum, norm.num_batches_tracked) for norm in norms.values()}
     count = 0
     try:
-        with as_in_evaluation(model), torch.no_grad():
-            for norm in norms.values() if as_batches else ():
-                norm.training, norm.momentum, norm.num_batches_tracked = True, 0.0, None
+        with on_batches(model) if as_batches else as_in_evaluation(model), torch.no_grad():
             for x in batches():
                 model(x)
                 count += len(x)
@@ -130,8 +125,6 @@ def _measured(
     finally:
         for handle in handles:
             handle.remove()
-        for norm, (momentum, tracked) in kept.items():
-            norm.momentum, norm.num_batches_tracked = momentum, tracked
     if not count:
         raise TaskError("recalibration averages over training data; there were none: give recalibrate(model, x_train).")
     return {path: moments for path, moments in found.items() if moments.count}, count

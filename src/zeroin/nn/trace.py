@@ -20,6 +20,7 @@ def _names(words: str) -> frozenset[str]:
     return frozenset(words.split())
 
 
+BATCHNORMS = nn.modules.batchnorm._BatchNorm
 LAYERS = (nn.Linear, nn.modules.conv._ConvNd)
 WEIGHTED_FUNCTIONS = _names(
     "linear bilinear conv1d conv2d conv3d conv_transpose1d conv_transpose2d conv_transpose3d matmul __matmul__ "
@@ -129,11 +130,26 @@ class Following:
         return next((n for n in self.nodes if n.is_activation), None)
 
 
-def record(model: nn.Module, example: Example) -> Trace:
+def record(
+    model: nn.Module,
+    example: Example,
+    watch: Callable[[Node, Tensor], None] | None = None,
+    *,
+    batch_statistics: bool = False,
+) -> Trace:
     """Run a network once on an example, as at evaluation, and note what it does.
 
     Modules of torch.nn are one call each, as for torch.fx; everything else is looked into. Unlike a symbolic trace
     it takes any Python in `forward`, and knows the shapes. No weight and no buffer changes.
+
+    Args:
+        model: any network.
+        example: a mini-batch of its inputs.
+        watch: is shown each call with its (first) result.
+        batch_statistics: batch norms use the statistics of the example instead of the running ones.
+
+    Returns:
+        What it did.
 
     Raises:
         TaskError: the network does not take the example.
@@ -143,7 +159,7 @@ def record(model: nn.Module, example: Example) -> Trace:
     [('0', (2, 3)), ('1', (2, 3))]
     """
     names = {module: name for name, module in reversed(list(model.named_modules()))}
-    recorder = _Recorder()
+    recorder = _Recorder(watch)
     arguments = example if isinstance(example, tuple) else (example,)
     recorder.know(arguments, -1)
     handles = []
@@ -152,7 +168,8 @@ def record(model: nn.Module, example: Example) -> Trace:
             handles.append(module.register_forward_pre_hook(recorder.enter, prepend=True))
             handles.append(module.register_forward_hook(recorder.leaving(name), with_kwargs=True))
     try:
-        with as_in_evaluation(model), torch.no_grad(), torch.random.fork_rng(devices=[]), recorder:
+        mode = on_batches(model) if batch_statistics else as_in_evaluation(model)
+        with mode, torch.no_grad(), torch.random.fork_rng(devices=[]), recorder:
             result = model(*arguments)
     except (RuntimeError, ValueError, TypeError, IndexError, AttributeError) as error:
         shapes = [list(a.shape) for a in tree_leaves(arguments) if isinstance(a, Tensor)]
@@ -178,6 +195,21 @@ def as_in_evaluation(model: nn.Module) -> Iterator[None]:
     finally:
         for module, mode in modes.items():
             module.training = mode
+
+
+@contextmanager
+def on_batches(model: nn.Module) -> Iterator[None]:
+    """Evaluation mode but for the batch norms, which use each mini-batch's statistics and keep their running ones."""
+    norms = [m for m in model.modules() if isinstance(m, BATCHNORMS)]
+    kept = [(m.momentum, m.num_batches_tracked) for m in norms]
+    with as_in_evaluation(model):
+        try:
+            for norm in norms:
+                norm.training, norm.momentum, norm.num_batches_tracked = True, 0.0, None
+            yield
+        finally:
+            for norm, (momentum, tracked) in zip(norms, kept, strict=True):
+                norm.momentum, norm.num_batches_tracked = momentum, tracked
 
 
 def guessed_example(model: nn.Module) -> Tensor:
@@ -231,8 +263,9 @@ def _tensors(values: Any) -> list[Tensor]:
 class _Recorder(TorchFunctionMode):
     """Sees every call of a function of torch; hooks tell it of the modules, within which it does not look."""
 
-    def __init__(self) -> None:
+    def __init__(self, watch: Callable[[Node, Tensor], None] | None) -> None:
         super().__init__()
+        self.watch = watch
         self.nodes: list[Node] = []
         self.read: list[str] = []
         self.made: dict[int, int] = {}  # which call made a tensor, by its id
@@ -278,3 +311,6 @@ class _Recorder(TorchFunctionMode):
         shapes = tuple(made[0].shape), tuple(before[0].shape) if before else ()
         self.nodes.append(Node(len(self.nodes), name, module, sources, *shapes))
         self.know(result, len(self.nodes) - 1)
+        if self.watch is not None:
+            with torch._C.DisableTorchFunction():
+                self.watch(self.nodes[-1], made[0])
