@@ -4,13 +4,23 @@ import copy
 import math
 from collections.abc import Mapping
 from dataclasses import dataclass
+from functools import partial
 
 import torch
+import torch.nn.functional as F
 from torch import Tensor, nn
 
 from zeroin.nn.dropout import CountedDropout
 from zeroin.nn.networks import BATCHNORMS
 from zeroin.nn.optim import decayed
+
+# Layers whose kernels round every element alike. The kernels of others (tanh, gelu) compute the last few elements of a
+# tensor by another formula than the rest; spare rows at the end take them, so that no network's place is felt.
+LAST_FEW = 31  # at most: two vectors of 16 float32, less one
+EXACT = frozenset({
+    nn.Sequential, nn.Flatten, nn.Identity, nn.Linear, nn.Conv1d, nn.Conv2d, nn.ReLU, nn.LeakyReLU, CountedDropout,
+    nn.BatchNorm1d, nn.BatchNorm2d, nn.MaxPool1d, nn.MaxPool2d, nn.AvgPool1d, nn.AvgPool2d,
+})  # fmt: skip
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -23,6 +33,7 @@ class Layout:
         shrunk: how many numbers of a row weight decay shrinks.
         drops: names of the dropout layers.
         norms: names of the batch norms with running statistics.
+        spare: rows that a stack needs beyond its networks.
     """
 
     base: nn.Module
@@ -30,6 +41,7 @@ class Layout:
     shrunk: int
     drops: tuple[str, ...]
     norms: tuple[str, ...]
+    spare: int
 
     def flat(self, tensors: Mapping[str, Tensor]) -> Tensor:
         """Tensors by name as a row [P]."""
@@ -53,16 +65,24 @@ class Layout:
         return {key: kept[id(t)] for key, t in self.base.state_dict(keep_vars=True).items()}
 
 
-def layout(model: nn.Module) -> Layout:
-    """The layout of a network and of all others of its signature; the network itself is copied."""
+def layout(model: nn.Module, smallest: int) -> Layout:
+    """The layout of a network and of all others of its signature; the network itself is copied.
+
+    Args:
+        model: the network.
+        smallest: examples in the smallest mini-batch.
+    """
     base = copy.deepcopy(model)
     for module in base.modules():
         if is_running(module):
             module.momentum = 1.0  # type: ignore[assignment]  # the stack itself blends, each row by its own
+            assert isinstance(module, BATCHNORMS)
+            module.forward = partial(_normed, module)
         if isinstance(module, CountedDropout):
             module.idle = False
     shrunk = decayed(model)
     trained = {n: p.shape for n, p in model.named_parameters() if p.requires_grad}
+    narrowest = min((s[0] for s in trained.values() if s), default=1)
     first = {n: s for n, s in trained.items() if n in shrunk}
     return Layout(
         base,
@@ -70,7 +90,26 @@ def layout(model: nn.Module) -> Layout:
         sum(math.prod(s) for s in first.values()),
         tuple(n for n, m in base.named_modules() if isinstance(m, CountedDropout)),
         tuple(n for n, m in base.named_modules() if is_running(m)),
+        0 if all(type(m) in EXACT for m in base.modules()) else -(-LAST_FEW // (smallest * narrowest)),
     )
+
+
+def _normed(norm: nn.modules.batchnorm._BatchNorm, x: Tensor) -> Tensor:
+    """Batch norm whose γ and β are summed over each row's own mini-batch.
+
+    vmap normalises [M, B, C] as [B, M C]. Summed in that layout, the order of the additions of the gradients of γ and β
+    would depend on how many columns there are, that is on M; a copy to [M, B, C] makes it each row's own.
+    """
+    norm._check_input_dim(x)  # type: ignore[no-untyped-call]
+    training = norm.training
+    if training and norm.num_batches_tracked is not None:
+        norm.num_batches_tracked.add_(1)
+    assert norm.momentum is not None
+    out = F.batch_norm(x, norm.running_mean, norm.running_var, None, None, training, norm.momentum, norm.eps)
+    if norm.weight is None:
+        return out
+    shape = (-1,) + (1,) * (x.dim() - 2)
+    return out.clone(memory_format=torch.contiguous_format) * norm.weight.view(shape) + norm.bias.view(shape)
 
 
 def is_running(module: nn.Module) -> bool:

@@ -1,7 +1,7 @@
 """M networks trained as one computation: one [M, P] tensor of parameters, one of gradients, hyperparameters [M, 1]."""
 
 import copy
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from typing import TypeAlias
 
@@ -44,7 +44,7 @@ class Stack:
     Args:
         problem: what they are trained on, in memory.
         layout: of all their networks.
-        rows: M of them, two or more.
+        rows: the networks; M is more where spare rows stand at the end, copies of the first, and never 1.
         p: parameters [M, P], those that weight decay shrinks first.
         state: of the optimizer, [M, P] each.
         buffers: by name, [M, ...], and the parameters that are not trained.
@@ -60,14 +60,14 @@ class Stack:
     order: str = BACKWARD
 
     def train_epoch(self, max_epochs: int) -> Tensor:
-        """One pass of each row over the training set in its own order; mean losses [M], not finite if diverged."""
+        """One pass of each row over the training set in its own order; mean losses [rows], not finite if diverged."""
         data = self.problem.train
         assert isinstance(data, InMemory)
         cuts = edges(len(data), self.rows[0].how.batch_size)
-        orders = torch.stack([order(r.seed, r.epoch, len(data)) for r in self.rows])  # [M, N]
+        orders = torch.stack([order(r.seed, r.epoch, len(data)) for r in self.padded])  # [M, N]
         tables = self.tables(len(cuts), max_epochs * len(cuts))
         drawn, momenta = self.keys(len(cuts)), self.momenta()
-        sums = torch.zeros(len(self.rows), device=self.p.device)
+        sums = torch.zeros(len(self.p), device=self.p.device)
         self.layout.base.train()
         for i, (a, b) in enumerate(cuts):
             chosen = orders[:, a:b].to(data.x.device)  # [M, B]
@@ -75,7 +75,7 @@ class Stack:
             sums += self.step(data.x[chosen], data.y[chosen], now, drawn[i], momenta) * (b - a)
         for row in self.rows:
             row.epoch += 1
-        return sums / len(data)
+        return sums[: len(self.rows)] / len(data)
 
     def step(self, x: Tensor, y: Tensor, now: Tree, drawn: Tensor, momenta: Tree) -> Tensor:
         """Train on one mini-batch [M, B, ...] each; the losses [M] before it."""
@@ -105,7 +105,7 @@ class Stack:
             (g,) = torch.autograd.grad(loss.sum(), p)
         else:
             found, loss = vmap(grad_and_value(self._loss))(self.layout.tree(self.p), self.buffers, smooth, x, y)
-            g = torch.cat([found[name].reshape(len(self.rows), -1) for name in self.layout.shapes], 1)
+            g = torch.cat([found[name].reshape(len(self.p), -1) for name in self.layout.shapes], 1)
         with torch.no_grad():
             # The base's momentum is 1, so that a buffer holds the mini-batch's own statistics.
             for name, momentum in momenta.items():
@@ -119,10 +119,10 @@ class Stack:
         outputs = []
         for a in range(0, len(data), JUDGED):
             x = data.x[a : a + JUDGED]
-            x = x.expand(len(self.rows), *x.shape)
+            x = x.expand(len(self.p), *x.shape)
             outputs.append(vmap(self._forward)(self.layout.tree(self.p), self.buffers, x))
         output = torch.cat(outputs, 1)  # [M, N, ...]
-        return [judged(self.problem, one, data.y) for one in output]
+        return [judged(self.problem, one, data.y) for one in output[: len(self.rows)]]
 
     def state_dict(self, row: int) -> Tree:
         """An ordinary state_dict of a row, a copy; it loads strictly into the user's own network."""
@@ -130,9 +130,8 @@ class Stack:
         return {key: tensors[name][row].clone() for key, name in self.layout.sources().items()}
 
     def select(self, rows: Sequence[int]) -> "Stack":
-        """A stack of copies of these rows, which may repeat; a row alone comes twice."""
-        rows = list(rows) if len(rows) > 1 else [*rows, *rows]
-        index = torch.tensor(rows, device=self.p.device)
+        """A stack of copies of these rows."""
+        index = torch.tensor([*rows, *[rows[0]] * _spares(self.layout, len(rows))], device=self.p.device)
         return Stack(
             self.problem,
             self.layout,
@@ -142,6 +141,11 @@ class Stack:
             {name: b.index_select(0, index) for name, b in self.buffers.items()},
             self.order,
         )
+
+    @property
+    def padded(self) -> list[Row]:
+        """M rows, spare ones included."""
+        return [*self.rows, *[self.rows[0]] * (len(self.p) - len(self.rows))]
 
     def _forward(self, p: Tree, buffers: Tree, x: Tensor) -> Tensor:
         out: Tensor = functional_call(self.layout.base, (p, buffers), (x,))
@@ -162,7 +166,7 @@ class Stack:
 
     def tables(self, steps: int, total: int) -> Tree:
         """What depends on row and step, [steps, M, 1] by name."""
-        each = [scalars(r.how, r.epoch * steps, steps, total) for r in self.rows]
+        each = [scalars(r.how, r.epoch * steps, steps, total) for r in self.padded]
         return {
             name: torch.tensor([one[name] for one in each], dtype=torch.float32, device=self.p.device).T[..., None]
             for name in each[0]
@@ -171,13 +175,13 @@ class Stack:
     def keys(self, steps: int) -> Tensor:
         """Of the dropout layers, [steps, M, layers]."""
         count = len(self.layout.drops)
-        return torch.stack([keys(r.seed, r.epoch * steps, steps, count) for r in self.rows], 1).to(self.p.device)
+        return torch.stack([keys(r.seed, r.epoch * steps, steps, count) for r in self.padded], 1).to(self.p.device)
 
     def momenta(self) -> Tree:
         """Of the running statistics by name, [M, 1]."""
         found: Tree = {}
         for j, name in enumerate(self.layout.norms):
-            momentum = torch.tensor([[r.momenta[j]] for r in self.rows], device=self.p.device)
+            momentum = torch.tensor([[r.momenta[j]] for r in self.padded], device=self.p.device)
             found |= {f"{name}.{kind}".lstrip("."): momentum for kind in ("running_mean", "running_var")}
         return found
 
@@ -206,9 +210,8 @@ def stack(problem: Problem, members: Sequence[tuple[Config, int, nn.Module]], or
         members: config, trial's seed and network of each, as `fresh` makes it.
         order: of vmap and grad.
     """
-    if len(members) == 1:
-        members = [*members, *members]
-    common = layout(members[0][2])
+    cuts = edges(len(problem.train), recipe(members[0][0]).batch_size)
+    common = layout(members[0][2], min(b - a for a, b in cuts))
     rows, tensors, buffers = [], [], []
     for config, seed, model in members:
         momenta = tuple(float(m.momentum) for m in model.modules() if is_running(m))  # type: ignore[arg-type]
@@ -218,18 +221,28 @@ def stack(problem: Problem, members: Sequence[tuple[Config, int, nn.Module]], or
         buffers.append(dict(model.named_buffers()) | frozen)
     p = torch.stack(tensors)
     state = [torch.zeros_like(p) for _ in range(UPDATES[rule(rows[0].how)][1])]
-    return Stack(problem, common, rows, p, state, {n: torch.stack([b[n] for b in buffers]) for n in buffers[0]}, order)
+    stacked = {name: torch.stack([b[name] for b in buffers]) for name in buffers[0]}
+    return Stack(problem, common, rows, p, state, stacked, order).select(range(len(rows)))
 
 
 def joined(stacks: Sequence[Stack]) -> Stack:
     """One stack of all their rows, which are of one signature."""
-    first = stacks[0]
-    return Stack(
+    first, counts = stacks[0], [len(s.rows) for s in stacks]
+
+    def together(parts: Iterable[Tensor]) -> Tensor:
+        return torch.cat([part[:count] for part, count in zip(parts, counts, strict=True)])
+
+    whole = Stack(
         first.problem,
         first.layout,
         [row for s in stacks for row in s.rows],
-        torch.cat([s.p for s in stacks]),
-        [torch.cat(parts) for parts in zip(*(s.state for s in stacks), strict=True)],
-        {name: torch.cat([s.buffers[name] for s in stacks]) for name in first.buffers},
+        together(s.p for s in stacks),
+        [together(parts) for parts in zip(*(s.state for s in stacks), strict=True)],
+        {name: together(s.buffers[name] for s in stacks) for name in first.buffers},
         first.order,
     )
+    return whole.select(range(sum(counts)))
+
+
+def _spares(common: Layout, rows: int) -> int:
+    return max(common.spare, int(rows == 1))

@@ -1,0 +1,168 @@
+"""Stacked training: a row equals itself in any stack, bit for bit, and the network trained by PyTorch to 1e-6."""
+
+import numpy as np
+import pytest
+import torch
+from torch import nn
+
+from zeroin.executors.run import perform
+from zeroin.nn import Task, loop, mlp, small_cnn
+from zeroin.nn.export import newest
+from zeroin.nn.optim import OPTIMIZERS
+from zeroin.nn.stack import BACKWARD, EACH, fresh, joined, stack
+from zeroin.types import Job, Kind
+
+torch.set_num_threads(1)
+FULL = {
+    "lr": 0.01, "batch_size": 16, "layers": 2, "units": 12, "dropout": 0.3, "batchnorm": True, "schedule": "cosine",
+    "warmup": 0.2, "weight_decay": 0.01, "label_smoothing": 0.1, "grad_clip": 1.0, "bn_momentum": 0.2,
+}  # fmt: skip
+EPOCHS = 15  # of 10 steps: 150
+
+
+def data(n, seed, shape=(6,)):
+    rng = np.random.default_rng(seed)
+    x = rng.normal(size=(n, *shape)).astype(np.float32)
+    flat = x.reshape(n, -1)
+    return x, (flat[:, 0] * flat[:, 1] > 0).astype(int) + (flat[:, 2] > 1)
+
+
+def task(build=lambda c: mlp(6, 3, c), n=157, shape=(6,), **kwargs):
+    return Task(build=build, train=data(n, 0, shape), valid=data(50, 1, shape), **kwargs)
+
+
+def configs(count, **changes):
+    rng = np.random.default_rng(count)
+    for i in range(count):
+        yield FULL | {
+            "lr": float(10 ** rng.uniform(-4, -1.5)), "dropout": float(rng.uniform(0, 0.6) * (i % 4 > 0)),
+            "weight_decay": float(rng.uniform(0, 0.1) * (i % 3 > 0)), "label_smoothing": float(rng.uniform(0, 0.2)),
+            "schedule": ("cosine", "linear", "constant", "wsd", "step")[i % 5], "warmup": float(rng.uniform(0, 0.3)),
+            "grad_clip": float(rng.choice([0.0, 0.5, 2.0])), "beta1": float(rng.uniform(0.8, 0.95)),
+            "bn_momentum": float(rng.uniform(0.05, 0.4)), "momentum": float(rng.uniform(0.5, 0.95)),
+        } | changes  # fmt: skip
+
+
+def members(problem, some, seeds=None):
+    return [(c, s, fresh(problem, c, s)) for s, c in zip(seeds or range(100), some, strict=False)]
+
+
+def outcome(one, row):
+    """Everything of a row: weights, running statistics, state of the optimizer."""
+    return one.state_dict(row) | {f"state {i}": s[row] for i, s in enumerate(one.state)}
+
+
+def same(a, b):
+    return a.keys() == b.keys() and all(torch.equal(a[k], b[k]) for k in a)
+
+
+# --- against PyTorch
+
+
+@pytest.mark.parametrize("order", [BACKWARD, EACH])
+@pytest.mark.parametrize("optimizer", OPTIMIZERS)
+def test_a_row_equals_the_network_trained_by_pytorch(optimizer, order, tmp_path):
+    mine = task(n=160)  # ten steps
+    some = list(configs(3, optimizer=optimizer, layers=2))
+    one = stack(mine.problem, members(mine.problem, some), order)
+    losses = one.train_epoch(10)
+    for row, config in enumerate(some):
+        alone, train_loss = by_pytorch(mine.problem, row, config, tmp_path)
+        stacked = one.state_dict(row)
+        mine.network(config).load_state_dict(stacked, strict=True)
+        for name, value in alone.items():
+            assert torch.allclose(stacked[name].float(), value.float(), rtol=1e-5, atol=1e-6), name
+        assert losses[row].item() == pytest.approx(train_loss, rel=1e-6)
+
+
+def by_pytorch(problem, seed, config, folder):
+    """Weights and mean loss after one epoch of the one-by-one loop."""
+    seen = []
+    job = Job(seed, seed, config, seed, 0, 1, Kind.SCREEN, "")
+    perform(loop.objective(problem), job, folder, 0, 10, lambda o: seen.append(o) or True)
+    return newest(folder / f"trial-{seed:05d}")["model"], seen[0].metrics["train_loss"]
+
+
+# --- against itself
+
+
+@pytest.mark.parametrize("optimizer", OPTIMIZERS)
+def test_a_row_is_the_same_in_any_stack_at_any_place(optimizer):
+    problem = task().problem
+    some = members(problem, configs(64, optimizer=optimizer))
+    whole = stack(problem, some)
+    parts = [stack(problem, part) for part in (some[:2], some[2:5], some[5:13][::-1], some[20:21])]
+    stacks = [whole, *parts]
+    losses = {id(s): [s.train_epoch(EPOCHS) for _ in range(EPOCHS)] for s in stacks}
+    places = {0: (parts[0], 0), 1: (parts[0], 1), 2: (parts[1], 0), 4: (parts[1], 2), 20: (parts[3], 0)}
+    places |= {5 + i: (parts[2], 7 - i) for i in range(8)}
+    for row, (other, place) in places.items():
+        assert same(outcome(whole, row), outcome(other, place)), row
+        for a, b in zip(losses[id(whole)], losses[id(other)], strict=True):
+            assert a[row] == b[place]
+        assert whole.judge(problem.valid)[row] == other.judge(problem.valid)[place]
+
+
+def test_refilled_and_compacted_stacks_change_no_row():
+    problem = task().problem
+    some = members(problem, configs(12))
+    unbroken = stack(problem, some)
+    for _ in range(6):
+        unbroken.train_epoch(8)
+    first = stack(problem, some[:6])
+    for _ in range(2):
+        first.train_epoch(8)
+    refilled = joined([first.select([5, 1, 3]), stack(problem, some[6:9])])  # rows of different age
+    for _ in range(4):
+        refilled.train_epoch(8)
+    for place, row in enumerate((5, 1, 3)):
+        assert same(outcome(refilled, place), outcome(unbroken, row))
+    compacted = refilled.select([4])
+    for _ in range(2):
+        compacted.train_epoch(8)
+    assert same(outcome(compacted, 0), outcome(unbroken, 7))
+
+
+def test_a_diverged_row_leaves_the_others_alone():
+    problem = task().problem
+    some = list(configs(4, optimizer="sgd"))
+    healthy = stack(problem, members(problem, some))
+    some[2] = some[2] | {"lr": 1e30, "grad_clip": 0.0}
+    sick = stack(problem, members(problem, some))
+    for _ in range(3):
+        healthy.train_epoch(10)
+        loss = sick.train_epoch(10)
+    assert loss.isfinite().tolist() == [True, True, False, True]
+    assert all(same(outcome(healthy, i), outcome(sick, i)) for i in (0, 1, 3))
+
+
+def cnn(config):
+    return small_cnn(1, 8, 3, config)
+
+
+class Odd(nn.Module):
+    """Activations of other kernels, and sizes that are no multiple of a vector's."""
+
+    def __init__(self):
+        super().__init__()
+        self.a, self.b, self.norm, self.drop = nn.Linear(6, 7), nn.Linear(7, 3), nn.LayerNorm(7), nn.Dropout(0.1)
+
+    def forward(self, x):
+        h = self.drop(nn.functional.gelu(self.a(x)))
+        return self.b(self.drop(torch.tanh(self.norm(nn.functional.silu(h)))))
+
+
+@pytest.mark.parametrize(("build", "shape"), [(cnn, (1, 8, 8)), (lambda c: Odd(), (6,))], ids=["cnn", "odd"])
+def test_other_networks_are_the_same_in_any_stack(build, shape):
+    problem = task(build, n=77, shape=shape).problem
+    some = members(problem, configs(9, batch_size=15))
+    whole = stack(problem, some)
+    parts = [stack(problem, some[:2]), stack(problem, some[2:5]), stack(problem, some[5:])]
+    for one in (whole, *parts):
+        for _ in range(5):
+            one.train_epoch(5)
+    row = 0
+    for part in parts:
+        for place in range(len(part.rows)):
+            assert same(outcome(whole, row), outcome(part, place)), row
+            row += 1
