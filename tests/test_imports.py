@@ -97,7 +97,7 @@ def test_torch_stops_at_its_door(path):
 
 @pytest.mark.parametrize("path", FILES, ids=NAMES)
 def test_imports_stand_at_the_top(path):
-    if path.name == "cli.py":
+    if path.parent.name == "cli":
         return  # each verb imports what it needs
     for module, line, within in imports(path):
         allowed = marked(path, line) and (module.partition(".")[0] in OPTIONAL or module.startswith("zeroin.report"))

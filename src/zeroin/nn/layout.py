@@ -77,7 +77,7 @@ def layout(model: nn.Module, smallest: int) -> Layout:
         if is_running(module):
             module.momentum = 1.0  # type: ignore[assignment]  # the stack itself blends, each row by its own
             assert isinstance(module, BATCHNORMS)
-            module.forward = partial(_normed, module)
+            module.forward = partial(_normed, module)  # type: ignore[method-assign]
         if isinstance(module, CountedDropout):
             module.idle = False
     shrunk = decayed(model)

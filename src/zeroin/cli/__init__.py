@@ -1,0 +1,34 @@
+"""The command line: a file for each group of verbs. A verb imports what it needs: reading a store stays quick."""
+
+import sys
+
+import click
+
+from zeroin.cli import read, tune
+from zeroin.errors import ZeroinError
+
+
+@click.group(context_settings={"help_option_names": ["-h", "--help"]})
+@click.version_option(package_name="zeroin")
+def cli() -> None:
+    """Find good hyperparameters for a neural network."""
+
+
+for verb in (tune.tune, read.status, read.report, read.export, read.catalogue):
+    cli.add_command(verb)
+
+
+def main() -> None:
+    """The command `zeroin`: a user's mistake is one sentence and exit status 2, never a traceback."""
+    try:
+        cli(standalone_mode=False)
+    except ZeroinError as error:
+        click.echo(f"zeroin: {error}", err=True)
+        sys.exit(2)
+    except click.ClickException as error:
+        error.show()
+        sys.exit(error.exit_code)
+    except (click.Abort, KeyboardInterrupt):
+        sys.exit(130)
+    except BrokenPipeError:
+        sys.exit(0)

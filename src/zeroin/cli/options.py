@@ -1,0 +1,61 @@
+"""Options that several verbs have, and words of the command line turned into values."""
+
+from pathlib import Path
+from typing import Any
+
+import click
+
+from zeroin.errors import SpaceError, StudyError
+from zeroin.space import Choice, Int, Space
+from zeroin.types import Value
+
+STORE = click.option(
+    "--store",
+    type=click.Path(path_type=Path),
+    default=Path("zeroin.db"),
+    show_default=True,
+    help="The file that keeps everything.",
+)
+NAME = click.argument("name", required=False)
+
+
+def changes_of(ranges: tuple[str, ...], fixed: tuple[str, ...]) -> list[tuple[str, str, bool]]:
+    """(name, text, whether it is fixed) of --set and --fix."""
+    changes = []
+    for words, is_fixed, usage in ((ranges, False, "--set lr=1e-4..1e-1"), (fixed, True, "--fix units=128")):
+        for word in words:
+            name, equals, text = word.partition("=")
+            if not (name and equals and text):
+                raise StudyError(f"a change is name=value; {word!r} is not: write {usage}.")
+            changes.append((name, text, is_fixed))
+    return changes
+
+
+def changed_space(found: Any, changes: list[tuple[str, str, bool]], budgets: dict[str, Any]) -> Space | None:
+    """The target's space with the changes asked for; None where there are none."""
+    from zeroin import tuning
+
+    if not changes:
+        return found.space  # type: ignore[no-any-return]
+    space: Space = found.space or tuning.space_within(found.objective, **budgets)
+    for name, text, is_fixed in changes:
+        if name not in space.params:
+            raise SpaceError(f"the space has {', '.join(space)}; {name!r} is none of them: check the spelling.")
+        if is_fixed:
+            space = space.fix(name, value_of(space, name, text))
+        else:
+            parts = text.split(",") if isinstance(space.params.get(name), Choice) else text.split("..")
+            space = space.set(name, *(value_of(space, name, part) for part in parts))
+    return space
+
+
+def value_of(space: Space, name: str, text: str) -> Value:
+    """A word of the command line as a value of a hyperparameter."""
+    param = space.params.get(name)
+    if isinstance(param, Choice):
+        return next((option for option in param.options if str(option) == text), text)
+    try:
+        number = float(text)
+    except ValueError:
+        raise StudyError(f"{name} has numbers; {text!r} is none: write --set {name}=1..10 or --fix {name}=1.") from None
+    return int(number) if isinstance(param, Int) and number.is_integer() else number

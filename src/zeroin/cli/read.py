@@ -1,0 +1,154 @@
+"""Verbs that read a store or the catalogue: status, report, export, catalogue."""
+
+import json
+import sys
+from pathlib import Path
+from typing import Any
+
+import click
+
+from zeroin.cli.options import NAME, STORE
+from zeroin.errors import StudyError
+
+
+@click.command()
+@NAME
+@click.option("--json", "as_json", is_flag=True, help="For programs.")
+@STORE
+def status(name: str | None, store: Path, as_json: bool) -> None:
+    """The studies in a store, or one study in more detail."""
+    from zeroin.goal import turned
+    from zeroin.store.sqlite import list_studies
+
+    rows = [row for row in list_studies(store) if name in (None, row["name"])]
+    if not rows:
+        raise StudyError(
+            f"a status is of a study in the store; {store} has no {name!r}: see `zeroin status --store {store}`."
+        )
+    for row in rows:
+        row["best"] = None if row["best"] is None else turned(row["goal"], row["best"])
+    if as_json:
+        click.echo(json.dumps(rows, indent=1))
+        return
+    for row in rows:
+        best = "none yet" if row["best"] is None else f"{row['best']:.5g}"
+        failures = f", {row['failures']} failed" if row["failures"] else ""
+        open_jobs = f", {row['running']} open" if row["running"] else ""
+        click.echo(
+            f"{row['name']}: {row['trials']:,} trials, {row['epochs']:,} epochs, best {best} ({row['goal']})"
+            f"{failures}{open_jobs}; since {row['created']}"
+        )
+    if name:
+        _status_of(store, name)
+
+
+@click.command()
+@NAME
+@click.option(
+    "--output", "-o", type=click.Path(path_type=Path), help="The HTML file; beside the study's files by default."
+)
+@STORE
+def report(name: str | None, output: Path | None, store: Path) -> None:
+    """Write the report of a study, one HTML file that opens offline; the newest study if none is named."""
+    from zeroin.report import page, summary
+    from zeroin.store.sqlite import files_of, read_study
+
+    header, history = read_study(store, name)
+    target = output or files_of(store, header.name) / "report.html"
+    page.write(summary.summarise(header.name, header.space, history, header.goal), target)
+    click.echo(str(target))
+
+
+@click.command()
+@NAME
+@click.option(
+    "--csv", "csv_file", type=click.Path(path_type=Path), help="Every trial as a line; - for standard output."
+)
+@click.option("--json", "json_file", type=click.Path(path_type=Path), help="Everything as JSON; - for standard output.")
+@click.option(
+    "--model", "model_file", type=click.Path(path_type=Path), help="The best model's weights with its config."
+)
+@STORE
+def export(
+    name: str | None, csv_file: Path | None, json_file: Path | None, model_file: Path | None, store: Path
+) -> None:
+    """Take the results out: as CSV, as JSON, or the best model's weights with its config."""
+    from zeroin import exports
+    from zeroin.executors.checkpoint import trial_folder
+    from zeroin.store.sqlite import files_of, read_study
+
+    if not (csv_file or json_file or model_file):
+        raise StudyError(
+            "an export goes to a file; none was named: add --csv trials.csv, --json study.json or --model best.pt."
+        )
+    header, history = read_study(store, name)
+    if csv_file:
+        _write(csv_file, exports.as_csv(header, history))
+    if json_file:
+        _write(json_file, exports.as_json(header, history))
+    if model_file:
+        trial = exports.trial_with_weights(history, files_of(store, header.name))
+        click.echo(_weights(header, trial, trial_folder(files_of(store, header.name), trial.number), model_file))
+
+
+@click.command()
+@NAME
+def catalogue(name: str | None) -> None:
+    """The usual hyperparameters: symbol, default, range, scale, limits; one of them in full."""
+    from rich.console import Console
+    from rich.table import Table
+
+    from zeroin import catalogue as known
+
+    if name:
+        click.echo(known.describe(name))
+        return
+    table = Table(box=None, pad_edge=False)
+    for column in known.COLUMNS:
+        table.add_column(column, overflow="fold")
+    for row in known.rows():
+        table.add_row(*row)
+    Console(width=None if sys.stdout.isatty() else 200, highlight=False).print(table)
+
+
+def _status_of(store: Path, name: str) -> None:
+    from zeroin.confirm import chosen
+    from zeroin.display import config_words
+    from zeroin.goal import turned
+    from zeroin.store.sqlite import read_study
+
+    header, history = read_study(store, name)
+    best = chosen(history)
+    if best and best.loss is not None:
+        click.echo(
+            f"best {turned(header.goal, best.loss):.5g}: {config_words(best.config)} (trial {best.number}: {best.why})"
+        )
+    for region in history.regions[-3:]:
+        click.echo(f"round {region.round}: {region.why}")
+    for job in list(history.running)[:8]:
+        click.echo(f"open: trial {job.trial}, epochs {job.start + 1}..{job.stop}, {job.why}")
+
+
+def _weights(header: Any, trial: Any, folder: Path, target: Path) -> str:
+    """Write the weights; the lines of Python that load them."""
+    from zeroin.nn.export import export as write_weights
+    from zeroin.tasks import TASKS
+
+    source = None
+    if header.task not in TASKS:
+        path, _, name = header.task.partition(":")
+        source = f"from {Path(path).stem} import {name or 'task'} as task"
+    return write_weights(header.name, folder, trial.config, target, source)
+
+
+def _write(path: Path, text: str) -> None:
+    if str(path) == "-":
+        click.echo(text, nl=False)
+        return
+    try:
+        path.write_text(text, encoding="utf-8")
+    except OSError as error:
+        raise StudyError(
+            f"an export goes to a file that can be written; {path}: {error.strerror}: choose another."
+        ) from error
+    click.echo(str(path))

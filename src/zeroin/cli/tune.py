@@ -1,0 +1,102 @@
+"""`zeroin tune`: the main job."""
+
+import json
+import signal
+import sys
+import warnings
+from pathlib import Path
+from typing import Any
+
+import click
+
+from zeroin.cli.options import STORE, changed_space, changes_of
+
+
+@click.command()
+@click.argument("target")
+@click.option("--epochs", type=int, help="The whole budget in epochs; 60 full trainings by default.")
+@click.option("--trials", type=int, help="The whole budget in configs.")
+@click.option("--minutes", type=float, help="The whole budget in minutes of this call.")
+@click.option("--max-epochs", type=int, help="The deepest budget of one trial; the task's by default.")
+@click.option("--confirm", type=int, help="Fresh seeds for the best and the default at the end.")
+@click.option("--workers", type=int, default=1, show_default=True, help="Processes on this machine.")
+@click.option("--name", help="The study's name; the same name goes on where it stopped. The target's by default.")
+@click.option("--seed", type=int, default=0, show_default=True, help="Decides every draw.")
+@click.option("--set", "ranges", multiple=True, metavar="NAME=LOW..HIGH", help="Another range, or options a,b,c.")
+@click.option("--fix", "fixed", multiple=True, metavar="NAME=VALUE", help="Hold a hyperparameter at a value.")
+@click.option("--json", "as_json", is_flag=True, help="Print the result as JSON, for programs.")
+@STORE
+def tune(
+    target: str,
+    max_epochs: int | None,
+    workers: int,
+    store: Path,
+    name: str | None,
+    seed: int,
+    as_json: bool,
+    **options: Any,
+) -> None:
+    """Tune TARGET: a ready-made task's name, or path/to/file.py[:name] with a Task or an objective and its space."""
+    from rich.console import Console
+
+    from zeroin import tuning
+    from zeroin.display import Display
+    from zeroin.targets import find
+
+    signal.signal(signal.SIGTERM, lambda *_: _interrupt())
+    found = find(target)
+    name = found.name if name is None else name
+    changes, budgets = changes_of(options.pop("ranges"), options.pop("fixed")), options
+    space = changed_space(found, changes, budgets | {"max_epochs": max_epochs})
+    console = Console(stderr=as_json, soft_wrap=True, highlight=False)
+    warnings.showwarning = lambda message, *_: console.print(f"note: {message}", style="yellow", markup=False)
+    try:
+        with Display(console) as display:
+            study = tuning.tune(
+                found.objective,
+                space,
+                max_epochs=found.max_epochs if max_epochs is None else max_epochs,
+                goal=found.goal,
+                workers=workers,
+                store=store,
+                name=name,
+                seed=seed,
+                listen=display,
+                task_name=target,
+                **budgets,
+            )
+    except KeyboardInterrupt:
+        console.print(
+            "stopped; nothing that was seen is lost. Go on with the same command: " + _same_command(), markup=False
+        )
+        sys.exit(130)
+    _tell(study, store, console, as_json)
+
+
+def _interrupt() -> None:
+    raise KeyboardInterrupt
+
+
+def _same_command() -> str:
+    import shlex
+
+    return shlex.join(["zeroin", *sys.argv[1:]])
+
+
+def _tell(study: Any, store: Path, console: Any, as_json: bool) -> None:
+    """The end of a study: the best config, beside the default, and where everything is."""
+    from rich.markup import escape
+
+    from zeroin.display import config_words, result_table
+    from zeroin.exports import result
+
+    best, report_file = study.best, study.report()
+    if as_json:
+        click.echo(json.dumps(result(study) | {"store": str(store), "report": str(report_file)}, indent=1))
+        return
+    console.print(f"\nbest config: [bold]{escape(config_words(best.config))}[/]")
+    console.print(f"validation score {best.loss:.5g} (trial {best.number}, {escape(best.why)})")
+    if any(not t.kind.is_search for t in study.trials):
+        console.print(result_table(study))
+        console.print(f"default config: {escape(config_words(study.space.default))}")
+    console.print(escape(f"store {store}, study {study.name}; report {report_file}"))
