@@ -27,8 +27,9 @@ def points(first: int, count: int, dimensions: int, seed: int) -> Array:
     (4, 2)
     """
     blocks = range(first // BLOCK, max(first, first + count - 1) // BLOCK + 1)
-    found = np.vstack([_block(number, dimensions, seed) for number in blocks])
-    return np.asarray(found[first - BLOCK * blocks[0] :][:count])
+    found = [_block(number, dimensions, seed) for number in blocks]
+    together = found[0] if len(found) == 1 else np.vstack(found)
+    return np.asarray(together[first - BLOCK * blocks[0] :][:count])
 
 
 @lru_cache(maxsize=4)

@@ -29,7 +29,8 @@ class LateSync:
         """
         if self._error:
             raise self._error
-        self._due.set()
+        if not self._due.is_set():  # looking is cheap, setting takes a lock
+            self._due.set()
 
     def close(self) -> None:
         """Sync what is due, and end the thread."""

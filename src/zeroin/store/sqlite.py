@@ -7,7 +7,7 @@ Write-ahead logging: an event that was written outlives a kill at once, and a po
 import json
 import re
 import sqlite3
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import asdict, dataclass
 from datetime import UTC, datetime
@@ -25,6 +25,15 @@ from zeroin.store.schema import check_file, check_version, migrate
 from zeroin.types import Asked, Ended, Event, Job, Kind, Observation, Observed, Region, Status
 
 BUSY_SECONDS = 120
+
+# What `write` does; ?1 is always the study.
+TRIED = "INSERT INTO trials VALUES (?1, ?2, ?3, ?4, ?5, ?6, '') ON CONFLICT (study, number) DO UPDATE SET paused = ''"
+ASKED = "INSERT INTO jobs VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, '', 0)"
+PAUSED = "UPDATE trials SET paused = ?3 WHERE study = ?1 AND number = ?2"
+OBSERVED = (
+    "INSERT OR IGNORE INTO observations SELECT ?1, trial, ?3, ?2, ?4, ?5 FROM jobs WHERE study = ?1 AND number = ?2"
+)
+ENDED = "UPDATE jobs SET status = ?3, note = ?4, seconds = ?5 WHERE study = ?1 AND number = ?2"
 
 
 @dataclass(frozen=True, slots=True)
@@ -53,31 +62,25 @@ class SqliteStore:
         Raises:
             StoreError: the disk is full or the file cannot be written; nothing of the event is kept.
         """
-        with _told(), self._transaction():
+        try:
             match event:
                 case Asked(jobs, region, paused):
-                    for job in jobs:
-                        self._ask(job)
-                    for trial, why in paused.items():
-                        self._run("UPDATE trials SET paused = ?3 WHERE study = ?1 AND number = ?2", trial, why)
-                    if region:
-                        self._region(region)
-                case Observed(job_number, seen):
-                    self._run(
-                        "INSERT OR IGNORE INTO observations SELECT ?1, trial, ?3, ?2, ?4, ?5 FROM jobs "
-                        "WHERE study = ?1 AND number = ?2",
-                        *(job_number, seen.epoch, seen.loss, json.dumps(dict(seen.metrics))),
-                    )
-                case Ended(job_number, status, note, seconds):
-                    self._run(
-                        "UPDATE jobs SET status = ?3, note = ?4, seconds = ?5 WHERE study = ?1 AND number = ?2",
-                        *(job_number, str(status), note, seconds),
-                    )
+                    with self._transaction():
+                        self._ask(jobs, region, paused)
+                case Observed(job, seen):  # a statement alone is a transaction
+                    metrics = json.dumps(dict(seen.metrics)) if seen.metrics else "{}"
+                    self._run(OBSERVED, job, seen.epoch, seen.loss, metrics)
+                case Ended(job, status, note, seconds):
+                    self._run(ENDED, job, str(status), note, seconds)
+            self._sync.due()
+        except (sqlite3.DatabaseError, OSError) as error:
+            raise _told(error) from error
 
     def set_space(self, space: Space, after: int) -> None:
         """Keep a changed space, valid from job `after` on."""
-        with _told(), self._transaction():
+        with _telling(), self._transaction():
             self._run("INSERT INTO spaces VALUES (?1, ?2, ?3)", after, json.dumps(space.to_json()))
+        self._sync.due()
 
     def close(self) -> None:
         """Give the study back for others to write."""
@@ -85,16 +88,15 @@ class SqliteStore:
         self._db.close()
         self._lock.release()
 
-    def _ask(self, job: Job) -> None:
-        self._run(
-            "INSERT INTO trials VALUES (?1, ?2, ?3, ?4, ?5, ?6, '') "
-            "ON CONFLICT (study, number) DO UPDATE SET paused = ''",
-            *(job.trial, json.dumps(dict(job.config)), job.seed, str(job.kind), job.why),
-        )
-        self._run(
-            "INSERT INTO jobs VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, '', 0)",
-            *(job.number, job.trial, job.start, job.stop, str(job.kind), job.why, str(job.status)),
-        )
+    def _ask(self, jobs: Sequence[Job], region: Region | None, paused: Mapping[int, str]) -> None:
+        for job in jobs:
+            self._run(TRIED, job.trial, json.dumps(dict(job.config)), job.seed, str(job.kind), job.why)
+            status = str(job.status)
+            self._run(ASKED, job.number, job.trial, job.start, job.stop, str(job.kind), job.why, status)
+        for trial, why in paused.items():
+            self._run(PAUSED, trial, why)
+        if region:
+            self._region(region)
 
     def _region(self, region: Region) -> None:
         data = asdict(region)
@@ -110,7 +112,6 @@ class SqliteStore:
         try:
             yield
             self._db.execute("COMMIT")
-            self._sync.due()
         except BaseException:
             if self._db.in_transaction:  # SQLite ends it by itself where the disk is full
                 self._db.execute("ROLLBACK")
@@ -135,7 +136,7 @@ def open_study(path: Path, header: Header) -> tuple[SqliteStore, Header, History
             f"a study's name has up to 100 letters, digits, '.', '_' and '-', the first a letter or digit; "
             f"name={header.name!r}: use {re.sub(r'[^A-Za-z0-9_.-]+', '-', header.name).strip('-.')[:100] or 'study'!r}."
         )
-    with _told():
+    with _telling():
         check_file(path)
         folder = files_of(path, header.name)
         folder.mkdir(parents=True, exist_ok=True)
@@ -156,7 +157,7 @@ def read_study(path: Path, name: str | None = None) -> tuple[Header, History]:
     Raises:
         StoreError: no such file or study, or it is no store.
     """
-    with _told(), _reading(path) as db:
+    with _telling(), _reading(path) as db:
         rows = db.execute("SELECT id, name FROM studies ORDER BY id DESC").fetchall()
         wanted = [i for i, known in rows if name in (None, known)]
         if not wanted:
@@ -181,7 +182,7 @@ def list_studies(path: Path) -> list[dict[str, Any]]:
              LEFT JOIN failed f ON f.study = o.study AND f.trial = o.trial
              WHERE o.study = id AND t.kind NOT IN ('confirm', 'default') AND f.trial IS NULL) AS best
         FROM studies ORDER BY id"""
-    with _told(), _reading(path) as db:
+    with _telling(), _reading(path) as db:
         cursor = db.execute(query)
         names = [column[0] for column in cursor.description]
         return [dict(zip(names, row, strict=True)) for row in cursor]
@@ -233,25 +234,27 @@ def _reading(path: Path) -> Iterator[sqlite3.Connection]:
 
 
 @contextmanager
-def _told() -> Iterator[None]:
+def _telling() -> Iterator[None]:
     """SQLite's and the system's errors in the user's words."""
     try:
         yield
-    except sqlite3.DatabaseError as error:
-        if "full" in str(error):
-            hint = "free some space and give the same command again; what was observed before is kept"
-        elif "readonly" in str(error) or "unable to open" in str(error):
-            hint = "choose another place with store='...' (--store)"
-        else:
-            hint = "is it a zeroin store? choose another file with store='...' (--store)"
-        raise StoreError(
-            f"a store is a SQLite file that can be read and written; SQLite says {error}: {hint}."
-        ) from error
-    except OSError as error:
-        raise StoreError(
+    except (sqlite3.DatabaseError, OSError) as error:
+        raise _told(error) from error
+
+
+def _told(error: sqlite3.DatabaseError | OSError) -> StoreError:
+    if isinstance(error, OSError):
+        return StoreError(
             f"a store's folder can be written; the system says {error.strerror} ({error.filename}): "
             f"choose another place with store='...' (--store), or free some space."
-        ) from error
+        )
+    if "full" in str(error):
+        hint = "free some space and give the same command again; what was observed before is kept"
+    elif "readonly" in str(error) or "unable to open" in str(error):
+        hint = "choose another place with store='...' (--store)"
+    else:
+        hint = "is it a zeroin store? choose another file with store='...' (--store)"
+    return StoreError(f"a store is a SQLite file that can be read and written; SQLite says {error}: {hint}.")
 
 
 def _find_or_make(db: sqlite3.Connection, header: Header) -> int:
