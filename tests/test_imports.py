@@ -28,6 +28,7 @@ FILES = sorted(SOURCE.rglob("*.py"))
 NAMES = [str(path.relative_to(SOURCE)) for path in FILES]
 HEAVY = {"torch", "sklearn", "torchvision", "keras", "tensorflow", "lightning", "transformers"}
 OPTIONAL = {"pandas", *HEAVY}
+SLOW = ("zeroin.report", "scipy.optimize")  # may be imported where they are used, with the reason beside it
 
 
 def part_of(path):
@@ -100,7 +101,7 @@ def test_imports_stand_at_the_top(path):
     if path.parent.name == "cli":
         return  # each verb imports what it needs
     for module, line, within in imports(path):
-        allowed = marked(path, line) and (module.partition(".")[0] in OPTIONAL or module.startswith("zeroin.report"))
+        allowed = marked(path, line) and (module.partition(".")[0] in OPTIONAL or module.startswith(SLOW))
         assert not within or allowed, f"{path.relative_to(SOURCE)}:{line} imports {module} inside a function"
 
 

@@ -7,7 +7,7 @@ from torch import nn
 
 from zeroin import catalogue
 from zeroin.nn import Task, mlp
-from zeroin.space import Space
+from zeroin.space import Int, Space
 from zeroin.types import Config
 
 SPLIT = 1  # the seed that cuts the sets; it is part of the task
@@ -53,7 +53,7 @@ def _space(trainings: float) -> Space:
         weight_decay=True,
         batch_size=(32, 256),
         layers=(1, 3),
-        units=(32, 256),
+        units=Int(32, 256, scale="log", default=128, limits=(16, 512)),  # wider ones cost more than they bring
         dropout=(0.0, 0.5),
         batchnorm=True,
         schedule="cosine",
