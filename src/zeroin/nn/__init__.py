@@ -1,5 +1,6 @@
 """Training networks with PyTorch: tasks, ready-made networks, batch normalisation, export of the best model."""
 
+from zeroin.nn.audit import audit
 from zeroin.nn.batchnorm import insert_batchnorm, remove_batchnorm, swap_norm
 from zeroin.nn.export import export
 from zeroin.nn.folding import fold
@@ -11,6 +12,7 @@ from zeroin.nn.task import Task
 __all__ = [
     "Metric",
     "Task",
+    "audit",
     "export",
     "fold",
     "insert_batchnorm",

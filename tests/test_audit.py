@@ -1,0 +1,291 @@
+"""Audits: a network with one fault has it named first; sound ones raise no alarm; the evidence is measured."""
+
+import copy
+import math
+
+import pytest
+import torch
+import torch.nn.functional as F
+from torch import nn
+from torch.optim.swa_utils import AveragedModel
+from torch.utils.data import DataLoader, TensorDataset
+
+from networks_table import TABLE
+from zeroin.errors import TaskError
+from zeroin.nn import Task, audit, insert_batchnorm, mlp, recalibrate, small_cnn
+from zeroin.nn.audit import RULES
+from zeroin.nn.networks import network
+from zeroin.space import Float, Space
+from zeroin.tasks import load
+
+torch.set_num_threads(1)
+G = torch.Generator().manual_seed(0)
+X = torch.randn(600, 8, generator=G)
+Y = (X[:, 0] * 2 + X[:, 1]).argsort().argsort() // 200  # three classes, as many each
+DATA, VALID = (X[:480], Y[:480]), (X[480:], Y[480:])
+
+
+def plain(**config):
+    return network(lambda c: mlp(8, 3, c), {"units": 32} | config)
+
+
+def trained(net, steps=120, lr=0.05, batch=32, x=X[:480], y=Y[:480], **kwargs):
+    opt = torch.optim.SGD(net.parameters(), lr=lr, momentum=0.9, **kwargs)
+    net.train()
+    for i in range(steps):
+        rows = torch.arange(i * batch, (i + 1) * batch) % len(x)
+        opt.zero_grad()
+        F.cross_entropy(net(x[rows]), y[rows]).backward()
+        opt.step()
+    return net
+
+
+def normed(**config):
+    return plain(norm="batch", **config)
+
+
+class ForgetsTheMode(nn.Module):
+    def __init__(self):
+        super().__init__()
+        self.a, self.b = nn.Linear(8, 32), nn.Linear(32, 3)
+
+    def forward(self, x):
+        return self.b(F.dropout(F.relu(self.a(x)), 0.5))  # training=self.training is missing
+
+
+class AlwaysTraining(nn.Module):
+    def __init__(self):
+        super().__init__()
+        self.net = normed()
+
+    def forward(self, x):
+        self.net.train()
+        return self.net(x)
+
+
+def with_bias():
+    net = normed()
+    net[1].bias = nn.Parameter(torch.zeros(32))
+    return audit(trained(net), DATA, valid=VALID)
+
+
+def last_of_one():
+    return audit(normed(), DataLoader(TensorDataset(X[:481], Y[:481]), batch_size=32))
+
+
+def batches_of_four():
+    return audit(trained(normed(), batch=4, lr=0.005, steps=400), DATA, valid=VALID, batch_size=4)
+
+
+def dropout_first():
+    torch.manual_seed(0)
+    net = nn.Sequential(nn.Linear(8, 64), nn.ReLU(), nn.Dropout(0.5), nn.Linear(64, 32, bias=False), nn.BatchNorm1d(32),
+                        nn.ReLU(), nn.Linear(32, 3))  # fmt: skip
+    return audit(trained(net, 400), DATA, valid=VALID)
+
+
+def decayed():
+    net = trained(normed())
+    return audit(net, DATA, valid=VALID, optimizer=torch.optim.AdamW(net.parameters(), weight_decay=0.1))
+
+
+def stale_statistics():
+    return audit(trained(normed(bn_momentum=0.001)), DATA, valid=VALID)
+
+
+def evaluates_in_training():
+    net = trained(normed())
+    return audit(net, DATA, valid=VALID, evaluate=lambda: net.train()(VALID[0]))
+
+
+def keras_momentum():
+    return audit(trained(normed(bn_momentum=0.99)), DATA, valid=VALID)
+
+
+def normed_output():
+    torch.manual_seed(0)
+    net = nn.Sequential(nn.Linear(8, 32), nn.ReLU(), nn.Linear(32, 3, bias=False), nn.BatchNorm1d(3))
+    return audit(trained(net), DATA, valid=VALID)
+
+
+def dead_channels():
+    net = trained(normed())
+    with torch.no_grad():
+        net[2].weight[:9] = 1e-6
+    recalibrate(net, X[:480])
+    return audit(net, DATA, valid=VALID)
+
+
+def averaged_weights():
+    net = normed()
+    mean = AveragedModel(net)
+    for i in range(8):
+        trained(net, 8, lr=0.3, x=X[:480].roll(256 * i, 0), y=Y[:480].roll(256 * i, 0))
+        mean.update_parameters(net)
+    return audit(mean, DATA, valid=VALID)
+
+
+def raw_inputs():
+    x = X * torch.logspace(-2, 2, 8) + 1000
+    return audit(plain(init="kaiming"), (x[:480], Y[:480]), valid=(x[480:], Y[480:]), fresh=True)
+
+
+def dead_relus():
+    net = plain(init="kaiming")
+    with torch.no_grad():
+        net[1].bias[:] = -20.0
+        net[1].bias[:2] = 0.0
+    return audit(net, DATA, valid=VALID)
+
+
+def vanishing():
+    net = plain(layers=5, activation="tanh")
+    with torch.no_grad():
+        for m in net:
+            if isinstance(m, nn.Linear):
+                m.weight *= 0.1
+                m.bias.zero_()
+    return audit(net, DATA, valid=VALID)
+
+
+def exploding():
+    net = plain(layers=6, init="kaiming")
+    with torch.no_grad():
+        for m in net:
+            if isinstance(m, nn.Linear):
+                m.weight *= 6
+    return audit(net, DATA, valid=VALID)
+
+
+def default_init_when_deep():
+    return audit(plain(layers=12, units=64), DATA, valid=VALID, fresh=True)
+
+
+FAULTS = [
+    (with_bias, "bias before batch norm", "gradient is"),
+    (last_of_one, "mini-batch of one", "Expected more than 1 value"),
+    (batches_of_four, "small mini-batches", "off by 0."),
+    (dropout_first, "dropout before batch norm", "times that at evaluation"),
+    (decayed, "weight decay on γ and β", "128 of them are decayed by 0.1"),
+    (stale_statistics, "running statistics stale", "recalibrated"),
+    (evaluates_in_training, "training mode at evaluation", "2 layers ran in training mode"),
+    (lambda: audit(trained(ForgetsTheMode()), DATA, valid=VALID), "training mode at evaluation", "two passes differ"),
+    (lambda: audit(trained(AlwaysTraining()), DATA, valid=VALID), "training mode at evaluation", "with its company"),
+    (keras_momentum, "momentum convention", "newest mini-batch makes up 99 %"),
+    (normed_output, "batch norm on the output", "mean 0 and deviation 1"),
+    (dead_channels, "γ near zero", "9 of 32 channels"),
+    (averaged_weights, "statistics after weight averaging", "validation loss"),
+    (raw_inputs, "inputs not normalised", "deviations from 0"),
+    (dead_relus, "dead ReLUs", "of its units are 0"),
+    (vanishing, "activations vanish", "every example looks the same"),
+    (exploding, "activations explode", "deviation"),
+    (default_init_when_deep, "init does not fit the activation", "keeps the signal"),
+]
+
+
+@pytest.mark.parametrize(
+    ("make", "rule", "evidence"), FAULTS, ids=[f"{i}-{rule}" for i, (_, rule, _) in enumerate(FAULTS)]
+)
+def test_a_planted_fault_is_named_first(make, rule, evidence):
+    result = make()
+    assert result.findings, "nothing found"
+    assert result.findings[0].rule == rule, str(result)
+    assert evidence in result.findings[0].evidence
+    assert result.findings[0].remedy
+    assert f"{result.findings[0].severity}: {rule}" in str(result)
+
+
+def sound_cnn():
+    torch.manual_seed(0)
+    x = torch.randn(300, 1, 8, 8, generator=G)
+    y = (x[:, 0, :4].sum((1, 2)) > 0).long()
+    net = trained(small_cnn(1, 8, 2, {"norm": "batch"}), 60, x=x, y=y)
+    return audit(net, (x, y), valid=(x[:100], y[:100]), batch_size=32)
+
+
+def sound_row(name):
+    row = next(r for r in TABLE if r.name == name)
+    torch.manual_seed(0)
+    x = row.example(64)
+    return audit(row.build(), (x, torch.arange(64) % 3), fresh=True)
+
+
+def task(**kwargs):
+    space = Space(lr=Float(1e-4, 1.0, scale="log", default=0.01))
+    build = lambda c: mlp(8, 3, {"units": 32, "norm": "batch"} | dict(c))  # noqa: E731
+    return Task(**({"build": build, "train": DATA, "valid": VALID, "space": space} | kwargs))
+
+
+SOUND = {
+    "trained with batch norm": lambda: audit(trained(normed()), DATA, valid=VALID, batch_size=32),
+    "trained without norm": lambda: audit(trained(plain()), DATA, valid=VALID, batch_size=32),
+    "group norm, batches of 2": lambda: audit(
+        trained(plain(norm="group"), 300, batch=2, lr=0.005), DATA, valid=VALID, batch_size=2),
+    "fresh, kaiming, 10 layers": lambda: audit(plain(layers=10, units=64, init="kaiming"), DATA, fresh=True),
+    "fresh, batch norm, 20 layers": lambda: audit(normed(layers=20), DATA, fresh=True),
+    "convolutions": sound_cnn,
+    "residual": lambda: sound_row("residual MLP in a loop"),
+    "LSTM": lambda: sound_row("LSTM classifier"),
+    "Transformer": lambda: sound_row("Transformer"),
+    "ResNet with batch norm": lambda: audit(
+        insert_batchnorm(next(r for r in TABLE if r.name == "ResNet without norm").build())[0],
+        (torch.randn(64, 3, 32, 32, generator=G), torch.arange(64) % 3), fresh=True),
+    "dropout behind the last norm": lambda: audit(
+        trained(nn.Sequential(normed(layers=1)[:-1], nn.Dropout(0.3), nn.Linear(32, 3))), DATA, valid=VALID),
+    "a task": lambda: audit(task()),
+    "digits": lambda: audit(load("digits")),
+}  # fmt: skip
+
+
+@pytest.mark.parametrize("name", SOUND)
+def test_a_sound_network_raises_no_alarm(name):
+    result = SOUND[name]()
+    assert result.worst != "error", str(result)
+    assert len(result.checked) >= 8
+    if not result.findings:
+        assert str(result).startswith("nothing to mend\nchecked: ")
+
+
+def test_a_task_with_raw_inputs_and_one_with_small_batches():
+    x = X * torch.logspace(-2, 2, 8) + 1000
+    found = audit(task(train=(x[:480], Y[:480]), valid=(x[480:], Y[480:]), normalise=False)).findings
+    assert found[0].rule == "inputs not normalised"
+    assert audit(task(), config={"lr": 0.001, "batch_size": 2}).findings[0].rule == "small mini-batches"
+
+
+def test_nothing_is_changed():
+    net = trained(normed(dropout=0.2))
+    before, state = copy.deepcopy(net.state_dict()), torch.get_rng_state()
+    audit(net, DATA, valid=VALID, evaluate=lambda: net.train()(VALID[0]))
+    assert all(torch.equal(before[k], v) for k, v in net.state_dict().items())
+    assert torch.equal(state, torch.get_rng_state())
+    assert net.training
+    assert all(p.grad is None or p.grad.isfinite().all() for p in net.parameters())
+
+
+def test_the_picture_has_a_line_for_each_layer():
+    result = audit(plain(layers=4), DATA, fresh=True)
+    lines = result.picture().splitlines()
+    assert len(lines) == 5
+    assert "▁" in lines[1] or "█" in lines[1]
+    assert len(result.gradients) == 5
+    assert all(math.isclose(sum(level.histogram), 1) for level in result.levels)
+
+
+def test_what_cannot_be_looked_at_is_told():
+    result = audit(normed(), X)
+    assert dict(result.skipped).keys() >= {"weight decay on γ and β", "gradients", "running statistics stale"}
+    assert set(result.checked) | set(dict(result.skipped)) == set(RULES)
+    with pytest.raises(TaskError, match=r"use audit\(model, \(x_train, y_train\)\)"):
+        audit(normed())
+    with pytest.raises(TaskError, match="loss is"):
+        audit(normed(), DATA, loss="hinge")
+
+
+def test_a_deep_plain_network_is_explained():
+    """The 30-layer network that does not learn digits: its init is named, and batch norm offered."""
+    digits = load("digits")
+    first = audit(digits, config={"layers": 30, "units": 64, "batchnorm": False, "lr": 0.001}).findings[0]
+    assert first.rule == "init does not fit the activation"
+    assert first.severity == "error"
+    assert "insert_batchnorm" in first.remedy
