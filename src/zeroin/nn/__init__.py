@@ -1,5 +1,6 @@
 """Training networks with PyTorch: tasks, ready-made networks, batch normalisation, export of the best model."""
 
+import zeroin.nn.products  # noqa: F401  (before any product)
 from zeroin.nn.audit import audit
 from zeroin.nn.batchnorm import insert_batchnorm, remove_batchnorm, swap_norm
 from zeroin.nn.export import export
