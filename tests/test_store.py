@@ -10,8 +10,9 @@ import pytest
 
 import zeroin as zi
 from zeroin.errors import StoreError, StudyError
-from zeroin.store import files_of, list_studies, read_study
-from zeroin.types import Observation
+from zeroin.store import Header, files_of, list_studies, open_study, read_study
+from zeroin.study import Study
+from zeroin.types import Asked, Ended, Observation, Status
 
 SPACE = zi.Space(x=zi.Float(0, 1))
 
@@ -284,3 +285,25 @@ def test_a_full_disk_is_told_and_the_same_command_goes_on_once_there_is_room(sma
     assert subprocess.run(unbroken, capture_output=True).returncode == 0
     reference = read_study(tmp_path / "other.db", "s")[1]
     assert [(t.config, t.losses) for t in reference.trials] == [(t.config, t.losses) for t in after.trials]
+
+
+def test_a_sync_that_failed_is_told_whatever_is_written_next(tmp_path):
+    path = tmp_path / "z.db"
+    zi.tune(bowl, SPACE, trials=3, store=path, name="s")
+    for write in (lambda s: s.set_space(SPACE, 3), lambda s: s.write(Asked((), None, {0: "rests"}))):
+        store, _, _ = open_study(path, Header("s", "minimize", 1, 0, SPACE))
+        store._sync._error = OSError(5, "Input/output error", str(path))
+        with pytest.raises(StoreError, match="the system says Input/output error"):
+            write(store)
+        store.close()
+
+
+def test_an_end_that_was_to_be_kept_with_the_next_event_is_kept_when_the_study_is_closed(tmp_path):
+    path = tmp_path / "z.db"
+    with Study(SPACE, store=path, name="s") as study:
+        job = study.ask()[0]
+        study.observe(job, Observation(1, 0.5))
+        study.record(Ended(0, Status.DONE), with_next=True)
+        assert read_study(path)[1].jobs[0].status is Status.RUNNING
+        assert study.history.jobs[0].status is Status.DONE
+    assert read_study(path)[1].jobs[0].status is Status.DONE

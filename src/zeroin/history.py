@@ -4,7 +4,7 @@ A history is the sum of its events (`Asked`, `Observed`, `Ended`). A study appli
 store replays them, so that a resumed study and an unbroken one hold equal histories and decide alike.
 """
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import replace
 
 from zeroin.types import Asked, Ended, Event, Job, Kind, Observed, Region, Status, Trial
@@ -103,19 +103,17 @@ class History:
             case Observed(number, observation):
                 trial = self._trials[self._jobs[number].trial]
                 if observation.epoch == trial.epoch + 1:  # an epoch trained again after a crash is known already
-                    self._trials[trial.number] = replace(
-                        trial,
-                        losses=(*trial.losses, observation.loss),
-                        metrics=(*trial.metrics, observation.metrics),
-                    )
+                    losses, metrics = (*trial.losses, observation.loss), (*trial.metrics, observation.metrics)
+                    trial = self._trials[trial.number] = _after(trial, losses, metrics, trial.status, trial.note)
                     self._count(self._jobs[number].kind)
-                    self._compare(self._trials[trial.number])
+                    self._compare(trial)
             case Ended(number, status, note, seconds):
                 job = self._jobs[number]
                 self._jobs[number] = replace(job, status=status, note=note)
-                self._trials[job.trial] = replace(self._trials[job.trial], status=status, note=note)
+                trial = self._trials[job.trial]
+                trial = self._trials[job.trial] = _after(trial, trial.losses, trial.metrics, status, note)
                 self._running.pop(number, None)
-                if job.kind.is_search and not status.is_failure and self._trials[job.trial].epoch < self.max_epochs:
+                if job.kind.is_search and not status.is_failure and trial.epoch < self.max_epochs:
                     self._undecided[job.trial] = None
                 self._seconds += seconds
                 if status.is_failure and self._best is not None and self._best.number == job.trial:
@@ -150,6 +148,14 @@ class History:
 def incumbent(history: History) -> Trial | None:
     """The best trial of the search so far: the lowest loss at any epoch, among the deepest where equal."""
     return None if history._best is None else history._trials[history._best.number]
+
+
+def _after(
+    trial: Trial, losses: tuple[float, ...], metrics: tuple[Mapping[str, float], ...], status: Status, note: str
+) -> Trial:
+    """The trial after an epoch or a job. Written out: `replace` would cost the loop a tenth of its time."""
+    t = trial
+    return Trial(t.number, t.config, t.seed, t.kind, t.why, losses, metrics, t.jobs, status, t.paused, note, t.goal)
 
 
 def _rank(trial: Trial) -> tuple[float, int, int]:

@@ -42,8 +42,8 @@ class Executor(Protocol):
 class Store(Protocol):
     """Keeps a study's events for good."""
 
-    def write(self, event: Event) -> None:
-        """Keep an event; when this returns it outlives the process, and soon after a power cut."""
+    def write(self, *events: Event) -> None:
+        """Keep events; when this returns they outlive the process, and soon after a power cut."""
 
     def close(self) -> None:
         """Give the study back for others to write."""

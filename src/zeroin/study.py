@@ -91,6 +91,7 @@ class Study:
         self._temporary: tempfile.TemporaryDirectory[str] | None = None
         self.history = History(self.max_epochs)
         self.path = None if store is None else Path(store)
+        self._unkept: list[Event] = []  # ends of jobs, which count already
         self.listeners: list[Listener] = []
         if self.path:
             header = Header(name, goal, self.max_epochs, self.seed, space, task)
@@ -185,8 +186,11 @@ class Study:
     def close(self) -> None:
         """Give the store back; results stay readable."""
         if self._store:
-            self._store.close()
-            self._store = None
+            try:
+                self._keep()
+            finally:
+                self._store.close()
+                self._store = None
 
     # --- for the loop
 
@@ -209,19 +213,33 @@ class Study:
             asked = Asked(self._jobs(decision.proposals, budget), decision.region, decision.paused)
         if asked.jobs or asked.region or asked.paused:
             self.record(asked)
+        else:
+            self._keep()
         return list(asked.jobs)
 
     def observe(self, job: Job, seen: Observation) -> None:
         """Record an epoch's score, given in the user's sense."""
         self.record(Observed(job.number, direction.as_loss(self.goal, seen)))
 
-    def record(self, event: Event) -> None:
-        """Keep an event, for good, then let it count."""
-        if self._store:
-            self._store.write(event)
+    def record(self, event: Event, *, with_next: bool = False) -> None:
+        """Keep an event, for good, then let it count.
+
+        An end that a decision follows at once is kept `with_next` event, in one transaction: half the cost. A kill
+        between the two finds the job running with all its epochs observed, and the job ends again when it is resumed.
+        """
+        if with_next:
+            self._unkept.append(event)
+        else:
+            self._keep(event)
         self.history.apply(event)
         for listen in self.listeners:
             listen(self, event)
+
+    def _keep(self, *more: Event) -> None:
+        events = [*self._unkept, *more]
+        if self._store and events:
+            self._store.write(*events)
+        self._unkept.clear()
 
     def __enter__(self) -> "Study":
         return self

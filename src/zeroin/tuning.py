@@ -153,7 +153,7 @@ def run(study: Study, executor: Executor, searcher: Searcher, budget: Budget) ->
         if not any(history.running):
             return
         for ended in executor.wait(report):
-            study.record(ended)
+            study.record(ended, with_next=True)
             _check_failures(study)
 
 

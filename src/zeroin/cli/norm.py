@@ -5,7 +5,7 @@ from typing import Any
 
 import click
 
-from zeroin.cli.options import changes_of, value_of
+from zeroin.cli.options import changes_of, plain_value, value_of
 from zeroin.errors import StudyError
 from zeroin.space import Space
 from zeroin.types import Value
@@ -39,21 +39,5 @@ def _config(task: Any, values: tuple[str, ...]) -> dict[str, Value]:
     space: Space | None = None if task.space is None else task.space_for(1.0)
     config: dict[str, Value] = {} if space is None else dict(space.default)
     for name, text, _ in changes_of((), values):
-        word = {"true": True, "false": False}.get(text.lower())
-        if word is not None:
-            config[name] = word
-        elif space is not None and name in space.params:
-            config[name] = value_of(space, name, text)
-        else:
-            number = _number(text)
-            config[name] = (
-                text if number is None else int(number) if number.is_integer() and "." not in text else number
-            )
+        config[name] = value_of(space, name, text) if space and name in space.params else plain_value(text)
     return config
-
-
-def _number(text: str) -> float | None:
-    try:
-        return float(text)
-    except ValueError:
-        return None

@@ -50,12 +50,27 @@ def changed_space(found: Any, changes: list[tuple[str, str, bool]], budgets: dic
 
 
 def value_of(space: Space, name: str, text: str) -> Value:
-    """A word of the command line as a value of a hyperparameter."""
-    param = space.params.get(name)
+    """A word of the command line as a value of a hyperparameter.
+
+    Raises:
+        StudyError: the hyperparameter has numbers, and the word is none.
+    """
+    param = space.params[name]
     if isinstance(param, Choice):
         return next((option for option in param.options if str(option) == text), text)
-    try:
-        number = float(text)
-    except ValueError:
-        raise StudyError(f"{name} has numbers; {text!r} is none: write --set {name}=1..10 or --fix {name}=1.") from None
-    return int(number) if isinstance(param, Int) and number.is_integer() else number
+    value = plain_value(text)
+    if not isinstance(value, int | float) or isinstance(value, bool):
+        raise StudyError(f"{name} has numbers; {text!r} is none: write --set {name}=1..10 or --fix {name}=1.")
+    return int(value) if isinstance(param, Int) and float(value).is_integer() else float(value)
+
+
+def plain_value(text: str) -> bool | int | float | str:
+    """A word as what it looks like: a truth value, a number or itself."""
+    if text.lower() in ("true", "false"):
+        return text.lower() == "true"
+    for kind in (int, float):
+        try:
+            return kind(text)
+        except ValueError:
+            continue
+    return text

@@ -27,10 +27,14 @@ class Checkpoint:
     """
 
     def __init__(self, folder: Path, start: int, known: int) -> None:
-        self._folder, self._work = folder, folder / "work"
+        self._folder = folder
         self._begun = False
         self._copied = time.monotonic()
         self.epoch = _standing(folder, start, known)
+
+    @property
+    def _work(self) -> Path:
+        return self._folder / "work"
 
     @property
     def path(self) -> Path:
@@ -90,6 +94,8 @@ def _to_disk(folder: Path) -> None:
 
 def _standing(folder: Path, start: int, known: int) -> int:
     """The epoch from which training can go on."""
+    if known == 0:
+        return 0  # a new trial: no need to look
     if not folder.is_dir():
         return start  # the objective keeps no state (a table, a formula), or had not saved any in this its first job
     saved = [e for e in _saved(folder) if e <= known]

@@ -7,6 +7,7 @@ Equal lengths of the unit interval are equally likely under the coarse round, so
 import math
 from collections.abc import Mapping
 from dataclasses import dataclass
+from functools import lru_cache
 from typing import Any, TypeAlias
 
 import numpy as np
@@ -92,9 +93,10 @@ class Float:
         floor = ZERO_SHARE if self.zero else 0.0
         if self.zero and unit < floor:
             return 0.0
-        a, b = (self.measure.forward(x) for x in self.legal)
+        low, high = self.legal
+        a, b = _ends(self.scale, low, high)
         value = float(self.measure.inverse(a + (unit - floor) / (1.0 - floor) * (b - a)))
-        return min(max(_tidy(value), self.legal[0]), self.legal[1])
+        return min(max(_tidy(value), low), high)
 
     def unit(self, value: Value) -> float:
         """The place of a value; outside 0..1 for a value beyond the legal limits, and for what is no number."""
@@ -403,10 +405,15 @@ def _tidy(value: float) -> float:
     return float(f"{value:.12g}")
 
 
+@lru_cache(maxsize=1024)
+def _ends(scale: str, low: float, high: float) -> tuple[float, float]:
+    return float(SCALES[scale].forward(low)), float(SCALES[scale].forward(high))
+
+
 def _place(scale: Scale, value: float, low: float, high: float) -> float:
     if not scale.allows(value):
         return -OUTSIDE if value <= scale.above else 1.0 + OUTSIDE
-    a, b = float(scale.forward(low)), float(scale.forward(high))
+    a, b = _ends(scale.name, low, high)
     return (float(scale.forward(value)) - a) / (b - a)
 
 

@@ -56,37 +56,49 @@ class SqliteStore:
         self._db, self._study, self._lock = db, study, lock
         self._sync = LateSync(log)
 
-    def write(self, event: Event) -> None:
-        """Keep an event; when this returns it outlives the process, and a tenth of a second later a power cut.
+    def write(self, *events: Event) -> None:
+        """Keep events; when this returns they outlive the process, and a tenth of a second later a power cut.
 
         Raises:
-            StoreError: the disk is full or the file cannot be written; nothing of the event is kept.
+            StoreError: the disk is full or the file cannot be written; nothing of the events is kept.
         """
         try:
-            match event:
-                case Asked(jobs, region, paused):
-                    with self._transaction():
-                        self._ask(jobs, region, paused)
-                case Observed(job, seen):  # a statement alone is a transaction
-                    metrics = json.dumps(dict(seen.metrics)) if seen.metrics else "{}"
-                    self._run(OBSERVED, job, seen.epoch, seen.loss, metrics)
-                case Ended(job, status, note, seconds):
-                    self._run(ENDED, job, str(status), note, seconds)
+            if len(events) == 1 and not isinstance(events[0], Asked):  # a statement alone is a transaction
+                self._put(events[0])
+            else:
+                with self._transaction():
+                    for event in events:
+                        self._put(event)
             self._sync.due()
         except (sqlite3.DatabaseError, OSError) as error:
             raise _told(error) from error
 
     def set_space(self, space: Space, after: int) -> None:
-        """Keep a changed space, valid from job `after` on."""
-        with _telling(), self._transaction():
+        """Keep a changed space, valid from job `after` on.
+
+        Raises:
+            StoreError: as `write`.
+        """
+        with _telling():
             self._run("INSERT INTO spaces VALUES (?1, ?2, ?3)", after, json.dumps(space.to_json()))
-        self._sync.due()
+            self._sync.due()
 
     def close(self) -> None:
         """Give the study back for others to write."""
         self._sync.close()
         self._db.close()
         self._lock.release()
+
+    def _put(self, event: Event) -> None:
+        match event:
+            case Asked(jobs, region, paused):
+                self._ask(jobs, region, paused)
+            case Observed(job, seen):
+                self._run(
+                    OBSERVED, job, seen.epoch, seen.loss, json.dumps(dict(seen.metrics)) if seen.metrics else "{}"
+                )
+            case Ended(job, status, note, seconds):
+                self._run(ENDED, job, str(status), note, seconds)
 
     def _ask(self, jobs: Sequence[Job], region: Region | None, paused: Mapping[int, str]) -> None:
         for job in jobs:
