@@ -25,7 +25,7 @@ CLI_PAGE = ROOT / "docs" / "cli.md"
 PAGES = sorted([*ROOT.glob("*.md"), *ROOT.glob("docs/*.md")])
 MANUAL = [page for page in PAGES if page.parent.name == "docs" or page.name == "README.md"]
 MODULES = ["zeroin", *(m.name for m in pkgutil.walk_packages(zeroin.__path__, "zeroin."))]
-NEEDS_TORCH = re.compile(r"\btorch\b|zeroin[.]nn|zeroin[.]tasks[.]\w")
+NEEDS_TORCH = re.compile(r"\btorch\b|zeroin[.]nn|zeroin[.]tasks[.]\w|zeroin[.]sklearn")
 MACHINE = re.compile(r"(?<![\w.~])/(root|home|work|opt|Users|mnt)/|/tmp/\w|[A-Z]:\\")
 PROVENANCE = re.compile(
     r"\b(AI|LLM|chat ?bot|language model|as requested|the brief)\b"

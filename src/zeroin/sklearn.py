@@ -1,0 +1,276 @@
+"""scikit-learn's face: estimators whose `fit` tunes a network; they work in a Pipeline and under cross_val_score."""
+
+import math
+from collections.abc import Callable
+from dataclasses import dataclass
+from functools import partial
+from pathlib import Path
+from typing import Any, Self
+
+import numpy as np
+import torch
+from sklearn.base import BaseEstimator, ClassifierMixin, RegressorMixin
+from sklearn.model_selection import train_test_split
+from sklearn.utils import check_random_state
+from sklearn.utils.multiclass import check_classification_targets
+from sklearn.utils.validation import check_is_fitted, validate_data
+from torch import Tensor, nn
+
+from zeroin import catalogue
+from zeroin.executors.checkpoint import trial_folder
+from zeroin.history import History
+from zeroin.nn import Task, mlp
+from zeroin.nn.data import Normalisation
+from zeroin.nn.export import newest
+from zeroin.nn.loop import EVALUATED, one_thread
+from zeroin.report import page, summary
+from zeroin.space import Float, Int, Space
+from zeroin.study import Study
+from zeroin.tuning import tune
+from zeroin.types import Config, Job, Trial
+
+LEAST = 4  # examples: three to train on, one to judge by
+NUMBERS = (np.float64, np.float32)
+
+Network = Callable[[int, int, Config], nn.Module]
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Tuned:
+    """What a fit found: the best trial's network at its best epoch, and how it was found.
+
+    Args:
+        network: in evaluation mode and float64, so that rounding does not make a prediction depend on its neighbours;
+            it takes normalised inputs.
+        normalisation: of the examples it was trained on.
+        best: the best trial of the search: `config`, `number`, `why`.
+        score: its validation score, trained to the end.
+        goal, space, history: of the study.
+    """
+
+    network: nn.Module
+    normalisation: Normalisation
+    best: Trial
+    score: float
+    goal: str
+    space: Space
+    history: History
+
+    def outputs(self, X: "np.ndarray[Any, Any]") -> "np.ndarray[Any, Any]":
+        """What the network says of examples [N, features]: [N, outputs]."""
+        norm = self.normalisation
+        with one_thread(), torch.no_grad():
+            x = (torch.from_numpy(np.ascontiguousarray(X)).double() - norm.mean) / norm.scale
+            parts: list[Tensor] = [self.network(part) for part in torch.split(x, EVALUATED)]
+        found: np.ndarray[Any, Any] = torch.cat(parts).numpy()
+        return found
+
+    def report(self, path: str | Path) -> Path:
+        """Write the study's report, one HTML file that opens offline."""
+        page.write(summary.summarise("fit", self.space, self.history, self.goal), Path(path))
+        return Path(path)
+
+
+class TunedClassifier(ClassifierMixin, BaseEstimator):  # type: ignore[misc]  # scikit-learn has no types
+    """A classifier whose `fit` tunes a network: a share of the examples judges the configs, the best network predicts.
+
+    Args:
+        build: f(features, classes, config) -> torch.nn.Module that gives logits; `zeroin.nn.mlp` by default.
+        space: the hyperparameters; by default those of AdamW and `mlp` that the budget can tune.
+        trials, epochs, minutes: the whole budget of a fit; the first reached ends the search, 60 full trainings
+            if none is given; the best config is then trained to the end.
+        max_epochs: epochs of a full training.
+        metric: what configs are judged by: "accuracy", "balanced_accuracy", "loss", or a `zeroin.nn.Metric`.
+        validation_fraction: share of the examples that judge the configs; they are not trained on.
+        playbook: start from what past studies taught.
+        device: where to train, as PyTorch names it.
+        random_state: decides the split and every draw.
+
+    Attributes:
+        classes_: the labels, sorted.
+        n_features_in_, feature_names_in_: as everywhere in scikit-learn.
+        best_config_, best_score_: the config that predicts, and its validation score.
+        tuned_: a `Tuned`: the network, the history of the study, its report.
+
+    >>> from sklearn.datasets import load_iris
+    >>> X, y = load_iris(return_X_y=True)
+    >>> model = TunedClassifier(trials=2, max_epochs=10, random_state=0).fit(X, y)
+    >>> model.predict_proba(X[:2]).shape
+    (2, 3)
+    """
+
+    def __init__(
+        self,
+        build: Network | None = None,
+        space: Space | Callable[[float], Space] | None = None,
+        *,
+        trials: int | None = None,
+        epochs: int | None = None,
+        minutes: float | None = None,
+        max_epochs: int = 50,
+        metric: Any = "accuracy",
+        validation_fraction: float = 0.2,
+        playbook: bool = False,
+        device: str = "cpu",
+        random_state: Any = None,
+    ) -> None:
+        self.build, self.space = build, space
+        self.trials, self.epochs, self.minutes, self.max_epochs = trials, epochs, minutes, max_epochs
+        self.metric, self.validation_fraction = metric, validation_fraction
+        self.playbook, self.device, self.random_state = playbook, device, random_state
+
+    def fit(self, X: Any, y: Any) -> Self:
+        """Tune on examples X [N, features] with labels y [N] of any kind.
+
+        Raises:
+            ValueError: data that scikit-learn's own estimators refuse, fewer than 4 examples, a single class.
+            ZeroinError: a space, budget or network that cannot be tuned.
+        """
+        X, y = validate_data(self, X, y, dtype=NUMBERS, ensure_min_samples=LEAST)
+        check_classification_targets(y)
+        self.classes_, labels = np.unique(y, return_inverse=True)
+        if len(self.classes_) < 2:
+            raise ValueError(
+                f"a classifier tells classes apart; y has one class, {self.classes_[0]!r}: give examples of another."
+            )
+        self.tuned_ = _tuned(self, X, labels, len(self.classes_), "cross_entropy", self.metric)
+        self.best_config_, self.best_score_ = dict(self.tuned_.best.config), self.tuned_.score
+        return self
+
+    def predict_proba(self, X: Any) -> "np.ndarray[Any, Any]":
+        """The probability of each class of `classes_`: [N, classes]."""
+        check_is_fitted(self)
+        X = validate_data(self, X, dtype=NUMBERS, reset=False)
+        out: np.ndarray[Any, Any] = torch.from_numpy(self.tuned_.outputs(X)).softmax(1).numpy()
+        return out
+
+    def predict(self, X: Any) -> "np.ndarray[Any, Any]":
+        """The most likely class of each example: [N]."""
+        likely = self.predict_proba(X).argmax(1)
+        out: np.ndarray[Any, Any] = self.classes_[likely]
+        return out
+
+
+class TunedRegressor(RegressorMixin, BaseEstimator):  # type: ignore[misc]  # scikit-learn has no types
+    """A regressor whose `fit` tunes a network: a share of the examples judges the configs, the best network predicts.
+
+    Args:
+        build: f(features, 1, config) -> torch.nn.Module with one output; `zeroin.nn.mlp` by default.
+        metric: what configs are judged by: "r2", "mae", "mse", "rmse", "loss", or a `zeroin.nn.Metric`; all but r2 are
+            in units of y's standard deviation.
+        space, trials, epochs, minutes, max_epochs, validation_fraction, playbook, device, random_state: as for
+            `TunedClassifier`.
+
+    Attributes:
+        n_features_in_, feature_names_in_, best_config_, best_score_, tuned_: as for `TunedClassifier`.
+
+    >>> X = np.linspace(-1, 1, 200)[:, None]
+    >>> model = TunedRegressor(trials=2, max_epochs=20, random_state=0).fit(X, X[:, 0] ** 2)
+    >>> model.predict(X[:2]).shape
+    (2,)
+    """
+
+    def __init__(
+        self,
+        build: Network | None = None,
+        space: Space | Callable[[float], Space] | None = None,
+        *,
+        trials: int | None = None,
+        epochs: int | None = None,
+        minutes: float | None = None,
+        max_epochs: int = 50,
+        metric: Any = "r2",
+        validation_fraction: float = 0.2,
+        playbook: bool = False,
+        device: str = "cpu",
+        random_state: Any = None,
+    ) -> None:
+        self.build, self.space = build, space
+        self.trials, self.epochs, self.minutes, self.max_epochs = trials, epochs, minutes, max_epochs
+        self.metric, self.validation_fraction = metric, validation_fraction
+        self.playbook, self.device, self.random_state = playbook, device, random_state
+
+    def fit(self, X: Any, y: Any) -> Self:
+        """Tune on examples X [N, features] with numbers y [N].
+
+        Raises:
+            ValueError: data that scikit-learn's own estimators refuse, fewer than 4 examples.
+            ZeroinError: a space, budget or network that cannot be tuned.
+        """
+        X, y = validate_data(self, X, y, dtype=NUMBERS, ensure_min_samples=LEAST, y_numeric=True)
+        y = y.astype(np.float64)
+        self._center, self._scale = float(y.mean()), float(y.std()) or 1.0
+        self.tuned_ = _tuned(self, X, (y - self._center) / self._scale, 1, "mse", self.metric)
+        self.best_config_, self.best_score_ = dict(self.tuned_.best.config), self.tuned_.score
+        return self
+
+    def predict(self, X: Any) -> "np.ndarray[Any, Any]":
+        """The number for each example: [N]."""
+        check_is_fitted(self)
+        X = validate_data(self, X, dtype=NUMBERS, reset=False)
+        return self.tuned_.outputs(X).reshape(-1) * self._scale + self._center
+
+
+def _tuned(
+    model: Any, X: "np.ndarray[Any, Any]", y: "np.ndarray[Any, Any]", outputs: int, loss: Any, metric: Any
+) -> Tuned:
+    """Tune as an estimator's parameters say; y are class numbers or standardised numbers, [N]."""
+    seed = int(check_random_state(model.random_state).randint(2**31 - 1))
+    train, valid = _split(X, y, model.validation_fraction, loss == "cross_entropy", seed)
+    if metric == "r2" and np.ptp(valid[1]) == 0:  # nothing to explain; the smallest error still tells configs apart
+        metric = "mse"
+    build = partial(model.build or mlp, X.shape[1], outputs)
+    space = model.space or partial(_space, len(train[0]))
+    task = Task(build, train, valid, loss=loss, metric=metric, space=space, name="fit", max_epochs=model.max_epochs,
+                device=model.device)  # fmt: skip
+    budget = {"trials": model.trials, "epochs": model.epochs, "minutes": model.minutes}
+    study = tune(task, store=None, seed=seed, playbook=model.playbook, confirm=0, **budget)
+    saved = _to_the_end(task, study)
+    network = task.network(study.best.config)
+    network.load_state_dict(saved["best"]["weights"])
+    assert task.problem.normalisation
+    return Tuned(
+        network.double().eval(),
+        task.problem.normalisation,
+        study.best,
+        saved["metric"],
+        study.goal,
+        study.space,
+        study.history,
+    )
+
+
+def _to_the_end(task: Task, study: Study) -> dict[str, Any]:
+    """What training saved of the best trial, carried on to the full budget where the search had paused it."""
+    best = study.best
+    if best.epoch < study.max_epochs:
+        job = Job(0, best.number, best.config, best.seed, best.epoch, study.max_epochs, best.kind, "to the end")
+        doing = task.executor(study.folder, max_epochs=study.max_epochs, workers=1)
+        doing.start(job, best.epoch)
+        doing.wait(lambda _job, _seen: True)
+    return newest(trial_folder(study.folder, best.number))
+
+
+def _split(X: Any, y: Any, share: float, stratified: bool, seed: int) -> tuple[tuple[Any, Any], tuple[Any, Any]]:
+    """Examples to train on and to judge by; every class in both where there are enough of each."""
+    count = max(1, round(share * len(y)))
+    classes, sizes = np.unique(y, return_counts=True) if stratified else ((), ())
+    enough = stratified and min(sizes) >= 2 and len(classes) <= min(count, len(y) - count)
+    x, x_valid, y, y_valid = train_test_split(X, y, test_size=count, random_state=seed, stratify=y if enough else None)
+    return (x, y), (x_valid, y_valid)
+
+
+def _space(count: int, trainings: float) -> Space:
+    """AdamW and an `mlp` for so many training examples, as far as so many full trainings can tune them."""
+    largest = 2 ** min(8, int(math.log2(count)))
+    return catalogue.space(
+        "adamw",
+        max(1.0, trainings),
+        weight_decay=True,
+        batch_size=(16, largest) if largest > 16 else 16,
+        layers=(1, 3),
+        units=Int(16, 256, scale="log", default=64, limits=(8, 512)),
+        dropout=Float(0.0, 0.5, default=0.0),  # what small tables need least
+        batchnorm=True,
+        schedule="cosine",
+    )
