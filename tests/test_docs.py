@@ -36,11 +36,19 @@ def cli_page() -> str:
     """docs/cli.md: the help of the command and of each verb, as it is printed."""
     out = ["# Command line", "", "What `zeroin --help` and `zeroin VERB --help` print.", ""]
     out += ["A mistake of yours is one sentence on standard error and exit status 2; Ctrl-C is exit status 130.", ""]
-    for words in ([], *([verb] for verb in sorted(cli.commands))):
+    for words in _verbs():
         helped = CliRunner().invoke(cli, [*words, "--help"], prog_name="zeroin", terminal_width=100)
         assert helped.exit_code == 0, helped.output
         out += [f"## {' '.join(['zeroin', *words])}", "", "```text", helped.output.rstrip(), "```", ""]
     return "\n".join(out)
+
+
+def _verbs() -> list[list[str]]:
+    """The command, each verb, and the verbs of a verb."""
+    found: list[list[str]] = [[]]
+    for name, verb in sorted(cli.commands.items()):
+        found += [[name], *([name, own] for own in sorted(getattr(verb, "commands", {})))]
+    return found
 
 
 def blocks(page: Path) -> list[tuple[int, str]]:

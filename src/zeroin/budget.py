@@ -30,7 +30,8 @@ class Plan:
 
     `ladder` are the rungs in epochs; `trainings` the whole budget in full trainings, None where it is in minutes alone;
     `confirm` the trainings kept for the comparison at the end; `seconds` of an epoch, None where not measured;
-    `known` trials and `spent` epochs of the search are those that an earlier run left.
+    `known` trials and `spent` epochs of the search are those that an earlier run left; the coarse round begins with
+    `advised` configs of the playbook.
     """
 
     name: str
@@ -44,6 +45,7 @@ class Plan:
     seconds: float | None
     known: int
     spent: int = 0
+    advised: int = 0
 
     def words(self) -> str:
         """The plan in a few sentences."""
@@ -67,6 +69,9 @@ class Plan:
         elif search is not None:
             count = self.budget.trials or round(search)
             out.append(f"Coarse round of {self.screen} configs, then the model's choice, {count} in all.")
+        if self.advised and not self.known:
+            plural = "s" * (self.advised != 1)
+            out.append(f"Begins with {self.advised} config{plural} of the playbook, which did well in past studies.")
         if self.confirm:
             out.append(
                 f"Then up to {self.confirm} trainings: the best and the default with {self.seeds} fresh "

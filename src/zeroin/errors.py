@@ -17,5 +17,9 @@ class StoreError(ZeroinError):
     """A store that cannot be opened, read or written."""
 
 
+class PlaybookError(ZeroinError):
+    """A playbook that cannot be read or written, or a study that teaches nothing."""
+
+
 class StudyError(ZeroinError):
     """A study that cannot be started or continued as asked."""

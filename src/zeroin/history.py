@@ -1,13 +1,13 @@
 """What a study has seen: the one thing that decisions are made from.
 
-A history is the sum of its events (`Asked`, `Observed`, `Ended`). A study applies them as they happen and the
-store replays them, so that a resumed study and an unbroken one hold equal histories and decide alike.
+A history is the sum of its events (`Advised`, `Asked`, `Observed`, `Ended`). A study applies them as they happen and
+the store replays them, so that a resumed study and an unbroken one hold equal histories and decide alike.
 """
 
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import replace
 
-from zeroin.types import Asked, Ended, Event, Job, Kind, Observed, Region, Status, Trial
+from zeroin.types import Advised, Asked, Ended, Event, Job, Kind, Observed, Region, Status, Suggestion, Trial
 
 
 class History:
@@ -21,8 +21,8 @@ class History:
     """
 
     __slots__ = (
-        "_best", "_explored", "_jobs", "_regions", "_running", "_screened", "_searched", "_seconds", "_spent",
-        "_trials", "_undecided", "max_epochs",
+        "_advice", "_best", "_explored", "_jobs", "_regions", "_running", "_screened", "_searched", "_seconds",
+        "_spent", "_trials", "_undecided", "max_epochs",
     )  # fmt: skip
 
     def __init__(self, max_epochs: int = 1) -> None:
@@ -32,6 +32,7 @@ class History:
         self._regions: list[Region] = []
         self._running: dict[int, None] = {}
         self._undecided: dict[int, None] = {}
+        self._advice: tuple[Suggestion, ...] = ()
         self._best: Trial | None = None
         self._spent = self._searched = self._screened = self._explored = 0
         self._seconds = 0.0
@@ -45,6 +46,11 @@ class History:
     def jobs(self) -> Sequence[Job]:
         """All jobs, in order of asking."""
         return self._jobs
+
+    @property
+    def advice(self) -> Sequence[Suggestion]:
+        """What the playbook said to try first, as it stood when the study began."""
+        return self._advice
 
     @property
     def regions(self) -> Sequence[Region]:
@@ -100,6 +106,8 @@ class History:
                     self._undecided.pop(number, None)
                 if region:
                     self._regions.append(region)
+            case Advised(suggestions):
+                self._advice = suggestions
             case Observed(number, observation):
                 trial = self._trials[self._jobs[number].trial]
                 if observation.epoch == trial.epoch + 1:  # an epoch trained again after a crash is known already
@@ -135,7 +143,7 @@ class History:
 
     def _count(self, kind: Kind) -> None:
         self._spent += kind.is_search
-        self._screened += kind in (Kind.START, Kind.SCREEN)
+        self._screened += kind.is_coarse
         self._explored += kind is Kind.EXPLORE
 
     def _compare(self, trial: Trial) -> None:

@@ -2,7 +2,8 @@
 
 import logging
 import tempfile
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from datetime import UTC, datetime
 from pathlib import Path
 from types import TracebackType
 from typing import TYPE_CHECKING, Any, TypeAlias
@@ -20,6 +21,7 @@ from zeroin.space import Hyperparameter, Space
 from zeroin.space.params import param_to_json
 from zeroin.store import Header, SqliteStore, files_of, open_study
 from zeroin.types import (
+    Advised,
     Asked,
     Config,
     Ended,
@@ -31,7 +33,9 @@ from zeroin.types import (
     Proposal,
     Region,
     Status,
+    Suggestion,
     Trial,
+    Value,
 )
 
 if TYPE_CHECKING:
@@ -56,6 +60,7 @@ class Study:
         searcher: the default screens, zooms and carries on.
         start: configs to try first.
         task: what the command line named, kept for reading.
+        scenario: facts that the playbook tells it from others by, kept for learning.
 
     Raises:
         SpaceError: a start config that does not fit the space.
@@ -82,6 +87,7 @@ class Study:
         searcher: Searcher | None = None,
         start: Sequence[Config] = (),
         task: str = "",
+        scenario: Mapping[str, Value] | None = None,
     ) -> None:
         self.goal, self.name, self.seed = direction.check(goal), name, int(seed)
         self.space, self.max_epochs = space, checked_max_epochs(max_epochs)
@@ -92,10 +98,12 @@ class Study:
         self.history = History(self.max_epochs)
         self.path = None if store is None else Path(store)
         self._unkept: list[Event] = []  # ends of jobs, which count already
+        self.created, self.scenario = datetime.now(UTC).isoformat(timespec="seconds"), dict(scenario or {})
         self.listeners: list[Listener] = []
         if self.path:
-            header = Header(name, goal, self.max_epochs, self.seed, space, task)
+            header = Header(name, goal, self.max_epochs, self.seed, space, task, scenario=self.scenario)
             self._store, known, self.history = open_study(self.path, header)
+            self.created = known.created
             self._go_on(known)
         self._open = list(self.history.running)  # asked for by a process that is gone
 
@@ -216,6 +224,11 @@ class Study:
         else:
             self._keep()
         return list(asked.jobs)
+
+    def advise(self, suggestions: Sequence[Suggestion]) -> None:
+        """Begin the coarse round with these configs; kept with the study, so that it goes on alike."""
+        if suggestions:
+            self.record(Advised(tuple(suggestions)))
 
     def observe(self, job: Job, seen: Observation) -> None:
         """Record an epoch's score, given in the user's sense."""

@@ -15,6 +15,7 @@ from zeroin.executors.inline import Inline
 from zeroin.executors.processes import Processes, check_workers, pickled
 from zeroin.executors.run import Objective, takes_run
 from zeroin.history import incumbent
+from zeroin.playbook import Playbook, playbook_of, scenario_of, teach
 from zeroin.protocols import Executor, Searcher, Trainable
 from zeroin.search import Zoom
 from zeroin.search.rungs import ladder
@@ -39,7 +40,7 @@ def tune(
     store: str | Path | None = "zeroin.db",
     name: str | None = None,
     seed: int = 0,
-    playbook: bool = True,
+    playbook: bool | str | Path | Playbook = True,
     start: Sequence[Config] = (),
     confirm: int | None = None,
     searcher: Searcher | None = None,
@@ -61,7 +62,8 @@ def tune(
         store: the file that keeps everything; None: memory only.
         name: of the study; the same name goes on where it stopped. The objective's name if not given.
         seed: decides every draw.
-        playbook: start from what past studies taught.
+        playbook: start from what past studies taught, and learn from this one: True for the user's playbook (a study
+            in memory alone is then not learned from), a file for another, False for none.
         start: configs to try first.
         confirm: fresh seeds for the best configs and the default at the end; 5 for a Task, 0 for a function.
         searcher: the default screens, zooms and carries on.
@@ -79,7 +81,7 @@ def tune(
     >>> round(study.best.config["x"], 1)
     0.3
     """
-    del playbook  # learned and looked up from issue to issue; see DESIGN.md
+    book = playbook_of(playbook)
     budget = _budget(epochs, trials, minutes)
     task: Any = objective if hasattr(objective, "space_for") else None
     if max_epochs is None and task:
@@ -104,8 +106,11 @@ def tune(
         searcher=searcher,
         start=start,
         task=task_name,
+        scenario=scenario_of(objective, space, depth),
     )
     with study:
+        if book and not study.history.jobs:
+            study.advise(book.look_up(space, study.scenario))
         doing = executor or _executor(objective, task, study, workers)
         try:
             if listen:
@@ -116,6 +121,8 @@ def tune(
                 run(study, doing, final, Budget())
         finally:
             doing.close()
+    if book and (study.path or playbook is not True):
+        teach(book, study, study.history)
     return study
 
 
@@ -176,12 +183,15 @@ def _less(budget: Budget, trainings: int, depth: int) -> Budget:
 def _plan(study: Study, budget: Budget, final: Confirm, executor: Executor | None) -> Plan:
     known = sum(t.kind.is_search for t in study.history.trials)
     rungs = ladder(study.max_epochs)
-    screen = study.searcher.screening(study.space, rungs) if isinstance(study.searcher, Zoom) else 0
+    advised = len(study.history.advice)
+    screen = study.searcher.screening(study.space, rungs, advised) if isinstance(study.searcher, Zoom) else 0
     names = tuple(name for name, p in study.space.params.items() if p.fixed is None)
     trainings = None if budget.epochs is None and budget.trials is None else budget.trainings(study.max_epochs)
     seconds = _seconds_per_epoch(study, executor) if executor and study.max_epochs > 1 and not known else None
     spent = study.history.spent
-    return Plan(study.name, names, rungs, screen, budget, trainings, final.most, final.seeds, seconds, known, spent)
+    return Plan(
+        study.name, names, rungs, screen, budget, trainings, final.most, final.seeds, seconds, known, spent, advised
+    )
 
 
 def _seconds_per_epoch(study: Study, executor: Executor) -> float | None:

@@ -30,6 +30,7 @@ class Kind(StrEnum):
     """Why a job exists, in one word; its sentence stands in `why`."""
 
     START = "start"  # a config that the user asked for first
+    PLAYBOOK = "playbook"  # a config that did well in past studies
     SCREEN = "screen"  # the coarse round
     ZOOM = "zoom"  # the model's choice
     EXPLORE = "explore"  # the share kept for what the model does not see
@@ -40,6 +41,11 @@ class Kind(StrEnum):
     def is_search(self) -> bool:
         """Whether it belongs to the search rather than to the comparison after it."""
         return self not in (Kind.CONFIRM, Kind.DEFAULT)
+
+    @property
+    def is_coarse(self) -> bool:
+        """Whether it belongs to the coarse round, before the model chooses."""
+        return self in (Kind.START, Kind.PLAYBOOK, Kind.SCREEN)
 
 
 @dataclass(frozen=True, slots=True)
@@ -172,4 +178,19 @@ class Ended:
     seconds: float = 0.0
 
 
-Event: TypeAlias = Asked | Observed | Ended
+@dataclass(frozen=True, slots=True)
+class Suggestion:
+    """A config that past studies recommend, and why."""
+
+    config: Config
+    why: str
+
+
+@dataclass(frozen=True, slots=True)
+class Advised:
+    """Event: the playbook was looked up; the coarse round begins with these, whatever it says later."""
+
+    suggestions: tuple[Suggestion, ...]
+
+
+Event: TypeAlias = Asked | Observed | Ended | Advised

@@ -4,7 +4,7 @@ import sys
 
 import click
 
-from zeroin.cli import norm, read, tune
+from zeroin.cli import norm, playbook, read, tune
 from zeroin.errors import ZeroinError
 
 
@@ -14,7 +14,7 @@ def cli() -> None:
     """Find good hyperparameters for a neural network."""
 
 
-for verb in (tune.tune, read.status, read.report, read.export, read.catalogue, norm.audit):
+for verb in (tune.tune, read.status, read.report, read.export, read.catalogue, norm.audit, playbook.playbook):
     cli.add_command(verb)
 
 

@@ -24,6 +24,10 @@ from zeroin.cli.options import STORE, changed_space, changes_of
 @click.option("--seed", type=int, default=0, show_default=True, help="Decides every draw.")
 @click.option("--set", "ranges", multiple=True, metavar="NAME=LOW..HIGH", help="Another range, or options a,b,c.")
 @click.option("--fix", "fixed", multiple=True, metavar="NAME=VALUE", help="Hold a hyperparameter at a value.")
+@click.option(
+    "--playbook", type=click.Path(path_type=Path), help="Another playbook than yours, to begin with and add to."
+)
+@click.option("--no-playbook", is_flag=True, help="Begin without what past studies taught, and teach nothing.")
 @click.option("--json", "as_json", is_flag=True, help="Print the result as JSON, for programs.")
 @STORE
 def tune(
@@ -33,6 +37,8 @@ def tune(
     store: Path,
     name: str | None,
     seed: int,
+    playbook: Path | None,
+    no_playbook: bool,
     as_json: bool,
     **options: Any,
 ) -> None:
@@ -61,6 +67,7 @@ def tune(
                 store=store,
                 name=name,
                 seed=seed,
+                playbook=False if no_playbook else playbook or True,
                 listen=display,
                 task_name=target,
                 **budgets,

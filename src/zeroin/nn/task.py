@@ -16,12 +16,13 @@ from zeroin.executors.processes import Processes, pickled
 from zeroin.executors.run import Objective, Run
 from zeroin.nn import loop
 from zeroin.nn.data import InMemory, prepared
+from zeroin.nn.facts import facts
 from zeroin.nn.metrics import METRICS, Metric
 from zeroin.nn.networks import Build, network
 from zeroin.nn.problem import Problem, check
 from zeroin.protocols import Executor
 from zeroin.space import Float, Int, Space
-from zeroin.types import Config
+from zeroin.types import Config, Value
 
 LOSSES = ("cross_entropy", "mse")
 
@@ -94,6 +95,13 @@ class Task:
     def goal(self) -> str:
         """The direction of the metric: "minimize" or "maximize"."""
         return "minimize" if self.problem.metric is None else self.problem.metric.goal
+
+    @property
+    def scenario(self) -> dict[str, Value]:
+        """The facts by which the playbook tells how alike two tasks are."""
+        model = None if self.space is None else self.network(self.space_for(1.0).default)
+        loss = self.loss if isinstance(self.loss, str) else "own"
+        return {"task": self.name, "loss": loss, **facts(self.problem.train, model)}
 
     def space_for(self, trainings: float) -> Space:
         """The space worth searching with this many full trainings.

@@ -16,8 +16,20 @@ from zeroin.report.words import counted
 from zeroin.types import Kind
 
 # Of the palette of Okabe and Ito, told apart with any colour vision; shapes say the same once more.
-COLOURS = {Kind.SCREEN: "#8f8f8f", Kind.EXPLORE: "#009E73", Kind.ZOOM: "#0072B2", Kind.START: "#CC79A7"}
-SYMBOLS = {Kind.SCREEN: "circle", Kind.EXPLORE: "square", Kind.ZOOM: "diamond", Kind.START: "triangle-left"}
+COLOURS = {
+    Kind.SCREEN: "#8f8f8f",
+    Kind.EXPLORE: "#009E73",
+    Kind.ZOOM: "#0072B2",
+    Kind.START: "#CC79A7",
+    Kind.PLAYBOOK: "#E69F00",
+}
+SYMBOLS = {
+    Kind.SCREEN: "circle",
+    Kind.EXPLORE: "square",
+    Kind.ZOOM: "diamond",
+    Kind.START: "triangle-left",
+    Kind.PLAYBOOK: "pentagon",
+}
 BEST, FAILED, LIKELY, SEARCHED = "#D55E00", "#8f8f8f", "#0072B2", "rgba(128,128,128,0.35)"
 GRID = "rgba(128,128,128,0.18)"
 

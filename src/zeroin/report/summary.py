@@ -6,6 +6,7 @@ from dataclasses import dataclass
 
 from zeroin.confirm import chosen
 from zeroin.history import History
+from zeroin.report.advice import Advice, advice
 from zeroin.report.axes import AxisPlot, axis_plot
 from zeroin.report.compare import Group, groups, verdict
 from zeroin.report.curves import Curves, Progress, ending, learning_curves, progress
@@ -80,6 +81,7 @@ class Summary:
     comparison: tuple[Group, ...]
     events: tuple[Line, ...]
     cost: Cost
+    playbook: Advice | None
     rows: Mapping[int, Row]  # of each trial that is drawn
     thinned: tuple[str, ...]  # what was left out, in sentences
 
@@ -141,6 +143,7 @@ def summarise(
         comparison=compared,
         events=tuple(_told(lines)),
         cost=_cost(history, deepest),
+        playbook=advice(history, goal),
         rows={n: _row(t, goal, deepest) for n, t in sorted(told.items())},
         thinned=_left_out(len(drawable), len(drawn), search, len(curved), len(history.regions), len(lines)),
     )

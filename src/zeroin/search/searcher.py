@@ -72,9 +72,10 @@ class Zoom:
             return screening
         return _zoom(view, free)
 
-    def screening(self, space: Space, ladder: Sequence[int]) -> int:
-        """Trials of the screening round."""
-        return self.settings.screen if len(ladder) > 1 else int(np.clip(len(space) + 1, 6, 12))
+    def screening(self, space: Space, ladder: Sequence[int], advised: int = 0) -> int:
+        """Trials of the screening round; at least half as many as without advice are fresh, lest a bad one mislead."""
+        size = self.settings.screen if len(ladder) > 1 else int(np.clip(len(space) + 1, 6, 12))
+        return max(size, advised + (size + 1) // 2) if advised else size
 
     def memory(self, space: Space, history: History) -> Memory:
         """What was computed of this history and space before; a new one for others."""
@@ -104,7 +105,7 @@ class _View:
         ladder = rungs.ladder(max_epochs, searcher.settings.rungs, searcher.settings.eta)
         memory = searcher.memory(space, history)
         ranges = dict(history.regions[-1].ranges) if history.regions else space.ranges
-        screen, box = searcher.screening(space, ladder), Box.of(space, ranges)
+        screen, box = searcher.screening(space, ladder, len(history.advice)), Box.of(space, ranges)
         return _View(searcher.settings, space, history, ladder, seed, memory, screen, ranges, box)
 
     @property
@@ -125,7 +126,7 @@ def _screen(view: _View, free: int) -> Decision | None:
     if fresh:
         region = None if history.regions else _first_region(view)
         return Decision(tuple(fresh), region)
-    if any(job.kind not in (Kind.START, Kind.SCREEN) for job in history.jobs[size : size + 4 * size]):
+    if any(not job.kind.is_coarse for job in history.jobs[size : size + 4 * size]):
         return None  # it is over: something came after
     chosen: list[Proposal] = []
     busy = view.busy
@@ -143,6 +144,14 @@ def _screen(view: _View, free: int) -> Decision | None:
 
 
 def _coarse(view: _View, index: int) -> Proposal:
+    """The trial of this index: what the playbook advises, then fresh points."""
+    advice = view.history.advice
+    started = sum(t.kind is Kind.START for t in view.history.trials[:index])
+    if index - started < len(advice):
+        given = advice[index - started]
+        config = view.space.config(np.clip(view.space.units(given.config), 0.0, 1.0))
+        return Proposal(view.ladder[0], Kind.PLAYBOOK, given.why, config=config)
+    index -= len(advice)
     if index == 0:
         config = view.space.config(view.box.space.units(view.space.default))
         return Proposal(view.ladder[0], Kind.SCREEN, "the default, or the middle of every range", config=config)

@@ -35,9 +35,19 @@ def m001_studies(db: sqlite3.Connection) -> None:
         db.execute(statement)
 
 
+def m002_advice(db: sqlite3.Connection) -> None:
+    """What the playbook said when a study began, and the facts that it is told from others by."""
+    db.execute("ALTER TABLE studies ADD COLUMN scenario TEXT NOT NULL DEFAULT '{}'")
+    db.execute(
+        """CREATE TABLE advice (
+            study INTEGER NOT NULL REFERENCES studies, number INTEGER NOT NULL, config TEXT NOT NULL, why TEXT NOT NULL,
+            PRIMARY KEY (study, number)) WITHOUT ROWID"""
+    )
+
+
 MAGIC = b"SQLite format 3\0"  # how each SQLite file begins
 
-MIGRATIONS: tuple[Callable[[sqlite3.Connection], None], ...] = (m001_studies,)
+MIGRATIONS: tuple[Callable[[sqlite3.Connection], None], ...] = (m001_studies, m002_advice)
 
 
 def migrate(db: sqlite3.Connection) -> None:

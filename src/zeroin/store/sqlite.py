@@ -9,7 +9,7 @@ import re
 import sqlite3
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, field
 from datetime import UTC, datetime
 from importlib.metadata import version
 from pathlib import Path
@@ -22,7 +22,21 @@ from zeroin.history import History
 from zeroin.space import Space
 from zeroin.store.latesync import LateSync
 from zeroin.store.schema import check_file, check_version, migrate
-from zeroin.types import Asked, Ended, Event, Job, Kind, Observation, Observed, Region, Status
+from zeroin.store.schema import version as format_of
+from zeroin.types import (
+    Advised,
+    Asked,
+    Ended,
+    Event,
+    Job,
+    Kind,
+    Observation,
+    Observed,
+    Region,
+    Status,
+    Suggestion,
+    Value,
+)
 
 BUSY_SECONDS = 120
 
@@ -34,11 +48,15 @@ OBSERVED = (
     "INSERT OR IGNORE INTO observations SELECT ?1, trial, ?3, ?2, ?4, ?5 FROM jobs WHERE study = ?1 AND number = ?2"
 )
 ENDED = "UPDATE jobs SET status = ?3, note = ?4, seconds = ?5 WHERE study = ?1 AND number = ?2"
+ADVISED = "INSERT OR REPLACE INTO advice VALUES (?1, ?2, ?3, ?4)"
 
 
 @dataclass(frozen=True, slots=True)
 class Header:
-    """What a study is, apart from what it saw. `task` is what the user named: a ready-made task or a file."""
+    """What a study is, apart from what it saw.
+
+    `task` is what the user named, a ready-made task or a file; `scenario` the facts that the playbook tells it by.
+    """
 
     name: str
     goal: str
@@ -47,6 +65,7 @@ class Header:
     space: Space
     task: str = ""
     created: str = ""
+    scenario: Mapping[str, Value] = field(default_factory=dict)
 
 
 class SqliteStore:
@@ -63,7 +82,7 @@ class SqliteStore:
             StoreError: the disk is full or the file cannot be written; nothing of the events is kept.
         """
         try:
-            if len(events) == 1 and not isinstance(events[0], Asked):  # a statement alone is a transaction
+            if len(events) == 1 and not isinstance(events[0], Asked | Advised):  # a statement alone is a transaction
                 self._put(events[0])
             else:
                 with self._transaction():
@@ -99,6 +118,9 @@ class SqliteStore:
                 )
             case Ended(job, status, note, seconds):
                 self._run(ENDED, job, str(status), note, seconds)
+            case Advised(suggestions):
+                for number, given in enumerate(suggestions):
+                    self._run(ADVISED, number, json.dumps(dict(given.config)), given.why)
 
     def _ask(self, jobs: Sequence[Job], region: Region | None, paused: Mapping[int, str]) -> None:
         for job in jobs:
@@ -273,10 +295,18 @@ def _find_or_make(db: sqlite3.Connection, header: Header) -> int:
     db.execute("BEGIN IMMEDIATE")
     row = db.execute("SELECT id FROM studies WHERE name = ?", (header.name,)).fetchone()
     if row is None:
-        values = (header.name, header.goal, header.max_epochs, header.seed, header.task)
+        values = (
+            header.name,
+            header.goal,
+            header.max_epochs,
+            header.seed,
+            header.task,
+            json.dumps(dict(header.scenario)),
+        )
         now = datetime.now(UTC).isoformat(timespec="seconds")
         row = db.execute(
-            "INSERT INTO studies (name, goal, max_epochs, seed, task, created, version) VALUES (?, ?, ?, ?, ?, ?, ?) "
+            "INSERT INTO studies (name, goal, max_epochs, seed, task, scenario, created, version) "
+            "VALUES (?, ?, ?, ?, ?, ?, ?, ?) "
             "RETURNING id",
             (*values, now, version("zeroin")),
         ).fetchone()
@@ -293,11 +323,15 @@ def _load(db: sqlite3.Connection, study: int) -> tuple[Header, History]:
     history = History(max_epochs)
     for event in _events(db, study):
         history.apply(event)
-    return Header(name, goal, max_epochs, seed, Space.from_json(json.loads(space)), task, created), history
+    found = Space.from_json(json.loads(space))
+    return Header(name, goal, max_epochs, seed, found, task, created, _scenario(db, study)), history
 
 
 def _events(db: sqlite3.Connection, study: int) -> Iterator[Event]:
     """The study's events in an order that gives the same history: by job; pauses and regions last."""
+    advice = _advice(db, study)
+    if advice:
+        yield Advised(advice)
     trials: dict[int, tuple[Mapping[str, Any], int]] = {}
     paused: dict[int, str] = {}
     for number, config, seed, rests in db.execute(
@@ -323,6 +357,20 @@ def _events(db: sqlite3.Connection, study: int) -> Iterator[Event]:
         "SELECT round, after, ranges, likely, volume, why FROM regions WHERE study = ? ORDER BY rowid", (study,)
     ):
         yield Asked((), Region(round_, after, _ranges(ranges), _ranges(likely), volume, why))
+
+
+def _scenario(db: sqlite3.Connection, study: int) -> dict[str, Value]:
+    if format_of(db) < 2:  # a reader does not migrate
+        return {}
+    (text,) = db.execute("SELECT scenario FROM studies WHERE id = ?", (study,)).fetchone()
+    return dict(json.loads(text))
+
+
+def _advice(db: sqlite3.Connection, study: int) -> tuple[Suggestion, ...]:
+    if format_of(db) < 2:  # a reader does not migrate
+        return ()
+    rows = db.execute("SELECT config, why FROM advice WHERE study = ? ORDER BY number", (study,))
+    return tuple(Suggestion(json.loads(config), why) for config, why in rows)
 
 
 def _observations(db: sqlite3.Connection, study: int) -> dict[int, list[Observation]]:

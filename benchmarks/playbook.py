@@ -1,0 +1,213 @@
+"""Does memory help, and what does a misleading one cost? Each task in turn is left out of the playbook.
+
+    python benchmarks/playbook.py                          # LCBench's development tasks, 3 seeds, about 15 min
+    python benchmarks/playbook.py --family taskset --seeds 2
+    python benchmarks/playbook.py --report                 # the table again, from what is there
+
+Of each task one past study of 30 full trainings is a lesson; the lessons of all other tasks are the playbook with which
+it is then tuned, with other seeds. `adversary` is a playbook of the same size from studies that looked for the *worst*
+configs: its configs are bad, and its surfaces are inverted. `none` has no playbook.
+
+Regret: see families.py. Reached: the first full training by which the mean curve over the seeds is down to where
+`none` is after 20. Runs already in `--out` are not run again.
+"""
+
+import argparse
+import json
+import math
+import os
+import platform
+import sys
+import time
+from collections.abc import Sequence
+from dataclasses import replace
+from importlib.metadata import version
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+import zeroin as zi
+from adaptor import seed_of
+from families import CACHE, DATA, Absent, Array, Config, Dim, Task, load
+from zeroin.playbook import Lesson, Playbook, lesson_of, scenario_of
+from zeroin.playbook.lesson import from_json, to_json
+
+VARIANTS = ("none", "playbook", "adversary")
+PAST, NOW, LEVEL = 30, 40, 20  # full trainings of a past study, of one that is measured; where `none` sets the level
+OURS = {  # what the tables call it, and what the catalogue does
+    "learning_rate": "lr",
+    "num_layers": "layers",
+    "max_units": "units",
+    "max_dropout": "dropout",
+    "epsilon": "eps",
+}
+
+
+def parameter(dim: Dim) -> zi.Float | zi.Int:
+    kind = zi.Int if dim.kind == "int" else zi.Float
+    return kind(dim.low, dim.high, scale=dim.scale)  # type: ignore[arg-type]
+
+
+def space_of(task: Task) -> zi.Space:
+    """The task's space, under the catalogue's names."""
+    return zi.Space(**{OURS.get(d.name, d.name): parameter(d) for d in task.dims})
+
+
+def studied(
+    task: Task, seed: str, trainings: int, playbook: Playbook | None = None, sign: float = 1.0
+) -> tuple[zi.Study, list[tuple[int, float]]]:
+    """A study of a task, and (epochs spent, lowest loss so far) wherever it fell; `sign` -1 looks for the worst."""
+    space, theirs = space_of(task), {OURS.get(d.name, d.name): d.name for d in task.dims}
+    open_curve, curves, spent = task.open(), {}, 0
+    steps: list[tuple[int, float]] = []
+
+    def objective(config: Config, run: Any) -> None:
+        nonlocal spent
+        key = tuple(sorted(config.items()))
+        if key not in curves:
+            curves[key] = open_curve({theirs[name]: value for name, value in config.items()}, len(curves))
+        for epoch in run.epochs():
+            loss, spent = float(curves[key][epoch]), spent + 1
+            if not steps or loss < steps[-1][1]:
+                steps.append((spent, loss))
+            run.report(sign * loss if math.isfinite(loss) and abs(loss) < 1e12 else math.nan)
+
+    study = zi.tune(
+        objective,
+        space,
+        max_epochs=task.max_epochs,
+        epochs=trainings * task.max_epochs,
+        store=None,
+        name=f"{task.family}-{task.name}",
+        seed=seed_of(seed),
+        playbook=playbook or False,
+    )
+    return study, steps
+
+
+def curve_of(task: Task, steps: Sequence[tuple[int, float]], trainings: int) -> Array:
+    """Regret of the best so far after 1, 2, ... full trainings; 1 before anything worked."""
+    at = np.arange(1, trainings + 1) * task.max_epochs
+    spent, regret = np.array([s for s, _ in steps]), np.array([1.0, *(task.regret(loss) for _, loss in steps)])
+    return np.asarray(regret[np.searchsorted(spent, at, side="right")])
+
+
+def lesson_from(task: Task, sign: float = 1.0) -> Lesson:
+    """What a past study of a task teaches; of one that looked for the worst if `sign` is -1."""
+    study, _ = studied(task, f"{task.name}@past", PAST, sign=sign)
+    scenario = scenario_of(None, study.space, task.max_epochs) | {"task": f"{task.family}-{task.name}"}
+    return lesson_of(study.name, study.space, study.history, scenario=scenario, version=version("zeroin"))
+
+
+def without(lessons: Sequence[Lesson], task: Task, folder: Path) -> Playbook:
+    """A playbook of all lessons but the task's own; of a table of runs several tasks may have the same names."""
+    file = folder / "left-one-out.db"
+    file.unlink(missing_ok=True)
+    book = Playbook(file, shipped=False)
+    book.learn(*(lesson for lesson in lessons if lesson.name != f"{task.family}-{task.name}"))
+    return book
+
+
+def reached(curve: Array, level: float) -> float:
+    """The first full training at which a curve is down to a level; infinite if it never is."""
+    down = np.flatnonzero(curve <= level + 1e-12)
+    return float(down[0] + 1) if len(down) else math.inf
+
+
+def behind(curve: Array, none: Array) -> float:
+    """By how many full trainings a curve comes later than `none`, at the worst of all levels reached by both."""
+    return max(reached(curve, level) - k for k, level in enumerate(none, 1) if curve[-1] <= level)
+
+
+# ------------------------------------------------------------------------------------------------ the table
+
+
+def table(runs: dict[str, list[float]], tasks: Sequence[Task], seeds: Sequence[int]) -> str:
+    """Regret of each variant, and how soon it is where `none` is after 20 full trainings."""
+    shown = (1, 2, 5, 10, 20, 30, 40)
+    done = [t for t in tasks if all(f"{v}|{t.name}|{s}" in runs for v in VARIANTS for s in seeds)]
+    curves = {v: np.array([[runs[f"{v}|{t.name}|{s}"] for s in seeds] for t in done]) for v in VARIANTS}
+    level = curves["none"].mean(1)[:, LEVEL - 1]
+    out = [f"| | {' | '.join(f'@{k}' for k in shown)} | reached, median (quartiles) | {LEVEL} / reached |"]
+    out += ["|---" * (len(shown) + 3) + "|"]
+    for variant, found in curves.items():
+        flat = found.reshape(-1, NOW)
+        error = flat.std(0, ddof=1) / math.sqrt(len(flat))
+        cells = [f"{flat[:, k - 1].mean():.3f} ± {error[k - 1]:.3f}" for k in shown]
+        took = [reached(c, x) for c, x in zip(found.mean(1), level, strict=True)]
+        q = np.quantile(np.minimum(took, 2 * NOW), [0.25, 0.5, 0.75])  # never: counted as twice the budget
+        cells += [f"{q[1]:.3g} ({q[0]:.3g}..{q[2]:.3g})", f"{LEVEL / q[1]:.2g}"]
+        out.append(f"| {variant} | {' | '.join(cells)} |")
+    mean = {v: c.mean((0, 1)) for v, c in curves.items()}
+    apart = (curves["adversary"] - curves["none"])[:, :, -1]
+    out += [
+        "",
+        f"Regret @5 with the playbook: {mean['playbook'][4] / mean['none'][4]:.2f} of none's. Adversary: at most "
+        f"{behind(mean['adversary'], mean['none']):.0f} full trainings behind none (mean curves); @40 "
+        f"{apart.mean():+.3f} ± {apart.std(ddof=1) / math.sqrt(apart.size):.3f} of none's. "
+        f"{len(done)} tasks, seeds {', '.join(map(str, seeds))}.",
+    ]
+    return "\n".join(out)
+
+
+def main() -> None:
+    given = arguments()
+    try:
+        tasks = load(given.family, given.data, given.cache)
+    except Absent as absence:
+        sys.exit(f"family {given.family} skipped: {absence}")
+    given.out.mkdir(parents=True, exist_ok=True)
+    seeds = range(given.seeds)
+    runs = _run(given, tasks, seeds) if not given.report else _known(given.out / f"{given.family}.json")
+    packages = ", ".join(f"{p} {version(p)}" for p in ("zeroin", "numpy", "scipy"))
+    print(f"{packages}, Python {platform.python_version()}, {given.family}, load {os.getloadavg()[0]:.1f}\n")
+    print(table(runs, tasks, seeds))
+
+
+def _run(given: argparse.Namespace, tasks: Sequence[Task], seeds: Sequence[int]) -> dict[str, list[float]]:
+    file = given.out / f"{given.family}.json"
+    runs = _known(file)
+    lessons = {v: _lessons(given, tasks, v) for v in VARIANTS[1:]}
+    for seed in seeds:
+        for task in tasks:
+            for variant in VARIANTS:
+                key = f"{variant}|{task.name}|{seed}"
+                if key in runs:
+                    continue
+                book = None if variant == "none" else without(lessons[variant], task, given.out)
+                began = time.process_time()
+                _, steps = studied(task, f"{task.name}@{seed}", NOW, book)
+                runs[key] = [round(float(x), 6) for x in curve_of(task, steps, NOW)]
+                print(key, f"{time.process_time() - began:.1f} s", *runs[key][4::5], file=sys.stderr, flush=True)
+                file.write_text(json.dumps(runs))
+    return runs
+
+
+def _lessons(given: argparse.Namespace, tasks: Sequence[Task], variant: str) -> list[Lesson]:
+    file = given.out / f"{given.family}-{variant}-lessons.json"
+    if not file.exists():
+        sign = -1.0 if variant == "adversary" else 1.0
+        learned = [lesson_from(task, sign) for task in tasks]
+        file.write_text(json.dumps([to_json(lesson) for lesson in learned]))
+    return [replace(from_json(each), created="") for each in json.loads(file.read_text())]
+
+
+def _known(file: Path) -> dict[str, list[float]]:
+    known: dict[str, list[float]] = json.loads(file.read_text()) if file.exists() else {}
+    return known
+
+
+def arguments() -> argparse.Namespace:
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--family", default="lcbench", help="of families.py")
+    parser.add_argument("--seeds", type=int, default=3)
+    parser.add_argument("--out", type=Path, default=Path("playbook-benchmark"), help="folder of lessons and runs")
+    parser.add_argument("--data", type=Path, default=DATA, help="folder with the tables of real runs")
+    parser.add_argument("--cache", type=Path, default=CACHE, help="folder for reference values, computed once")
+    parser.add_argument("--report", action="store_true", help="only print the table of what is in --out")
+    return parser.parse_args()
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,133 @@
+"""`zeroin playbook`: what past studies taught: shown, learned, forgotten, taken elsewhere."""
+
+import json
+from pathlib import Path
+from typing import Any
+
+import click
+
+from zeroin.cli.options import STORE
+
+BOOK = click.option(
+    "--playbook",
+    "book",
+    type=click.Path(path_type=Path),
+    help="Another playbook than yours (which lies where the variable ZEROIN_PLAYBOOK says, or in your data folder).",
+)
+
+
+@click.group(invoke_without_command=True)
+@click.pass_context
+def playbook(context: click.Context) -> None:
+    """What past studies taught, which new ones begin with; shows it if no verb is given."""
+    if context.invoked_subcommand is None:
+        context.invoke(show)
+
+
+@playbook.command()
+@click.argument("name", required=False)
+@click.option("--shipped", is_flag=True, help="The lessons that come with zeroin instead of your own.")
+@click.option("--json", "as_json", is_flag=True, help="For programs.")
+@BOOK
+def show(name: str | None = None, shipped: bool = False, as_json: bool = False, book: Path | None = None) -> None:
+    """The lessons, or that of study NAME in full."""
+    from zeroin.playbook import Playbook, as_data, named
+    from zeroin.playbook import shipped as those_shipped
+
+    kept = Playbook(book)
+    lessons = those_shipped() if shipped else kept.lessons()
+    if name:
+        lessons = named(lessons, name)
+    if as_json:
+        click.echo(json.dumps(as_data(lessons), indent=1))
+        return
+    if name:
+        for lesson in lessons:
+            click.echo(lesson.words())
+        return
+    where = "come with zeroin" if shipped else f"in {kept.path}"
+    click.echo(f"{len(lessons)} lesson{'s' * (len(lessons) != 1)} {where}")
+    for lesson in lessons:
+        click.echo(lesson.line())
+    if not shipped and not book:
+        click.echo(f"{len(those_shipped())} more come with zeroin: `zeroin playbook show --shipped`")
+
+
+@playbook.command()
+@click.argument("study")
+@STORE
+@BOOK
+def learn(study: str, store: Path, book: Path | None) -> None:
+    """Learn from a study that is in a store; what was learned of it before is replaced."""
+    from zeroin.playbook import Playbook, lesson_from
+    from zeroin.store.sqlite import read_study
+
+    lesson = lesson_from(*read_study(store, study))
+    Playbook(book).learn(lesson)
+    click.echo(lesson.line())
+
+
+@playbook.command()
+@click.argument("names", nargs=-1)
+@click.option("--all", "everything", is_flag=True, help="All of your own lessons.")
+@BOOK
+def forget(names: tuple[str, ...], everything: bool, book: Path | None) -> None:
+    """Take the lessons of studies out."""
+    from zeroin.errors import PlaybookError
+    from zeroin.playbook import Playbook
+
+    if bool(names) == everything:
+        raise PlaybookError(
+            "what is forgotten is named, or is everything; say `zeroin playbook forget STUDY` or --all."
+        )
+    gone = Playbook(book).forget(*names)
+    click.echo(f"{gone} lesson{'s' * (gone != 1)} forgotten")
+
+
+@playbook.command("export")
+@click.argument("file", type=click.Path(path_type=Path))
+@BOOK
+def export_(file: Path, book: Path | None) -> None:
+    """Write your lessons to a JSON FILE, for another machine or person; - for standard output."""
+    from zeroin.playbook import Playbook, as_data
+
+    _write(file, json.dumps(as_data(Playbook(book).lessons()), indent=1) + "\n")
+
+
+@playbook.command("import")
+@click.argument("file", type=click.Path(path_type=Path))
+@BOOK
+def import_(file: Path, book: Path | None) -> None:
+    """Add the lessons of a JSON FILE that `export` wrote."""
+    from zeroin.playbook import Playbook, as_lessons
+
+    lessons = as_lessons(_read(file))
+    Playbook(book).learn(*lessons)
+    click.echo(f"{len(lessons)} lesson{'s' * (len(lessons) != 1)} learned")
+
+
+def _read(file: Path) -> Any:
+    from zeroin.errors import PlaybookError
+
+    try:
+        return json.loads(file.read_text("utf-8"))
+    except (OSError, ValueError) as error:
+        raise PlaybookError(
+            f"an exported playbook is a JSON file that can be read; {file}: {error}: write one with "
+            f"`zeroin playbook export {file}`."
+        ) from error
+
+
+def _write(file: Path, text: str) -> None:
+    from zeroin.errors import PlaybookError
+
+    if str(file) == "-":
+        click.echo(text, nl=False)
+        return
+    try:
+        file.write_text(text, "utf-8")
+    except OSError as error:
+        raise PlaybookError(
+            f"a playbook is exported to a file that can be written; {file}: {error.strerror}: choose another."
+        ) from error
+    click.echo(str(file))

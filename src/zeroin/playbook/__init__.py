@@ -1,0 +1,21 @@
+"""What past studies taught, by scenario, and what a new study is advised to try first."""
+
+from zeroin.playbook.book import Playbook, as_data, as_lessons, is_off, shipped
+from zeroin.playbook.lesson import Lesson, lesson_of
+from zeroin.playbook.scenario import scenario_of
+from zeroin.playbook.use import lesson_from, named, playbook_of, teach
+
+__all__ = [
+    "Lesson",
+    "Playbook",
+    "as_data",
+    "as_lessons",
+    "is_off",
+    "lesson_from",
+    "lesson_of",
+    "named",
+    "playbook_of",
+    "scenario_of",
+    "shipped",
+    "teach",
+]

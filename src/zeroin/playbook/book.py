@@ -1,0 +1,170 @@
+"""The playbook: one SQLite file of lessons for all studies of a user, and the lessons that come with zeroin.
+
+One row a lesson, everything in it readable as JSON. Any number of processes may use the file: each use is one
+short transaction.
+"""
+
+import json
+import os
+import sqlite3
+from collections.abc import Iterator, Sequence
+from contextlib import closing, contextmanager
+from dataclasses import dataclass
+from importlib import resources
+from pathlib import Path
+from typing import Any
+
+import platformdirs
+
+from zeroin.errors import PlaybookError, StoreError
+from zeroin.playbook.lesson import Lesson, from_json, to_json
+from zeroin.playbook.portfolio import MOST, suggest
+from zeroin.playbook.scenario import Scenario
+from zeroin.space import Space
+from zeroin.store.schema import check_file
+from zeroin.types import Suggestion
+
+PLACE = "ZEROIN_PLAYBOOK"  # environment variable: another file, or "off"
+FORMAT = 1
+BUSY_SECONDS = 30
+TABLE = """CREATE TABLE lessons (
+    name TEXT NOT NULL, created TEXT NOT NULL, scenario TEXT NOT NULL, lesson TEXT NOT NULL,
+    PRIMARY KEY (name, created))"""
+
+
+@dataclass(frozen=True, slots=True)
+class Playbook:
+    """What past studies taught.
+
+    Args:
+        path: the file; made when the first lesson is learned.
+        shipped: also ask the lessons that come with zeroin.
+
+    >>> Playbook("playbook.db", shipped=False).lessons()
+    []
+    """
+
+    path: Path
+    shipped: bool = True
+
+    def __init__(self, path: str | Path | None = None, shipped: bool = True) -> None:
+        object.__setattr__(self, "path", place() if path is None else Path(path))
+        object.__setattr__(self, "shipped", shipped)
+
+    def look_up(self, space: Space, scenario: Scenario, most: int = MOST) -> tuple[Suggestion, ...]:
+        """At most `most` configs to try first; none where no past study has enough in common with this one.
+
+        Raises:
+            PlaybookError: the file is no playbook.
+        """
+        return suggest(space, scenario, [*self.lessons(), *(shipped() if self.shipped else ())], most)
+
+    def learn(self, *lessons: Lesson) -> None:
+        """Keep lessons; one of the same study takes the place of the older.
+
+        Raises:
+            PlaybookError: the file is no playbook, or cannot be written.
+        """
+        with self._open() as db:
+            for lesson in lessons:
+                data = to_json(lesson)
+                row = (lesson.name, lesson.created, json.dumps(data.pop("scenario")), json.dumps(data))
+                db.execute("INSERT OR REPLACE INTO lessons VALUES (?, ?, ?, ?)", row)
+
+    def lessons(self) -> list[Lesson]:
+        """The user's own lessons, the oldest first.
+
+        Raises:
+            PlaybookError: the file is no playbook.
+        """
+        if not self.path.exists():
+            return []
+        with self._open() as db:
+            rows = db.execute("SELECT scenario, lesson FROM lessons ORDER BY created, name").fetchall()
+        return [from_json({**json.loads(lesson), "scenario": json.loads(scenario)}) for scenario, lesson in rows]
+
+    def forget(self, *names: str) -> int:
+        """Take the lessons of studies of these names out, all of them if none is named; how many there were.
+
+        Raises:
+            PlaybookError: there is none of that name, or the file cannot be written.
+        """
+        known = [lesson.name for lesson in self.lessons()]
+        unknown = sorted(set(names) - set(known))
+        if unknown:
+            raise PlaybookError(
+                f"what is forgotten was learned; the playbook has {', '.join(dict.fromkeys(known)) or 'nothing'}, "
+                f"not {unknown[0]!r}: see `zeroin playbook show`."
+            )
+        gone = [name for name in known if not names or name in names]
+        if gone:
+            with self._open() as db:
+                db.executemany("DELETE FROM lessons WHERE name = ?", [(name,) for name in set(gone)])
+        return len(gone)
+
+    @contextmanager
+    def _open(self) -> Iterator[sqlite3.Connection]:
+        try:
+            check_file(self.path)
+            self.path.parent.mkdir(parents=True, exist_ok=True)
+            with closing(sqlite3.connect(self.path, timeout=BUSY_SECONDS)) as db, db:
+                self._check(db)
+                yield db
+        except (sqlite3.DatabaseError, OSError, StoreError) as error:
+            raise PlaybookError(
+                f"a playbook is a SQLite file that can be read and written; {self.path}: {error}: "
+                f"choose another with playbook='...' (--playbook), or none with playbook=False (--no-playbook)."
+            ) from error
+
+    def _check(self, db: sqlite3.Connection) -> None:
+        tables = {name for (name,) in db.execute("SELECT name FROM sqlite_master WHERE type = 'table'")}
+        found = int(db.execute("PRAGMA user_version").fetchone()[0])
+        if not tables:
+            db.execute(f"PRAGMA user_version = {FORMAT}")
+            db.execute(TABLE)
+        elif tables != {"lessons"} or found != FORMAT:
+            raise PlaybookError(
+                f"a playbook holds lessons in format {FORMAT}; {self.path} holds {', '.join(sorted(tables))} in format "
+                f"{found}: choose another with playbook='...' (--playbook)."
+            )
+
+
+def place() -> Path:
+    """Where the user's playbook lies: as the environment says, else in the user's data folder."""
+    return Path(os.environ.get(PLACE) or platformdirs.user_data_path("zeroin") / "playbook.db")
+
+
+def is_off() -> bool:
+    """Whether the environment asks for no playbook unless one is named."""
+    return os.environ.get(PLACE) == "off"
+
+
+def shipped() -> list[Lesson]:
+    """The lessons that come with zeroin; `benchmarks/make_playbook.py` makes them."""
+    file = resources.files("zeroin.playbook").joinpath("shipped.json")
+    return as_lessons(json.loads(file.read_text("utf-8"))) if file.is_file() else []
+
+
+def as_data(lessons: Sequence[Lesson], **about: Any) -> dict[str, Any]:
+    """Lessons as plain data to write as JSON."""
+    return {"format": FORMAT, **about, "lessons": [to_json(lesson) for lesson in lessons]}
+
+
+def as_lessons(data: Any) -> list[Lesson]:
+    """The inverse of `as_data`.
+
+    Raises:
+        PlaybookError: it is something else.
+    """
+    try:
+        if data["format"] != FORMAT:
+            raise PlaybookError(
+                f"an exported playbook has format {FORMAT}; this one has {data['format']!r}: "
+                f"run `pip install --upgrade zeroin`."
+            )
+        return [from_json(each) for each in data["lessons"]]
+    except (KeyError, TypeError, AttributeError) as error:
+        raise PlaybookError(
+            f"an exported playbook is what `zeroin playbook export` wrote; in this one {error} is missing or not what "
+            f"it should be: export it again."
+        ) from error

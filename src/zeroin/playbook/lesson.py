@@ -1,0 +1,198 @@
+"""A lesson: what one study taught, in a form that is small, readable and comparable with others.
+
+Scores are the model's losses at the full budget on a scale that all studies share: 0 is the best config of the study,
+1 the middle one of its coarse round. They are what later studies are advised by.
+"""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from functools import cached_property
+from typing import Any
+
+import numpy as np
+
+from zeroin.errors import PlaybookError
+from zeroin.history import History
+from zeroin.playbook.scenario import Scenario
+from zeroin.report.ticks import show
+from zeroin.search import rungs, surrogate
+from zeroin.search.importance import importances
+from zeroin.search.model import Features, Memory, Model, build
+from zeroin.space import Choice, Space
+from zeroin.space.params import OUTSIDE
+from zeroin.space.scales import Array
+from zeroin.types import Config, Kind, Range, Value
+
+FEWEST = 8  # trials with a loss that teach something
+BEST, OTHERS = 16, 16  # configs kept: so many of the best, and evenly of the others
+WORST = 2.0  # scores beyond are all alike: bad
+NOISE = 1e-2  # of a score, in variances of the scores
+
+
+@dataclass(frozen=True)  # no slots: cached_property keeps its value in the instance
+class Lesson:
+    """What a study taught.
+
+    Args:
+        name, created: of the study; together they tell one from all others.
+        version: of zeroin that ran it.
+        scenario: what was tuned, see `scenario.py`.
+        space: as it was searched.
+        max_epochs: the deepest budget of one trial.
+        trainings: full trainings that the search spent.
+        configs: the best first, with `scores`.
+        lengths: by hyperparameter, how far along its unit interval the loss stays alike.
+        signal: the model's signal variance.
+        importance: by hyperparameter, the share of the loss's variance that is gone when it is held.
+        good: by hyperparameter, where the middle eight tenths of the best fifth lie; of a choice, the options in it.
+    """
+
+    name: str
+    created: str
+    version: str
+    scenario: Scenario
+    space: Space
+    max_epochs: int
+    trainings: float
+    configs: tuple[Config, ...]
+    scores: tuple[float, ...]
+    lengths: Mapping[str, float]
+    signal: float
+    importance: Mapping[str, float]
+    good: Mapping[str, Range]
+
+    def scores_at(self, configs: Sequence[Config]) -> Array:
+        """What configs of any space would have scored here, by this study's model; unknown names do not count."""
+        units = np.array([self.space.units(_known(self.space, config)) for config in configs])
+        return np.asarray(self._posterior.expected(self._features(np.clip(units, 0.0, 1.0))))
+
+    def line(self) -> str:
+        """The study and what it taught in one line."""
+        best = ", ".join(f"{name} {_shown(self.good[name])}" for name in self.ranked[:3])
+        return f"{self.name} ({self.trainings:g} trainings, {self.created or 'undated'}): good {best}"
+
+    def words(self) -> str:
+        """All that it says, in lines."""
+        facts = ", ".join(f"{fact} {value}" for fact, value in self.scenario.items())
+        head = [
+            f"{self.name}: {facts}",
+            f"{self.trainings:g} full trainings of {self.max_epochs} epochs, {self.created}",
+        ]
+        rows = [f"  {n}: good {_shown(self.good[n])}, mattered {self.importance.get(n, 0.0):.0%}" for n in self.ranked]
+        best = ", ".join(f"{name}={show(value)}" for name, value in self.configs[0].items())
+        return "\n".join([*head, *rows, f"  best config: {best}"])
+
+    @property
+    def ranked(self) -> list[str]:
+        """The searched hyperparameters, the most important first."""
+        return sorted(self.good, key=lambda name: -self.importance.get(name, 0.0))
+
+    @property
+    def _features(self) -> Features:
+        return Features.of(self.space, (1,))
+
+    @cached_property
+    def _posterior(self) -> surrogate.Posterior:
+        features = self._features
+        lengths = [self.lengths.get(name, 1.0) for name in self.space]
+        theta = np.log(np.array([*lengths, NOISE, self.signal]))
+        units = np.array([self.space.units(config) for config in self.configs])
+        return surrogate.condition(features(units), np.array(self.scores), theta, features.prior.groups)
+
+
+def lesson_of(
+    name: str, space: Space, history: History, *, scenario: Scenario, created: str = "", version: str = ""
+) -> Lesson:
+    """What a study's history teaches.
+
+    Raises:
+        PlaybookError: fewer than eight trials worked, or all are alike.
+    """
+    ladder, memory = rungs.ladder(history.max_epochs), Memory()
+    rows = memory.rows(space, history, ladder)
+    worked = np.unique(rows.trial[np.isfinite(rows.loss)])
+    if len(worked) < FEWEST:
+        raise PlaybookError(
+            f"a study teaches from {FEWEST} trials that worked; {name!r} has {len(worked)}: go on with it first."
+        )
+    model = build(rows, Features.of(space, ladder), memory)
+    score = _normalised(model, history, memory)
+    order = np.argsort(score, kind="stable")
+    rest = order[BEST:]
+    kept = np.append(order[:BEST], rest[np.linspace(0, len(rest) - 1, min(OTHERS, len(rest))).astype(int)])
+    fifth = [space.config(u) for u in model.units[order[: max(3, len(order) // 5)]]]
+    lengths = 1.0 / model.posterior.inverse_lengths
+    first = {int(group): j for j, group in reversed(list(enumerate(model.features.prior.groups)))}
+    return Lesson(
+        name,
+        created,
+        version,
+        scenario,
+        space,
+        history.max_epochs,
+        round(history.spent / history.max_epochs, 2),
+        tuple(_short(space.config(u)) for u in model.units[kept]),
+        tuple(round(float(s), 4) for s in score[kept]),
+        {n: _digits(lengths[first[j]]) for j, n in enumerate(space)},
+        _digits(model.posterior.signal),
+        {i.name: round(i.mean, 3) for i in importances(space, history, max_epochs=history.max_epochs)},
+        {n: _good(space, n, fifth) for n, p in space.params.items() if p.fixed is None},
+    )
+
+
+def to_json(lesson: Lesson) -> dict[str, Any]:
+    """Plain data; `from_json` reads it."""
+    plain = {key: getattr(lesson, key) for key in lesson.__dataclass_fields__}
+    return plain | {"scenario": dict(lesson.scenario), "space": lesson.space.to_json()}
+
+
+def from_json(data: Mapping[str, Any]) -> Lesson:
+    """The inverse of `to_json`."""
+    good = {name: tuple(values) for name, values in data["good"].items()}
+    changed = {"space": Space.from_json(data["space"]), "good": good}
+    return Lesson(**{**data, **changed, "configs": tuple(data["configs"]), "scores": tuple(data["scores"])})
+
+
+def _normalised(model: Model, history: History, memory: Memory) -> Array:
+    """Scores of the trials that the model sees, in their order."""
+    coarse = [t.number for t in history.trials if t.kind is Kind.SCREEN and t.number in model.tried]
+    shown = memory.units[coarse] if len(coarse) > 2 else model.units
+    low, middle = float(model.mean.min()), float(np.median(model.posterior.expected(model.features(shown))))
+    if middle - low < 1e-9:
+        raise PlaybookError("a study teaches where its configs differ; all of them did alike: search wider ranges.")
+    return np.asarray(np.clip((model.mean - low) / (middle - low), 0.0, WORST))
+
+
+def _good(space: Space, name: str, best: Sequence[Config]) -> Range:
+    values = [config[name] for config in best if name in config]
+    param = space[name]
+    if isinstance(param, Choice):
+        return tuple(option for option in param.options if option in values)
+    places = [param.unit(v) for v in values] or [param.unit(param.start)]
+    low, high = np.quantile(places, [0.1, 0.9])
+    return tuple(_plain(param.value(float(u))) for u in (low, high))
+
+
+def _shown(good: Range) -> str:
+    if any(isinstance(value, str | bool) or value is None for value in good) or len(good) != 2:
+        return "/".join(map(str, good))
+    return f"{show(good[0])}..{show(good[1])}"
+
+
+def _known(space: Space, config: Config) -> Config:
+    """Those that the space has; what it cannot place stands at its default."""
+    return {n: v for n, v in config.items() if n in space.params and space[n].unit(v) > -OUTSIDE}
+
+
+def _short(config: Config) -> Config:
+    return {name: _plain(value) for name, value in config.items()}
+
+
+def _plain(value: Value) -> Value:
+    return _digits(value) if isinstance(value, float) else value
+
+
+def _digits(value: float) -> float:
+    """Six significant digits, of 1 - value where that is what counts."""
+    value = float(value)
+    return 1.0 - float(f"{1.0 - value:.6g}") if 0.9 < value < 1.0 else float(f"{value:.6g}")

@@ -1,0 +1,106 @@
+"""The portfolio: a few configs that past studies recommend to a new one, together good in as many as possible.
+
+Each candidate did well in one of them; what it would have scored in the others their models tell. Picked is, one after
+the other, what lowers the mean of the best score over the studies most, each study weighted by how alike it is.
+
+Source: Feurer et al., "Auto-Sklearn 2.0", JMLR 23 (2022), section 3.1 (greedy portfolios).
+"""
+
+from collections.abc import Sequence
+
+import numpy as np
+
+from zeroin import catalogue
+from zeroin.playbook.lesson import Lesson
+from zeroin.playbook.scenario import Scenario, weights
+from zeroin.search import coarse
+from zeroin.space import Choice, Space
+from zeroin.space.scales import Array
+from zeroin.types import Config, Suggestion
+
+MOST, FEWEST = 6, 3  # configs suggested
+TOP = 8  # candidates of each past study
+WORTH = 0.01  # a further config lowers the mean score by so much, from the fourth on
+CLOSE = 0.09  # of the unit interval: a value that much outside the legal limits is moved to them (a word lies further)
+POINTS = 64  # of the new space at which past studies are compared
+
+
+def suggest(space: Space, scenario: Scenario, lessons: Sequence[Lesson], most: int = MOST) -> tuple[Suggestion, ...]:
+    """At most `most` configs of a space that past studies recommend, the best bet first; none where none fits.
+
+    Args:
+        space: the new one.
+        scenario: the new one.
+        lessons: of past studies; those that share too little with the new one are not asked.
+    """
+    asked = [lesson for lesson in lessons if _comparable(space, scenario, lesson)]
+    pool = [(c, lesson) for lesson in asked for c in _mapped(space, lesson)]
+    configs, origins = [c for c, _ in pool], [lesson for _, lesson in pool]
+    if not configs:
+        return ()
+    box = space.span(space.ranges)
+    spread = [space.config(u) for u in box[:, 0] + coarse.points(0, POINTS, len(space), 0) * (box[:, 1] - box[:, 0])]
+    similar = weights(scenario, [x.scenario for x in asked], np.array([x.scores_at(spread) for x in asked]))
+    scores = np.clip([x.scores_at(configs) for x in asked], 0.0, 1.0).T  # [candidates, lessons]
+    chosen = greedy(scores, similar / similar.sum(), most)
+    return tuple(Suggestion(configs[i], _why(origins[i], scores[i], len(asked))) for i in chosen)
+
+
+def greedy(scores: Array, weight: Array, most: int) -> list[int]:
+    """Rows of scores [candidates, studies], each the one that lowers the weighted mean of the column minima most."""
+    best = np.ones(scores.shape[1])
+    chosen: list[int] = []
+    while len(chosen) < most:
+        totals = np.minimum(best, scores) @ weight
+        pick = int(totals.argmin())
+        gain = float(best @ weight - totals[pick])
+        if pick in chosen or gain <= (WORTH if len(chosen) >= FEWEST else 0.0):
+            break
+        chosen.append(pick)
+        best = np.minimum(best, scores[pick])
+    return chosen
+
+
+def fitted(space: Space, config: Config) -> Config | None:
+    """A config of another space as one of this: by name, values just outside the legal limits moved to them.
+
+    What the other space does not have stands at its default; None where a value does not fit.
+    """
+    units = space.units(config)
+    for u, (name, param) in zip(units, space.params.items(), strict=True):
+        if name not in config:
+            continue
+        if param.fixed is not None:
+            if isinstance(param, Choice) and config[name] != param.fixed:
+                return None
+            continue
+        if not -CLOSE <= u <= 1.0 + CLOSE:
+            return None
+    return space.config(np.clip(units, 0.0, 1.0))
+
+
+def shared(space: Space, scenario: Scenario, lesson: Lesson) -> list[str]:
+    """Searched names that mean the same in both: the catalogue's, and all others within the studies of one task."""
+    same = scenario.get("task") is not None and scenario.get("task") == lesson.scenario.get("task")
+    searched = [n for n, p in space.params.items() if p.fixed is None and n in lesson.good]
+    return [n for n in searched if (same or n in catalogue.CATALOGUE) and type(space[n]) is type(lesson.space[n])]
+
+
+def _comparable(space: Space, scenario: Scenario, lesson: Lesson) -> bool:
+    """Whether it knows at least half of what is searched, under the same optimizer where both say which."""
+    searched = sum(p.fixed is None for p in space.params.values())
+    ours, theirs = scenario.get("optimizer", "any"), lesson.scenario.get("optimizer", "any")
+    alike = ours == theirs or "any" in (ours, theirs)
+    known = len(shared(space, scenario, lesson))
+    return alike and known > 0 and 2 * known >= searched
+
+
+def _mapped(space: Space, lesson: Lesson) -> list[Config]:
+    found = [fitted(space, config) for config in lesson.configs[:TOP]]
+    return [config for config in found if config is not None]
+
+
+def _why(origin: Lesson, scores: Array, studies: int) -> str:
+    good = int((scores < 0.5).sum())
+    of = f"; good in {good} of {studies} past studies" if studies > 1 else ""
+    return f"did well in {origin.name}{of}"

@@ -1,0 +1,77 @@
+"""How `tune` and the command line use a playbook: which one, and what it learns of a study."""
+
+import logging
+from collections.abc import Sequence
+from importlib.metadata import version
+from pathlib import Path
+from typing import Protocol
+
+from zeroin.errors import PlaybookError
+from zeroin.history import History
+from zeroin.playbook.book import Playbook, is_off
+from zeroin.playbook.lesson import Lesson, lesson_of
+from zeroin.playbook.scenario import Scenario, scenario_of
+from zeroin.space import Space
+
+log = logging.getLogger("zeroin")
+
+
+class Studied(Protocol):
+    """What is learned of a study, a live one or the header of one read from a store."""
+
+    @property
+    def name(self) -> str:
+        """The study's."""
+
+    @property
+    def space(self) -> Space:
+        """As it was searched."""
+
+    @property
+    def created(self) -> str:
+        """When."""
+
+    @property
+    def scenario(self) -> Scenario:
+        """What was tuned; empty of a study that an older zeroin made."""
+
+
+def playbook_of(asked: bool | str | Path | Playbook) -> Playbook | None:
+    """The playbook that was asked for: the user's, a file's, or none."""
+    if asked is False or (asked is True and is_off()):
+        return None
+    return asked if isinstance(asked, Playbook) else Playbook(None if asked is True else asked)
+
+
+def lesson_from(study: Studied, history: History) -> Lesson:
+    """What a study teaches.
+
+    Raises:
+        PlaybookError: too few of its trials worked, or all are alike.
+    """
+    facts = study.scenario or scenario_of(None, study.space, history.max_epochs)
+    return lesson_of(study.name, study.space, history, scenario=facts, created=study.created, version=version("zeroin"))
+
+
+def teach(book: Playbook, study: Studied, history: History) -> None:
+    """Let a playbook learn from a study that came to its end; one too short to teach anything is passed over."""
+    try:
+        book.learn(lesson_from(study, history))
+    except PlaybookError as error:  # the study is worth more than what others could learn from it
+        log.info("nothing was learned for the playbook: %s", error)
+
+
+def named(lessons: Sequence[Lesson], name: str) -> list[Lesson]:
+    """The lessons of studies of a name.
+
+    Raises:
+        PlaybookError: there is none.
+    """
+    found = [lesson for lesson in lessons if lesson.name == name]
+    if not found:
+        known = ", ".join(dict.fromkeys(lesson.name for lesson in lessons)) or "nothing"
+        raise PlaybookError(
+            f"a lesson is shown by the name of its study; the playbook has {known}, not {name!r}: "
+            f"see `zeroin playbook show`."
+        )
+    return found

@@ -1,0 +1,270 @@
+"""The playbook: what a study teaches, what a later one begins with, and that a misleading memory is overcome."""
+
+import json
+import math
+import sqlite3
+
+import numpy as np
+import pytest
+
+import zeroin as zi
+from zeroin.cli import main
+from zeroin.errors import PlaybookError
+from zeroin.playbook import Lesson, Playbook, as_data, as_lessons, lesson_of, scenario_of
+from zeroin.playbook.lesson import from_json, to_json
+from zeroin.playbook.portfolio import fitted, greedy, suggest
+from zeroin.playbook.scenario import weights
+from zeroin.report.advice import advice
+from zeroin.store import read_study
+from zeroin.types import Kind
+
+SPACE = zi.Space(
+    lr=zi.Float(1e-5, 1.0, scale="log"),
+    layers=zi.Int(1, 6),
+    optimizer=zi.Choice("sgd", "adamw"),
+)
+
+
+def valley(centre):
+    """Losses lowest where log10 lr is `centre`, with two layers, under adamw."""
+
+    def objective(config):
+        off = abs(math.log10(config["lr"]) - centre) / 2 + abs(config["layers"] - 2) / 4
+        return 0.1 + off + (config["optimizer"] == "sgd")
+
+    return objective
+
+
+def studied(centre, name, space=SPACE, trials=24, sign=1.0, **more):
+    return zi.tune(lambda c: sign * valley(centre)(c), space, trials=trials, name=name, **({"store": None} | more))
+
+
+def taught(centre, name, sign=1.0, trials=18):
+    study = studied(centre, name, playbook=False, sign=sign, trials=trials)
+    return lesson_of(name, SPACE, study.history, scenario=scenario_of(None, SPACE, 1) | {"task": name})
+
+
+@pytest.fixture(scope="module")
+def lessons():
+    return [taught(centre, f"past{i}") for i, centre in enumerate((-2.0, -2.4, -1.7))]
+
+
+@pytest.fixture
+def book(lessons, tmp_path):
+    made = Playbook(tmp_path / "playbook.db", shipped=False)
+    made.learn(*lessons)
+    return made
+
+
+def test_a_lesson_tells_what_worked_and_what_mattered(lessons):
+    lesson = lessons[0]
+    assert lesson.scores[0] == min(lesson.scores) < 0.05
+    low, high = lesson.good["lr"]
+    assert 1e-3 < low < 1e-2 < high < 1e-1
+    assert lesson.good["optimizer"] == ("adamw",)
+    assert min(lesson.importance.values()) > 0.1
+    good, bad = {"lr": 0.01, "layers": 2, "optimizer": "adamw"}, {"lr": 1e-5, "layers": 6, "optimizer": "sgd"}
+    assert lesson.scores_at([good])[0] + 0.5 < lesson.scores_at([bad])[0]
+
+
+def test_a_lesson_is_plain_data_and_small(lessons):
+    text = json.dumps(to_json(lessons[0]))
+    again = from_json(json.loads(text))
+    assert to_json(again) == to_json(lessons[0])
+    assert len(text) < 10_000
+
+
+def test_a_new_study_begins_with_what_did_well_before(book):
+    study = studied(-2.2, "new", playbook=book)
+    first = study.history.trials[: len(study.history.advice)]
+    assert 3 <= len(first) <= 6
+    assert {t.kind for t in first} == {Kind.PLAYBOOK}
+    assert all("did well in past" in t.why for t in first)
+    assert min(t.loss for t in first) < 0.3
+    fresh = [t for t in study.history.trials if t.kind is Kind.SCREEN]
+    assert len(fresh) >= 3
+    assert min(t.loss for t in first) < min(t.loss for t in fresh)
+
+
+def test_what_does_not_fit_is_not_asked(lessons):
+    other = zi.Space(temperature=zi.Float(0.0, 1.0), lr=zi.Float(1e-5, 1.0, scale="log"), depth=zi.Int(1, 9))
+    assert suggest(other, {}, lessons) == ()  # it knows one hyperparameter of three
+    assert suggest(SPACE, {"optimizer": "sgd"}, lessons)  # those searched both
+    only_sgd = SPACE.fix("optimizer", "sgd")
+    assert all(s.config["optimizer"] == "sgd" for s in suggest(only_sgd, scenario_of(None, only_sgd, 1), lessons))
+
+
+def test_own_names_mean_the_same_within_one_task_only(lessons):
+    space = zi.Space(a=zi.Float(0.0, 1.0), b=zi.Float(0.0, 1.0))
+    past = zi.tune(lambda c: abs(c["a"] - 0.3) + c["b"], space, trials=12, store=None, playbook=False)
+    lesson = lesson_of("past", space, past.history, scenario={"task": "mine"})
+    assert suggest(space, {"task": "mine"}, [lesson])
+    assert suggest(space, {"task": "another"}, [lesson]) == ()
+
+
+def test_values_far_outside_the_legal_limits_are_left_out():
+    narrow = zi.Space(lr=zi.Float(1e-4, 1e-3, scale="log"), layers=zi.Int(1, 6))
+    assert fitted(narrow, {"lr": 1.1e-3, "layers": 2})["lr"] == pytest.approx(1e-3)
+    assert fitted(narrow, {"lr": 0.1, "layers": 2}) is None
+    assert fitted(narrow, {"lr": 5e-4})["layers"] == narrow.default["layers"]
+
+
+def test_the_portfolio_is_picked_for_being_good_together():
+    scores = np.array([[0.0, 1.0, 1.0], [0.3, 0.3, 0.3], [0.9, 0.0, 0.9], [0.9, 0.9, 0.0]])
+    assert greedy(scores, np.full(3, 1 / 3), 4) == [1, 0, 2, 3]
+    assert greedy(scores, np.array([0.98, 0.01, 0.01]), 1) == [0]
+
+
+def test_similarity_is_learned_from_where_good_configs_agree():
+    rng = np.random.default_rng(0)
+    rows, images = rng.random(64), rng.random(64)
+    scores = np.array([base + 0.1 * rng.random(64) for base in (rows, rows, rows, images, images, images)])
+    past = [{"inputs": kind, "loss": loss} for kind in ("row", "image") for loss in ("a", "b", "c")]
+    found = weights({"inputs": "row", "loss": "a"}, past, scores)
+    assert found[:3].min() > 2 * found[3:].max()
+    assert found.min() > 0  # what differs is asked less, not never
+
+
+def test_a_misleading_memory_costs_little(tmp_path):
+    """Six of the worst configs and inverted surfaces: half the coarse round is fresh, and the search finds its way."""
+    wrong = Playbook(tmp_path / "wrong.db", shipped=False)
+    wrong.learn(*(taught(centre, f"w{i}", sign=-1.0, trials=12) for i, centre in enumerate((-2.0, -2.4))))
+    misled, none = (studied(-2.2, "new", playbook=p, trials=28) for p in (wrong, False))
+    advised = [t for t in misled.trials if t.kind is Kind.PLAYBOOK]
+    assert advised
+    assert min(t.loss for t in advised) > 1.0
+    assert misled.best.loss < none.best.loss + 0.1
+
+
+def test_a_study_in_a_store_goes_on_with_the_advice_it_began_with(book, tmp_path):
+    kept = {"store": tmp_path / "z.db", "playbook": book, "name": "new", "space": SPACE}
+    studied(-2.2, trials=3, **kept)
+    book.forget()
+    studied(-2.2, trials=10, **kept)
+    header, history = read_study(tmp_path / "z.db", "new")
+    begun = len(history.advice)
+    assert begun >= 3
+    assert [t.kind for t in history.trials[: begun + 1]] == [Kind.PLAYBOOK] * begun + [Kind.SCREEN]
+    assert header.scenario["optimizer"] == "any"
+
+
+def test_what_it_brought_is_told_in_numbers(book):
+    study = studied(-2.2, "new", playbook=book, trials=16)
+    told = advice(study.history, "minimize")
+    assert len(told.said) == len(study.history.advice)
+    assert min(told.early[0]) < min(told.early[1])
+    assert any("of the playbook" in words for words in told.words)
+    assert "The playbook" in study.report(book.path.parent / "r.html").read_text("utf-8")
+    assert advice(studied(-2.2, "none", playbook=False, trials=3).history, "minimize") is None
+
+
+@pytest.fixture
+def mine(tmp_path, monkeypatch):
+    """The user's playbook, where the environment says."""
+    monkeypatch.setenv("ZEROIN_PLAYBOOK", str(tmp_path / "mine.db"))
+    monkeypatch.chdir(tmp_path)
+    return Playbook(shipped=False)
+
+
+def test_a_finished_study_teaches_the_users_playbook_unless_told_not_to(mine):
+    studied(-2.0, "memory", trials=9)
+    studied(-2.0, "without", playbook=False, store="z.db", trials=9)
+    studied(-2.0, "short", trials=3, store="z.db")
+    assert mine.lessons() == []
+    studied(-2.0, "kept", trials=9, store="z.db")
+    studied(-2.0, "kept", trials=10, store="z.db")  # gone on with: one lesson, the newer
+    (lesson,) = mine.lessons()
+    assert (lesson.name, lesson.trainings) == ("kept", 10.0)
+
+
+def test_off_means_off(monkeypatch, tmp_path):
+    monkeypatch.setenv("ZEROIN_PLAYBOOK", "off")
+    monkeypatch.chdir(tmp_path)
+    study = studied(-2.0, "s", store="z.db", trials=9)
+    assert not study.history.advice
+    assert not (tmp_path / "off").exists()
+
+
+def test_a_file_that_is_no_playbook_is_told_before_training(tmp_path):
+    wrong = tmp_path / "wrong.db"
+    wrong.write_text("no database")
+    with pytest.raises(PlaybookError, match="--no-playbook"):
+        studied(-2.0, "s", playbook=wrong)
+    db = sqlite3.connect(tmp_path / "other.db")
+    db.execute("CREATE TABLE something (x)")
+    db.commit()
+    db.close()
+    with pytest.raises(PlaybookError, match="something"):
+        Playbook(tmp_path / "other.db").lessons()
+    assert wrong.read_text() == "no database"
+
+
+def test_a_study_of_equals_teaches_nothing():
+    study = zi.tune(lambda c: 1.0, SPACE, trials=12, store=None, playbook=False)
+    with pytest.raises(PlaybookError, match="alike"):
+        lesson_of("flat", SPACE, study.history, scenario={})
+
+
+def test_an_export_is_checked_when_it_comes_back(lessons):
+    data = json.loads(json.dumps(as_data(lessons)))
+    assert [to_json(lesson) for lesson in as_lessons(data)] == [to_json(lesson) for lesson in lessons]
+    for spoiled in ({}, [], None, data | {"format": 99}, data | {"lessons": [{"name": "x"}]}):
+        with pytest.raises(PlaybookError):
+            as_lessons(spoiled)
+
+
+@pytest.fixture
+def zeroin(mine, monkeypatch, capsys):
+    """Call the command with a playbook of its own; gives (exit status, output, error output)."""
+
+    def call(*words):
+        monkeypatch.setattr("sys.argv", ["zeroin", *map(str, words)])
+        capsys.readouterr()
+        try:
+            main()
+            code = 0
+        except SystemExit as ended:
+            code = ended.code
+        return code, *capsys.readouterr()
+
+    return call
+
+
+def test_the_command_shows_learns_exports_imports_and_forgets(zeroin, mine, tmp_path):
+    studied(-2.0, "first", store="z.db", playbook=False, trials=12)
+    assert zeroin("playbook")[1].startswith("0 lessons")
+    code, out, _ = zeroin("playbook", "learn", "first", "--store", "z.db")
+    assert (code, mine.lessons()[0].name) == (0, "first")
+    assert out.startswith("first (12 trainings")
+    assert "1 lesson in" in zeroin("playbook", "show")[1]
+    told = zeroin("playbook", "show", "first")[1]
+    assert "lr: good" in told
+    assert "best config" in told
+    assert json.loads(zeroin("playbook", "show", "--json")[1])["lessons"][0]["name"] == "first"
+    assert zeroin("playbook", "export", "book.json")[0] == 0
+    assert zeroin("playbook", "forget", "first")[0] == 0
+    assert mine.lessons() == []
+    assert zeroin("playbook", "import", "book.json")[0] == 0
+    assert isinstance(mine.lessons()[0], Lesson)
+    assert zeroin("playbook", "forget", "--all")[0] == 0
+
+
+@pytest.mark.parametrize(
+    "words",
+    [
+        ["forget"],
+        ["forget", "unknown"],
+        ["show", "unknown"],
+        ["import", "missing.json"],
+        ["learn", "unknown"],
+        ["show", "--playbook", "text.db"],
+        ["export", "no/such/folder.json"],
+    ],
+)
+def test_a_mistake_is_one_sentence(zeroin, tmp_path, words):
+    (tmp_path / "text.db").write_text("no database")
+    code, out, error = zeroin("playbook", *words)
+    assert code == 2
+    assert not out
+    assert error.count("\n") == 1
+    assert "Traceback" not in error
