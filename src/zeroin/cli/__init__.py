@@ -14,7 +14,16 @@ def cli() -> None:
     """Find good hyperparameters for a neural network."""
 
 
-for verb in (tune.tune, read.status, read.report, read.export, read.catalogue, norm.audit, playbook.playbook):
+for verb in (
+    tune.tune,
+    read.status,
+    read.report,
+    read.export,
+    read.catalogue,
+    norm.audit,
+    norm.effect,
+    playbook.playbook,
+):
     cli.add_command(verb)
 
 

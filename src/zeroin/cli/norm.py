@@ -1,6 +1,11 @@
-"""`zeroin audit`: what is wrong with a network."""
+"""`zeroin audit` and `zeroin effect`: what is wrong with a network; what normalisation, or any choice, does for it."""
 
+import json
 import sys
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
 from typing import Any
 
 import click
@@ -9,6 +14,8 @@ from zeroin.cli.options import changes_of, plain_value, value_of
 from zeroin.errors import StudyError
 from zeroin.space import Space
 from zeroin.types import Value
+
+SECONDS_BETWEEN_LINES = 10.0  # of progress, where there is no terminal
 
 
 @click.command()
@@ -22,22 +29,98 @@ def audit(target: str, values: tuple[str, ...], epochs: int, seed: int) -> None:
     TARGET is a ready-made task's name, or path/to/file.py[:name] with a Task. Its default config is looked at as it
     begins and after some epochs. Exit status 1: a finding of severity "error".
     """
-    from zeroin.nn import Task
     from zeroin.nn import audit as look
-    from zeroin.targets import find
 
-    task = find(target).objective
-    if not isinstance(task, Task):
-        raise StudyError(f"an audit is of a Task; {target} has a function: give a file with `task = Task(...)`.")
+    _, task = _task(target, "audit")
     result = look(task, config=_config(task, values), epochs=epochs, seed=seed)
     click.echo(f"{result}\n\n{result.picture()}")
     sys.exit(1 if result.worst == "error" else 0)
 
 
+@click.command()
+@click.argument("choice")
+@click.argument("target")
+@click.option("--depths", metavar="N,N,...", help="Hidden layers to compare at; the default's otherwise.")
+@click.option("--init", "inits", metavar="WORD,...", help="Laws of the first weights to compare at.")
+@click.option("--at", multiple=True, metavar="NAME=V,V,...", help="Other settings to compare at.")
+@click.option("--set", "values", multiple=True, metavar="NAME=VALUE", help="A value that every config has.")
+@click.option("--draws", type=int, default=256, show_default=True, help="Of the hyperparameters, the same in each arm.")
+@click.option("--epochs", type=int, default=8, show_default=True, help="Of each training.")
+@click.option("--reach", type=float, help="The validation metric at the end that works; 0.9 for an accuracy.")
+@click.option("--workers", type=int, default=2, show_default=True, help="Processes.")
+@click.option("--seed", type=int, default=0, show_default=True, help="Of the draws and the trainings.")
+@click.option("--picture", type=click.Path(path_type=Path), help="The SVG file; effect-CHOICE-TASK.svg by default.")
+@click.option("--json", "as_json", is_flag=True, help="Print all of it as JSON, each draw's curve included.")
+def effect(choice: str, target: str, picture: Path | None, as_json: bool, **options: Any) -> None:
+    """What CHOICE does to the share of configs of TARGET that work: the same random draws with and without it.
+
+    CHOICE is batchnorm, layernorm or groupnorm (against none; lr and momentum of SGD are drawn), or a Choice of the
+    task's space (all that does not change the network's shape is drawn). Says how long it takes before it begins.
+    """
+    from rich.console import Console
+
+    from zeroin.nn import effect as measure
+
+    name, task = _task(target, "effect")
+    at = _settings(task, options.pop("depths"), options.pop("inits"), options.pop("at"))
+    held = {name: _value(task, name, text) for name, text, _ in changes_of((), options.pop("values"))}
+    reach = options.pop("reach")
+    console = Console(stderr=True, soft_wrap=True, highlight=False)
+    with _progress(console) as listen:
+        found = measure(task, choice, at=at, held=held, target=reach, listen=listen, **options)
+    click.echo(json.dumps(found.to_json(), indent=1) if as_json else str(found))
+    file = found.picture(picture or Path(f"effect-{choice}-{name}.svg"))
+    click.echo(f"picture {file}", err=True)
+
+
+def _task(target: str, verb: str) -> tuple[str, Any]:
+    """Its name and the Task."""
+    from zeroin.nn import Task
+    from zeroin.targets import find
+
+    found = find(target)
+    if not isinstance(found.objective, Task):
+        raise StudyError(f"an {verb} is of a Task; {target} has a function: give a file with `task = Task(...)`.")
+    return found.name, found.objective
+
+
+def _settings(task: Any, depths: str | None, inits: str | None, others: tuple[str, ...]) -> dict[str, list[Value]]:
+    words = [f"{name}={text}" for name, text in (("layers", depths), ("init", inits)) if text]
+    words += others
+    return {name: [_value(task, name, t) for t in text.split(",")] for name, text, _ in changes_of((), tuple(words))}
+
+
+@contextmanager
+def _progress(console: Any) -> Iterator[Any]:
+    """A listener: the time it will take, then a bar on a terminal, a line now and then elsewhere."""
+    from rich.progress import BarColumn, Progress, TextColumn, TimeRemainingColumn
+
+    from zeroin.budget import duration
+
+    columns = (BarColumn(), TextColumn("{task.percentage:.0f} %"), TimeRemainingColumn())
+    told: list[float] = []
+    with Progress(*columns, console=console, transient=True, disable=not console.is_terminal) as bar:
+        line = bar.add_task("", total=1.0)
+
+        def listen(now: Any) -> None:
+            if not told:
+                console.print(f"{now.trainings:,} trainings, at most about {duration(now.seconds)}; Ctrl-C ends it")
+            if not console.is_terminal and told and time.monotonic() - told[-1] > SECONDS_BETWEEN_LINES:
+                console.print(f"{100 * now.share:.0f} % done")
+                told.append(time.monotonic())
+            told[:] = told or [time.monotonic()]
+            bar.update(line, completed=now.share)
+
+        yield listen
+
+
 def _config(task: Any, values: tuple[str, ...]) -> dict[str, Value]:
     """The default config of a task with the values asked for; names that its space has not are added."""
+    config: dict[str, Value] = {} if task.space is None else dict(task.space_for(1.0).default)
+    return config | {name: _value(task, name, text) for name, text, _ in changes_of((), values)}
+
+
+def _value(task: Any, name: str, text: str) -> Value:
+    """A word as a value: as the task's space has it, else as it looks."""
     space: Space | None = None if task.space is None else task.space_for(1.0)
-    config: dict[str, Value] = {} if space is None else dict(space.default)
-    for name, text, _ in changes_of((), values):
-        config[name] = value_of(space, name, text) if space and name in space.params else plain_value(text)
-    return config
+    return value_of(space, name, text) if space is not None and name in space.params else plain_value(text)

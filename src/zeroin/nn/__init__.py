@@ -3,6 +3,7 @@
 import zeroin.nn.products  # noqa: F401  (before any product)
 from zeroin.nn.audit import audit
 from zeroin.nn.batchnorm import insert_batchnorm, remove_batchnorm, swap_norm
+from zeroin.nn.effect import effect
 from zeroin.nn.export import export
 from zeroin.nn.folding import fold
 from zeroin.nn.metrics import Metric
@@ -14,6 +15,7 @@ __all__ = [
     "Metric",
     "Task",
     "audit",
+    "effect",
     "export",
     "fold",
     "insert_batchnorm",

@@ -69,6 +69,9 @@ class Stack:
         drawn, momenta = self.keys(len(cuts)), self.momenta()
         sums = torch.zeros(len(self.p), device=self.p.device)
         self.layout.base.train()
+        for name in self.layout.drops:  # where no row drops anything, nothing need be drawn
+            idle = bool((self.buffers[f"{name}.scale"] == 1).all())
+            self.layout.base.get_submodule(name).idle = idle  # type: ignore[assignment]
         for i, (a, b) in enumerate(cuts):
             chosen = orders[:, a:b].to(data.x.device)  # [M, B]
             now = {name: table[i] for name, table in tables.items()}

@@ -127,7 +127,7 @@ class Task:
         if self.space is not None:
             self.check(self.space_for(1.0))
         if workers > 1:
-            return Processes(_importable(self), folder, max_epochs, workers)
+            return Processes(importable(self, loop.train), folder, max_epochs, workers)
         return Inline(loop.objective(self.problem), folder, max_epochs)
 
     def check(self, space: Space) -> None:
@@ -148,23 +148,29 @@ class Task:
         return network(self.build, config, seed)
 
 
-def _importable(task: Task) -> Objective:
-    """The training of a task as something that pickles: by value, else as the name that its file gives it."""
-    by_value = loop.objective(task.problem)
+def importable(task: Task, function: Callable[..., None], *first: Any) -> Objective:
+    """f(problem, *first, config, run) of a task as something that pickles: by value, else as the name in its file.
+
+    Raises:
+        TaskError: it is to be found under no name at the top level of a file.
+    """
+    by_value = partial(function, task.problem, *first)
     try:
         pickled(by_value)
     except TaskError:
         for module in list(sys.modules.values()):
             names = [name for name, value in list(getattr(module, "__dict__", {}).items()) if value is task]
             if names:
-                return partial(_train_named, module.__name__, names[0])
+                return partial(_of_named, module.__name__, names[0], function, first)
         raise
     return by_value
 
 
-def _train_named(module: str, name: str, config: Config, run: Run) -> None:
+def _of_named(
+    module: str, name: str, function: Callable[..., None], first: tuple[Any, ...], config: Config, run: Run
+) -> None:
     task: Task = getattr(importlib.import_module(module), name)
-    loop.train(task.problem, config, run)
+    function(task.problem, *first, config, run)
 
 
 def _varied(metric: Metric | None, valid: Any) -> None:
