@@ -157,6 +157,20 @@ def test_it_finds_what_is_better_than_chance():
     assert np.mean(ours) < np.quantile(chance, 0.1)
 
 
+def test_it_leaves_a_wide_valley_for_a_deeper_one_in_a_far_corner():
+    space = zi.Space(**{name: zi.Float(0.0, 1.0) for name in "abcd"})
+
+    def loss(config, epoch):
+        place = np.array([config[name] for name in "abcd"])
+        wide = 0.3 + ((place - 0.25) ** 2).sum()
+        deep = 0.02 + 4.0 * ((place - [0.9, 0.9, 0.8, 1.0]) ** 2).sum()
+        return float(min(wide, deep))
+
+    for seed in (5, 6, 7):  # without leaps all three end in the wide valley
+        loop = Loop(space, max_epochs=1, seed=seed).run(45, loss=loss)
+        assert min(t.loss for t in loop.history.trials) < 0.2
+
+
 @pytest.mark.parametrize("max_epochs", [1, 8])
 def test_a_changed_range_keeps_all_history(max_epochs):
     loop = Loop(max_epochs=max_epochs).run(50)

@@ -5,7 +5,7 @@ function of the history; `Memory` holds what was computed before, so that asking
 """
 
 from collections.abc import Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
 import numpy as np
 
@@ -146,6 +146,15 @@ class Model:
     def log_ei(self, units: Array) -> Array:
         """Log expected improvement over the best, for points [m, D]."""
         return surrogate.log_ei(*self.predict(units), self.best)
+
+    def aiming(self, leap: float) -> "Model":
+        """The same model with a target `leap` standard deviations of the losses seen below the best.
+
+        A model that knows one valley well expects little anywhere else; a distant target is reached sooner where
+        little is known. Source: Jones, "A Taxonomy of Global Optimization Methods Based on Response Surfaces", 2001
+        (several targets at once).
+        """
+        return replace(self, best=self.best - leap * self.posterior.scale)
 
     def scaled(self, units: Array) -> Array:
         """Features in length scales: one apart is as far as the model sees."""

@@ -39,6 +39,7 @@ class Settings:
     share: float = 0.15  # of the epochs after screening for exploring, where the model is to be trusted
     trust: float = 0.8  # the correlation of left-out predictions from which it is
     doubt: float = 0.6  # the share below that
+    leap: float = 1.0  # how far below the best every second new trial aims, in standard deviations of what was seen
     edge_every: int = 4  # trials between looks at the edges
     region_every: int = 8  # proposals between regions
 
@@ -177,6 +178,15 @@ def _zoom(view: _View, free: int) -> Decision:
     return _Choosing(view, rows, model, free, moved).decision()
 
 
+@dataclass(slots=True)
+class _Pool:
+    """Candidates `points` [m, D] by `score` [m], and paused trials by theirs, the best first."""
+
+    points: np.ndarray
+    score: np.ndarray
+    resting: list[tuple[float, Trial]]
+
+
 class _Choosing:
     """One decision under way: fills the free slots in order of urgency."""
 
@@ -272,29 +282,51 @@ class _Choosing:
         return None
 
     def _zoom_in(self) -> None:
-        view, model = self.view, self.model
-        rng = view.rng("zoom")
+        """New configs, aimed at the best and at a leap below it in turn; paused trials where they promise more."""
+        fresh = sum(job.start == 0 and job.kind is Kind.ZOOM for job in self.view.history.jobs)
+        pools: dict[bool, _Pool] = {}
+        while len(self.chosen) < self.free:
+            leap = fresh % 2 == 1
+            if leap not in pools:
+                pools[leap] = self._pool(leap)
+            pool = pools[leap]
+            best = int(pool.score.argmax())
+            while pool.resting and pool.resting[0][1].number in self.busy:
+                pool.resting.pop(0)
+            if pool.resting and pool.resting[0][0] >= pool.score[best]:
+                self._go_on(pool.resting[0][1], Kind.ZOOM, "promises more than any new config")
+            elif np.isfinite(pool.score[best]) and self._tried(pool.points[best]):
+                pool.score[best] = -np.inf
+            else:
+                point = pool.points[best] if np.isfinite(pool.score[best]) else self._anywhere()
+                self._start(point, leap)
+                for each in pools.values():
+                    each.score += zoom.penalty(self.model, each.points, point)
+                pool.score[best] = -np.inf
+                fresh += 1
+
+    def _pool(self, leap: bool) -> "_Pool":
+        """Candidates where the best loss is the target, or one that lies `Settings.leap` below it."""
+        view = self.view
+        rng = generator(view.seed, "leap" if leap else "zoom", len(view.history.jobs))
+        model = self.model.aiming(view.settings.leap) if leap else self.model
         points, score = zoom.candidates(model, view.box, rng, self.free)
         self._draw_region(points, rng)
         for centre in self.centres + [view.space.units(p.config) for p in self.chosen if p.config]:
             score = score + zoom.penalty(model, points, centre)
-        resting = self._resting()
-        while len(self.chosen) < self.free:
-            best = int(score.argmax())
-            if resting and resting[0][0] >= score[best]:
-                _, trial = resting.pop(0)
-                self._go_on(trial, Kind.ZOOM, "promises more than any new config")
-                continue
-            if self._tried(points[best]) and np.isfinite(score[best]):
-                score[best] = -np.inf
-                continue
-            point = points[best] if np.isfinite(score[best]) else view.box.uniform(1, rng)[0]
-            chance = self._words(point)
-            self.chosen.append(Proposal(view.ladder[0], Kind.ZOOM, chance, config=view.space.config(point)))
-            score = score + zoom.penalty(model, points, point)
-            score[best] = -np.inf
+        return _Pool(points, score, self._resting(model))
 
-    def _resting(self) -> list[tuple[float, Trial]]:
+    def _anywhere(self) -> np.ndarray:
+        view = self.view
+        rng = generator(view.seed, "anywhere", len(view.history.jobs), len(self.chosen))
+        return np.asarray(view.box.uniform(1, rng)[0])
+
+    def _start(self, point: np.ndarray, leap: bool) -> None:
+        why = self._words(point) + (", tried as a leap" if leap else "")
+        config = self.view.space.config(point)
+        self.chosen.append(Proposal(self.view.ladder[0], Kind.ZOOM, why, config=config))
+
+    def _resting(self, model: Model) -> list[tuple[float, Trial]]:
         """Paused trials by log expected improvement, the most promising first."""
         rows, view = self.rows, self.view
         if len(view.ladder) == 1:
@@ -302,12 +334,12 @@ class _Choosing:
         complete = rows.trial[(rows.rung == len(view.ladder) - 1) | ~np.isfinite(rows.loss)]
         idle = [
             view.history.trials[n]
-            for n in np.setdiff1d(self.model.tried, complete)
+            for n in np.setdiff1d(model.tried, complete)
             if n not in self.busy and rungs.can_go_on(view.history.trials[n], view.ladder[-1])
         ]
         if not idle:
             return []
-        score = self.model.log_ei(view.memory.units[[t.number for t in idle]])
+        score = model.log_ei(view.memory.units[[t.number for t in idle]])
         return sorted(zip(score.tolist(), idle, strict=True), key=lambda pair: -pair[0])
 
     def _tried(self, point: np.ndarray) -> bool:
