@@ -38,6 +38,8 @@ def mlp(inputs: int, outputs: int, config: Config) -> nn.Sequential:
         config: layers (2), units or units_1, units_2, ... (64), activation ("relu"), norm ("none", or
             "batch", "group", "layer"; batchnorm=True says "batch"), norm_position ("before" the activation, or
             "after"), bn_momentum (0.1), bn_eps (1e-5), dropout (none). A Linear in front of a batch norm has no bias.
+            With batch norm dropout stands before the last Linear alone: in front of a batch norm it would change the
+            variance between training and evaluation (Li et al. 2018, arXiv 1801.05134, section 3).
 
     Returns:
         A network [B, ...] -> [B, outputs].
@@ -46,11 +48,13 @@ def mlp(inputs: int, outputs: int, config: Config) -> nn.Sequential:
     torch.Size([5, 10])
     """
     blocks: list[nn.Module] = [nn.Flatten()]  # [B, inputs]
-    width = inputs
-    for i in range(round(number(config, "layers", 2))):
+    width, layers = inputs, round(number(config, "layers", 2))
+    for i in range(layers):
         units = round(number(config, f"units_{i + 1}", number(config, "units", 64)))
         blocks.append(nn.Linear(width, units, bias=not _redundant_bias(config)))  # [B, units]
-        blocks += [*_activated(config, units, 2), *_dropout(config)]
+        blocks += _activated(config, units, 2)
+        if i == layers - 1 or norm_of(config) != "batch":
+            blocks += _dropout(config)
         width = units
     return nn.Sequential(*blocks, nn.Linear(width, outputs))
 
