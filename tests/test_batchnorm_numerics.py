@@ -9,8 +9,10 @@ from torch import nn
 
 import batchnorm_reference as reference
 from zeroin.errors import TaskError
-from zeroin.nn import Task, fold, mlp, recalibrate
+from zeroin.nn import Task, fold, loop, mlp, recalibrate, small_cnn
 from zeroin.nn.normlayers import ChannelsLast
+from zeroin.nn.optim import optimizer, recipe
+from zeroin.nn.stack import fresh, stack
 
 torch.set_num_threads(1)
 SHAPES = {"N": (nn.BatchNorm1d, (16, 5)), "NT": (nn.BatchNorm1d, (8, 5, 7)), "NHW": (nn.BatchNorm2d, (6, 5, 4, 3))}
@@ -236,3 +238,35 @@ def test_folding_is_the_equations(bias, affine):
     assert np.abs(result[0].bias.detach().numpy() - shift).max() < 1e-14
     assert told.difference < 1e-12
     assert "times as fast" in str(told)
+
+
+@pytest.mark.parametrize("shape", [(6,), (2, 6, 6)])
+def test_a_task_is_scored_with_exact_statistics_alone_and_in_a_stack(shape):
+    x = torch.tensor(np.random.default_rng(0).normal(size=(300, *shape)), dtype=torch.float32)
+    y = (x.flatten(1).sum(1) > 0).long()
+    build = mlp_of if len(shape) == 1 else cnn_of
+    config = {"lr": 0.1, "optimizer": "sgd", "norm": "batch", "bn_momentum": 0.01, "units": 8, "dropout": 0.3}
+    scored = {}
+    for exact in (False, True):
+        task = Task(build=build, train=(x[:210], y[:210]), valid=(x[210:], y[210:]), recalibrate=exact)
+        models = [fresh(task.problem, config, seed) for seed in range(2)]
+        now = loop.Training(models[0], optimizer(models[0], recipe(config)), 0, loop.Best())
+        stacked = stack(task.problem, [(config, seed, fresh(task.problem, config, seed)) for seed in range(2)])
+        for _ in range(2):
+            loop.train_epoch(task.problem, now, recipe(config), 0, 2)
+            stacked.train_epoch(2)
+        scored[exact] = loop.evaluate(task.problem, now.model, task.problem.valid)[1]
+        assert stacked.judge(task.problem.valid)[0][1] == pytest.approx(scored[exact], rel=1e-4)
+        alone, row = now.model.state_dict(), stacked.state_dict(0)
+        assert all(torch.allclose(row[k].float(), v.float(), rtol=1e-4, atol=1e-5) for k, v in alone.items())
+        shift = max(moved for _, moved in recalibrate(now.model, task).layers)
+        assert shift < 1e-5 if exact else shift > 0.1
+    assert scored[True] < scored[False]
+
+
+def mlp_of(config):
+    return mlp(6, 2, config)
+
+
+def cnn_of(config):
+    return small_cnn(2, 6, 2, config)

@@ -102,6 +102,7 @@ def _normed(norm: nn.modules.batchnorm._BatchNorm, x: Tensor) -> Tensor:
     """
     norm._check_input_dim(x)  # type: ignore[no-untyped-call]
     training = norm.training
+    norm.values = x.numel() // x.shape[1]  # type: ignore[assignment]  # of a channel in this mini-batch
     if training and norm.num_batches_tracked is not None:
         norm.num_batches_tracked.add_(1)
     assert norm.momentum is not None

@@ -16,6 +16,7 @@ from zeroin.nn.dropout import begin_step, counted, dropouts, keys
 from zeroin.nn.networks import network
 from zeroin.nn.optim import Recipe, clip, lr_share, optimizer, recipe, set_lr
 from zeroin.nn.problem import Problem, check_batchnorm, check_outputs, loss_of
+from zeroin.nn.recalibration import EXAMPLES, recalibrate
 from zeroin.rng import seed_of
 from zeroin.types import Config
 
@@ -120,7 +121,10 @@ def train_epoch(problem: Problem, now: Training, how: Recipe, seed: int, max_epo
             if i % CHECKED == CHECKED - 1 and not math.isfinite(sum_.item()):
                 break
     now.epoch += 1
-    return sum_.item() / count
+    loss_ = sum_.item() / count
+    if problem.recalibrate and math.isfinite(loss_):
+        recalibrate(now.model, problem, examples=EXAMPLES)
+    return loss_
 
 
 @torch.no_grad()

@@ -17,7 +17,10 @@ from zeroin.types import Config
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Problem:
-    """What a network is trained on and judged by; `loss` is a name or f(output, target)."""
+    """What a network is trained on and judged by; `loss` is a name or f(output, target).
+
+    `recalibrate`: whether batch norms get the exact statistics of the training data after each epoch.
+    """
 
     build: Build
     train: Data
@@ -27,6 +30,7 @@ class Problem:
     metric: Metric | None  # None: the loss itself
     normalisation: Normalisation | None
     device: str = "cpu"
+    recalibrate: bool = False
 
     @property
     def sign(self) -> float:

@@ -9,8 +9,11 @@ import torch
 from torch import Tensor, nn
 
 from zeroin.errors import TaskError
-from zeroin.nn.task import Task
+from zeroin.nn.problem import Problem
 from zeroin.nn.trace import BATCHNORMS, as_in_evaluation, on_batches
+
+EXAMPLES = 10_000  # that suffice: Wu & Johnson 2021, section 3.2 (1,000 to 10,000)
+BATCH = 256
 
 
 @dataclass(frozen=True, slots=True)
@@ -34,18 +37,23 @@ class Recalibrated:
 class Moments:
     """Mean and sum of squared deviations per channel of all values seen, in float64, merged without cancellation.
 
+    [C] each, or [M, C] of M networks.
+
     Source: Chan, Golub & LeVeque 1983, equations 2.1.
     """
 
     count: int = 0
-    mean: Tensor | None = None  # [C]
-    squares: Tensor | None = None  # [C]
+    mean: Tensor | None = None
+    squares: Tensor | None = None
 
     def add(self, x: Tensor) -> None:
         """Merge the values of [B, C, ...]."""
         flat = x.detach().double().movedim(1, 0).flatten(1)  # [C, B...]
         count, mean = flat.shape[1], flat.mean(1)
-        squares = (flat - mean[:, None]).square().sum(1)
+        self.merge(count, mean, (flat - mean[:, None]).square().sum(1))
+
+    def merge(self, count: int, mean: Tensor, squares: Tensor) -> None:
+        """Merge `count` further values of known mean and sum of squared deviations."""
         if self.mean is None or self.squares is None:
             self.count, self.mean, self.squares = count, mean, squares
             return
@@ -56,13 +64,13 @@ class Moments:
         self.count = total
 
     def variance(self) -> Tensor:
-        """The unbiased variance [C], which PyTorch keeps."""
+        """The unbiased variance, which PyTorch keeps."""
         assert self.squares is not None
         return self.squares / max(1, self.count - 1)
 
 
 def recalibrate(
-    model: nn.Module, data: Any, *, batch_size: int = 256, examples: int | None = None, layerwise: bool = False
+    model: nn.Module, data: Any, *, batch_size: int = BATCH, examples: int | None = None, layerwise: bool = False
 ) -> Recalibrated:
     """Give every batch norm the mean and variance of the training data, in place of exponentially weighted ones.
 
@@ -72,10 +80,10 @@ def recalibrate(
 
     Args:
         model: it is changed: its running statistics alone.
-        data: training inputs as the network takes them: a `Task` (its normalised training set), a tensor, (X, y), or
-            anything that gives mini-batches x or (x, y).
+        data: training inputs as the network takes them: a `Task` or its `problem` (the normalised training set), a
+            tensor, (X, y), or anything that gives mini-batches x or (x, y).
         batch_size: how a task, a tensor or a pair is cut.
-        examples: stop after so many; 1,000 to 10,000 suffice. None: all.
+        examples: stop after so many, of a task evenly chosen; 1,000 to 10,000 suffice. None: all.
         layerwise: one pass for each norm, those before it already recalibrated, so that the result is exactly that
             of the network which will be evaluated, however the data are cut. Otherwise one pass for all, in which each
             norm uses the statistics of its mini-batch, as in training.
@@ -166,7 +174,7 @@ def _batches(data: Any, batch_size: int, examples: int | None) -> Callable[[], I
 
     def begin() -> Iterator[Tensor]:
         left = examples
-        for batch in _cut(data, batch_size):
+        for batch in _cut(data, batch_size, examples):
             x = batch[0] if isinstance(batch, tuple | list) else batch
             if left is not None:
                 x = x[:left]
@@ -179,14 +187,15 @@ def _batches(data: Any, batch_size: int, examples: int | None) -> Callable[[], I
     return begin
 
 
-def _cut(data: Any, batch_size: int) -> Iterable[Any]:
-    if isinstance(data, Task):
-        train = data.problem.train
-        return train.batches(torch.arange(len(train)), _edges(len(train), batch_size))
+def _cut(data: Any, batch_size: int, examples: int | None) -> Iterable[Any]:
+    data = getattr(data, "problem", data)  # of a Task
+    if isinstance(data, Problem):
+        rows = evenly(len(data.train), examples)
+        return data.train.batches(rows, equal_edges(len(rows), batch_size))
     if isinstance(data, tuple | list) and len(data) == 2 and all(isinstance(t, Tensor) for t in data):
         data = data[0]
     if isinstance(data, Tensor):
-        return (data[a:b] for a, b in _edges(len(data), batch_size))
+        return (data[a:b] for a, b in equal_edges(len(data), batch_size))
     if not isinstance(data, Iterable):
         raise TaskError(
             f"data are a Task, a tensor, (X, y) or mini-batches; got a {type(data).__name__}: "
@@ -195,7 +204,12 @@ def _cut(data: Any, batch_size: int) -> Iterable[Any]:
     return data
 
 
-def _edges(count: int, batch_size: int) -> list[tuple[int, int]]:
+def evenly(count: int, examples: int | None) -> Tensor:
+    """Numbers of so many of `count` examples, evenly spread; all for None."""
+    return torch.linspace(0, count - 1, min(count, examples or count)).long()
+
+
+def equal_edges(count: int, batch_size: int) -> list[tuple[int, int]]:
     """Cuts into mini-batches as nearly equal as can be, so that none is small."""
     pieces = max(1, round(count / batch_size))
     bounds = [round(i * count / pieces) for i in range(pieces + 1)]

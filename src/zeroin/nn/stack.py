@@ -17,6 +17,7 @@ from zeroin.nn.metrics import alike
 from zeroin.nn.networks import network
 from zeroin.nn.optim import Recipe, recipe
 from zeroin.nn.problem import Problem
+from zeroin.nn.recalibration import BATCH, EXAMPLES, Moments, equal_edges, evenly
 from zeroin.nn.updates import UPDATES, clip, rule, scalars
 from zeroin.types import Config
 
@@ -78,6 +79,8 @@ class Stack:
             sums += self.step(data.x[chosen], data.y[chosen], now, drawn[i], momenta) * (b - a)
         for row in self.rows:
             row.epoch += 1
+        if self.problem.recalibrate:
+            self._recalibrate(data)
         return sums[: len(self.rows)] / len(data)
 
     def step(self, x: Tensor, y: Tensor, now: Tree, drawn: Tensor, momenta: Tree) -> Tensor:
@@ -126,6 +129,28 @@ class Stack:
             outputs.append(vmap(self._forward)(self.layout.tree(self.p), self.buffers, x))
         output = torch.cat(outputs, 1)  # [M, N, ...]
         return [judged(self.problem, one, data.y) for one in output[: len(self.rows)]]
+
+    @torch.no_grad()
+    def _recalibrate(self, data: InMemory) -> None:
+        """The statistics of the training data in place of moving averages, as `recalibrate` has them."""
+        base, kept = self.layout.base.eval(), {n: b.clone() for n, b in self.buffers.items()}
+        for name in self.layout.norms:
+            base.get_submodule(name).training = True
+        found = {name: Moments() for name in self.layout.norms}
+        rows = evenly(len(data), EXAMPLES).to(data.x.device)
+        for a, b in equal_edges(len(rows), BATCH):
+            x = data.x[rows[a:b]]
+            vmap(self._forward)(self.layout.tree(self.p), self.buffers, x.expand(len(self.p), *x.shape))
+            for name, moments in found.items():
+                count = int(base.get_submodule(name).values)  # type: ignore[arg-type]
+                mean, variance = (self.buffers[key].double() for key in running(name))  # of the mini-batch alone
+                moments.merge(count, mean, variance * (count - 1))
+        for name, value in kept.items():
+            self.buffers[name].copy_(value)
+        for name, moments in found.items():
+            assert moments.mean is not None
+            for key, exact in zip(running(name), (moments.mean, moments.variance()), strict=True):
+                self.buffers[key].copy_(exact)
 
     def state_dict(self, row: int) -> Tree:
         """An ordinary state_dict of a row, a copy; it loads strictly into the user's own network."""
@@ -185,8 +210,13 @@ class Stack:
         found: Tree = {}
         for j, name in enumerate(self.layout.norms):
             momentum = torch.tensor([[r.momenta[j]] for r in self.padded], device=self.p.device)
-            found |= {f"{name}.{kind}".lstrip("."): momentum for kind in ("running_mean", "running_var")}
+            found |= dict.fromkeys(running(name), momentum)
         return found
+
+
+def running(norm: str) -> tuple[str, str]:
+    """Names of the running mean and variance of a batch norm by its own name."""
+    return f"{norm}.running_mean".lstrip("."), f"{norm}.running_var".lstrip(".")
 
 
 def judged(problem: Problem, output: Tensor, target: Tensor) -> tuple[float, float]:

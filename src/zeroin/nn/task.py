@@ -47,6 +47,9 @@ class Task:
         normalise: give inputs the training set's mean 0 and deviation 1: per feature of [N, F] and [N, T, F], per
             channel of [N, C, H, W].
         device: where to train, as PyTorch names it.
+        recalibrate: after each epoch give batch norms the exact mean and variance of the training data (of 10,000
+            examples at most) in place of exponentially weighted ones: what is scored, and exported, is then the
+            network and not how far its statistics lag behind. It costs a pass forward an epoch.
 
     Raises:
         TaskError: data that are empty, not finite, not as many inputs as targets, or labels that do not fit the loss.
@@ -66,6 +69,7 @@ class Task:
     max_epochs: int = 30
     normalise: bool = True
     device: str = "cpu"
+    recalibrate: bool = False
     problem: Problem = field(init=False, repr=False)
 
     def __post_init__(self) -> None:
@@ -88,6 +92,7 @@ class Task:
             metric=metric,
             normalisation=normalisation,
             device=self.device,
+            recalibrate=self.recalibrate,
         )
         object.__setattr__(self, "problem", problem)
 
