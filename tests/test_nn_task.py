@@ -248,9 +248,10 @@ def test_batchnorm_is_a_word_for_norm_batch():
 def test_the_mlp_is_what_its_config_says():
     net = mlp(4, 3, {"layers": 2, "units_1": 8, "units": 6, "batchnorm": True, "dropout": 0.0, "activation": "gelu"})
     kinds = [type(m).__name__ for m in net]
-    block = ["Linear", "BatchNorm1d", "GELU", "Dropout"]
-    assert kinds == ["Flatten", *block, *block, "Linear"]
-    assert (net[1].bias, net[1].out_features, net[5].out_features) == (None, 8, 6)
+    block = ["Linear", "BatchNorm1d", "GELU"]
+    assert kinds == ["Flatten", *block, *block, "Dropout", "Linear"]  # dropout only where no batch norm comes after it
+    assert (net[1].bias, net[1].out_features, net[4].out_features) == (None, 8, 6)
+    assert str(mlp(4, 3, {"layers": 2, "dropout": 0.1})).count("Dropout") == 2
     assert mlp(4, 3, {"layers": 1})[1].bias is not None
     assert small_cnn(2, 7, 5, {"layers": 3, "batchnorm": True, "dropout": 0.1})(torch.zeros(4, 2, 7, 7)).shape == (4, 5)
     with pytest.raises(TaskError, match="activation is one of"):
