@@ -1,0 +1,127 @@
+"""Keras 3, on any of its backends: a callback that reports, pauses and carries on; batch norm in Keras' conventions."""
+
+import math
+from collections.abc import Iterator
+from typing import Any
+
+import keras
+import numpy as np
+
+from zeroin.errors import TaskError
+from zeroin.executors.run import Run
+from zeroin.rng import seed_of
+from zeroin.types import Config, Status
+
+STATE = "keras.npz"  # in a trial's checkpoint folder
+
+
+def report(run: Run, monitor: str = "val_loss") -> keras.callbacks.Callback:
+    """A callback for `model.fit`: it reports each epoch, stops where the trial is paused, and carries it on from there.
+
+    Weights, running statistics, the optimizer's state and the layers' random states are saved to the trial's
+    checkpoint and put back where the trial is carried on. A loss that is not finite ends the trial as diverged. Other
+    logs of Keras are kept as metrics, its `loss` as `train_loss`.
+
+    Args:
+        run: what the objective was handed.
+        monitor: the log that trials are judged by; give `tune(..., goal="maximize")` where higher is better.
+
+    Raises:
+        TaskError: within `fit`: it began at another epoch than the trial's, or there is no such log.
+
+    >>> def objective(config, run):
+    ...     keras.utils.set_random_seed(seed(run))
+    ...     model = keras.Sequential([keras.layers.Dense(1)])
+    ...     model.compile(keras.optimizers.Adam(config["lr"]), "mse")
+    ...     model.fit(x, y, validation_data=valid, initial_epoch=run.start, epochs=run.stop, callbacks=[report(run)])
+    """
+    return _Report(run, monitor)
+
+
+def seed(run: Run) -> int:
+    """For `keras.utils.set_random_seed`: of this trial, and another where it is carried on.
+
+    The backend's own generator (the order of examples; dropout on the torch backend) cannot be put back; started with
+    this seed, it does not repeat what the trial has already seen.
+    """
+    return seed_of(run.seed, "keras", run.start)
+
+
+def batchnorm(config: Config) -> dict[str, float]:
+    """A config's batch norm hyperparameters as arguments of `keras.layers.BatchNormalization`.
+
+    zeroin counts as PyTorch does: running = (1 − m)·running + m·batch, m = 0.1. Keras' momentum is 1 − m, its epsilon
+    is eps. Keras' own values (0.99 and 0.001) stay where the config has none. One difference has no argument: Keras
+    keeps the biased variance of a batch, PyTorch n/(n − 1) of it, n values a channel in a batch.
+
+    Raises:
+        TaskError: `bn_momentum` is None, PyTorch's plain average, which Keras does not have.
+
+    >>> keras.layers.BatchNormalization(**batchnorm({"bn_momentum": 0.25, "bn_eps": 1e-5})).momentum
+    0.75
+    """
+    found: dict[str, float] = {}
+    if "bn_momentum" in config:
+        share = config["bn_momentum"]
+        if not isinstance(share, int | float):
+            raise TaskError(
+                f"Keras' batch norm averages with a fixed momentum; bn_momentum={share!r}: use bn_momentum=0.01."
+            )
+        found["momentum"] = 1.0 - share
+    if "bn_eps" in config:
+        found["epsilon"] = float(config["bn_eps"])  # type: ignore[arg-type]
+    return found
+
+
+class _Report(keras.callbacks.Callback):  # type: ignore[misc]  # Keras has no types
+    def __init__(self, run: Run, monitor: str) -> None:
+        super().__init__()
+        self._run, self._monitor = run, monitor
+        self._epochs: Iterator[int] = iter(())
+
+    def on_train_begin(self, logs: Any = None) -> None:  # noqa: ARG002  the names are Keras'
+        self._epochs = self._run.epochs()
+        if self._run.start:
+            if not self.model.optimizer.built:
+                self.model.optimizer.build(self.model.trainable_variables)
+            _restore(self.model, self._run)
+
+    def on_epoch_begin(self, epoch: int, logs: Any = None) -> None:  # noqa: ARG002
+        due = next(self._epochs, None)  # also puts the last checkpoint aside where it is time to
+        if due != epoch:
+            raise TaskError(
+                f"a trial goes on at the epoch where it stands; fit trains epoch {epoch}, due is {due}: "
+                f"use model.fit(..., initial_epoch=run.start, epochs=run.stop, callbacks=[report(run)])."
+            )
+
+    def on_epoch_end(self, epoch: int, logs: Any = None) -> None:  # noqa: ARG002
+        run, seen = self._run, dict(logs or {})
+        if self._monitor not in seen:
+            raise TaskError(
+                f"a trial is judged by one of Keras' logs; {self._monitor!r} is not among {', '.join(seen)}: "
+                f"use fit(..., validation_data=(x, y)), or report(run, monitor={next(iter(seen), 'loss')!r})."
+            )
+        value, loss = seen.pop(self._monitor), seen.pop("loss", 0.0)
+        sound = math.isfinite(value) and math.isfinite(loss)  # an accuracy is finite where the loss is not
+        metrics = {"train_loss": loss} | {name: v for name, v in seen.items() if math.isfinite(v)}
+        run.report(value if sound else math.nan, **metrics)
+        if run.status is not Status.DIVERGED and run.saving:
+            _save(self.model, run)
+        if run.ending or run.status is Status.DIVERGED:
+            self.model.stop_training = True
+
+
+def _variables(model: Any) -> list[Any]:
+    """All that training changes: weights, running statistics, random states, the optimizer's moments and step."""
+    return [*model.variables, *model.optimizer.variables]
+
+
+def _save(model: Any, run: Run) -> None:
+    arrays = [keras.ops.convert_to_numpy(v) for v in _variables(model)]
+    np.savez(run.checkpoint / STATE, *arrays)
+
+
+def _restore(model: Any, run: Run) -> None:
+    with np.load(run.checkpoint / STATE) as saved:
+        for variable, name in zip(_variables(model), saved.files, strict=True):
+            variable.assign(saved[name])

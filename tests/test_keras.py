@@ -1,0 +1,139 @@
+"""Keras under tune, on whichever backend KERAS_BACKEND names; skipped without Keras.
+
+`for b in tensorflow torch; do KERAS_BACKEND=$b pytest tests/test_keras.py; done`
+"""
+
+from functools import partial
+from types import SimpleNamespace
+
+import numpy as np
+import pytest
+
+import zeroin as zi
+from zeroin.executors.checkpoint import Checkpoint
+from zeroin.executors.run import Run, perform
+from zeroin.types import Job, Kind, Status
+
+keras = pytest.importorskip("keras")
+
+from zeroin.integrations.keras import batchnorm, report, seed  # noqa: E402  needs Keras
+
+rng = np.random.default_rng(0)
+X = rng.normal(size=(96, 4)).astype("float32")
+Y = (X @ [1.0, -2.0, 0.5, 0.0]).astype("float32")
+SPACE = zi.Space(lr=zi.Float(1e-4, 0.3, scale="log", default=0.01))
+
+
+def network(config, eager=True):
+    model = keras.Sequential(
+        [
+            keras.Input((4,)),
+            keras.layers.Dense(8, use_bias=False),
+            keras.layers.BatchNormalization(**batchnorm(config)),
+            keras.layers.Activation("relu"),
+            keras.layers.Dropout(0.0 if keras.backend.backend() == "torch" else 0.2),  # there: of PyTorch's generator
+            keras.layers.Dense(1),
+        ]
+    )
+    model.compile(keras.optimizers.Adam(config["lr"]), "mse", metrics=["mae"], run_eagerly=eager, jit_compile=False)
+    return model
+
+
+def objective(config, run, begun=None, eager=True):
+    keras.utils.set_random_seed(0)  # the same weights each time: what is put back must come from the checkpoint
+    if begun is not None:
+        begun.append((run.trial, run.start, run.stop))
+    model = network(config, eager)
+    how = {"shuffle": False, "verbose": 0, "initial_epoch": run.start, "epochs": run.stop}
+    model.fit(X[:64], Y[:64], validation_data=(X[64:], Y[64:]), batch_size=16, callbacks=[report(run)], **how)
+
+
+def trained(folder, *stops, config=None, objective=objective):
+    """Losses by epoch of one trial that is paused at each of the stops but the last; and how it ended."""
+    losses, start = [], 0
+    for number, stop in enumerate(stops):
+        job = Job(number, 0, config or {"lr": 0.01}, 3, start, stop, Kind.SCREEN, "")
+        ended = perform(objective, job, folder, start, stops[-1], lambda seen: losses.append(seen) or True)
+        start = stop
+    return losses, ended
+
+
+def test_a_paused_trial_continues_where_it_stood(tmp_path):
+    compiled = partial(objective, eager=False)  # as users train
+    whole, _ = trained(tmp_path / "whole", 6, objective=compiled)
+    cut, _ = trained(tmp_path / "cut", 2, 3, 6, objective=compiled)
+    assert [seen.epoch for seen in cut] == [1, 2, 3, 4, 5, 6]
+    np.testing.assert_allclose([s.loss for s in cut], [s.loss for s in whole], rtol=1e-6)
+    assert whole[0].loss > 1.05 * whole[5].loss  # so that a restart would have shown
+    assert {"train_loss", "mae", "val_mae"} <= set(cut[0].metrics)
+
+
+def test_a_study_carries_its_promising_trials_on(tmp_path):
+    begun = []
+    study = zi.tune(
+        lambda config, run: objective(config, run, begun), SPACE, max_epochs=4, epochs=24, store=tmp_path / "z.db"
+    )
+    carried = [(trial, start) for trial, start, _ in begun if start]
+    assert carried
+    assert all(study.trials[trial].epoch > start for trial, start in carried)
+    assert sum(stop - start for _, start, stop in begun) == 24  # no epoch was trained twice
+    assert max(trial.epoch for trial in study.trials) == 4
+
+
+def test_a_loss_that_is_not_finite_is_diverged(tmp_path):
+    losses, ended = trained(tmp_path, 6, config={"lr": float("inf")})
+    assert (losses, ended.status) == ([], Status.DIVERGED)
+
+
+def test_an_end_asked_for_stops_the_training(tmp_path):
+    job = Job(0, 0, {"lr": 0.01}, 3, 0, 6, Kind.SCREEN, "")
+    seen = []
+    assert perform(objective, job, tmp_path, 0, 6, lambda s: seen.append(s) or len(seen) < 2).status is Status.DONE
+    assert len(seen) == 2
+    assert (tmp_path / "trial-00000" / "epoch-2" / "keras.npz").is_file()
+
+
+@pytest.mark.parametrize(
+    ("options", "words"),
+    [
+        ({"initial_epoch": 0}, "initial_epoch=run.start"),
+        ({"validation_data": None}, "validation_data"),
+    ],
+)
+def test_a_wrong_call_of_fit_is_told_in_a_sentence(tmp_path, options, words):
+    def wrong(config, run):
+        how = {"validation_data": (X, Y), "initial_epoch": run.start, "epochs": run.stop, "verbose": 0} | options
+        network(config).fit(X, Y, callbacks=[report(run)], **how)
+
+    trained(tmp_path, 1, 2)
+    job = Job(1, 0, {"lr": 0.01}, 3, 2, 3, Kind.SCREEN, "")
+    with pytest.raises(zi.TaskError, match=words):
+        perform(wrong, job, tmp_path, 2, 3, lambda seen: True)
+
+
+def test_batch_norm_in_kerass_conventions():
+    layer = keras.layers.BatchNormalization(**batchnorm({"bn_momentum": 0.01, "bn_eps": 1e-5, "lr": 1.0}))
+    assert (layer.momentum, layer.epsilon) == (0.99, 1e-5)
+    assert batchnorm({"lr": 1.0}) == {}
+    with pytest.raises(zi.TaskError, match="fixed momentum"):
+        batchnorm({"bn_momentum": None})
+
+
+def test_running_statistics_are_pytorchs_but_for_the_unbiased_variance():
+    torch = pytest.importorskip("torch")
+    config = {"bn_momentum": 0.3, "bn_eps": 1e-4}
+    ours, theirs = torch.nn.BatchNorm1d(4, momentum=0.3, eps=1e-4), keras.layers.BatchNormalization(**batchnorm(config))
+    y = ours(torch.tensor(X))
+    z = theirs(X, training=True)
+    np.testing.assert_allclose(keras.ops.convert_to_numpy(z), y.detach().numpy(), atol=1e-5)
+    np.testing.assert_allclose(keras.ops.convert_to_numpy(theirs.moving_mean), ours.running_mean.numpy(), atol=1e-6)
+    unbiased = (ours.running_var.numpy() - 0.7) * 95 / 96 + 0.7
+    np.testing.assert_allclose(keras.ops.convert_to_numpy(theirs.moving_variance), unbiased, atol=1e-6)
+
+
+def test_a_continued_job_has_a_seed_of_its_own(tmp_path):
+    def run(start):
+        return SimpleNamespace(seed=3, start=start)
+
+    assert seed(run(0)) == seed(run(0)) != seed(run(2))
+    assert isinstance(Run(Job(0, 0, {}, 3, 0, 1, Kind.SCREEN, ""), Checkpoint(tmp_path, 0, 0), bool, 1).seed, int)
