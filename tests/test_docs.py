@@ -26,6 +26,7 @@ PAGES = sorted([*ROOT.glob("*.md"), *ROOT.glob("docs/*.md")])
 MANUAL = [page for page in PAGES if page.parent.name == "docs" or page.name == "README.md"]
 MODULES = ["zeroin", *(m.name for m in pkgutil.walk_packages(zeroin.__path__, "zeroin."))]
 NEEDS_TORCH = re.compile(r"\btorch\b|zeroin[.]nn|zeroin[.]tasks[.]\w|zeroin[.]sklearn")
+NEEDS_KERAS = re.compile(r"\bkeras\b")
 MACHINE = re.compile(r"(?<![\w.~])/(root|home|work|opt|Users|mnt)/|/tmp/\w|[A-Z]:\\")
 PROVENANCE = re.compile(
     r"\b(AI|LLM|chat ?bot|language model|as requested|the brief)\b"
@@ -68,6 +69,8 @@ EXAMPLES = [
 def test_every_example_runs(code, tmp_path, monkeypatch):
     if NEEDS_TORCH.search(code):
         pytest.importorskip("torch")
+    if NEEDS_KERAS.search(code):
+        pytest.importorskip("keras")
     monkeypatch.chdir(tmp_path)
     exec(compile(code, "example", "exec"), {"__name__": "example"})
 
@@ -80,6 +83,8 @@ def test_the_readme_has_examples():
 def test_docstring_examples_run(name, tmp_path, monkeypatch):
     if name.startswith("zeroin.nn") or NEEDS_TORCH.search(name):
         pytest.importorskip("torch")
+    if NEEDS_KERAS.search(name):
+        pytest.importorskip("keras")
     if name == "zeroin.tasks" and importlib.util.find_spec("torch") is None:
         pytest.skip("its example loads a task")
     monkeypatch.chdir(tmp_path)
