@@ -3,6 +3,7 @@
 import json
 import math
 import sqlite3
+from xml.etree import ElementTree
 
 import numpy as np
 import pytest
@@ -11,6 +12,7 @@ import zeroin as zi
 from zeroin.cli import main
 from zeroin.errors import PlaybookError
 from zeroin.playbook import Lesson, Playbook, as_data, as_lessons, lesson_of, scenario_of
+from zeroin.playbook.compare import compare
 from zeroin.playbook.lesson import from_json, to_json
 from zeroin.playbook.portfolio import fitted, greedy, suggest
 from zeroin.playbook.scenario import weights
@@ -247,6 +249,25 @@ def test_the_command_shows_learns_exports_imports_and_forgets(zeroin, mine, tmp_
     assert zeroin("playbook", "import", "book.json")[0] == 0
     assert isinstance(mine.lessons()[0], Lesson)
     assert zeroin("playbook", "forget", "--all")[0] == 0
+
+
+def test_studies_are_compared_side_by_side(zeroin, lessons, tmp_path):
+    found = compare(lessons)
+    rows = {row.name: row for row in found.rows}
+    assert rows["optimizer"].agreement == 1.0  # adamw in all three
+    assert rows["lr"].agreement < 0.5  # the valleys lie apart
+    assert all(cell.importance > 0 for cell in rows["lr"].cells)
+    Playbook(shipped=False).learn(*lessons)
+    studied(-2.0, "fourth", store="z.db", playbook=False, trials=12)
+    code, out, error = zeroin("compare", "past0", "past1", "fourth", "--store", "z.db", "--svg", "c.svg")
+    assert code == 0, error
+    assert "| `optimizer` | adamw (" in out
+    drawn = ElementTree.parse(tmp_path / "c.svg").getroot()
+    bars = [rect for rect in drawn.iter("{http://www.w3.org/2000/svg}rect") if rect.get("rx")]
+    assert len(bars) >= 9
+    assert all(190 <= float(bar.get("x")) <= 710 and float(bar.get("width")) > 0 for bar in bars)
+    told = json.loads(zeroin("compare", "past0", "past1", "--json")[1])
+    assert {row["name"] for row in told["rows"]} == set(SPACE)
 
 
 @pytest.mark.parametrize(

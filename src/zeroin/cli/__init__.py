@@ -23,6 +23,7 @@ for verb in (
     norm.audit,
     norm.effect,
     playbook.playbook,
+    playbook.compare,
 ):
     cli.add_command(verb)
 

@@ -1,4 +1,4 @@
-"""`zeroin playbook`: what past studies taught: shown, learned, forgotten, taken elsewhere."""
+"""`zeroin playbook`: what past studies taught: shown, learned, forgotten, taken elsewhere; `zeroin compare`."""
 
 import json
 from pathlib import Path
@@ -104,6 +104,50 @@ def import_(file: Path, book: Path | None) -> None:
     lessons = as_lessons(_read(file))
     Playbook(book).learn(*lessons)
     click.echo(f"{len(lessons)} lesson{'s' * (len(lessons) != 1)} learned")
+
+
+@click.command()
+@click.argument("studies", nargs=-1, required=True)
+@click.option("--svg", type=click.Path(path_type=Path), help="Draw the picture to this file, too.")
+@click.option("--json", "as_json", is_flag=True, help="For programs.")
+@STORE
+@BOOK
+def compare(studies: tuple[str, ...], svg: Path | None, as_json: bool, store: Path, book: Path | None) -> None:
+    """Which values worked in several STUDIES, side by side, and how much each hyperparameter mattered.
+
+    A study is looked for in the store, then among the lessons of the playbook and those that come with zeroin.
+    """
+    from zeroin.playbook.compare import compare as side_by_side
+    from zeroin.playbook.picture import svg as picture
+
+    found = side_by_side([_lesson(name, store, book) for name in studies])
+    if svg:
+        _write(svg, picture(found))
+    if as_json:
+        rows = [{"name": r.name, "agreement": r.agreement, "studies": _cells(found.names, r)} for r in found.rows]
+        click.echo(
+            json.dumps({"studies": dict(zip(found.names, found.scenarios, strict=True)), "rows": rows}, indent=1)
+        )
+        return
+    for name, scenario in zip(found.names, found.scenarios, strict=True):
+        click.echo(f"{name}: {scenario}")
+    click.echo(f"\ngood values, and in brackets how much they mattered\n\n{found.table()}")
+
+
+def _cells(names: tuple[str, ...], row: Any) -> dict[str, Any]:
+    from dataclasses import asdict
+
+    return {name: asdict(cell) for name, cell in zip(names, row.cells, strict=True) if cell}
+
+
+def _lesson(name: str, store: Path, book: Path | None) -> Any:
+    from zeroin.playbook import Playbook, lesson_from, named
+    from zeroin.playbook import shipped as those_shipped
+    from zeroin.store.sqlite import list_studies, read_study
+
+    if store.is_file() and any(row["name"] == name for row in list_studies(store)):
+        return lesson_from(*read_study(store, name))
+    return named([*Playbook(book).lessons(), *those_shipped()], name)[-1]
 
 
 def _read(file: Path) -> Any:

@@ -68,7 +68,7 @@ class Lesson:
 
     def line(self) -> str:
         """The study and what it taught in one line."""
-        best = ", ".join(f"{name} {_shown(self.good[name])}" for name in self.ranked[:3])
+        best = ", ".join(f"{name} {shown(self.good[name])}" for name in self.ranked[:3])
         return f"{self.name} ({self.trainings:g} trainings, {self.created or 'undated'}): good {best}"
 
     def words(self) -> str:
@@ -78,7 +78,7 @@ class Lesson:
             f"{self.name}: {facts}",
             f"{self.trainings:g} full trainings of {self.max_epochs} epochs, {self.created}",
         ]
-        rows = [f"  {n}: good {_shown(self.good[n])}, mattered {self.importance.get(n, 0.0):.0%}" for n in self.ranked]
+        rows = [f"  {n}: good {shown(self.good[n])}, mattered {self.importance.get(n, 0.0):.0%}" for n in self.ranked]
         best = ", ".join(f"{name}={show(value)}" for name, value in self.configs[0].items())
         return "\n".join([*head, *rows, f"  best config: {best}"])
 
@@ -173,10 +173,12 @@ def _good(space: Space, name: str, best: Sequence[Config]) -> Range:
     return tuple(_plain(param.value(float(u))) for u in (low, high))
 
 
-def _shown(good: Range) -> str:
+def shown(good: Range) -> str:
+    """Good values in words: `0.001..0.1` of numbers, `sgd/adamw` of options."""
     if any(isinstance(value, str | bool) or value is None for value in good) or len(good) != 2:
         return "/".join(map(str, good))
-    return f"{show(good[0])}..{show(good[1])}"
+    low, high = (show(value, 3) for value in good)
+    return low if low == high else f"{low}..{high}"
 
 
 def _known(space: Space, config: Config) -> Config:

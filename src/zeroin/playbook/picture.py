@@ -1,0 +1,90 @@
+"""The picture of a comparison: an axis for each hyperparameter, on it a bar for each study where good ones lie."""
+
+from collections.abc import Iterator
+from html import escape
+
+from zeroin.playbook.compare import Comparison, Row, place
+from zeroin.report.ticks import across, show
+from zeroin.space import Choice, Hyperparameter, Int
+
+LABEL, WIDTH, LINE, GAP = 190, 520, 16, 46  # pixels
+BAR, BEST, INK, GRID = "#0072B2", "#D55E00", "#555", "#bbb"  # of the palette of Okabe and Ito
+STYLE = "font: 12px system-ui, sans-serif"
+
+
+def svg(comparison: Comparison) -> str:
+    """An SVG image: the darker a bar, the more that hyperparameter mattered; a dot is the best config's value."""
+    height = sum(_height(row) for row in comparison.rows) + 10
+    size = f'width="{LABEL + WIDTH + 30}" height="{height}" viewBox="0 0 {LABEL + WIDTH + 30} {height}"'
+    parts = [
+        f'<svg xmlns="http://www.w3.org/2000/svg" {size} style="{STYLE}">',
+        '<rect width="100%" height="100%" fill="#fff"/>',
+    ]
+    y = 6.0
+    for row in comparison.rows:
+        parts += _panel(row, comparison.names, y)
+        y += _height(row)
+    return "\n".join([*parts, "</svg>"]) + "\n"
+
+
+def _height(row: Row) -> float:
+    return GAP + LINE * sum(cell is not None for cell in row.cells)
+
+
+def _panel(row: Row, names: tuple[str, ...], top: float) -> Iterator[str]:
+    known = [(name, cell) for name, cell in zip(names, row.cells, strict=True) if cell]
+    low, high = _view(row)
+    bottom = top + 18 + LINE * len(known)
+
+    def x(unit: float) -> float:
+        return LABEL + WIDTH * (unit - low) / (high - low)
+
+    yield _text(4, top + 12, f"{row.name}: {row.words()}", bold=True)
+    for unit, label in _marks(row.param, low, high):
+        yield f'<path d="M{x(unit):.1f} {top + 18}V{bottom}" stroke="{GRID}" stroke-width="0.7"/>'
+        yield _text(x(unit), bottom + 13, label, anchor="middle")
+    for i, (name, cell) in enumerate(known):
+        y = top + 18 + LINE * (i + 0.5)
+        yield _text(LABEL - 8, y + 4, name, anchor="end")
+        opacity = 0.2 + 0.7 * min(1.0, cell.importance)
+        for a, b in _bars(row.param, cell.good):
+            left, right = x(a), max(x(b), x(a) + 2)
+            yield (
+                f'<rect x="{left:.1f}" y="{y - 5:.1f}" width="{right - left:.1f}" height="10" rx="2" fill="{BAR}" '
+                f'opacity="{opacity:.2f}"><title>{escape(name)}: {escape(cell.words())}</title></rect>'
+            )
+        if cell.best is not None:
+            at = min(max(row.param.unit(cell.best), low), high)
+            yield f'<circle cx="{x(at):.1f}" cy="{y:.1f}" r="3.5" fill="{BEST}"/>'
+
+
+def _view(row: Row) -> tuple[float, float]:
+    """The part of the unit line that is drawn: all good ranges with some room beside them."""
+    if isinstance(row.param, Choice):
+        return 0.0, 1.0
+    ends = [end for cell in row.cells if cell for end in place(row.param, cell.good)]
+    ends += [min(max(row.param.unit(cell.best), 0.0), 1.0) for cell in row.cells if cell and cell.best is not None]
+    room = 0.08 * max(max(ends) - min(ends), 0.05)
+    return min(ends) - room, max(ends) + room
+
+
+def _bars(param: Hyperparameter, good: tuple[object, ...]) -> list[tuple[float, float]]:
+    if not isinstance(param, Choice):
+        return [place(param, good)]  # type: ignore[arg-type]
+    half = 0.3 / len(param.options)
+    return [(param.unit(v) - half, param.unit(v) + half) for v in param.options if v in good]
+
+
+def _marks(param: Hyperparameter, low: float, high: float) -> list[tuple[float, str]]:
+    if isinstance(param, Choice):
+        return [(param.unit(option), show(option)) for option in param.options]
+    ends = [param.measure.forward(param.value(min(max(u, 0.0), 1.0)) or param.low) for u in (low, high)]
+    if not ends[0] < ends[1]:
+        return []
+    ticks = across(param.measure, float(ends[0]), float(ends[1]), whole=isinstance(param, Int))
+    return [(param.unit(float(param.measure.inverse(t.position))), t.label) for t in ticks]
+
+
+def _text(x: float, y: float, words: str, *, anchor: str = "start", bold: bool = False) -> str:
+    weight = ' font-weight="600"' if bold else ""
+    return f'<text x="{x:.1f}" y="{y:.1f}" text-anchor="{anchor}" fill="{INK}"{weight}>{escape(words)}</text>'
