@@ -21,7 +21,7 @@ LAYERS = (
     {"playbook"},
     {"nn", "study"},
     {"tasks", "tuning"},
-    {"targets", "display", "exports", "integrations", "sklearn"},
+    {"targets", "display", "exports", "integrations", "sklearn", "watching"},
     {"__init__", "cli"},
 )
 RANK = {part: rank for rank, parts in enumerate(LAYERS) for part in parts}

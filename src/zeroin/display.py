@@ -3,7 +3,7 @@
 import time
 from collections.abc import Mapping
 from types import TracebackType
-from typing import TypeAlias
+from typing import Protocol, TypeAlias
 
 import numpy as np
 from rich.console import Console, RenderableType
@@ -15,12 +15,25 @@ from rich.table import Table
 from zeroin.budget import Plan, duration
 from zeroin.confirm import scores
 from zeroin.goal import turned
-from zeroin.history import incumbent
-from zeroin.study import Study
+from zeroin.history import History, incumbent
+from zeroin.space import Space
 from zeroin.types import Asked, Ended, Event, Kind, Value
 
 Told: TypeAlias = Event | Plan
 SECONDS_BETWEEN_LINES = 10.0  # of progress, where there is no terminal
+
+
+class Shown(Protocol):
+    """What is shown of a study: a `Study`, or what another process sees of it."""
+
+    @property
+    def goal(self) -> str: ...
+    @property
+    def max_epochs(self) -> int: ...
+    @property
+    def space(self) -> Space: ...
+    @property
+    def history(self) -> History: ...
 
 
 class Display:
@@ -46,7 +59,7 @@ class Display:
     def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, at: TracebackType | None) -> None:
         self._live.stop()
 
-    def __call__(self, study: Study, told: Told) -> None:
+    def __call__(self, study: Shown, told: Told) -> None:
         """Show what happened."""
         match told:
             case Plan():
@@ -67,7 +80,7 @@ class Display:
             case _:
                 self._refresh(study)
 
-    def _ended(self, study: Study, told: Ended) -> None:
+    def _ended(self, study: Shown, told: Ended) -> None:
         trial = study.history.trials[study.history.jobs[told.job].trial]
         if told.status.is_failure:
             line = told.note.strip().splitlines()[-1] if told.note.strip() else ""
@@ -82,21 +95,21 @@ class Display:
             )
         self._refresh(study)
 
-    def _refresh(self, study: Study) -> None:
+    def _refresh(self, study: Shown) -> None:
         if self._console.is_terminal:
             self._live.update(self._progress(study), refresh=True)
         elif time.monotonic() - self._last_line > SECONDS_BETWEEN_LINES:
             self._last_line = time.monotonic()
             self._console.print(self._words(study))
 
-    def _share(self, study: Study) -> float | None:
+    def _share(self, study: Shown) -> float | None:
         """How much of the budget is spent, 0 to 1."""
         if not self._plan or self._plan.trainings is None:
             return None
         trained = sum(t.epoch for t in study.history.trials[-200:] if not t.kind.is_search)
         return min(1.0, (study.history.spent + trained) / (self._plan.trainings * study.max_epochs))
 
-    def _words(self, study: Study) -> str:
+    def _words(self, study: Shown) -> str:
         share = self._share(study)
         history = study.history
         out = f"{len(history.trials)} trials, {history.spent:,} epochs"
@@ -111,7 +124,7 @@ class Display:
                 out += f", about {duration(elapsed * (1 - share) / (share - before))} left"
         return out
 
-    def _progress(self, study: Study) -> RenderableType:
+    def _progress(self, study: Shown) -> RenderableType:
         grid = Table.grid(padding=(0, 1))
         share = self._share(study)
         grid.add_row(ProgressBar(total=1.0, completed=share or 0.0, width=24), self._words(study))
@@ -132,7 +145,7 @@ def value_words(value: Value) -> str:
     return f"{value:.4g}"
 
 
-def result_table(study: Study) -> Table:
+def result_table(study: Shown) -> Table:
     """The best config beside the default: validation score and test score as mean ± sd over fresh seeds."""
     table = Table(box=None, pad_edge=False)
     for column in ("", "validation", "test", "fresh seeds"):
@@ -152,7 +165,7 @@ def spread(values: "tuple[float, ...] | list[float]") -> str:
     return f"{np.mean(values):.4g}{sd}"
 
 
-def _likely(study: Study, likely: Mapping[str, tuple[Value, ...]]) -> str:
+def _likely(study: Shown, likely: Mapping[str, tuple[Value, ...]]) -> str:
     parts = []
     for name, ends in likely.items():
         if study.space[name].range != ends and len(ends) == 2 and all(isinstance(v, int | float) for v in ends):

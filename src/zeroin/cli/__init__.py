@@ -17,6 +17,7 @@ def cli() -> None:
 for verb in (
     tune.tune,
     read.status,
+    read.watch,
     read.report,
     read.export,
     read.catalogue,

@@ -1,4 +1,4 @@
-"""Verbs that read a store or the catalogue: status, report, export, catalogue."""
+"""Verbs that read a store or the catalogue: status, watch, report, export, catalogue."""
 
 import json
 import sys
@@ -40,6 +40,35 @@ def status(name: str | None, store: Path, as_json: bool) -> None:
         )
     if name:
         _status_of(store, name)
+
+
+@click.command()
+@NAME
+@STORE
+def watch(name: str | None, store: Path) -> None:
+    """Watch a study that runs in another process until it ends; the newest if none is named.
+
+    Nothing is written. Ctrl-C ends the watching, not the study.
+    """
+    from rich.console import Console
+    from rich.markup import escape
+
+    from zeroin.confirm import chosen
+    from zeroin.display import Display, config_words, result_table
+    from zeroin.goal import turned
+    from zeroin.watching import watch as watched
+
+    console = Console(soft_wrap=True, highlight=False)
+    with Display(console) as display:
+        seen = watched(store, name, display)
+    best = chosen(seen.history)
+    if best is None or best.loss is None:
+        console.print(f"{seen.name} has ended; none of its {len(seen.history.trials)} trials has a score", markup=False)
+        return
+    console.print(f"\nbest config: [bold]{escape(config_words(best.config))}[/]")
+    console.print(f"validation score {turned(seen.goal, best.loss):.5g} (trial {best.number}, {escape(best.why)})")
+    if any(not trial.kind.is_search for trial in seen.history.trials):
+        console.print(result_table(seen))
 
 
 @click.command()

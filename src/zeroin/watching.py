@@ -1,0 +1,114 @@
+"""Watching a study from another process: what is new in its store, shown as `tune` shows it. Nothing is written."""
+
+import time
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from pathlib import Path
+
+from zeroin.history import History, incumbent
+from zeroin.space import Space
+from zeroin.store import read_study
+from zeroin.types import Asked, Ended, Event, Observation, Observed, Status
+
+SECONDS_BETWEEN_LOOKS = 1.0
+QUIET_SECONDS = 10.0  # with nothing running and nothing new for so long, a study has ended
+SHARE = 0.2  # of the time at most goes into reading, however long the history
+
+
+@dataclass(frozen=True, slots=True)
+class View:
+    """A study as a reader finds it; the part of a `Study` that is shown."""
+
+    name: str
+    goal: str
+    max_epochs: int
+    space: Space
+    history: History
+
+
+@dataclass(frozen=True, slots=True)
+class _Stamp:
+    """When a store was last written, by its files alone: asking this costs its writer nothing."""
+
+    newest: float
+    sizes: tuple[int, ...]
+
+    @staticmethod
+    def of(store: Path) -> "_Stamp":
+        files = [f.stat() for f in (store, store.with_name(store.name + "-wal")) if f.exists()]
+        return _Stamp(max((f.st_mtime for f in files), default=0.0), tuple(f.st_size for f in files))
+
+
+def watch(
+    store: Path,
+    name: str | None,
+    show: Callable[[View, Event], None],
+    *,
+    every: float = SECONDS_BETWEEN_LOOKS,
+    quiet: float = QUIET_SECONDS,
+) -> View:
+    """Show what happens in a study until it has ended; returns it as it then stands.
+
+    Args:
+        store, name: the study; the newest in the store if no name is given.
+        show: called with the study and each event; a `Display`.
+        every: seconds between two looks; more where reading the history takes long.
+        quiet: seconds without anything running or new, after which the study counts as ended.
+
+    Raises:
+        StoreError: no such file or study.
+    """
+    stamp = _Stamp.of(store)
+    view = look(store, name)
+    for event in standing(view.history):
+        show(view, event)
+    pause = every
+    while any(view.history.running) or time.time() - stamp.newest < quiet:
+        time.sleep(pause)
+        if (now := _Stamp.of(store)) == stamp:
+            continue
+        stamp, began = now, time.monotonic()
+        before, view = view, look(store, view.name)
+        for event in news(before.history, view.history):
+            show(view, event)
+        pause = max(every, (time.monotonic() - began) / SHARE)
+    return view
+
+
+def look(store: Path, name: str | None) -> View:
+    """A study as it stands; the newest in the store if no name is given.
+
+    Raises:
+        StoreError: no such file or study.
+    """
+    header, history = read_study(store, name)
+    return View(header.name, header.goal, header.max_epochs, header.space, history)
+
+
+def standing(history: History) -> Iterator[Event]:
+    """What a person who comes to a study late is shown first: the region searched now, and the best so far."""
+    if history.regions:
+        yield Asked((), history.regions[-1])
+    best = incumbent(history)
+    if best:
+        yield Ended(best.jobs[-1], Status.DONE)  # shown as if it had just come in
+
+
+def news(before: History, after: History) -> Iterator[Event]:
+    """What happened between two looks at a study: regions, jobs that started, the newest epoch of each, what ended."""
+    regions = list(after.regions[len(before.regions) :])
+    open_before = sorted(job.number for job in before.running)
+    for number in (*open_before, *range(len(before.jobs), len(after.jobs))):
+        job = after.jobs[number]
+        if number >= len(before.jobs):
+            while regions and regions[0].after <= number:
+                yield Asked((), regions.pop(0))
+            yield Asked((job,))
+        trial = after.trials[job.trial]
+        known = before.trials[job.trial].epoch if job.trial < len(before.trials) else 0
+        if trial.epoch > known:
+            yield Observed(number, Observation(trial.epoch, trial.losses[-1]))
+        if job.status is not Status.RUNNING:
+            yield Ended(number, job.status, job.note)
+    for region in regions:
+        yield Asked((), region)

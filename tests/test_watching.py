@@ -1,0 +1,90 @@
+"""Watching a study from another process: the same display, nothing written, an end when the study has ended."""
+
+import io
+import subprocess
+import sys
+import time
+from copy import deepcopy
+
+import pytest
+from rich.console import Console
+
+import zeroin as zi
+from zeroin.display import Display
+from zeroin.history import History
+from zeroin.types import Asked, Ended, Observed, Status
+from zeroin.watching import look, news, watch
+
+STUDY = """
+import sys, time, zeroin as zi
+def objective(config, run):
+    for epoch in run.epochs():
+        time.sleep(0.005)
+        run.report(abs(config["lr"] - 0.03) / (epoch + 1))
+space = zi.Space(lr=zi.Float(1e-4, 1.0, scale="log"))
+print(zi.tune(objective, space, max_epochs=4, epochs=60, confirm=2, store=sys.argv[1], name="watched",
+              playbook=False).best.loss)
+"""
+
+
+def test_a_running_study_is_watched_to_its_end(tmp_path):
+    store = tmp_path / "z.db"
+    writer = subprocess.Popen([sys.executable, "-Wignore", "-c", STUDY, store], stdout=subprocess.PIPE, text=True)
+    while True:
+        try:
+            early = look(store, "watched")
+            break
+        except zi.StoreError:  # not there yet
+            assert writer.poll() is None
+            time.sleep(0.02)
+    told = io.StringIO()
+    seen = []
+    with Display(Console(file=told, width=200, soft_wrap=True)) as display:
+        view = watch(store, None, lambda v, e: (seen.append(e), display(v, e)), every=0.05, quiet=0.6)
+    out, _ = writer.communicate(timeout=30)
+    assert writer.returncode == 0
+    history = look(store, "watched").history
+    assert len(view.history.jobs) == len(history.jobs) > len(early.history.jobs)
+    assert not any(view.history.running)
+    words = told.getvalue()
+    assert "round 0 coarse round" in words
+    assert words.count("search over; the best again with fresh seeds") == 1
+    assert f"best {float(out):.5g}" in words
+
+
+def test_news_tells_each_job_and_region_once():
+    study = zi.Study(zi.Space(x=zi.Float(0, 1)), max_epochs=4, store=None)
+    whole, told = History(4), []
+    for number in range(16):
+        for job in study.ask(2):
+            status = "diverged" if number == 3 else None
+            study.tell(
+                job, losses=None if status else [job.config["x"] / (e + 1) for e in range(job.epochs)], status=status
+            )
+        if number % 7 == 0:
+            told += news(whole, now := deepcopy(study.history))
+            whole = now
+    told += news(whole, study.history)
+    jobs = [event.jobs[0].number for event in told if isinstance(event, Asked) and event.jobs]
+    assert jobs == list(range(len(study.history.jobs)))
+    assert [e.job for e in told if isinstance(e, Ended)] == jobs
+    assert [e.region for e in told if isinstance(e, Asked) and e.region] == study.regions
+    assert any(isinstance(event, Observed) for event in told)
+    assert [e.status for e in told if isinstance(e, Ended)].count(Status.DIVERGED) > 0
+    assert list(news(study.history, study.history)) == []
+
+
+def test_a_study_that_has_ended_is_shown_at_once(tmp_path):
+    zi.tune(lambda config: config["x"], zi.Space(x=zi.Float(0, 1)), trials=4, store=tmp_path / "z.db", name="small")
+    before = (tmp_path / "z.db").read_bytes()
+    began, seen = time.monotonic(), []
+    view = watch(tmp_path / "z.db", "small", lambda _, event: seen.append(event), quiet=0.1)
+    assert time.monotonic() - began < 2
+    assert len(view.history.trials) == 4
+    assert len(seen) == 2
+    assert (tmp_path / "z.db").read_bytes() == before
+
+
+def test_a_study_that_is_not_there_is_told(tmp_path):
+    with pytest.raises(zi.StoreError, match="is not there"):
+        watch(tmp_path / "z.db", "small", print)
