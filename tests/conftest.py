@@ -1,5 +1,35 @@
-"""No test reads or writes the playbook of whoever runs it, in this process or in one it starts."""
+"""The command in a folder of its own; no test reads or writes the playbook of whoever runs it."""
 
 import os
+import signal
+import sys
 
-os.environ["ZEROIN_PLAYBOOK"] = "off"
+import pytest
+
+os.environ["ZEROIN_PLAYBOOK"] = "off"  # before anything of zeroin is imported
+
+from zeroin.cli import main
+
+
+@pytest.fixture
+def zeroin(monkeypatch, capsys, tmp_path):
+    """Call the command in this process, in a folder of its own; gives (exit status, output, error output)."""
+    folder = tmp_path / "here"
+    folder.mkdir()
+    monkeypatch.chdir(folder)
+    monkeypatch.setattr(sys, "path", list(sys.path))
+    terminate = signal.getsignal(signal.SIGTERM)
+
+    def call(*words):
+        monkeypatch.setattr(sys, "argv", ["zeroin", *map(str, words)])
+        capsys.readouterr()
+        try:
+            main()
+            code = 0
+        except SystemExit as ended:
+            code = ended.code
+        return code, *capsys.readouterr()
+
+    call.folder = folder
+    yield call
+    signal.signal(signal.SIGTERM, terminate)

@@ -3,7 +3,6 @@
 import csv
 import io
 import json
-import signal
 import sqlite3
 import subprocess
 import sys
@@ -11,7 +10,6 @@ import sys
 import pytest
 
 import zeroin as zi
-from zeroin.cli import main
 from zeroin.store import read_study
 
 PLAIN = """
@@ -33,30 +31,6 @@ def objective(config, run):
         run.report(-abs(config["lr"] - 0.03) / (epoch + 1), test=0.5)
         (run.checkpoint / "state").write_text("x")
 """
-
-
-@pytest.fixture
-def zeroin(monkeypatch, capsys, tmp_path):
-    """Call the command in this process, in a folder of its own; gives (exit status, output, error output)."""
-    folder = tmp_path / "here"
-    folder.mkdir()
-    monkeypatch.chdir(folder)
-    monkeypatch.setattr(sys, "path", list(sys.path))
-    terminate = signal.getsignal(signal.SIGTERM)
-
-    def call(*words):
-        monkeypatch.setattr(sys, "argv", ["zeroin", *map(str, words)])
-        capsys.readouterr()
-        try:
-            main()
-            code = 0
-        except SystemExit as ended:
-            code = ended.code
-        return code, *capsys.readouterr()
-
-    call.folder = folder
-    yield call
-    signal.signal(signal.SIGTERM, terminate)
 
 
 @pytest.fixture

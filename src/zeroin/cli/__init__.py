@@ -4,7 +4,7 @@ import sys
 
 import click
 
-from zeroin.cli import norm, playbook, read, tune
+from zeroin.cli import norm, playbook, predict, read, tasks, tune
 from zeroin.errors import ZeroinError
 
 
@@ -16,6 +16,8 @@ def cli() -> None:
 
 for verb in (
     tune.tune,
+    tasks.tasks,
+    predict.predict,
     read.status,
     read.watch,
     read.report,

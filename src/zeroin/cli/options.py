@@ -1,5 +1,6 @@
 """Options that several verbs have, and words of the command line turned into values."""
 
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -17,6 +18,33 @@ STORE = click.option(
     help="The file that keeps everything.",
 )
 NAME = click.argument("name", required=False)
+
+_DATA = (
+    click.option("--target", "predict", metavar="COLUMN", help="Of a table: what to predict."),
+    click.option("--text", metavar="COLUMN", help="Of a table: the texts to predict it from."),
+    click.option("--drop", multiple=True, metavar="COLUMN", help="Of a table: leave a column out."),
+    click.option(
+        "--kind", type=click.Choice(["classes", "number"]), help="What the target is, where it could be both."
+    ),
+    click.option("--metric", help="What is tuned: accuracy, balanced_accuracy, roc_auc, r2, mae, mse or rmse."),
+    click.option(
+        "--missing", multiple=True, metavar="WORD", help="Of a table: a word that stands for a missing value."
+    ),
+)
+
+
+def about_data(verb: Callable[..., Any]) -> Callable[..., Any]:
+    """The options about data of the user's own; `data_of` takes them out of a verb's options."""
+    for option in reversed(_DATA):
+        verb = option(verb)
+    return verb
+
+
+def data_of(options: dict[str, Any]) -> dict[str, Any]:
+    """What was asked about data, as `zeroin.data.own.task_of` takes it."""
+    return {"target": options.pop("predict")} | {
+        k: options.pop(k) for k in ("text", "drop", "kind", "metric", "missing")
+    }
 
 
 def changes_of(ranges: tuple[str, ...], fixed: tuple[str, ...]) -> list[tuple[str, str, bool]]:

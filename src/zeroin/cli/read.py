@@ -159,7 +159,7 @@ def _status_of(store: Path, name: str) -> None:
 
 
 def _weights(header: Any, trial: Any, folder: Path, target: Path) -> str:
-    """Write the weights; the lines of Python that load them."""
+    """Write the weights; what to do with them."""
     from zeroin.nn.export import export as write_weights
     from zeroin.tasks import TASKS
 

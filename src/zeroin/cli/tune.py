@@ -9,7 +9,7 @@ from typing import Any
 
 import click
 
-from zeroin.cli.options import STORE, changed_space, changes_of
+from zeroin.cli.options import STORE, about_data, changed_space, changes_of, data_of
 
 
 @click.command()
@@ -29,6 +29,7 @@ from zeroin.cli.options import STORE, changed_space, changes_of
 )
 @click.option("--no-playbook", is_flag=True, help="Begin without what past studies taught, and teach nothing.")
 @click.option("--json", "as_json", is_flag=True, help="Print the result as JSON, for programs.")
+@about_data
 @STORE
 def tune(
     target: str,
@@ -42,7 +43,11 @@ def tune(
     as_json: bool,
     **options: Any,
 ) -> None:
-    """Tune TARGET: a ready-made task's name, or path/to/file.py[:name] with a Task or an objective and its space."""
+    """Tune TARGET.
+
+    TARGET is a ready-made task's name (see `zeroin tasks`); a table (CSV or Parquet) with --target; a folder of images,
+    one folder a class; an .npz file with X and y; or path/to/file.py[:name] with a Task or an objective and its space.
+    """
     from rich.console import Console
 
     from zeroin import tuning
@@ -50,12 +55,12 @@ def tune(
     from zeroin.targets import find
 
     signal.signal(signal.SIGTERM, lambda *_: _interrupt())
-    found = find(target)
+    console = Console(stderr=as_json, soft_wrap=True, highlight=False)
+    warnings.showwarning = lambda message, *_: console.print(f"note: {message}", style="yellow", markup=False)
+    found = find(target, data_of(options))
     name = found.name if name is None else name
     changes, budgets = changes_of(options.pop("ranges"), options.pop("fixed")), options
     space = changed_space(found, changes, budgets | {"max_epochs": max_epochs})
-    console = Console(stderr=as_json, soft_wrap=True, highlight=False)
-    warnings.showwarning = lambda message, *_: console.print(f"note: {message}", style="yellow", markup=False)
     try:
         with Display(console) as display:
             study = tuning.tune(

@@ -9,6 +9,7 @@ from zeroin.nn.folding import fold
 from zeroin.nn.metrics import Metric
 from zeroin.nn.networks import mlp, small_cnn
 from zeroin.nn.recalibration import recalibrate
+from zeroin.nn.sequences import gru, text_cnn
 from zeroin.nn.task import Task
 
 __all__ = [
@@ -18,10 +19,12 @@ __all__ = [
     "effect",
     "export",
     "fold",
+    "gru",
     "insert_batchnorm",
     "mlp",
     "recalibrate",
     "remove_batchnorm",
     "small_cnn",
     "swap_norm",
+    "text_cnn",
 ]

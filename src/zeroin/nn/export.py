@@ -7,13 +7,14 @@ import torch
 from torch import Tensor
 
 from zeroin.errors import TaskError
+from zeroin.nn.kept import kept
 from zeroin.nn.loop import STATE
 from zeroin.nn.task import Task
 from zeroin.types import Config
 
 
 def export(task: Task | str, folder: Path, config: Config, target: Path, source: str | None = None) -> str:
-    """Write the weights of a trial's best epoch, its config and its normalisation into one file.
+    """Write the weights of a trial's best epoch, its config and how inputs are prepared into one file.
 
     Args:
         task: the task, or its name.
@@ -23,7 +24,7 @@ def export(task: Task | str, folder: Path, config: Config, target: Path, source:
         source: the Python that defines `task`, such as "from own_network import task".
 
     Returns:
-        Three lines of Python that load it.
+        Three lines of Python that load it, or the command that predicts with it.
 
     Raises:
         TaskError: the folder holds no network, or one of another config.
@@ -37,8 +38,11 @@ def export(task: Task | str, folder: Path, config: Config, target: Path, source:
             f"asked was {dict(config)}: give the folder of that trial."
         )
     name = task if isinstance(task, str) else task.name
-    best, norm = saved["best"], saved["normalisation"]
-    save(target, name, config, best["weights"], norm, epoch=best["epoch"], metric=saved["metric"])
+    best, norm, preparation = saved["best"], saved["normalisation"], kept(folder.parent)
+    facts = {"epoch": best["epoch"], "metric": saved["metric"]}
+    save(target, name, config, best["weights"], norm, **facts, **({"preparation": preparation} if preparation else {}))
+    if preparation:
+        return f"zeroin predict {target} NEW-DATA"
     return loading(target, source or f'from zeroin.tasks import load; task = load("{name}")', norm is not None)
 
 
@@ -48,7 +52,7 @@ def save(
     config: Config,
     state_dict: dict[str, Tensor],
     normalisation: dict[str, Tensor] | None,
-    **facts: float,
+    **facts: Any,
 ) -> None:
     """Write a network's weights, and what is needed to use them; `torch.load(target, weights_only=True)` reads it.
 
@@ -56,7 +60,7 @@ def save(
         target: the file; it appears whole or not at all.
         task_name, config, state_dict: of the network.
         normalisation: mean and scale of the training inputs, or None where inputs are taken as they are.
-        **facts: further numbers to keep, such as the epoch.
+        **facts: further plain data to keep, such as the epoch.
     """
     norm = {k: v.float() for k, v in normalisation.items()} if normalisation else {}
     what = {"format": 1, "task": task_name, "config": dict(config), "state_dict": state_dict, **norm, **facts}

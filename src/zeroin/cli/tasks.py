@@ -1,0 +1,38 @@
+"""`zeroin tasks`: what can be tuned without bringing anything."""
+
+import json
+import sys
+from dataclasses import asdict
+
+import click
+
+COLUMNS = ("task", "field", "data", "metric", "core minutes", "default", "tuned")
+
+
+@click.command()
+@click.option("--json", "as_json", is_flag=True, help="For programs.")
+def tasks(as_json: bool) -> None:
+    """The ready-made tasks: `zeroin tune NAME` tunes one.
+
+    Each with its data, its metric (of mase lower is better), the minutes of one core that tuning it takes, and the test
+    score of the default config and of the tuned one.
+    """
+    from rich.console import Console
+    from rich.table import Table
+
+    from zeroin.tasks import TASKS
+
+    if as_json:
+        rows = [{k: v for k, v in asdict(ready).items() if k != "module"} for ready in TASKS.values()]
+        click.echo(json.dumps(rows, indent=1))
+        return
+    table = Table(box=None, pad_edge=False)
+    for column in COLUMNS:
+        table.add_column(column, overflow="fold")
+    for r in TASKS.values():
+        table.add_row(r.name, r.field, r.size, r.metric, *map(_words, (r.minutes, r.default, r.tuned)))
+    Console(width=None if sys.stdout.isatty() else 120, highlight=False).print(table)
+
+
+def _words(value: float | None) -> str:
+    return "-" if value is None else f"{value:g}"

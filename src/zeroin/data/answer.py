@@ -1,0 +1,164 @@
+"""What is predicted: one of some classes, or a number; from a column to numbers, and from a network's output back."""
+
+from dataclasses import dataclass, replace
+from typing import Any
+
+import numpy as np
+import pandas as pd
+from numpy.typing import NDArray
+
+from zeroin.data.columns import as_numbers, kind_of
+from zeroin.errors import TaskError
+
+FEW = 20  # different whole numbers that are still taken as classes
+EACH = 10  # examples that each of them has on average
+ROWS = 20  # examples needed at all: fewer cannot be cut into three sets
+
+KINDS = ("classes", "number")
+
+
+@dataclass(frozen=True, slots=True)
+class Answer:
+    """What is predicted.
+
+    Args:
+        name: of the column.
+        classes: what is chosen among; none where it is a number.
+        mean, scale: of the number over the training rows; the network predicts (number - mean) / scale.
+    """
+
+    name: str
+    classes: tuple[str, ...] = ()
+    mean: float = 0.0
+    scale: float = 1.0
+
+    @property
+    def outputs(self) -> int:
+        """How many numbers the network gives for an example."""
+        return len(self.classes) or 1
+
+    def encoded(self, values: pd.Series) -> NDArray[Any]:
+        """Class numbers int64 [N], or numbers float32 [N] with the training rows' mean 0 and deviation 1."""
+        if self.classes:
+            return np.asarray(pd.Index(self.classes, dtype=object).get_indexer(pd.Index(labels(values), dtype=object)))
+        return np.asarray((as_numbers(values).to_numpy(float) - self.mean) / self.scale, np.float32)
+
+    def decoded(self, output: NDArray[Any]) -> dict[str, Any]:
+        """Columns to write: `prediction`, and for classes the probability of each.
+
+        Args:
+            output: of the network [N, outputs].
+        """
+        if not self.classes:
+            return {"prediction": output.reshape(-1).astype(float) * self.scale + self.mean}
+        power = np.exp(output - output.max(1, keepdims=True))
+        chance = power / power.sum(1, keepdims=True)
+        columns = {f"p({name})": chance[:, i] for i, name in enumerate(self.classes)}
+        return {"prediction": np.array(self.classes, dtype=object)[output.argmax(1)], **columns}
+
+    def scaled(self, values: pd.Series) -> "Answer":
+        """The same, a number's mean and scale those of the training rows."""
+        if self.classes:
+            return self
+        real = as_numbers(values).to_numpy(float)
+        return replace(self, mean=float(real.mean()), scale=float(real.std()) or 1.0)
+
+
+def labels(values: pd.Series) -> pd.Series:
+    """Classes as words, whole numbers written alike wherever they come from.
+
+    >>> labels(pd.Series(["1", "2.0", "b"])).tolist()
+    ['1', '2', 'b']
+    """
+    return values.map(lambda v: str(v).strip().removesuffix(".0"))
+
+
+def answer_of(values: pd.Series, kind: str | None) -> tuple[Answer, pd.Series, list[str]]:
+    """What a column asks to predict, the rows that can be used, and what to tell about it.
+
+    Args:
+        values: the target of each example.
+        kind: "classes" or "number"; None: by what the column holds.
+
+    Returns:
+        the answer, for each row whether it can be used, notes.
+
+    Raises:
+        TaskError: nothing can be learned from it.
+    """
+    name, notes = str(values.name), []
+    usable = values.notna()
+    if not usable.any():
+        raise TaskError(f"a target has values; all {len(values):,} of {name!r} are missing: choose another column.")
+    if gone := int((~usable).sum()):
+        notes.append(f"{gone:,} of {len(values):,} rows have no {name!r} and are left out")
+    there = values[usable]
+    found, told = _kind(there, kind)
+    notes += told
+    if found == "number":
+        real = as_numbers(there)
+        if real.nunique() < 2:
+            raise TaskError(f"a target varies; {name!r} is {real.iloc[0]:g} in every row: choose another column.")
+        usable &= as_numbers(values).notna()
+        answer = Answer(name)
+    else:
+        counts = labels(there).value_counts()
+        single = counts[counts < 2].index
+        answer = Answer(name, _classes(name, counts[counts > 1].index.tolist(), counts))
+        if len(single):
+            usable &= ~labels(values).isin(single)
+            what = f"{len(single):,} of {len(counts):,} classes of {name!r}"
+            notes.append(f"{what} ha{'s' if len(single) == 1 else 've'} one example, left out: {_few(single)}")
+    if int(usable.sum()) < ROWS:
+        raise TaskError(
+            f"tuning wants {ROWS} examples or more, to train, validate and test; there are {int(usable.sum())} "
+            f"with {name!r}: add examples."
+        )
+    return answer, usable, notes
+
+
+def _kind(there: pd.Series, asked: str | None) -> tuple[str, list[str]]:
+    if asked == "classes":
+        return asked, []
+    held = kind_of(there, "take all as classes with --kind classes --target")
+    if asked == "number" and held != "number":
+        raise TaskError(
+            f"a number is predicted from numbers; {there.name!r} holds {str(there.iloc[0])[:40]!r}: use --kind classes."
+        )
+    if asked:
+        return asked, []
+    if held == "date":
+        raise TaskError(
+            f"a target is a number or one of some classes; {there.name!r} holds dates such as "
+            f"{str(there.iloc[0])[:20]!r}: choose another column, or add one of numbers."
+        )
+    if held == "category":
+        return "classes", []
+    real = as_numbers(there)
+    different = real.nunique()
+    if bool((real == real.round()).all()) and different <= min(FEW, max(2, len(real) / EACH)):
+        return "classes", [
+            f"{there.name!r} holds {different} different whole numbers, taken as classes; else add --kind number"
+        ]
+    return "number", []
+
+
+def _classes(name: str, several: list[str], counts: pd.Series) -> tuple[str, ...]:
+    if len(several) < 2:
+        what = "has one class" if len(counts) < 2 else f"has {len(counts):,} classes, {len(several)} of them with two"
+        raise TaskError(
+            f"a target has two classes or more with two examples or more each; {name!r} {what}: choose another column."
+        )
+    return tuple(sorted(several, key=_order))
+
+
+def _order(label: str) -> tuple[int, float, str]:
+    """Numbers before words, in the order of numbers."""
+    try:
+        return 0, float(label), label
+    except ValueError:
+        return 1, 0.0, label
+
+
+def _few(names: pd.Index) -> str:
+    return ", ".join(repr(str(n)) for n in names[:3]) + (", ..." if len(names) > 3 else "")

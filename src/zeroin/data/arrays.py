@@ -1,0 +1,56 @@
+"""Arrays from .npz files."""
+
+import io
+import zipfile
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from zeroin.data.files import bytes_of
+from zeroin.errors import TaskError
+
+
+def arrays(path: Path, *names: str) -> list[NDArray[Any]]:
+    """The arrays of these names, in whichever case.
+
+    Raises:
+        TaskError: no .npz file, one of them is not there, or holds something else than numbers and words.
+    """
+    try:
+        with np.load(io.BytesIO(bytes_of(path)), allow_pickle=False) as file:
+            held = {key.lower(): key for key in file.files}
+            gone = [name for name in names if name.lower() not in held]
+            if gone:
+                raise TaskError(
+                    f"an .npz file to tune on has the arrays X and y; {path.name} has "
+                    f"{', '.join(file.files) or 'none'}: use np.savez({path.name!r}, X=X, y=y)."
+                )
+            return [file[held[name.lower()]] for name in names]
+    except (ValueError, OSError, EOFError, AttributeError, zipfile.BadZipFile) as error:
+        raise TaskError(
+            f"an .npz file holds arrays of numbers; {path.name}: {str(error).splitlines()[0][:100]}: "
+            f"use np.savez({path.name!r}, X=X, y=y)."
+        ) from error
+
+
+def as_inputs(path: Path, x: NDArray[Any]) -> NDArray[Any]:
+    """Inputs as a network takes them: [N, F], [N, T, F], or images [N, C, S, S], filled up to a square.
+
+    Raises:
+        TaskError: no numbers, or another number of axes.
+    """
+    if x.dtype.kind not in "fiub" or x.ndim not in (2, 3, 4) or not x.size:
+        raise TaskError(
+            f"X holds numbers [N, features], [N, steps, features] or images [N, channels, height, width]; "
+            f"{path.name} has {x.dtype} {list(x.shape)}: reshape it."
+        )
+    if x.ndim < 4:
+        return x.astype(np.float32)
+    if x.shape[3] in (1, 3) and x.shape[1] not in (1, 3):
+        x = x.transpose(0, 3, 1, 2)
+    size = max(x.shape[2:])
+    square = np.zeros((*x.shape[:2], size, size), np.uint8 if x.dtype == np.uint8 else np.float32)
+    square[:, :, : x.shape[2], : x.shape[3]] = x
+    return square

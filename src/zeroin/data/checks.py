@@ -1,0 +1,110 @@
+"""What looks wrong with a table to learn from: told before anything is trained, for a person to decide."""
+
+from collections.abc import Iterator
+from typing import Any
+
+import numpy as np
+import pandas as pd
+from numpy.typing import NDArray
+from scipy.stats import rankdata
+from sklearn.tree import DecisionTreeClassifier
+
+from zeroin.data.answer import Answer
+from zeroin.data.columns import as_numbers, as_words, kind_of, varies
+
+ENOUGH = 0.999  # the share of the target that a column alone must tell for a leak to be suspected
+MONOTONE = 0.9999  # the rank correlation from which one number is another in disguise
+OWN = 0.9  # the share of rows with a word of their own from which a column names rows or is text
+LONG = 30  # mean characters from which words are text
+LOOKED_AT = 20_000  # rows
+
+
+def notes_on(frame: pd.DataFrame, target: pd.Series, answer: Answer) -> Iterator[str]:
+    """What to tell of the columns to learn from.
+
+    Args:
+        frame: those columns.
+        target: of each row, none missing.
+        answer: what it was taken for.
+    """
+    constant = [str(name) for name in frame.columns if not varies(frame[name])]
+    if constant:
+        yield f"{_columns(constant)} never change{'s' * (len(constant) == 1)} and {_are(constant)} left out"
+    rows = np.random.default_rng(0).permutation(len(frame))[:LOOKED_AT]
+    some, y = frame.drop(columns=constant).iloc[rows], target.iloc[rows]
+    for name in some.columns:
+        values = some[name]
+        kind = kind_of(values)
+        if _names_rows(values, kind):
+            yield f"{name!r} looks like the number or name of a row, an id: if it is, add --drop {name!r}"
+        elif _is_text(values, kind):
+            yield f"{name!r} holds a text of its own in nearly every row, which a table cannot use: see --text"
+        elif _tells(values, kind, y, answer):
+            yield (
+                f"a leak? {name!r} alone determines {answer.name!r}: if it is not known when predicting, "
+                f"add --drop {name!r}"
+            )
+    if twice := int(pd.concat([frame, target], axis=1).duplicated().sum()):
+        yield f"{twice:,} of {len(frame):,} rows repeat an earlier one; copies in two sets make the score too good"
+
+
+def _names_rows(values: pd.Series, kind: str) -> bool:
+    if kind == "date" or values.isna().any() or values.nunique() < len(values):
+        return False
+    if kind == "category":
+        return float(as_words(values).str.len().mean()) < LONG
+    real = as_numbers(values).to_numpy()
+    spread = real.max() - real.min()
+    return bool((real == np.round(real)).all()) and spread < 20 * len(real)  # numbered, perhaps with gaps
+
+
+def _is_text(values: pd.Series, kind: str) -> bool:
+    words = values.dropna()
+    return kind == "category" and bool(len(words)) and words.nunique() > OWN * len(words)
+
+
+def _tells(values: pd.Series, kind: str, target: pd.Series, answer: Answer) -> bool:
+    """Whether a column alone tells the target."""
+    if not answer.classes:
+        y = as_numbers(target).to_numpy()
+        return _same_number(as_numbers(values), y) if kind == "number" else _group_means(values, y) > ENOUGH
+    y = answer.encoded(target)
+    usual = float(np.bincount(y).max()) / len(y)
+    return _hits(values, kind, y, len(answer.classes)) - usual > ENOUGH * (1 - usual)
+
+
+def _hits(values: pd.Series, kind: str, y: NDArray[Any], classes: int) -> float:
+    """The share of classes that a column alone gets right."""
+    if kind == "number":
+        x = as_numbers(values).fillna(-1e30).to_numpy()[:, None]
+        return float(DecisionTreeClassifier(max_leaf_nodes=max(2, classes), random_state=0).fit(x, y).score(x, y))
+    words = as_words(values).fillna("")
+    if words.nunique() > len(words) / 2:
+        return 0.0
+    return float(pd.crosstab(words, y).max(axis=1).sum()) / len(y)
+
+
+def _same_number(values: pd.Series, y: NDArray[Any]) -> bool:
+    there = values.notna().to_numpy()
+    if there.sum() < max(10, 0.5 * len(y)):
+        return False
+    a, b = rankdata(values.to_numpy()[there]), rankdata(y[there])
+    return bool(a.std() > 0 and b.std() > 0 and abs(np.corrcoef(a, b)[0, 1]) > MONOTONE)
+
+
+def _group_means(values: pd.Series, y: NDArray[Any]) -> float:
+    """How much of a number's variance the groups of a column explain."""
+    words = as_words(values).fillna("")
+    if words.nunique() > len(words) / 2:
+        return 0.0
+    left = y - pd.Series(y).groupby(words.to_numpy()).transform("mean").to_numpy()
+    return float(1 - left.var() / y.var())
+
+
+def _columns(names: list[str]) -> str:
+    listed = ", ".join(map(repr, names[:5])) + (f" and {len(names) - 5} more" if len(names) > 5 else "")
+    return f"column{'s' * (len(names) > 1)} {listed}"
+
+
+def _are(names: list[str]) -> str:
+    return "is" if len(names) == 1 else "are"

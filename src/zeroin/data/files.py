@@ -1,0 +1,170 @@
+"""Tables read from CSV and Parquet files; what is wrong with a file is told in one sentence."""
+
+import csv
+import difflib
+import io
+import re
+from collections.abc import Iterable, Sequence
+from pathlib import Path
+
+import pandas as pd
+import pyarrow as pa
+import pyarrow.parquet as pq
+
+from zeroin.errors import TaskError
+
+TEXT, PARQUET = (".csv", ".tsv", ".txt"), (".parquet", ".pq")
+SEPARATORS = ",;\t|"
+LONGEST = 1_000_000  # characters of a field; a longer one is a quote that is never closed
+COMMA = re.compile(r"[-+]?\d*,\d+|[-+]?\d+")  # a number with a decimal comma
+
+
+def read(path: Path, missing: Sequence[str] = ()) -> pd.DataFrame:
+    """A table; the cells of a CSV file are words, whatever they hold, so that they mean the same in another file.
+
+    Args:
+        path: .csv, .tsv, .txt, .parquet or .pq.
+        missing: words that stand for a missing value, beside the usual ones ("", "NA", "?", ...).
+
+    Raises:
+        TaskError: a file that cannot be read as a table.
+    """
+    if path.suffix.lower() not in TEXT + PARQUET:
+        raise TaskError(
+            f"a table is a {', '.join(TEXT + PARQUET)} file; {str(path)!r} is none: save it as CSV with commas."
+        )
+    frame = _parquet(path) if path.suffix.lower() in PARQUET else _csv(path, missing)
+    if not len(frame):
+        raise TaskError(f"a table has rows; {path.name} has only a header: fill it.")
+    return frame
+
+
+def column_of(frame: pd.DataFrame, name: str, option: str) -> str:
+    """The name of a column that an option of the command line names.
+
+    Raises:
+        TaskError: there is none.
+    """
+    if name not in frame.columns:
+        near = difflib.get_close_matches(name, frame.columns, n=1) or [str(frame.columns[-1])]
+        raise TaskError(
+            f"{option} names a column; there is no {name!r} among {_listed(frame.columns)}: use {option} {near[0]!r}."
+        )
+    return name
+
+
+def bytes_of(path: Path) -> bytes:
+    """What is in a file.
+
+    Raises:
+        TaskError: there is none, it cannot be read, or it is empty.
+    """
+    try:
+        raw = path.read_bytes()
+    except OSError as error:
+        raise TaskError(f"data are read from a file; {str(path)!r}: {error.strerror}: check the path.") from error
+    if not raw.strip():
+        raise TaskError(f"a table has a header and rows; {path.name} is empty: check how it was written.")
+    return raw
+
+
+def _csv(path: Path, missing: Sequence[str]) -> pd.DataFrame:
+    text = _decoded(path)
+    separator = _separator(text)
+    names = _checked(path.name, text, separator)
+    frame = pd.read_csv(
+        io.StringIO(text),
+        sep=separator,
+        header=0,
+        names=names,
+        index_col=False,
+        dtype=str,
+        na_values=["?", *missing],
+        skipinitialspace=True,
+    )
+    return frame.apply(_with_points) if separator == ";" else frame
+
+
+def _decoded(path: Path) -> str:
+    raw = bytes_of(path)
+    if b"\0" in raw[:100_000]:
+        raise TaskError(
+            f"a CSV file is text in UTF-8; {path.name} holds zero bytes: save it as CSV, or, if it is UTF-16, "
+            f"run `iconv -f UTF-16 -t UTF-8 {path} > new.csv`."
+        )
+    try:
+        return raw.decode("utf-8-sig")
+    except UnicodeDecodeError as error:
+        line = raw[: error.start].count(b"\n") + 1
+        raise TaskError(
+            f"a CSV file is text in UTF-8; line {line} of {path.name} has the byte 0x{raw[error.start]:02x}: "
+            f"run `iconv -f LATIN1 -t UTF-8 {path} > new.csv`."
+        ) from error
+
+
+def _separator(text: str) -> str:
+    """What separates the names of the header."""
+    header = re.sub(r'"[^"]*"', "", text.lstrip().partition("\n")[0])
+    return max(SEPARATORS, key=header.count)
+
+
+def _checked(file: str, text: str, separator: str) -> list[str]:
+    """The names of the columns, after a look at the form of every row.
+
+    pandas would fill short rows up, rename equal names and take an unclosed quote for one long cell.
+    """
+    before = csv.field_size_limit(LONGEST)
+    rows = csv.reader(io.StringIO(text), delimiter=separator, skipinitialspace=True, strict=True)
+    try:
+        names = [name.strip() for name in next(row for row in rows if row)]
+        for row in rows:
+            if row and len(row) != len(names):
+                raise TaskError(
+                    f"each row has as many fields as the header; line {rows.line_num:,} of {file} has {len(row)}, the "
+                    f"header {len(names)}: mend that line, or quote fields that hold {separator!r}."
+                )
+    except csv.Error as error:
+        raise TaskError(
+            f"a field has at most {LONGEST:,} characters and its quotes are closed; line {rows.line_num:,} of {file}: "
+            f"{error}: close the quote that is open there."
+        ) from error
+    finally:
+        csv.field_size_limit(before)
+    names = [name or f"column {i + 1}" for i, name in enumerate(names)]
+    twice = sorted({name for name in names if names.count(name) > 1})
+    if twice:
+        raise TaskError(f"each column has a name of its own; {file} has {twice[0]!r} twice: rename one.")
+    return names
+
+
+def _with_points(values: pd.Series) -> pd.Series:
+    """A column of numbers with decimal commas, as files separated by semicolons have them, with points."""
+    there = values.dropna()
+    if not len(there) or not there.map(lambda v: bool(COMMA.fullmatch(v.strip()))).all():
+        return values
+    return values.str.replace(",", ".", regex=False)
+
+
+def _parquet(path: Path) -> pd.DataFrame:
+    raw = bytes_of(path)
+    try:
+        table = pq.read_table(pa.BufferReader(raw))
+    except (pa.ArrowException, OSError) as error:
+        raise TaskError(
+            f"a .parquet file is one; {path.name}: {str(error).splitlines()[0][:120]}: write it again."
+        ) from error
+    for name, kind in zip(table.column_names, table.schema.types, strict=True):
+        if pa.types.is_nested(kind) or pa.types.is_binary(kind):
+            raise TaskError(
+                f"a column holds numbers, words or dates; {name!r} of {path.name} holds {kind}: write the file "
+                f"without it."
+            )
+        if table.column_names.count(name) > 1:
+            raise TaskError(f"each column has a name of its own; {path.name} has {name!r} twice: rename one.")
+    frame = table.to_pandas()
+    return frame.reset_index() if any(frame.index.names) else frame.reset_index(drop=True)
+
+
+def _listed(names: Iterable[str]) -> str:
+    words = [repr(str(name)) for name in names]
+    return ", ".join(words[:12]) + (f" and {len(words) - 12} more" if len(words) > 12 else "")

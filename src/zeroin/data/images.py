@@ -1,0 +1,96 @@
+"""Folders of images, one folder a class, as arrays of one size."""
+
+from collections.abc import Sequence
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+from numpy.typing import NDArray
+from PIL import Image, ImageOps
+
+from zeroin.errors import TaskError
+
+LARGEST, SMALLEST = 64, 8  # pixels of a side; larger images are made smaller
+GREY = ("1", "L", "LA", "I;16", "I", "F")  # Pillow's modes without colour
+LOOKED_AT = 200  # images that the size and the colours are taken from
+
+Pixels = NDArray[np.uint8]
+
+
+def labelled(folder: Path) -> tuple[list[Path], pd.Series]:
+    """The images of a folder and the class of each: the name of the folder it lies in.
+
+    Raises:
+        TaskError: there is no folder with images in it.
+    """
+    below = sorted(f for f in folder.iterdir() if f.is_dir() and not f.name.startswith("."))
+    found = {f.name: images_in(f) for f in below}
+    deeper = [f.name for f in below if not found[f.name] and any(g.is_dir() for g in f.iterdir())]
+    if not any(found.values()):
+        remedy = f"use {folder / deeper[0]}" if deeper else "make folder/cats/1.png, folder/dogs/1.png, ..."
+        raise TaskError(
+            f"a folder of images has one folder a class with images in it; {str(folder)!r} has "
+            f"{f'folders such as {below[0].name!r} without images' if below else 'no folders'}: {remedy}."
+        )
+    paths = [path for images in found.values() for path in images]
+    return paths, pd.Series([path.parent.name for path in paths], name="class", dtype=object)
+
+
+def images_in(folder: Path) -> list[Path]:
+    """The images that lie in a folder, by name."""
+    known = Image.registered_extensions()
+    return sorted(p for p in folder.iterdir() if p.suffix.lower() in known and not p.name.startswith("."))
+
+
+def images_below(place: Path) -> list[Path]:
+    """The images of a folder and of the folders in it; or the one image that a path names.
+
+    Raises:
+        TaskError: none.
+    """
+    known = Image.registered_extensions()
+    found = [place] if place.is_file() else sorted(p for p in place.rglob("*") if p.suffix.lower() in known)
+    if not found:
+        raise TaskError(f"images are predicted from a folder of them, or from one; {str(place)!r}: check the path.")
+    return found
+
+
+def form_of(paths: Sequence[Path]) -> tuple[int, int]:
+    """Channels (1 grey, 3 colours) and pixels of a side that suit these images.
+
+    Raises:
+        TaskError: one of them is no image.
+    """
+    chosen = [paths[int(i)] for i in np.linspace(0, len(paths) - 1, min(len(paths), LOOKED_AT))]
+    sides, grey = [], True
+    for path in chosen:
+        with _opened(path) as image:
+            sides.append(max(image.size))
+            grey &= image.mode in GREY
+    return 1 if grey else 3, int(np.clip(np.median(sides), SMALLEST, LARGEST))
+
+
+def pixels(paths: Sequence[Path], channels: int, size: int) -> Pixels:
+    """Images as [N, channels, size, size], their proportions given up for a square.
+
+    Raises:
+        TaskError: one of them is no image.
+    """
+    out = np.empty((len(paths), channels, size, size), np.uint8)
+    for place, path in zip(out, paths, strict=True):
+        with _opened(path) as image:
+            square = ImageOps.exif_transpose(image).convert("L" if channels == 1 else "RGB").resize((size, size))
+        place[:] = np.asarray(square).reshape(size, size, channels).transpose(2, 0, 1)
+    return out
+
+
+def _opened(path: Path) -> Image.Image:
+    try:
+        image = Image.open(path)
+        image.load()
+    except (OSError, SyntaxError, ValueError, Image.DecompressionBombError) as error:
+        raise TaskError(
+            f"an image is one that Pillow opens; {path.parent.name}/{path.name}: {str(error)[:100]}: "
+            f"remove it, or save it anew."
+        ) from error
+    return image

@@ -1,0 +1,228 @@
+"""A task made of data of one's own: a table, texts, a folder of images, or arrays."""
+
+import math
+import warnings
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from dataclasses import dataclass
+from functools import partial
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pandas as pd
+from numpy.typing import NDArray
+
+from zeroin.data import images
+from zeroin.data.answer import KINDS, Answer, answer_of
+from zeroin.data.arrays import arrays, as_inputs
+from zeroin.data.checks import notes_on
+from zeroin.data.columns import as_words, kind_of, learn
+from zeroin.data.files import column_of, read
+from zeroin.data.preparation import Arrays, Images, Inputs, Preparation, Table, Text
+from zeroin.data.split import Cut, Rows, split
+from zeroin.data.words import vocabulary, words_of
+from zeroin.errors import TaskError
+from zeroin.nn.spaces import cnn_space, gru_space, mlp_space, text_space
+from zeroin.nn.task import Task
+from zeroin.space import Space
+
+FOR_CLASSES, FOR_NUMBERS = ("accuracy", "balanced_accuracy", "roc_auc"), ("r2", "mae", "mse", "rmse")
+RARE = 0.2  # the share of the rarest of two classes below which accuracy says little
+WORDS = (8, 200)  # of a text that are read, at least and at most
+EPOCHS = (6, 30)  # of a full training, at least and at most
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Source:
+    """What was read: examples that can be chosen from, the target of each, and what learns from chosen ones."""
+
+    examples: Any  # a DataFrame, or an array
+    target: pd.Series
+    learn: Callable[[Any], Inputs]
+    notes: Callable[[Any, pd.Series, Answer], Iterable[str]]
+
+
+def task_of(
+    path: str | Path,
+    *,
+    target: str | None = None,
+    text: str | None = None,
+    drop: Sequence[str] = (),
+    kind: str | None = None,
+    metric: str | None = None,
+    missing: Sequence[str] = (),
+) -> Task:
+    """A task from a file or folder; what looks wrong with the data is warned of.
+
+    Args:
+        path: a table (.csv, .tsv, .txt, .parquet, .pq), a folder of images with one folder a class, or an .npz file
+            with X and y.
+        target: the column to predict.
+        text: the column of texts to predict it from; all other columns are left out.
+        drop: columns to leave out.
+        kind: "classes" or "number"; None: by what the target holds.
+        metric: what is tuned; None: r2 for a number, accuracy for classes, roc_auc or balanced_accuracy where a class
+            is rare.
+        missing: words that stand for a missing value.
+
+    Returns:
+        The task: 70 % of the rows to train on, 15 % each to validate and to test; it keeps its preparation, so that
+        `zeroin export --model` takes it along and `zeroin predict` needs nothing else.
+
+    Raises:
+        TaskError: data that cannot be learned from, told with the remedy.
+
+    >>> task_of("houses.csv", target="price").metric  # doctest: +SKIP
+    'r2'
+    """
+    path = Path(path)
+    if kind is not None and kind not in KINDS:
+        raise TaskError(f"--kind is one of {', '.join(KINDS)}; got {kind!r}: use --kind {KINDS[0]}.")
+    if path.is_dir():
+        source, kind = _images(path), "classes"
+    elif path.suffix.lower() == ".npz":
+        source = _arrays(path)
+    else:
+        source = _table(path, _named(target), text, drop, missing)
+    return _task(path.stem if path.is_file() else path.resolve().name, source, kind, metric)
+
+
+def _named(target: str | None) -> str:
+    if target is None:
+        raise TaskError("a table is tuned to predict one of its columns; none was named: add --target COLUMN.")
+    return target
+
+
+def _images(path: Path) -> Source:
+    paths, classes = images.labelled(path)
+    examples = pd.DataFrame({"path": paths})
+    return Source(examples, classes, lambda some: Images(*images.form_of(list(some["path"]))), _nothing)
+
+
+def _arrays(path: Path) -> Source:
+    x, y = arrays(path, "X", "y")
+    if y.ndim == 2 and y.shape[1] == 1:
+        y = y[:, 0]
+    if y.ndim != 1 or len(x) != len(y) or y.dtype.kind not in "fiubUS":
+        raise TaskError(
+            f"y holds a class or a number for each example of X; {path.name} has X {list(x.shape)} and y "
+            f"{list(y.shape)} of {y.dtype}: give one for each."
+        )
+    examples = as_inputs(path, x)
+    target = pd.Series(y.astype(str) if y.dtype.kind in "US" else y, name="y")
+    return Source(examples, target, lambda some: Arrays(some.shape[1:]), _nothing)
+
+
+def _table(path: Path, target: str, text: str | None, drop: Sequence[str], missing: Sequence[str]) -> Source:
+    frame = read(path, missing)
+    for name in drop:
+        column_of(frame, name, "--drop")
+    values = frame[column_of(frame, target, "--target")]
+    if text is not None:
+        if column_of(frame, text, "--text") == target:
+            raise TaskError(f"--text and --target are two columns; both are {text!r}: name another --text.")
+        chosen = frame[[text]]
+        return Source(chosen, values, partial(_learn_text, text, tuple(missing)), partial(_text_notes, text))
+    chosen = frame.drop(columns=[*drop, target])
+    if not chosen.shape[1]:
+        raise TaskError(
+            f"a table has a column to learn from beside its target; {path.name} has {', '.join(frame.columns)}: "
+            f"add one, or check what separates the columns."
+        )
+    return Source(chosen, values, partial(_learn_table, tuple(missing)), notes_on)
+
+
+def _learn_table(missing: tuple[str, ...], some: pd.DataFrame) -> Table:
+    columns = learn(some)
+    if not columns:
+        raise TaskError(
+            f"a table has a column that varies beside its target; of {', '.join(map(repr, some.columns[:5]))} none "
+            f"does: add one."
+        )
+    return Table(columns, missing)
+
+
+def _learn_text(name: str, missing: tuple[str, ...], some: pd.DataFrame) -> Text:
+    texts = as_words(some[name]).fillna("")
+    words = vocabulary(texts)
+    if not words:
+        raise TaskError(f"texts share words; {name!r} has no word that three texts have: name another --text.")
+    long = np.quantile([len(words_of(one)) for one in texts], 0.95)
+    return Text(name, tuple(words), int(np.clip(long, *WORDS)), missing)
+
+
+def _text_notes(name: str, some: pd.DataFrame, _target: pd.Series, _answer: Answer) -> Iterator[str]:
+    if kind_of(some[name]) != "category":
+        yield f"--text {name!r} holds {kind_of(some[name])}s; a table without --text would read them as such"
+    if gone := int(some[name].isna().sum()):
+        yield f"{gone:,} of {len(some):,} rows have no {name!r} and are taken as empty texts"
+
+
+def _nothing(_some: Any, _target: pd.Series, _answer: Answer) -> Iterable[str]:
+    return ()
+
+
+def _task(name: str, source: Source, kind: str | None, metric: str | None) -> Task:
+    answer, usable, notes = answer_of(source.target, kind)
+    examples, values = source.examples[usable.to_numpy()], source.target[usable]
+    notes += source.notes(examples, values, answer)
+    cut = split(answer.encoded(values))
+    answer = answer.scaled(values.iloc[cut.train])
+    ready = Preparation(source.learn(_chosen(examples, cut.train)), answer)
+    metric = _metric(metric, answer, values)
+    x, y = ready.inputs.encoded(examples), answer.encoded(values)
+    for note in (*notes, _summary(answer, cut, metric)):
+        warnings.warn(note, stacklevel=3)
+    return Task(
+        build=ready.build,
+        train=(x[cut.train], y[cut.train]),
+        valid=(x[cut.valid], y[cut.valid]),
+        test=(x[cut.test], y[cut.test]),
+        loss="cross_entropy" if answer.classes else "mse",
+        metric=metric,
+        space=_space(ready, len(cut.train)),
+        name=name,
+        max_epochs=int(np.clip(round(1000 / math.sqrt(len(cut.train))), *EPOCHS)),
+        normalise=not isinstance(ready.inputs, Table),  # its columns are scaled one by one
+        preparation=ready.plain(),
+    )
+
+
+def _chosen(examples: Any, rows: Rows) -> Any:
+    return examples.iloc[rows] if isinstance(examples, pd.DataFrame) else examples[rows]
+
+
+def _metric(asked: str | None, answer: Answer, values: pd.Series) -> str:
+    fitting = FOR_CLASSES if answer.classes else FOR_NUMBERS
+    if asked is not None:
+        if asked not in fitting or (asked == "roc_auc" and len(answer.classes) != 2):
+            what = f"{len(answer.classes)} classes" if answer.classes else "a number"
+            raise TaskError(
+                f"--metric suits what is predicted, {what} here; got {asked!r}: use --metric {fitting[0]}, or one of "
+                f"{', '.join(fitting[1:])}."
+            )
+        return asked
+    if not answer.classes:
+        return "r2"
+    counts: NDArray[Any] = np.bincount(answer.encoded(values), minlength=len(answer.classes))
+    if counts.min() / counts.sum() >= RARE * 2 / len(answer.classes):
+        return "accuracy"
+    return "roc_auc" if len(answer.classes) == 2 and counts.min() >= 2 * 20 / 3 else "balanced_accuracy"
+
+
+def _summary(answer: Answer, cut: Cut, metric: str) -> str:
+    what = f"one of {len(answer.classes)} classes" if answer.classes else "a number"
+    train, valid, test = map(len, cut)
+    return (
+        f"{answer.name!r} is predicted, {what}, from {train:,} examples to train on, {valid:,} to validate and "
+        f"{test:,} to test; {metric} is tuned"
+    )
+
+
+def _space(ready: Preparation, examples: int) -> Callable[[float], Space]:
+    most = int(np.clip(2 ** math.floor(math.log2(examples / 8)), 16, 512))
+    sizes = (max(8, most // 8), most)
+    if isinstance(ready.inputs, Text):
+        return partial(text_space, batch_size=sizes, smoothing=bool(ready.answer.classes))
+    axes = 3 if isinstance(ready.inputs, Images) else 1 if isinstance(ready.inputs, Table) else len(ready.inputs.shape)
+    return partial((mlp_space, gru_space, cnn_space)[axes - 1], batch_size=sizes)

@@ -1,0 +1,60 @@
+"""Predictions of an exported model for new data."""
+
+from pathlib import Path
+from typing import Any
+
+import pandas as pd
+import torch
+
+from zeroin.data.preparation import Images, Preparation, from_plain
+from zeroin.errors import TaskError
+from zeroin.nn.data import Normalisation
+from zeroin.nn.loop import EVALUATED
+from zeroin.nn.networks import network
+
+
+def predictions(model: Path, data: Path) -> pd.DataFrame:
+    """One row for each example, in their order: the prediction, for classes the probability of each, for images the
+    file.
+
+    Args:
+        model: what `zeroin export --model` wrote of a study of a table, texts, images or arrays.
+        data: a file or folder of the same form; the target need not be there.
+
+    Raises:
+        TaskError: no such model, or data that do not fit it.
+    """
+    saved = _loaded(model)
+    ready = from_plain(saved["preparation"])
+    source: Any = ready.inputs.opened(data)
+    columns = ready.answer.decoded(_outputs(ready, saved, source).numpy())
+    files = {"file": source["file"].to_numpy()} if isinstance(ready.inputs, Images) else {}
+    return pd.DataFrame({**files, **columns})
+
+
+def _loaded(model: Path) -> dict[str, Any]:
+    try:
+        saved = torch.load(model, map_location="cpu", weights_only=True)
+    except Exception as error:
+        what = error.strerror if isinstance(error, OSError) else f"it is none ({type(error).__name__})"
+        raise TaskError(
+            f"a model is a file that `zeroin export STUDY --model best.pt` wrote; {str(model)!r}: {what}: "
+            f"check the path."
+        ) from error
+    if not isinstance(saved, dict) or "preparation" not in saved:
+        raise TaskError(
+            f"predictions need a model of a table, texts, images or arrays of your own, which keeps how they are "
+            f"prepared; {str(model)!r} has nothing of it: load it in Python, as `zeroin export` tells."
+        )
+    return saved
+
+
+@torch.no_grad()
+def _outputs(ready: Preparation, saved: dict[str, Any], source: Any) -> torch.Tensor:
+    """The network's output [N, outputs]."""
+    x = torch.from_numpy(ready.inputs.encoded(source))
+    net = network(ready.build, saved["config"])
+    net.load_state_dict(saved["state_dict"])
+    net.eval()
+    norm = Normalisation(saved["mean"], saved["scale"]) if "mean" in saved else None
+    return torch.cat([net(norm.apply(some) if norm else some) for some in torch.split(x, EVALUATED)])

@@ -1,0 +1,157 @@
+"""From a source of data to what a network takes, and the network that takes it: learned once, kept as plain data.
+
+Each kind of data is a frozen value with the same three: `opened` reads a file or folder, `encoded` makes numbers of
+what was read, `network` builds what takes them.
+"""
+
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import Any, TypeAlias
+
+import numpy as np
+import pandas as pd
+from numpy.typing import NDArray
+from torch import nn
+
+from zeroin.data import images
+from zeroin.data.answer import Answer
+from zeroin.data.arrays import arrays, as_inputs
+from zeroin.data.columns import Column, as_words, numbers
+from zeroin.data.files import column_of, read
+from zeroin.data.words import numbered
+from zeroin.errors import TaskError
+from zeroin.nn.networks import mlp, small_cnn
+from zeroin.nn.sequences import gru, text_cnn
+from zeroin.types import Config
+
+
+@dataclass(frozen=True, slots=True)
+class Table:
+    """A table: its columns, and the words that stand for missing."""
+
+    columns: tuple[Column, ...]
+    missing: tuple[str, ...] = ()
+
+    def opened(self, path: Path) -> pd.DataFrame:
+        """The table in a file."""
+        return read(path, self.missing)
+
+    def encoded(self, source: pd.DataFrame) -> NDArray[Any]:
+        """Rows [N, F]."""
+        return numbers(self.columns, source)
+
+    def network(self, outputs: int, config: Config) -> nn.Module:
+        """[B, F] -> [B, outputs]."""
+        return mlp(sum(c.width for c in self.columns), outputs, config)
+
+
+@dataclass(frozen=True, slots=True)
+class Text:
+    """A column of texts: the words with a number of their own, and how many words of a text are read."""
+
+    column: str
+    words: tuple[str, ...]
+    length: int
+    missing: tuple[str, ...] = ()
+
+    def opened(self, path: Path) -> pd.DataFrame:
+        """The table in a file."""
+        return read(path, self.missing)
+
+    def encoded(self, source: pd.DataFrame) -> NDArray[Any]:
+        """Numbers of words [N, length]."""
+        texts = source[column_of(source, self.column, "--text")]
+        return numbered(list(as_words(texts).fillna("")), self.words, self.length)
+
+    def network(self, outputs: int, config: Config) -> nn.Module:
+        """[B, length] -> [B, outputs]."""
+        return text_cnn(len(self.words) + 2, outputs, config)
+
+
+@dataclass(frozen=True, slots=True)
+class Images:
+    """Images of one form; a side has `size` pixels."""
+
+    channels: int
+    size: int
+
+    def opened(self, path: Path) -> pd.DataFrame:
+        """The images of a folder and of the folders in it, or one image."""
+        known = images.images_below(path)
+        return pd.DataFrame({"file": [str(p.relative_to(path)) if p != path else p.name for p in known], "path": known})
+
+    def encoded(self, source: pd.DataFrame) -> NDArray[Any]:
+        """Pixels [N, channels, size, size]."""
+        return images.pixels(list(source["path"]), self.channels, self.size)
+
+    def network(self, outputs: int, config: Config) -> nn.Module:
+        """[B, channels, size, size] -> [B, outputs]."""
+        return small_cnn(self.channels, self.size, outputs, config)
+
+
+@dataclass(frozen=True, slots=True)
+class Arrays:
+    """The array X of an .npz file: the shape of an example, as a network takes it."""
+
+    shape: tuple[int, ...]
+
+    def opened(self, path: Path) -> NDArray[Any]:
+        """X as a network takes it."""
+        return as_inputs(path, arrays(path, "X")[0])
+
+    def encoded(self, source: NDArray[Any]) -> NDArray[Any]:
+        """[N, *shape]."""
+        if source.shape[1:] != self.shape:
+            raise TaskError(
+                f"examples have one shape; these have {list(source.shape[1:])}, in training {list(self.shape)}: "
+                f"prepare X in the same way."
+            )
+        return source
+
+    def network(self, outputs: int, config: Config) -> nn.Module:
+        """[B, *shape] -> [B, outputs]: fully connected, a GRU over steps, or convolutions."""
+        if len(self.shape) == 1:
+            return mlp(self.shape[0], outputs, config)
+        if len(self.shape) == 2:
+            return gru(self.shape[1], outputs, config)
+        return small_cnn(self.shape[0], self.shape[1], outputs, config)
+
+
+Inputs: TypeAlias = Table | Text | Images | Arrays
+KINDS: dict[str, type[Any]] = {"table": Table, "text": Text, "images": Images, "arrays": Arrays}
+
+
+@dataclass(frozen=True, slots=True)
+class Preparation:
+    """All that lies between a file and a network, and between its output and an answer."""
+
+    inputs: Inputs
+    answer: Answer
+
+    def build(self, config: Config) -> nn.Module:
+        """The network of a config."""
+        return self.inputs.network(self.answer.outputs, config)
+
+    def plain(self) -> dict[str, Any]:
+        """As text, numbers, lists and dicts, which JSON and `torch.load(weights_only=True)` can read."""
+        kind = next(name for name, one in KINDS.items() if isinstance(self.inputs, one))
+        return {"kind": kind, "inputs": _lists(asdict(self.inputs)), "answer": _lists(asdict(self.answer))}
+
+
+def from_plain(plain: Mapping[str, Any]) -> Preparation:
+    """What `Preparation.plain` wrote."""
+    inputs = {name: tuple(v) if isinstance(v, list) else v for name, v in plain["inputs"].items()}
+    if plain["kind"] == "table":
+        inputs["columns"] = tuple(Column(**{**c, "options": tuple(c["options"])}) for c in inputs["columns"])
+    answer = Answer(**{**plain["answer"], "classes": tuple(plain["answer"]["classes"])})
+    return Preparation(KINDS[plain["kind"]](**inputs), answer)
+
+
+def _lists(value: Any) -> Any:
+    """Tuples as lists, as JSON would give them back; numpy's numbers as Python's."""
+    if isinstance(value, dict):
+        return {name: _lists(v) for name, v in value.items()}
+    if isinstance(value, tuple | list):
+        return [_lists(v) for v in value]
+    return value.item() if isinstance(value, np.generic) else value

@@ -1,0 +1,35 @@
+"""How a study's data were prepared, kept beside its networks so that the best of them can be used without the data."""
+
+import json
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+from zeroin.errors import TaskError
+
+FILE = "preparation.json"  # in the study's folder
+
+
+def keep(folder: Path, preparation: Mapping[str, Any]) -> None:
+    """Write the preparation into a study's folder.
+
+    Raises:
+        TaskError: the study began with data that were prepared otherwise.
+    """
+    before = kept(folder)
+    if before is None:
+        folder.mkdir(parents=True, exist_ok=True)
+        half = folder / (FILE + ".part")
+        half.write_text(json.dumps(preparation), encoding="utf-8")
+        half.replace(folder / FILE)
+    elif before != json.loads(json.dumps(preparation)):
+        raise TaskError(
+            f"a study goes on with the data it began with; those of {folder.name!r} have changed, or are prepared "
+            f"otherwise: add --name {folder.name}-2."
+        )
+
+
+def kept(folder: Path) -> dict[str, Any] | None:
+    """The preparation in a study's folder, if there is one."""
+    path = folder / FILE
+    return json.loads(path.read_text(encoding="utf-8")) if path.is_file() else None

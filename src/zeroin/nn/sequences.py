@@ -1,0 +1,83 @@
+"""Ready-made networks for texts and sequences, of PyTorch's own layers."""
+
+from torch import Tensor, nn
+
+from zeroin.nn.networks import activated, dropout_of, redundant_bias
+from zeroin.nn.optim import number
+from zeroin.types import Config
+
+KERNEL = 5  # words that a convolution sees at once
+
+
+class TextCNN(nn.Module):
+    """Embedding, convolutions over the words, and the mean over the words that are there; see `text_cnn`."""
+
+    def __init__(self, embed: nn.Embedding, blocks: nn.Sequential, head: nn.Sequential) -> None:
+        super().__init__()
+        self.embed, self.blocks, self.head = embed, blocks, head
+
+    def forward(self, words: Tensor) -> Tensor:
+        """Words [B, T] -> [B, outputs]."""
+        there = (words > 0).to(self.embed.weight.dtype)[:, None]  # [B, 1, T]
+        x = self.blocks(self.embed(words).transpose(1, 2) * there)  # [B, C, T]
+        mean = (x * there).sum(2) / there.sum(2).clamp_min(1.0)  # [B, C]
+        out: Tensor = self.head(mean)
+        return out
+
+
+def text_cnn(words: int, outputs: int, config: Config) -> nn.Module:
+    """A network of an Embedding, [Conv1d over 5 words, norm, activation] blocks, the mean over the words, and a Linear.
+
+    Args:
+        words: in the vocabulary; 0 stands for no word and is left out of the mean.
+        outputs: classes, or numbers to predict.
+        config: layers (1), units (64: numbers for each word, and kernels), else as for `mlp`; dropout before the last
+            Linear.
+
+    Returns:
+        A network of whole numbers [B, T] -> [B, outputs].
+
+    >>> import torch
+    >>> text_cnn(100, 2, {"units": 8})(torch.tensor([[5, 7, 0], [1, 0, 0]])).shape
+    torch.Size([2, 2])
+    """
+    width = round(number(config, "units", 64))
+    blocks: list[nn.Module] = []
+    for _ in range(round(number(config, "layers", 1))):
+        blocks.append(nn.Conv1d(width, width, KERNEL, padding=KERNEL // 2, bias=not redundant_bias(config)))
+        blocks += activated(config, width, 3)
+    head = nn.Sequential(*dropout_of(config), nn.Linear(width, outputs))
+    return TextCNN(nn.Embedding(words, width), nn.Sequential(*blocks), head)
+
+
+class LastStep(nn.Module):
+    """A GRU's state after the last step."""
+
+    def __init__(self, gru: nn.GRU) -> None:
+        super().__init__()
+        self.gru = gru
+
+    def forward(self, x: Tensor) -> Tensor:
+        """Sequences [B, T, F] -> [B, units]."""
+        steps: Tensor = self.gru(x)[0]  # [B, T, units]
+        return steps[:, -1]
+
+
+def gru(features: int, outputs: int, config: Config) -> nn.Sequential:
+    """A GRU and a Linear on its last state. Sequences of several lengths are filled up at their beginning.
+
+    Args:
+        features: numbers in a step.
+        outputs: classes, or numbers to predict.
+        config: layers (1), units (32), dropout (none) before the last Linear.
+
+    Returns:
+        A network [B, T, features] -> [B, outputs].
+
+    >>> import torch
+    >>> gru(3, 2, {"units": 8})(torch.zeros(5, 7, 3)).shape
+    torch.Size([5, 2])
+    """
+    units = round(number(config, "units", 32))
+    recurrent = nn.GRU(features, units, num_layers=round(number(config, "layers", 1)), batch_first=True)
+    return nn.Sequential(LastStep(recurrent), *dropout_of(config), nn.Linear(units, outputs))

@@ -1,0 +1,72 @@
+"""The spaces worth searching for the ready-made networks, with AdamW and a cosine schedule."""
+
+from zeroin import catalogue
+from zeroin.space import Float, Int, Space
+
+Sizes = tuple[int, int]
+
+
+def mlp_space(trainings: float, *, batch_size: Sizes = (64, 512)) -> Space:
+    """For `mlp` on tables.
+
+    Args:
+        trainings: full trainings that the budget pays for.
+        batch_size: its range.
+    """
+    return catalogue.space(
+        "adamw",
+        trainings,
+        weight_decay=True,
+        batch_size=batch_size,
+        layers=Int(1, 4, default=2, limits=(1, 6)),
+        units=Int(32, 256, scale="log", default=128, limits=(16, 512)),
+        dropout=(0.0, 0.5),
+        batchnorm=True,
+        schedule="cosine",
+    )
+
+
+def cnn_space(trainings: float, *, batch_size: Sizes = (32, 256)) -> Space:
+    """For `small_cnn` on images; units are the first layer's, and wider ones take minutes without a GPU."""
+    return catalogue.space(
+        "adamw",
+        trainings,
+        weight_decay=True,
+        batch_size=batch_size,
+        layers=Int(2, 3, default=2, limits=(1, 4)),
+        units=Int(4, 12, scale="log", default=8, limits=(2, 16)),
+        dropout=(0.0, 0.5),
+        batchnorm=True,
+        schedule="cosine",
+    )
+
+
+def text_space(trainings: float, *, batch_size: Sizes = (32, 256), smoothing: bool = True) -> Space:
+    """For `text_cnn`; `smoothing` of labels where classes are predicted."""
+    return catalogue.space(
+        "adamw",
+        trainings,
+        weight_decay=True,
+        batch_size=batch_size,
+        layers=Int(1, 2, default=1, limits=(1, 3)),
+        units=Int(16, 64, scale="log", default=32, limits=(8, 96)),
+        dropout=(0.0, 0.7),
+        batchnorm=True,
+        schedule="cosine",
+        label_smoothing=Float(0.0, 0.2, default=0.0) if smoothing else False,
+    )
+
+
+def gru_space(trainings: float, *, batch_size: Sizes = (16, 128)) -> Space:
+    """For `gru` on sequences and forecasts."""
+    return catalogue.space(
+        "adamw",
+        trainings,
+        weight_decay=True,
+        batch_size=batch_size,
+        layers=Int(1, 2, default=1, limits=(1, 2)),
+        units=Int(16, 48, scale="log", default=32, limits=(8, 96)),
+        dropout=(0.0, 0.5),
+        grad_clip=True,
+        schedule="cosine",
+    )

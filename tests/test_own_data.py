@@ -1,0 +1,392 @@
+"""Data of one's own, without code: tuned, exported and predicted from the command line; what is wrong is told."""
+
+import csv
+import io
+import sys
+
+import numpy as np
+import pytest
+
+pytest.importorskip("torch")
+pd = pytest.importorskip("pandas")
+pytest.importorskip("pyarrow")
+Image = pytest.importorskip("PIL.Image")
+
+from zeroin.data import own  # noqa: E402
+from zeroin.data.columns import learn, numbers  # noqa: E402
+from zeroin.data.files import read  # noqa: E402
+from zeroin.data.preparation import from_plain  # noqa: E402
+from zeroin.errors import TaskError  # noqa: E402
+
+TINY = ("--epochs", "6", "--max-epochs", "2", "--confirm", "0")
+ROWS = 120
+
+
+def houses():
+    """A table with a number to predict, dates, categories, missing values and a long-tailed amount."""
+    rng = np.random.default_rng(0)
+    size, town = rng.uniform(20, 200, ROWS), rng.choice(["Ulm", "Jena", "Köln"], ROWS)
+    sold = pd.date_range("2020-01-01", periods=ROWS, freq="7D").strftime("%d.%m.%Y")
+    price = 3000 * size + 50_000 * (town == "Köln") + rng.normal(0, 10_000, ROWS)
+    frame = pd.DataFrame({"size": size.round(1), "town": town, "sold": sold, "price": price.round()})
+    frame["debt"] = rng.lognormal(8, 2, ROWS).round()
+    frame.loc[::9, "size"] = np.nan
+    frame.loc[::11, "town"] = None
+    return frame
+
+
+def passengers():
+    rng = np.random.default_rng(1)
+    sex, age = rng.choice(["male", "female"], ROWS), rng.uniform(1, 80, ROWS).round()
+    lived = np.where(rng.random(ROWS) < np.where(sex == "female", 0.9, 0.1), "yes", "no")
+    frame = pd.DataFrame({"sex": sex, "age": age, "class": rng.choice(["1st", "2nd"], ROWS), "lived": lived})
+    frame.loc[::7, "age"] = np.nan
+    return frame
+
+
+def reviews():
+    rng = np.random.default_rng(2)
+    stars = rng.integers(1, 3, ROWS)
+    words = [["bad", "stale", "never again"], ["good", "fresh, tasty", 'my "best" tea']]
+    text = [" ".join(rng.choice(words[s - 1], 6)) + "\nbought online" for s in stars]
+    return pd.DataFrame({"review": text, "stars": stars})
+
+
+def digits(folder):
+    """Images of two classes, grey ones of several sizes and formats."""
+    rng = np.random.default_rng(3)
+    for i in range(ROWS):
+        pixels = rng.integers(0, 90, (12 + i % 3, 12), dtype=np.uint8)
+        pixels[2:6] += np.uint8(160 * (i % 2))
+        place = folder / ("light" if i % 2 else "dark")
+        place.mkdir(parents=True, exist_ok=True)
+        Image.fromarray(pixels).save(place / f"{i}.{'png' if i % 5 else 'bmp'}")
+    return folder
+
+
+def tuned(zeroin, path, *options, study=None):
+    """Tune, export, and give the model's file and what tuning said."""
+    code, said, errors = zeroin("tune", path, *TINY, *options)
+    assert code == 0, errors
+    code, out, errors = zeroin("export", study or path.stem, "--model", "best.pt")
+    assert code == 0, errors
+    assert "zeroin predict best.pt" in out
+    return zeroin.folder / "best.pt", said
+
+
+def predicted(zeroin, model, data):
+    code, out, errors = zeroin("predict", model, data)
+    assert code == 0, errors
+    return pd.DataFrame(list(csv.DictReader(io.StringIO(out))))
+
+
+# ----------------------------------------------------------------------------------------------------- end to end
+
+
+def test_a_table_with_a_number_to_predict(zeroin):
+    path = zeroin.folder / "houses.csv"
+    houses().to_csv(path, index=False)
+    model, said = tuned(zeroin, path, "--target", "price", "--fix", "lr=0.01")
+    assert "'price' is predicted, a number" in said
+    table = predicted(zeroin, model, path)
+    assert np.corrcoef(table["prediction"].astype(float), houses()["price"])[0, 1] > 0.5
+    new = zeroin.folder / "new.csv"  # other columns in another order, without the target, unknown words, all missing
+    new.write_text("town,debt,sold,size,extra\nParis,,,,1\nKöln,10,24.12.2025,60.5,2\n", encoding="utf-8")
+    assert np.isfinite(predicted(zeroin, model, new)["prediction"].astype(float)).all()
+    code, out, _ = zeroin("predict", model, new, "--out", "pred.csv")
+    assert (code, out.strip()) == (0, "pred.csv")
+    assert len((zeroin.folder / "pred.csv").read_text().splitlines()) == 3
+    new.write_text("town,sold\nParis,24.12.2025\n", encoding="utf-8")
+    code, _, errors = zeroin("predict", model, new)
+    assert code == 2
+    assert "lacks 'size', 'debt'" in errors
+
+
+def test_a_table_with_classes_says_the_same_in_parquet(zeroin):
+    path = zeroin.folder / "passengers.csv"
+    passengers().to_csv(path, index=False)
+    model, _ = tuned(zeroin, path, "--target", "lived", "--fix", "lr=0.01")
+    table = predicted(zeroin, model, path)
+    assert (table["prediction"] == passengers()["lived"]).mean() > 0.7
+    chances = table[["p(no)", "p(yes)"]].astype(float)
+    assert chances.sum(axis=1).to_numpy() == pytest.approx(np.ones(ROWS), abs=1e-5)
+    passengers().drop(columns="lived").to_parquet(zeroin.folder / "new.parquet")
+    assert predicted(zeroin, model, zeroin.folder / "new.parquet").equals(table)
+
+
+def test_texts(zeroin):
+    path = zeroin.folder / "reviews.csv"
+    reviews().to_csv(path, index=False)
+    model, said = tuned(zeroin, path, "--text", "review", "--target", "stars", "--fix", "lr=0.01")
+    assert "2 different whole numbers, taken as classes" in said
+    new = zeroin.folder / "new.csv"
+    new.write_text('review\n"bad stale bad stale bad"\n"good fresh tasty good best"\n""\n', encoding="utf-8")
+    assert predicted(zeroin, model, new)["prediction"].tolist()[:2] == ["1", "2"]
+
+
+def test_a_folder_of_images(zeroin):
+    folder = digits(zeroin.folder / "pictures")
+    model, _ = tuned(zeroin, folder, "--fix", "lr=0.01")
+    table = predicted(zeroin, model, folder)
+    assert (table["prediction"] == table["file"].str.partition("/")[0]).mean() > 0.8
+    assert len(predicted(zeroin, model, folder / "dark" / "0.bmp")) == 1
+
+
+@pytest.mark.parametrize("shape", [(5,), (6, 3), (9, 7, 3)], ids=["rows", "steps", "images, channels last"])
+def test_arrays(shape, zeroin):
+    rng = np.random.default_rng(0)
+    y = rng.choice(["a", "b"], 60)
+    x = rng.normal(size=(60, *shape)) + (y == "b").reshape(-1, *[1] * len(shape))
+    np.savez(zeroin.folder / "some.npz", X=x, y=y)
+    model, _ = tuned(zeroin, zeroin.folder / "some.npz")
+    np.savez(zeroin.folder / "new.npz", X=x[:7])
+    assert set(predicted(zeroin, model, zeroin.folder / "new.npz")["prediction"]) <= {"a", "b"}
+
+
+def test_a_study_is_not_continued_with_other_data(zeroin):
+    path = zeroin.folder / "passengers.csv"
+    passengers().to_csv(path, index=False)
+    tuned(zeroin, path, "--target", "lived")
+    passengers().assign(age=1.0, sex="male").to_csv(path, index=False)
+    code, _, errors = zeroin("tune", path, *TINY, "--target", "lived")
+    assert code == 2
+    assert "add --name passengers-2" in errors
+
+
+# ---------------------------------------------------------------------------------------------------- preparation
+
+
+def test_a_preparation_is_plain_and_comes_back(tmp_path):
+    houses().to_csv(tmp_path / "houses.csv", index=False)
+    with pytest.warns(UserWarning, match="r2 is tuned"):
+        task = own.task_of(tmp_path / "houses.csv", target="price")
+    ready = from_plain(task.preparation)
+    assert ready.plain() == task.preparation
+    x = ready.inputs.encoded(ready.inputs.opened(tmp_path / "houses.csv"))
+    known = {row.tobytes() for row in x}
+    assert all(row.tobytes() in known for part in (task.train, task.valid, task.test) for row in part[0])
+    assert task.problem.train.x[:, 0].mean().abs() < 1e-3  # its size
+
+
+def test_only_training_rows_teach(tmp_path):
+    frame = houses()
+    frame.to_csv(tmp_path / "a.csv", index=False)
+    with pytest.warns(UserWarning, match="r2 is tuned"):
+        task = own.task_of(tmp_path / "a.csv", target="price")
+    prices = task.train[1] * task.preparation["answer"]["scale"] + task.preparation["answer"]["mean"]
+    assert np.mean(prices) == pytest.approx(task.preparation["answer"]["mean"], rel=1e-5)
+    size = next(c for c in task.preparation["inputs"]["columns"] if c["name"] == "size")
+    assert size["fill"] == frame["size"][frame["price"].isin(np.round(prices))].median()
+
+
+def test_columns_as_numbers():
+    frame = pd.DataFrame(
+        {
+            "n": ["1", "2", "3", None],
+            "c": ["x", "x", "x", "y"],
+            "d": ["01/02/2024", "31/12/2024", None, "31/12/2024"],
+            "same": ["a"] * 4,
+        }
+    )
+    columns = learn(frame)
+    assert [(c.name, c.kind, c.width) for c in columns] == [("n", "number", 2), ("c", "category", 2), ("d", "date", 8)]
+    x = numbers(columns, frame)  # number, missing; x, another; year, circles, missing
+    assert x[:, 0] == pytest.approx(np.sqrt(2) * np.array([-1, 0, 1, 0]))
+    assert x[:, 1:4].tolist() == [[0, 1, 0], [0, 1, 0], [0, 1, 0], [1, 0, 1]]
+    assert x[:, 4] == pytest.approx(np.array([-3, 1, 1, 1]) / np.sqrt(3))  # the median of the others is in December
+    assert x[:, -1].tolist() == [0, 0, 1, 0]
+    assert numbers(columns, frame.assign(n=["-1e9", "1", "2", "3"]))[0, 0] == -5  # no further than this
+    with pytest.raises(TaskError, match="'n' held numbers in training and here holds 'old'"):
+        numbers(columns, frame.assign(n=["1", "old", "2", "3"]))
+
+
+@pytest.mark.parametrize(
+    "text", ["a;b\n1,5;x\n2;y\n", "a\tb\n1.5\tx\n2\ty\n", '\ufeffa,b\r\n1.5,"x"\r\n2,y\r\n', "a|b\n\n1.5|x\n2|y\n"]
+)
+def test_the_usual_forms_of_csv(text, tmp_path):
+    path = tmp_path / "t.csv"
+    path.write_text(text, encoding="utf-8", newline="")
+    frame = read(path)
+    assert list(frame.columns) == ["a", "b"]
+    assert pd.to_numeric(frame["a"]).tolist() == [1.5, 2.0]
+    assert frame["b"].tolist() == ["x", "y"]
+
+
+# ---------------------------------------------------------------------------------------------------------- notes
+
+
+def noted(tmp_path, frame, recwarn, **asked):
+    frame.to_csv(tmp_path / "t.csv", index=False)
+    own.task_of(tmp_path / "t.csv", **{"target": "price", **asked})
+    return " | ".join(str(w.message) for w in recwarn)
+
+
+def test_a_column_that_is_the_target_in_disguise_is_a_leak(tmp_path, recwarn):
+    frame = houses().assign(cents=lambda f: np.log(f.price), band=lambda f: (f.price // 5_000).astype(int).astype(str))
+    told = noted(tmp_path, frame, recwarn)
+    assert "a leak? 'cents' alone determines 'price'" in told
+    assert "leak? 'size'" not in told
+
+
+@pytest.mark.parametrize(
+    "leak", [lambda lived: lived.map({"yes": "alive", "no": "dead"}), lambda lived: lived == "yes"]
+)
+def test_a_column_that_tells_the_class_is_a_leak(leak, tmp_path, recwarn):
+    told = noted(tmp_path, passengers().assign(alive=leak(passengers().lived)), recwarn, target="lived")
+    assert "a leak? 'alive' alone determines 'lived'" in told
+    assert told.count("leak?") == 1
+
+
+def test_a_number_that_separates_the_classes_is_a_leak(tmp_path, recwarn):
+    rng = np.random.default_rng(0)
+    frame = passengers().assign(boat=lambda f: np.where(f.lived == "yes", 1, -1) * rng.uniform(1, 9, ROWS))
+    assert "a leak? 'boat' alone determines 'lived'" in noted(tmp_path, frame, recwarn, target="lived")
+
+
+def test_ids_constants_texts_and_missing_targets_are_told(tmp_path, recwarn):
+    frame = houses().assign(
+        id=range(1000, 1000 + ROWS),
+        key=[f"K{i}" for i in range(ROWS)],
+        same=1,
+        empty=None,
+        words=[f"a long story of some forty characters, {i}" for i in range(ROWS)],
+    )
+    frame.loc[:4, "price"] = np.nan
+    told = noted(tmp_path, frame, recwarn)
+    assert "5 of 120 rows have no 'price' and are left out" in told
+    assert "columns 'same', 'empty' never change and are left out" in told
+    assert "'id' looks like the number or name of a row" in told
+    assert "'key' looks like the number or name of a row" in told
+    assert "'words' holds a text of its own in nearly every row" in told
+    assert "leak?" not in told
+
+
+def test_a_class_with_one_example_is_left_out(tmp_path, recwarn):
+    frame = passengers()
+    frame.loc[0, "lived"] = "unknown"
+    told = noted(tmp_path, frame, recwarn, target="lived")
+    assert "1 of 3 classes of 'lived' has one example, left out: 'unknown'" in told
+    assert "one of 2 classes" in told
+
+
+def test_rare_classes_are_judged_by_what_sees_them(tmp_path, recwarn):
+    frame = passengers().assign(lived=["yes"] * 16 + ["no"] * (ROWS - 16))
+    assert "roc_auc is tuned" in noted(tmp_path, frame, recwarn, target="lived")
+
+
+# ----------------------------------------------------------------------------------------------------- spoiled files
+
+GOOD = "".join(f"{i % 7},{'xyz'[i % 3]},{i % 5 + 0.5}\n" for i in range(40))
+TABLE = "size,town,price\n" + GOOD
+BY = ("--target", "price")
+
+SPOILED = {  # name: (what is in it, options, what is said)
+    "empty": ("", BY, "is empty"),
+    "only blanks": (" \n\n", BY, "is empty"),
+    "only a header": ("size,town,price\n", BY, "only a header"),
+    "one column": ("price\n" + "1.5\n2.5\n" * 20, BY, "a column to learn from beside its target"),
+    "no target named": (TABLE, (), "add --target COLUMN"),
+    "wrong target": (TABLE, ("--target", "prize"), "use --target 'price'"),
+    "wrong column to drop": (TABLE, (*BY, "--drop", "twon"), "use --drop 'town'"),
+    "wrong text column": (TABLE, (*BY, "--text", "review"), "no 'review' among 'size', 'town', 'price'"),
+    "text is the target": (TABLE, ("--target", "town", "--text", "town"), "two columns"),
+    "target all missing": ("size,price\n" + "1,\n2,NA\n" * 20, BY, "all 40 of 'price' are missing"),
+    "target constant": ("size,price\n" + "1,5.5\n2,5.5\n" * 20, BY, "'price' is 5.5 in every row"),
+    "one class": ("size,price\n" + "1,a\n2,a\n" * 20, BY, "has one class"),
+    "classes of one": ("size,price\n" + "".join(f"{i},c{i}\n" for i in range(40)), BY, "two examples or more each"),
+    "target of dates": ("size,price\n" + "".join(f"{i},2024-01-{i:02}\n" for i in range(1, 30)), BY, "holds dates"),
+    "mixed target": (TABLE + "1,x,cheap\n", BY, "take all as classes with --kind classes"),
+    "inputs all missing": ("size,town,price\n" + ",NA,1.5\n,,2.5\n" * 20, BY, "a column that varies beside its target"),
+    "mixed types": (TABLE + "old,x,1.5\n" * 9, BY, "40 numbers and 9 others such as 'old'"),
+    "few rows": ("size,price\n1,2.5\n2,3.5\n", BY, "20 examples or more"),
+    "huge field": (TABLE + '1,"' + "y" * 1_100_000 + '",2.5\n', BY, "at most 1,000,000 characters"),
+    "open quote": (TABLE + '1,"x,2.5\n' + GOOD, BY, "its quotes are closed"),
+    "not UTF-8": ((TABLE + "1,K\xf6ln,2.5\n").encode("latin1"), BY, "line 42 of spoiled.csv has the byte 0xf6"),
+    "UTF-16": (TABLE.encode("utf-16"), BY, "holds zero bytes"),
+    "binary": (b"\x89PNG\r\n\x1a\n\0\0\0\rIHDR", BY, "holds zero bytes"),
+    "equal names": ("price,size,size\n" + GOOD.replace("x", "1"), BY, "has 'size' twice"),
+    "short row": (TABLE + "1,x\n", BY, "line 42 of spoiled.csv has 2, the header 3"),
+    "long row": (TABLE + "1,x,2,3\n", BY, "line 42 of spoiled.csv has 4, the header 3"),
+    "infinite target": (TABLE + "1,x,inf\n", BY, "others such as 'inf'"),
+    "wrong kind": (TABLE, ("--target", "town", "--kind", "number"), "holds 'x': use --kind classes"),
+    "wrong metric": (TABLE, (*BY, "--metric", "accuracy"), "use --metric r2"),
+    "texts without a word": ("text,price\n" + "#,1.5\n?,2.5\n" * 20, (*BY, "--text", "text"), "share words"),
+}
+
+
+@pytest.mark.parametrize("case", SPOILED)
+def test_a_spoiled_table_is_one_sentence(case, zeroin):
+    content, options, said = SPOILED[case]
+    path = zeroin.folder / "spoiled.csv"
+    path.write_bytes(content if isinstance(content, bytes) else content.encode())
+    refused(zeroin, path, said, *options)
+
+
+def refused(zeroin, path, said, *options):
+    code, out, errors = zeroin("tune", path, *TINY, *options)
+    assert code == 2, (out, errors)
+    assert errors.startswith("zeroin: ")
+    assert errors.strip().count("\n") == 0
+    assert said in errors
+    assert "Traceback" not in errors
+    assert not (zeroin.folder / "zeroin.db").exists()
+
+
+def put(path, content=b"1"):
+    path.parent.mkdir(parents=True, exist_ok=True)
+    path.write_bytes(content)
+
+
+def savez(path, **arrays):
+    np.savez(path, **arrays)
+
+
+OTHERS = {  # name: (the file, how it is made, what is said)
+    "no such file": ("gone.csv", lambda p: None, "No such file"),
+    "broken parquet": ("t.parquet", put, "a .parquet file is one"),
+    "nested parquet": ("t.parquet", lambda p: pd.DataFrame({"price": [1.5], "a": [[1]]}).to_parquet(p), "'a' of"),
+    "empty folder": ("f", lambda p: p.mkdir(), "one folder a class"),
+    "folder of text": ("f", lambda p: put(p / "a" / "x.txt"), "folders such as 'a' without images"),
+    "folder too high": ("f", lambda p: digits(p / "train"), "use f/train"),
+    "one class of images": ("f", lambda p: digits(p).joinpath("dark").rename(p.parent / "away"), "has one class"),
+    "broken image": ("f", lambda p: put(digits(p) / "dark" / "0.png"), "dark/0.png"),
+    "no npz": ("t.npz", put, "an .npz file holds arrays"),
+    "npz without y": ("t.npz", lambda p: savez(p, X=np.zeros((30, 2))), "has X"),
+    "npz of objects": ("t.npz", lambda p: savez(p, X=np.array([{}] * 30), y=np.arange(30)), "holds arrays of numbers"),
+    "npz of two lengths": ("t.npz", lambda p: savez(p, X=np.zeros((30, 2)), y=np.arange(29)), "give one for each"),
+    "npz of one axis": ("t.npz", lambda p: savez(p, X=np.zeros(30), y=np.arange(30) % 2), "reshape it"),
+    "npz with NaN": ("t.npz", lambda p: savez(p, X=np.full((30, 2), np.nan), y=np.arange(30) % 2), "NaN or infinite"),
+}
+
+
+@pytest.mark.parametrize("case", OTHERS)
+def test_other_spoiled_data_are_one_sentence(case, zeroin):
+    name, make, said = OTHERS[case]
+    path = zeroin.folder / name
+    make(path)
+    refused(zeroin, path.relative_to(zeroin.folder), said, *(BY if path.suffix in (".csv", ".parquet") else ()))
+
+
+@pytest.mark.parametrize("content", [None, b"", b"no model"])
+def test_what_is_no_model_does_not_predict(content, zeroin):
+    if content is not None:
+        (zeroin.folder / "best.pt").write_bytes(content)
+    code, _, errors = zeroin("predict", "best.pt", "new.csv")
+    assert code == 2
+    assert errors.strip().count("\n") == 0
+    assert "zeroin export STUDY --model" in errors
+
+
+def test_options_about_data_are_for_data(zeroin):
+    code, _, errors = zeroin("tune", "digits", "--target", "price")
+    assert code == 2
+    assert "--target are about data of your own" in errors
+
+
+def test_missing_packages_are_told_with_the_line_to_paste(zeroin, monkeypatch):
+    (zeroin.folder / "t.csv").write_text(TABLE)
+    monkeypatch.delattr("zeroin.data.own")
+    monkeypatch.setitem(sys.modules, "zeroin.data.own", None)
+    code, _, errors = zeroin("tune", "t.csv", *BY)
+    assert code == 2
+    assert "-m pip install torch scikit-learn pandas pyarrow pillow" in errors
