@@ -66,6 +66,20 @@ def test_contenders_that_fall_behind_drop_out():
     assert sum(counts) <= 15
 
 
+def test_what_a_dropped_contender_leaves_over_goes_to_those_not_separated():
+    configs = ({"x": 0.1}, {"x": 0.2}, {"x": 0.9})
+    with zi.Study(SPACE, store=None, searcher=Confirm(4, 3, configs)) as study:
+        while (jobs := study.ask()) and jobs[0].kind is Kind.CONFIRM:
+            noise = np.random.default_rng(jobs[0].seed).normal()
+            study.tell(jobs[0], losses=[0.01 * noise + (0.5 if jobs[0].config["x"] > 0.5 else 0.0)])
+    confirmed = [s for s in scores(study.history) if s.kind is Kind.CONFIRM]
+    assert [len(s.losses) for s in confirmed] == [5, 5, 2]
+    low, high = confirmed[0].interval
+    assert low < confirmed[0].mean < high
+    half = 2.776 * np.std(confirmed[0].losses, ddof=1) / 5**0.5  # t of four degrees of freedom
+    assert high - low == pytest.approx(2 * half, rel=1e-3)
+
+
 @pytest.mark.parametrize("trainings", [0, 1, 2, 3, 6, 10, 30, 60, 1000])
 @pytest.mark.parametrize("seeds", [0, 1, 5, 20])
 def test_it_never_takes_more_than_a_third(trainings, seeds):

@@ -157,6 +157,23 @@ def test_it_finds_what_is_better_than_chance():
     assert np.mean(ours) < np.quantile(chance, 0.1)
 
 
+def test_a_single_crash_does_not_make_its_neighbourhood_taboo():
+    space = zi.Space(x=zi.Float(0.0, 1.0), y=zi.Float(0.0, 1.0))
+    for seed in (0, 1, 3):  # where a failure counts like an observed loss, all three stay away from the best for good
+        crashed = []
+
+        def loss(config, epoch, crashed=crashed):
+            far = math.hypot(config["x"] - 0.7, config["y"] - 0.6)
+            if far < 0.15 and not crashed:
+                crashed.append(config)
+                return math.nan
+            return 0.1 + far
+
+        loop = Loop(space, max_epochs=1, seed=seed).run(25, loss=loss)
+        assert crashed
+        assert min(t.loss for t in loop.history.trials if t.loss is not None) < 0.15
+
+
 def test_it_leaves_a_wide_valley_for_a_deeper_one_in_a_far_corner():
     space = zi.Space(**{name: zi.Float(0.0, 1.0) for name in "abcd"})
 

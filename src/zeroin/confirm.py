@@ -1,7 +1,8 @@
 """After the search: the best configs again with fresh seeds, and the default config beside them.
 
 A lucky draw looks like a good config. Up to three contenders race over fresh seeds; one that falls behind by more
-than two standard errors drops out. What is left over of the budget for this goes to the default config.
+than two standard errors drops out, and what it leaves over goes to those that are not separated yet. The default config
+is trained as often as a contender is promised.
 """
 
 import json
@@ -10,6 +11,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
+from scipy.special import stdtrit
 
 from zeroin.goal import metric_at_best
 from zeroin.history import History, incumbent
@@ -38,6 +40,15 @@ class Score:
         """Mean loss; infinite if a seed failed."""
         return float(np.mean(self.losses)) if self.losses and not self.failures else math.inf
 
+    @property
+    def interval(self) -> tuple[float, float] | None:
+        """Where the mean loss lies with 95 %, by Student's t; None for a single seed, or if one failed."""
+        n = len(self.losses)
+        if n < 2 or self.failures:
+            return None
+        half = float(stdtrit(n - 1, 0.975) * np.std(self.losses, ddof=1) / math.sqrt(n))
+        return self.mean - half, self.mean + half
+
 
 @dataclass(frozen=True, slots=True)
 class Confirm:
@@ -46,10 +57,12 @@ class Confirm:
     Args:
         seeds: fresh seeds of the winner and of the default.
         contenders: how many of the best enter.
+        configs: which ones; those of the lowest loss if none are given.
     """
 
     seeds: int
     contenders: int = CONTENDERS
+    configs: tuple[Config, ...] = ()
 
     @staticmethod
     def within(trainings: float, seeds: int) -> "Confirm":
@@ -71,14 +84,17 @@ class Confirm:
 
     def _race(self, history: History) -> list[tuple[Kind, Config, str]]:
         known = by_config(history, Kind.CONFIRM)
-        racing = self._survivors([known.get(_key(c), []) for c in contenders(history, self.contenders)])
-        configs = contenders(history, self.contenders)
-        for turn in range(self.seeds):
-            due = [i for i in racing if len(known.get(_key(configs[i]), [])) <= turn]
-            if due:
-                names = "the best" if len(configs) == 1 else f"the {len(configs)} best"
-                return [(Kind.CONFIRM, configs[i], f"fresh seed {turn + 1} of {self.seeds} for {names}") for i in due]
-        return []
+        configs = self.configs or contenders(history, self.contenders)
+        runs = [known.get(_key(c), []) for c in configs]
+        racing = self._survivors(runs)
+        turn = min((len(runs[i]) for i in racing), default=0)
+        due = [i for i in racing if len(runs[i]) == turn]
+        left = self.seeds * self.contenders - sum(map(len, runs))
+        if left < len(due) or (turn >= self.seeds and len(racing) < 2):
+            return []  # the budget is spent, or the best is separated
+        names = "the best" if len(configs) == 1 else f"the {len(configs)} best"
+        which = f"fresh seed {turn + 1} of {self.seeds}" if turn < self.seeds else f"further fresh seed {turn + 1}"
+        return [(Kind.CONFIRM, configs[i], f"{which} for {names}") for i in due]
 
     def _survivors(self, runs: Sequence[Sequence[Trial]]) -> list[int]:
         """Those not separated from the best: within two standard errors, spread pooled over contenders."""

@@ -18,6 +18,7 @@ from zeroin.history import incumbent
 from zeroin.playbook import Playbook, playbook_of, scenario_of, teach
 from zeroin.protocols import Executor, Searcher, Trainable
 from zeroin.search import Zoom
+from zeroin.search.ranking import best_configs
 from zeroin.search.rungs import ladder
 from zeroin.space import Space
 from zeroin.study import Listener, Study, checked_max_epochs
@@ -118,7 +119,8 @@ def tune(
                 listen(study, _plan(study, budget, final, doing if task else None))
             run(study, doing, study.searcher, _less(budget, final.most, depth))
             if final.seeds:
-                run(study, doing, final, Budget())
+                best = best_configs(study.space, study.history, final.contenders, max_epochs=study.max_epochs)
+                run(study, doing, replace(final, configs=tuple(best)), Budget())
         finally:
             doing.close()
     if book and (study.path or playbook is not True):

@@ -17,6 +17,7 @@ from zeroin.space.scales import Array
 from zeroin.types import Job, Trial
 
 TAIL = 2.0  # losses worse than median + TAIL (median - best) count as that
+DOUBT = 1.0  # noise variance of a failure's row, losses standardised: one alone may be chance, several are not
 CAP = 250  # rows that the surrogate sees
 FIT_ITERATIONS = 40
 
@@ -127,8 +128,8 @@ class Model:
     """What the history says of configs trained to the full budget; lower is better, in warped units.
 
     `best` is the lowest warped loss seen at any rung, less the trend; `trust` how well left-out trials are
-    predicted (correlation); `tried` the trials with observations; `units` [n, D] and `mean` [n] are of those among
-    them that the surrogate sees.
+    predicted (correlation); `tried` the trials with observations; `owners` the trial of each row that the surrogate
+    sees, `units` [n, D] and `mean` [n] those trials' points and means.
     """
 
     posterior: surrogate.Posterior
@@ -136,6 +137,7 @@ class Model:
     best: float
     trust: float
     tried: np.ndarray
+    owners: np.ndarray
     units: Array
     mean: Array
 
@@ -166,10 +168,11 @@ def build(rows: Rows, features: Features, memory: Memory) -> Model:
     theta, trust = _fitted(rows.first(fit_size(len(rows.loss))), features, memory)
     posterior, warped, trend, keep = _condition(rows, features, theta)
     tried = np.unique(rows.trial)
-    units = rows.units[np.unique(rows.trial[keep])]
+    owners = rows.trial[keep]
+    units = rows.units[np.unique(owners)]
     best = float(warped.min() - trend[-1])
     mean = posterior.expected(features(units))
-    return Model(posterior, features, best, trust, tried, units, mean)
+    return Model(posterior, features, best, trust, tried, owners, units, mean)
 
 
 def fit_size(n: int) -> int:
@@ -210,8 +213,9 @@ def _fitted(rows: Rows, features: Features, memory: Memory) -> tuple[Array, floa
         warped, trend = _targets(rows, len(features.budgets))
         keep = _nearest(features(units, rows.rung), warped, features(units[[warped.argmin()]]))
         x, y = features(units[keep], rows.rung[keep]), warped[keep] - trend[rows.rung[keep]]
-        theta = surrogate.fit(x, y, prior, FIT_ITERATIONS)
-        seen, predicted = surrogate.condition(x, y, theta, prior.groups).left_out(rows.trial[keep])
+        doubt = _doubt(rows.loss[keep])
+        theta = surrogate.fit(x, y, prior, FIT_ITERATIONS, doubt=doubt)
+        seen, predicted, _ = surrogate.condition(x, y, theta, prior.groups, doubt=doubt).left_out(rows.trial[keep])
         memory.fits[key] = theta, _correlation(seen, predicted)
     return memory.fits[key]
 
@@ -226,7 +230,12 @@ def _condition(rows: Rows, features: Features, theta: Array) -> tuple[surrogate.
             features(units, rows.rung) * inverse_lengths, warped, features(units[[warped.argmin()]]) * inverse_lengths
         )
     x, y = features(units[keep], rows.rung[keep]), warped[keep] - trend[rows.rung[keep]]
-    return surrogate.condition(x, y, theta, groups), warped, trend, keep
+    return surrogate.condition(x, y, theta, groups, doubt=_doubt(rows.loss[keep])), warped, trend, keep
+
+
+def _doubt(losses: Array) -> Array:
+    """Extra noise [n] of failures, so that a single crash does not make its neighbourhood taboo."""
+    return np.where(np.isfinite(losses), 0.0, DOUBT)
 
 
 def _targets(rows: Rows, rungs: int) -> tuple[Array, Array]:

@@ -100,19 +100,20 @@ class Posterior:
             at = slice(first, first + BLOCK)
             yield at, self.signal * matern(z[at], self.rows)[0]
 
-    def left_out(self, owners: np.ndarray) -> tuple[Array, Array]:
-        """For each owner of rows: the last row's target, and its prediction without any of the owner's rows.
+    def left_out(self, owners: np.ndarray) -> tuple[Array, Array, Array]:
+        """For each owner of rows: the last row's target, and mean and sd of what the others' rows predict for it.
 
-        The block form of eq. 5.12: residual_I = ((K^-1)_II)^-1 (K^-1 y)_I.
+        The block form of eq. 5.12: the residual is ((K^-1)_II)^-1 (K^-1 y)_I, its covariance ((K^-1)_II)^-1.
         """
         inverse = _symmetric(lapack.dpotri(self.factor, lower=1)[0])
-        seen, predicted = [], []
+        found = []
         for owner in np.unique(owners):
             block = np.flatnonzero(owners == owner)
-            residual = np.linalg.solve(inverse[np.ix_(block, block)], self.weights[block])
-            seen.append(self.targets[block[-1]])
-            predicted.append(self.targets[block[-1]] - residual[-1])
-        return np.array(seen), np.array(predicted)
+            covariance = np.linalg.inv(inverse[np.ix_(block, block)])
+            seen = self.targets[block[-1]]
+            found.append((seen, seen - covariance[-1] @ self.weights[block], np.sqrt(covariance[-1, -1])))
+        seen, predicted, sd = np.array(found).T
+        return seen, predicted, sd
 
 
 def matern(x: Array, z: Array) -> tuple[Array, Array, Array]:
@@ -132,12 +133,13 @@ def matern(x: Array, z: Array) -> tuple[Array, Array, Array]:
     return correlation, r, decay
 
 
-def fit(features: Array, targets: Array, prior: Prior, iterations: int = 40) -> Array:
+def fit(features: Array, targets: Array, prior: Prior, iterations: int = 40, *, doubt: Array | float = 0.0) -> Array:
     """The hyperparameters of highest posterior density, always sought from the prior's mean.
 
     Args:
         features: [n, F]; targets: [n].
         iterations: of L-BFGS-B.
+        doubt: noise variance of single rows [n] beyond what all have, targets standardised.
 
     Returns:
         log length scales by group, log noise variance, log signal variance.
@@ -148,7 +150,7 @@ def fit(features: Array, targets: Array, prior: Prior, iterations: int = 40) -> 
     result = minimize(
         _negative_log_posterior,
         prior.mean,
-        args=(features, y, prior, np.eye(len(prior.lengths))[prior.groups]),
+        args=(features, y, prior, np.eye(len(prior.lengths))[prior.groups], doubt),
         jac=True,
         bounds=prior.bounds,
         method="L-BFGS-B",
@@ -158,20 +160,22 @@ def fit(features: Array, targets: Array, prior: Prior, iterations: int = 40) -> 
     return np.asarray(result.x) if ok else prior.mean
 
 
-def condition(features: Array, targets: Array, theta: Array, groups: np.ndarray) -> Posterior:
-    """The posterior of rows [n, F] with targets [n] under hyperparameters `theta`."""
+def condition(
+    features: Array, targets: Array, theta: Array, groups: np.ndarray, *, doubt: Array | float = 0.0
+) -> Posterior:
+    """The posterior of rows [n, F] with targets [n] under hyperparameters `theta`; `doubt` as in `fit`."""
     mean, scale = float(targets.mean()), _spread(targets)
     y = (targets - mean) / scale
     inverse_lengths = np.exp(-theta[:-2])[groups]
     noise, signal = (float(v) for v in np.exp(theta[-2:]))
     rows = features * inverse_lengths
-    factor = root(signal * matern(rows, rows)[0], noise)
+    factor = root(signal * matern(rows, rows)[0], noise + doubt)
     weights = lapack.dpotrs(factor, y, lower=1)[0]
     return Posterior(rows, factor, weights, y, inverse_lengths, noise, signal, mean, scale)
 
 
-def root(covariance: Array, noise: float = 0.0) -> Array:
-    """The lower Cholesky factor of a covariance with noise, and as much jitter as it takes."""
+def root(covariance: Array, noise: Array | float = 0.0) -> Array:
+    """The lower Cholesky factor of a covariance with noise, of all rows or of each, and as little jitter as may be."""
     jitter = JITTER
     while True:
         noisy = covariance.copy()
@@ -198,14 +202,14 @@ def log_ei(mean: Array, sd: Array, best: float) -> Array:
 
 
 def _negative_log_posterior(
-    theta: Array, features: Array, y: Array, prior: Prior, membership: Array
+    theta: Array, features: Array, y: Array, prior: Prior, membership: Array, doubt: Array | float
 ) -> tuple[float, Array]:
     groups = len(prior.lengths)
     rows = features * np.exp(-theta[:groups])[prior.groups]
     correlation, r, decay = matern(rows, rows)
     noise, signal = np.exp(theta[groups:])
     kernel = signal * correlation
-    kernel.flat[:: len(kernel) + 1] += noise + JITTER
+    kernel.flat[:: len(kernel) + 1] += noise + doubt + JITTER
     factor, failed = lapack.dpotrf(kernel, lower=1, clean=1)
     if failed:
         return 1e10, np.zeros_like(theta)

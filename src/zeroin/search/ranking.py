@@ -1,0 +1,68 @@
+"""Which configs are best, by the model rather than by a lucky draw."""
+
+from dataclasses import replace
+
+import numpy as np
+
+from zeroin.history import History
+from zeroin.search import rungs
+from zeroin.search.model import Features, Memory, Rows, build
+from zeroin.space import Space
+from zeroin.space.scales import Array
+from zeroin.types import Config
+
+LEAST = 5  # trials that worked, for a model
+LUCKY = 4.0  # standard deviations that a trial may be better than the others predict
+ROUNDS = 3  # of setting lucky trials aside: each one hides the next
+
+
+def best_configs(space: Space, history: History, most: int, *, max_epochs: int) -> list[Config]:
+    """The configs of the lowest posterior mean at the full budget among those the search trained.
+
+    A lucky value pulls the mean at its neighbours down with it, so trials far better than all others predict are set
+    aside first; the config of the lowest loss keeps the last place all the same, as it may be right.
+
+    Args:
+        space: the hyperparameters.
+        history: what the search saw; trainings after it do not count.
+        most: how many at most.
+        max_epochs: the deepest budget of one trial.
+
+    Returns:
+        different configs of trials that worked, the best first; none where fewer than five did, too few for a model.
+
+    >>> from zeroin.space import Float
+    >>> best_configs(Space(x=Float(0, 1)), History(), 3, max_epochs=1)
+    []
+    """
+    ladder = rungs.ladder(max_epochs)
+    memory, features = Memory(), Features.of(space, ladder)
+    rows = memory.rows(space, history, ladder)
+    worked = [int(n) for n in np.unique(rows.trial) if history.trials[n].loss is not None]
+    if len(worked) < LEAST:
+        return []
+    mean = _means(rows, features, memory, worked)
+    lowest = min(worked, key=lambda n: (history.trials[n].loss, n))
+    found: list[Config] = []
+    for number in [worked[i] for i in np.argsort(mean, kind="stable")]:
+        config = history.trials[number].config
+        if config not in found:
+            found.append(config)
+    found = found[:most]
+    if history.trials[lowest].config not in found and most > 1:
+        found[-1] = history.trials[lowest].config
+    return found
+
+
+def _means(rows: Rows, features: Features, memory: Memory, trials: list[int]) -> Array:
+    """Posterior means of trials, once those far better than the others predict are set aside."""
+    model = build(rows, features, memory)
+    for _ in range(ROUNDS):
+        seen, predicted, sd = model.posterior.left_out(model.owners)
+        lucky = np.unique(model.owners)[seen < predicted - LUCKY * sd]
+        if not len(lucky) or len(model.tried) - len(lucky) < LEAST:
+            break
+        stay = ~np.isin(rows.trial, lucky)
+        rows = replace(rows, trial=rows.trial[stay], rung=rows.rung[stay], loss=rows.loss[stay])
+        model = build(rows, features, memory)
+    return model.posterior.expected(features(rows.units[trials]))
