@@ -17,7 +17,7 @@ from zeroin.space.scales import Array
 from zeroin.types import Job, Trial
 
 TAIL = 2.0  # losses worse than median + TAIL (median - best) count as that
-DOUBT = 1.0  # noise variance of a failure's row, losses standardised: one alone may be chance, several are not
+DOUBT = 1.0  # noise variance of a lone failure, losses standardised; less with others near
 CAP = 250  # rows that the surrogate sees
 FIT_ITERATIONS = 40
 
@@ -213,7 +213,7 @@ def _fitted(rows: Rows, features: Features, memory: Memory) -> tuple[Array, floa
         warped, trend = _targets(rows, len(features.budgets))
         keep = _nearest(features(units, rows.rung), warped, features(units[[warped.argmin()]]))
         x, y = features(units[keep], rows.rung[keep]), warped[keep] - trend[rows.rung[keep]]
-        doubt = _doubt(rows.loss[keep])
+        doubt = _doubt(x, rows.loss[keep], prior)
         theta = surrogate.fit(x, y, prior, FIT_ITERATIONS, doubt=doubt)
         seen, predicted, _ = surrogate.condition(x, y, theta, prior.groups, doubt=doubt).left_out(rows.trial[keep])
         memory.fits[key] = theta, _correlation(seen, predicted)
@@ -230,12 +230,17 @@ def _condition(rows: Rows, features: Features, theta: Array) -> tuple[surrogate.
             features(units, rows.rung) * inverse_lengths, warped, features(units[[warped.argmin()]]) * inverse_lengths
         )
     x, y = features(units[keep], rows.rung[keep]), warped[keep] - trend[rows.rung[keep]]
-    return surrogate.condition(x, y, theta, groups, doubt=_doubt(rows.loss[keep])), warped, trend, keep
+    doubt = _doubt(x, rows.loss[keep], features.prior)
+    return surrogate.condition(x, y, theta, groups, doubt=doubt), warped, trend, keep
 
 
-def _doubt(losses: Array) -> Array:
-    """Extra noise [n] of failures, so that a single crash does not make its neighbourhood taboo."""
-    return np.where(np.isfinite(losses), 0.0, DOUBT)
+def _doubt(features: Array, losses: Array, prior: surrogate.Prior) -> Array:
+    """Extra noise [n] of failures: one alone may be chance, so that its neighbourhood stays open; several are not."""
+    failed = ~np.isfinite(losses)
+    rows = features[failed] * np.exp(-prior.lengths)[prior.groups]
+    doubt = np.zeros(len(losses))
+    doubt[failed] = DOUBT / surrogate.matern(rows, rows)[0].sum(1)
+    return doubt
 
 
 def _targets(rows: Rows, rungs: int) -> tuple[Array, Array]:
