@@ -1,6 +1,6 @@
 """The sockets: what a searcher, an executor, a store and a task must offer. Implementations are final."""
 
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Protocol
 
@@ -8,7 +8,12 @@ from zeroin.history import History
 from zeroin.space import Space
 from zeroin.types import Decision, Ended, Event, Job, Observation
 
-Report = Callable[[Job, Observation], bool]  # called at each epoch; False asks the job to end there
+
+class Report(Protocol):
+    """Called at each epoch of a job; False asks the job to end there."""
+
+    def __call__(self, job: Job, seen: Observation, /, *, with_next: bool = False) -> bool:
+        """Keep it; `with_next`: together with what is told next, or at the latest when `wait` returns."""
 
 
 class Searcher(Protocol):
@@ -33,7 +38,10 @@ class Executor(Protocol):
         """Take a job, return at once; `known` epochs of its trial are in the store, so no checkpoint beyond counts."""
 
     def wait(self, report: Report) -> Sequence[Ended]:
-        """Work until a job ended; call `report` in this process for each epoch of any job as it is seen."""
+        """Work until a job ended, or several went on by a step together; tell those that ended.
+
+        Call `report` in this process for each epoch of any job as it is seen.
+        """
 
     def close(self) -> None:
         """Give back what it holds; jobs under way are dropped and will be done again."""
@@ -70,5 +78,7 @@ class Trainable(Protocol):
     def check(self, space: Space) -> None:
         """Tell what can be known to be wrong before any training, as a `TaskError`."""
 
-    def executor(self, folder: Path, *, max_epochs: int, workers: int) -> Executor:
-        """An executor that trains it; checkpoints go below `folder`."""
+    def executor(
+        self, folder: Path, *, max_epochs: int, workers: int, space: Space | None = None, trainings: float = 0.0
+    ) -> Executor:
+        """An executor that trains configs of `space`, for about so many full trainings; checkpoints below `folder`."""

@@ -247,7 +247,7 @@ def _to_the_end(task: Task, study: Study) -> dict[str, Any]:
         job = Job(0, best.number, best.config, best.seed, best.epoch, study.max_epochs, best.kind, "to the end")
         doing = task.executor(study.folder, max_epochs=study.max_epochs, workers=1)
         doing.start(job, best.epoch)
-        doing.wait(lambda _job, _seen: True)
+        doing.wait(lambda _job, _seen, *, with_next=False: True)  # noqa: ARG005
     return newest(trial_folder(study.folder, best.number))
 
 

@@ -195,7 +195,7 @@ class Study:
         """Give the store back; results stay readable."""
         if self._store:
             try:
-                self._keep()
+                self.keep()
             finally:
                 self._store.close()
                 self._store = None
@@ -222,7 +222,7 @@ class Study:
         if asked.jobs or asked.region or asked.paused:
             self.record(asked)
         else:
-            self._keep()
+            self.keep()
         return list(asked.jobs)
 
     def advise(self, suggestions: Sequence[Suggestion]) -> None:
@@ -230,25 +230,26 @@ class Study:
         if suggestions:
             self.record(Advised(tuple(suggestions)))
 
-    def observe(self, job: Job, seen: Observation) -> None:
-        """Record an epoch's score, given in the user's sense."""
-        self.record(Observed(job.number, direction.as_loss(self.goal, seen)))
+    def observe(self, job: Job, seen: Observation, *, with_next: bool = False) -> None:
+        """Record an epoch's score, given in the user's sense; `with_next` as for `record`."""
+        self.record(Observed(job.number, direction.as_loss(self.goal, seen)), with_next=with_next)
 
     def record(self, event: Event, *, with_next: bool = False) -> None:
         """Keep an event, for good, then let it count.
 
-        An end that a decision follows at once is kept `with_next` event, in one transaction: half the cost. A kill
+        What another event follows at once is kept `with_next` event, in one transaction: half the cost. A kill
         between the two finds the job running with all its epochs observed, and the job ends again when it is resumed.
         """
         if with_next:
             self._unkept.append(event)
         else:
-            self._keep(event)
+            self.keep(event)
         self.history.apply(event)
         for listen in self.listeners:
             listen(self, event)
 
-    def _keep(self, *more: Event) -> None:
+    def keep(self, *more: Event) -> None:
+        """Write, in one transaction, what was to be kept with the next event, and more events."""
         events = [*self._unkept, *more]
         if self._store and events:
             self._store.write(*events)

@@ -112,7 +112,7 @@ def tune(
     with study:
         if book and not study.history.jobs:
             study.advise(book.look_up(space, study.scenario))
-        doing = executor or _executor(objective, task, study, workers)
+        doing = executor or _executor(objective, task, study, workers, trainings)
         try:
             if listen:
                 study.listeners.append(listen)
@@ -148,8 +148,8 @@ def run(study: Study, executor: Executor, searcher: Searcher, budget: Budget) ->
     began = time.monotonic()
     history = study.history
 
-    def report(job: Job, seen: Observation) -> bool:
-        study.observe(job, seen)
+    def report(job: Job, seen: Observation, *, with_next: bool = False) -> bool:
+        study.observe(job, seen, with_next=with_next)
         return not _late(began, budget)
 
     for job in list(history.running):  # left over from a run that was cut short
@@ -159,6 +159,8 @@ def run(study: Study, executor: Executor, searcher: Searcher, budget: Budget) ->
         if running < executor.slots and not _late(began, budget):
             for job in study.decide(searcher, executor.slots - running, budget):
                 executor.start(job, history.trials[job.trial].epoch)
+        else:
+            study.keep()
         if not any(history.running):
             return
         for ended in executor.wait(report):
@@ -200,13 +202,14 @@ def _seconds_per_epoch(study: Study, executor: Executor) -> float | None:
     """What the second epoch of the default config takes; the first one also warms up."""
     times: list[float] = []
 
-    def heard(_job: Job, _seen: Observation) -> bool:
+    def heard(_job: Job, _seen: Observation, *, with_next: bool = False) -> bool:  # noqa: ARG001
         times.append(time.monotonic())
         return True
 
     trial = 99_999  # its folder is removed below; no study gets here with it
     executor.start(Job(0, trial, study.space.default, 0, 0, 2, Kind.DEFAULT, "to see how long an epoch takes"), 0)
-    executor.wait(heard)
+    while not executor.wait(heard):
+        pass
     shutil.rmtree(trial_folder(study.folder, trial), ignore_errors=True)
     return times[1] - times[0] if len(times) == 2 else None
 
@@ -230,9 +233,11 @@ def _space_of(task: Any, trainings: float) -> Space:
     return found
 
 
-def _executor(objective: Any, task: Any, study: Study, workers: int) -> Executor:
+def _executor(objective: Any, task: Any, study: Study, workers: int, trainings: float) -> Executor:
     if task is not None:
-        done: Executor = task.executor(study.folder, max_epochs=study.max_epochs, workers=workers)
+        done: Executor = task.executor(
+            study.folder, max_epochs=study.max_epochs, workers=workers, space=study.space, trainings=trainings
+        )
         return done
     if workers > 1:
         return Processes(objective, study.folder, study.max_epochs, workers)

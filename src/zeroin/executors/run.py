@@ -149,33 +149,49 @@ def perform(objective: Objective, job: Job, root: Path, known: int, max_epochs: 
     if checkpoint.epoch >= job.stop:  # killed between its last epoch and its end
         return Ended(job.number, Status.DONE)
     run = Run(job, checkpoint, heard, max_epochs)
-    status, note = Status.DONE, ""
     try:
         result = objective(run.config, run)
         if result is not None and run.epoch == run.start and run.status is Status.RUNNING:
             run.report(result)
-        if run.status is Status.DIVERGED:
-            status, note = Status.DIVERGED, f"the loss was not finite in epoch {run.epoch + 1}"
-        elif run.epoch == 0:
-            raise TaskError(
-                "an objective returns its loss or calls run.report(loss); this one did neither: "
-                "end it with `return loss`."
-            )
-        if status is Status.DONE:
-            if run.epoch < max_epochs and not checkpoint.used:
-                warnings.warn(UNSAVED, stacklevel=2)
-            checkpoint.put_aside(run.epoch, last=True)
-    except ZeroinError:
-        raise
+        status, note = finish(run, checkpoint)
     except Exception as error:
-        if _is_full_disk(error, root):
-            raise StoreError(
-                f"a checkpoint needs room on the disk; {root} has none left: free some space and give the same "
-                f"command again; what was observed before is kept."
-            ) from error
-        status = Status.OUT_OF_MEMORY if _is_out_of_memory(error) else Status.FAILED
-        note = "".join(traceback.format_exception(error))[-4000:]
+        status, note = failure(error, root)
     return Ended(job.number, status, note, time.monotonic() - began)
+
+
+def finish(run: Run, checkpoint: Checkpoint) -> tuple[Status, str]:
+    """How a job ended whose training returned, and a note; what it saved is put aside.
+
+    Raises:
+        TaskError: it told no loss.
+    """
+    if run.status is Status.DIVERGED:
+        return Status.DIVERGED, f"the loss was not finite in epoch {run.epoch + 1}"
+    if run.epoch == 0:
+        raise TaskError(
+            "an objective returns its loss or calls run.report(loss); this one did neither: end it with `return loss`."
+        )
+    if run.epoch < run.max_epochs and not checkpoint.used:
+        warnings.warn(UNSAVED, stacklevel=2)
+    checkpoint.put_aside(run.epoch, last=True)
+    return Status.DONE, ""
+
+
+def failure(error: Exception, root: Path) -> tuple[Status, str]:
+    """What training raised, as the status of its job and a note.
+
+    Raises:
+        ZeroinError: the error itself, where it is one that no other config would mend; a full disk.
+    """
+    if isinstance(error, ZeroinError):
+        raise error
+    if _is_full_disk(error, root):
+        raise StoreError(
+            f"a checkpoint needs room on the disk; {root} has none left: free some space and give the same "
+            f"command again; what was observed before is kept."
+        ) from error
+    status = Status.OUT_OF_MEMORY if is_out_of_memory(error) else Status.FAILED
+    return status, "".join(traceback.format_exception(error))[-4000:]
 
 
 def takes_run(objective: Objective) -> bool:
@@ -217,7 +233,8 @@ def _is_full_disk(error: BaseException | None, root: Path) -> bool:
     return _is_full_disk(error.__cause__ or error.__context__, root)
 
 
-def _is_out_of_memory(error: Exception) -> bool:
+def is_out_of_memory(error: Exception) -> bool:
+    """Whether it says that memory ran out."""
     # torch's own class is named, not imported: torch stops at the door of zeroin.nn.
     return (
         isinstance(error, MemoryError)

@@ -3,15 +3,16 @@
 import copy
 import math
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from functools import partial
 
 import torch
-import torch.nn.functional as F
 from torch import Tensor, nn
+from torch.fx import GraphModule
 
 from zeroin.nn.dropout import CountedDropout
 from zeroin.nn.networks import BATCHNORMS
+from zeroin.nn.norming import normed
 from zeroin.nn.optim import decayed
 
 # Layers whose kernels round every element alike. The kernels of others (tanh, gelu) compute the last few elements of a
@@ -34,6 +35,7 @@ class Layout:
         drops: names of the dropout layers.
         norms: names of the batch norms with running statistics.
         spare: rows that a stack needs beyond its networks.
+        steps: by order of vmap and grad, rows and mini-batch: the recorded step, or how often it went unrecorded.
     """
 
     base: nn.Module
@@ -42,6 +44,7 @@ class Layout:
     drops: tuple[str, ...]
     norms: tuple[str, ...]
     spare: int
+    steps: dict[tuple[str, int, int], GraphModule | int] = field(default_factory=dict)
 
     def flat(self, tensors: Mapping[str, Tensor]) -> Tensor:
         """Tensors by name as a row [P]."""
@@ -77,7 +80,7 @@ def layout(model: nn.Module, smallest: int) -> Layout:
         if is_running(module):
             module.momentum = 1.0  # type: ignore[assignment]  # the stack itself blends, each row by its own
             assert isinstance(module, BATCHNORMS)
-            module.forward = partial(_normed, module)  # type: ignore[method-assign]
+            module.forward = partial(normed, module)  # type: ignore[method-assign]
         if isinstance(module, CountedDropout):
             module.idle = False
     shrunk = decayed(model)
@@ -92,25 +95,6 @@ def layout(model: nn.Module, smallest: int) -> Layout:
         tuple(n for n, m in base.named_modules() if is_running(m)),
         0 if all(type(m) in EXACT for m in base.modules()) else -(-LAST_FEW // (smallest * narrowest)),
     )
-
-
-def _normed(norm: nn.modules.batchnorm._BatchNorm, x: Tensor) -> Tensor:
-    """Batch norm whose γ and β are summed over each row's own mini-batch.
-
-    vmap normalises [M, B, C] as [B, M C]. Summed in that layout, the order of the additions of the gradients of γ and β
-    would depend on how many columns there are, that is on M; a copy to [M, B, C] makes it each row's own.
-    """
-    norm._check_input_dim(x)  # type: ignore[no-untyped-call]
-    training = norm.training
-    norm.values = x.numel() // x.shape[1]  # type: ignore[assignment]  # of a channel in this mini-batch
-    if training and norm.num_batches_tracked is not None:
-        norm.num_batches_tracked.add_(1)
-    assert norm.momentum is not None
-    out = F.batch_norm(x, norm.running_mean, norm.running_var, None, None, training, norm.momentum, norm.eps)
-    if norm.weight is None:
-        return out
-    shape = (-1,) + (1,) * (x.dim() - 2)
-    return out.clone(memory_format=torch.contiguous_format) * norm.weight.view(shape) + norm.bias.view(shape)
 
 
 def is_running(module: nn.Module) -> bool:

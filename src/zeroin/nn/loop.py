@@ -5,7 +5,7 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from functools import partial
-from typing import TypeAlias
+from typing import Any, TypeAlias
 
 import torch
 from torch import Tensor, nn
@@ -85,11 +85,11 @@ def _train(problem: Problem, config: Config, run: Run) -> None:
         if not (math.isfinite(metric) and math.isfinite(valid_loss)):
             run.report(math.nan)
             return
-        _note_best(problem, now, metric, valid_loss)
-        test = _tested(problem, now.best, now.model) if run.final else {}
+        now.best = better(problem, now.best, now.epoch, (metric, valid_loss), partial(_copy, now.model))
+        test = tested(problem, now.best, now.model) if run.final else {}
         run.report(metric, train_loss=train_loss, valid_loss=valid_loss, **test)
         if run.saving:
-            _save(problem, config, now, run)
+            save(problem, run, now.epoch, now.best, (now.model.state_dict(), now.opt.state_dict()))
         assert now.epoch == epoch + 1
 
 
@@ -144,21 +144,21 @@ def evaluate(problem: Problem, model: nn.Module, data: Data, weights: Weights | 
 def _resumed(problem: Problem, config: Config, how: Recipe, run: Run) -> Training:
     """The network where the run begins: from its checkpoint, or trained up to there anew."""
     model = counted(network(problem.build, config, run.seed)).to(problem.device)
-    _check(problem, model, how)
+    check_fit(problem, model, how)
     now = Training(model, optimizer(model, how), 0, Best())
-    if run.start and (run.checkpoint / STATE).is_file():
-        saved = torch.load(run.checkpoint / STATE, map_location=problem.device, weights_only=True)
-        if saved["epoch"] <= run.start:
-            model.load_state_dict(saved["model"])
-            now.opt.load_state_dict(saved["optimizer"])
-            now.epoch, now.best = saved["epoch"], Best(**saved["best"])
+    state = saved(problem, run)
+    if state:
+        model.load_state_dict(state["model"])
+        now.opt.load_state_dict(state["optimizer"])
+        now.epoch, now.best = state["epoch"], Best(**state["best"])
     while now.epoch < run.start:  # the checkpoint is gone, or older: the same epochs again give the same network
         train_epoch(problem, now, how, run.seed, run.max_epochs)
-        _note_best(problem, now, *evaluate(problem, model, problem.valid))
+        scores = evaluate(problem, model, problem.valid)
+        now.best = better(problem, now.best, now.epoch, scores, partial(_copy, model))
     return now
 
 
-def _check(problem: Problem, model: nn.Module, how: Recipe) -> None:
+def check_fit(problem: Problem, model: nn.Module, how: Recipe) -> None:
     """Mistakes in how the network meets data and loss stop the study; what a config alone breaks fails its trial."""
     x, y = next(iter(problem.train.batches(torch.arange(1), [(0, 1)])))
     model.eval()
@@ -167,14 +167,16 @@ def _check(problem: Problem, model: nn.Module, how: Recipe) -> None:
     check_batchnorm(problem, model, how.batch_size)
 
 
-def _note_best(problem: Problem, now: Training, metric: float, valid_loss: float) -> None:
-    rank = (problem.sign * metric, valid_loss)
-    if rank < now.best.rank:
-        weights = {name: value.detach().clone() for name, value in now.model.state_dict().items()}
-        now.best = Best(rank, now.epoch, weights)
+def better(
+    problem: Problem, best: Best, epoch: int, scores: tuple[float, float], weights: Callable[[], Weights]
+) -> Best:
+    """The best epoch, the one just trained included; `scores` are its (metric, loss), `weights` a copy if asked."""
+    rank = (problem.sign * scores[0], scores[1])
+    return Best(rank, epoch, weights()) if rank < best.rank else best
 
 
-def _tested(problem: Problem, best: Best, model: nn.Module) -> dict[str, float]:
+def tested(problem: Problem, best: Best, model: nn.Module) -> dict[str, float]:
+    """The test scores of the best epoch, looked at once."""
     if problem.test is None or best.weights is None:
         return {}
     if best.test is None:
@@ -182,15 +184,28 @@ def _tested(problem: Problem, best: Best, model: nn.Module) -> dict[str, float]:
     return {"test": best.test[0], "test_loss": best.test[1]}
 
 
-def _save(problem: Problem, config: Config, now: Training, run: Run) -> None:
-    best, norm = now.best, problem.normalisation
+def save(problem: Problem, run: Run, epoch: int, best: Best, tensors: tuple[Weights, dict[str, Any]]) -> None:
+    """Write a trial's state after an epoch; `tensors` are the state_dicts of its network and of its optimizer."""
+    norm = problem.normalisation
     state = {
-        "epoch": now.epoch,
-        "config": dict(config),
-        "model": now.model.state_dict(),
-        "optimizer": now.opt.state_dict(),
+        "epoch": epoch,
+        "config": run.config,
+        "model": tensors[0],
+        "optimizer": tensors[1],
         "best": {"rank": best.rank, "epoch": best.epoch, "weights": best.weights, "test": best.test},
         "metric": problem.sign * best.rank[0],
         "normalisation": None if norm is None else {"mean": norm.mean, "scale": norm.scale},
     }
     torch.save(state, run.checkpoint / STATE)
+
+
+def saved(problem: Problem, run: Run) -> dict[str, Any] | None:
+    """What `save` wrote, if the run can go on from it."""
+    if not run.start or not (run.checkpoint / STATE).is_file():
+        return None
+    state: dict[str, Any] = torch.load(run.checkpoint / STATE, map_location=problem.device, weights_only=True)
+    return state if state["epoch"] <= run.start else None
+
+
+def _copy(model: nn.Module) -> Weights:
+    return {name: value.detach().clone() for name, value in model.state_dict().items()}

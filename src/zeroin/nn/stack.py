@@ -18,6 +18,7 @@ from zeroin.nn.networks import network
 from zeroin.nn.optim import Recipe, recipe
 from zeroin.nn.problem import Problem
 from zeroin.nn.recalibration import BATCH, EXAMPLES, Moments, equal_edges, evenly
+from zeroin.nn.tracing import WARM, record
 from zeroin.nn.updates import UPDATES, clip, rule, scalars
 from zeroin.types import Config
 
@@ -101,21 +102,41 @@ class Stack:
 
     def gradients(self, x: Tensor, y: Tensor, smooth: Tensor, drawn: Tensor, momenta: Tree) -> tuple[Tensor, Tensor]:
         """Losses [M] and gradients [M, P] of mini-batches [M, B, ...]; buffers go on by a step."""
-        self.layout.begin_step()
         for j, name in enumerate(self.layout.drops):
             self.buffers[f"{name}.key"].copy_(drawn[:, j])
-        before = {name: self.buffers[name].clone() for name in momenta}
+        args = (self.p, self.buffers, x, y, smooth, momenta)
+        steps = self.layout.steps
+        shape = (self.order, *x.shape[:2])
+        found = steps.get(shape, 0)
+        if isinstance(found, int) and found < WARM:
+            steps[shape] = found + 1
+            return self._gradients(*args)
+        if isinstance(found, int):
+            standing = {name: b.clone() for name, b in self.buffers.items()}
+            found = steps[shape] = record(self._gradients, *args)
+            for name, b in standing.items():
+                self.buffers[name].copy_(b)
+        with torch.no_grad():
+            loss, g = found(*args)
+        return loss, g
+
+    def _gradients(
+        self, p: Tensor, buffers: Tree, x: Tensor, y: Tensor, smooth: Tensor, momenta: Tree
+    ) -> tuple[Tensor, Tensor]:
+        self.layout.begin_step()
+        before = {name: buffers[name].clone() for name in momenta}
         if self.order == BACKWARD:
-            p = self.p.detach().requires_grad_()
-            loss = vmap(self._loss)(self.layout.tree(p), self.buffers, smooth, x, y)
-            (g,) = torch.autograd.grad(loss.sum(), p)
+            with torch.enable_grad():
+                p = p.detach().requires_grad_()
+                loss = vmap(self._loss)(self.layout.tree(p), buffers, smooth, x, y)
+                (g,) = torch.autograd.grad(loss.sum(), p)
         else:
-            found, loss = vmap(grad_and_value(self._loss))(self.layout.tree(self.p), self.buffers, smooth, x, y)
-            g = torch.cat([found[name].reshape(len(self.p), -1) for name in self.layout.shapes], 1)
+            found, loss = vmap(grad_and_value(self._loss))(self.layout.tree(p), buffers, smooth, x, y)
+            g = torch.cat([found[name].reshape(len(p), -1) for name in self.layout.shapes], 1)
         with torch.no_grad():
             # The base's momentum is 1, so that a buffer holds the mini-batch's own statistics.
             for name, momentum in momenta.items():
-                self.buffers[name].copy_(before[name].lerp_(self.buffers[name], momentum))
+                buffers[name].copy_(before[name].lerp_(buffers[name], momentum))
         return loss.detach(), g
 
     @torch.no_grad()
@@ -235,16 +256,22 @@ def fresh(problem: Problem, config: Config, seed: int) -> nn.Module:
     return counted(network(problem.build, config, seed)).to(problem.device)
 
 
-def stack(problem: Problem, members: Sequence[tuple[Config, int, nn.Module]], order: str = BACKWARD) -> Stack:
+def stack(
+    problem: Problem,
+    members: Sequence[tuple[Config, int, nn.Module]],
+    order: str = BACKWARD,
+    common: Layout | None = None,
+) -> Stack:
     """A stack of networks of one signature.
 
     Args:
         problem: what they are trained on.
         members: config, trial's seed and network of each, as `fresh` makes it.
         order: of vmap and grad.
+        common: the layout of an earlier stack of this signature, with the steps that were recorded for it.
     """
     cuts = edges(len(problem.train), recipe(members[0][0]).batch_size)
-    common = layout(members[0][2], min(b - a for a, b in cuts))
+    common = common or layout(members[0][2], min(b - a for a, b in cuts))
     rows, tensors, buffers = [], [], []
     for config, seed, model in members:
         momenta = tuple(float(m.momentum) for m in model.modules() if is_running(m))  # type: ignore[arg-type]

@@ -1,6 +1,7 @@
 """A task: a network, its data, what it is judged by, and the space worth searching."""
 
 import importlib
+import logging
 import sys
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
@@ -15,16 +16,19 @@ from zeroin.executors.inline import Inline
 from zeroin.executors.processes import Processes, pickled
 from zeroin.executors.run import Objective, Run
 from zeroin.nn import loop
+from zeroin.nn.choice import chosen
 from zeroin.nn.data import InMemory, prepared
 from zeroin.nn.facts import facts
 from zeroin.nn.kept import keep
 from zeroin.nn.metrics import METRICS, Metric
 from zeroin.nn.networks import Build, network
 from zeroin.nn.problem import Problem, check
+from zeroin.nn.stacked import Stacked
 from zeroin.protocols import Executor
 from zeroin.space import Float, Int, Space
 from zeroin.types import Config, Value
 
+log = logging.getLogger("zeroin")
 LOSSES = ("cross_entropy", "mse")
 
 
@@ -125,20 +129,31 @@ class Task:
             )
         return self.space if isinstance(self.space, Space) else self.space(trainings)
 
-    def executor(self, folder: Path, *, max_epochs: int, workers: int) -> Executor:
-        """An executor that trains it; checkpoints go below `folder`.
+    def executor(
+        self, folder: Path, *, max_epochs: int, workers: int, space: Space | None = None, trainings: float = 0.0
+    ) -> Executor:
+        """An executor that trains configs of `space`, its own by default; checkpoints go below `folder`.
 
-        With several workers each builds the task once, from its pickle or else from the file that defines it.
+        Several networks at once where that is measured to pay on the default config and where the budget of so many
+        full `trainings` allows to decide about several configs at once; else one by one. The choice is kept in
+        `folder`. With several workers each builds the task once, from its pickle or else from the file that defines
+        it, and trains one by one.
 
         Raises:
             TaskError: the network of the default config does not fit the data or the loss; workers cannot import it.
         """
-        if self.space is not None:
-            self.check(self.space_for(1.0))
+        if space is None and self.space is not None:
+            space = self.space_for(1.0)
+        if space is not None:
+            self.check(space)
         if self.preparation is not None:
             keep(folder, self.preparation)
         if workers > 1:
             return Processes(importable(self, loop.train), folder, max_epochs, workers)
+        choice = chosen(self.problem, space.default if space else {}, folder, trainings)
+        log.info("%s: %s", self.name, choice.words())
+        if choice.rows > 1:
+            return Stacked(self.problem, folder, max_epochs, choice)
         return Inline(loop.objective(self.problem), folder, max_epochs)
 
     def check(self, space: Space) -> None:

@@ -1,0 +1,104 @@
+"""One by one or in stacks, and of how many: measured on the machine that trains, kept with the study."""
+
+import json
+import time
+from collections.abc import Callable, Sequence
+from dataclasses import asdict, dataclass, replace
+from pathlib import Path
+
+from zeroin.nn import loop
+from zeroin.nn.data import InMemory
+from zeroin.nn.gate import verdict
+from zeroin.nn.loop import Best, Training
+from zeroin.nn.optim import optimizer, recipe
+from zeroin.nn.problem import Problem
+from zeroin.nn.stack import fresh, stack
+from zeroin.nn.tracing import WARM
+from zeroin.types import Config
+
+FILE = "training.json"  # beside a study's checkpoints
+PAYS = 1.2  # a stack that is not so much faster is not worth what it changes
+SIZES = (4, 8)  # rows; more would be faster still, and the search would learn less from each trial
+PER_ROW = 6  # full trainings in the budget for each row: deciding about many configs at once learns less from each
+STEPS = 6  # timed at once
+ROUNDS = 3
+
+
+@dataclass(frozen=True, slots=True)
+class Choice:
+    """How a study trains its networks.
+
+    Args:
+        rows: of a stack at most; 1: one by one.
+        order: of vmap and grad, as `gate` found it right.
+        ratio: how many times less CPU a stack of `rows` takes than its networks one by one, measured.
+        why: the reason in words.
+    """
+
+    rows: int
+    order: str = ""
+    ratio: float = 1.0
+    why: str = ""
+
+    def words(self) -> str:
+        """For the log and the report."""
+        if self.rows == 1:
+            return f"trains one by one, because {self.why}"
+        return f"trains up to {self.rows} networks at once, {self.ratio:.1f} times as fast as one by one"
+
+
+def chosen(problem: Problem, config: Config, folder: Path, trainings: float) -> Choice:
+    """The choice kept in a study's folder; made and kept there if there is none.
+
+    Args:
+        problem: what is trained.
+        config: the one to measure with.
+        folder: the study's.
+        trainings: the budget in full trainings.
+    """
+    most = int(trainings // PER_ROW)
+    if most < SIZES[0]:
+        return Choice(1, why=f"a budget of {trainings:.0f} trainings is best spent on one config after another")
+    kept = folder / FILE
+    if kept.is_file():
+        return Choice(**json.loads(kept.read_text()))
+    choice = measured(problem, config, [rows for rows in SIZES if rows <= most])
+    folder.mkdir(parents=True, exist_ok=True)
+    half = kept.with_suffix(".part")
+    half.write_text(json.dumps(asdict(choice), indent=1))
+    half.replace(kept)
+    return choice
+
+
+def measured(problem: Problem, config: Config, sizes: Sequence[int] = SIZES) -> Choice:
+    """Time a few steps alone and in stacks of two sizes; under a second for a small network."""
+    with loop.one_thread():
+        found = verdict(problem, config)
+        if found.order is None:
+            return Choice(1, why=found.why)
+        ratio, rows = max((ratio, rows) for rows, ratio in _ratios(problem, config, found.order, sizes).items())
+    if ratio < PAYS:
+        return Choice(1, ratio=round(ratio, 2), why=f"a stack of {rows} would be {ratio:.2f} times as fast")
+    return Choice(rows, found.order, round(ratio, 2))
+
+
+def _ratios(problem: Problem, config: Config, order: str, sizes: Sequence[int]) -> dict[int, float]:
+    """CPU of one network alone to that of a row, by the size of the stack."""
+    how, data = recipe(config), problem.train
+    assert isinstance(data, InMemory)
+    few = replace(problem, train=InMemory(data.x[: STEPS * how.batch_size], data.y[: STEPS * how.batch_size]))
+    model = fresh(few, config, 0)
+    now = Training(model, optimizer(model, how), 0, Best())
+    work: dict[int, Callable[[], object]] = {1: lambda: loop.train_epoch(few, now, how, 0, 100)}
+    for rows in sizes:
+        one = stack(few, [(config, seed, fresh(few, config, seed)) for seed in range(rows)], order)
+        one.layout.steps[order, len(one.p), how.batch_size] = WARM  # record it at once
+        work[rows] = lambda one=one: one.train_epoch(100)  # type: ignore[misc]
+    best = dict.fromkeys(work, float("inf"))
+    for turn in range(ROUNDS + 1):
+        for rows, train in work.items():
+            began = time.process_time()
+            train()
+            if turn:  # the first one warms up
+                best[rows] = min(best[rows], (time.process_time() - began) / rows)
+    return {rows: best[1] / best[rows] for rows in sizes}

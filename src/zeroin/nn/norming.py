@@ -1,0 +1,101 @@
+"""Batch norm for a stack: each row's statistics summed over its own mini-batch, in the layout [M, B, C].
+
+PyTorch's kernel sees the mini-batches of a stack as one of M C channels. It is slow for it ([B, channels] without an
+image: its gradient takes longer than the rest of a small network), and summed in that layout the order of the additions
+in the gradients of γ and β depends on M, so that a row would feel how many others there are.
+"""
+
+from typing import Any
+
+import torch
+import torch.nn.functional as F
+from torch import Tensor
+from torch.nn.modules.batchnorm import _BatchNorm
+
+
+class Normalise(torch.autograd.Function):
+    """x̂ γ + β with x̂ = (x - mean) / sqrt(variance + ε), of [..., B, C] by γ and β [..., 1, C].
+
+    Returns also x̂, 1 / sqrt(variance + ε), the mean and the variance [..., 1, C], without gradients.
+
+    Source: Ioffe & Szegedy 2015, algorithm 1; its gradient with each sum over the mini-batch taken once.
+    """
+
+    @staticmethod
+    def forward(x: Tensor, weight: Tensor, bias: Tensor, eps: float) -> tuple[Tensor, ...]:
+        mean = x.mean(-2, keepdim=True)
+        normal = x - mean
+        variance = (normal * normal).mean(-2, keepdim=True)
+        scale = (variance + eps).sqrt_().reciprocal_()
+        normal *= scale
+        return torch.addcmul(bias, normal, weight), normal, scale, mean, variance
+
+    @staticmethod
+    def setup_context(ctx: Any, inputs: tuple[Any, ...], output: tuple[Tensor, ...]) -> None:
+        _, normal, scale, mean, variance = output
+        ctx.mark_non_differentiable(normal, scale, mean, variance)
+        ctx.set_materialize_grads(False)
+        ctx.save_for_backward(normal, scale, inputs[1])
+
+    @staticmethod
+    def backward(ctx: Any, g: Tensor, *_: Any) -> tuple[Tensor | None, ...]:
+        normal, scale, weight = ctx.saved_tensors
+        to_x, to_weight, to_bias = NormaliseBackward.apply(g, normal, scale, weight)  # type: ignore[no-untyped-call]
+        return to_x, to_weight, to_bias, None
+
+    @staticmethod
+    def vmap(_info: Any, axes: tuple[int | None, ...], *inputs: Any) -> tuple[Any, ...]:
+        """A stack is one more leading axis, which `forward` takes as it is."""
+        return Normalise.apply(*map(_leading, inputs, axes)), (0,) * 5  # type: ignore[no-untyped-call]
+
+
+class NormaliseBackward(torch.autograd.Function):
+    """Gradients of x, γ and β."""
+
+    @staticmethod
+    def forward(g: Tensor, normal: Tensor, scale: Tensor, weight: Tensor) -> tuple[Tensor, ...]:
+        to_bias = g.sum(-2, keepdim=True)
+        to_weight = (g * normal).sum(-2, keepdim=True)
+        count = g.shape[-2]
+        to_x = torch.addcmul(g, normal, to_weight, value=-1 / count).sub_(to_bias / count).mul_(weight * scale)
+        return to_x, to_weight, to_bias
+
+    @staticmethod
+    def setup_context(ctx: Any, inputs: tuple[Any, ...], output: tuple[Tensor, ...]) -> None:
+        pass
+
+    @staticmethod
+    def vmap(_info: Any, axes: tuple[int | None, ...], *inputs: Any) -> tuple[Any, ...]:
+        return NormaliseBackward.apply(*map(_leading, inputs, axes)), (0,) * 3  # type: ignore[no-untyped-call]
+
+
+def _leading(value: Any, axis: int | None) -> Any:
+    return value if axis is None else value.movedim(axis, 0)
+
+
+def normed(norm: _BatchNorm, x: Tensor) -> Tensor:
+    """What a batch norm does with a mini-batch [B, C, ...]; in training its buffers are left with the statistics."""
+    norm._check_input_dim(x)  # type: ignore[no-untyped-call]
+    norm.values = x.numel() // x.shape[1]  # type: ignore[assignment]  # of a channel in this mini-batch
+    if norm.training and x.dim() == 2 and norm.weight is not None and norm.running_mean is not None:
+        out, _, _, mean, variance = Normalise.apply(x, norm.weight[None], norm.bias[None], norm.eps)  # type: ignore[no-untyped-call]
+        _remember(norm, mean[0], variance[0] * (len(x) / (len(x) - 1)))
+        return out  # type: ignore[no-any-return]
+    if norm.training and norm.num_batches_tracked is not None:
+        norm.num_batches_tracked.add_(1)
+    assert norm.momentum is not None
+    normal = F.batch_norm(x, norm.running_mean, norm.running_var, None, None, norm.training, norm.momentum, norm.eps)
+    if norm.weight is None:
+        return normal
+    shape = (-1,) + (1,) * (x.dim() - 2)
+    return normal.clone(memory_format=torch.contiguous_format) * norm.weight.view(shape) + norm.bias.view(shape)
+
+
+def _remember(norm: _BatchNorm, mean: Tensor, variance: Tensor) -> None:
+    assert norm.running_mean is not None
+    assert norm.running_var is not None
+    with torch.no_grad():
+        norm.running_mean.copy_(mean)
+        norm.running_var.copy_(variance)
+        if norm.num_batches_tracked is not None:
+            norm.num_batches_tracked.add_(1)

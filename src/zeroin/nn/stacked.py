@@ -1,0 +1,184 @@
+"""The executor that trains jobs in stacks: those whose networks differ in numbers alone go on together."""
+
+import logging
+import math
+import time
+from collections import deque
+from collections.abc import Iterator
+from dataclasses import dataclass, field
+from functools import partial
+from pathlib import Path
+
+from zeroin.executors.checkpoint import Checkpoint, trial_folder
+from zeroin.executors.run import Run, failure, finish
+from zeroin.nn import loop
+from zeroin.nn.choice import Choice
+from zeroin.nn.data import edges
+from zeroin.nn.grouping import signature
+from zeroin.nn.layout import Layout
+from zeroin.nn.loop import Best
+from zeroin.nn.optim import recipe
+from zeroin.nn.problem import Problem
+from zeroin.nn.rowstate import optimizer_state, set_optimizer_state
+from zeroin.nn.stack import Stack, fresh, joined, stack
+from zeroin.protocols import Report
+from zeroin.types import Ended, Job, Observation, Status
+
+log = logging.getLogger("zeroin")
+
+
+@dataclass(slots=True, eq=False)
+class _Member:
+    """A job under way: its network is row `row` of `held`; `known` epochs of its trial are in the store."""
+
+    job: Job
+    known: int
+    run: Run
+    checkpoint: Checkpoint
+    epochs: Iterator[int]
+    signature: str
+    held: Stack
+    row: int
+    best: Best
+    seconds: float = 0.0
+
+    @property
+    def epoch(self) -> int:
+        return self.held.rows[self.row].epoch
+
+
+@dataclass(slots=True, eq=False)
+class Stacked:
+    """Trains jobs in this process, up to `choice.rows` at once.
+
+    Which jobs go on next is a function of the jobs under way and of their epochs alone, and what an epoch showed is
+    kept in one transaction: a study that is killed and resumed takes the same decisions as an unbroken one.
+
+    Args:
+        problem: what is trained.
+        folder: where checkpoints go; made when first used.
+        max_epochs: the deepest budget of one trial.
+        choice: how many at once, and in which order of vmap and grad.
+    """
+
+    problem: Problem
+    folder: Path
+    max_epochs: int
+    choice: Choice
+    _waiting: deque[tuple[Job, int]] = field(default_factory=deque)
+    _members: dict[int, _Member] = field(default_factory=dict)
+    _layouts: dict[str, Layout] = field(default_factory=dict)
+    _most: int = 0
+    _report: Report | None = None
+
+    def __post_init__(self) -> None:
+        self._most = self.choice.rows
+
+    @property
+    def slots(self) -> int:
+        """Jobs it wants to have at once."""
+        return self.choice.rows
+
+    def start(self, job: Job, known: int) -> None:
+        """Queue a job."""
+        self._waiting.append((job, known))
+
+    def wait(self, report: Report) -> list[Ended]:
+        """Train an epoch of one group; what ended, if any."""
+        self._report = report
+        with loop.one_thread():
+            ended = self._admit()
+            return ended or self._go_on()
+
+    def close(self) -> None:
+        """Drop what is under way."""
+        self._waiting.clear()
+        self._members.clear()
+
+    # --- jobs in
+
+    def _admit(self) -> list[Ended]:
+        """Make rows of the jobs that wait; those that cannot begin, or are over already, end here."""
+        ended = []
+        while self._waiting:
+            job, known = self._waiting.popleft()
+            checkpoint = Checkpoint(trial_folder(self.folder, job.trial), job.start, known)
+            if checkpoint.epoch >= job.stop:  # killed between its last epoch and its end
+                ended.append(Ended(job.number, Status.DONE))
+                continue
+            try:
+                self._members[job.number] = self._begin(job, known, checkpoint)
+            except Exception as error:
+                ended.append(Ended(job.number, *failure(error, self.folder)))
+        self._members = dict(sorted(self._members.items()))
+        return ended
+
+    def _begin(self, job: Job, known: int, checkpoint: Checkpoint) -> _Member:
+        run = Run(job, checkpoint, partial(self._heard, job), self.max_epochs)
+        how = recipe(job.config)
+        model = fresh(self.problem, job.config, job.seed)
+        loop.check_fit(self.problem, model, how)
+        which = signature(model.train(), how, job.config)
+        state = loop.saved(self.problem, run)
+        if state:
+            model.load_state_dict(state["model"])
+        one = stack(self.problem, [(job.config, job.seed, model)], self.choice.order, self._layouts.get(which))
+        self._layouts[which] = one.layout
+        best = Best()
+        if state:
+            set_optimizer_state(one, 0, state["optimizer"])
+            one.rows[0].epoch, best = state["epoch"], Best(**state["best"])
+        epochs = run.epochs()
+        next(epochs)
+        return _Member(job, known, run, checkpoint, epochs, which, one, 0, best)
+
+    def _heard(self, job: Job, seen: Observation) -> bool:
+        assert self._report
+        return self._report(job, seen, with_next=True)
+
+    # --- an epoch
+
+    def _go_on(self) -> list[Ended]:
+        """Train an epoch of the group of the oldest job, of those first that are behind what the store knows."""
+        behind = [m for m in self._members.values() if m.epoch < m.known]
+        able = behind or list(self._members.values())
+        group = [m for m in able if m.signature == able[0].signature][: self._most]
+        began = time.monotonic()
+        one = joined([m.held.select([m.row]) for m in group])
+        losses = one.train_epoch(self.max_epochs).tolist()
+        scores = one.judge(self.problem.valid)  # type: ignore[arg-type]
+        took = (time.monotonic() - began) / len(group)
+        ended = []
+        for row, (member, loss, score) in enumerate(zip(group, losses, scores, strict=True)):
+            member.held, member.row, member.seconds = one, row, member.seconds + took
+            done = self._tell(member, loss, score)
+            ended += [done] if done else []
+        return ended
+
+    def _tell(self, member: _Member, loss: float, score: tuple[float, float]) -> Ended | None:
+        """Report an epoch of a member; its end, if this was it."""
+        try:
+            if not self._note(member, loss, score) or next(member.epochs, None) is not None:
+                return None
+            outcome = finish(member.run, member.checkpoint)
+        except Exception as error:
+            outcome = failure(error, self.folder)
+        del self._members[member.job.number]
+        return Ended(member.job.number, *outcome, member.seconds)
+
+    def _note(self, member: _Member, loss: float, score: tuple[float, float]) -> bool:
+        """Report an epoch, unless its checkpoint is gone and it is trained up to there anew."""
+        problem, run, one, row = self.problem, member.run, member.held, member.row
+        if not all(map(math.isfinite, (loss, *score))):
+            run.report(math.nan)
+            return True
+        member.best = loop.better(problem, member.best, member.epoch, score, partial(one.state_dict, row))
+        if member.epoch <= run.start:
+            return False
+        test = loop.tested(problem, member.best, one.layout.base) if run.final else {}
+        run.report(score[0], train_loss=loss, valid_loss=score[1], **test)
+        if run.saving:
+            steps = member.epoch * len(edges(len(problem.train), one.rows[row].how.batch_size))
+            tensors = one.state_dict(row), optimizer_state(one, row, steps)
+            loop.save(problem, run, member.epoch, member.best, tensors)
+        return True

@@ -1,0 +1,139 @@
+"""The executor that trains jobs in stacks: what a job gives does not depend on its company, nor on a kill."""
+
+import math
+
+import pytest
+import torch
+from test_kill import everything, kill_again_and_again, rows, run
+from test_nn_stack import FULL, configs, data, same, task
+from torch import nn
+
+import zeroin as zi
+from zeroin.executors.run import perform
+from zeroin.nn import loop
+from zeroin.nn.choice import Choice
+from zeroin.nn.export import newest
+from zeroin.nn.stack import BACKWARD
+from zeroin.nn.stacked import Stacked
+from zeroin.types import Job, Kind
+
+torch.set_num_threads(1)
+EPOCHS = 6
+
+
+def work(executor, jobs, known=None):
+    """Do jobs; the observations of each by job number, and how they ended."""
+    seen, ended = {}, {}
+    for job in jobs:
+        executor.start(job, (known or {}).get(job.number, job.start))
+
+    def report(job, observation, *, with_next=False):
+        seen.setdefault(job.number, []).append(observation)
+        return True
+
+    while len(ended) < len(jobs):
+        ended |= {e.job: e for e in executor.wait(report)}
+    return seen, ended
+
+
+def jobs(some, start=0, stop=EPOCHS, kind=Kind.SCREEN, first=0):
+    return [Job(first + i, i, c, i, start, stop, kind, "") for i, c in enumerate(some)]
+
+
+def stacked(problem, folder, rows=8):
+    return Stacked(problem, folder, EPOCHS, Choice(rows, BACKWARD))
+
+
+def saved(folder, trial):
+    return newest(folder / f"trial-{trial:05d}")
+
+
+@pytest.mark.parametrize("optimizer", ["adamw", "momentum", "nadam"])
+def test_a_job_gives_the_same_in_any_company_cut_or_whole(optimizer, tmp_path):
+    problem = task(n=100, test=data(40, 2)).problem
+    some = [c | {"units": 12 if i % 3 else 8} for i, c in enumerate(configs(7, optimizer=optimizer))]
+    whole, _ = work(stacked(problem, tmp_path / "whole"), jobs(some, kind=Kind.CONFIRM))
+    for i, job in enumerate(jobs(some, kind=Kind.CONFIRM)[:3]):
+        alone, _ = work(stacked(problem, tmp_path / "alone"), [job])
+        assert alone[i] == whole[i]
+        assert "test" in alone[i][-1].metrics
+    cut = {}
+    for start, stop in ((0, 2), (2, 5), (5, 6)):  # paused in between, with another executor and in fours
+        part, ended = work(stacked(problem, tmp_path / "cut", 4), jobs(some, start, stop, Kind.CONFIRM))
+        assert {str(e.status) for e in ended.values()} == {"done"}
+        for number, observations in part.items():
+            cut.setdefault(number, []).extend(observations)
+    assert cut == whole
+    for i in range(7):
+        a, b = (saved(tmp_path / where, i) for where in ("whole", "cut"))
+        assert same(a["model"], b["model"])
+        assert a["best"]["rank"] == b["best"]["rank"]
+
+
+def test_its_checkpoint_goes_on_one_by_one_and_back(tmp_path):
+    problem = task(n=100).problem
+    for i, optimizer in enumerate(("sgd", "momentum", "nesterov", "rmsprop", "adam", "adamw", "nadam")):
+        config = FULL | {"optimizer": optimizer, "lr": 0.01}
+        folder = tmp_path / optimizer
+        executor = stacked(problem, folder)
+        work(executor, jobs([config], 0, 2))
+        seen = []
+        (middle,) = jobs([config], 2, 4)
+        assert perform(loop.objective(problem), middle, folder, 2, EPOCHS, lambda o, s=seen: s.append(o) or True)
+        last, _ = work(executor, jobs([config], 4, 6))
+        whole, _ = work(stacked(problem, tmp_path / f"{optimizer}-whole"), jobs([config]))
+        mixed = [o.metrics["train_loss"] for o in (*seen, *last[0])]
+        assert mixed == pytest.approx([o.metrics["train_loss"] for o in whole[0][2:]], rel=1e-4), i
+
+
+def test_a_row_that_diverges_or_cannot_be_built_leaves_the_others_alone(tmp_path):
+    def build(config):
+        if config["units"] == 13:
+            raise ValueError("no network of 13")
+        return nn.Sequential(nn.Linear(6, config["units"]), nn.ReLU(), nn.Linear(config["units"], 3))
+
+    problem = task(build=build, n=100).problem
+    some = [{"lr": 0.1, "optimizer": "sgd", "units": 8} for _ in range(4)]
+    healthy, _ = work(stacked(problem, tmp_path / "healthy"), jobs(some))
+    some[1] = some[1] | {"lr": 1e30}
+    some[2] = some[2] | {"units": 13}
+    seen, ended = work(stacked(problem, tmp_path / "sick"), jobs(some))
+    assert [str(ended[i].status) for i in range(4)] == ["done", "diverged", "failed", "done"]
+    assert "in epoch 1" in ended[1].note
+    assert "no network of 13" in ended[2].note
+    assert all(seen[i] == healthy[i] for i in (0, 3))
+
+
+def test_a_job_whose_checkpoint_is_gone_is_trained_up_to_there_anew(tmp_path):
+    problem = task(n=100).problem
+    some = list(configs(3))
+    whole, _ = work(stacked(problem, tmp_path / "whole"), jobs(some))
+    seen, _ = work(stacked(problem, tmp_path / "lost"), jobs(some, 2, EPOCHS))
+    assert all(seen[i] == whole[i][2:] for i in range(3))
+
+
+TASK = """
+import numpy as np
+import zeroin as zi
+from zeroin.nn import Task, mlp
+
+rng = np.random.default_rng(0)
+x = rng.normal(size=(200, 6)).astype("f")
+y = (x[:, 0] * x[:, 1] > 0).astype(int)
+space = zi.Space(
+    lr=zi.Float(1e-3, 1.0, scale="log"), units=zi.Choice(8, 12), dropout=zi.Float(0, 0.5), batchnorm=zi.Choice(True, False)
+)
+task = Task(build=lambda c: mlp(6, 2, c), train=(x[:120], y[:120]), valid=(x[120:], y[120:]), space=space, max_epochs=8)
+"""
+
+
+@pytest.mark.parametrize("kills", [1, pytest.param(8, marks=pytest.mark.slow)])
+def test_a_study_killed_in_the_middle_of_a_stack_equals_the_unbroken_one(tmp_path, kills):
+    (tmp_path / "own.py").write_text(TASK)
+    command = ["tune", tmp_path / "own.py", "--epochs", "400", "--confirm", "2", "--name", "s"]
+    code, out, err = run(*command, "--store", tmp_path / "whole.db")
+    assert code == 0, err
+    kill_again_and_again(tmp_path, command, kills, seed=kills)
+    jobs_of = rows(tmp_path / "whole.db", "jobs", "status")
+    assert len(jobs_of) > 40
+    assert everything(tmp_path / "killed.db")["observations"]
