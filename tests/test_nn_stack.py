@@ -10,6 +10,7 @@ from zeroin.nn import Task, loop, mlp, small_cnn
 from zeroin.nn.export import newest
 from zeroin.nn.optim import OPTIMIZERS
 from zeroin.nn.stack import BACKWARD, EACH, fresh, joined, stack
+from zeroin.nn.tracing import WARM
 from zeroin.types import Job, Kind
 
 torch.set_num_threads(1)
@@ -93,14 +94,11 @@ def test_a_product_is_the_same_at_any_place_in_memory():
         assert torch.equal(torch.bmm(x[a:].clone(), w[a:].clone()), whole[a:])
 
 
-def sized(optimizer):
-    """A stack of 64 for 150 steps, which is minutes for all optimizers; by default for one of them."""
-    return pytest.param(optimizer, 64, EPOCHS, marks=() if optimizer == "adamw" else pytest.mark.slow)
+GRID = [(o, 21, 8 if o == "adamw" else 1) for o in OPTIMIZERS]  # eight epochs: the step is recorded under way
+SLOW = [pytest.param(o, 64, EPOCHS, marks=pytest.mark.slow) for o in OPTIMIZERS]  # 150 steps in stacks of up to 64
 
 
-@pytest.mark.parametrize(
-    ("optimizer", "count", "epochs"), [*((o, 21, 3) for o in OPTIMIZERS if o != "adamw"), *map(sized, OPTIMIZERS)]
-)
+@pytest.mark.parametrize(("optimizer", "count", "epochs"), [*GRID, *SLOW])
 def test_a_row_is_the_same_in_any_stack_at_any_place(optimizer, count, epochs):
     problem = task().problem
     some = members(problem, configs(count, optimizer=optimizer))
@@ -152,6 +150,20 @@ def test_a_diverged_row_leaves_the_others_alone():
 
 def cnn(config):
     return small_cnn(1, 8, 3, config)
+
+
+@pytest.mark.parametrize("order", [BACKWARD, EACH])
+@pytest.mark.parametrize(("build", "shape"), [(lambda c: mlp(6, 3, c), (6,)), (cnn, (1, 8, 8))], ids=["mlp", "cnn"])
+def test_a_recorded_step_is_the_step(build, shape, order):
+    problem = task(build, n=48, shape=shape).problem
+    some = list(configs(3))
+    plain, recorded = (stack(problem, members(problem, some), order) for _ in range(2))
+    recorded.layout.steps[order, len(recorded.p), 16] = WARM  # record it at once
+    for one in (plain, recorded):
+        for _ in range(2):
+            one.train_epoch(2)
+    assert callable(recorded.layout.steps[order, len(recorded.p), 16])
+    assert all(same(outcome(plain, row), outcome(recorded, row)) for row in range(3))
 
 
 class Odd(nn.Module):

@@ -1,14 +1,11 @@
 """The executor that trains jobs in stacks: what a job gives does not depend on its company, nor on a kill."""
 
-import math
-
 import pytest
 import torch
-from test_kill import everything, kill_again_and_again, rows, run
-from test_nn_stack import FULL, configs, data, same, task
 from torch import nn
 
-import zeroin as zi
+from test_kill import everything, kill_again_and_again, rows, run
+from test_nn_stack import FULL, configs, data, same, task
 from zeroin.executors.run import perform
 from zeroin.nn import loop
 from zeroin.nn.choice import Choice
@@ -18,7 +15,7 @@ from zeroin.nn.stacked import Stacked
 from zeroin.types import Job, Kind
 
 torch.set_num_threads(1)
-EPOCHS = 6
+EPOCHS = 4
 
 
 def work(executor, jobs, known=None):
@@ -48,7 +45,7 @@ def saved(folder, trial):
     return newest(folder / f"trial-{trial:05d}")
 
 
-@pytest.mark.parametrize("optimizer", ["adamw", "momentum", "nadam"])
+@pytest.mark.parametrize("optimizer", ["adamw", "nadam"])
 def test_a_job_gives_the_same_in_any_company_cut_or_whole(optimizer, tmp_path):
     problem = task(n=100, test=data(40, 2)).problem
     some = [c | {"units": 12 if i % 3 else 8} for i, c in enumerate(configs(7, optimizer=optimizer))]
@@ -58,7 +55,7 @@ def test_a_job_gives_the_same_in_any_company_cut_or_whole(optimizer, tmp_path):
         assert alone[i] == whole[i]
         assert "test" in alone[i][-1].metrics
     cut = {}
-    for start, stop in ((0, 2), (2, 5), (5, 6)):  # paused in between, with another executor and in fours
+    for start, stop in ((0, 1), (1, 3), (3, 4)):  # paused in between, with another executor and in fours
         part, ended = work(stacked(problem, tmp_path / "cut", 4), jobs(some, start, stop, Kind.CONFIRM))
         assert {str(e.status) for e in ended.values()} == {"done"}
         for number, observations in part.items():
@@ -76,14 +73,14 @@ def test_its_checkpoint_goes_on_one_by_one_and_back(tmp_path):
         config = FULL | {"optimizer": optimizer, "lr": 0.01}
         folder = tmp_path / optimizer
         executor = stacked(problem, folder)
-        work(executor, jobs([config], 0, 2))
+        work(executor, jobs([config], 0, 1))
         seen = []
-        (middle,) = jobs([config], 2, 4)
-        assert perform(loop.objective(problem), middle, folder, 2, EPOCHS, lambda o, s=seen: s.append(o) or True)
-        last, _ = work(executor, jobs([config], 4, 6))
+        (middle,) = jobs([config], 1, 3)
+        assert perform(loop.objective(problem), middle, folder, 1, EPOCHS, lambda o, s=seen: s.append(o) or True)
+        last, _ = work(executor, jobs([config], 3, 4))
         whole, _ = work(stacked(problem, tmp_path / f"{optimizer}-whole"), jobs([config]))
         mixed = [o.metrics["train_loss"] for o in (*seen, *last[0])]
-        assert mixed == pytest.approx([o.metrics["train_loss"] for o in whole[0][2:]], rel=1e-4), i
+        assert mixed == pytest.approx([o.metrics["train_loss"] for o in whole[0][1:]], rel=1e-4), i
 
 
 def test_a_row_that_diverges_or_cannot_be_built_leaves_the_others_alone(tmp_path):
@@ -121,19 +118,20 @@ rng = np.random.default_rng(0)
 x = rng.normal(size=(200, 6)).astype("f")
 y = (x[:, 0] * x[:, 1] > 0).astype(int)
 space = zi.Space(
-    lr=zi.Float(1e-3, 1.0, scale="log"), units=zi.Choice(8, 12), dropout=zi.Float(0, 0.5), batchnorm=zi.Choice(True, False)
+    lr=zi.Float(1e-3, 1.0, scale="log"), units=zi.Choice(8, 12), dropout=zi.Float(0, 0.5),
+    batchnorm=zi.Choice(True, False)
 )
-task = Task(build=lambda c: mlp(6, 2, c), train=(x[:120], y[:120]), valid=(x[120:], y[120:]), space=space, max_epochs=8)
+task = Task(build=lambda c: mlp(6, 2, c), train=(x[:120], y[:120]), valid=(x[120:], y[120:]), space=space, max_epochs=4)
 """
 
 
 @pytest.mark.parametrize("kills", [1, pytest.param(8, marks=pytest.mark.slow)])
 def test_a_study_killed_in_the_middle_of_a_stack_equals_the_unbroken_one(tmp_path, kills):
     (tmp_path / "own.py").write_text(TASK)
-    command = ["tune", tmp_path / "own.py", "--epochs", "400", "--confirm", "2", "--name", "s"]
-    code, out, err = run(*command, "--store", tmp_path / "whole.db")
+    command = ["tune", tmp_path / "own.py", "--epochs", "100", "--confirm", "2", "--name", "s"]
+    code, _, err = run(*command, "--store", tmp_path / "whole.db")
     assert code == 0, err
     kill_again_and_again(tmp_path, command, kills, seed=kills)
     jobs_of = rows(tmp_path / "whole.db", "jobs", "status")
-    assert len(jobs_of) > 40
+    assert len(jobs_of) > 20
     assert everything(tmp_path / "killed.db")["observations"]

@@ -79,22 +79,27 @@ class Confirm:
     def decide(self, space: Space, history: History, free: int, *, max_epochs: int, seed: int) -> Decision:
         """The next trainings; see `zeroin.protocols.Searcher`. Empty with none running: it is over."""
         del seed  # nothing is drawn
-        asked = self._race(history) or self._default(space, history)
+        asked = self._race(history, free) or self._default(space, history)
         return Decision(tuple(Proposal(max_epochs, kind, why, config=config) for kind, config, why in asked[:free]))
 
-    def _race(self, history: History) -> list[tuple[Kind, Config, str]]:
+    def _race(self, history: History, free: int) -> list[tuple[Kind, Config, str]]:
+        """One seed for each contender in turn; where slots stay free, those of the next turns too."""
         known = by_config(history, Kind.CONFIRM)
         configs = self.configs or contenders(history, self.contenders)
         runs = [known.get(_key(c), []) for c in configs]
         racing = self._survivors(runs)
-        turn = min((len(runs[i]) for i in racing), default=0)
-        due = [i for i in racing if len(runs[i]) == turn]
-        left = self.seeds * self.contenders - sum(map(len, runs))
-        if left < len(due) or (turn >= self.seeds and len(racing) < 2):
-            return []  # the budget is spent, or the best is separated
-        names = "the best" if len(configs) == 1 else f"the {len(configs)} best"
-        which = f"fresh seed {turn + 1} of {self.seeds}" if turn < self.seeds else f"further fresh seed {turn + 1}"
-        return [(Kind.CONFIRM, configs[i], f"{which} for {names}") for i in due]
+        counts, names = [len(r) for r in runs], "the best" if len(configs) == 1 else f"the {len(configs)} best"
+        asked: list[tuple[Kind, Config, str]] = []
+        while len(asked) < free:
+            turn = min((counts[i] for i in racing), default=0)
+            due = [i for i in racing if counts[i] == turn]
+            left = self.seeds * self.contenders - sum(counts)
+            if left < len(due) or (turn >= self.seeds and len(racing) < 2):
+                break  # the budget is spent, or the best is separated
+            which = f"fresh seed {turn + 1} of {self.seeds}" if turn < self.seeds else f"further fresh seed {turn + 1}"
+            asked += [(Kind.CONFIRM, configs[i], f"{which} for {names}") for i in due]
+            counts = [c + (i in due) for i, c in enumerate(counts)]
+        return asked
 
     def _survivors(self, runs: Sequence[Sequence[Trial]]) -> list[int]:
         """Those not separated from the best: within two standard errors, spread pooled over contenders."""

@@ -28,7 +28,10 @@ class Searcher(Protocol):
 
 
 class Executor(Protocol):
-    """Does the jobs: inline, in processes, stacked, simulated, on a cluster."""
+    """Does the jobs: inline, in processes, stacked, simulated, on a cluster.
+
+    One that does jobs at once only where their configs agree in some hyperparameters has their names as `grouping`.
+    """
 
     @property
     def slots(self) -> int:

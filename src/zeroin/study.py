@@ -188,7 +188,8 @@ class Study:
         from zeroin.report import page, summary  # noqa: PLC0415  a fifth of the time that `import zeroin` would take
 
         target = Path(path) if path else self.folder / "report.html"
-        page.write(summary.summarise(self.name, self.space, self.history, self.goal), target)
+        said = summary.settings_of(self.folder)
+        page.write(summary.summarise(self.name, self.space, self.history, self.goal, settings=said), target)
         return target
 
     def close(self) -> None:

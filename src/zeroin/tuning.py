@@ -113,6 +113,8 @@ def tune(
         if book and not study.history.jobs:
             study.advise(book.look_up(space, study.scenario))
         doing = executor or _executor(objective, task, study, workers, trainings)
+        if isinstance(study.searcher, Zoom) and searcher is None:
+            study.searcher = Zoom(together=tuple(getattr(doing, "grouping", ())))
         try:
             if listen:
                 study.listeners.append(listen)

@@ -83,8 +83,9 @@ def report(name: str | None, output: Path | None, store: Path) -> None:
     from zeroin.store.sqlite import files_of, read_study
 
     header, history = read_study(store, name)
-    target = output or files_of(store, header.name) / "report.html"
-    page.write(summary.summarise(header.name, header.space, history, header.goal), target)
+    folder = files_of(store, header.name)
+    target, said = output or folder / "report.html", summary.settings_of(folder)
+    page.write(summary.summarise(header.name, header.space, history, header.goal, settings=said), target)
     click.echo(str(target))
 
 

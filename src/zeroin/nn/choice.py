@@ -61,11 +61,13 @@ def chosen(problem: Problem, config: Config, folder: Path, trainings: float) -> 
         return Choice(1, why=f"a budget of {trainings:.0f} trainings is best spent on one config after another")
     kept = folder / FILE
     if kept.is_file():
-        return Choice(**json.loads(kept.read_text()))
+        fields = json.loads(kept.read_text())
+        fields.pop("words")
+        return Choice(**fields)
     choice = measured(problem, config, [rows for rows in SIZES if rows <= most])
     folder.mkdir(parents=True, exist_ok=True)
     half = kept.with_suffix(".part")
-    half.write_text(json.dumps(asdict(choice), indent=1))
+    half.write_text(json.dumps(asdict(choice) | {"words": choice.words()}, indent=1))
     half.replace(kept)
     return choice
 

@@ -144,7 +144,7 @@ def _trained(
     tables: list[list[list[float]]] = [[[] for _ in p.members] for p in pieces]
     done = [0] * len(pieces)
 
-    def heard(job: Job, seen: Observation) -> bool:
+    def heard(job: Job, seen: Observation, *, with_next: bool = False) -> bool:  # noqa: ARG001
         for place, value in seen.metrics.items():
             tables[job.trial][int(place)].append(value)
         done[job.trial] = seen.epoch

@@ -10,6 +10,7 @@ from torch import Tensor, nn
 from zeroin.nn.data import InMemory, edges, order
 from zeroin.nn.dropout import CountedDropout, begin_step, dropouts, keys
 from zeroin.nn.grouping import PLAIN
+from zeroin.nn.layout import is_running
 from zeroin.nn.optim import recipe
 from zeroin.nn.problem import Problem, loss_of
 from zeroin.nn.stack import BACKWARD, EACH, Stack, fresh, stack
@@ -105,7 +106,7 @@ def _attributes(model: nn.Module) -> list[Any]:
     return [
         {k: v for k, v in vars(m).items() if isinstance(v, PLAIN)}
         for m in model.modules()
-        if not isinstance(m, CountedDropout)
+        if not (isinstance(m, CountedDropout) or is_running(m))
     ]
 
 

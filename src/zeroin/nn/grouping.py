@@ -6,10 +6,12 @@ from typing import Any
 
 from torch import nn
 
-from zeroin.nn.dropout import CountedDropout
-from zeroin.nn.networks import BATCHNORMS
-from zeroin.nn.optim import Recipe
+from zeroin.nn.dropout import CountedDropout, counted
+from zeroin.nn.networks import BATCHNORMS, network
+from zeroin.nn.optim import Recipe, recipe
+from zeroin.nn.problem import Problem
 from zeroin.nn.updates import rule
+from zeroin.space import Space
 from zeroin.types import Config
 
 OF_TORCH = frozenset(vars(nn.Module())) | {"_is_full_backward_hook"}
@@ -31,6 +33,22 @@ def signature(model: nn.Module, how: Recipe, config: Config) -> str:
     parts += [(n, tuple(p.shape), str(p.dtype), p.requires_grad) for n, p in model.named_parameters()]
     parts += [(n, tuple(b.shape), str(b.dtype)) for n, b in model.named_buffers()]
     return hashlib.blake2b(repr(parts).encode(), digest_size=12).hexdigest()
+
+
+def shaping(problem: Problem, space: Space) -> tuple[str, ...]:
+    """Hyperparameters of a space that change the signature of its default config, each alone."""
+
+    def of(config: Config) -> str:
+        return signature(counted(network(problem.build, config)), recipe(config), config)
+
+    default = space.default
+    usual = of(default)
+    found = []
+    for name, param in space.params.items():
+        others = [v for v in param.range if v != default.get(name)] if name in default and param.fixed is None else []
+        if any(of(space.check(default | {name: value})) != usual for value in others[:2]):
+            found.append(name)
+    return tuple(found)
 
 
 def _has_momentum(module: nn.Module) -> bool:

@@ -23,6 +23,7 @@ from zeroin.nn.updates import UPDATES, clip, rule, scalars
 from zeroin.types import Config
 
 JUDGED = 256  # examples of each network judged at once; the same for any M, as a product's last bit depends on it
+SIZES = (2, 3, 4, 6, 8)  # of small stacks; never one of a single row
 BACKWARD, EACH = "one backward pass", "each row's gradient"  # orders of vmap and grad; the first is faster
 
 Tree: TypeAlias = dict[str, Tensor]
@@ -305,4 +306,6 @@ def joined(stacks: Sequence[Stack]) -> Stack:
 
 
 def _spares(common: Layout, rows: int) -> int:
-    return max(common.spare, int(rows == 1))
+    """A small stack has one of a few sizes, so that a step recorded for one is good for the next."""
+    size = next((s for s in SIZES if s >= rows), rows)
+    return max(common.spare, size - rows)

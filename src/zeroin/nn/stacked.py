@@ -59,12 +59,14 @@ class Stacked:
         folder: where checkpoints go; made when first used.
         max_epochs: the deepest budget of one trial.
         choice: how many at once, and in which order of vmap and grad.
+        grouping: hyperparameters in which jobs must agree to be trained at once.
     """
 
     problem: Problem
     folder: Path
     max_epochs: int
     choice: Choice
+    grouping: tuple[str, ...] = ()
     _waiting: deque[tuple[Job, int]] = field(default_factory=deque)
     _members: dict[int, _Member] = field(default_factory=dict)
     _layouts: dict[str, Layout] = field(default_factory=dict)

@@ -19,6 +19,7 @@ from zeroin.nn import loop
 from zeroin.nn.choice import chosen
 from zeroin.nn.data import InMemory, prepared
 from zeroin.nn.facts import facts
+from zeroin.nn.grouping import shaping
 from zeroin.nn.kept import keep
 from zeroin.nn.metrics import METRICS, Metric
 from zeroin.nn.networks import Build, network
@@ -153,7 +154,8 @@ class Task:
         choice = chosen(self.problem, space.default if space else {}, folder, trainings)
         log.info("%s: %s", self.name, choice.words())
         if choice.rows > 1:
-            return Stacked(self.problem, folder, max_epochs, choice)
+            names = shaping(self.problem, space) if space else ()
+            return Stacked(self.problem, folder, max_epochs, choice, names)
         return Inline(loop.objective(self.problem), folder, max_epochs)
 
     def check(self, space: Space) -> None:

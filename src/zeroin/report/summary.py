@@ -1,8 +1,10 @@
 """The numbers of a report, computed apart from its pictures: plain data, testable without a browser."""
 
+import json
 from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from pathlib import Path
 
 from zeroin.confirm import chosen
 from zeroin.history import History
@@ -84,6 +86,12 @@ class Summary:
     playbook: Advice | None
     rows: Mapping[int, Row]  # of each trial that is drawn
     thinned: tuple[str, ...]  # what was left out, in sentences
+
+
+def settings_of(folder: Path) -> dict[str, str]:
+    """What a study's folder says of how it trained, by label."""
+    kept = folder / "training.json"  # of `zeroin.nn.choice`, which needs torch
+    return {"training": json.loads(kept.read_text())["words"]} if kept.is_file() else {}
 
 
 def summarise(

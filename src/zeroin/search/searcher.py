@@ -17,7 +17,7 @@ from threadpoolctl import ThreadpoolController
 
 from zeroin.history import History
 from zeroin.rng import generator
-from zeroin.search import coarse, rungs, zoom
+from zeroin.search import coarse, rungs, together, zoom
 from zeroin.search.model import Features, Memory, Model, Rows, build
 from zeroin.search.zoom import Box
 from zeroin.space import Space
@@ -42,6 +42,7 @@ class Settings:
     leap: float = 1.0  # how far below the best every second new trial aims, in standard deviations of what was seen
     edge_every: int = 4  # trials between looks at the edges
     region_every: int = 8  # proposals between regions
+    agree: float = 0.5  # a config that agrees with others under way is taken from this share of the best's expectation
 
 
 @dataclass(slots=True)
@@ -50,6 +51,7 @@ class Zoom:
 
     Args:
         settings: constants.
+        together: hyperparameters in which configs under way at once should agree, where that costs nothing.
 
     >>> from zeroin.space import Float
     >>> Zoom().decide(Space(x=Float(0, 1)), History(), 1, max_epochs=1, seed=0).proposals[0].kind
@@ -57,6 +59,7 @@ class Zoom:
     """
 
     settings: Settings = Settings()
+    together: tuple[str, ...] = ()
     _memory: dict[str, tuple[object, object, Memory]] = field(default_factory=dict)
 
     def decide(self, space: Space, history: History, free: int, *, max_epochs: int, seed: int) -> Decision:
@@ -100,6 +103,7 @@ class _View:
     screen: int
     ranges: dict[str, Range]
     box: Box
+    together: np.ndarray  # [D]: whether configs under way at once should agree in it
 
     @staticmethod
     def of(searcher: Zoom, space: Space, history: History, max_epochs: int, seed: int) -> "_View":
@@ -107,7 +111,8 @@ class _View:
         memory = searcher.memory(space, history)
         ranges = dict(history.regions[-1].ranges) if history.regions else space.ranges
         screen, box = searcher.screening(space, ladder, len(history.advice)), Box.of(space, ranges)
-        return _View(searcher.settings, space, history, ladder, seed, memory, screen, ranges, box)
+        agree = np.array([name in searcher.together for name in space])
+        return _View(searcher.settings, space, history, ladder, seed, memory, screen, ranges, box, agree)
 
     @property
     def busy(self) -> set[int]:
@@ -157,6 +162,8 @@ def _coarse(view: _View, index: int) -> Proposal:
         config = view.space.config(view.box.space.units(view.space.default))
         return Proposal(view.ladder[0], Kind.SCREEN, "the default, or the middle of every range", config=config)
     point = coarse.points(index, 1, len(view.space), view.seed)
+    shape = coarse.points(max(1, index - index % together.SHARE), 1, len(view.space), view.seed)[0]
+    point = np.where(view.together, shape, point)
     why = f"point {index + 1} of {view.screen} that cover the space evenly"
     return Proposal(view.ladder[0], Kind.SCREEN, why, config=view.space.config(view.box.place(point)[0]))
 
@@ -256,10 +263,12 @@ class _Choosing:
         if draw < 1 / 3:
             point, why = view.box.uniform(1, rng)[0], "exploring: anywhere"
         elif draw < 2 / 3:
-            point, why = zoom.density(self.model, view.box, rng), "exploring: where good configs are dense"
+            point = self._agreeing(zoom.density(self.model, view.box, rng))
+            why = "exploring: where good configs are dense"
         else:
             best = self.model.units[np.argsort(self.model.mean, kind="stable")[: max(3, len(self.model.mean) // 5)]]
-            point, why = view.box.mutate(best, 1, 0.2, rng)[0], "exploring: around a good config"
+            point = self._agreeing(view.box.mutate(best, 1, 0.2, rng)[0])
+            why = "exploring: around a good config"
         return Proposal(view.ladder[0], Kind.EXPLORE, why, config=view.space.config(point))
 
     def _promote(self) -> Proposal | None:
@@ -283,14 +292,15 @@ class _Choosing:
 
     def _zoom_in(self) -> None:
         """New configs, aimed at the best and at a leap below it in turn; paused trials where they promise more."""
-        fresh = sum(job.start == 0 and job.kind is Kind.ZOOM for job in self.view.history.jobs)
+        view = self.view
+        fresh = sum(job.start == 0 and job.kind is Kind.ZOOM for job in view.history.jobs)
         pools: dict[bool, _Pool] = {}
         while len(self.chosen) < self.free:
             leap = fresh % 2 == 1
             if leap not in pools:
                 pools[leap] = self._pool(leap)
             pool = pools[leap]
-            best = int(pool.score.argmax())
+            best = together.best(pool.points, pool.score, self._shapes(), view.together, view.settings.agree)
             while pool.resting and pool.resting[0][1].number in self.busy:
                 pool.resting.pop(0)
             if pool.resting and pool.resting[0][0] >= pool.score[best]:
@@ -312,9 +322,23 @@ class _Choosing:
         model = self.model.aiming(view.settings.leap) if leap else self.model
         points, score = zoom.candidates(model, view.box, rng, self.free)
         self._draw_region(points, rng)
+        more = together.agreeing(view.space, (points, score), self._shapes(), view.together)
+        if len(more):
+            points, score = np.vstack([points, more]), np.append(score, model.log_ei(more))
         for centre in self.centres + [view.space.units(p.config) for p in self.chosen if p.config]:
             score = score + zoom.penalty(model, points, centre)
         return _Pool(points, score, self._resting(model))
+
+    def _shapes(self) -> np.ndarray:
+        """Points [k, D] under way or chosen now that differ in `together`, the latest first."""
+        memory, space = self.view.memory, self.view.space
+        chosen = [memory.units[p.trial] if p.config is None else space.units(p.config) for p in self.chosen]
+        return together.shapes([*chosen[::-1], *self.centres[::-1]], self.view.together)
+
+    def _agreeing(self, point: np.ndarray) -> np.ndarray:
+        """The point, moved to agree with the latest one under way."""
+        found = self._shapes()
+        return together.moved(self.view.space, point[None], found[0], self.view.together)[0] if len(found) else point
 
     def _anywhere(self) -> np.ndarray:
         view = self.view

@@ -1,0 +1,148 @@
+"""Networks of all sorts: a stack of them is right, or they are trained one by one and the reason is said."""
+
+import numpy as np
+import pytest
+import torch
+import torch.nn.functional as F
+from torch import nn
+
+from zeroin.nn import Task
+from zeroin.nn.gate import verdict
+from zeroin.nn.stack import BACKWARD, EACH
+
+torch.set_num_threads(1)
+CONFIG = {"lr": 0.01, "batch_size": 8}
+
+
+def numbers(*shape):
+    return np.random.default_rng(0).normal(size=(24, *shape)).astype(np.float32)
+
+
+def words():
+    return np.random.default_rng(0).integers(0, 9, size=(24, 5))
+
+
+class Fn(nn.Module):
+    """Layers by name, and a function of them and the inputs."""
+
+    def __init__(self, f, **layers):
+        super().__init__()
+        self.f = f
+        for name, layer in layers.items():
+            setattr(self, name, layer)
+
+    def forward(self, x):
+        return self.f(self, x)
+
+
+def flat(*layers, width):
+    return nn.Sequential(*layers, nn.Flatten(), nn.Linear(width, 3))
+
+
+def attention(weights):
+    def forward(self, x):
+        return self.out(self.mha(x, x, x, need_weights=weights)[0].mean(1))
+
+    return Fn(forward, mha=nn.MultiheadAttention(4, 2, batch_first=True), out=nn.Linear(4, 3))
+
+
+def recurrent(kind):
+    return Fn(lambda self, x: self.out(self.rnn(x)[0][:, -1]), rnn=kind(4, 5, batch_first=True), out=nn.Linear(5, 3))
+
+
+def counting(self, x):
+    self.steps += 1
+    return self.out(x) * min(1.0, self.steps / 10)
+
+
+def storing(self, x):
+    self.seen = torch.relu(self.a(x))
+    return self.out(self.seen)
+
+
+def filled(self, x):
+    out = torch.zeros(len(x), 3)
+    out[:, 0] = self.out(x)[:, 0]
+    return out
+
+
+def looked_up(**kwargs):
+    return Fn(lambda self, x: self.out(self.table(x).mean(1)), table=nn.Embedding(9, 4, **kwargs), out=nn.Linear(4, 3))
+
+
+ROWS = [  # name, network, an example's inputs, in which order a stack is right, a word of the reason if in none
+    ("linear", lambda: flat(nn.Linear(4, 6), nn.ReLU(inplace=True), width=6), numbers(4), BACKWARD, ""),
+    ("activations", lambda: flat(nn.Linear(4, 6), nn.GELU(), nn.PReLU(), nn.SiLU(), width=6), numbers(4), BACKWARD, ""),
+    ("norms", lambda: flat(nn.LayerNorm(4), nn.RMSNorm(4), nn.GroupNorm(2, 4), width=4), numbers(4), BACKWARD, ""),
+    ("batch norm", lambda: flat(nn.Linear(4, 6), nn.BatchNorm1d(6), width=6), numbers(4), BACKWARD, ""),
+    ("no affine", lambda: flat(nn.BatchNorm1d(4, affine=False), width=4), numbers(4), BACKWARD, ""),
+    ("batch norm 2d", lambda: flat(nn.Conv2d(1, 2, 3), nn.BatchNorm2d(2), width=8), numbers(1, 4, 4), BACKWARD, ""),
+    ("cumulative", lambda: flat(nn.BatchNorm1d(4, momentum=None), width=4), numbers(4), None, "item"),
+    ("instance norm", lambda: flat(nn.InstanceNorm2d(2, affine=True), width=32), numbers(2, 4, 4), BACKWARD, ""),
+    ("conv", lambda: flat(nn.Conv2d(2, 4, 3, groups=2), nn.MaxPool2d(2), width=4), numbers(2, 4, 4), BACKWARD, ""),
+    ("conv 1d", lambda: flat(nn.Conv1d(2, 4, 3), nn.AvgPool1d(2), width=4), numbers(2, 4), BACKWARD, ""),
+    ("transposed", lambda: flat(nn.ConvTranspose2d(2, 2, 2), nn.AdaptiveAvgPool2d(2), width=8), numbers(2, 4, 4),
+     BACKWARD, ""),
+    ("upsample", lambda: flat(nn.Upsample(scale_factor=2), width=128), numbers(2, 4, 4), BACKWARD, ""),
+    ("embedding", looked_up, words(), BACKWARD, ""),
+    ("padding_idx", lambda: looked_up(padding_idx=0), words(), EACH, ""),
+    ("max_norm", lambda: looked_up(max_norm=0.5), words(), None, ""),
+    ("dropout", lambda: flat(nn.Linear(4, 6), nn.Dropout(0.5), width=6), numbers(4), BACKWARD, ""),
+    ("sdpa", lambda: Fn(lambda s, x: s.out(F.scaled_dot_product_attention(x, x, x, is_causal=True).mean(1)),
+                        out=nn.Linear(4, 3)), numbers(5, 4), BACKWARD, ""),
+    ("attention", lambda: attention(True), numbers(5, 4), BACKWARD, ""),
+    ("attention, no weights", lambda: attention(False), numbers(5, 4), None, "no stacked form"),
+    ("transformer", lambda: nn.Sequential(nn.TransformerEncoderLayer(4, 2, 8, 0.0, batch_first=True), nn.Flatten(),
+                                          nn.Linear(20, 3)), numbers(5, 4), (BACKWARD, EACH, None), ""),
+    ("where", lambda: Fn(lambda s, x: s.out(torch.where(x > 0, x, 0.1 * x)), out=nn.Linear(4, 3)), numbers(4),
+     BACKWARD, ""),
+    ("storing", lambda: Fn(storing, a=nn.Linear(4, 6), out=nn.Linear(6, 3)), numbers(4), BACKWARD, ""),
+    ("bilinear", lambda: Fn(lambda s, x: s.b(x, x), b=nn.Bilinear(4, 4, 3)), numbers(4), None, "no stacked form"),
+    ("embedding bag", lambda: flat(nn.EmbeddingBag(9, 4), width=4), words(), None, ""),
+    ("weight norm", lambda: nn.Sequential(nn.utils.parametrizations.weight_norm(nn.Linear(4, 3))), numbers(4), None,
+     ""),
+    ("lstm", lambda: recurrent(nn.LSTM), numbers(5, 4), (EACH, None), ""),
+    ("gru", lambda: recurrent(nn.GRU), numbers(5, 4), (EACH, None), ""),
+    ("rnn", lambda: recurrent(nn.RNN), numbers(5, 4), (EACH, None), ""),
+    ("spectral norm", lambda: nn.Sequential(nn.utils.parametrizations.spectral_norm(nn.Linear(4, 3))), numbers(4), None,
+     ""),
+    ("rrelu", lambda: flat(nn.Linear(4, 6), nn.RReLU(), width=6), numbers(4), None, "rrelu"),
+    ("noise", lambda: Fn(lambda s, x: s.out(x + torch.randn_like(x)), out=nn.Linear(4, 3)), numbers(4), None, "random"),
+    ("if", lambda: Fn(lambda s, x: s.out(x) if s.out(x).sum() > 0 else 2 * s.out(x), out=nn.Linear(4, 3)), numbers(4),
+     None, "data-dependent"),
+    ("item", lambda: Fn(lambda s, x: s.out(x) * s.out.weight.abs().max().item(), out=nn.Linear(4, 3)), numbers(4), None,
+     "item"),
+    ("mask", lambda: Fn(lambda s, x: s.out(x)[s.out(x)[:, 0] > -99], out=nn.Linear(4, 3)), numbers(4), None, ""),
+    ("fresh zeros", lambda: Fn(filled, out=nn.Linear(4, 3)), numbers(4), None, ""),
+    ("checkpointed", lambda: Fn(lambda s, x: torch.utils.checkpoint.checkpoint(s.out, x, use_reentrant=False),
+                                out=nn.Linear(4, 3)), numbers(4), (BACKWARD, EACH, None), ""),
+    ("counting", lambda: Fn(counting, out=nn.Linear(4, 3), ), numbers(4), None, "attributes of its own"),
+]  # fmt: skip
+
+
+@pytest.mark.parametrize(("build", "x", "orders", "reason"), [r[1:] for r in ROWS], ids=[r[0] for r in ROWS])
+def test_a_stack_is_right_or_refused_with_a_reason(build, x, orders, reason):
+    def network(_config):
+        made = build()
+        if isinstance(made, Fn) and made.f is counting:
+            made.steps = 0
+        return made
+
+    y = np.random.default_rng(1).integers(0, 3, len(x))
+    problem = Task(build=network, train=(x, y), valid=(x, y), normalise=False).problem
+    found = verdict(problem, CONFIG)
+    assert found.order in (orders if isinstance(orders, tuple) else (orders,)), found
+    assert (found.order is None) == bool(found.why)
+    assert reason in found.why
+
+
+def test_data_that_are_read_as_they_are_needed_are_trained_one_by_one():
+    class Noisy(torch.utils.data.Dataset):
+        def __len__(self):
+            return 20
+
+        def __getitem__(self, i):
+            return torch.randn(4), i % 3
+
+    problem = Task(build=lambda c: nn.Linear(4, 3), train=Noisy(), valid=(numbers(4), [0, 1, 2] * 8)).problem
+    assert "as they are needed" in verdict(problem, CONFIG).why
