@@ -94,7 +94,7 @@ class Confirm:
             turn = min((counts[i] for i in racing), default=0)
             due = [i for i in racing if counts[i] == turn]
             left = self.seeds * self.contenders - sum(counts)
-            if left < len(due) or (turn >= self.seeds and len(racing) < 2):
+            if not due or left < len(due) or (turn >= self.seeds and len(racing) < 2):
                 break  # the budget is spent, or the best is separated
             which = f"fresh seed {turn + 1} of {self.seeds}" if turn < self.seeds else f"further fresh seed {turn + 1}"
             asked += [(Kind.CONFIRM, configs[i], f"{which} for {names}") for i in due]
