@@ -111,6 +111,19 @@ def test_a_wrong_call_of_fit_is_told_in_a_sentence(tmp_path, options, words):
         perform(wrong, job, tmp_path, 2, 3, lambda seen: True)
 
 
+def test_a_network_that_is_built_too_late_is_told(tmp_path):
+    def late(config, run):
+        model = keras.Sequential([keras.layers.Dense(1)])
+        model.compile(keras.optimizers.SGD(0.01), "mse")
+        model.fit(X, Y, validation_data=(X, Y), epochs=run.stop, verbose=0, callbacks=[report(run)])
+
+    if keras.backend.backend() == "tensorflow":
+        with pytest.raises(zi.TaskError, match=r"keras\.Input"):
+            trained(tmp_path, 1, objective=late)
+    else:  # fit builds it before it begins
+        assert len(trained(tmp_path, 1, objective=late)[0]) == 1
+
+
 def test_batch_norm_in_kerass_conventions():
     layer = keras.layers.BatchNormalization(**batchnorm({"bn_momentum": 0.01, "bn_eps": 1e-5, "lr": 1.0}))
     assert (layer.momentum, layer.epsilon) == (0.99, 1e-5)

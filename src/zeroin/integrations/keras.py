@@ -27,11 +27,12 @@ def report(run: Run, monitor: str = "val_loss") -> keras.callbacks.Callback:
         monitor: the log that trials are judged by; give `tune(..., goal="maximize")` where higher is better.
 
     Raises:
-        TaskError: within `fit`: it began at another epoch than the trial's, or there is no such log.
+        TaskError: within `fit`: it began at another epoch than the trial's, the network is not built, or there is no
+            such log.
 
     >>> def objective(config, run):
     ...     keras.utils.set_random_seed(seed(run))
-    ...     model = keras.Sequential([keras.layers.Dense(1)])
+    ...     model = keras.Sequential([keras.Input((4,)), keras.layers.Dense(1)])
     ...     model.compile(keras.optimizers.Adam(config["lr"]), "mse")
     ...     model.fit(x, y, validation_data=valid, initial_epoch=run.start, epochs=run.stop, callbacks=[report(run)])
     """
@@ -81,6 +82,11 @@ class _Report(keras.callbacks.Callback):  # type: ignore[misc]  # Keras has no t
 
     def on_train_begin(self, logs: Any = None) -> None:  # noqa: ARG002  the names are Keras'
         self._epochs = self._run.epochs()
+        if not self.model.built:  # TensorFlow would build it within the first step, too late to put anything back
+            raise TaskError(
+                f"a network is built before fit, so that a paused trial can go on; {self.model.name!r} is "
+                f"not: begin it with keras.Input(x.shape[1:]), or call model(x[:1]) once."
+            )
         if self._run.start:
             if not self.model.optimizer.built:
                 self.model.optimizer.build(self.model.trainable_variables)
