@@ -188,6 +188,27 @@ def test_it_leaves_a_wide_valley_for_a_deeper_one_in_a_far_corner():
         assert min(t.loss for t in loop.history.trials) < 0.2
 
 
+def test_thirty_mixed_hyperparameters_are_searched_better_than_by_chance():
+    floats = {f"f{i}": zi.Float(1e-4, 1.0, scale="log") for i in range(20)}
+    space = zi.Space(
+        **floats,
+        **{f"n{i}": zi.Int(1, 9) for i in range(5)},
+        kind=zi.Choice("a", "b", "c"),
+        size=zi.Choice(8, 16, 32, 64, ordered=True),
+        **{f"only_b{i}": zi.Float(0.0, 1.0, when={"kind": "b"}) for i in range(3)},
+    )
+    assert len(space) == 30
+
+    def loss(config, epoch):
+        far = sum(math.log10(config[f"f{i}"] / 0.02) ** 2 for i in range(4)) + ((config["n0"] - 7) / 4) ** 2
+        return 0.1 + far + {"a": 1.0, "b": config.get("only_b0", 0.0), "c": 1.5}[config["kind"]]
+
+    ours = [min(t.loss for t in Loop(space, max_epochs=1, seed=s).run(40, loss=loss).history.trials) for s in range(2)]
+    rng = np.random.default_rng(0)
+    chance = [min(loss(space.config(u), 0) for u in rng.random((40, 30))) for _ in range(30)]
+    assert np.mean(ours) < np.quantile(chance, 0.1)
+
+
 @pytest.mark.parametrize("max_epochs", [1, 8])
 def test_a_changed_range_keeps_all_history(max_epochs):
     loop = Loop(max_epochs=max_epochs).run(50)

@@ -36,6 +36,7 @@ class Entry:
         worth: full trainings from which it is tuned unasked beside the others; None: only when named.
         unasked: optimizers that have it, but where it is tuned only when named.
         possible: values outside it mean nothing, whoever asks for them.
+        costs: larger values make an epoch dearer, so a space lets the range grow to twice its upper end at most.
     """
 
     name: str
@@ -48,6 +49,7 @@ class Entry:
     worth: int | None = None
     unasked: tuple[str, ...] = ()
     possible: tuple[float, float] = (-math.inf, math.inf)
+    costs: bool = False
 
     def param_for(self, optimizer: str) -> Hyperparameter | None:
         """The hyperparameter as this optimizer has it; None where it has none."""
@@ -145,12 +147,14 @@ _ENTRIES = (
         Int(1, 6, default=2, limits=(1, 100)),
         "initialisation and batch normalisation: deep networks need one of them right; learning rate falls with depth",
         "Bergstra & Bengio 2012, JMLR 13; Goodfellow et al. 2016, section 6.4",
+        costs=True,
     ),
     Entry(
         "units", "n", "width of a hidden layer; units='per_layer' makes one for each",
         Int(16, 1024, scale="log", default=128, limits=(1, 65536)),
         "data: more examples carry more units; dropout and decay",
         "Bergstra & Bengio 2012, JMLR 13, section 2 (18 to 1024, geometrically)",
+        costs=True,
     ),
     Entry(
         "dropout", "p", "share of units put to 0 in a training step",
@@ -426,7 +430,7 @@ def _asked(entry: Entry, param: Hyperparameter, asked: Asked) -> Hyperparameter:
     if isinstance(asked, Float | Int | Choice):
         return asked
     if asked is True or (entry.name == "units" and asked == "per_layer"):
-        return param
+        return _affordable(entry, param)
     values = asked if isinstance(asked, tuple) else (asked,)
     if not isinstance(param, Choice):
         return _numbers(entry, param, values, isinstance(asked, tuple))
@@ -462,7 +466,15 @@ def _numbers(entry: Entry, param: Float | Int, values: tuple[Value, ...], is_ran
     if zero and real == numbers:
         limits = (low, limits[1])  # the zero is next below low
     stays = param.default is not None and (low <= param.default <= high or (zero and param.default == 0))
-    return _replace(param, low=low, high=high, limits=limits, default=param.default if stays else None)
+    ranged = _replace(param, low=low, high=high, limits=limits, default=param.default if stays else None)
+    return _affordable(entry, ranged)
+
+
+def _affordable(entry: Entry, param: Hyperparameter) -> Hyperparameter:
+    """With limits near the range where large values cost: a search that counts epochs does not see what one takes."""
+    if not entry.costs or isinstance(param, Choice) or param.fixed is not None:
+        return param
+    return _replace(param, limits=(param.legal[0], min(param.legal[1], 2 * param.high)))
 
 
 def _conditions(
