@@ -1,9 +1,10 @@
 """Norms put into networks of many makes: what was done, that it trains, that folding undoes it.
 
-`python tests/test_batchnorm_networks.py` prints the table of docs/batch-normalisation.md.
+`python tests/test_batchnorm_networks.py` writes the table of docs/batch-normalisation.md.
 """
 
 import copy
+from pathlib import Path
 
 import pytest
 import torch
@@ -203,20 +204,36 @@ def test_what_cannot_be_folded_stays(net):
     assert told.difference == 0
 
 
+# --- the table of the manual
+
+
+PAGE = Path(__file__).parent.parent / "docs" / "batch-normalisation.md"
+BEGIN, END = "<!-- networks: python tests/test_batchnorm_networks.py -->\n", "<!-- end of networks -->"
+
+
 def table():
-    lines = ["| network | norms put in | left alone | folded: difference |", "|---|---|---|---|"]
+    lines = ["| network | norms put in behind | left alone |", "|---|---|---|"]
     for row in TABLE:
         try:
-            result, report = insert_batchnorm(built(row), row.example())
+            report = insert_batchnorm(built(row), row.example())[1]
         except TaskError as error:
-            lines.append(f"| {row.name} | refused | {str(error).partition(':')[0]} | – |")
+            lines.append(f"| {row.name} | refused | {str(error).rstrip('.')} |")
             continue
-        loss_after(result, row)
-        left = "; ".join(f"{c.layer} {c.why}" for c in report.changes if not c.done) or (report.notes or ("",))[0]
-        done = ", ".join(c.layer for c in report.done)
-        lines.append(f"| {row.name} | {done or 'none'} | {left} | {fold(result, row.example(50))[1].difference:.0e} |")
-    return "\n".join(lines)
+        left: dict[str, list[str]] = {}
+        for change in report.changes:
+            if not change.done:
+                left.setdefault(change.why, []).append(change.layer)
+        why = "; ".join(f"{', '.join(layers)}: {reason}" for reason, layers in left.items())
+        why = why or report.notes[0].removeprefix("left alone: ")
+        lines.append(f"| {row.name} | {', '.join(c.layer for c in report.done) or 'none'} | {why} |")
+    return "\n".join(lines) + "\n"
+
+
+def test_the_manual_has_the_table():
+    text = PAGE.read_text(encoding="utf-8")
+    assert text.partition(BEGIN)[2].partition(END)[0] == table(), "python tests/test_batchnorm_networks.py writes it"
 
 
 if __name__ == "__main__":
-    print(table())
+    first, _, rest = PAGE.read_text(encoding="utf-8").partition(BEGIN)
+    PAGE.write_text(f"{first}{BEGIN}{table()}{END}{rest.partition(END)[2]}", encoding="utf-8")

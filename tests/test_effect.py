@@ -124,7 +124,7 @@ def test_both_arms_have_the_same_draws_and_the_result_is_reproducible(tmp_path):
     plain = json.loads(json.dumps(first.to_json()))
     assert plain["settings"][1]["arms"][1]["works"]["of"] == 8
     root = ET.parse(first.picture(tmp_path / "e.svg")).getroot()
-    assert len([e for e in root.iter() if e.tag.endswith("circle")]) == 32
+    assert sum(e.get("d", "").count("h0") for e in root.iter()) == 32  # a dot for each training
 
 
 def test_a_choice_of_the_space_is_compared_with_shapes_held():

@@ -103,4 +103,4 @@ def _arm(volume: Volume, test: Paired | None) -> dict[str, Any]:
 
 
 def _p(p: float) -> str:
-    return f"p = {p:.2g}" if p > 1e-4 else f"p = 1e{math.floor(math.log10(max(p, 1e-300)))}"
+    return f"p = {p:.2g}" if p > 1e-4 else f"p < 1e{math.floor(math.log10(max(p, 1e-300))) + 1}"

@@ -140,7 +140,7 @@ def compared(setting: Mapping[str, Value], arms: Mapping[str, Sequence[Draw]], g
         arms: draws by arm, in one order.
         goal: what counts as working.
     """
-    met = {arm: [_works(d, goal) for d in draws] for arm, draws in arms.items()}
+    met = {arm: [works(d, goal) for d in draws] for arm, draws in arms.items()}
     first, *others = met.values()
     tests = tuple(
         Paired(
@@ -152,19 +152,20 @@ def compared(setting: Mapping[str, Value], arms: Mapping[str, Sequence[Draw]], g
     return Comparison(setting, tuple(_volume(arm, draws, met[arm], goal) for arm, draws in arms.items()), tests)
 
 
-def _works(draw: Draw, goal: Goal) -> bool:
+def works(draw: Draw, goal: Goal) -> bool:
+    """Whether a training ended at the target or better."""
     return len(draw.curve) == goal.epochs and goal.met(draw.curve[-1])
 
 
 def _volume(arm: str, draws: Sequence[Draw], met: Sequence[bool], goal: Goal) -> Volume:
-    good = [d for d, works in zip(draws, met, strict=True) if works]
-    steps = [d.step for d in good if d.step is not None]
-    first = [next(e for e, value in enumerate(d.curve, 1) if goal.met(value)) for d in good]
+    ended = [d for d, good in zip(draws, met, strict=True) if good]
+    steps = [d.step for d in ended if d.step is not None]
+    first = [next(e for e, value in enumerate(d.curve, 1) if goal.met(value)) for d in ended]
     low, high = np.percentile(steps, MIDDLE) if len(steps) > 1 else (math.nan, math.nan)
     return Volume(
         arm,
         tuple(draws),
-        Share(len(good), len(draws)),
+        Share(len(ended), len(draws)),
         Share(sum(goal.fails(d.curve) for d in draws), len(draws)),
         (float(low), float(high)) if len(steps) > 1 else None,
         float(np.median(first)) if first else None,

@@ -4,13 +4,13 @@ import html
 import math
 from collections.abc import Iterator, Sequence
 
-from zeroin.nn.volume import Comparison, Draw, Goal, Volume
+from zeroin.nn.volume import Comparison, Draw, Goal, Volume, works
 
 # Of the palette of Okabe and Ito, told apart with any colour vision; shape and order say the same once more.
 COLOURS = ("#8f8f8f", "#0072B2", "#D55E00", "#009E73", "#CC79A7", "#E69F00", "#56B4E9")
 INK, SOFT, FAINT = "#1d1f23", "#5f646d", "#d9d9d6"
 ROW, GAP, TOP = 30, 16, 74  # heights: of an arm, between settings, above the first
-LEFT, BARS, STRIP, WIDTH = 210, (220, 470), (560, 880), 900  # where the columns are
+LEFT, BARS, STRIP, WIDTH = 250, (262, 502), (592, 882), 910  # where the columns are
 
 
 def draw(title: str, comparisons: Sequence[Comparison], goal: Goal) -> str:
@@ -74,18 +74,22 @@ def _row(
     yield f'<path d="{whisker}" stroke="{INK}"/>'
     yield _text(BARS[1] + 12, middle + 4, f"{volume.works.value:.2f}", INK, weight=600)
     if ends is not None:
-        for i, one in enumerate(volume.draws):
-            yield from _dot(one, i, y, colour, ends, goal)
+        yield from _dots(volume.draws, y, colour, ends, goal)
 
 
-def _dot(one: Draw, number: int, y: float, colour: str, ends: tuple[int, int], goal: Goal) -> Iterator[str]:
-    if not one.step:
-        return
-    x = STRIP[0] + (STRIP[1] - STRIP[0]) * (math.log10(one.step) - ends[0]) / max(1, ends[1] - ends[0])
-    high = y + 4 + (ROW - 8) * (number * 0.618034 % 1)  # spread evenly, whatever the number
-    works = len(one.curve) == goal.epochs and goal.met(one.curve[-1])
-    look = f'r="2.6" fill="{colour}"' if works else f'r="1.2" fill="{SOFT}" fill-opacity="0.45"'
-    yield f'<circle cx="{x:.1f}" cy="{high:.1f}" {look}/>'
+def _dots(draws: Sequence[Draw], y: float, colour: str, ends: tuple[int, int], goal: Goal) -> Iterator[str]:
+    """One path for all that work and one for the rest: a dot is a line of no length with round ends."""
+    paths: dict[bool, list[str]] = {False: [], True: []}
+    for number, one in enumerate(draws):
+        if one.step:
+            x = STRIP[0] + (STRIP[1] - STRIP[0]) * (math.log10(one.step) - ends[0]) / max(1, ends[1] - ends[0])
+            high = y + 4 + (ROW - 8) * (number * 0.618034 % 1)  # spread evenly, whatever the number
+            paths[works(one, goal)].append(f"M{x:.1f} {high:.1f}h0")
+    for good, look in (
+        (False, f'stroke="{SOFT}" stroke-opacity="0.45" stroke-width="2.4"'),
+        (True, f'stroke="{colour}" stroke-width="5.2"'),
+    ):
+        yield f'<path d="{"".join(paths[good])}" {look} stroke-linecap="round"/>'
 
 
 def _text(
