@@ -8,9 +8,9 @@ from test_kill import everything, kill_again_and_again, rows, run
 from test_nn_stack import FULL, configs, data, same, task
 from zeroin.executors.run import perform
 from zeroin.nn import loop
-from zeroin.nn.choice import Choice
+from zeroin.nn.choice import Choice, Choices
 from zeroin.nn.export import newest
-from zeroin.nn.stack import BACKWARD
+from zeroin.nn.stack import BACKWARD, Stack
 from zeroin.nn.stacked import Stacked
 from zeroin.types import Job, Kind
 
@@ -38,7 +38,10 @@ def jobs(some, start=0, stop=EPOCHS, kind=Kind.SCREEN, first=0):
 
 
 def stacked(problem, folder, rows=8):
-    return Stacked(problem, folder, EPOCHS, Choice(rows, BACKWARD))
+    """Stacks for networks of any size, without measuring."""
+    choices = Choices(problem, folder, 6.0 * rows)
+    choices._kept = {str(size): Choice(rows, BACKWARD) for size in range(12)}
+    return Stacked(problem, folder, EPOCHS, choices)
 
 
 def saved(folder, trial):
@@ -107,6 +110,39 @@ def test_a_job_whose_checkpoint_is_gone_is_trained_up_to_there_anew(tmp_path):
     whole, _ = work(stacked(problem, tmp_path / "whole"), jobs(some))
     seen, _ = work(stacked(problem, tmp_path / "lost"), jobs(some, 2, EPOCHS))
     assert all(seen[i] == whole[i][2:] for i in range(3))
+
+
+def test_where_memory_runs_out_half_as_many_are_trained_at_once(tmp_path, monkeypatch, caplog):
+    problem = task(n=100).problem
+    some = list(configs(6))
+    whole, _ = work(stacked(problem, tmp_path / "whole"), jobs(some))
+    real = Stack.train_epoch
+
+    def short_of_memory(self, max_epochs):
+        if len(self.rows) > 2:
+            real(self, max_epochs)  # it runs out at the end of an epoch
+            raise RuntimeError("DefaultCPUAllocator: not enough memory, out of memory")
+        return real(self, max_epochs)
+
+    monkeypatch.setattr(Stack, "train_epoch", short_of_memory)
+    seen, _ = work(stacked(problem, tmp_path / "short"), jobs(some))
+    assert seen == whole
+    assert "at most 3 from here on" in caplog.text
+    assert "at most 1 from here on" in caplog.text
+
+
+def test_networks_that_a_stack_gets_wrong_are_trained_one_by_one_with_the_reason(tmp_path, caplog):
+    def build(config):
+        if config["units"] == 8:
+            return nn.Sequential(nn.Linear(6, 8), nn.ReLU(), nn.Linear(8, 3))
+        return nn.Sequential(nn.Linear(6, 8), nn.RReLU(), nn.Linear(8, 3))
+
+    problem = task(build=build, n=100).problem
+    some = [{"lr": 0.01, "units": units} for units in (8, 9, 8, 9)]
+    seen, ended = work(stacked(problem, tmp_path), jobs(some))
+    assert {str(e.status) for e in ended.values()} == {"done"}
+    assert all(len(o) == EPOCHS for o in seen.values())
+    assert caplog.text.count("one by one, because stacked it stops with") == 1
 
 
 TASK = """

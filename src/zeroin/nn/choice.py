@@ -1,21 +1,27 @@
 """One by one or in stacks, and of how many: measured on the machine that trains, kept with the study."""
 
 import json
+import logging
+import math
 import time
 from collections.abc import Callable, Sequence
-from dataclasses import asdict, dataclass, replace
+from dataclasses import asdict, dataclass, field, replace
 from pathlib import Path
 
 from zeroin.nn import loop
 from zeroin.nn.data import InMemory
 from zeroin.nn.gate import verdict
 from zeroin.nn.loop import Best, Training
+from zeroin.nn.networks import network
 from zeroin.nn.optim import optimizer, recipe
 from zeroin.nn.problem import Problem
 from zeroin.nn.stack import fresh, stack
 from zeroin.nn.tracing import WARM
 from zeroin.types import Config
 
+log = logging.getLogger("zeroin")
+
+SHAPING = ("layers", "units", "batch_size")
 FILE = "training.json"  # beside a study's checkpoints
 PAYS = 1.2  # a stack that is not so much faster is not worth what it changes
 SIZES = (4, 8)  # rows; more would be faster still, and the search would learn less from each trial
@@ -47,29 +53,61 @@ class Choice:
         return f"trains up to {self.rows} networks at once, {self.ratio:.1f} times as fast as one by one"
 
 
-def chosen(problem: Problem, config: Config, folder: Path, trainings: float) -> Choice:
-    """The choice kept in a study's folder; made and kept there if there is none.
+@dataclass(slots=True)
+class Choices:
+    """The choices of a study, one for each size of network; measured when first asked for, then kept in its folder.
 
     Args:
         problem: what is trained.
-        config: the one to measure with.
         folder: the study's.
         trainings: the budget in full trainings.
     """
-    most = int(trainings // PER_ROW)
-    if most < SIZES[0]:
-        return Choice(1, why=f"a budget of {trainings:.0f} trainings is best spent on one config after another")
-    kept = folder / FILE
-    if kept.is_file():
-        fields = json.loads(kept.read_text())
-        fields.pop("words")
-        return Choice(**fields)
-    choice = measured(problem, config, [rows for rows in SIZES if rows <= most])
-    folder.mkdir(parents=True, exist_ok=True)
-    half = kept.with_suffix(".part")
-    half.write_text(json.dumps(asdict(choice) | {"words": choice.words()}, indent=1))
-    half.replace(kept)
-    return choice
+
+    problem: Problem
+    folder: Path
+    trainings: float
+    _kept: dict[str, Choice] = field(default_factory=dict)
+
+    def __post_init__(self) -> None:
+        if (self.folder / FILE).is_file():
+            said = json.loads((self.folder / FILE).read_text())["sizes"]
+            self._kept = {size: Choice(**fields) for size, fields in said.items()}
+
+    @property
+    def most(self) -> int:
+        """Rows of a stack that the budget allows; 0 or 1: one by one."""
+        return max((rows for rows in SIZES if rows * PER_ROW <= self.trainings), default=1)
+
+    def of(self, config: Config) -> Choice:
+        """The choice for networks of a config's size."""
+        if self.most == 1:
+            return Choice(
+                1, why=f"a budget of {self.trainings:.0f} trainings is best spent on one config after another"
+            )
+        size = str(_size(self.problem, config))
+        if size not in self._kept:
+            self._kept[size] = measured(self.problem, config, [rows for rows in SIZES if rows <= self.most])
+            log.info("networks of %s: %s", _about(config), self._kept[size].words())
+            self._keep()
+        return self._kept[size]
+
+    def _keep(self) -> None:
+        words = "; ".join(dict.fromkeys(choice.words() for choice in self._kept.values()))
+        said = {"words": words, "sizes": {size: asdict(choice) for size, choice in self._kept.items()}}
+        self.folder.mkdir(parents=True, exist_ok=True)
+        half = self.folder / (FILE + ".part")
+        half.write_text(json.dumps(said, indent=1))
+        half.replace(self.folder / FILE)
+
+
+def _size(problem: Problem, config: Config) -> int:
+    """The work of a step, to a factor of 16: parameters times examples."""
+    count = sum(p.numel() for p in network(problem.build, config).parameters())
+    return int(math.log2(max(1, count) * recipe(config).batch_size) // 4)
+
+
+def _about(config: Config) -> str:
+    return ", ".join(f"{name} {config[name]}" for name in SHAPING if name in config) or "the default config"
 
 
 def measured(problem: Problem, config: Config, sizes: Sequence[int] = SIZES) -> Choice:

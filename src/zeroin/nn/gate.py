@@ -43,7 +43,7 @@ def verdict(problem: Problem, config: Config) -> Verdict:
             try:
                 why = _difference(problem, config, which)
             except Exception as error:  # vmap and networks raise what they like; it is a reason, not a failure
-                why = f"stacked it stops with '{_first_line(error)}'"
+                why = f"stacked it stops with '{first_line(error)}'"
         slow = next((str(w.message) for w in warned if "performance drop" in str(w.message)), "")
         if not why and slow:
             why = f"a part of it has no stacked form ({slow.split('for ')[-1].split('.')[0]})"
@@ -110,5 +110,6 @@ def _attributes(model: nn.Module) -> list[Any]:
     ]
 
 
-def _first_line(error: Exception) -> str:
+def first_line(error: Exception) -> str:
+    """What an error says, in one line."""
     return (str(error).strip().splitlines() or [type(error).__name__])[0][:160]

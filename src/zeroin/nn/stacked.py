@@ -10,10 +10,11 @@ from functools import partial
 from pathlib import Path
 
 from zeroin.executors.checkpoint import Checkpoint, trial_folder
-from zeroin.executors.run import Run, failure, finish
+from zeroin.executors.run import Run, failure, finish, is_out_of_memory, perform
 from zeroin.nn import loop
-from zeroin.nn.choice import Choice
-from zeroin.nn.data import edges
+from zeroin.nn.choice import Choices
+from zeroin.nn.data import InMemory, edges
+from zeroin.nn.gate import first_line, verdict
 from zeroin.nn.grouping import signature
 from zeroin.nn.layout import Layout
 from zeroin.nn.loop import Best
@@ -22,7 +23,7 @@ from zeroin.nn.problem import Problem
 from zeroin.nn.rowstate import optimizer_state, set_optimizer_state
 from zeroin.nn.stack import Stack, fresh, joined, stack
 from zeroin.protocols import Report
-from zeroin.types import Ended, Job, Observation, Status
+from zeroin.types import Config, Ended, Job, Observation, Status
 
 log = logging.getLogger("zeroin")
 
@@ -48,8 +49,16 @@ class _Member:
 
 
 @dataclass(slots=True, eq=False)
+class _Way:
+    """How the networks of a signature are trained: `order` of vmap and grad, None: one by one."""
+
+    order: str | None
+    layout: Layout | None = None
+
+
+@dataclass(slots=True, eq=False)
 class Stacked:
-    """Trains jobs in this process, up to `choice.rows` at once.
+    """Trains jobs in this process, several at once.
 
     Which jobs go on next is a function of the jobs under way and of their epochs alone, and what an epoch showed is
     kept in one transaction: a study that is killed and resumed takes the same decisions as an unbroken one.
@@ -58,28 +67,30 @@ class Stacked:
         problem: what is trained.
         folder: where checkpoints go; made when first used.
         max_epochs: the deepest budget of one trial.
-        choice: how many at once, and in which order of vmap and grad.
+        choices: whether a network's size is worth a stack, and of how many.
         grouping: hyperparameters in which jobs must agree to be trained at once.
     """
 
     problem: Problem
     folder: Path
     max_epochs: int
-    choice: Choice
+    choices: Choices
     grouping: tuple[str, ...] = ()
     _waiting: deque[tuple[Job, int]] = field(default_factory=deque)
     _members: dict[int, _Member] = field(default_factory=dict)
-    _layouts: dict[str, Layout] = field(default_factory=dict)
+    _alone: dict[int, tuple[Job, int]] = field(default_factory=dict)  # jobs that are trained one by one
+    _ways: dict[str, _Way] = field(default_factory=dict)
+    _told: set[str] = field(default_factory=set)
     _most: int = 0
     _report: Report | None = None
 
     def __post_init__(self) -> None:
-        self._most = self.choice.rows
+        self._most = self.choices.most
 
     @property
     def slots(self) -> int:
         """Jobs it wants to have at once."""
-        return self.choice.rows
+        return self.choices.most
 
     def start(self, job: Job, known: int) -> None:
         """Queue a job."""
@@ -96,6 +107,7 @@ class Stacked:
         """Drop what is under way."""
         self._waiting.clear()
         self._members.clear()
+        self._alone.clear()
 
     # --- jobs in
 
@@ -109,23 +121,31 @@ class Stacked:
                 ended.append(Ended(job.number, Status.DONE))
                 continue
             try:
-                self._members[job.number] = self._begin(job, known, checkpoint)
+                member = self._begin(job, known, checkpoint)
+                if member:
+                    self._members[job.number] = member
+                else:
+                    self._alone[job.number] = job, known
             except Exception as error:
                 ended.append(Ended(job.number, *failure(error, self.folder)))
         self._members = dict(sorted(self._members.items()))
         return ended
 
-    def _begin(self, job: Job, known: int, checkpoint: Checkpoint) -> _Member:
+    def _begin(self, job: Job, known: int, checkpoint: Checkpoint) -> _Member | None:
+        """A row of its own for a job; None: it is trained alone."""
         run = Run(job, checkpoint, partial(self._heard, job), self.max_epochs)
         how = recipe(job.config)
         model = fresh(self.problem, job.config, job.seed)
         loop.check_fit(self.problem, model, how)
         which = signature(model.train(), how, job.config)
+        way = self._way(which, job.config)
+        if way.order is None:
+            return None
         state = loop.saved(self.problem, run)
         if state:
             model.load_state_dict(state["model"])
-        one = stack(self.problem, [(job.config, job.seed, model)], self.choice.order, self._layouts.get(which))
-        self._layouts[which] = one.layout
+        one = stack(self.problem, [(job.config, job.seed, model)], way.order, way.layout)
+        way.layout = one.layout
         best = Best()
         if state:
             set_optimizer_state(one, 0, state["optimizer"])
@@ -133,6 +153,23 @@ class Stacked:
         epochs = run.epochs()
         next(epochs)
         return _Member(job, known, run, checkpoint, epochs, which, one, 0, best)
+
+    def _way(self, which: str, config: Config) -> _Way:
+        """How networks of a signature are trained; a reason for going one by one is told once."""
+        if which not in self._ways:
+            order = None
+            if self.choices.of(config).rows > 1:
+                found = verdict(self.problem, config)
+                order = found.order
+                if found.why:
+                    self._tell_why(found.why)
+            self._ways[which] = _Way(order)
+        return self._ways[which]
+
+    def _tell_why(self, why: str) -> None:
+        if why not in self._told:
+            self._told.add(why)
+            log.warning("some networks are trained one by one, because %s", why)
 
     def _heard(self, job: Job, seen: Observation) -> bool:
         assert self._report
@@ -144,11 +181,16 @@ class Stacked:
         """Train an epoch of the group of the oldest job, of those first that are behind what the store knows."""
         behind = [m for m in self._members.values() if m.epoch < m.known]
         able = behind or list(self._members.values())
+        if self._alone and not behind and (not able or min(self._alone) < able[0].job.number):
+            job, known = self._alone.pop(min(self._alone))
+            return [self._one_by_one(job, known)]
         group = [m for m in able if m.signature == able[0].signature][: self._most]
         began = time.monotonic()
-        one = joined([m.held.select([m.row]) for m in group])
-        losses = one.train_epoch(self.max_epochs).tolist()
-        scores = one.judge(self.problem.valid)  # type: ignore[arg-type]
+        try:
+            one, losses, scores = self._trained(group)
+        except Exception as error:
+            self._without(group, error)
+            return []
         took = (time.monotonic() - began) / len(group)
         ended = []
         for row, (member, loss, score) in enumerate(zip(group, losses, scores, strict=True)):
@@ -156,6 +198,34 @@ class Stacked:
             done = self._tell(member, loss, score)
             ended += [done] if done else []
         return ended
+
+    def _trained(self, group: list[_Member]) -> tuple[Stack, list[float], list[tuple[float, float]]]:
+        """A stack of copies of the members after an epoch, their mean losses, and (metric, loss) of each."""
+        one = joined([m.held.select([m.row]) for m in group])
+        losses: list[float] = one.train_epoch(self.max_epochs).tolist()
+        assert isinstance(self.problem.valid, InMemory)
+        return one, losses, one.judge(self.problem.valid)
+
+    def _without(self, group: list[_Member], error: Exception) -> None:
+        """An epoch that raised: fewer at once where memory ran out, else one by one; what was trained is kept."""
+        if is_out_of_memory(error) and len(group) > 1:
+            self._most = len(group) // 2
+            log.warning("memory ran out with %d networks at once; at most %d from here on", len(group), self._most)
+            return
+        self._tell_why(f"in a stack an epoch stopped with '{first_line(error)}'")
+        self._ways[group[0].signature].order = None
+        for member in group:
+            del self._members[member.job.number]
+            self._alone[member.job.number] = member.job, member.run.epoch
+
+    def _one_by_one(self, job: Job, known: int) -> Ended:
+        """The whole of a job."""
+
+        def heard(seen: Observation) -> bool:
+            assert self._report
+            return self._report(job, seen)
+
+        return perform(loop.objective(self.problem), job, self.folder, known, self.max_epochs, heard)
 
     def _tell(self, member: _Member, loss: float, score: tuple[float, float]) -> Ended | None:
         """Report an epoch of a member; its end, if this was it."""

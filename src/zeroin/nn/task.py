@@ -16,7 +16,7 @@ from zeroin.executors.inline import Inline
 from zeroin.executors.processes import Processes, pickled
 from zeroin.executors.run import Objective, Run
 from zeroin.nn import loop
-from zeroin.nn.choice import chosen
+from zeroin.nn.choice import Choices
 from zeroin.nn.data import InMemory, prepared
 from zeroin.nn.facts import facts
 from zeroin.nn.grouping import shaping
@@ -151,11 +151,11 @@ class Task:
             keep(folder, self.preparation)
         if workers > 1:
             return Processes(importable(self, loop.train), folder, max_epochs, workers)
-        choice = chosen(self.problem, space.default if space else {}, folder, trainings)
+        choices = Choices(self.problem, folder, trainings)
+        choice = choices.of(space.default if space else {})
         log.info("%s: %s", self.name, choice.words())
         if choice.rows > 1:
-            names = shaping(self.problem, space) if space else ()
-            return Stacked(self.problem, folder, max_epochs, choice, names)
+            return Stacked(self.problem, folder, max_epochs, choices, shaping(self.problem, space) if space else ())
         return Inline(loop.objective(self.problem), folder, max_epochs)
 
     def check(self, space: Space) -> None:
