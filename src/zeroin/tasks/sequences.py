@@ -16,7 +16,7 @@ from zeroin.types import Config
 
 DAY = 48  # half-hours
 AHEAD = 12  # half-hours forecast
-EVERY = 8  # half-hours from one forecast to the next
+EVERY = 12  # half-hours from one forecast to the next
 LONGEST = 29  # steps of a vowel
 
 
@@ -70,7 +70,7 @@ def electricity() -> Task:
         metric=Metric("mase", "minimize", METRICS["mae"].compute),
         name="electricity",
         space=gru_space,
-        max_epochs=8,
+        max_epochs=6,
     )
 
 

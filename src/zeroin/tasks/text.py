@@ -35,7 +35,7 @@ def reviews() -> Task:
         test=test,
         name="reviews",
         space=text_space,
-        max_epochs=8,
+        max_epochs=6,
     )
 
 

@@ -61,7 +61,7 @@ def mnist5k() -> Task:
         test=(images[at.test], digit[at.test]),
         space=cnn_space,
         name="mnist5k",
-        max_epochs=6,
+        max_epochs=5,
     )
 
 
