@@ -377,6 +377,16 @@ def test_what_is_no_model_does_not_predict(content, zeroin):
     assert "zeroin export STUDY --model" in errors
 
 
+def test_data_are_audited_as_they_are_tuned(zeroin):
+    path = zeroin.folder / "my houses (2).csv"
+    houses().to_csv(path, index=False)
+    code, out, errors = zeroin("audit", path, "--target", "price", "--epochs", "1")
+    assert code in (0, 1), errors
+    code, out, errors = zeroin("tune", path, "--target", "price", *TINY)
+    assert code == 0, errors
+    assert "study my-houses-2-;" in out
+
+
 def test_options_about_data_are_for_data(zeroin):
     code, _, errors = zeroin("tune", "digits", "--target", "price")
     assert code == 2

@@ -1,6 +1,7 @@
 """The command line: a file for each group of verbs. A verb imports what it needs: reading a store stays quick."""
 
 import sys
+import warnings
 
 import click
 
@@ -33,6 +34,7 @@ for verb in (
 
 def main() -> None:
     """The command `zeroin`: a user's mistake is one sentence and exit status 2, never a traceback."""
+    warnings.showwarning = lambda message, *_: click.echo(f"note: {message}", err=True)
     try:
         cli(standalone_mode=False)
     except ZeroinError as error:

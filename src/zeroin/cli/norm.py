@@ -3,14 +3,14 @@
 import json
 import sys
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
 import click
 
-from zeroin.cli.options import changes_of, plain_value, value_of
+from zeroin.cli.options import about_data, changes_of, data_of, plain_value, value_of
 from zeroin.errors import StudyError
 from zeroin.space import Space
 from zeroin.types import Value
@@ -23,15 +23,16 @@ SECONDS_BETWEEN_LINES = 10.0  # of progress, where there is no terminal
 @click.option("--set", "values", multiple=True, metavar="NAME=VALUE", help="Another value than the default config's.")
 @click.option("--epochs", type=int, default=3, show_default=True, help="Trained before the second look.")
 @click.option("--seed", type=int, default=0, show_default=True, help="Of the network and its training.")
-def audit(target: str, values: tuple[str, ...], epochs: int, seed: int) -> None:
+@about_data
+def audit(target: str, values: tuple[str, ...], epochs: int, seed: int, **data: Any) -> None:
     """What is wrong with TARGET's network: each finding with its evidence, measured on it, and the remedy.
 
-    TARGET is a ready-made task's name, or path/to/file.py[:name] with a Task. Its default config is looked at as it
-    begins and after some epochs. Exit status 1: a finding of severity "error".
+    TARGET is a ready-made task's name, data of your own as for `tune`, or path/to/file.py[:name] with a Task. Its
+    default config is looked at as it begins and after some epochs. Exit status 1: a finding of severity "error".
     """
     from zeroin.nn import audit as look
 
-    _, task = _task(target, "audit")
+    _, task = _task(target, "audit", data_of(data))
     result = look(task, config=_config(task, values), epochs=epochs, seed=seed)
     click.echo(f"{result}\n\n{result.picture()}")
     sys.exit(1 if result.worst == "error" else 0)
@@ -73,12 +74,12 @@ def effect(choice: str, target: str, picture: Path | None, as_json: bool, **opti
     click.echo(f"picture {file}", err=True)
 
 
-def _task(target: str, verb: str) -> tuple[str, Any]:
+def _task(target: str, verb: str, data: Mapping[str, Any] | None = None) -> tuple[str, Any]:
     """Its name and the Task."""
     from zeroin.nn import Task
     from zeroin.targets import find
 
-    found = find(target)
+    found = find(target, data)
     if not isinstance(found.objective, Task):
         raise StudyError(f"an {verb} is of a Task; {target} has a function: give a file with `task = Task(...)`.")
     return found.name, found.objective

@@ -1,6 +1,7 @@
 """A task made of data of one's own: a table, texts, a folder of images, or arrays."""
 
 import math
+import re
 import warnings
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
@@ -84,7 +85,8 @@ def task_of(
         source = _arrays(path)
     else:
         source = _table(path, _named(target), text, drop, missing)
-    return _task(path.stem if path.is_file() else path.resolve().name, source, kind, metric)
+    name = path.resolve().name if path.is_dir() else path.stem
+    return _task(re.sub(r"[^A-Za-z0-9._-]+", "-", name).lstrip("._-")[:100] or "data", source, kind, metric)
 
 
 def _named(target: str | None) -> str:

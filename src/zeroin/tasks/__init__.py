@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from zeroin.data import install
 from zeroin.errors import TaskError
 from zeroin.protocols import Trainable
+from zeroin.tasks import sources
 
 
 @dataclass(frozen=True, slots=True)
@@ -76,9 +77,10 @@ def load(name: str) -> Trainable:
     try:
         module = importlib.import_module(TASKS[name].module)
     except ImportError as error:
+        data = (sources.TABLES,) if error.name == "pandas" else ()  # which brings pandas
         raise TaskError(
             f"the task {name!r} is trained with PyTorch and made with scikit-learn and pandas; "
-            f"{error.name or error} is not installed: run {install.line(*install.TRAINING)}"
+            f"{error.name or error} is not installed: run {install.line(*install.TRAINING, *data)}"
         ) from error
     task: Trainable = getattr(module, name)()
     return task
