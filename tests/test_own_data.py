@@ -384,7 +384,7 @@ def test_data_are_audited_as_they_are_tuned(zeroin):
     assert code in (0, 1), errors
     code, out, errors = zeroin("tune", path, "--target", "price", *TINY)
     assert code == 0, errors
-    assert "study my-houses-2-;" in out
+    assert "zeroin export my-houses-2- --model best.pt && zeroin predict best.pt NEW-DATA" in out
 
 
 def test_options_about_data_are_for_data(zeroin):

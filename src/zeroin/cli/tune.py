@@ -1,6 +1,7 @@
 """`zeroin tune`: the main job."""
 
 import json
+import shlex
 import signal
 import sys
 import warnings
@@ -83,6 +84,10 @@ def tune(
         )
         sys.exit(130)
     _tell(study, store, console, as_json)
+    if not as_json and getattr(found.objective, "preparation", None):
+        words = ["zeroin", "export", study.name, "--model", "best.pt"]
+        words += [] if store == Path("zeroin.db") else ["--store", str(store)]
+        console.print(f"to predict: {shlex.join(words)} && zeroin predict best.pt NEW-DATA", markup=False)
 
 
 def _interrupt() -> None:
@@ -90,8 +95,6 @@ def _interrupt() -> None:
 
 
 def _same_command() -> str:
-    import shlex
-
     return shlex.join(["zeroin", *sys.argv[1:]])
 
 
