@@ -1,6 +1,7 @@
 """scikit-learn's face: estimators whose `fit` tunes a network; they work in a Pipeline and under cross_val_score."""
 
 import math
+import tempfile
 from collections.abc import Callable
 from dataclasses import dataclass
 from functools import partial
@@ -18,11 +19,12 @@ from torch import Tensor, nn
 
 from zeroin import catalogue
 from zeroin.executors.checkpoint import trial_folder
+from zeroin.executors.inline import Inline
 from zeroin.history import History
-from zeroin.nn import Task, mlp
+from zeroin.nn import Task, loop, mlp
 from zeroin.nn.data import Normalisation
 from zeroin.nn.export import newest
-from zeroin.nn.loop import EVALUATED, one_thread
+from zeroin.protocols import Executor
 from zeroin.report import page, summary
 from zeroin.space import Float, Int, Space
 from zeroin.study import Study
@@ -59,9 +61,9 @@ class Tuned:
     def outputs(self, X: "np.ndarray[Any, Any]") -> "np.ndarray[Any, Any]":
         """What the network says of examples [N, features]: [N, outputs]."""
         norm = self.normalisation
-        with one_thread(), torch.no_grad():
+        with loop.one_thread(), torch.no_grad():
             x = (torch.from_numpy(np.ascontiguousarray(X)).double() - norm.mean) / norm.scale
-            parts: list[Tensor] = [self.network(part) for part in torch.split(x, EVALUATED)]
+            parts: list[Tensor] = [self.network(part) for part in torch.split(x, loop.EVALUATED)]
         found: np.ndarray[Any, Any] = torch.cat(parts).numpy()
         return found
 
@@ -224,31 +226,28 @@ def _tuned(
     task = Task(build, train, valid, loss=loss, metric=metric, space=space, name="fit", max_epochs=model.max_epochs,
                 device=model.device)  # fmt: skip
     budget = {"trials": model.trials, "epochs": model.epochs, "minutes": model.minutes}
-    study = tune(task, store=None, seed=seed, playbook=model.playbook, confirm=0, **budget)
-    saved = _to_the_end(task, study)
+    with tempfile.TemporaryDirectory(prefix="zeroin-", ignore_cleanup_errors=True) as folder:
+        # One by one: whether stacks pay is a matter of timing, and here random_state decides everything.
+        training = Inline(loop.objective(task.problem), Path(folder), task.max_epochs)
+        study = tune(task, store=None, seed=seed, playbook=model.playbook, confirm=0, executor=training, **budget)
+        saved = _to_the_end(study, training, Path(folder))
     network = task.network(study.best.config)
     network.load_state_dict(saved["best"]["weights"])
     assert task.problem.normalisation
     return Tuned(
-        network.double().eval(),
-        task.problem.normalisation,
-        study.best,
-        saved["metric"],
-        study.goal,
-        study.space,
+        network.double().eval(), task.problem.normalisation, study.best, saved["metric"], study.goal, study.space,
         study.history,
-    )
+    )  # fmt: skip
 
 
-def _to_the_end(task: Task, study: Study) -> dict[str, Any]:
-    """What training saved of the best trial, carried on to the full budget where the search had paused it."""
+def _to_the_end(study: Study, training: Executor, folder: Path) -> dict[str, Any]:
+    """What was saved of the best trial, once it is carried on to the full budget where the search had paused it."""
     best = study.best
     if best.epoch < study.max_epochs:
         job = Job(0, best.number, best.config, best.seed, best.epoch, study.max_epochs, best.kind, "to the end")
-        doing = task.executor(study.folder, max_epochs=study.max_epochs, workers=1)
-        doing.start(job, best.epoch)
-        doing.wait(lambda _job, _seen, *, with_next=False: True)  # noqa: ARG005
-    return newest(trial_folder(study.folder, best.number))
+        training.start(job, best.epoch)
+        training.wait(lambda _job, _seen, with_next=False: True)  # noqa: ARG005
+    return newest(trial_folder(folder, best.number))
 
 
 def _split(X: Any, y: Any, share: float, stratified: bool, seed: int) -> tuple[tuple[Any, Any], tuple[Any, Any]]:
