@@ -4,9 +4,9 @@
     python benchmarks/playbook.py --family taskset --seeds 2
     python benchmarks/playbook.py --report                 # the table again, from what is there
 
-Of each task one past study of 30 full trainings is a lesson; the lessons of all other tasks are the playbook with which
-it is then tuned, with other seeds. `adversary` is a playbook of the same size from studies that looked for the *worst*
-configs: its configs are bad, and its surfaces are inverted. `none` has no playbook.
+Of each task one past study of 60 full trainings, the usual budget, is a lesson; the lessons of all other tasks are the
+playbook with which it is then tuned, with other seeds. `adversary` is a playbook of the same size from studies that
+looked for the *worst* configs: its configs are bad, and its surfaces are inverted. `none` has no playbook.
 
 Regret: see families.py. Reached: the first full training by which the mean curve over the seeds is down to where
 `none` is after 20. Runs already in `--out` are not run again.
@@ -19,7 +19,7 @@ import os
 import platform
 import sys
 import time
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from importlib.metadata import version
 from pathlib import Path
@@ -34,7 +34,7 @@ from zeroin.playbook import Lesson, Playbook, lesson_of, scenario_of
 from zeroin.playbook.lesson import from_json, to_json
 
 VARIANTS = ("none", "playbook", "adversary")
-PAST, NOW, LEVEL = 30, 40, 20  # full trainings of a past study, of one that is measured; where `none` sets the level
+PAST, NOW, LEVEL = 60, 40, 20  # full trainings of a past study, of one that is measured; where `none` sets the level
 OURS = {  # what the tables call it, and what the catalogue does
     "learning_rate": "lr",
     "num_layers": "layers",
@@ -93,10 +93,11 @@ def curve_of(task: Task, steps: Sequence[tuple[int, float]], trainings: int) -> 
     return np.asarray(regret[np.searchsorted(spent, at, side="right")])
 
 
-def lesson_from(task: Task, sign: float = 1.0) -> Lesson:
+def lesson_from(task: Task, sign: float = 1.0, facts: Mapping[str, str] | None = None) -> Lesson:
     """What a past study of a task teaches; of one that looked for the worst if `sign` is -1."""
     study, _ = studied(task, f"{task.name}@past", PAST, sign=sign)
-    scenario = scenario_of(None, study.space, task.max_epochs) | {"task": f"{task.family}-{task.name}"}
+    known = {"task": f"{task.family}-{task.name}"} | dict(facts or {})
+    scenario = scenario_of(None, study.space, task.max_epochs) | known
     return lesson_of(study.name, study.space, study.history, scenario=scenario, version=version("zeroin"))
 
 

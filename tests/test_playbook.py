@@ -88,6 +88,17 @@ def test_a_new_study_begins_with_what_did_well_before(book):
     assert min(t.loss for t in first) < min(t.loss for t in fresh)
 
 
+def test_the_best_bets_are_trained_in_full_at_once_and_the_others_are_screened(book):
+    def objective(config, run):
+        for _ in run.epochs():
+            run.report(valley(-2.2)(config))
+
+    study = zi.tune(objective, SPACE, max_epochs=16, epochs=70, store=None, name="new", playbook=book)
+    stops = [job.stop for job in study.history.jobs[: len(study.history.advice) + 3]]
+    assert stops[:3] == [16, 16, 16]
+    assert set(stops[3:]) == {2}
+
+
 def test_what_does_not_fit_is_not_asked(lessons):
     other = zi.Space(temperature=zi.Float(0.0, 1.0), lr=zi.Float(1e-5, 1.0, scale="log"), depth=zi.Int(1, 9))
     assert suggest(other, {}, lessons) == ()  # it knows one hyperparameter of three

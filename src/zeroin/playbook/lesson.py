@@ -61,10 +61,19 @@ class Lesson:
     importance: Mapping[str, float]
     good: Mapping[str, Range]
 
-    def scores_at(self, configs: Sequence[Config]) -> Array:
-        """What configs of any space would have scored here, by this study's model; unknown names do not count."""
+    def scores_at(self, configs: Sequence[Config], doubt: float = 0.0) -> Array:
+        """What configs of any space would have scored here, by this study's model; unknown names do not count.
+
+        Args:
+            configs: N of them.
+            doubt: how many standard deviations worse than expected each counts.
+
+        Returns:
+            [N], lower is better.
+        """
         units = np.array([self.space.units(_known(self.space, config)) for config in configs])
-        return np.asarray(self._posterior.expected(self._features(np.clip(units, 0.0, 1.0))))
+        mean, sd = self._posterior.predict(self._features(np.clip(units, 0.0, 1.0)))
+        return np.asarray(mean + doubt * sd)
 
     def line(self) -> str:
         """The study and what it taught in one line."""

@@ -22,6 +22,7 @@ MOST, FEWEST = 6, 3  # configs suggested
 TOP = 8  # candidates of each past study
 WORTH = 0.01  # a further config lowers the mean score by so much, from the fourth on
 CLOSE = 0.09  # of the unit interval: a value that much outside the legal limits is moved to them (a word lies further)
+DOUBT = 1.0  # standard deviations: what a past study can hardly tell of is no good bet
 POINTS = 64  # of the new space at which past studies are compared
 
 
@@ -41,7 +42,7 @@ def suggest(space: Space, scenario: Scenario, lessons: Sequence[Lesson], most: i
     box = space.span(space.ranges)
     spread = [space.config(u) for u in box[:, 0] + coarse.points(0, POINTS, len(space), 0) * (box[:, 1] - box[:, 0])]
     similar = weights(scenario, [x.scenario for x in asked], np.array([x.scores_at(spread) for x in asked]))
-    scores = np.clip([x.scores_at(configs) for x in asked], 0.0, 1.0).T  # [candidates, lessons]
+    scores = np.clip([x.scores_at(configs, DOUBT) for x in asked], 0.0, 1.0).T  # [candidates, lessons]
     chosen = greedy(scores, similar / similar.sum(), most)
     return tuple(Suggestion(configs[i], _why(origins[i], scores[i], len(asked))) for i in chosen)
 

@@ -34,6 +34,7 @@ class Settings:
     rungs: int = 3  # below the full budget; 0: full-length mode
     eta: int = 2  # ratio of neighbouring rungs
     screen: int = 12  # trials of the screening round with several rungs
+    sure: int = 3  # configs of the playbook, the best bets, that are trained to the full budget at once
     keep: int = 3  # one in so many goes on to the next rung of the screening round
     hopeless: float = 0.2  # a trial is paused below this chance to beat the best
     share: float = 0.15  # of the epochs after screening for exploring, where the model is to be trusted
@@ -156,7 +157,9 @@ def _coarse(view: _View, index: int) -> Proposal:
     if index - started < len(advice):
         given = advice[index - started]
         config = view.space.config(np.clip(view.space.units(given.config), 0.0, 1.0))
-        return Proposal(view.ladder[0], Kind.PLAYBOOK, given.why, config=config)
+        # What a short training tells of configs that are all good is little; what many full ones told is known.
+        stop = view.ladder[-1 if index - started < view.settings.sure else 0]
+        return Proposal(stop, Kind.PLAYBOOK, given.why, config=config)
     index -= len(advice)
     if index == 0:
         config = view.space.config(view.box.space.units(view.space.default))

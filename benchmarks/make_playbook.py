@@ -1,0 +1,183 @@
+"""Makes the playbook that comes with zeroin, and the page of what works in which scenario.
+
+    python benchmarks/make_playbook.py                     # all, about an hour on one core; LCBench alone 3 min
+    python benchmarks/make_playbook.py --only lcbench digits
+
+One study without a playbook of each ready-made task whose data are here, and of each task of the tables of real runs
+(families.py), then a lesson of each. Lessons of what is not asked for with `--only`, or not here, stay as they are.
+Written: src/zeroin/playbook/shipped.json, docs/what-works.md and its pictures. Seeds follow from the tasks' names.
+"""
+
+import argparse
+import json
+import platform
+import sys
+import time
+from collections.abc import Iterator, Sequence
+from importlib.metadata import version
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+import zeroin as zi
+from adaptor import seed_of
+from families import CACHE, DATA, Absent, load
+from playbook import PAST, lesson_from
+from zeroin.errors import ZeroinError
+from zeroin.playbook import Lesson, as_data, lesson_of, scenario_of, shipped
+from zeroin.playbook.compare import MATTERS, compare, place
+from zeroin.playbook.lesson import shown
+from zeroin.playbook.picture import svg
+from zeroin.space import Choice
+from zeroin.tasks import TASKS
+
+ROOT = Path(__file__).resolve().parents[1]
+SHIPPED = ROOT / "src" / "zeroin" / "playbook" / "shipped.json"
+PAGE = ROOT / "docs" / "what-works.md"
+READY = "ready-made"
+LIVE = 30  # full trainings of a ready-made task's study: real networks train here
+TABLES = {  # what is known of the tables' networks
+    "lcbench": {"inputs": "row", "network": "fully connected", "loss": "cross_entropy", "optimizer": "momentum"},
+    "taskset": {"inputs": "words", "network": "recurrent", "loss": "cross_entropy", "optimizer": "adam"},
+}
+HEAD = """# What works in which scenario
+
+Made by `python benchmarks/make_playbook.py` from the studies that the shipped playbook was learned from: one study of
+{tables} full trainings a task of the tables and {live} of a ready-made one, by {packages}.
+For your own studies: `zeroin compare STUDY...`.
+
+*Good* is where the middle eight tenths of the best fifth of a study's configs lie, which is also where the search
+looked most; *mattered* is the share of the loss's variance that is gone when that hyperparameter is held, by the
+study's model. One study a task and one seed each: read a single range with care, and what many have in common with
+more trust."""
+WORDS = {
+    "lcbench": "LCBench: fully connected networks on 17 tables, SGD with momentum, 52 epochs",
+    "taskset": "TaskSet: recurrent networks on 6 text tasks, Adam, 50 evaluations",
+    READY: "Ready-made tasks",
+}
+
+
+def from_tables(family: str, given: argparse.Namespace) -> Iterator[Lesson]:
+    for task in load(family, given.data, given.cache):
+        yield lesson_from(task, facts=TABLES[family])
+
+
+def from_ready(name: str) -> Lesson:
+    """A lesson of a ready-made task; it is not judged here, so no trainings are kept for fresh seeds."""
+    task = TASKS[name].make()
+    study = zi.tune(
+        task,
+        epochs=LIVE * task.max_epochs,
+        store=None,
+        seed=seed_of(f"{name}@past"),
+        playbook=False,
+        confirm=0,
+    )
+    scenario = scenario_of(task, study.space, task.max_epochs)
+    return lesson_of(name, study.space, study.history, scenario=scenario, version=version("zeroin"))
+
+
+def learned(given: argparse.Namespace) -> dict[str, list[Lesson]]:
+    """Lessons by family; those of ready-made tasks by their name."""
+    found: dict[str, list[Lesson]] = {}
+    for name in given.only:
+        began = time.process_time()
+        try:
+            found[name] = list(from_tables(name, given)) if name in TABLES else [from_ready(name)]
+        except (Absent, ZeroinError) as error:
+            print(f"{name} left as it was: {error}", file=sys.stderr)
+            continue
+        print(f"{name}: {len(found[name])} lessons, {time.process_time() - began:.0f} s of CPU", file=sys.stderr)
+    return found
+
+
+def family_of(lesson: Lesson) -> str:
+    family = lesson.name.partition("-")[0]
+    return family if family in TABLES else READY
+
+
+def key_of(lesson: Lesson) -> str:
+    family = family_of(lesson)
+    return lesson.name if family == READY else family
+
+
+# ------------------------------------------------------------------------------------------------- the page
+
+
+def page(lessons: Sequence[Lesson], about: dict[str, Any]) -> str:
+    """What works in which scenario, in Markdown."""
+    packages = ", ".join(f"{k} {v}" for k, v in about["versions"].items())
+    out = [HEAD.format(tables=PAST, live=LIVE, packages=packages)]
+    for family, words in WORDS.items():
+        mine = [lesson for lesson in lessons if family_of(lesson) == family]
+        if not mine:
+            continue
+        out += ["", f"## {words}", ""]
+        out += [compare(mine).table() if family == READY else across_tasks(mine), ""]
+        out += [f"![Where the good configs of each task lie](what-works-{family}.svg)"]
+    return "\n".join(out) + "\n"
+
+
+def across_tasks(lessons: Sequence[Lesson]) -> str:
+    """One row a hyperparameter: in how many tasks it mattered, where its good values lie, and where the best ones."""
+    out = ["| | mattered, median | in so many tasks | best values, quartiles | good in half the tasks or more |"]
+    out += ["|---" * 5 + "|"]
+    for row in compare(lessons).rows:
+        cells = [cell for cell in row.cells if cell]
+        weight = [cell.importance for cell in cells]
+        units = np.quantile([row.param.unit(cell.best) for cell in cells], [0.25, 0.5, 0.75])
+        best = " / ".join(shown((row.param.value(float(u)),) * 2) for u in units)
+        out.append(
+            f"| `{row.name}` | {np.median(weight):.0%} | {sum(w >= MATTERS for w in weight)} of {len(cells)} "
+            f"| {best} | {_common(row.param, [cell.good for cell in cells])} |"
+        )
+    return "\n".join(out)
+
+
+def _common(param: Any, good: Sequence[tuple[Any, ...]]) -> str:
+    """The values that lie in the good ranges of at least half the tasks, in words."""
+    if isinstance(param, Choice):
+        return "/".join(str(o) for o in param.options if 2 * sum(o in g for g in good) >= len(good)) or "none"
+    grid = np.linspace(0.0, 1.0, 401)
+    ends = [place(param, g) for g in good]
+    inside = grid[[2 * sum(a - 0.02 <= u <= b + 0.02 for a, b in ends) >= len(ends) for u in grid]]
+    return shown((param.value(float(inside.min())), param.value(float(inside.max())))) if len(inside) else "none"
+
+
+def main() -> None:
+    given = arguments()
+    found = learned(given)
+    kept = [lesson for lesson in shipped() if key_of(lesson) not in found]
+    lessons = sorted([*kept, *(x for group in found.values() for x in group)], key=lambda x: (key_of(x), x.name))
+    versions = {p: version(p) for p in ("zeroin", "numpy", "scipy")} | {"Python": platform.python_version()}
+    about = {
+        "made_by": "benchmarks/make_playbook.py",
+        "versions": versions,
+        "seeds": "crc32 of TASK@past",
+        "trainings": {"tables": PAST, READY: LIVE},
+        "sources": "LCBench by way of YAHPO Gym 1.0.2 and TaskSet, both Apache-2.0; zeroin's ready-made tasks",
+    }
+    data = as_data(lessons, **about)
+    rows = ",\n".join(json.dumps(row) for row in data.pop("lessons"))
+    SHIPPED.write_text(json.dumps(data, indent=1).removesuffix("\n}") + f',\n "lessons": [\n{rows}\n]}}\n', "utf-8")
+    PAGE.write_text(page(lessons, about), "utf-8")
+    for family in WORDS:
+        mine = [lesson for lesson in lessons if family_of(lesson) == family]
+        if mine:
+            PAGE.with_name(f"what-works-{family}.svg").write_text(svg(compare(mine)), "utf-8")
+    print(f"{len(lessons)} lessons in {SHIPPED} ({SHIPPED.stat().st_size / 1024:.0f} KB); {PAGE}")
+
+
+def arguments() -> argparse.Namespace:
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument(
+        "--only", nargs="*", default=[*TABLES, *TASKS], help="tables and ready-made tasks; none: the page"
+    )
+    parser.add_argument("--data", type=Path, default=DATA, help="folder with the tables of real runs")
+    parser.add_argument("--cache", type=Path, default=CACHE, help="folder for reference values, computed once")
+    return parser.parse_args()
+
+
+if __name__ == "__main__":
+    main()
