@@ -15,6 +15,8 @@ from zeroin.executors.inline import Inline
 from zeroin.nn import Metric, Task, loop, mlp, small_cnn
 from zeroin.nn.data import InMemory, OnDemand, edges, order, prepared
 from zeroin.nn.metrics import METRICS
+from zeroin.nn.optim import NORMS
+from zeroin.nn.sequences import gru, text_cnn
 from zeroin.space import Choice, Float, Int, Space
 from zeroin.tasks import TASKS, Ready, load
 from zeroin.types import Job, Kind
@@ -236,6 +238,21 @@ def test_networks_have_the_norm_that_their_config_asks_for(kind, flat, image, po
         assert biases == [kind == "batch" and position == "before"] * 2 + [False]
     with pytest.raises(TaskError, match="norm is one of none, batch, group, layer; the config has 'power'"):
         mlp(4, 3, {"norm": "power"})
+
+
+@pytest.mark.parametrize("kind", ["batch", "group", "layer"])
+@pytest.mark.parametrize(("build", "example"), [
+    (lambda c: mlp(4, 3, c), torch.zeros(5, 4)), (lambda c: small_cnn(2, 8, 3, c), torch.zeros(5, 2, 8, 8)),
+    (lambda c: text_cnn(9, 3, c), torch.ones(5, 7, dtype=torch.long)), (lambda c: gru(4, 3, c), torch.zeros(5, 6, 4)),
+], ids=["mlp", "small_cnn", "text_cnn", "gru"])  # fmt: skip
+def test_every_ready_made_network_takes_the_hyperparameters_of_norms(build, example, kind):
+    norms = [m for m in build({"norm": kind, "bn_eps": 0.01, "bn_momentum": 0.3}).modules() if isinstance(m, NORMS)]
+    assert {m.eps for m in norms} == {0.01}
+    assert {m.momentum for m in norms if isinstance(m, nn.BatchNorm1d | nn.BatchNorm2d)} == (
+        {0.3} if kind == "batch" else set()
+    )
+    assert build({"norm": kind})(example).shape == (5, 3)
+    assert not [m for m in build({}).modules() if isinstance(m, NORMS)]
 
 
 def test_batchnorm_is_a_word_for_norm_batch():

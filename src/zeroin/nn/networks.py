@@ -185,12 +185,17 @@ def _position(config: Config) -> str:
 
 def activated(config: Config, channels: int, axes: int) -> list[nn.Module]:
     """The activation of [N, channels, ...] with its norm, as the config orders them."""
+    both = [*norm_layers(config, channels, axes), _activation(config)]
+    return both if _position(config) == "before" else both[::-1]
+
+
+def norm_layers(config: Config, channels: int, axes: int) -> list[nn.Module]:
+    """The norm of [N, channels, ...] that a config asks for, in a list; none: an empty one."""
     kind = norm_of(config)
     if kind == "none":
-        return [_activation(config)]
+        return []
     how = Settings(kind, number(config, "bn_momentum", 0.1), number(config, "bn_eps", 1e-5))
-    both = [make(how, channels, axes, last=axes == 2), _activation(config)]
-    return both if _position(config) == "before" else both[::-1]
+    return [make(how, channels, axes, last=axes == 2)]
 
 
 def dropout_of(config: Config) -> list[nn.Module]:

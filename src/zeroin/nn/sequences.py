@@ -2,7 +2,7 @@
 
 from torch import Tensor, nn
 
-from zeroin.nn.networks import activated, dropout_of, redundant_bias
+from zeroin.nn.networks import activated, dropout_of, norm_layers, redundant_bias
 from zeroin.nn.optim import number
 from zeroin.types import Config
 
@@ -64,12 +64,13 @@ class LastStep(nn.Module):
 
 
 def gru(features: int, outputs: int, config: Config) -> nn.Sequential:
-    """A GRU and a Linear on its last state. Sequences of several lengths are filled up at their beginning.
+    """A GRU, a norm of its last state, and a Linear. Sequences of several lengths are filled up at their beginning.
 
     Args:
         features: numbers in a step.
         outputs: classes, or numbers to predict.
-        config: layers (1), units (32), dropout (none) before the last Linear.
+        config: layers (1), units (32), norm ("none", "batch", "group", "layer"; of the last state, as each step of a
+            recurrence would need statistics of its own), bn_momentum, bn_eps, dropout (none) before the last Linear.
 
     Returns:
         A network [B, T, features] -> [B, outputs].
@@ -80,4 +81,6 @@ def gru(features: int, outputs: int, config: Config) -> nn.Sequential:
     """
     units = round(number(config, "units", 32))
     recurrent = nn.GRU(features, units, num_layers=round(number(config, "layers", 1)), batch_first=True)
-    return nn.Sequential(LastStep(recurrent), *dropout_of(config), nn.Linear(units, outputs))
+    return nn.Sequential(
+        LastStep(recurrent), *norm_layers(config, units, 2), *dropout_of(config), nn.Linear(units, outputs)
+    )
