@@ -19,6 +19,7 @@ TORCH = "torch==2.13.0"
 OLD_NUMPY = "numpy==1.24.4"
 ENVIRONMENTS: dict[str, tuple[tuple[str, ...], ...]] = {
     "optuna": (("optuna==5.0.0", "scipy", TORCH),),
+    "time": (("optuna==5.0.0", TORCH, f"zeroin[nn] @ {HERE.parent.as_uri()}"),),
     "smac": (("smac==2.4.1",),),
     "dehb": (("dehb==0.1.2",),),
     "syne": (("syne-tune==0.16.0",),),

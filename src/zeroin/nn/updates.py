@@ -38,7 +38,7 @@ def _corrected(how: Recipe, first: int, lrs: list[float]) -> dict[str, list[floa
     """m̂ / (√v̂ + ε) with the corrections for the first steps taken out of the passes: step · m / (√v + eps_hat)."""
     out: dict[str, list[float]] = {"eps_hat": [], "step": [], "step_g": []}
     product = 1.0
-    for t in range(1, first + 1):
+    for t in range(1, first + 1 if how.optimizer == "nadam" else 1):
         product *= _mu(how, t)
     for t, lr in enumerate(lrs, start=first + 1):
         root = (1 - how.beta2**t) ** 0.5

@@ -1,0 +1,141 @@
+"""Tune a ready-made task with Optuna, in its own environment; appends a line of JSON a trial. See time_to_target.py."""
+
+import argparse
+import json
+import time
+import warnings
+from pathlib import Path
+
+import optuna
+import torch
+from optuna.storages.journal import JournalFileBackend
+from torch.utils.data import DataLoader, TensorDataset
+
+from zeroin.nn import loop
+from zeroin.nn.data import InMemory
+from zeroin.nn.loop import Best, Training
+from zeroin.nn.optim import optimizer, recipe
+from zeroin.nn.problem import Problem, loss_of
+from zeroin.nn.stack import fresh
+from zeroin.space import Choice, Float, Int, Space
+from zeroin.tasks import load
+
+
+def suggested(trial: optuna.Trial, space: Space) -> dict:
+    """A config of the space, on its scales, in Optuna's own terms."""
+    config = {}
+    for name, p in space.params.items():
+        if p.fixed is not None:
+            config[name] = p.fixed
+        elif isinstance(p, Choice):
+            config[name] = trial.suggest_categorical(name, list(p.range))
+        elif isinstance(p, Int):
+            if p.scale == "log2":
+                config[name] = 2 ** trial.suggest_int(f"log2 {name}", p.low.bit_length() - 1, p.high.bit_length() - 1)
+            else:
+                config[name] = trial.suggest_int(name, p.low, p.high, log=p.scale == "log")
+        elif isinstance(p, Float) and p.zero and trial.suggest_categorical(f"{name} = 0", [False, True]):
+            config[name] = 0.0
+        elif p.scale == "one_minus_log":
+            config[name] = 1.0 - trial.suggest_float(f"1 - {name}", 1 - p.high, 1 - p.low, log=True)
+        else:
+            config[name] = trial.suggest_float(name, p.low, p.high, log=p.scale == "log")
+    return space.check(config)
+
+
+class Plain:
+    """Training as it is usually written: a DataLoader, PyTorch's optimizer as it comes, a schedule by epoch."""
+
+    def __init__(self, problem: Problem, config: dict, seed: int, epochs: int) -> None:
+        torch.manual_seed(seed)
+        self.problem, self.how, self.model = problem, recipe(config), fresh(problem, config, seed)
+        h, p = self.how, self.model.parameters()
+        if h.optimizer in ("adam", "adamw"):
+            kind = torch.optim.AdamW if h.optimizer == "adamw" else torch.optim.Adam
+            self.opt = kind(p, lr=h.lr, betas=(h.beta1, h.beta2), eps=h.eps, weight_decay=h.weight_decay)
+        else:
+            self.opt = torch.optim.SGD(p, lr=h.lr, momentum=h.momentum, weight_decay=h.weight_decay)
+        cosine = h.schedule == "cosine"
+        self.schedule = torch.optim.lr_scheduler.CosineAnnealingLR(self.opt, epochs) if cosine else None
+        self.loader = DataLoader(
+            TensorDataset(problem.train.x, problem.train.y), batch_size=h.batch_size, shuffle=True, drop_last=True
+        )
+
+    def epoch(self) -> None:
+        self.model.train()
+        for x, y in self.loader:
+            self.opt.zero_grad()
+            loss_of(self.problem.loss, self.model(x), y, self.how.label_smoothing).backward()
+            self.opt.step()
+        if self.schedule:
+            self.schedule.step()
+
+
+class Fast:
+    """Training by zeroin's one-by-one loop."""
+
+    def __init__(self, problem: Problem, config: dict, seed: int, epochs: int) -> None:
+        self.problem, self.how, self.seed, self.epochs = problem, recipe(config), seed, epochs
+        self.model = fresh(problem, config, seed)
+        self.now = Training(self.model, optimizer(self.model, self.how), 0, Best())
+
+    def epoch(self) -> None:
+        loop.train_epoch(self.problem, self.now, self.how, self.seed, self.epochs)
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__)
+    add = parser.add_argument
+    add("--task", required=True)
+    add("--way", choices=("plain", "hyperband"), required=True)
+    add("--seed", type=int, required=True)
+    add("--seconds", type=float, required=True)
+    add("--folder", type=Path, required=True)
+    given = parser.parse_args()
+    optuna.logging.set_verbosity(optuna.logging.ERROR)
+    warnings.simplefilter("ignore")
+    torch.set_num_threads(1)
+    task = load(given.task)
+    problem, space, epochs = task.problem, task.space_for(40.0), task.max_epochs
+    assert isinstance(problem.train, InMemory)
+    untimed = [0.0, 0.0]
+    began, cpu = time.perf_counter(), time.process_time()
+
+    def objective(trial: optuna.Trial) -> float:
+        config = suggested(trial, space)
+        seed = given.seed * 100_000 + trial.number
+        training = (Plain if given.way == "plain" else Fast)(problem, config, seed, epochs)
+        best, weights, pruned = None, None, False
+        for epoch in range(epochs):
+            training.epoch()
+            score = -problem.sign * loop.evaluate(problem, training.model, problem.valid)[0]
+            if score != score:
+                raise optuna.TrialPruned
+            if best is None or score > best:
+                best = score
+                weights = {k: v.detach().clone() for k, v in training.model.state_dict().items()}
+            trial.report(score, epoch)
+            if trial.should_prune():
+                pruned = True
+                break
+        t, c = time.perf_counter(), time.process_time()
+        test = loop.evaluate(problem, training.model, problem.test, weights)[0]
+        line = {"wall": t - began - untimed[0], "cpu": c - cpu - untimed[1], "valid": best, "test": test}
+        with (given.folder / "trials.jsonl").open("a") as file:
+            file.write(json.dumps(line) + "\n")
+        untimed[0] += time.perf_counter() - t
+        untimed[1] += time.process_time() - c
+        if pruned:
+            raise optuna.TrialPruned
+        return best
+
+    pruner = {"pruner": optuna.pruners.HyperbandPruner(1, epochs, 3)} if given.way == "hyperband" else {}
+    study = optuna.create_study(
+        storage=optuna.storages.JournalStorage(JournalFileBackend(str(given.folder / "optuna.log"))),
+        study_name="s", load_if_exists=True, direction="maximize", **pruner,
+    )  # fmt: skip
+    study.optimize(objective, timeout=given.seconds)
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,56 @@
+"""Tune a ready-made task with zeroin; appends a line of JSON at each better trial. See time_to_target.py."""
+
+import argparse
+import json
+import time
+from pathlib import Path
+
+import torch
+
+import zeroin as zi
+from zeroin.executors.checkpoint import trial_folder
+from zeroin.history import incumbent
+from zeroin.nn import loop
+from zeroin.nn.export import newest
+from zeroin.study import Study
+from zeroin.tasks import load
+from zeroin.types import Ended
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__)
+    add = parser.add_argument
+    add("--task", required=True)
+    add("--way", required=True)
+    add("--seed", type=int, required=True)
+    add("--seconds", type=float, required=True)
+    add("--folder", type=Path, required=True)
+    given = parser.parse_args()
+    torch.set_num_threads(1)
+    task = load(given.task)
+    problem = task.problem
+    untimed, last = [0.0, 0.0], [None]
+    began, cpu = time.perf_counter(), time.process_time()
+
+    def listen(study: Study, told: object) -> None:
+        best = incumbent(study.history)
+        if not isinstance(told, Ended) or best is None or (best.number, best.loss) == last[0]:
+            return
+        last[0] = (best.number, best.loss)
+        t, c = time.perf_counter(), time.process_time()
+        weights = newest(trial_folder(study.folder, best.number))["best"]["weights"]
+        test = loop.evaluate(problem, task.network(best.config), problem.test, weights)[0]
+        line = {"wall": t - began - untimed[0], "cpu": c - cpu - untimed[1], "valid": -best.loss, "test": test}
+        with (given.folder / "trials.jsonl").open("a") as file:
+            file.write(json.dumps(line) + "\n")
+        untimed[0] += time.perf_counter() - t
+        untimed[1] += time.process_time() - c
+
+    zi.tune(
+        task, epochs=60 * task.max_epochs, minutes=given.seconds / 60, seed=given.seed, store=given.folder / "z.db",
+        playbook=False, confirm=0, listen=listen,
+    )  # fmt: skip
+
+
+if __name__ == "__main__":
+    main()

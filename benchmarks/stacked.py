@@ -1,0 +1,251 @@
+"""Configs trained at once against one by one: config-steps per CPU-second, and a whole tuning job.
+
+    python benchmarks/stacked.py shapes [--rounds 5] [--compile]   # ratio to the one-by-one loop, by shape and rows
+    python benchmarks/stacked.py job [--repeats 3]                 # 64 configs x 8 epochs on digits, halved twice
+
+Everything runs in one process on one thread. Cases take turns within a round, and a ratio is that of one round, so that
+a machine that is busy with other work slows both sides; medians of the rounds, lowest and highest in brackets.
+"""
+
+import argparse
+import platform
+import statistics
+import time
+from collections.abc import Callable
+from dataclasses import dataclass, replace
+
+import numpy as np
+import torch
+from torch import nn
+from torch.utils.data import DataLoader, TensorDataset
+
+from zeroin.nn import Task, loop, mlp, small_cnn
+from zeroin.nn.choice import measured
+from zeroin.nn.data import InMemory
+from zeroin.nn.gate import verdict
+from zeroin.nn.loop import Best, Training
+from zeroin.nn.optim import optimizer, recipe
+from zeroin.nn.problem import Problem
+from zeroin.nn.stack import BACKWARD, fresh, stack
+from zeroin.nn.tracing import WARM
+from zeroin.tasks import load
+from zeroin.types import Config
+
+ROWS = (4, 16, 64)
+STEPS = 12
+
+
+@dataclass(frozen=True)
+class Shape:
+    """A network on random data."""
+
+    name: str
+    build: Callable[[Config], nn.Module]
+    inputs: tuple[int, ...]
+    batch: int
+
+
+class Transformer(nn.Module):
+    """One layer of self-attention with its weights, the mean over the sequence, and a Linear."""
+
+    def __init__(self, width: int) -> None:
+        super().__init__()
+        self.attention = nn.MultiheadAttention(width, 4, batch_first=True)
+        self.norm, self.feed = nn.LayerNorm(width), nn.Linear(width, width)
+        self.out = nn.Linear(width, 10)
+
+    def forward(self, x: torch.Tensor) -> torch.Tensor:
+        """[B, T, width] -> [B, 10]."""
+        x = self.norm(x + self.attention(x, x, x)[0])
+        return self.out(torch.relu(self.feed(x)).mean(1))
+
+
+def _mlp(units: int, layers: int, norm: bool = False) -> Callable[[Config], nn.Module]:
+    return lambda _: mlp(64, 10, {"units": units, "layers": layers, "batchnorm": norm})
+
+
+SHAPES = (
+    Shape("mlp 32x1, batch 16", _mlp(32, 1), (64,), 16),
+    Shape("mlp 32x1, batch 64", _mlp(32, 1), (64,), 64),
+    Shape("mlp 64x2, batch 64", _mlp(64, 2), (64,), 64),
+    Shape("mlp 64x2 + batch norm, batch 64", _mlp(64, 2, True), (64,), 64),
+    Shape("mlp 128x2, batch 64", _mlp(128, 2), (64,), 64),
+    Shape("mlp 128x3 + batch norm, batch 64", _mlp(128, 3, True), (64,), 64),
+    Shape("mlp 256x2, batch 16", _mlp(256, 2), (64,), 16),
+    Shape("mlp 256x4, batch 64", _mlp(256, 4), (64,), 64),
+    Shape("cnn 8x8, 16-32, batch 64", lambda _: small_cnn(1, 8, 10, {}), (1, 8, 8), 64),
+    Shape("cnn 28x28, 16-32, batch 64", lambda _: small_cnn(1, 28, 10, {}), (1, 28, 28), 64),
+    Shape("transformer 32, length 16, batch 32", lambda _: Transformer(32), (16, 32), 32),
+)
+
+
+def _problem(shape: Shape) -> Problem:
+    rng = np.random.default_rng(0)
+    x = rng.normal(size=(shape.batch * STEPS, *shape.inputs)).astype(np.float32)
+    y = rng.integers(0, 10, len(x))
+    return Task(build=shape.build, train=(x, y), valid=(x[:64], y[:64]), normalise=False).problem
+
+
+def _cpu(work: Callable[[], object]) -> float:
+    began = time.process_time()
+    work()
+    return time.process_time() - began
+
+
+def peak() -> float:
+    """GFLOP/s of one thread multiplying two large matrices."""
+    a, b = torch.randn(1024, 1024), torch.randn(1024, 1024)
+    return max(2 * 1024**3 / _cpu(lambda: torch.mm(a, b)) / 1e9 for _ in range(8))
+
+
+def shapes(rounds: int) -> None:
+    """Ratios to the one-by-one loop, and what `zi.tune` would choose."""
+    top = peak()
+    print(f"sgemm peak of one thread {top:.0f} GFLOP/s\n")
+    heads = [*(f"{rows} rows" for rows in ROWS), "share of peak", "tune chooses", "auto / better"]
+    print("| network | one by one, steps / s | " + " | ".join(heads) + " |\n" + "|---" * (len(heads) + 2) + "|")
+    for shape in SHAPES:
+        problem, config = _problem(shape), {"lr": 0.003, "batch_size": shape.batch, "optimizer": "adam"}
+        how, model = recipe(config), fresh(problem, config, 0)
+        now = Training(model, optimizer(model, how), 0, Best())
+        work: dict[int, Callable[[], object]] = {1: lambda p=problem, n=now, h=how: loop.train_epoch(p, n, h, 0, 1000)}
+        choice, order = measured(problem, config), verdict(problem, config).order or BACKWARD
+        for rows in ROWS:
+            one = stack(problem, [(config, seed, fresh(problem, config, seed)) for seed in range(rows)], order)
+            one.layout.steps[one.order, len(one.p), shape.batch] = WARM
+            work[rows] = lambda one=one: one.train_epoch(1000)
+        for train in work.values():
+            train()
+        ratios: dict[int, list[float]] = {rows: [] for rows in work}
+        alone = []
+        for _ in range(rounds):
+            took = {rows: _cpu(train) / rows for rows, train in work.items()}
+            alone.append(STEPS / took[1])
+            for rows in work:
+                ratios[rows].append(took[1] / took[rows])
+        middle = {rows: statistics.median(r) for rows, r in ratios.items()}
+        flop = 6 * shape.batch * sum(p.numel() for p in model.parameters())
+        share = max(middle.values()) * statistics.median(alone) * flop / 1e9 / top
+        chosen = f"{choice.rows} at once" if choice.rows > 1 else "one by one"
+        at_once = middle[4] if choice.rows in (4, 8) else 1.0
+        cells = [f"{middle[r]:.1f} ({min(ratios[r]):.1f}..{max(ratios[r]):.1f})" for r in ROWS]
+        cells += [f"{share:.0%}", f"{chosen}, {choice.ratio:.1f}", f"{at_once / max(1.0, middle[4]):.2f}"]
+        print(f"| {shape.name} | {statistics.median(alone):,.0f} | " + " | ".join(cells) + " |", flush=True)
+
+
+# --- the whole job
+
+EPOCHS, HALVED, MANY, BATCH = 8, (2, 4), 64, 64
+
+
+def _configs() -> list[Config]:
+    rng = np.random.default_rng(0)
+    return [
+        {
+            "lr": float(10 ** rng.uniform(-4, -1.5)), "weight_decay": float(10 ** rng.uniform(-4, 0)),
+            "dropout": float(rng.uniform(0, 0.5)), "label_smoothing": float(rng.uniform(0, 0.2)), "optimizer": "adamw",
+            "batch_size": BATCH, "layers": 2, "units": 64, "batchnorm": True, "schedule": "cosine",
+        }
+        for _ in range(MANY)
+    ]  # fmt: skip
+
+
+def _best_half(scores: dict[int, float]) -> list[int]:
+    return sorted(scores, key=lambda i: -scores[i])[: len(scores) // 2]
+
+
+def job_stacked(problem: Problem) -> float:
+    """As one stack; the best validation accuracy."""
+    one = stack(problem, [(c, i, fresh(problem, c, i)) for i, c in enumerate(_configs())])
+    for epoch in range(EPOCHS):
+        one.train_epoch(EPOCHS)
+        scores = {i: s for i, (s, _) in enumerate(one.judge(problem.valid))}
+        if epoch + 1 in HALVED:
+            one = one.select(sorted(_best_half(scores)))
+    return max(scores.values())
+
+
+def job_one_by_one(problem: Problem) -> float:
+    """By zeroin's loop: in memory, fused AdamW."""
+    under_way = {}
+    for i, config in enumerate(_configs()):
+        model = fresh(problem, config, i)
+        under_way[i] = Training(model, optimizer(model, recipe(config)), 0, Best())
+    configs = _configs()
+    for epoch in range(EPOCHS):
+        scores = {}
+        for i, now in under_way.items():
+            loop.train_epoch(problem, now, recipe(configs[i]), i, EPOCHS)
+            scores[i] = loop.evaluate(problem, now.model, problem.valid)[0]
+        if epoch + 1 in HALVED:
+            under_way = {i: under_way[i] for i in _best_half(scores)}
+    return max(scores.values())
+
+
+def job_plain(problem: Problem) -> float:
+    """As it is usually written: a DataLoader, AdamW as it comes."""
+    train, valid = problem.train, problem.valid
+    under_way = {}
+    for i, config in enumerate(_configs()):
+        torch.manual_seed(i)
+        model = mlp(64, 10, config)
+        opt = torch.optim.AdamW(model.parameters(), lr=config["lr"], weight_decay=config["weight_decay"])
+        schedule = torch.optim.lr_scheduler.CosineAnnealingLR(opt, EPOCHS)
+        loader = DataLoader(TensorDataset(train.x, train.y), batch_size=BATCH, shuffle=True)
+        loss = nn.CrossEntropyLoss(label_smoothing=config["label_smoothing"])
+        under_way[i] = model, opt, schedule, loader, loss
+    for epoch in range(EPOCHS):
+        scores = {}
+        for i, (model, opt, schedule, loader, loss) in under_way.items():
+            model.train()
+            for x, y in loader:
+                opt.zero_grad()
+                loss(model(x), y).backward()
+                opt.step()
+            schedule.step()
+            model.eval()
+            with torch.no_grad():
+                scores[i] = (model(valid.x).argmax(1) == valid.y).float().mean().item()
+        if epoch + 1 in HALVED:
+            under_way = {i: under_way[i] for i in _best_half(scores)}
+    return max(scores.values())
+
+
+def job(repeats: int) -> None:
+    """CPU seconds of the job in three ways, in turn."""
+    problem = load("digits").problem
+    small = replace(problem, train=InMemory(problem.train.x[:64], problem.train.y[:64]))
+    for way in (job_stacked, job_one_by_one, job_plain):
+        way(small)  # warm
+    ways = {"stacked": job_stacked, "one by one": job_one_by_one, "plain PyTorch": job_plain}
+    seconds: dict[str, list[float]] = {name: [] for name in ways}
+    best: dict[str, list[float]] = {name: [] for name in ways}
+    for _ in range(repeats):
+        for name, way in ways.items():
+            began = time.process_time()
+            best[name].append(way(problem))
+            seconds[name].append(time.process_time() - began)
+    print("| way | cpu s | cpu / stacked | best validation accuracy |\n|---|---|---|---|")
+    for name in ways:
+        ratio = [a / b for a, b in zip(seconds[name], seconds["stacked"], strict=True)]
+        spread = f"{min(ratio):.1f}..{max(ratio):.1f}"
+        print(
+            f"| {name} | {statistics.median(seconds[name]):.2f} | {statistics.median(ratio):.1f} ({spread}) | "
+            f"{statistics.median(best[name]):.3f} |"
+        )
+
+
+def main() -> None:
+    """The command line."""
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("what", choices=("shapes", "job"))
+    parser.add_argument("--rounds", type=int, default=5)
+    parser.add_argument("--repeats", type=int, default=3)
+    options = parser.parse_args()
+    torch.set_num_threads(1)
+    print(f"PyTorch {torch.__version__}, Python {platform.python_version()}, one thread, seed 0")
+    shapes(options.rounds) if options.what == "shapes" else job(options.repeats)
+
+
+if __name__ == "__main__":
+    main()
