@@ -1,6 +1,7 @@
 """Searchers: pure functions from a history to the next jobs."""
 
 from zeroin.search.quasirandom import QuasiRandom
-from zeroin.search.searcher import Settings, Zoom
+from zeroin.search.searcher import Zoom
+from zeroin.search.view import Settings
 
 __all__ = ["QuasiRandom", "Settings", "Zoom"]

@@ -17,33 +17,15 @@ from threadpoolctl import ThreadpoolController
 
 from zeroin.history import History
 from zeroin.rng import generator
-from zeroin.search import coarse, rungs, together, zoom
+from zeroin.search import coarse, edges, rungs, together, zoom
 from zeroin.search.model import Features, Memory, Model, Rows, build
+from zeroin.search.view import Settings, View
 from zeroin.search.zoom import Box
 from zeroin.space import Space
-from zeroin.types import Decision, Kind, Proposal, Range, Region, Trial
+from zeroin.types import Decision, Kind, Proposal, Region, Trial
 
 # Matrices here are small: a second BLAS thread makes a decision ten times slower, and its last digits depend on it.
 _ONE_THREAD = ThreadpoolController()
-
-
-@dataclass(frozen=True, slots=True)
-class Settings:
-    """The searcher's constants; each was chosen by measurement (docs/search.md)."""
-
-    rungs: int = 3  # below the full budget; 0: full-length mode
-    eta: int = 2  # ratio of neighbouring rungs
-    screen: int = 12  # trials of the screening round with several rungs
-    sure: int = 3  # configs of the playbook, the best bets, that are trained to the full budget at once
-    keep: int = 3  # one in so many goes on to the next rung of the screening round
-    hopeless: float = 0.2  # a trial is paused below this chance to beat the best
-    share: float = 0.15  # of the epochs after screening for exploring, where the model is to be trusted
-    trust: float = 0.8  # the correlation of left-out predictions from which it is
-    doubt: float = 0.6  # the share below that
-    leap: float = 1.0  # how far below the best every second new trial aims, in standard deviations of what was seen
-    edge_every: int = 4  # trials between looks at the edges
-    region_every: int = 8  # proposals between regions
-    agree: float = 0.5  # a config that agrees with others under way is taken from this share of the best's expectation
 
 
 @dataclass(slots=True)
@@ -59,7 +41,7 @@ class Zoom:
     <Kind.SCREEN: 'screen'>
     """
 
-    settings: Settings = Settings()
+    settings: Settings = field(default_factory=Settings)
     together: tuple[str, ...] = ()
     _memory: dict[str, tuple[object, object, Memory]] = field(default_factory=dict)
 
@@ -71,11 +53,19 @@ class Zoom:
             return self._decide(space, history, free, max_epochs, seed)
 
     def _decide(self, space: Space, history: History, free: int, max_epochs: int, seed: int) -> Decision:
-        view = _View.of(self, space, history, max_epochs, seed)
+        view = self._view(space, history, max_epochs, seed)
         screening = _screen(view, free)
         if screening is not None:
             return screening
         return _zoom(view, free)
+
+    def _view(self, space: Space, history: History, max_epochs: int, seed: int) -> View:
+        ladder = rungs.ladder(max_epochs, self.settings.rungs, self.settings.eta)
+        memory = self.memory(space, history)
+        ranges = dict(history.regions[-1].ranges) if history.regions else space.ranges
+        screen, box = self.screening(space, ladder, len(history.advice)), Box.of(space, ranges)
+        agree = np.array([name in self.together for name in space])
+        return View(self.settings, space, history, ladder, seed, memory, screen, ranges, box, agree)
 
     def screening(self, space: Space, ladder: Sequence[int], advised: int = 0) -> int:
         """Trials of the screening round; at least half as many as without advice are fresh, lest a bad one mislead."""
@@ -91,41 +81,7 @@ class Zoom:
         return known[2]
 
 
-@dataclass(frozen=True, slots=True)
-class _View:
-    """A history as a decision needs it."""
-
-    settings: Settings
-    space: Space
-    history: History
-    ladder: tuple[int, ...]
-    seed: int
-    memory: Memory
-    screen: int
-    ranges: dict[str, Range]
-    box: Box
-    together: np.ndarray  # [D]: whether configs under way at once should agree in it
-
-    @staticmethod
-    def of(searcher: Zoom, space: Space, history: History, max_epochs: int, seed: int) -> "_View":
-        ladder = rungs.ladder(max_epochs, searcher.settings.rungs, searcher.settings.eta)
-        memory = searcher.memory(space, history)
-        ranges = dict(history.regions[-1].ranges) if history.regions else space.ranges
-        screen, box = searcher.screening(space, ladder, len(history.advice)), Box.of(space, ranges)
-        agree = np.array([name in searcher.together for name in space])
-        return _View(searcher.settings, space, history, ladder, seed, memory, screen, ranges, box, agree)
-
-    @property
-    def busy(self) -> set[int]:
-        """Trials with a running job."""
-        return {job.trial for job in self.history.running}
-
-    def rng(self, purpose: str) -> np.random.Generator:
-        """A stream of its own for each purpose of each decision."""
-        return generator(self.seed, purpose, len(self.history.jobs))
-
-
-def _screen(view: _View, free: int) -> Decision | None:
+def _screen(view: View, free: int) -> Decision | None:
     """The screening round's next jobs; None once it is over."""
     history, size = view.history, view.screen
     trials = rungs.screened(history, size)
@@ -150,7 +106,7 @@ def _screen(view: _View, free: int) -> Decision | None:
     return Decision(tuple(chosen))
 
 
-def _coarse(view: _View, index: int) -> Proposal:
+def _coarse(view: View, index: int) -> Proposal:
     """The trial of this index: what the playbook advises, then fresh points."""
     advice = view.history.advice
     started = sum(t.kind is Kind.START for t in view.history.trials[:index])
@@ -171,16 +127,16 @@ def _coarse(view: _View, index: int) -> Proposal:
     return Proposal(view.ladder[0], Kind.SCREEN, why, config=view.space.config(view.box.place(point)[0]))
 
 
-def _first_region(view: _View) -> Region:
+def _first_region(view: View) -> Region:
     return Region(0, 0, view.ranges, view.ranges, 1.0, f"coarse round: {view.screen} trials over the whole space")
 
 
-def _zoom(view: _View, free: int) -> Decision:
+def _zoom(view: View, free: int) -> Decision:
     """Everything after the screening round."""
     rows = view.memory.rows(view.space, view.history, view.ladder)
     if len(np.unique(rows.trial)) < 2 or not np.isfinite(rows.loss).any():
         return Decision(tuple(_uniform(view, i) for i in range(free)))
-    moved = _edges(view, rows)
+    moved = edges.extended(view, rows)
     if moved:
         ranges = dict(moved.ranges)
         view = replace(view, ranges=ranges, box=Box.of(view.space, ranges))
@@ -200,7 +156,7 @@ class _Pool:
 class _Choosing:
     """One decision under way: fills the free slots in order of urgency."""
 
-    def __init__(self, view: _View, rows: Rows, model: Model, free: int, moved: Region | None) -> None:
+    def __init__(self, view: View, rows: Rows, model: Model, free: int, moved: Region | None) -> None:
         self.view, self.rows, self.model, self.free = view, rows, model, free
         self.region = moved
         self.busy = view.busy
@@ -398,30 +354,6 @@ def _zoom_words(before: Region | None, share: float) -> str:
     return f"region drawn anew: {share:.2g} of the searched volume"
 
 
-def _edges(view: _View, rows: Rows) -> Region | None:
-    """The region with ranges moved, where the best trials crowd an edge and the legal limits allow."""
-    seen = np.unique(rows.trial)
-    regions = view.history.regions
-    last = max((r.after for r in regions if r.why.startswith("range")), default=0)
-    trials_then = sum(1 for j in view.history.jobs[:last] if j.start == 0) if last else view.screen
-    if len(seen) - trials_then < view.settings.edge_every:
-        return None
-    final = np.full(len(view.history.trials), np.inf)
-    final[rows.trial] = rows.loss  # rows come in order: the last one of a trial is its deepest
-    best = seen[np.argsort(final[seen], kind="stable")[: max(3, len(seen) // 8)]]
-    moved = zoom.at_edges(view.space, view.memory.units[best], view.box)
-    if not moved:
-        return None
-    box = np.stack([view.box.low, view.box.high], axis=1)
-    ranges = dict(view.ranges)
-    for name, (low, high) in moved.items():
-        param = view.space[name]
-        ranges[name] = (param.value(low), param.value(high))
-    number = regions[-1].round + 1 if regions else 1
-    why = "range moved, the best lie at its edge: " + zoom.words(ranges, list(moved))
-    return Region(number, len(view.history.jobs), ranges, zoom.in_values(view.space, box, ranges), 1.0, why)
-
-
-def _uniform(view: _View, index: int) -> Proposal:
+def _uniform(view: View, index: int) -> Proposal:
     point = view.box.uniform(1, generator(view.seed, "uniform", len(view.history.jobs), index))[0]
     return Proposal(view.ladder[0], Kind.SCREEN, "too few trials worked for a model", config=view.space.config(point))

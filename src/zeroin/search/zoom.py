@@ -1,6 +1,6 @@
 """Zooming in: candidates near what promises most, the region where the best must lie, ranges moved at their edges."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from dataclasses import dataclass
 
 import numpy as np
@@ -129,30 +129,6 @@ def volume(box: Array, whole: Box) -> float:
     width = whole.high - whole.low
     numbers = (width > 0) & ~whole.choice
     return float(np.prod(np.clip((box[numbers, 1] - box[numbers, 0]) / width[numbers], 0.01, 1.0)))
-
-
-def at_edges(space: Space, best: Array, box: Box) -> dict[str, tuple[float, float]]:
-    """Numbers whose range should move: at least 60 % of the best points [k, D] lie within a tenth of one edge.
-
-    Returns:
-        By name, the new interval of the unit line: half a width wider at that edge, within the legal limits.
-    """
-    moved: dict[str, tuple[float, float]] = {}
-    for j, (name, param) in enumerate(space.params.items()):
-        low, high = float(box.low[j]), float(box.high[j])
-        if isinstance(param, Choice) or param.fixed is not None or high <= low:
-            continue
-        place = (best[:, j] - low) / (high - low)
-        if (place < 0.1).mean() >= 0.6 and low > 1e-9:
-            moved[name] = (max(0.0, low - 0.5 * (high - low)), high)
-        elif (place > 0.9).mean() >= 0.6 and high < 1 - 1e-9:
-            moved[name] = (low, min(1.0, high + 0.5 * (high - low)))
-    return moved
-
-
-def words(ranges: Mapping[str, Range], names: Sequence[str]) -> str:
-    """Ranges in a sentence: `lr 0.001..0.1, momentum 0.9..0.99`."""
-    return ", ".join(f"{name} {ranges[name][0]:.3g}..{ranges[name][1]:.3g}" for name in names)
 
 
 def _bandwidth(points: Array) -> Array:

@@ -1,0 +1,56 @@
+"""What a decision looks at: the searcher's constants, and a history with what was computed of it."""
+
+from dataclasses import dataclass
+
+import numpy as np
+
+from zeroin.history import History
+from zeroin.rng import generator
+from zeroin.search.model import Memory
+from zeroin.search.zoom import Box
+from zeroin.space import Space
+from zeroin.types import Range
+
+
+@dataclass(frozen=True, slots=True)
+class Settings:
+    """The searcher's constants; each was chosen by measurement (docs/search.md)."""
+
+    rungs: int = 3  # below the full budget; 0: full-length mode
+    eta: int = 2  # ratio of neighbouring rungs
+    screen: int = 12  # trials of the screening round with several rungs
+    sure: int = 3  # configs of the playbook, the best bets, that are trained to the full budget at once
+    keep: int = 3  # one in so many goes on to the next rung of the screening round
+    hopeless: float = 0.2  # a trial is paused below this chance to beat the best
+    share: float = 0.15  # of the epochs after screening for exploring, where the model is to be trusted
+    trust: float = 0.8  # the correlation of left-out predictions from which it is
+    doubt: float = 0.6  # the share below that
+    leap: float = 1.0  # how far below the best every second new trial aims, in standard deviations of what was seen
+    edge_every: int = 2  # trials between looks at the edges
+    region_every: int = 8  # proposals between regions
+    agree: float = 0.5  # a config that agrees with others under way is taken from this share of the best's expectation
+
+
+@dataclass(frozen=True, slots=True)
+class View:
+    """A history as a decision needs it."""
+
+    settings: Settings
+    space: Space
+    history: History
+    ladder: tuple[int, ...]
+    seed: int
+    memory: Memory
+    screen: int
+    ranges: dict[str, Range]
+    box: Box
+    together: np.ndarray  # [D]: whether configs under way at once should agree in it
+
+    @property
+    def busy(self) -> set[int]:
+        """Trials with a running job."""
+        return {job.trial for job in self.history.running}
+
+    def rng(self, purpose: str) -> np.random.Generator:
+        """A stream of its own for each purpose of each decision."""
+        return generator(self.seed, purpose, len(self.history.jobs))
