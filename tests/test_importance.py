@@ -17,7 +17,7 @@ def studied(trials):
 def test_what_matters_comes_first_and_what_does_not_last():
     found = studied(40)
     names = [each.name for each in found]
-    assert names[0] == "x"
+    assert names[:2] == ["kind", "x"]  # of the loss's variance over the space: 0.63 and 0.36 by the formula
     assert names[-1] == "z"
     assert found[-1].mean < 0.02
     assert "k" not in names  # it is fixed
