@@ -9,6 +9,7 @@ from typing import Any
 
 import numpy as np
 import pytest
+from threadpoolctl import threadpool_info, threadpool_limits
 
 import zeroin as zi
 from zeroin.executors.run import Run
@@ -242,3 +243,26 @@ def kernel_entries(trials: int, monkeypatch: pytest.MonkeyPatch) -> int:
         patch.setattr(surrogate, "matern", counted)
         searcher.decide(SPACE, history, 1, max_epochs=1, seed=0)
     return count
+
+
+def test_the_surrogate_is_never_asked_with_two_blas_threads(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """While searching, confirming, reporting and learning: a second thread makes a fit ten times slower."""
+    threads: list[int] = []
+    fit = surrogate.fit
+
+    def counted(*args: Any, **more: Any) -> Any:
+        threads.extend(pool["num_threads"] for pool in threadpool_info() if pool["user_api"] == "blas")
+        return fit(*args, **more)
+
+    monkeypatch.setattr(surrogate, "fit", counted)
+
+    def objective(config: Any, run: Run) -> None:
+        for _ in run.epochs():
+            run.report(loss(config) + 1e-3 * run.seed / 2**31)
+
+    with threadpool_limits(2, "blas"):
+        study = zi.tune(
+            objective, SPACE, max_epochs=2, epochs=50, confirm=2, store=tmp_path / "z.db", playbook=tmp_path / "p.db"
+        )
+        study.report(tmp_path / "r.html")
+    assert set(threads) == {1}

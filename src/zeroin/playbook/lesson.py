@@ -18,6 +18,7 @@ from zeroin.report.ticks import show
 from zeroin.search import rungs, surrogate
 from zeroin.search.importance import importances
 from zeroin.search.model import Features, Memory, Model, build
+from zeroin.search.surrogate import one_blas_thread
 from zeroin.space import Choice, Space
 from zeroin.space.params import OUTSIDE
 from zeroin.space.scales import Array
@@ -61,6 +62,7 @@ class Lesson:
     importance: Mapping[str, float]
     good: Mapping[str, Range]
 
+    @one_blas_thread
     def scores_at(self, configs: Sequence[Config], doubt: float = 0.0) -> Array:
         """What configs of any space would have scored here, by this study's model; unknown names do not count.
 
@@ -109,6 +111,7 @@ class Lesson:
         return surrogate.condition(features(units), np.array(self.scores), theta, features.prior.groups)
 
 
+@one_blas_thread
 def lesson_of(
     name: str, space: Space, history: History, *, scenario: Scenario, created: str = "", version: str = ""
 ) -> Lesson:

@@ -8,7 +8,7 @@ from zeroin.history import History
 from zeroin.rng import generator
 from zeroin.search import rungs
 from zeroin.search.model import Features, Memory, build
-from zeroin.search.surrogate import root
+from zeroin.search.surrogate import one_blas_thread, root
 from zeroin.search.zoom import Box
 from zeroin.space import Space
 
@@ -29,6 +29,7 @@ class Importance:
     high: float
 
 
+@one_blas_thread
 def importances(space: Space, history: History, *, max_epochs: int, seed: int = 0) -> list[Importance]:
     """Each searched hyperparameter's importance over the ranges searched now, the largest first.
 

@@ -7,6 +7,7 @@ import numpy as np
 from zeroin.history import History
 from zeroin.search import rungs
 from zeroin.search.model import Features, Memory, Rows, build
+from zeroin.search.surrogate import one_blas_thread
 from zeroin.space import Space
 from zeroin.space.scales import Array
 from zeroin.types import Config
@@ -16,6 +17,7 @@ LUCKY = 4.0  # standard deviations that a trial may be better than the others pr
 ROUNDS = 3  # of setting lucky trials aside: each one hides the next
 
 
+@one_blas_thread
 def best_configs(space: Space, history: History, most: int, *, max_epochs: int) -> list[Config]:
     """The configs of the lowest posterior mean at the full budget among those the search trained.
 

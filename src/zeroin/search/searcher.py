@@ -13,19 +13,16 @@ from dataclasses import dataclass, field, replace
 
 import numpy as np
 from scipy.special import ndtr
-from threadpoolctl import ThreadpoolController
 
 from zeroin.history import History
 from zeroin.rng import generator
 from zeroin.search import coarse, edges, rungs, together, zoom
 from zeroin.search.model import Features, Memory, Model, Rows, build
+from zeroin.search.surrogate import one_blas_thread
 from zeroin.search.view import Settings, View
 from zeroin.search.zoom import Box
 from zeroin.space import Space
 from zeroin.types import Decision, Kind, Proposal, Region, Trial
-
-# Matrices here are small: a second BLAS thread makes a decision ten times slower, and its last digits depend on it.
-_ONE_THREAD = ThreadpoolController()
 
 
 @dataclass(slots=True)
@@ -45,14 +42,11 @@ class Zoom:
     together: tuple[str, ...] = ()
     _memory: dict[str, tuple[object, object, Memory]] = field(default_factory=dict)
 
+    @one_blas_thread
     def decide(self, space: Space, history: History, free: int, *, max_epochs: int, seed: int) -> Decision:
         """At most `free` jobs; see `zeroin.protocols.Searcher`."""
         if free < 1:
             return Decision()
-        with _ONE_THREAD.limit(limits=1):
-            return self._decide(space, history, free, max_epochs, seed)
-
-    def _decide(self, space: Space, history: History, free: int, max_epochs: int, seed: int) -> Decision:
         view = self._view(space, history, max_epochs, seed)
         screening = _screen(view, free)
         if screening is not None:

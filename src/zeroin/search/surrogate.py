@@ -8,12 +8,15 @@ Source: Rasmussen & Williams, "Gaussian Processes for Machine Learning", 2006: e
 Expected Improvement", NeurIPS 2023 (log EI).
 """
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
+from functools import wraps
+from typing import ParamSpec, TypeVar
 
 import numpy as np
 from scipy.linalg import lapack
 from scipy.special import ndtr
+from threadpoolctl import ThreadpoolController
 
 from zeroin.space.scales import Array
 
@@ -23,6 +26,24 @@ SIGNAL_PRIOR = (0.0, 1.0)  # of log signal variance
 LENGTH_SD = 0.8  # sd of the log length scales around their prior mean
 JITTER = 1e-8
 BLOCK = 128  # points predicted at once
+
+_POOLS = ThreadpoolController()  # of numpy's and scipy's BLAS
+P = ParamSpec("P")
+R = TypeVar("R")
+
+
+def one_blas_thread(function: Callable[P, R]) -> Callable[P, R]:
+    """Whoever asks the surrogate does so with one BLAS thread.
+
+    Matrices here are small: a second thread makes a fit ten times slower, and its last digits depend on it.
+    """
+
+    @wraps(function)
+    def alone(*args: P.args, **more: P.kwargs) -> R:
+        with _POOLS.limit(limits=1):
+            return function(*args, **more)
+
+    return alone
 
 
 @dataclass(frozen=True, slots=True)
