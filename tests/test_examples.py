@@ -13,8 +13,8 @@ EXAMPLES = Path(__file__).parent.parent / "examples"
 COMMAND = [sys.executable, "-c", "from zeroin.cli import main; main()"]
 
 
-def run(folder, *words):
-    return subprocess.run(words, cwd=folder, capture_output=True, text=True, timeout=240, check=False)
+def run(folder, *words, seconds=240):
+    return subprocess.run(words, cwd=folder, capture_output=True, text=True, timeout=seconds, check=False)
 
 
 @pytest.fixture
@@ -65,3 +65,14 @@ def test_own_network_by_the_command_and_its_weights(folder):
     assert exported.returncode == 0, exported.stderr
     loaded = run(folder, sys.executable, "-c", exported.stdout + "\nassert not net.training")
     assert loaded.returncode == 0, loaded.stderr
+
+
+@pytest.mark.slow
+def test_a_deep_network_learns_with_batch_norm_and_20_trainings_of_search(folder):
+    pytest.importorskip("torch")
+    done = run(folder, sys.executable, "deep_network.py", seconds=900)
+    assert done.returncode == 0, done.stderr
+    assert done.stdout.startswith("error: init does not fit the activation (29 hidden layers)")
+    as_it_is, _, tested = done.stdout.splitlines()[-3:]
+    assert float(as_it_is.rsplit(maxsplit=1)[1]) < 0.3
+    assert float(tested.rsplit(maxsplit=1)[1]) > 0.95
