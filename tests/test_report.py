@@ -9,6 +9,7 @@ import time
 
 import pytest
 
+import zeroin as zi
 from zeroin.history import History, incumbent
 from zeroin.report.charts import axis_figure, curves_figure, progress_figure
 from zeroin.report.compare import Stat
@@ -153,6 +154,16 @@ def test_comparison_and_verdict(told):
         "Trained afresh twice, the config of trial 3 has a mean loss of 0.420 ± 0.028; the default config, twice, "
         "0.750 ± 0.071: lower by 0.330 ± 0.054 (standard error), better."
     )
+
+
+def test_what_mattered_is_told_with_how_sure_the_model_is(tmp_path):
+    space = zi.Space(x=zi.Float(0, 1), y=zi.Float(0, 1))
+    study = zi.tune(lambda config: (config["x"] - 0.4) ** 2, space, trials=12, store=None)
+    text = study.report(tmp_path / "r.html").read_text("utf-8")
+    table = text[text.index('<table id="importance">') :].split("</table>")[0]
+    rows = re.findall(r"<td>(\w)</td><td[^>]*>(\d+)%</td><td[^>]*>(\d+)% to (\d+)%</td>", table)
+    assert [name for name, *_ in rows] == ["x", "y"]
+    assert all(int(low) <= int(mean) <= int(high) for _, mean, low, high in rows)
 
 
 def test_no_clear_difference_is_said_so():

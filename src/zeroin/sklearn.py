@@ -25,9 +25,8 @@ from zeroin.nn import Task, loop, mlp
 from zeroin.nn.data import Normalisation
 from zeroin.nn.export import newest
 from zeroin.protocols import Executor
-from zeroin.report import page, summary
 from zeroin.space import Float, Int, Space
-from zeroin.study import Study
+from zeroin.study import Study, write_report
 from zeroin.tuning import tune
 from zeroin.types import Config, Job, Trial
 
@@ -69,8 +68,7 @@ class Tuned:
 
     def report(self, path: str | Path) -> Path:
         """Write the study's report, one HTML file that opens offline."""
-        page.write(summary.summarise("fit", self.space, self.history, self.goal), Path(path))
-        return Path(path)
+        return write_report(Path(path), "fit", self.space, self.history, self.goal)
 
 
 class TunedClassifier(ClassifierMixin, BaseEstimator):  # type: ignore[misc]  # scikit-learn has no types

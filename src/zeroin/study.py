@@ -17,6 +17,7 @@ from zeroin.history import History
 from zeroin.protocols import Searcher
 from zeroin.rng import seed_of
 from zeroin.search import Zoom
+from zeroin.search.importance import importances
 from zeroin.space import Hyperparameter, Space
 from zeroin.space.params import param_to_json
 from zeroin.store import Header, SqliteStore, files_of, open_study
@@ -185,12 +186,8 @@ class Study:
 
     def report(self, path: str | Path | None = None) -> Path:
         """Write the report, one HTML file that opens offline; beside the checkpoints if no path is given."""
-        from zeroin.report import page, summary  # noqa: PLC0415  a fifth of the time that `import zeroin` would take
-
         target = Path(path) if path else self.folder / "report.html"
-        said = summary.settings_of(self.folder)
-        page.write(summary.summarise(self.name, self.space, self.history, self.goal, settings=said), target)
-        return target
+        return write_report(target, self.name, self.space, self.history, self.goal, self.folder)
 
     def close(self) -> None:
         """Give the store back; results stay readable."""
@@ -320,6 +317,24 @@ class Study:
                 ranges[name] = last.ranges[name]  # a range that the search moved stays moved
         number = last.round + 1 if last else 0
         return Region(number, len(self.history.jobs), ranges, ranges, 1.0, f"changed by hand: {changes}")
+
+
+def write_report(
+    target: Path, name: str, space: Space, history: History, goal: str, folder: Path | None = None
+) -> Path:
+    """Write the report of a study; `folder` is where its files lie, if it has any.
+
+    Returns:
+        The path of the page.
+
+    Raises:
+        StudyError: the page cannot be written.
+    """
+    from zeroin.report import page, summary  # noqa: PLC0415  a fifth of the time that `import zeroin` would take
+
+    mattered = importances(space, history, max_epochs=history.max_epochs)
+    said = summary.settings_of(folder) if folder else {}
+    return page.write(summary.summarise(name, space, history, goal, settings=said, importance=mattered), target)
 
 
 def checked_max_epochs(max_epochs: int | None) -> int:

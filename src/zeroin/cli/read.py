@@ -79,14 +79,13 @@ def watch(name: str | None, store: Path) -> None:
 @STORE
 def report(name: str | None, output: Path | None, store: Path) -> None:
     """Write the report of a study, one HTML file that opens offline; the newest study if none is named."""
-    from zeroin.report import page, summary
     from zeroin.store.sqlite import files_of, read_study
+    from zeroin.study import write_report
 
     header, history = read_study(store, name)
     folder = files_of(store, header.name)
-    target, said = output or folder / "report.html", summary.settings_of(folder)
-    page.write(summary.summarise(header.name, header.space, history, header.goal, settings=said), target)
-    click.echo(str(target))
+    target = output or folder / "report.html"
+    click.echo(str(write_report(target, header.name, header.space, history, header.goal, folder)))
 
 
 @click.command()

@@ -73,7 +73,13 @@ def render(summary: Summary) -> str:
         HTML with the pictures' data and plotly.js inside, the same for the same summary and plotly.
     """
     environment = jinja2.Environment(autoescape=True, undefined=jinja2.StrictUndefined, trim_blocks=True)
-    environment.filters |= {"show": show, "duration": duration, "counted": counted, "data": _data}
+    environment.filters |= {
+        "show": show,
+        "duration": duration,
+        "counted": counted,
+        "data": _data,
+        "percent": "{:.0%}".format,
+    }
     files = resources.files("zeroin.report")
     page = environment.from_string(files.joinpath("page.html").read_text("utf-8"))
     return page.render(

@@ -27,7 +27,7 @@ from zeroin.report.thin import (
 from zeroin.report.ticks import show
 from zeroin.report.words import Line, counted, events
 from zeroin.space import Space
-from zeroin.types import Config, Kind, Status, Trial, Value
+from zeroin.types import Config, Importance, Kind, Status, Trial, Value
 
 TOP = 10
 
@@ -84,6 +84,7 @@ class Summary:
     events: tuple[Line, ...]
     cost: Cost
     playbook: Advice | None
+    importance: tuple[Importance, ...]
     rows: Mapping[int, Row]  # of each trial that is drawn
     thinned: tuple[str, ...]  # what was left out, in sentences
 
@@ -102,6 +103,7 @@ def summarise(
     max_epochs: int | None = None,
     *,
     settings: Mapping[str, object] | None = None,
+    importance: Sequence[Importance] = (),
 ) -> Summary:
     """The numbers of a study's report.
 
@@ -112,6 +114,7 @@ def summarise(
         goal: "minimize", or "maximize" where the losses of the history are negated scores.
         max_epochs: the deepest budget of one trial; as the history has it if not given.
         settings: what else was asked, by label, such as {"seed": 0}.
+        importance: of the hyperparameters, by the model; the largest first.
 
     Returns:
         Plain data, equal for equal histories.
@@ -152,6 +155,7 @@ def summarise(
         events=tuple(_told(lines)),
         cost=_cost(history, deepest),
         playbook=advice(history, goal),
+        importance=tuple(importance),
         rows={n: _row(t, goal, deepest) for n, t in sorted(told.items())},
         thinned=_left_out(len(drawable), len(drawn), search, len(curved), len(history.regions), len(lines)),
     )

@@ -1,7 +1,5 @@
 """How much each hyperparameter matters, by the model, with how sure the model is of that."""
 
-from dataclasses import dataclass
-
 import numpy as np
 
 from zeroin.history import History
@@ -11,22 +9,10 @@ from zeroin.search.model import Features, Memory, build
 from zeroin.search.surrogate import one_blas_thread, root
 from zeroin.search.zoom import Box
 from zeroin.space import Space
+from zeroin.types import Importance
 
 POINTS = 96  # of the space, each moved along every hyperparameter in turn
 DRAWS = 32  # of the posterior
-
-
-@dataclass(frozen=True, slots=True)
-class Importance:
-    """The share of the loss's variance that goes away when a hyperparameter is held: 5 %, mean and 95 % by the model.
-
-    Shares of several hyperparameters add up to more than 1 where they act together.
-    """
-
-    name: str
-    low: float
-    mean: float
-    high: float
 
 
 @one_blas_thread
