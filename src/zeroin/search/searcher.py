@@ -24,6 +24,8 @@ from zeroin.search.zoom import Box
 from zeroin.space import Space
 from zeroin.types import Decision, Kind, Proposal, Region, Trial
 
+CHECKS = 3  # fresh trials that come before what the playbook advises, so that a bad bet is seen to be one
+
 
 @dataclass(slots=True)
 class Zoom:
@@ -79,6 +81,9 @@ def _screen(view: View, free: int) -> Decision | None:
     """The screening round's next jobs; None once it is over."""
     history, size = view.history, view.screen
     trials = rungs.screened(history, size)
+    bets = _bets(view, trials)[:free]
+    if bets:
+        return Decision(tuple(bets))
     fresh = [_coarse(view, i) for i in range(len(trials), min(size, len(trials) + free))]
     if fresh:
         region = None if history.regions else _first_region(view)
@@ -100,17 +105,30 @@ def _screen(view: View, free: int) -> Decision | None:
     return Decision(tuple(chosen))
 
 
+def _bets(view: View, trials: Sequence[Trial]) -> list[Proposal]:
+    """The playbook's best bets, to be trained in full at once where a short training speaks not against them.
+
+    What a short training tells of configs that are all good is little; a bad one is worse than whatever is fresh.
+    """
+    low, full = view.ladder[0], view.ladder[-1]
+    first = [t for t in trials if t.kind is Kind.PLAYBOOK][: view.settings.sure]
+    fresh = [rungs.loss_at(t, low) for t in trials if t.kind is Kind.SCREEN and t.epoch >= low]
+    worst = max((loss for loss in fresh if np.isfinite(loss)), default=np.inf)
+    why = f"a best bet, not worse than all of {len(fresh)} fresh ones after {low} epochs"
+    waiting = [t for t in first if t.epoch == low and rungs.can_go_on(t, full) and t.number not in view.busy]
+    return [Proposal(full, Kind.PLAYBOOK, why, trial=t.number) for t in waiting if rungs.loss_at(t, low) <= worst]
+
+
 def _coarse(view: View, index: int) -> Proposal:
-    """The trial of this index: what the playbook advises, then fresh points."""
+    """The trial of this index: a few fresh points, what the playbook advises, then fresh points again."""
     advice = view.history.advice
     started = sum(t.kind is Kind.START for t in view.history.trials[:index])
-    if index - started < len(advice):
-        given = advice[index - started]
+    place = index - started - CHECKS
+    if 0 <= place < len(advice):
+        given = advice[place]
         config = view.space.config(np.clip(view.space.units(given.config), 0.0, 1.0))
-        # What a short training tells of configs that are all good is little; what many full ones told is known.
-        stop = view.ladder[-1 if index - started < view.settings.sure else 0]
-        return Proposal(stop, Kind.PLAYBOOK, given.why, config=config)
-    index -= len(advice)
+        return Proposal(view.ladder[0], Kind.PLAYBOOK, given.why, config=config)
+    index -= len(advice) if place >= 0 else 0
     if index == 0:
         config = view.space.config(view.box.space.units(view.space.default))
         return Proposal(view.ladder[0], Kind.SCREEN, "the default, or the middle of every range", config=config)

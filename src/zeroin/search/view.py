@@ -19,7 +19,7 @@ class Settings:
     rungs: int = 3  # below the full budget; 0: full-length mode
     eta: int = 2  # ratio of neighbouring rungs
     screen: int = 12  # trials of the screening round with several rungs
-    sure: int = 3  # configs of the playbook, the best bets, that are trained to the full budget at once
+    sure: int = 3  # configs of the playbook, the best bets, that are trained to the full budget after a first look
     keep: int = 3  # one in so many goes on to the next rung of the screening round
     hopeless: float = 0.2  # a trial is paused below this chance to beat the best
     share: float = 0.15  # of the epochs after screening for exploring, where the model is to be trusted
