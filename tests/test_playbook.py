@@ -3,6 +3,7 @@
 import json
 import math
 import sqlite3
+from importlib import resources
 from xml.etree import ElementTree
 
 import numpy as np
@@ -312,3 +313,16 @@ def test_a_mistake_is_one_sentence(zeroin, tmp_path, words):
     assert not out
     assert error.count("\n") == 1
     assert "Traceback" not in error
+
+
+def test_the_lessons_that_come_with_zeroin_advise_a_new_study_and_say_how_they_were_made(tmp_path):
+    data = json.loads(resources.files("zeroin.playbook").joinpath("shipped.json").read_text("utf-8"))
+    assert data["made_by"] == "benchmarks/make_playbook.py"
+    assert {"zeroin", "numpy", "scipy", "Python"} <= set(data["versions"])
+    assert data["seeds"]
+    assert len(json.dumps(data)) < 400_000
+    space = zi.catalogue.space("momentum", weight_decay=True, batch_size=True, layers=(1, 4), units=(64, 1024))
+    advised = Playbook(tmp_path / "none.db").look_up(space, scenario_of(None, space, 50))
+    assert 3 <= len(advised) <= 6
+    assert all(space.check(given.config) for given in advised)
+    assert Playbook(tmp_path / "none.db", shipped=False).look_up(space, {}) == ()
