@@ -26,7 +26,7 @@ FILE = "training.json"  # beside a study's checkpoints
 PAYS = 1.2  # a stack that is not so much faster is not worth what it changes
 SIZES = (4, 8)  # rows; more would be faster still, and the search would learn less from each trial
 PER_ROW = 6  # full trainings in the budget for each row: deciding about many configs at once learns less from each
-STEPS = 6  # timed at once
+STEPS = 4  # timed at once
 ROUNDS = 3
 
 
@@ -111,7 +111,7 @@ def _about(config: Config) -> str:
 
 
 def measured(problem: Problem, config: Config, sizes: Sequence[int] = SIZES) -> Choice:
-    """Time a few steps alone and in stacks of two sizes; under a second for a small network."""
+    """Time a few steps alone and in stacks of two sizes; a second or two of CPU, most of it to record the steps."""
     with loop.one_thread():
         found = verdict(problem, config)
         if found.order is None:
