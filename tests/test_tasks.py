@@ -20,6 +20,7 @@ from zeroin.cli.tasks import _words  # noqa: E402
 from zeroin.data.split import split  # noqa: E402
 from zeroin.executors.inline import Inline  # noqa: E402
 from zeroin.nn import loop  # noqa: E402
+from zeroin.nn.gate import verdict  # noqa: E402
 from zeroin.tasks import TASKS, load, sources  # noqa: E402
 from zeroin.types import Job, Kind  # noqa: E402
 
@@ -94,6 +95,14 @@ def test_a_cut_keeps_shares_and_never_changes():
     for rows, share in zip(cut, (0.7, 0.15, 0.15), strict=True):
         assert np.bincount(y[rows]) == pytest.approx(share * np.array([600, 300, 100]), abs=1)
     assert split(np.arange(20) % 2).test.tolist() == [6, 15, 19]
+
+
+@pytest.mark.parametrize(("name", "stacks"), [("vowels", False), ("cells", True)])
+def test_what_cannot_be_stacked_is_known_before_it_is_trained(name, stacks):
+    task = loaded(name)
+    found = verdict(task.problem, task.space_for(60).default)
+    assert bool(found.order) == stacks
+    assert stacks or "gru" in found.why
 
 
 def test_forecasts_are_judged_after_what_was_trained_on():
