@@ -103,5 +103,5 @@ def _mapped(space: Space, lesson: Lesson) -> list[Config]:
 
 def _why(origin: Lesson, scores: Array, studies: int) -> str:
     good = int((scores < 0.5).sum())
-    of = f"; good in {good} of {studies} past studies" if studies > 1 else ""
+    of = f"; good in {good} of {studies} past studies for sure" if good > 1 else ""
     return f"did well in {origin.name}{of}"
