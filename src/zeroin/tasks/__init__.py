@@ -51,7 +51,7 @@ TASKS: dict[str, Ready] = {
         Ready("reviews", "text", "5,000 food reviews, five stars or not", "accuracy", 3.6, 0.722, 0.78, _TEXT),
         Ready("lending", "tables", "9,857 loans x 22, 5 % of them bad", "roc_auc", 1.2, 0.743, 0.761, _TABLES),
         Ready("cells", "tables", "2,019 cells x 56, 2 classes", "accuracy", 0.9, 0.809, 0.809, _TABLES),
-        Ready("diamonds", "tables", "53,940 diamonds x 9, log price", "r2", None, None, None, _TABLES),
+        Ready("diamonds", "tables", "53,940 diamonds x 9, log price", "r2", 2.5, 0.98, 0.99, _TABLES),
         Ready("ames", "tables", "2,930 houses x 73, log price", "r2", 1.1, 0.843, 0.883, _TABLES),
         Ready("vowels", "sequences", "640 voices of 7-29 steps x 12, 9 men", "accuracy", 1.4, 0.782, 0.965, _SEQUENCES),
         Ready("electricity", "forecasting", "17,520 half-hours x 3, 12 ahead", "mase", 3.0, 0.843, 0.545, _SEQUENCES),
