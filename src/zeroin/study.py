@@ -153,19 +153,18 @@ class Study:
 
     @property
     def best(self) -> Trial:
-        """The best trial, its losses in the user's sense; after confirmation the winner over fresh seeds.
+        """The best trial, its losses in the user's sense; after confirmation the one that found the winner's config.
 
         Raises:
             StudyError: no trial has a loss yet.
         """
-        config = confirmation.winner(self.history)
-        found = [t for t in self.history.trials if t.kind.is_search and t.loss is not None and t.config == config]
-        if not found:
+        found = confirmation.chosen(self.history)
+        if found is None:
             raise StudyError(
                 f"a best trial needs one that worked; {len(self.history.trials)} trials, "
                 f"none with a loss: see the notes of study.trials."
             )
-        return direction.shown(self.goal, min(found, key=lambda t: (t.loss, t.number)))
+        return direction.shown(self.goal, found)
 
     @property
     def trials(self) -> list[Trial]:
