@@ -120,7 +120,9 @@ def study(repeats: int, data: Path, cache: Path) -> None:
 
         began = time.process_time()
         epochs = 30 * task.max_epochs
-        found = zi.tune(objective, space, max_epochs=task.max_epochs, epochs=epochs, store=None, seed=seed)
+        found = zi.tune(
+            objective, space, max_epochs=task.max_epochs, epochs=epochs, store=None, playbook=False, seed=seed
+        )
         whole.append(time.process_time() - began)
         trained.append(training)
         trials.append(len(found.trials))

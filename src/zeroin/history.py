@@ -116,8 +116,7 @@ class History:
                     self._count(self._jobs[number].kind)
                     self._compare(trial)
             case Ended(number, status, note, seconds):
-                job = self._jobs[number]
-                self._jobs[number] = replace(job, status=status, note=note)
+                job = self._jobs[number] = _over(self._jobs[number], status, note)
                 trial = self._trials[job.trial]
                 trial = self._trials[job.trial] = _after(trial, trial.losses, trial.metrics, status, note)
                 self._running.pop(number, None)
@@ -156,6 +155,11 @@ class History:
 def incumbent(history: History) -> Trial | None:
     """The best trial of the search so far: the lowest loss at any epoch, among the deepest where equal."""
     return None if history._best is None else history._trials[history._best.number]
+
+
+def _over(job: Job, status: Status, note: str) -> Job:
+    """The job once it ended; written out, as below."""
+    return Job(job.number, job.trial, job.config, job.seed, job.start, job.stop, job.kind, job.why, status, note)
 
 
 def _after(

@@ -201,19 +201,27 @@ def _plan(study: Study, budget: Budget, final: Confirm, executor: Executor | Non
 
 
 def _seconds_per_epoch(study: Study, executor: Executor) -> float | None:
-    """What the second epoch of the default config takes; the first one also warms up."""
-    times: list[float] = []
+    """What an epoch of the default config takes, with as many under way at once as there are slots.
 
-    def heard(_job: Job, _seen: Observation, *, with_next: bool = False) -> bool:  # noqa: ARG001
-        times.append(time.monotonic())
+    The first epoch warms up, and where several are trained at once the second does too.
+    """
+    epochs = min(2 if executor.slots == 1 else 3, study.max_epochs)
+    seen: dict[int, float] = {}  # when the last of the jobs reported an epoch
+
+    def heard(_job: Job, observation: Observation, *, with_next: bool = False) -> bool:  # noqa: ARG001
+        seen[observation.epoch] = time.monotonic()
         return True
 
-    trial = 99_999  # its folder is removed below; no study gets here with it
-    executor.start(Job(0, trial, study.space.default, 0, 0, 2, Kind.DEFAULT, "to see how long an epoch takes"), 0)
-    while not executor.wait(heard):
-        pass
-    shutil.rmtree(trial_folder(study.folder, trial), ignore_errors=True)
-    return times[1] - times[0] if len(times) == 2 else None
+    trials = range(99_999, 99_999 - executor.slots, -1)  # their folders are removed below; no study gets here with them
+    why = "to see how long an epoch takes"
+    for number, trial in enumerate(trials):
+        executor.start(Job(number, trial, study.space.default, trial, 0, epochs, Kind.DEFAULT, why), 0)
+    running = len(trials)
+    while running:
+        running -= len(executor.wait(heard))
+    for trial in trials:
+        shutil.rmtree(trial_folder(study.folder, trial), ignore_errors=True)
+    return (seen[epochs] - seen[epochs - 1]) / len(trials) if epochs in seen else None
 
 
 def _late(began: float, budget: Budget) -> bool:

@@ -92,7 +92,7 @@ class Choices:
         return self._kept[size]
 
     def _keep(self) -> None:
-        words = "; ".join(dict.fromkeys(choice.words() for choice in self._kept.values()))
+        words = "; of another size: ".join(dict.fromkeys(choice.words() for choice in self._kept.values()))
         said = {"words": words, "sizes": {size: asdict(choice) for size, choice in self._kept.items()}}
         self.folder.mkdir(parents=True, exist_ok=True)
         half = self.folder / (FILE + ".part")

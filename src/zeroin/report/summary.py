@@ -92,7 +92,7 @@ class Summary:
 def settings_of(folder: Path) -> dict[str, str]:
     """What a study's folder says of how it trained, by label."""
     kept = folder / "training.json"  # of `zeroin.nn.choice`, which needs torch
-    return {"training": json.loads(kept.read_text())["words"]} if kept.is_file() else {}
+    return {"this study": json.loads(kept.read_text())["words"]} if kept.is_file() else {}
 
 
 def summarise(

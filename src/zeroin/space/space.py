@@ -27,7 +27,7 @@ class Space:
     {'lr': 0.01, 'layers': 1}
     """
 
-    __slots__ = ("_order", "params")
+    __slots__ = ("_conditional", "_order", "params")
 
     def __init__(self, **params: Hyperparameter) -> None:
         if not params:
@@ -39,6 +39,7 @@ class Space:
                 raise SpaceError(f"a hyperparameter is Float, Int or Choice; {name}={param!r}: use Float(low, high).")
         self.params: Mapping[str, Hyperparameter] = dict(params)
         self._order = _parents_first(self.params)
+        self._conditional = any(param.when for param in params.values())
 
     def __len__(self) -> int:
         return len(self.params)
@@ -68,7 +69,8 @@ class Space:
 
     def config(self, units: Array) -> dict[str, Value]:
         """The config at a point of the unit cube, shape [D]."""
-        return self._active({name: p.value(float(u)) for (name, p), u in zip(self.params.items(), units, strict=True)})
+        values = {name: p.value(float(u)) for (name, p), u in zip(self.params.items(), units, strict=True)}
+        return self._active(values) if self._conditional else values
 
     def units(self, config: Config) -> Array:
         """The point of a config, shape [D]; inactive hyperparameters stand at their default."""
