@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 import zeroin as zi
-from zeroin.confirm import Confirm, scores, winner
+from zeroin.confirm import Confirm, Finish, scores, winner
 from zeroin.types import Kind
 
 SPACE = zi.Space(x=zi.Float(0, 1, default=0.9))
@@ -109,3 +109,30 @@ def test_nothing_is_confirmed_where_nothing_worked():
         zi.tune(lambda c: 1 / 0, SPACE, trials=20, confirm=3, store=None)
     study = zi.tune(lambda c: math.nan, SPACE, trials=20, confirm=3, store=None)
     assert all(t.kind.is_search for t in study.trials)
+
+
+def test_the_best_is_carried_on_to_the_end():
+    study = zi.Study(SPACE, max_epochs=4, store=None)
+    for _ in range(3):
+        job = study.ask()[0]
+        study.tell(job, losses=[job.config["x"] + 1 / epoch for epoch in range(job.start + 1, job.stop + 1)])
+    best = study.best
+    assert best.epoch < 4
+    job = study.decide(Finish(), 1)[0]
+    assert (job.trial, job.start, job.stop) == (best.number, best.epoch, 4)
+    assert study.decide(Finish(), 1) == []  # it runs
+    study.tell(job, losses=[0.0] * job.epochs)
+    assert study.decide(Finish(), 1) == []  # it is over
+
+
+@pytest.mark.parametrize(("budget", "spent"), [({"epochs": 30}, 30), ({"trials": 3}, None)])
+def test_a_task_with_a_budget_too_small_for_fresh_seeds_ends_with_a_network_trained_in_full(budget, spent):
+    nn = pytest.importorskip("zeroin.nn")
+    rng = np.random.default_rng(0)
+    data = rng.normal(size=(60, 4)), rng.integers(0, 3, 60)
+    space = zi.Space(lr=zi.Float(1e-4, 1.0, scale="log"))
+    task = nn.Task(lambda config: nn.mlp(4, 3, config), train=data, valid=data, space=space, max_epochs=8)
+    study = zi.tune(task, store=None, **budget)
+    assert study.best.epoch == 8
+    assert spent is None or study.history.spent <= spent
+    assert all(trial.kind.is_search for trial in study.trials)

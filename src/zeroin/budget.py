@@ -29,9 +29,9 @@ class Plan:
     """What a study is about to do: told before anything runs.
 
     `ladder` are the rungs in epochs; `trainings` the whole budget in full trainings, None where it is in minutes alone;
-    `confirm` the trainings kept for the comparison at the end; `seconds` of an epoch, None where not measured;
-    `known` trials and `spent` epochs of the search are those that an earlier run left; the coarse round begins with
-    `advised` configs of the playbook.
+    `confirm` the trainings kept for the end: the comparison, or the best carried on where `seeds` is 0; `seconds` of
+    an epoch, None where not measured; `known` trials and `spent` epochs of the search are those that an earlier run
+    left; the coarse round begins with `advised` configs of the playbook.
     """
 
     name: str
@@ -72,7 +72,9 @@ class Plan:
         if self.advised and not self.known:
             plural = "s" * (self.advised != 1)
             out.append(f"Begins with {self.advised} config{plural} of the playbook, which did well in past studies.")
-        if self.confirm:
+        if self.confirm and not self.seeds:
+            out.append("Then the best is carried on to the end.")
+        elif self.confirm:
             out.append(
                 f"Then up to {self.confirm} trainings: the best and the default with {self.seeds} fresh "
                 f"seed{'s' * (self.seeds != 1)}."

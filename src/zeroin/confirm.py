@@ -128,6 +128,23 @@ class Confirm:
         ]
 
 
+@dataclass(frozen=True, slots=True)
+class Finish:
+    """Carries the best trial on to the full budget, where the study is too small for fresh seeds.
+
+    Without it a network that was paused at its second epoch would be the one to take out.
+    """
+
+    def decide(self, space: Space, history: History, free: int, *, max_epochs: int, seed: int) -> Decision:
+        """The rest of the best trial's training; empty once it is over."""
+        del space, free, seed
+        best = incumbent(history)
+        if best is None or best.epoch >= max_epochs or any(history.running):
+            return Decision()
+        why = "the best when the search was over, carried on to the end"
+        return Decision((Proposal(max_epochs, Kind.ZOOM, why, trial=best.number),))
+
+
 def contenders(history: History, most: int) -> list[Config]:
     """The best different configs of the search, the best first."""
     ranked = sorted(

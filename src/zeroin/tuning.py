@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Any
 
 from zeroin.budget import TRAININGS, Budget, Plan
-from zeroin.confirm import Confirm
+from zeroin.confirm import Confirm, Finish
 from zeroin.errors import StudyError
 from zeroin.executors.checkpoint import trial_folder
 from zeroin.executors.inline import Inline
@@ -94,6 +94,8 @@ def tune(
         budget = Budget(epochs=TRAININGS * depth)
     trainings = budget.trainings(depth)
     final = Confirm.within(trainings, (5 if task else 0) if confirm is None else confirm)
+    finish = task is not None and confirm != 0 and not final.seeds and (budget.epochs is None or trainings >= 2)
+    after = 1 if finish else final.most  # full trainings after the search
     space = space or _space_of(task, trainings - final.most)
     if executor is None:
         _check(objective, task, space, depth, workers)
@@ -118,11 +120,13 @@ def tune(
         try:
             if listen:
                 study.listeners.append(listen)
-                listen(study, _plan(study, budget, final, doing if task else None))
-            run(study, doing, study.searcher, _less(budget, final.most, depth))
+                listen(study, _plan(study, budget, after, final.seeds, doing if task else None))
+            run(study, doing, study.searcher, _less(budget, after, depth))
             if final.seeds:
                 best = best_configs(study.space, study.history, final.contenders, max_epochs=study.max_epochs)
                 run(study, doing, replace(final, configs=tuple(best)), Budget())
+            elif finish:
+                run(study, doing, Finish(), Budget())
         finally:
             doing.close()
     if book and (study.path or playbook is not True):
@@ -186,7 +190,7 @@ def _less(budget: Budget, trainings: int, depth: int) -> Budget:
     return replace(budget, epochs=budget.epochs - trainings * depth if budget.epochs else None)
 
 
-def _plan(study: Study, budget: Budget, final: Confirm, executor: Executor | None) -> Plan:
+def _plan(study: Study, budget: Budget, after: int, seeds: int, executor: Executor | None) -> Plan:
     known = sum(t.kind.is_search for t in study.history.trials)
     rungs = ladder(study.max_epochs)
     advised = len(study.history.advice)
@@ -195,9 +199,7 @@ def _plan(study: Study, budget: Budget, final: Confirm, executor: Executor | Non
     trainings = None if budget.epochs is None and budget.trials is None else budget.trainings(study.max_epochs)
     seconds = _seconds_per_epoch(study, executor) if executor and study.max_epochs > 1 and not known else None
     spent = study.history.spent
-    return Plan(
-        study.name, names, rungs, screen, budget, trainings, final.most, final.seeds, seconds, known, spent, advised
-    )
+    return Plan(study.name, names, rungs, screen, budget, trainings, after, seeds, seconds, known, spent, advised)
 
 
 def _seconds_per_epoch(study: Study, executor: Executor) -> float | None:
