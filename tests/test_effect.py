@@ -11,7 +11,8 @@ from scipy.stats import binomtest
 from torch import nn
 
 from zeroin.cli import cli
-from zeroin.errors import TaskError
+from zeroin.cli.options import writing
+from zeroin.errors import StudyError, TaskError
 from zeroin.nn import Task, effect, loop, mlp
 from zeroin.nn.curves import curves
 from zeroin.nn.grouping import signature
@@ -196,3 +197,10 @@ def test_processes_find_the_same():
 
 def _build(config):
     return mlp(6, 3, config)
+
+
+def test_a_picture_that_cannot_be_written_is_one_sentence(tmp_path):
+    file = tmp_path / "nowhere" / "effect.svg"
+    told = r"^a picture goes to a file that can be written; .*: choose another\.$"
+    with pytest.raises(StudyError, match=told), writing(file, "a picture goes to"):
+        file.write_text("<svg/>")

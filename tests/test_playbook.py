@@ -10,7 +10,6 @@ import numpy as np
 import pytest
 
 import zeroin as zi
-from zeroin.cli import main
 from zeroin.errors import PlaybookError
 from zeroin.playbook import Lesson, Playbook, as_data, as_lessons, lesson_of, scenario_of
 from zeroin.playbook.compare import compare
@@ -240,20 +239,10 @@ def test_an_export_is_checked_when_it_comes_back(lessons):
 
 
 @pytest.fixture
-def zeroin(mine, monkeypatch, capsys):
+def zeroin(mine, zeroin, monkeypatch, tmp_path):
     """Call the command with a playbook of its own; gives (exit status, output, error output)."""
-
-    def call(*words):
-        monkeypatch.setattr("sys.argv", ["zeroin", *map(str, words)])
-        capsys.readouterr()
-        try:
-            main()
-            code = 0
-        except SystemExit as ended:
-            code = ended.code
-        return code, *capsys.readouterr()
-
-    return call
+    monkeypatch.chdir(tmp_path)
+    return zeroin
 
 
 def test_the_command_shows_learns_exports_imports_and_forgets(zeroin, mine, tmp_path):

@@ -11,7 +11,6 @@ from typing import TYPE_CHECKING, Any, TypeAlias
 from zeroin import confirm as confirmation
 from zeroin import goal as direction
 from zeroin.budget import Budget, Plan
-from zeroin.confirm import Confirm, Finish
 from zeroin.errors import StudyError
 from zeroin.history import History
 from zeroin.protocols import Searcher
@@ -211,7 +210,7 @@ class Study:
     def decide(self, searcher: Searcher, free: int, budget: Budget | None = None) -> list[Job]:
         """Ask a searcher for at most `free` jobs that the budget allows, and record them."""
         first = len(self.history.trials)
-        if self._start and first < len(self._start) and not isinstance(searcher, Confirm | Finish):
+        if self._start and first < len(self._start) and searcher is self.searcher:
             asked = Asked(self._jobs(self._started(free), budget))
         else:
             decision = searcher.decide(self.space, self.history, free, max_epochs=self.max_epochs, seed=self.seed)

@@ -115,7 +115,7 @@ def tune(
         if book and not study.history.jobs:
             study.advise(book.look_up(space, study.scenario))
         doing = executor or _executor(objective, task, study, workers, trainings)
-        if isinstance(study.searcher, Zoom) and searcher is None:
+        if searcher is None:
             study.searcher = Zoom(together=tuple(getattr(doing, "grouping", ())))
         try:
             if listen:
@@ -186,7 +186,7 @@ def _budget(epochs: int | None, trials: int | None, minutes: float | None) -> Bu
 
 
 def _less(budget: Budget, trainings: int, depth: int) -> Budget:
-    """The budget without the full trainings that confirmation may take."""
+    """The budget without the full trainings that are kept for what follows the search."""
     return replace(budget, epochs=budget.epochs - trainings * depth if budget.epochs else None)
 
 

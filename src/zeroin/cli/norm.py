@@ -10,7 +10,7 @@ from typing import Any
 
 import click
 
-from zeroin.cli.options import about_data, changes_of, data_of, plain_value, value_of
+from zeroin.cli.options import about_data, changes_of, data_of, plain_value, value_of, writing
 from zeroin.errors import StudyError
 from zeroin.space import Space
 from zeroin.types import Value
@@ -70,7 +70,9 @@ def effect(choice: str, target: str, picture: Path | None, as_json: bool, **opti
     with _progress(console) as listen:
         found = measure(task, choice, at=at, held=held, target=reach, listen=listen, **options)
     click.echo(json.dumps(found.to_json(), indent=1) if as_json else str(found))
-    file = found.picture(picture or Path(f"effect-{choice}-{name}.svg"))
+    file = picture or Path(f"effect-{choice}-{name}.svg")
+    with writing(file, "a picture goes to"):
+        found.picture(file)
     click.echo(f"picture {file}", err=True)
 
 

@@ -1,6 +1,7 @@
 """Options that several verbs have, and words of the command line turned into values."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -45,6 +46,33 @@ def data_of(options: dict[str, Any]) -> dict[str, Any]:
     return {"target": options.pop("predict")} | {
         k: options.pop(k) for k in ("text", "drop", "kind", "metric", "missing")
     }
+
+
+@contextmanager
+def writing(file: Path, what: str) -> Iterator[None]:
+    """The system's refusal of a file in one sentence; `what` says what goes there: "an export goes to".
+
+    Raises:
+        StudyError: the file cannot be written.
+    """
+    try:
+        yield
+    except OSError as error:
+        raise StudyError(f"{what} a file that can be written; {file}: {error.strerror}: choose another.") from error
+
+
+def write(file: Path, text: str, what: str) -> None:
+    """Write a file and say where it is; - is standard output.
+
+    Raises:
+        StudyError: as `writing`.
+    """
+    if str(file) == "-":
+        click.echo(text, nl=False)
+        return
+    with writing(file, what):
+        file.write_text(text, encoding="utf-8")
+    click.echo(str(file))
 
 
 def changes_of(ranges: tuple[str, ...], fixed: tuple[str, ...]) -> list[tuple[str, str, bool]]:

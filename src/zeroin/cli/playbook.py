@@ -6,7 +6,7 @@ from typing import Any
 
 import click
 
-from zeroin.cli.options import STORE
+from zeroin.cli.options import STORE, write
 
 BOOK = click.option(
     "--playbook",
@@ -91,7 +91,7 @@ def export_(file: Path, book: Path | None) -> None:
     """Write your lessons to a JSON FILE, for another machine or person; - for standard output."""
     from zeroin.playbook import Playbook, as_data
 
-    _write(file, json.dumps(as_data(Playbook(book).lessons()), indent=1) + "\n")
+    write(file, json.dumps(as_data(Playbook(book).lessons()), indent=1) + "\n", "a playbook is exported to")
 
 
 @playbook.command("import")
@@ -122,7 +122,7 @@ def compare(studies: tuple[str, ...], svg: Path | None, as_json: bool, store: Pa
 
     found = side_by_side([_lesson(name, store, book) for name in studies])
     if svg:
-        _write(svg, picture(found))
+        write(svg, picture(found), "a picture goes to")
     if as_json:
         rows = [{"name": r.name, "agreement": r.agreement, "studies": _cells(found.names, r)} for r in found.rows]
         click.echo(
@@ -160,18 +160,3 @@ def _read(file: Path) -> Any:
             f"an exported playbook is a JSON file that can be read; {file}: {error}: write one with "
             f"`zeroin playbook export {file}`."
         ) from error
-
-
-def _write(file: Path, text: str) -> None:
-    from zeroin.errors import PlaybookError
-
-    if str(file) == "-":
-        click.echo(text, nl=False)
-        return
-    try:
-        file.write_text(text, "utf-8")
-    except OSError as error:
-        raise PlaybookError(
-            f"a playbook is exported to a file that can be written; {file}: {error.strerror}: choose another."
-        ) from error
-    click.echo(str(file))

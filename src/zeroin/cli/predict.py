@@ -4,7 +4,8 @@ from pathlib import Path
 
 import click
 
-from zeroin.errors import StudyError, TaskError
+from zeroin.cli.options import write
+from zeroin.errors import TaskError
 
 
 @click.command()
@@ -27,13 +28,4 @@ def predict(model: Path, data: Path, out: Path | None) -> None:
             f"run {install.line(*install.OWN)}"
         ) from error
     text = predictions(model, data).to_csv(index=False)
-    if out is None:
-        click.echo(text, nl=False)
-        return
-    try:
-        out.write_text(text, encoding="utf-8")
-    except OSError as error:
-        raise StudyError(
-            f"predictions go to a file that can be written; {out}: {error.strerror}: choose another."
-        ) from error
-    click.echo(str(out))
+    write(out or Path("-"), text, "predictions go to")

@@ -7,7 +7,7 @@ from typing import Any
 
 import click
 
-from zeroin.cli.options import NAME, STORE
+from zeroin.cli.options import NAME, STORE, write
 from zeroin.errors import StudyError
 
 
@@ -112,9 +112,9 @@ def export(
         )
     header, history = read_study(store, name)
     if csv_file:
-        _write(csv_file, exports.as_csv(header, history))
+        write(csv_file, exports.as_csv(header, history), "an export goes to")
     if json_file:
-        _write(json_file, exports.as_json(header, history))
+        write(json_file, exports.as_json(header, history), "an export goes to")
     if model_file:
         trial = exports.trial_with_weights(history, files_of(store, header.name))
         click.echo(_weights(header, trial, trial_folder(files_of(store, header.name), trial.number), model_file))
@@ -168,16 +168,3 @@ def _weights(header: Any, trial: Any, folder: Path, target: Path) -> str:
         path, _, name = header.task.partition(":")
         source = f"from {Path(path).stem} import {name or 'task'} as task"
     return write_weights(header.name, folder, trial.config, target, source)
-
-
-def _write(path: Path, text: str) -> None:
-    if str(path) == "-":
-        click.echo(text, nl=False)
-        return
-    try:
-        path.write_text(text, encoding="utf-8")
-    except OSError as error:
-        raise StudyError(
-            f"an export goes to a file that can be written; {path}: {error.strerror}: choose another."
-        ) from error
-    click.echo(str(path))

@@ -6,15 +6,15 @@ from collections.abc import Iterator, Sequence
 from dataclasses import replace
 from typing import TypeAlias
 
-import torch
 from torch import nn
 
 from zeroin.nn.data import InMemory
+from zeroin.nn.gate import verdict
 from zeroin.nn.grouping import signature
 from zeroin.nn.loop import Best, Training, evaluate, one_thread, train_epoch
 from zeroin.nn.optim import optimizer, recipe
 from zeroin.nn.problem import Problem
-from zeroin.nn.stack import BACKWARD, EACH, Stack, fresh, stack
+from zeroin.nn.stack import Stack, fresh, stack
 from zeroin.types import Config
 
 ROWS = 64  # networks in a stack; more bring little (docs/benchmarks.md)
@@ -87,7 +87,7 @@ def _groups(problem: Problem, members: Members) -> list[Group]:
     whole = isinstance(problem.train, InMemory) and isinstance(problem.valid, InMemory)
     groups: list[Group] = []
     for places in alike.values():
-        order = _order(problem, members[places[0]]) if whole and len(places) > 1 else None
+        order = verdict(problem, members[places[0]][0]).order if whole and len(places) > 1 else None
         if order is None:
             groups += [_Single(p, *members[p], fresh(problem, *members[p])) for p in places]
             continue
@@ -99,31 +99,12 @@ def _groups(problem: Problem, members: Members) -> list[Group]:
     return groups
 
 
-def _order(problem: Problem, member: tuple[Config, int]) -> str | None:
-    """The order of vmap and grad in which a network can be stacked and is trained as alone; None: in neither."""
-    config, seed = dict(member[0]) | {"lr": 1e-3}, member[1]
-    few = _beginning(problem, config)
-    alone = _Single(0, config, seed, fresh(few, config, seed))
-    alone.epoch(few, 1)
-    wanted = alone.now.model.state_dict()
-    for order in (BACKWARD, EACH):
-        try:
-            two = stack(few, [(config, seed, fresh(few, config, seed))] * 2, order)
-            two.train_epoch(1)
-            found = two.state_dict(1)  # row 1: where vmap is silently wrong it is right in row 0
-        except (RuntimeError, TypeError, AttributeError):
-            continue
-        if all(torch.allclose(found[k].double(), v.double(), rtol=1e-3, atol=1e-4) for k, v in wanted.items()):
-            return order
-    return None
-
-
 def seconds_of_an_epoch(problem: Problem, member: tuple[Config, int]) -> float:
     """What an epoch of one network takes within a stack of `ROWS`, or alone where it cannot be stacked."""
     few = _beginning(problem, member[0])
     share = len(few.train) / len(problem.train)
     with one_thread():
-        order = _order(problem, member) if isinstance(problem.train, InMemory) else None
+        order = verdict(problem, member[0]).order
         model = fresh(few, *member)
         if order is None:
             group: _Stacked | _Single = _Single(0, *member, model)
