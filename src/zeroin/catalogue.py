@@ -13,7 +13,7 @@ from typing import Any, TypeAlias
 
 from zeroin.errors import SpaceError
 from zeroin.space import Choice, Float, Hyperparameter, Int, Space
-from zeroin.space.params import When, contains
+from zeroin.space.plain import When
 from zeroin.types import Value
 
 OPTIMIZERS = ("sgd", "momentum", "nesterov", "rmsprop", "adam", "adamw", "nadam")
@@ -435,7 +435,7 @@ def _asked(entry: Entry, param: Hyperparameter, asked: Asked) -> Hyperparameter:
     if not isinstance(param, Choice):
         return _numbers(entry, param, values, isinstance(asked, tuple))
     for value in values:
-        if not contains(param, value):
+        if not param.allows(value):
             near = difflib.get_close_matches(str(value), map(str, param.options), n=1) or [str(param.options[0])]
             raise SpaceError(
                 f"{entry.name} is one of {', '.join(map(str, param.options))}; {entry.name}={value!r}: use {near[0]}, "
@@ -484,7 +484,7 @@ def _conditions(
     when: dict[str, Value | tuple[Value, ...]] = {"optimizer": owners} if len(owners) < len(chosen) else {}
     for parent, allowed in (entry.param.when or {}).items():
         values = allowed if isinstance(allowed, tuple) else (allowed,)
-        offered = tuple(v for v in values if parent in params and contains(params[parent], v))
+        offered = tuple(v for v in values if parent in params and params[parent].allows(v))
         if offered:
             when[parent] = offered
     return when

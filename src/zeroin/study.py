@@ -6,7 +6,7 @@ from collections.abc import Callable, Iterable, Mapping, Sequence
 from datetime import UTC, datetime
 from pathlib import Path
 from types import TracebackType
-from typing import TYPE_CHECKING, Any, TypeAlias
+from typing import TYPE_CHECKING, TypeAlias
 
 from zeroin import confirm as confirmation
 from zeroin import goal as direction
@@ -17,8 +17,8 @@ from zeroin.protocols import Searcher
 from zeroin.rng import seed_of
 from zeroin.search import Zoom
 from zeroin.search.importance import importances
-from zeroin.space import Hyperparameter, Space
-from zeroin.space.params import param_to_json
+from zeroin.space import Space
+from zeroin.space.changes import changed
 from zeroin.store import Header, SqliteStore, files_of, open_study
 from zeroin.types import (
     Advised,
@@ -353,29 +353,3 @@ def checked_max_epochs(max_epochs: int | None) -> int:
 def column_of(name: str) -> str:
     """A hyperparameter's column in a table; `config_` stands before one that is called like a field of the trial."""
     return f"config_{name}" if name in FIELDS else name
-
-
-def changed(before: Space, after: Space) -> str:
-    """What differs between two spaces, in words."""
-    words = [f"{name} is new" for name in after if name not in before.params]
-    words += [f"{name} is gone" for name in before if name not in after.params]
-    for name in after:
-        if name in before.params and before[name] != after[name]:
-            words.append(f"{name} {_difference(before[name], after[name])}")
-    return "; ".join(words)
-
-
-def _difference(before: Hyperparameter, after: Hyperparameter) -> str:
-    was, now = _range_words(before.range), _range_words(after.range)
-    if was != now:
-        return f"{was} -> {now}"
-    old, new = param_to_json(before), param_to_json(after)
-    fields = [key for key in {**old, **new} if old.get(key) != new.get(key)]
-    return ", ".join(f"{key} {old.get(key)} -> {new.get(key)}" for key in fields)
-
-
-def _range_words(values: Sequence[Any]) -> str:
-    if len(set(values)) == 1:
-        return f"= {values[0]}"
-    numbers = all(isinstance(v, int | float) and not isinstance(v, bool) for v in values)
-    return f"{values[0]:g}..{values[1]:g}" if numbers and len(values) == 2 else "{" + ", ".join(map(str, values)) + "}"

@@ -20,7 +20,7 @@ from zeroin.search.importance import importances
 from zeroin.search.model import Features, Memory, Model, build
 from zeroin.search.surrogate import one_blas_thread
 from zeroin.space import Choice, Space
-from zeroin.space.params import OUTSIDE
+from zeroin.space.plain import OUTSIDE
 from zeroin.space.scales import Array
 from zeroin.types import Config, Kind, Range, Value
 

@@ -8,7 +8,9 @@ import numpy as np
 
 from zeroin.errors import SpaceError
 from zeroin.space import table
-from zeroin.space.params import Choice, Float, Hyperparameter, Int, contains, param_from_json, param_to_json
+from zeroin.space.choice import Choice
+from zeroin.space.numbers import Float, Int
+from zeroin.space.params import Hyperparameter, from_json
 from zeroin.space.scales import Array
 from zeroin.types import Config, Range, Value
 
@@ -115,7 +117,7 @@ class Space:
                 raise SpaceError(
                     f"a config names hyperparameters of the space; {name!r} is none of {', '.join(self)}: leave it out."
                 )
-            if not contains(self.params[name], value):
+            if not self.params[name].allows(value):
                 raise SpaceError(
                     f"a value lies within the legal limits; {name}={value!r} does not fit {self.params[name]!r}: "
                     f"use {name}={self.params[name].start!r}."
@@ -153,12 +155,12 @@ class Space:
                 f"give that option a name, such as 'none', and hold {name}='none'."
             )
         if isinstance(param, Choice):
-            if not contains(param, value):
+            if not param.allows(value):
                 raise SpaceError(f"{name} is one of {param.options}; {value!r} is not: use {param.options[0]!r}.")
             new: Hyperparameter = Choice(
                 *param.options, ordered=param.ordered, default=param.default, when=param.when, fixed=value
             )
-        elif contains(param, value):
+        elif param.allows(value):
             new = replace(param, fixed=value)  # type: ignore[arg-type]
         else:
             kind = "power of two" if param.scale == "log2" and isinstance(param, Int) else type(param).__name__
@@ -170,12 +172,12 @@ class Space:
 
     def to_json(self) -> dict[str, Any]:
         """Plain data, in order; `Space.from_json` reads it."""
-        return {name: param_to_json(p) for name, p in self.params.items()}
+        return {name: p.to_json() for name, p in self.params.items()}
 
     @staticmethod
     def from_json(data: Mapping[str, Any]) -> "Space":
         """The inverse of `to_json`."""
-        return Space(**{name: param_from_json(p) for name, p in data.items()})
+        return Space(**{name: from_json(p) for name, p in data.items()})
 
     def _known(self, name: str) -> Hyperparameter:
         if name not in self.params:
@@ -210,7 +212,7 @@ def _parents_first(params: Mapping[str, Hyperparameter]) -> list[str]:
                     f"use one of {', '.join(p for p in params if p != name) or 'none, there is no other'}."
                 )
             for value in _several(allowed):
-                if not contains(params[parent], value):
+                if not params[parent].allows(value):
                     raise SpaceError(
                         f"`when` asks for a value that {parent} can have; {name} has when={{{parent!r}: {value!r}}}: "
                         f"use a value of {params[parent]!r}."

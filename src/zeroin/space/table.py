@@ -2,7 +2,9 @@
 
 from collections.abc import Mapping
 
-from zeroin.space.params import Choice, Float, Hyperparameter
+from zeroin.space.choice import Choice
+from zeroin.space.numbers import Float
+from zeroin.space.params import Hyperparameter
 
 COLUMNS = ("hyperparameter", "range", "scale", "default", "limits", "only when")
 

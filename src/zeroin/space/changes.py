@@ -1,0 +1,33 @@
+"""What differs between two spaces, in words."""
+
+from collections.abc import Sequence
+from typing import Any
+
+from zeroin.space.params import Hyperparameter
+from zeroin.space.space import Space
+
+
+def changed(before: Space, after: Space) -> str:
+    """What differs between two spaces, in words."""
+    words = [f"{name} is new" for name in after if name not in before.params]
+    words += [f"{name} is gone" for name in before if name not in after.params]
+    for name in after:
+        if name in before.params and before[name] != after[name]:
+            words.append(f"{name} {_difference(before[name], after[name])}")
+    return "; ".join(words)
+
+
+def _difference(before: Hyperparameter, after: Hyperparameter) -> str:
+    was, now = _range_words(before.range), _range_words(after.range)
+    if was != now:
+        return f"{was} -> {now}"
+    old, new = before.to_json(), after.to_json()
+    fields = [key for key in {**old, **new} if old.get(key) != new.get(key)]
+    return ", ".join(f"{key} {old.get(key)} -> {new.get(key)}" for key in fields)
+
+
+def _range_words(values: Sequence[Any]) -> str:
+    if len(set(values)) == 1:
+        return f"= {values[0]}"
+    numbers = all(isinstance(v, int | float) and not isinstance(v, bool) for v in values)
+    return f"{values[0]:g}..{values[1]:g}" if numbers and len(values) == 2 else "{" + ", ".join(map(str, values)) + "}"

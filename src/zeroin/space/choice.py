@@ -1,0 +1,122 @@
+"""One of several options among the hyperparameters, a map between them and the unit interval."""
+
+from collections.abc import Sequence
+from typing import Any
+
+import numpy as np
+
+from zeroin.errors import SpaceError
+from zeroin.space.plain import OUTSIDE, When, data_of, plain, plain_when, written
+from zeroin.space.scales import Array
+from zeroin.types import Range, Value
+
+
+class Choice:
+    """One of several options: bool, int, float, str or None.
+
+    Args:
+        options: two or more different ones.
+        ordered: neighbours are alike (small, medium, large); the search then treats it as a number.
+        default: where a person would start; the first option if not given.
+        when: as for `Float`.
+        fixed: held at this option.
+
+    Raises:
+        SpaceError: fewer than two options, one twice, or one that a file cannot keep.
+
+    >>> Choice("sgd", "adamw").value(0.7)
+    'adamw'
+    """
+
+    __slots__ = ("_keys", "default", "fixed", "options", "ordered", "when")
+
+    def __init__(
+        self,
+        *options: Value,
+        ordered: bool = False,
+        default: Value = None,
+        when: When | None = None,
+        fixed: Value = None,
+    ) -> None:
+        options = tuple(plain(option) for option in options)
+        self.options: tuple[Value, ...] = options
+        self.ordered, self.when = ordered, plain_when(when)
+        self.default: Value = plain(default)
+        self.fixed: Value = plain(fixed)
+        for option in options:
+            if not isinstance(option, bool | int | float | str | None):
+                raise SpaceError(
+                    f"an option is a bool, int, float, str or None; {option!r} is a {type(option).__name__}: "
+                    f"give it a name, and look the name up in your own code."
+                )
+        self._keys = {_key(option): i for i, option in enumerate(options)}
+        if len(options) < 2:
+            raise SpaceError(f"a Choice has two or more options; {_show(options)}: write the value into your own code.")
+        if len(self._keys) < len(options):
+            raise SpaceError(f"the options of a Choice differ; {_show(options)}: leave the second of the same out.")
+        for name, value in (("default", default), ("fixed", fixed)):
+            if value is not None and _key(value) not in self._keys:
+                raise SpaceError(
+                    f"a {name} is one of the options; {name}={value!r} in {_show(options)}: use {options[0]!r}."
+                )
+
+    def __eq__(self, other: object) -> bool:
+        return isinstance(other, Choice) and self._facts == other._facts
+
+    __hash__ = None  # type: ignore[assignment]  # as the other two: it may hold a mapping
+
+    def __repr__(self) -> str:
+        return written(_show(self.options), self.to_json())
+
+    @property
+    def start(self) -> Value:
+        """The default, or the first option."""
+        return next((v for v in (self.fixed, self.default) if v is not None), self.options[0])
+
+    @property
+    def range(self) -> Range:
+        """The options; one where fixed."""
+        return self.options if self.fixed is None else (self.fixed,)
+
+    def value(self, unit: float) -> Value:
+        """The option at a place of the unit interval."""
+        if self.fixed is not None:
+            return self.fixed
+        return self.options[min(int(unit * len(self.options)), len(self.options) - 1)]
+
+    def unit(self, value: Value) -> float:
+        """The place of an option, the middle of its cell; below 0 for one that is no longer offered."""
+        place = self._keys.get(_key(value))
+        return -OUTSIDE if place is None else (place + 0.5) / len(self.options)
+
+    def span(self, range: Range) -> tuple[float, float]:  # noqa: ARG002  called as a number's is
+        """The whole unit interval, or one place where fixed."""
+        return (0.0, 1.0) if self.fixed is None else (self.unit(self.fixed), self.unit(self.fixed))
+
+    def snap(self, units: Array) -> Array:
+        """Places moved to the middle of their option's cell, for an array of any shape."""
+        if self.fixed is not None:
+            return np.full_like(units, self.unit(self.fixed))
+        return (np.minimum(np.floor(units * len(self.options)), len(self.options) - 1) + 0.5) / len(self.options)
+
+    def allows(self, value: Value) -> bool:
+        """Whether a value may stand in a config: one of the options."""
+        return _key(value) in self._keys
+
+    def to_json(self) -> dict[str, Any]:
+        """As plain data; fields at their usual value are left out."""
+        fields = data_of(default=self.default, fixed=self.fixed, when=self.when or None)
+        return {"type": "choice", "options": list(self.options), "ordered": self.ordered, **fields}
+
+    @property
+    def _facts(self) -> tuple[object, ...]:
+        return list(self._keys), self.ordered, _key(self.default), _key(self.fixed), self.when or None
+
+
+def _key(value: Value) -> tuple[str, Value]:
+    return type(value).__name__, value  # True is not 1
+
+
+def _show(options: Sequence[Value]) -> str:
+    """The options alone, for errors."""
+    return f"Choice({', '.join(map(repr, options))})"

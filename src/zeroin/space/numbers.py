@@ -1,0 +1,350 @@
+"""A number among the hyperparameters: Float or Int, each a map between its values and the unit interval.
+
+The unit interval spans the *legal limits* on the hyperparameter's scale; the range searched now is a part of it.
+Equal lengths of the unit interval are equally likely under the coarse round, so a hyperparameter is a law too.
+"""
+
+import math
+from dataclasses import dataclass
+from functools import lru_cache
+from typing import Any
+
+import numpy as np
+
+from zeroin.errors import SpaceError
+from zeroin.space.plain import OUTSIDE, When, data_of, is_number, number, plain, plain_when, written
+from zeroin.space.scales import SCALES, Array, Scale
+from zeroin.types import Range, Value
+
+ZERO_SHARE = 0.1  # of the unit interval stands for the exact zero of a log-scaled Float(zero=True)
+
+
+@dataclass(frozen=True, slots=True, repr=False)
+class Float:
+    """A real number between `low` and `high`, drawn uniformly on `scale`.
+
+    Args:
+        low, high: the range searched, both included.
+        scale: "linear", "log", "log2", "one_minus_log" (1 - x is log-uniform: momentum, betas) or "logit".
+        default: where a person would start; the middle of the scale if not given.
+        zero: also try exactly 0 (a tenth of the draws), on a scale that cannot reach it.
+        limits: how far the search may move the range when the best lies on its edge; the range itself if not given.
+        when: {other: value or tuple of values}: active only where the other hyperparameter has one of these.
+        fixed: held at this value; what was observed at others keeps its place.
+
+    Raises:
+        SpaceError: a range, default or limit that the scale does not allow.
+
+    >>> Float(1e-4, 1.0, scale="log").value(0.5)
+    0.01
+    """
+
+    low: float
+    high: float
+    scale: str = "linear"
+    default: float | None = None
+    zero: bool = False
+    limits: tuple[float, float] | None = None
+    when: When | None = None
+    fixed: float | None = None
+
+    def __post_init__(self) -> None:
+        _make_plain(self)
+        _check_range(self)
+        if self.zero and self.scale not in ("log", "log2"):
+            raise SpaceError(
+                f"zero=True adds an exact zero to a log scale; {_show(self)}: leave zero=True out, or set scale='log'."
+            )
+        _check_default(self)
+
+    def __repr__(self) -> str:
+        return written(_show(self), self.to_json())
+
+    @property
+    def measure(self) -> Scale:
+        """The scale as a pair of functions."""
+        return SCALES[self.scale]
+
+    @property
+    def legal(self) -> tuple[float, float]:
+        """How far the range may move; with an exact zero below it, only upwards."""
+        low, high = self.limits or (self.low, self.high)
+        return (self.low if self.zero else low, high)
+
+    @property
+    def start(self) -> float:
+        """The default, or the middle of the range on its scale."""
+        if self.fixed is not None:
+            return self.fixed
+        return self.default if self.default is not None else self.value(float(np.mean(self.span(self.range))))
+
+    @property
+    def range(self) -> Range:
+        """The declared range in values; one point where fixed."""
+        return (self.low, self.high) if self.fixed is None else (self.fixed, self.fixed)
+
+    def value(self, unit: float) -> float:
+        """The value at a place of the unit interval."""
+        if self.fixed is not None:
+            return self.fixed
+        floor = ZERO_SHARE if self.zero else 0.0
+        if self.zero and unit < floor:
+            return 0.0
+        low, high = self.legal
+        a, b = _ends(self.scale, low, high)
+        value = float(self.measure.inverse(a + (unit - floor) / (1.0 - floor) * (b - a)))
+        return min(max(_tidy(value), low), high)
+
+    def unit(self, value: Value) -> float:
+        """The place of a value; outside 0..1 for a value beyond the legal limits, and for what is no number."""
+        if not is_number(value):
+            return -OUTSIDE
+        x = number(value)
+        if self.zero and x == 0.0:
+            return ZERO_SHARE / 2
+        floor = ZERO_SHARE if self.zero else 0.0
+        return floor + (1.0 - floor) * _place(self.measure, x, *self.legal)
+
+    def span(self, range: Range) -> tuple[float, float]:
+        """The part of the unit interval that holds a range of values (and the zero, where there is one)."""
+        low, high = (self.unit(v) for v in range)
+        return (0.0 if self.zero and self.fixed is None else low, high)
+
+    def snap(self, units: Array) -> Array:
+        """Places moved to where their values lie, for an array of any shape."""
+        if self.fixed is not None:
+            return np.full_like(units, self.unit(self.fixed))
+        return np.where(units < ZERO_SHARE, ZERO_SHARE / 2, units) if self.zero else units
+
+    def allows(self, value: Value) -> bool:
+        """Whether a value may stand in a config: a legal number, or the exact zero."""
+        if not is_number(value) or not math.isfinite(number(value)):
+            return False
+        return self.legal[0] <= number(value) <= self.legal[1] or (self.zero and value == 0)
+
+    def to_json(self) -> dict[str, Any]:
+        """As plain data; fields at their usual value are left out."""
+        return data_of(
+            type="float",
+            low=self.low,
+            high=self.high,
+            scale=self.scale,
+            default=self.default,
+            fixed=self.fixed,
+            limits=self.limits,
+            zero=self.zero or None,
+            when=self.when or None,
+        )
+
+
+@dataclass(frozen=True, slots=True, repr=False)
+class Int:
+    """A whole number between `low` and `high`, drawn on `scale`.
+
+    Args:
+        low, high: the range searched, both included.
+        scale: "linear", "log", or "log2" for powers of two only (16, 32, 64, ...).
+        default, limits, when, fixed: as for `Float`.
+
+    Raises:
+        SpaceError: a range, default or limit that the scale does not allow.
+
+    >>> Int(16, 512, scale="log2").value(0.999)
+    512
+    """
+
+    low: int
+    high: int
+    scale: str = "linear"
+    default: int | None = None
+    limits: tuple[int, int] | None = None
+    when: When | None = None
+    fixed: int | None = None
+
+    def __post_init__(self) -> None:
+        _make_plain(self)
+        for name in ("low", "high", "default", "fixed"):
+            value = getattr(self, name)
+            if value is not None and (isinstance(value, bool) or not isinstance(value, int)):
+                raise SpaceError(f"an Int has whole numbers; {name}={value!r}: use Float, or int({value!r}).")
+        if self.scale not in ("linear", "log", "log2"):
+            raise SpaceError(f"an Int is on scale linear, log or log2; {_show(self)}: use Float for '{self.scale}'.")
+        _check_range(self)
+        if self.scale == "log2":
+            for value in (self.low, self.high, *self.legal):
+                if value & (value - 1):
+                    near = 2 ** round(math.log2(value))
+                    raise SpaceError(f"log2 counts in powers of two; {_show(self)}: use {near} instead of {value}.")
+        _check_default(self)
+
+    def __repr__(self) -> str:
+        return written(_show(self), self.to_json())
+
+    @property
+    def measure(self) -> Scale:
+        """The scale as a pair of functions."""
+        return SCALES[self.scale]
+
+    @property
+    def legal(self) -> tuple[int, int]:
+        """How far the range may move."""
+        return self.limits or (self.low, self.high)
+
+    @property
+    def start(self) -> int:
+        """The default, or the middle of the range on its scale."""
+        if self.fixed is not None:
+            return self.fixed
+        return self.default if self.default is not None else self.value(float(np.mean(self.span(self.range))))
+
+    @property
+    def range(self) -> Range:
+        """The declared range in values; one point where fixed."""
+        return (self.low, self.high) if self.fixed is None else (self.fixed, self.fixed)
+
+    def value(self, unit: float) -> int:
+        """The value at a place of the unit interval."""
+        if self.fixed is not None:
+            return self.fixed
+        return int(self._values(np.asarray(unit)))
+
+    def unit(self, value: Value) -> float:
+        """The place of a value: the middle of its cell; below 0 for what the scale does not know."""
+        if not is_number(value):
+            return -OUTSIDE
+        a, b = self._ends(self.legal)
+        x = number(value)
+        return (self.measure.forward(x) - a) / (b - a) if self.measure.allows(x) else -OUTSIDE
+
+    def span(self, range: Range) -> tuple[float, float]:
+        """The part of the unit interval that holds a range of values, whole cells."""
+        (a, b), (low, high) = self._ends(self.legal), self._ends(range)
+        if self.fixed is not None:
+            return self.unit(self.fixed), self.unit(self.fixed)
+        return (low - a) / (b - a), (high - a) / (b - a)
+
+    def snap(self, units: Array) -> Array:
+        """Places moved to where their values lie, for an array of any shape."""
+        if self.fixed is not None:
+            return np.full_like(units, self.unit(self.fixed))
+        a, b = self._ends(self.legal)
+        return np.asarray((self.measure.forward(self._values(units)) - a) / (b - a))
+
+    def allows(self, value: Value) -> bool:
+        """Whether a value may stand in a config: a legal whole number, on log2 a power of two."""
+        if not is_number(value) or not number(value).is_integer():
+            return False
+        whole = int(number(value))
+        return self.legal[0] <= whole <= self.legal[1] and (self.scale != "log2" or not whole & (whole - 1))
+
+    def to_json(self) -> dict[str, Any]:
+        """As plain data; fields at their usual value are left out."""
+        return data_of(
+            type="int",
+            low=self.low,
+            high=self.high,
+            scale=self.scale,
+            default=self.default,
+            fixed=self.fixed,
+            limits=self.limits,
+            when=self.when or None,
+        )
+
+    def _values(self, units: Array) -> Array:
+        a, b = self._ends(self.legal)
+        t = a + units * (b - a)
+        whole = np.exp2(np.rint(t)) if self.scale == "log2" else np.rint(self.measure.inverse(t))
+        return np.clip(whole, *self.legal)
+
+    def _ends(self, range: Range) -> tuple[float, float]:
+        # Half a cell beyond each end, so that the first and the last value are as likely as the law says.
+        low, high = (number(v) for v in range)
+        if self.scale == "log2":
+            return math.log2(low) - 0.5, math.log2(high) + 0.5
+        return float(self.measure.forward(low - 0.5)), float(self.measure.forward(high + 0.5))
+
+
+def _make_plain(param: Float | Int) -> None:
+    """Fields as Python's own types, however they were given, so that what is stored equals what was declared."""
+    for name in ("low", "high", "default", "fixed"):
+        object.__setattr__(param, name, plain(getattr(param, name)))
+    object.__setattr__(param, "when", plain_when(param.when))
+    if param.limits is not None:
+        limits = tuple(plain(v) for v in param.limits) if isinstance(param.limits, list | tuple) else ()
+        if len(limits) != 2 or not all(is_number(v) for v in limits):
+            raise SpaceError(
+                f"limits are two numbers; limits={param.limits!r}: use limits=({param.low!r}, {param.high!r})."
+            )
+        object.__setattr__(param, "limits", limits)
+
+
+def _tidy(value: float) -> float:
+    # Twelve digits: 0.01 rather than 0.010000000000000002, and the same on every machine's exp().
+    return float(f"{value:.12g}")
+
+
+@lru_cache(maxsize=1024)
+def _ends(scale: str, low: float, high: float) -> tuple[float, float]:
+    return float(SCALES[scale].forward(low)), float(SCALES[scale].forward(high))
+
+
+def _place(scale: Scale, value: float, low: float, high: float) -> float:
+    if not scale.allows(value):
+        return -OUTSIDE if value <= scale.above else 1.0 + OUTSIDE
+    a, b = _ends(scale.name, low, high)
+    return (float(scale.forward(value)) - a) / (b - a)
+
+
+def _show(param: Float | Int) -> str:
+    """The range alone, for errors."""
+    scale = "" if param.scale == "linear" else f", scale={param.scale!r}"
+    return f"{type(param).__name__}({param.low!r}, {param.high!r}{scale})"
+
+
+def _check_range(param: Float | Int) -> None:
+    kind = type(param).__name__
+    for name in ("low", "high"):
+        value = getattr(param, name)
+        if not is_number(value) or not math.isfinite(value):
+            raise SpaceError(f"{name} is a finite number; {_show(param)}: write the range as {kind}(1, 10).")
+    if param.scale not in SCALES:
+        raise SpaceError(f"a scale is one of {', '.join(SCALES)}; scale={param.scale!r}: use scale='log'.")
+    if param.low >= param.high:
+        scale = "" if param.scale == "linear" else f", scale={param.scale!r}"
+        swapped = f"use {kind}({param.high!r}, {param.low!r}{scale})"
+        alone = f"to hold it, widen the range and add fixed={param.low!r}"
+        raise SpaceError(f"low is below high; {_show(param)}: {swapped if param.low > param.high else alone}.")
+    measure = param.measure
+    for name, (low, high) in (("range", (param.low, param.high)), ("limits", param.legal)):
+        if not (measure.allows(low) and measure.allows(high)):
+            raise SpaceError(f"scale {measure.name} needs {measure.rule}; {name} {low!r}..{high!r}: {_remedy(param)}.")
+        if low > param.low or high < param.high:
+            raise SpaceError(
+                f"limits enclose the range; limits={param.limits!r} of {_show(param)}: "
+                f"use limits=({min(low, param.low)!r}, {max(high, param.high)!r})."
+            )
+
+
+def _remedy(param: Float | Int) -> str:
+    if param.scale in ("log", "log2"):
+        if isinstance(param, Int):
+            return f"use Int(1, {max(param.high, 2)!r}, scale={param.scale!r})"
+        high = param.high if param.high > 0 else 1.0
+        return f"use Float({high * 1e-5:g}, {high!r}, scale={param.scale!r}, zero=True) to keep the exact zero"
+    if param.scale == "one_minus_log":
+        return f"use Float({min(param.low, 0.9)!r}, 0.999, scale='one_minus_log')"
+    return f"use Float(0.01, 0.99, scale={param.scale!r})"
+
+
+def _check_default(param: Float | Int) -> None:
+    for name in ("default", "fixed"):
+        value = getattr(param, name)
+        if value is None:
+            continue
+        if not param.allows(value) or (name == "default" and not _in_range(param, value)):
+            near = min(max(value, param.low), param.high) if isinstance(value, int | float) else param.low
+            raise SpaceError(f"a {name} lies in its range; {name}={value!r} in {_show(param)}: use {near!r}.")
+
+
+def _in_range(param: Float | Int, value: float) -> bool:
+    return param.low <= value <= param.high or (isinstance(param, Float) and param.zero and value == 0)
