@@ -279,7 +279,7 @@ def test_studies_are_compared_side_by_side(zeroin, lessons, tmp_path):
     bars = [rect for rect in drawn.iter("{http://www.w3.org/2000/svg}rect") if rect.get("rx")]
     assert len(bars) >= 9
     assert all(190 <= float(bar.get("x")) <= 710 and float(bar.get("width")) > 0 for bar in bars)
-    told = json.loads(zeroin("compare", "past0", "past1", "--json")[1])
+    told = json.loads(zeroin("compare", "past0", "past1", "--json", "--svg", "again.svg")[1])
     assert {row["name"] for row in told["rows"]} == set(SPACE)
 
 

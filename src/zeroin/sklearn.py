@@ -18,17 +18,18 @@ from sklearn.utils.validation import check_is_fitted, validate_data
 from torch import Tensor, nn
 
 from zeroin import catalogue
+from zeroin.budget import Budget
+from zeroin.confirm import Finish
 from zeroin.executors.checkpoint import trial_folder
 from zeroin.executors.inline import Inline
 from zeroin.history import History
 from zeroin.nn import Task, loop, mlp
 from zeroin.nn.data import Normalisation
 from zeroin.nn.export import newest
-from zeroin.protocols import Executor
 from zeroin.space import Float, Int, Space
-from zeroin.study import Study, write_report
-from zeroin.tuning import tune
-from zeroin.types import Config, Job, Trial
+from zeroin.study import write_report
+from zeroin.tuning import run, tune
+from zeroin.types import Config, Trial
 
 LEAST = 4  # examples: three to train on, one to judge by
 NUMBERS = (np.float64, np.float32)
@@ -228,7 +229,8 @@ def _tuned(
         # One by one: whether stacks pay is a matter of timing, and here random_state decides everything.
         training = Inline(loop.objective(task.problem), Path(folder), task.max_epochs)
         study = tune(task, store=None, seed=seed, playbook=model.playbook, confirm=0, executor=training, **budget)
-        saved = _to_the_end(study, training, Path(folder))
+        run(study, training, Finish(), Budget())
+        saved = newest(trial_folder(Path(folder), study.best.number))
     network = task.network(study.best.config)
     network.load_state_dict(saved["best"]["weights"])
     assert task.problem.normalisation
@@ -236,16 +238,6 @@ def _tuned(
         network.double().eval(), task.problem.normalisation, study.best, saved["metric"], study.goal, study.space,
         study.history,
     )  # fmt: skip
-
-
-def _to_the_end(study: Study, training: Executor, folder: Path) -> dict[str, Any]:
-    """What was saved of the best trial, once it is carried on to the full budget where the search had paused it."""
-    best = study.best
-    if best.epoch < study.max_epochs:
-        job = Job(0, best.number, best.config, best.seed, best.epoch, study.max_epochs, best.kind, "to the end")
-        training.start(job, best.epoch)
-        training.wait(lambda _job, _seen, with_next=False: True)  # noqa: ARG005
-    return newest(trial_folder(folder, best.number))
 
 
 def _split(X: Any, y: Any, share: float, stratified: bool, seed: int) -> tuple[tuple[Any, Any], tuple[Any, Any]]:

@@ -61,8 +61,8 @@ def writing(file: Path, what: str) -> Iterator[None]:
         raise StudyError(f"{what} a file that can be written; {file}: {error.strerror}: choose another.") from error
 
 
-def write(file: Path, text: str, what: str) -> None:
-    """Write a file and say where it is; - is standard output.
+def write(file: Path, text: str, what: str, *, aside: bool = False) -> None:
+    """Write a file and say where it is, `aside` on standard error where the output is for programs; - is the output.
 
     Raises:
         StudyError: as `writing`.
@@ -72,7 +72,7 @@ def write(file: Path, text: str, what: str) -> None:
         return
     with writing(file, what):
         file.write_text(text, encoding="utf-8")
-    click.echo(str(file))
+    click.echo(str(file), err=aside)
 
 
 def changes_of(ranges: tuple[str, ...], fixed: tuple[str, ...]) -> list[tuple[str, str, bool]]:

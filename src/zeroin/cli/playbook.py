@@ -122,7 +122,7 @@ def compare(studies: tuple[str, ...], svg: Path | None, as_json: bool, store: Pa
 
     found = side_by_side([_lesson(name, store, book) for name in studies])
     if svg:
-        write(svg, picture(found), "a picture goes to")
+        write(svg, picture(found), "a picture goes to", aside=as_json)
     if as_json:
         rows = [{"name": r.name, "agreement": r.agreement, "studies": _cells(found.names, r)} for r in found.rows]
         click.echo(
