@@ -62,20 +62,13 @@ class Lesson:
     importance: Mapping[str, float]
     good: Mapping[str, Range]
 
-    @one_blas_thread
-    def scores_at(self, configs: Sequence[Config], doubt: float = 0.0) -> Array:
+    def scores_at(self, configs: Sequence[Config]) -> Array:
         """What configs of any space would have scored here, by this study's model; unknown names do not count.
-
-        Args:
-            configs: N of them.
-            doubt: how many standard deviations worse than expected each counts.
 
         Returns:
             [N], lower is better.
         """
-        units = np.array([self.space.units(_known(self.space, config)) for config in configs])
-        mean, sd = self._posterior.predict(self._features(np.clip(units, 0.0, 1.0)))
-        return np.asarray(mean + doubt * sd)
+        return scores([self], configs)[0][0]
 
     def line(self) -> str:
         """The study and what it taught in one line."""
@@ -98,17 +91,32 @@ class Lesson:
         """The searched hyperparameters, the most important first."""
         return sorted(self.good, key=lambda name: -self.importance.get(name, 0.0))
 
-    @property
-    def _features(self) -> Features:
-        return Features.of(self.space, (1,))
-
     @cached_property
     def _posterior(self) -> surrogate.Posterior:
-        features = self._features
+        features = Features.of(self.space, (1,))
         lengths = [self.lengths.get(name, 1.0) for name in self.space]
         theta = np.log(np.array([*lengths, NOISE, self.signal]))
-        units = np.array([self.space.units(config) for config in self.configs])
-        return surrogate.condition(features(units), np.array(self.scores), theta, features.prior.groups)
+        units = features(_places(self.space, self.configs))
+        return surrogate.condition(units, np.array(self.scores), theta, features.prior.groups)
+
+
+@one_blas_thread
+def scores(lessons: Sequence[Lesson], configs: Sequence[Config]) -> tuple[Array, Array]:
+    """What configs of any space would have scored in past studies, by their models; unknown names do not count.
+
+    Returns:
+        Mean and standard deviation, each [lessons, N]; lower is better.
+    """
+    found: list[tuple[Array, Array]] = []
+    known: list[tuple[Space, Array]] = []  # many studies have one space
+    for lesson in lessons:
+        features = next((units for space, units in known if space == lesson.space), None)
+        if features is None:
+            features = Features.of(lesson.space, (1,))(np.clip(_places(lesson.space, configs), 0.0, 1.0))
+            known.append((lesson.space, features))
+        found.append(lesson._posterior.predict(features))
+    mean, sd = np.array(found).transpose(1, 0, 2)
+    return mean, sd
 
 
 @one_blas_thread
@@ -193,9 +201,14 @@ def shown(good: Range) -> str:
     return low if low == high else f"{low}..{high}"
 
 
-def _known(space: Space, config: Config) -> Config:
-    """Those that the space has; what it cannot place stands at its default."""
-    return {n: v for n, v in config.items() if n in space.params and space[n].unit(v) > -OUTSIDE}
+def _places(space: Space, configs: Sequence[Config]) -> Array:
+    """The points of configs of any space, [N, D]; what this one does not know, or cannot place, is at its default."""
+    places = np.empty((len(configs), len(space)))
+    for j, (name, param) in enumerate(space.params.items()):
+        start = param.unit(param.start)
+        units = [param.unit(config[name]) if name in config else start for config in configs]
+        places[:, j] = [start if unit <= -OUTSIDE else unit for unit in units]
+    return places
 
 
 def _short(config: Config) -> Config:

@@ -11,7 +11,7 @@ from collections.abc import Sequence
 import numpy as np
 
 from zeroin import catalogue
-from zeroin.playbook.lesson import Lesson
+from zeroin.playbook.lesson import Lesson, scores
 from zeroin.playbook.scenario import Scenario, weights
 from zeroin.search import coarse
 from zeroin.space import Choice, Space
@@ -41,24 +41,25 @@ def suggest(space: Space, scenario: Scenario, lessons: Sequence[Lesson], most: i
         return ()
     box = space.span(space.ranges)
     spread = [space.config(u) for u in box[:, 0] + coarse.points(0, POINTS, len(space), 0) * (box[:, 1] - box[:, 0])]
-    similar = weights(scenario, [x.scenario for x in asked], np.array([x.scores_at(spread) for x in asked]))
-    scores = np.clip([x.scores_at(configs, DOUBT) for x in asked], 0.0, 1.0).T  # [candidates, lessons]
-    chosen = greedy(scores, similar / similar.sum(), most)
-    return tuple(Suggestion(configs[i], _why(origins[i], scores[i], len(asked))) for i in chosen)
+    mean, sd = scores(asked, [*configs, *spread])
+    similar = weights(scenario, [x.scenario for x in asked], mean[:, len(configs) :])
+    sure = np.clip(mean + DOUBT * sd, 0.0, 1.0)[:, : len(configs)].T  # [candidates, lessons]
+    chosen = greedy(sure, similar / similar.sum(), most)
+    return tuple(Suggestion(configs[i], _why(origins[i], sure[i], len(asked))) for i in chosen)
 
 
-def greedy(scores: Array, weight: Array, most: int) -> list[int]:
+def greedy(expected: Array, weight: Array, most: int) -> list[int]:
     """Rows of scores [candidates, studies], each the one that lowers the weighted mean of the column minima most."""
-    best = np.ones(scores.shape[1])
+    best = np.ones(expected.shape[1])
     chosen: list[int] = []
     while len(chosen) < most:
-        totals = np.minimum(best, scores) @ weight
+        totals = np.minimum(best, expected) @ weight
         pick = int(totals.argmin())
         gain = float(best @ weight - totals[pick])
         if pick in chosen or gain <= (WORTH if len(chosen) >= FEWEST else 0.0):
             break
         chosen.append(pick)
-        best = np.minimum(best, scores[pick])
+        best = np.minimum(best, expected[pick])
     return chosen
 
 
@@ -101,7 +102,7 @@ def _mapped(space: Space, lesson: Lesson) -> list[Config]:
     return [config for config in found if config is not None]
 
 
-def _why(origin: Lesson, scores: Array, studies: int) -> str:
-    good = int((scores < 0.5).sum())
+def _why(origin: Lesson, expected: Array, studies: int) -> str:
+    good = int((expected < 0.5).sum())
     of = f"; good in {good} of {studies} past studies for sure" if good > 1 else ""
     return f"did well in {origin.name}{of}"

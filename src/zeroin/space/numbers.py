@@ -76,7 +76,7 @@ class Float:
         """The default, or the middle of the range on its scale."""
         if self.fixed is not None:
             return self.fixed
-        return self.default if self.default is not None else self.value(float(np.mean(self.span(self.range))))
+        return self.default if self.default is not None else self.value(sum(self.span(self.range)) / 2)
 
     @property
     def range(self) -> Range:
@@ -195,7 +195,7 @@ class Int:
         """The default, or the middle of the range on its scale."""
         if self.fixed is not None:
             return self.fixed
-        return self.default if self.default is not None else self.value(float(np.mean(self.span(self.range))))
+        return self.default if self.default is not None else self.value(sum(self.span(self.range)) / 2)
 
     @property
     def range(self) -> Range:

@@ -76,7 +76,9 @@ class Space:
 
     def units(self, config: Config) -> Array:
         """The point of a config, shape [D]; inactive hyperparameters stand at their default."""
-        return np.array([p.unit(config.get(name, p.start)) for name, p in self.params.items()])
+        return np.array(
+            [p.unit(config[n] if n in config else p.start) for n, p in self.params.items()]  # noqa: SIM401  start costs
+        )
 
     def snap(self, units: Array) -> Array:
         """Points [n, D] moved to where their configs lie: whole numbers, options, inactive ones at their default."""
