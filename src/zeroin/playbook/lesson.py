@@ -68,7 +68,7 @@ class Lesson:
         Returns:
             [N], lower is better.
         """
-        return scores([self], configs)[0][0]
+        return np.asarray(scores([self], configs)[0][0])
 
     def line(self) -> str:
         """The study and what it taught in one line."""
