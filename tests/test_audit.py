@@ -291,3 +291,16 @@ def test_a_deep_plain_network_is_explained():
     assert first.rule == "init does not fit the activation"
     assert first.severity == "error"
     assert "insert_batchnorm" in first.remedy
+
+
+@pytest.mark.parametrize("activation", ["relu", "tanh"])
+def test_the_remedy_for_a_deep_plain_network_can_be_pasted(activation):
+    """Both halves of it: the law of the first weights that fits the activation, and batch norm put in."""
+    model = plain(layers=30, units=64, activation=activation)
+    x = X[:64]
+    laws, put_in = audit(model, DATA, fresh=True).findings[0].remedy.split("; or ")[1:]
+    exec(put_in, names := {"model": copy.deepcopy(model), "insert_batchnorm": insert_batchnorm, "x": x})
+    assert audit(names["model"], DATA, fresh=True).worst != "error"
+    exec(laws, {"model": model, "nn": nn})
+    assert ("xavier" in laws) == (activation == "tanh")
+    assert audit(model, DATA, fresh=True).worst != "error"

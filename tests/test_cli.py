@@ -7,6 +7,7 @@ import sqlite3
 import subprocess
 import sys
 
+import numpy as np
 import pytest
 
 import zeroin as zi
@@ -430,6 +431,19 @@ def test_a_space_set_on_the_command_line_is_checked_with_the_task(zeroin, tmp_pa
     told(zeroin("tune", tmp_path / "net.py", "--epochs", "4", "--set", "batch_size=1..8"), *sentence)
     told(zeroin("tune", tmp_path / "net.py", "--epochs", "4", "--fix", "batch_size=1"), *sentence)
     assert files(zeroin.folder) == []
+
+
+def test_recalibrate_scores_and_keeps_exact_batch_statistics(zeroin, tmp_path, plain):
+    torch = pytest.importorskip("torch")
+    (tmp_path / "net.py").write_text(TASK.format(before="", batch="zi.Int(16, 32)", after=""))
+    status, _, said = zeroin("tune", tmp_path / "net.py", "--trials", "1", "--confirm", "0", "--recalibrate")
+    assert status == 0, said
+    state = torch.load(next(zeroin.folder.rglob("state.pt")), weights_only=True)["model"]
+    x = torch.tensor(np.random.default_rng(0).normal(size=(65, 4)).astype("float32"))
+    z = (x - x.mean(0)) / x.std(0, correction=0) @ state["0.weight"].T + state["0.bias"]
+    torch.testing.assert_close(state["1.running_mean"], z.mean(0), atol=1e-5, rtol=1e-4)
+    torch.testing.assert_close(state["1.running_var"], z.var(0), atol=1e-5, rtol=1e-4)
+    told(zeroin("tune", plain, "--recalibrate"), "is for a Task", "plain has a function", "nn.recalibrate")
 
 
 def test_the_installed_command_ends_with_the_status(tmp_path):

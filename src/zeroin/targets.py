@@ -3,7 +3,7 @@
 import importlib.util
 import sys
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from types import ModuleType
 from typing import Any
@@ -54,6 +54,20 @@ def find(target: str, data: Mapping[str, Any] | None = None) -> Target:
         )
     module = _module(Path(path))
     return _from_task(module, path, name) or _from_function(module, path, name)
+
+
+def recalibrated(target: Target) -> Target:
+    """The target scored with exact batch statistics after each epoch, in place of exponentially weighted ones.
+
+    Raises:
+        TaskError: it is a function, which trains networks of its own.
+    """
+    if not hasattr(target.objective, "recalibrate"):
+        raise TaskError(
+            f"--recalibrate is for a Task; {target.name} has a function: call zeroin.nn.recalibrate(model, x_train) in "
+            f"it before it evaluates."
+        )
+    return replace(target, objective=replace(target.objective, recalibrate=True))
 
 
 def _from_data(target: str, asked: Mapping[str, Any]) -> Target:

@@ -29,6 +29,7 @@ from zeroin.cli.options import STORE, about_data, changed_space, changes_of, dat
     "--playbook", type=click.Path(path_type=Path), help="Another playbook than yours, to begin with and add to."
 )
 @click.option("--no-playbook", is_flag=True, help="Begin without what past studies taught, and teach nothing.")
+@click.option("--recalibrate", is_flag=True, help="Score batch norms with exact statistics of the training data.")
 @click.option("--json", "as_json", is_flag=True, help="Print the result as JSON, for programs.")
 @about_data
 @STORE
@@ -41,6 +42,7 @@ def tune(
     seed: int,
     playbook: Path | None,
     no_playbook: bool,
+    recalibrate: bool,
     as_json: bool,
     **options: Any,
 ) -> None:
@@ -53,12 +55,13 @@ def tune(
 
     from zeroin import tuning
     from zeroin.display import Display
-    from zeroin.targets import find
+    from zeroin.targets import find, recalibrated
 
     signal.signal(signal.SIGTERM, lambda *_: _interrupt())
     console = Console(stderr=as_json, soft_wrap=True, highlight=False)
     warnings.showwarning = lambda message, *_: console.print(f"note: {message}", style="yellow", markup=False)
     found = find(target, data_of(options))
+    found = recalibrated(found) if recalibrate else found
     name = found.name if name is None else name
     changes, budgets = changes_of(options.pop("ranges"), options.pop("fixed")), options
     space = changed_space(found, changes, budgets | {"max_epochs": max_epochs})

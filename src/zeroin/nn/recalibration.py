@@ -106,7 +106,9 @@ def recalibrate(
     batches = _batches(data, batch_size, examples)
     shifts: dict[str, float] = {}
     count = 0
-    rounds = [{path: norm} for path, norm in _in_order(model, norms, batches)] if layerwise else [norms]
+    rounds = (
+        [{path: norm} for path, norm in _in_order(model, norms, batches)] if layerwise else [norms] if norms else []
+    )
     for chosen in rounds:
         found, count = _measured(model, chosen, batches, as_batches=not layerwise)
         for path, moments in found.items():

@@ -1,7 +1,7 @@
 """The audit's rules on what goes through a network: inputs, activations, gradients, initial weights."""
 
 import math
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 
 import torch
 from torch import Tensor, nn
@@ -20,9 +20,10 @@ GAINS = {
     "mish": math.sqrt(2), "hardswish": math.sqrt(2), "tanh": 1.0, "sigmoid": 1.0, "selu": 1.0,
 }  # fmt: skip
 INITIALISE = (
-    "init='kaiming' in the config; or for m in model.modules(): isinstance(m, (nn.Linear, nn.Conv2d)) and "
-    "nn.init.kaiming_normal_(m.weight, nonlinearity='relu')"
+    "init={name!r} in the config; or for m in model.modules(): isinstance(m, (nn.Linear, nn.Conv2d)) and nn.init.{call}"
 )
+KAIMING = INITIALISE.format(name="kaiming", call="kaiming_normal_(m.weight, nonlinearity='relu')")
+XAVIER = INITIALISE.format(name="xavier", call="xavier_uniform_(m.weight)")
 
 
 def inputs(case: Measured) -> Iterator[Finding]:
@@ -56,7 +57,7 @@ def init(case: Measured) -> Iterator[Finding]:
     gains = [(level, gain) for level in plain[1:] if (gain := _gain(case.subject, level)) is not None]
     if len(gains) < 3:
         return
-    fits = [gain / GAINS.get(level.activation.lower().rstrip("_").replace("_", ""), 1.0) for level, gain in gains]
+    fits = [gain / _fits(level) for level, gain in gains]
     over_depth = math.prod(fits)
     if not (over_depth < 1 / SLIGHT or over_depth > SLIGHT):
         return
@@ -70,7 +71,7 @@ def init(case: Measured) -> Iterator[Finding]:
         f"√fan_in times the weights' deviation is {typical:.2f}, {gains[0][0].activation} keeps the signal at "
         f"{typical / math.exp(math.log(max(over_depth, 1e-300)) / len(gains)):.2f}; between examples z changes "
         f"{_times(change)} from the first hidden layer to the last",
-        f"{INITIALISE}; or model, _ = insert_batchnorm(model, x[:2])",
+        f"{_initialise(plain)}; or model, _ = insert_batchnorm(model, x[:2])",
     )  # fmt: skip
 
 
@@ -83,20 +84,20 @@ def signal(case: Measured) -> Iterator[Finding]:
     ratios = [level.spread / max(case.inputs, 1e-300) for level in levels]
     last = ratios[-1] / max(ratios[0], 1e-300)
     if bad:
-        yield Finding("activations explode", "error", bad[0].name, "z is not finite", INITIALISE)
+        yield Finding("activations explode", "error", bad[0].name, "z is not finite", _initialise(levels))
     elif last < 1 / SLIGHT or ratios[-1] < 1 / GRAVE:
         yield Finding(
             "activations vanish", "error" if min(last, ratios[-1]) < 1 / GRAVE else "warning", levels[-1].name,
             f"between examples z differs by {levels[0].spread:.2g} at {levels[0].name} and by {levels[-1].spread:.2g} "
             f"at {levels[-1].name}: every example looks the same",
-            "model, _ = insert_batchnorm(model, x[:2]); or " + INITIALISE,
+            "model, _ = insert_batchnorm(model, x[:2]); or " + _initialise(levels),
         )  # fmt: skip
     elif last > SLIGHT or max(ratios) > GRAVE:
         yield Finding(
             "activations explode", "error" if max(last, max(ratios)) > GRAVE else "warning", levels[-1].name,
             f"z has deviation {levels[0].deviation:.2g} at {levels[0].name} and {levels[-1].deviation:.2g} at "
             f"{levels[-1].name}",
-            "model, _ = insert_batchnorm(model, x[:2]); or " + INITIALISE,
+            "model, _ = insert_batchnorm(model, x[:2]); or " + _initialise(levels),
         )  # fmt: skip
 
 
@@ -118,7 +119,7 @@ def gradients(case: Measured) -> Iterator[Finding]:
         yield Finding(
             "gradients vanish", "error", first,
             f"{low:.1e} at {first}, {high:.1e} at {last}: the first layers stand still",
-            "model, _ = insert_batchnorm(model, x[:2]); or " + INITIALISE,
+            "model, _ = insert_batchnorm(model, x[:2]); or " + _initialise(case.levels),
         )  # fmt: skip
 
 
@@ -149,6 +150,17 @@ def _plain_levels(measured: Measured) -> list[Level]:
                 elif i >= 0:
                     normed.add(measured.trace.nodes[i].name)
     return [level for level in measured.levels if level.name not in normed]
+
+
+def _fits(level: Level) -> float:
+    """The gain that keeps the signal through its activation."""
+    return GAINS.get(level.activation.lower().rstrip("_").replace("_", ""), 1.0)
+
+
+def _initialise(levels: Sequence[Level]) -> str:
+    """The law of the first weights that fits most of the activations, to paste."""
+    halved = sum(_fits(level) > 1 for level in levels)
+    return KAIMING if 2 * halved >= len(levels) else XAVIER
 
 
 def _gain(subject: Subject, level: Level) -> float | None:
