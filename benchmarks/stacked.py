@@ -22,12 +22,12 @@ from torch.utils.data import DataLoader, TensorDataset
 from zeroin.nn import Task, loop, mlp, small_cnn
 from zeroin.nn.choice import measured
 from zeroin.nn.data import InMemory
+from zeroin.nn.fused import Optimizer
 from zeroin.nn.gate import verdict
 from zeroin.nn.loop import Best, Training
-from zeroin.nn.optim import optimizer, recipe
+from zeroin.nn.optim import recipe
 from zeroin.nn.problem import Problem
 from zeroin.nn.stack import BACKWARD, fresh, stack
-from zeroin.nn.tracing import WARM
 from zeroin.tasks import load
 from zeroin.types import Config
 
@@ -107,12 +107,11 @@ def shapes(rounds: int) -> None:
     for shape in SHAPES:
         problem, config = _problem(shape), {"lr": 0.003, "batch_size": shape.batch, "optimizer": "adam"}
         how, model = recipe(config), fresh(problem, config, 0)
-        now = Training(model, optimizer(model, how), 0, Best())
+        now = Training(model, Optimizer(model, how), 0, Best())
         work: dict[int, Callable[[], object]] = {1: lambda p=problem, n=now, h=how: loop.train_epoch(p, n, h, 0, 1000)}
         choice, order = measured(problem, config), verdict(problem, config).order or BACKWARD
         for rows in ROWS:
             one = stack(problem, [(config, seed, fresh(problem, config, seed)) for seed in range(rows)], order)
-            one.layout.steps[one.order, len(one.p), shape.batch] = WARM
             work[rows] = lambda one=one: one.train_epoch(1000)
         for train in work.values():
             train()
@@ -170,7 +169,7 @@ def job_one_by_one(problem: Problem) -> float:
     under_way = {}
     for i, config in enumerate(_configs()):
         model = fresh(problem, config, i)
-        under_way[i] = Training(model, optimizer(model, recipe(config)), 0, Best())
+        under_way[i] = Training(model, Optimizer(model, recipe(config)), 0, Best())
     configs = _configs()
     for epoch in range(EPOCHS):
         scores = {}

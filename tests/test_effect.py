@@ -15,8 +15,9 @@ from zeroin.cli.options import writing
 from zeroin.errors import StudyError, TaskError
 from zeroin.nn import Task, effect, loop, mlp
 from zeroin.nn.curves import curves
+from zeroin.nn.fused import Optimizer
 from zeroin.nn.grouping import signature
-from zeroin.nn.optim import optimizer, recipe
+from zeroin.nn.optim import recipe
 from zeroin.nn.stack import fresh
 from zeroin.nn.volume import Draw, Goal, Paired, Share, compared
 from zeroin.space import Choice, Float, Int, Space
@@ -71,7 +72,7 @@ def test_curves_of_stacks_are_those_of_networks_trained_alone():
     for place in (0, 3):
         config, seed = members[place]
         model = fresh(problem, config, seed)
-        now = loop.Training(model, optimizer(model, recipe(config)), 0, loop.Best())
+        now = loop.Training(model, Optimizer(model, recipe(config)), 0, loop.Best())
         for epoch in range(3):
             loop.train_epoch(problem, now, recipe(config), seed, 3)
             assert seen[epoch][place] == pytest.approx(loop.evaluate(problem, model, problem.valid)[0], abs=1e-9)

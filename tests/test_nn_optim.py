@@ -1,6 +1,8 @@
 """Optimizers against PyTorch's own, schedules against numbers worked out by hand."""
 
 import copy
+import subprocess
+import sys
 from itertools import pairwise
 
 import pytest
@@ -8,7 +10,8 @@ import torch
 from torch import nn
 
 from zeroin.errors import TaskError
-from zeroin.nn.optim import OPTIMIZERS, SCHEDULES, clip, decayed, lr_share, optimizer, recipe, set_lr
+from zeroin.nn.fused import Optimizer
+from zeroin.nn.optim import OPTIMIZERS, SCHEDULES, clip, decayed, lr_share, recipe
 
 CONFIG = {"lr": 0.05, "momentum": 0.7, "beta1": 0.8, "beta2": 0.95, "eps": 1e-3, "weight_decay": 0.1}
 REFERENCE = {
@@ -34,17 +37,30 @@ def test_ten_steps_equal_pytorch(name):
     theirs = copy.deepcopy(ours)
     shrunk = [theirs[0].weight, theirs[3].weight]
     rest = [theirs[0].bias, theirs[1].weight, theirs[1].bias, theirs[3].bias]
-    a = optimizer(ours, recipe({**CONFIG, "optimizer": name}))
+    a = Optimizer(ours, recipe({**CONFIG, "optimizer": name}))
     b = REFERENCE[name]([{"params": shrunk, "weight_decay": 0.1}, {"params": rest, "weight_decay": 0.0}])
     x, y = torch.randn(32, 4), torch.randn(32, 1)
     for step in range(10):
+        for group in b.param_groups:
+            group["lr"] = 0.05 / (step + 1)
         for model, opt in ((ours, a), (theirs, b)):
-            set_lr(opt, 0.05 / (step + 1))
             opt.zero_grad()
             nn.functional.mse_loss(model(x), y).backward()
-            opt.step()
+        a.step(0.05 / (step + 1))
+        b.step()
     for p, q in zip(ours.parameters(), theirs.parameters(), strict=True):
         torch.testing.assert_close(p, q, atol=2e-5, rtol=1e-4)
+    kept, wanted = a.state_dict()["state"], b.state_dict()["state"]
+    assert all(torch.allclose(kept[i][k], t, atol=1e-5) for i in wanted for k, t in wanted[i].items() if t is not None)
+
+
+def test_training_does_not_import_pytorchs_compiler():
+    code = (
+        "import sys, torch; from torch import nn; from zeroin.nn.fused import Optimizer; "
+        "from zeroin.nn.optim import recipe; net = nn.Linear(2, 1); opt = Optimizer(net, recipe({})); "
+        "net(torch.ones(1, 2)).sum().backward(); opt.step(0.1); assert 'torch._dynamo' not in sys.modules"
+    )
+    assert subprocess.run([sys.executable, "-c", code], check=False).returncode == 0
 
 
 def test_only_matrices_and_kernels_decay():

@@ -10,7 +10,6 @@ from zeroin.nn import Task, loop, mlp, small_cnn
 from zeroin.nn.export import newest
 from zeroin.nn.optim import OPTIMIZERS
 from zeroin.nn.stack import BACKWARD, EACH, fresh, joined, stack
-from zeroin.nn.tracing import WARM
 from zeroin.types import Job, Kind
 
 torch.set_num_threads(1)
@@ -154,15 +153,17 @@ def cnn(config):
 
 @pytest.mark.parametrize("order", [BACKWARD, EACH])
 @pytest.mark.parametrize(("build", "shape"), [(lambda c: mlp(6, 3, c), (6,)), (cnn, (1, 8, 8))], ids=["mlp", "cnn"])
-def test_a_recorded_step_is_the_step(build, shape, order):
+def test_a_recorded_step_is_the_step(build, shape, order, monkeypatch):
     problem = task(build, n=48, shape=shape).problem
     some = list(configs(3))
     plain, recorded = (stack(problem, members(problem, some), order) for _ in range(2))
-    recorded.layout.steps[order, len(recorded.p), 16] = WARM  # record it at once
-    for one in (plain, recorded):
-        for _ in range(2):
-            one.train_epoch(2)
-    assert callable(recorded.layout.steps[order, len(recorded.p), 16])
+    monkeypatch.setattr("zeroin.nn.stack.WARM", -1)  # never
+    for _ in range(3):
+        plain.train_epoch(3)
+    monkeypatch.undo()
+    for _ in range(3):
+        recorded.train_epoch(3)
+    assert all(map(callable, recorded.layout.steps.values()))
     assert all(same(outcome(plain, row), outcome(recorded, row)) for row in range(3))
 
 

@@ -14,9 +14,9 @@ from zeroin.errors import TaskError
 from zeroin.nn import rules, rules_signal
 from zeroin.nn.data import edges
 from zeroin.nn.findings import SEVERITIES, Audit, Finding
+from zeroin.nn.fused import Optimizer
 from zeroin.nn.loop import Best, Training, one_thread, train_epoch
 from zeroin.nn.measure import SEEN, Measured, Subject, measure
-from zeroin.nn.optim import optimizer as optimizer_of
 from zeroin.nn.optim import recipe
 from zeroin.nn.problem import loss_of
 from zeroin.nn.task import Task
@@ -119,7 +119,7 @@ def _of_task(task: Task, config: Config | None, epochs: int, seed: int) -> Audit
         copy.deepcopy(model), x, y, _some(problem.valid), loss, how.batch_size,
         min(b - a for a, b in cuts), fresh=True,
     )  # fmt: skip
-    now = Training(model, optimizer_of(model, how), 0, Best())
+    now = Training(model, Optimizer(model, how), 0, Best())
     trained = None
     if beginning.smallest != 1 or not any(isinstance(m, BATCHNORMS) for m in model.modules()):
         for _ in range(epochs):

@@ -10,13 +10,13 @@ from pathlib import Path
 
 from zeroin.nn import loop
 from zeroin.nn.data import InMemory
+from zeroin.nn.fused import Optimizer
 from zeroin.nn.gate import verdict
 from zeroin.nn.loop import Best, Training
 from zeroin.nn.networks import network
-from zeroin.nn.optim import optimizer, recipe
+from zeroin.nn.optim import recipe
 from zeroin.nn.problem import Problem
 from zeroin.nn.stack import fresh, stack
-from zeroin.nn.tracing import WARM
 from zeroin.types import Config
 
 log = logging.getLogger("zeroin")
@@ -128,11 +128,10 @@ def _ratios(problem: Problem, config: Config, order: str, sizes: Sequence[int]) 
     assert isinstance(data, InMemory)
     few = replace(problem, train=InMemory(data.x[: STEPS * how.batch_size], data.y[: STEPS * how.batch_size]))
     model = fresh(few, config, 0)
-    now = Training(model, optimizer(model, how), 0, Best())
+    now = Training(model, Optimizer(model, how), 0, Best())
     work: dict[int, Callable[[], object]] = {1: lambda: loop.train_epoch(few, now, how, 0, 100)}
     for rows in sizes:
         one = stack(few, [(config, seed, fresh(few, config, seed)) for seed in range(rows)], order)
-        one.layout.steps[order, len(one.p), how.batch_size] = WARM  # record it at once
         work[rows] = lambda one=one: one.train_epoch(100)  # type: ignore[misc]
     best = dict.fromkeys(work, float("inf"))
     for turn in range(ROUNDS + 1):

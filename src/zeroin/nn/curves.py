@@ -9,10 +9,11 @@ from typing import TypeAlias
 from torch import nn
 
 from zeroin.nn.data import InMemory
+from zeroin.nn.fused import Optimizer
 from zeroin.nn.gate import verdict
 from zeroin.nn.grouping import signature
 from zeroin.nn.loop import Best, Training, evaluate, one_thread, train_epoch
-from zeroin.nn.optim import optimizer, recipe
+from zeroin.nn.optim import recipe
 from zeroin.nn.problem import Problem
 from zeroin.nn.stack import Stack, fresh, stack
 from zeroin.types import Config
@@ -68,7 +69,7 @@ class _Single:
 
     def __init__(self, place: int, config: Config, seed: int, model: nn.Module) -> None:
         self.place, self.config, self.seed = place, config, seed
-        self.now = Training(model, optimizer(model, recipe(config)), 0, Best())
+        self.now = Training(model, Optimizer(model, recipe(config)), 0, Best())
 
     def epoch(self, problem: Problem, max_epochs: int) -> dict[int, float]:
         loss = train_epoch(problem, self.now, recipe(self.config), self.seed, max_epochs)

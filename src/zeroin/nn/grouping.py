@@ -8,9 +8,8 @@ from torch import nn
 
 from zeroin.nn.dropout import CountedDropout, counted
 from zeroin.nn.networks import BATCHNORMS, network
-from zeroin.nn.optim import Recipe, recipe
+from zeroin.nn.optim import Recipe, recipe, rule
 from zeroin.nn.problem import Problem
-from zeroin.nn.updates import rule
 from zeroin.space import Space
 from zeroin.types import Config
 

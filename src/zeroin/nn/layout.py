@@ -35,7 +35,8 @@ class Layout:
         drops: names of the dropout layers.
         norms: names of the batch norms with running statistics.
         spare: rows that a stack needs beyond its networks.
-        steps: by order of vmap and grad, rows and mini-batch: the recorded step, or how often it went unrecorded.
+        steps: by order of vmap and grad, rows, mini-batch and idle dropout layers: the recorded step, or how often it
+            went unrecorded.
     """
 
     base: nn.Module
@@ -44,7 +45,7 @@ class Layout:
     drops: tuple[str, ...]
     norms: tuple[str, ...]
     spare: int
-    steps: dict[tuple[str, int, int], GraphModule | int] = field(default_factory=dict)
+    steps: dict[tuple[str | int, ...], GraphModule | int] = field(default_factory=dict)
 
     def flat(self, tensors: Mapping[str, Tensor]) -> Tensor:
         """Tensors by name as a row [P]."""
@@ -56,6 +57,10 @@ class Layout:
         return {
             name: part.view(len(flat), *shape) for (name, shape), part in zip(self.shapes.items(), parts, strict=True)
         }
+
+    def idle(self) -> tuple[bool, ...]:
+        """Which dropout layers drop nothing in this epoch; their step is another one."""
+        return tuple(bool(self.base.get_submodule(name).idle) for name in self.drops)
 
     def begin_step(self) -> None:
         """Forget how often each dropout layer was gone through."""

@@ -13,8 +13,9 @@ from torch import Tensor, nn
 from zeroin.executors.run import Run
 from zeroin.nn.data import Data, edges, order
 from zeroin.nn.dropout import begin_step, counted, dropouts, keys
+from zeroin.nn.fused import Optimizer
 from zeroin.nn.networks import network
-from zeroin.nn.optim import Recipe, clip, lr_share, optimizer, recipe, set_lr
+from zeroin.nn.optim import Recipe, clip, lr_share, recipe
 from zeroin.nn.problem import Problem, check_batchnorm, check_outputs, loss_of
 from zeroin.nn.recalibration import EXAMPLES, recalibrate
 from zeroin.rng import seed_of
@@ -42,7 +43,7 @@ class Training:
     """A network under way; `epoch` counts the epochs trained."""
 
     model: nn.Module
-    opt: torch.optim.Optimizer
+    opt: Optimizer
     epoch: int
     best: Best
 
@@ -112,11 +113,10 @@ def train_epoch(problem: Problem, now: Training, how: Recipe, seed: int, max_epo
         for i, (x, y) in enumerate(problem.train.batches(order(seed, now.epoch, count), cuts)):
             begin_step(drops, drawn[i])
             loss = loss_of(problem.loss, now.model(x), y, how.label_smoothing)
-            now.opt.zero_grad(set_to_none=True)
+            now.opt.zero_grad()
             loss.backward()  # type: ignore[no-untyped-call]
             clip(parameters, how.grad_clip)
-            set_lr(now.opt, how.lr * lr_share(how.schedule, step + i, total, how.warmup, how.lr_decay))
-            now.opt.step()
+            now.opt.step(how.lr * lr_share(how.schedule, step + i, total, how.warmup, how.lr_decay))
             sum_ += loss.detach() * len(x)
             if i % CHECKED == CHECKED - 1 and not math.isfinite(sum_.item()):
                 break
@@ -145,7 +145,7 @@ def _resumed(problem: Problem, config: Config, how: Recipe, run: Run) -> Trainin
     """The network where the run begins: from its checkpoint, or trained up to there anew."""
     model = counted(network(problem.build, config, run.seed)).to(problem.device)
     check_fit(problem, model, how)
-    now = Training(model, optimizer(model, how), 0, Best())
+    now = Training(model, Optimizer(model, how), 0, Best())
     state = saved(problem, run)
     if state:
         model.load_state_dict(state["model"])

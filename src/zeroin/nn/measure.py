@@ -9,6 +9,7 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
+from zeroin.nn.fused import Optimizer
 from zeroin.nn.recalibration import recalibrate
 from zeroin.nn.trace import BATCHNORMS, LAYERS, Node, Trace, as_in_evaluation, on_batches, record
 
@@ -43,7 +44,7 @@ class Subject:
     loss: Callable[[Tensor, Tensor], Tensor] | None = None
     batch_size: int | None = None
     smallest: int | None = None
-    optimizer: torch.optim.Optimizer | None = None
+    optimizer: torch.optim.Optimizer | Optimizer | None = None
     evaluate: Callable[[], Any] | None = None
     fresh: bool = False
 

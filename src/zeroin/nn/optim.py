@@ -1,11 +1,9 @@
-"""Optimizers and learning-rate schedules from a config; each a pure function, so a stacked trainer can share it."""
+"""What a config says about optimizer and learning rate, read once and shared by both trainers."""
 
 import math
 from collections.abc import Iterable
 from dataclasses import dataclass
-from typing import Any
 
-import torch
 from torch import Tensor, nn
 
 from zeroin.errors import TaskError
@@ -107,36 +105,9 @@ def decayed(model: nn.Module) -> set[str]:
     return {name for name, p in model.named_parameters() if p.dim() >= 2 and name not in spared}
 
 
-def optimizer(model: nn.Module, how: Recipe) -> torch.optim.Optimizer:
-    """PyTorch's optimizer for a recipe, with its fused kernel, or the foreach one where there is none."""
-    shrunk = decayed(model)
-    trained = [(n, p) for n, p in model.named_parameters() if p.requires_grad]
-    groups: list[dict[str, Any]] = [
-        {"params": [p for n, p in trained if n in shrunk], "weight_decay": how.weight_decay},
-        {"params": [p for n, p in trained if n not in shrunk], "weight_decay": 0.0},
-    ]
-    groups = [g for g in groups if g["params"]]
-    betas = (how.beta1, how.beta2)
-    match how.optimizer:
-        case "adam":
-            return torch.optim.Adam(groups, lr=how.lr, betas=betas, eps=how.eps, fused=True)
-        case "adamw":
-            return torch.optim.AdamW(groups, lr=how.lr, betas=betas, eps=how.eps, fused=True)
-        case "nadam":
-            return torch.optim.NAdam(groups, lr=how.lr, betas=betas, eps=how.eps, foreach=True)
-        case "rmsprop":
-            return torch.optim.RMSprop(
-                groups, lr=how.lr, alpha=how.beta2, eps=how.eps, momentum=how.momentum, foreach=True
-            )
-        case _:
-            nesterov = how.optimizer == "nesterov" and how.momentum > 0
-            return torch.optim.SGD(groups, lr=how.lr, momentum=how.momentum, nesterov=nesterov, fused=True)
-
-
-def set_lr(opt: torch.optim.Optimizer, lr: float) -> None:
-    """The learning rate of the next step."""
-    for group in opt.param_groups:
-        group["lr"] = lr
+def rule(how: Recipe) -> str:
+    """The update of a recipe; networks of one stack have one rule."""
+    return "sgd" if how.optimizer == "momentum" else how.optimizer
 
 
 def clip(parameters: Iterable[Tensor], largest: float) -> None:

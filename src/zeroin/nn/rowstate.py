@@ -5,19 +5,9 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from zeroin.nn.optim import Recipe, optimizer
+from zeroin.nn.fused import Optimizer, names
+from zeroin.nn.optim import Recipe, rule
 from zeroin.nn.stack import Stack
-from zeroin.nn.updates import UPDATES, rule
-
-# What PyTorch calls the tensors of an optimizer's state, in the order in which a stack holds them.
-NAMES = {
-    "sgd": ("momentum_buffer",),
-    "nesterov": ("momentum_buffer",),
-    "rmsprop": ("square_avg", "momentum_buffer"),
-    "adam": ("exp_avg", "exp_avg_sq"),
-    "adamw": ("exp_avg", "exp_avg_sq"),
-    "nadam": ("exp_avg", "exp_avg_sq"),
-}
 
 
 def optimizer_state(one: Stack, row: int, steps: int) -> dict[str, Any]:
@@ -26,25 +16,18 @@ def optimizer_state(one: Stack, row: int, steps: int) -> dict[str, Any]:
     parts = [torch.split(s[row], [shape.numel() for shape in shapes.values()]) for s in one.state]
     state: dict[int, dict[str, Any]] = {}
     for i, shape in enumerate(shapes.values()):
-        held = {name: part[i].view(shape).clone() for name, part in zip(_names(how), parts, strict=False)}
+        held = {name: part[i].view(shape).clone() for name, part in zip(names(how), parts, strict=False)}
         state[i] = held | _counts(how, steps)
-    return {"state": state, "param_groups": optimizer(one.layout.base, how).state_dict()["param_groups"]}
+    return {"state": state, "param_groups": Optimizer(one.layout.base, how).state_dict()["param_groups"]}
 
 
 def set_optimizer_state(one: Stack, row: int, saved: dict[str, Any]) -> None:
     """Put the `state_dict` of PyTorch's optimizer into a row."""
     kept = saved["state"]
-    for held, name in zip(one.state, _names(one.rows[row].how), strict=False):
+    for held, name in zip(one.state, names(one.rows[row].how), strict=False):
         parts: list[Tensor | None] = [kept.get(i, {}).get(name) for i in range(len(one.layout.shapes))]
         if all(part is not None for part in parts):
             held[row] = torch.cat([part.reshape(-1) for part in parts if part is not None])
-
-
-def _names(how: Recipe) -> tuple[str, ...]:
-    """Of the tensors that PyTorch keeps; without momentum it keeps no speed, and a stack's is not felt."""
-    names = NAMES[rule(how)]
-    assert len(names) == UPDATES[rule(how)][1]
-    return names if how.momentum > 0 or "momentum_buffer" not in names else names[:-1]
 
 
 def _counts(how: Recipe, steps: int) -> dict[str, Tensor]:

@@ -1,6 +1,7 @@
 """M networks trained as one computation: one [M, P] tensor of parameters, one of gradients, hyperparameters [M, 1]."""
 
 import copy
+import logging
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from typing import TypeAlias
@@ -15,12 +16,14 @@ from zeroin.nn.dropout import counted, keys
 from zeroin.nn.layout import Layout, is_running, layout
 from zeroin.nn.metrics import alike
 from zeroin.nn.networks import network
-from zeroin.nn.optim import Recipe, recipe
+from zeroin.nn.optim import Recipe, recipe, rule
 from zeroin.nn.problem import Problem
 from zeroin.nn.recalibration import BATCH, EXAMPLES, Moments, equal_edges, evenly
 from zeroin.nn.tracing import WARM, record
-from zeroin.nn.updates import UPDATES, clip, rule, scalars
+from zeroin.nn.updates import UPDATES, clip, scalars
 from zeroin.types import Config
+
+log = logging.getLogger("zeroin")
 
 JUDGED = 256  # examples of each network judged at once; the same for any M, as a product's last bit depends on it
 SIZES = (2, 3, 4, 6, 8)  # of small stacks; never one of a single row
@@ -106,20 +109,19 @@ class Stack:
         for j, name in enumerate(self.layout.drops):
             self.buffers[f"{name}.key"].copy_(drawn[:, j])
         args = (self.p, self.buffers, x, y, smooth, momenta)
-        steps = self.layout.steps
-        shape = (self.order, *x.shape[:2])
-        found = steps.get(shape, 0)
-        if isinstance(found, int) and found < WARM:
-            steps[shape] = found + 1
-            return self._gradients(*args)
-        if isinstance(found, int):
-            standing = {name: b.clone() for name, b in self.buffers.items()}
-            found = steps[shape] = record(self._gradients, *args)
-            for name, b in standing.items():
-                self.buffers[name].copy_(b)
-        with torch.no_grad():
-            loss, g = found(*args)
-        return loss, g
+        steps, key = self.layout.steps, (self.order, *x.shape[:2], *self.layout.idle())
+        found = steps.get(key, 0)
+        if not isinstance(found, int):
+            with torch.no_grad():
+                loss, g = found(*args)
+            return loss, g
+        steps[key] = found + 1
+        if found == WARM:
+            try:
+                steps[key] = record(self._gradients, *args)
+            except Exception as error:  # an operation that cannot be run by itself: the step stays as it is
+                log.debug("a step of %d networks is not recorded: %s", len(self.p), error)
+        return self._gradients(*args)
 
     def _gradients(
         self, p: Tensor, buffers: Tree, x: Tensor, y: Tensor, smooth: Tensor, momenta: Tree

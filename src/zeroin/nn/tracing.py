@@ -2,28 +2,103 @@
 
 In eager mode most of a small network's step is the work of vmap, of autograd and of modules calling one another. A
 recorded step calls the same kernels with the same tensors in the same order, so its results are the same bit for bit.
-No compiler is involved; a recording is good for one number of rows and one size of mini-batch.
+No compiler is involved; a recording is good for one number of rows and one size of mini-batch. It costs what one step
+does: PyTorch's own recorder, `make_fx`, imports its compiler first, which takes a second.
 """
 
-import warnings
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
+from operator import getitem
 from typing import Any
 
 import torch
-from torch.fx import GraphModule
-from torch.fx.experimental.proxy_tensor import make_fx
+from torch import Tensor, nn
+from torch.fx import Graph, GraphModule, Node
+from torch.utils._python_dispatch import TorchDispatchMode
+from torch.utils._pytree import tree_leaves, tree_map
 
-WARM = 64  # steps of one shape before it is recorded: recording costs what about a hundred recorded steps save
+WARM = 2  # steps of one shape before it is recorded: what is set up in a first step is no part of it
+UNREAD = (torch.ops.aten._local_scalar_dense, torch.ops.aten.is_nonzero, torch.ops.aten.equal)
 
 
 def record(step: Callable[..., Any], *args: Any) -> GraphModule:
-    """The operations of `step`, which is called once with `args`; tensors that it changes in place stay changed."""
-    with warnings.catch_warnings():
-        warnings.simplefilter("ignore")
-        recorded = make_fx(lambda *given: step(*given))(*args)  # a method has one argument more than it is given
-    for node in list(recorded.graph.nodes):
-        if node.target is torch.ops.aten.detach.default:  # a new name for the same numbers
-            node.replace_all_uses_with(node.args[0])
-    recorded.graph.eliminate_dead_code()
-    recorded.recompile()
+    """The operations of `step`, which is called with copies of `args`: tensors, and dictionaries of tensors.
+
+    Raises:
+        RuntimeError: on other numbers they give another result than the step, as where it looks at a tensor's value.
+    """
+    with _Recorder() as recorder:
+        given = tree_map(torch.clone, args)
+        nodes = recorder.named(given)
+        found = step(*given)
+    recorded: GraphModule = recorder.made(nodes, found)
+    others = [tree_map(_otherwise, args) for _ in range(2)]
+    with torch.no_grad():
+        alike = tree_map(_alike, (step(*others[0]), others[0]), (recorded(*others[1]), others[1]))
+    if not all(tree_leaves(alike)):
+        raise RuntimeError("its recording gives another result")
     return recorded
+
+
+def _otherwise(value: Tensor) -> Tensor:
+    return value.flip(1) if value.dim() > 1 else value.clone()
+
+
+def _alike(a: Tensor, b: Tensor) -> bool:
+    return bool(((a == b) | (a.isnan() & b.isnan())).all())
+
+
+class _Recorder(TorchDispatchMode):  # type: ignore[no-untyped-call]
+    """Sees each operation below vmap and autograd, where tensors are plain, and writes it down."""
+
+    def __init__(self) -> None:
+        super().__init__()  # type: ignore[no-untyped-call]
+        self.graph = Graph()
+        self.kept: list[Tensor] = []  # so that no two tensors have the same id
+        self.nodes: dict[int, Node] = {}
+        self.root = nn.Module()
+
+    def named(self, args: Sequence[Any]) -> list[Node]:
+        """The arguments of the step: tensors, and dictionaries of tensors."""
+        nodes = [self.graph.placeholder(f"arg_{i}") for i in range(len(args))]
+        for node, arg in zip(nodes, args, strict=True):
+            if isinstance(arg, Tensor):
+                self._keep(arg, node)
+                continue
+            for key, value in arg.items():
+                self._keep(value, self.graph.call_function(getitem, (node, key)))
+        return nodes
+
+    def made(self, given: list[Node], found: Any) -> GraphModule:
+        self.graph.output(tree_map(self._written, found))
+        for node in list(self.graph.nodes):
+            if node.target is torch.ops.aten.detach.default:  # a new name for the same numbers
+                node.replace_all_uses_with(node.args[0])
+        self.graph.eliminate_dead_code(lambda node: node in given or node.is_impure())
+        return GraphModule(self.root, self.graph)
+
+    def __torch_dispatch__(self, func: Any, types: Any, args: Any = (), kwargs: Any = None) -> Any:
+        kwargs = kwargs or {}
+        if func.overloadpacket in UNREAD:
+            raise RuntimeError(f"the step asks for the value of a tensor ({func.overloadpacket})")
+        out = func(*args, **kwargs)
+        node = self.graph.call_function(func, *tree_map(self._written, (tuple(args), kwargs)))
+        if isinstance(out, Tensor):
+            self._keep(out, node)
+        for i, each in enumerate(out if isinstance(out, tuple | list) else ()):
+            if isinstance(each, Tensor):
+                self._keep(each, self.graph.call_function(getitem, (node, i)))
+        return out
+
+    def _keep(self, value: Tensor, node: Node) -> None:
+        self.kept.append(value)
+        self.nodes[id(value)] = node
+
+    def _written(self, value: Any) -> Any:
+        """A value as the recording names it; a tensor that was there before is a constant of the recording."""
+        if not isinstance(value, Tensor):
+            return value
+        if id(value) not in self.nodes:
+            name = f"constant_{len(self.kept)}"
+            self.root.register_buffer(name, value.detach())
+            self._keep(value, self.graph.get_attr(name))
+        return self.nodes[id(value)]

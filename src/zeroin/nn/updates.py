@@ -16,11 +16,6 @@ Scalars: TypeAlias = Mapping[str, Tensor]  # [M, 1] each
 Update: TypeAlias = Callable[[Tensor, Tensor, Sequence[Tensor], Scalars], None]
 
 
-def rule(how: Recipe) -> str:
-    """Which of the updates below a recipe uses; stacks are of one rule."""
-    return "sgd" if how.optimizer == "momentum" else how.optimizer
-
-
 def scalars(how: Recipe, first: int, steps: int, total: int) -> dict[str, list[float]]:
     """What the updates need in each of the steps from `first` (0 is the first of `total`)."""
     lrs = [how.lr * lr_share(how.schedule, s, total, how.warmup, how.lr_decay) for s in range(first, first + steps)]

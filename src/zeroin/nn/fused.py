@@ -1,0 +1,117 @@
+"""PyTorch's optimizers for one network, by their functional form.
+
+The classes of `torch.optim` import PyTorch's compiler when the first of them is made, which takes a second: longer than
+many a small network trains. Kernels, numbers and `state_dict` are theirs.
+"""
+
+from typing import Any
+
+import torch
+from torch import Tensor, nn
+from torch.optim.adam import adam
+from torch.optim.adamw import adamw
+from torch.optim.nadam import nadam
+from torch.optim.rmsprop import rmsprop
+from torch.optim.sgd import sgd
+
+from zeroin.nn.optim import Recipe, decayed, rule
+
+# What PyTorch calls the tensors of each rule's state that are of a parameter's shape.
+NAMES = {
+    "sgd": ("momentum_buffer",),
+    "nesterov": ("momentum_buffer",),
+    "rmsprop": ("square_avg", "momentum_buffer"),
+    "adam": ("exp_avg", "exp_avg_sq"),
+    "adamw": ("exp_avg", "exp_avg_sq"),
+    "nadam": ("exp_avg", "exp_avg_sq"),
+}
+
+
+def names(how: Recipe) -> tuple[str, ...]:
+    """Of the tensors that PyTorch keeps for each parameter; without momentum it keeps no speed."""
+    found = NAMES[rule(how)]
+    return found if how.momentum > 0 or "momentum_buffer" not in found else found[:-1]
+
+
+class Optimizer:
+    """Updates of a network's parameters from their gradients; as much of a `torch.optim.Optimizer` as a loop needs.
+
+    Args:
+        model: the network; its matrices and kernels decay, γ, β and biases do not.
+        how: the recipe.
+    """
+
+    def __init__(self, model: nn.Module, how: Recipe) -> None:
+        self.how = how
+        shrunk = decayed(model)
+        trained = [(n, p) for n, p in model.named_parameters() if p.requires_grad]
+        groups = ([p for n, p in trained if n in shrunk], [p for n, p in trained if n not in shrunk])
+        decays = (how.weight_decay, 0.0)
+        self.param_groups: list[dict[str, Any]] = [
+            {"params": params, "lr": how.lr, "weight_decay": decay}
+            for params, decay in zip(groups, decays, strict=True)
+            if params
+        ]
+        self.state: dict[Tensor, dict[str, Tensor]] = {}
+
+    def zero_grad(self) -> None:
+        """Forget the gradients."""
+        for group in self.param_groups:
+            for p in group["params"]:
+                p.grad = None
+
+    @torch.no_grad()
+    def step(self, lr: float) -> None:
+        """One update with this learning rate; parameters without a gradient stay."""
+        for group in self.param_groups:
+            group["lr"] = lr
+            params = [p for p in group["params"] if p.grad is not None]
+            for p in params:
+                if p not in self.state:
+                    self.state[p] = self._fresh(p)
+            if params:
+                self._update(params, [p.grad for p in params], lr, group["weight_decay"])
+
+    def state_dict(self) -> dict[str, Any]:
+        """As the class of `torch.optim` has it."""
+        params = [p for group in self.param_groups for p in group["params"]]
+        place = {p: i for i, p in enumerate(params)}
+        groups = [{**group, "params": [place[p] for p in group["params"]]} for group in self.param_groups]
+        return {"state": {place[p]: dict(held) for p, held in self.state.items()}, "param_groups": groups}
+
+    def load_state_dict(self, saved: dict[str, Any]) -> None:
+        """Go on from a `state_dict`."""
+        params = [p for group in self.param_groups for p in group["params"]]
+        self.state = {params[i]: {n: t.clone() for n, t in held.items()} for i, held in saved["state"].items()}
+
+    def _fresh(self, p: Tensor) -> dict[str, Tensor]:
+        held = {name: torch.zeros_like(p, memory_format=torch.preserve_format) for name in names(self.how)}
+        if rule(self.how) not in ("sgd", "nesterov"):
+            held["step"] = torch.zeros((), device=p.device if rule(self.how) in ("adam", "adamw") else None)
+        if rule(self.how) == "nadam":
+            held["mu_product"] = torch.ones(())
+        return held
+
+    def _update(self, params: list[Tensor], grads: list[Tensor], lr: float, decay: float) -> None:
+        how, kind = self.how, rule(self.how)
+        kept = [[self.state[p][name] for p in params] for name in names(how)]
+        first, second = [*kept, [], []][:2]
+        usual: dict[str, Any] = {"lr": lr, "weight_decay": decay, "maximize": False}
+        if kind in ("sgd", "nesterov"):
+            speeds: list[Tensor | None] = [*first] or [None] * len(params)
+            usual |= {"momentum": how.momentum, "dampening": 0.0, "nesterov": kind == "nesterov" and how.momentum > 0}
+            sgd(params, grads, speeds, foreach=False, fused=True, **usual)
+            return
+        steps = [self.state[p]["step"] for p in params]
+        usual |= {"eps": how.eps}
+        if kind == "rmsprop":
+            usual |= {"alpha": how.beta2, "momentum": how.momentum, "centered": False}
+            rmsprop(params, grads, first, [], second, steps, foreach=True, **usual)
+            return
+        usual |= {"beta1": how.beta1, "beta2": how.beta2}
+        if kind == "nadam":
+            products = [self.state[p]["mu_product"] for p in params]
+            nadam(params, grads, first, second, products, steps, foreach=True, momentum_decay=0.004, **usual)
+            return
+        update = adamw if kind == "adamw" else adam
+        update(params, grads, first, second, [], steps, fused=True, amsgrad=False, **usual)
