@@ -26,8 +26,8 @@ def record(step: Callable[..., Any], *args: Any) -> GraphModule:
     Raises:
         RuntimeError: on other numbers they give another result than the step, as where it looks at a tensor's value.
     """
+    given = tree_map(torch.clone, args)
     with _Recorder() as recorder:
-        given = tree_map(torch.clone, args)
         nodes = recorder.named(given)
         found = step(*given)
     recorded: GraphModule = recorder.made(nodes, found)
@@ -56,6 +56,10 @@ class _Recorder(TorchDispatchMode):  # type: ignore[no-untyped-call]
         self.kept: list[Tensor] = []  # so that no two tensors have the same id
         self.nodes: dict[int, Node] = {}
         self.root = nn.Module()
+
+    @classmethod
+    def _should_skip_dynamo(cls) -> bool:
+        return False  # nothing is compiled here; to keep out of it, PyTorch would import its compiler
 
     def named(self, args: Sequence[Any]) -> list[Node]:
         """The arguments of the step: tensors, and dictionaries of tensors."""
