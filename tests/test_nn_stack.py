@@ -167,6 +167,17 @@ def test_a_recorded_step_is_the_step(build, shape, order, monkeypatch):
     assert all(same(outcome(plain, row), outcome(recorded, row)) for row in range(3))
 
 
+def test_a_step_recorded_without_dropout_is_not_used_where_there_is_some():
+    problem = task(n=48).problem
+    without = stack(problem, members(problem, configs(3, dropout=0.0)))
+    some = list(configs(3, dropout=0.3))
+    first, second = stack(problem, members(problem, some), common=without.layout), stack(problem, members(problem, some))
+    for one in (without, first, second):
+        for _ in range(3):
+            one.train_epoch(3)
+    assert all(same(outcome(first, row), outcome(second, row)) for row in range(3))
+
+
 class Odd(nn.Module):
     """Activations of other kernels, and sizes that are no multiple of a vector's."""
 
