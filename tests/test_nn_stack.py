@@ -171,7 +171,10 @@ def test_a_step_recorded_without_dropout_is_not_used_where_there_is_some():
     problem = task(n=48).problem
     without = stack(problem, members(problem, configs(3, dropout=0.0)))
     some = list(configs(3, dropout=0.3))
-    first, second = stack(problem, members(problem, some), common=without.layout), stack(problem, members(problem, some))
+    first, second = (
+        stack(problem, members(problem, some), common=without.layout),
+        stack(problem, members(problem, some)),
+    )
     for one in (without, first, second):
         for _ in range(3):
             one.train_epoch(3)
