@@ -14,7 +14,7 @@ from zeroin.errors import PlaybookError
 from zeroin.playbook import Lesson, Playbook, as_data, as_lessons, lesson_of, scenario_of
 from zeroin.playbook.compare import compare
 from zeroin.playbook.lesson import from_json, to_json
-from zeroin.playbook.portfolio import fitted, greedy, suggest
+from zeroin.playbook.portfolio import advised, fitted, greedy
 from zeroin.playbook.scenario import weights
 from zeroin.report.advice import advice
 from zeroin.store import read_study
@@ -44,6 +44,10 @@ def studied(centre, name, space=SPACE, trials=24, sign=1.0, **more):
 def taught(centre, name, sign=1.0, trials=18):
     study = studied(centre, name, playbook=False, sign=sign, trials=trials)
     return lesson_of(name, SPACE, study.history, scenario=scenario_of(None, SPACE, 1) | {"task": name})
+
+
+def suggested(space, scenario, lessons):
+    return advised(space, scenario, lessons).suggestions
 
 
 @pytest.fixture(scope="module")
@@ -112,18 +116,18 @@ def test_a_bet_that_looks_bad_at_once_is_not_trained_in_full(tmp_path):
 
 def test_what_does_not_fit_is_not_asked(lessons):
     other = zi.Space(temperature=zi.Float(0.0, 1.0), lr=zi.Float(1e-5, 1.0, scale="log"), depth=zi.Int(1, 9))
-    assert suggest(other, {}, lessons) == ()  # it knows one hyperparameter of three
-    assert suggest(SPACE, {"optimizer": "sgd"}, lessons)  # those searched both
+    assert suggested(other, {}, lessons) == ()  # it knows one hyperparameter of three
+    assert suggested(SPACE, {"optimizer": "sgd"}, lessons)  # those searched both
     only_sgd = SPACE.fix("optimizer", "sgd")
-    assert all(s.config["optimizer"] == "sgd" for s in suggest(only_sgd, scenario_of(None, only_sgd, 1), lessons))
+    assert all(s.config["optimizer"] == "sgd" for s in suggested(only_sgd, scenario_of(None, only_sgd, 1), lessons))
 
 
 def test_own_names_mean_the_same_within_one_task_only(lessons):
     space = zi.Space(a=zi.Float(0.0, 1.0), b=zi.Float(0.0, 1.0))
     past = zi.tune(lambda c: abs(c["a"] - 0.3) + c["b"], space, trials=12, store=None, playbook=False)
     lesson = lesson_of("past", space, past.history, scenario={"task": "mine"})
-    assert suggest(space, {"task": "mine"}, [lesson])
-    assert suggest(space, {"task": "another"}, [lesson]) == ()
+    assert suggested(space, {"task": "mine"}, [lesson])
+    assert suggested(space, {"task": "another"}, [lesson]) == ()
 
 
 def test_values_far_outside_the_legal_limits_are_left_out():
@@ -154,10 +158,53 @@ def test_a_misleading_memory_costs_little(tmp_path):
     wrong = Playbook(tmp_path / "wrong.db", shipped=False)
     wrong.learn(*(taught(centre, f"w{i}", sign=-1.0, trials=12) for i, centre in enumerate((-2.0, -2.4))))
     misled, none = (studied(-2.2, "new", playbook=p, trials=28) for p in (wrong, False))
-    advised = [t for t in misled.trials if t.kind is Kind.PLAYBOOK]
-    assert advised
-    assert min(t.loss for t in advised) > 1.0
+    bad = [t for t in misled.trials if t.kind is Kind.PLAYBOOK]
+    assert bad
+    assert min(t.loss for t in bad) > 1.0
     assert misled.best.loss < none.best.loss + 0.1
+
+
+CATALOGUED = zi.catalogue.space("adamw", trainings=5, dropout=True)
+
+
+def deep(best_lr):
+    """Losses of a network that learns best at a rate, and hardly at ten times as much; dropout matters less."""
+    return lambda c: 0.1 + abs(math.log10(c["lr"] / best_lr)) + c["dropout"] / 4
+
+
+def remembered(tmp_path, best_lr, sign=1.0):
+    book = Playbook(tmp_path / f"{best_lr}{sign}.db", shipped=False)
+    for i, shift in enumerate((0.8, 1.25)):
+        past = deep(best_lr * shift)
+        study = zi.tune(lambda c, f=past: sign * f(c), CATALOGUED, trials=18, store=None, playbook=False, seed=i)
+        book.learn(lesson_of(f"past{i}", CATALOGUED, study.history, scenario={"task": f"past{i}"}))
+    return book
+
+
+def test_ranges_of_the_catalogue_begin_where_past_studies_did_well(tmp_path):
+    book = remembered(tmp_path, 0.03)
+    kept = {"store": tmp_path / "z.db", "name": "new"}
+    study = zi.tune(deep(0.05), CATALOGUED, trials=16, playbook=book, **kept)
+    low, high = study.regions[0].ranges["lr"]
+    declared = CATALOGUED["lr"].range
+    assert declared[0] < low < 0.03 < high
+    assert math.log10(high / low) < 0.7 * math.log10(declared[1] / declared[0])
+    assert "good in past" in study.regions[0].why
+    assert "lr: range moved from 1e-5 … 0.1 to" in study.report(tmp_path / "r.html").read_text("utf-8")
+    again = zi.tune(deep(0.05), CATALOGUED, trials=20, playbook=False, **kept)  # what it began with is kept
+    assert again.regions[0] == study.regions[0]
+    asked = CATALOGUED.set("lr", 1e-6, 1.0)
+    given = zi.tune(deep(0.05), asked, trials=1, store=None, playbook=book)
+    assert given.regions[0].ranges["lr"] == (1e-6, 1.0)  # that was asked for
+
+
+def test_a_range_that_leaves_the_best_out_grows_until_it_holds_it(tmp_path):
+    wrong = remembered(tmp_path, 3e-5)
+    study = zi.tune(deep(0.05), CATALOGUED, trials=28, store=None, playbook=wrong, name="new")
+    assert study.regions[0].ranges["lr"][1] < 0.02
+    assert study.regions[-1].ranges["lr"][1] > 0.05
+    none = zi.tune(deep(0.05), CATALOGUED, trials=28, store=None, playbook=False, name="new")
+    assert study.best.loss < none.best.loss + 0.1
 
 
 def test_a_study_in_a_store_goes_on_with_the_advice_it_began_with(book, tmp_path):
@@ -311,7 +358,7 @@ def test_the_lessons_that_come_with_zeroin_advise_a_new_study_and_say_how_they_w
     assert data["seeds"]
     assert len(json.dumps(data)) < 400_000
     space = zi.catalogue.space("momentum", weight_decay=True, batch_size=True, layers=(1, 4), units=(64, 1024))
-    advised = Playbook(tmp_path / "none.db").look_up(space, scenario_of(None, space, 50))
-    assert 3 <= len(advised) <= 6
-    assert all(space.check(given.config) for given in advised)
-    assert Playbook(tmp_path / "none.db", shipped=False).look_up(space, {}) == ()
+    told = Playbook(tmp_path / "none.db").look_up(space, scenario_of(None, space, 50)).suggestions
+    assert 3 <= len(told) <= 6
+    assert all(space.check(given.config) for given in told)
+    assert Playbook(tmp_path / "none.db", shipped=False).look_up(space, {}).suggestions == ()

@@ -328,6 +328,18 @@ def defaults(optimizer: str = "adamw") -> dict[str, Value]:
     return {"optimizer": name} | {n: p.start for n, p in params.items() if p is not None and n != "optimizer"}
 
 
+def unasked(space: Space) -> tuple[str, ...]:
+    """The numbers of a space whose range nobody asked for: it is the catalogue's.
+
+    >>> unasked(space("adam", trainings=5, batch_size=(8, 64), dropout=True))
+    ('lr', 'dropout')
+    """
+
+    numbers = {n: p for n, p in space.params.items() if n in CATALOGUE and not isinstance(p, Choice) and p.limits}
+    own = {n: [p for o in OPTIMIZERS if (p := CATALOGUE[n].param_for(o))] for n in numbers}
+    return tuple(n for n, param in numbers.items() if any(p.range == param.range for p in own[n]))
+
+
 def rows(name: str | None = None) -> list[tuple[str, ...]]:
     """The catalogue as a table under `COLUMNS`, one row for each entry, or for each range where optimizers differ.
 

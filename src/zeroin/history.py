@@ -106,8 +106,10 @@ class History:
                     self._undecided.pop(number, None)
                 if region:
                     self._regions.append(region)
-            case Advised(suggestions):
+            case Advised(suggestions, region):
                 self._advice = suggestions
+                if region:
+                    self._regions.append(region)
             case Observed(number, observation):
                 trial = self._trials[self._jobs[number].trial]
                 if observation.epoch == trial.epoch + 1:  # an epoch trained again after a crash is known already

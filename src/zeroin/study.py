@@ -33,7 +33,6 @@ from zeroin.types import (
     Proposal,
     Region,
     Status,
-    Suggestion,
     Trial,
     Value,
 )
@@ -221,10 +220,10 @@ class Study:
             self.keep()
         return list(asked.jobs)
 
-    def advise(self, suggestions: Sequence[Suggestion]) -> None:
-        """Begin the coarse round with these configs; kept with the study, so that it goes on alike."""
-        if suggestions:
-            self.record(Advised(tuple(suggestions)))
+    def advise(self, advised: Advised) -> None:
+        """Begin the coarse round with what the playbook said; kept with the study, so that it goes on alike."""
+        if advised.suggestions:
+            self.record(advised)
 
     def observe(self, job: Job, seen: Observation, *, with_next: bool = False) -> None:
         """Record an epoch's score, given in the user's sense; `with_next` as for `record`."""

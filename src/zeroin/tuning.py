@@ -7,6 +7,7 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
+from zeroin import catalogue
 from zeroin.budget import TRAININGS, Budget, Plan
 from zeroin.confirm import Confirm, Finish
 from zeroin.errors import StudyError
@@ -96,7 +97,10 @@ def tune(
     final = Confirm.within(trainings, (5 if task else 0) if confirm is None else confirm)
     finish = task is not None and confirm != 0 and not final.seeds and (budget.epochs is None or trainings >= 2)
     after = 1 if finish else final.most  # full trainings after the search
-    space = space or _space_of(task, trainings - final.most)
+    movable = catalogue.unasked(space) if space else ()  # ranges that the playbook may correct
+    if space is None:
+        space = _space_of(task, trainings - final.most)
+        movable = tuple(space)
     if executor is None:
         _check(objective, task, space, depth, workers)
     study = Study(
@@ -113,7 +117,7 @@ def tune(
     )
     with study:
         if book and not study.history.jobs:
-            study.advise(book.look_up(space, study.scenario))
+            study.advise(book.look_up(space, study.scenario, movable))
         doing = executor or _executor(objective, task, study, workers, trainings)
         if searcher is None:
             study.searcher = Zoom(together=tuple(getattr(doing, "grouping", ())))

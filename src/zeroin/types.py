@@ -201,9 +201,13 @@ class Suggestion:
 
 @dataclass(frozen=True, slots=True)
 class Advised:
-    """Event: the playbook was looked up; the coarse round begins with these, whatever it says later."""
+    """Event: the playbook was looked up; the coarse round begins with these, whatever it says later.
+
+    `region` has the ranges to begin with; None: those that were declared.
+    """
 
     suggestions: tuple[Suggestion, ...]
+    region: Region | None = None
 
 
 Event: TypeAlias = Asked | Observed | Ended | Advised

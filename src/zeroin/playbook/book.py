@@ -7,7 +7,7 @@ short transaction.
 import json
 import os
 import sqlite3
-from collections.abc import Iterator, Sequence
+from collections.abc import Collection, Iterator, Sequence
 from contextlib import closing, contextmanager
 from dataclasses import dataclass
 from importlib import resources
@@ -18,11 +18,11 @@ import platformdirs
 
 from zeroin.errors import PlaybookError, StoreError
 from zeroin.playbook.lesson import Lesson, from_json, to_json
-from zeroin.playbook.portfolio import MOST, suggest
+from zeroin.playbook.portfolio import advised
 from zeroin.playbook.scenario import Scenario
 from zeroin.space import Space
 from zeroin.store.schema import check_file
-from zeroin.types import Suggestion
+from zeroin.types import Advised
 
 PLACE = "ZEROIN_PLAYBOOK"  # environment variable: another file, or "off"
 FORMAT = 1
@@ -51,13 +51,13 @@ class Playbook:
         object.__setattr__(self, "path", place() if path is None else Path(path))
         object.__setattr__(self, "shipped", shipped)
 
-    def look_up(self, space: Space, scenario: Scenario, most: int = MOST) -> tuple[Suggestion, ...]:
-        """At most `most` configs to try first; none where no past study has enough in common with this one.
+    def look_up(self, space: Space, scenario: Scenario, movable: Collection[str] = ()) -> Advised:
+        """A few configs to try first, and ranges for `movable` hyperparameters; nothing where no past study is alike.
 
         Raises:
             PlaybookError: the file is no playbook.
         """
-        return suggest(space, scenario, [*self.lessons(), *(shipped() if self.shipped else ())], most)
+        return advised(space, scenario, [*self.lessons(), *(shipped() if self.shipped else ())], movable)
 
     def learn(self, *lessons: Lesson) -> None:
         """Keep lessons; one of the same study takes the place of the older.

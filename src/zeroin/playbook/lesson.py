@@ -11,6 +11,7 @@ from typing import Any
 
 import numpy as np
 
+from zeroin.catalogue import CATALOGUE
 from zeroin.errors import PlaybookError
 from zeroin.history import History
 from zeroin.playbook.scenario import Scenario
@@ -69,6 +70,12 @@ class Lesson:
             [N], lower is better.
         """
         return np.asarray(scores([self], configs)[0][0])
+
+    def shares(self, space: Space, scenario: Scenario) -> list[str]:
+        """What both search and mean the same by: names of the catalogue, and all others in studies of one task."""
+        same = scenario.get("task") is not None and scenario.get("task") == self.scenario.get("task")
+        both = [n for n, p in space.params.items() if p.fixed is None and n in self.good]
+        return [n for n in both if (same or n in CATALOGUE) and type(space[n]) is type(self.space[n])]
 
     def line(self) -> str:
         """The study and what it taught in one line."""

@@ -1,4 +1,4 @@
-"""The portfolio: a few configs that past studies recommend to a new one, together good in as many as possible.
+"""What past studies advise a new one: a portfolio of configs, together good in as many as possible, and ranges.
 
 Each candidate did well in one of them; what it would have scored in the others their models tell. Picked is, one after
 the other, what lowers the mean of the best score over the studies most, each study weighted by how alike it is.
@@ -6,17 +6,17 @@ the other, what lowers the mean of the best score over the studies most, each st
 Source: Feurer et al., "Auto-Sklearn 2.0", JMLR 23 (2022), section 3.1 (greedy portfolios).
 """
 
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 
 import numpy as np
 
-from zeroin import catalogue
 from zeroin.playbook.lesson import Lesson, scores
+from zeroin.playbook.ranges import corrected
 from zeroin.playbook.scenario import Scenario, weights
 from zeroin.search import coarse
 from zeroin.space import Choice, Space
 from zeroin.space.scales import Array
-from zeroin.types import Config, Suggestion
+from zeroin.types import Advised, Config, Suggestion
 
 MOST, FEWEST = 6, 3  # configs suggested
 TOP = 8  # candidates of each past study
@@ -26,26 +26,32 @@ DOUBT = 1.0  # standard deviations: what a past study can hardly tell of is no g
 POINTS = 64  # of the new space at which past studies are compared
 
 
-def suggest(space: Space, scenario: Scenario, lessons: Sequence[Lesson], most: int = MOST) -> tuple[Suggestion, ...]:
-    """At most `most` configs of a space that past studies recommend, the best bet first; none where none fits.
+def advised(
+    space: Space, scenario: Scenario, lessons: Sequence[Lesson], movable: Collection[str] = (), most: int = MOST
+) -> Advised:
+    """What past studies advise a new one: configs to try first, and ranges; nothing where none of them fits.
 
     Args:
         space: the new one.
         scenario: the new one.
         lessons: of past studies; those that share too little with the new one are not asked.
+        movable: hyperparameters whose ranges may be corrected: nobody asked for the ranges that they have.
+        most: configs at most, the best bet first.
     """
     asked = [lesson for lesson in lessons if _comparable(space, scenario, lesson)]
     pool = [(c, lesson) for lesson in asked for c in _mapped(space, lesson)]
     configs, origins = [c for c, _ in pool], [lesson for _, lesson in pool]
     if not configs:
-        return ()
+        return Advised(())
     box = space.span(space.ranges)
     spread = [space.config(u) for u in box[:, 0] + coarse.points(0, POINTS, len(space), 0) * (box[:, 1] - box[:, 0])]
     mean, sd = scores(asked, [*configs, *spread])
     similar = weights(scenario, [x.scenario for x in asked], mean[:, len(configs) :])
     sure = np.clip(mean + DOUBT * sd, 0.0, 1.0)[:, : len(configs)].T  # [candidates, lessons]
     chosen = greedy(sure, similar / similar.sum(), most)
-    return tuple(Suggestion(configs[i], _why(origins[i], sure[i], len(asked))) for i in chosen)
+    said = tuple(Suggestion(configs[i], _why(origins[i], sure[i], len(asked))) for i in chosen)
+    known = [set(movable) & set(lesson.shares(space, scenario)) for lesson in asked]
+    return Advised(said, corrected(space, list(zip(asked, similar.tolist(), known, strict=True))))
 
 
 def greedy(expected: Array, weight: Array, most: int) -> list[int]:
@@ -81,19 +87,12 @@ def fitted(space: Space, config: Config) -> Config | None:
     return space.config(np.clip(units, 0.0, 1.0))
 
 
-def shared(space: Space, scenario: Scenario, lesson: Lesson) -> list[str]:
-    """Searched names that mean the same in both: the catalogue's, and all others within the studies of one task."""
-    same = scenario.get("task") is not None and scenario.get("task") == lesson.scenario.get("task")
-    searched = [n for n, p in space.params.items() if p.fixed is None and n in lesson.good]
-    return [n for n in searched if (same or n in catalogue.CATALOGUE) and type(space[n]) is type(lesson.space[n])]
-
-
 def _comparable(space: Space, scenario: Scenario, lesson: Lesson) -> bool:
     """Whether it knows at least half of what is searched, under the same optimizer where both say which."""
     searched = sum(p.fixed is None for p in space.params.values())
     ours, theirs = scenario.get("optimizer", "any"), lesson.scenario.get("optimizer", "any")
     alike = ours == theirs or "any" in (ours, theirs)
-    known = len(shared(space, scenario, lesson))
+    known = len(lesson.shares(space, scenario))
     return alike and known > 0 and 2 * known >= searched
 
 

@@ -7,7 +7,7 @@ import numpy as np
 from zeroin.search.model import Rows
 from zeroin.search.view import View
 from zeroin.search.zoom import Box, in_values
-from zeroin.space import Choice, Space
+from zeroin.space import Choice, Int, Space
 from zeroin.space.scales import Array
 from zeroin.types import Range, Region
 
@@ -39,7 +39,9 @@ def extended(view: View, rows: Rows) -> Region | None:
 
 
 def _at_edges(space: Space, best: Array, box: Box) -> dict[str, tuple[float, float]]:
-    """Numbers whose range should move: at least 60 % of the best points [k, D] lie within a tenth of one edge.
+    """Numbers whose range should move: it leaves the best point out, or crowds the best at an edge.
+
+    They crowd where at least 60 % of the best points [k, D], sorted, lie within a tenth of one edge.
 
     Returns:
         By name, the new interval of the unit line: wider by `GROWTH` widths at that edge, within the legal limits.
@@ -50,9 +52,12 @@ def _at_edges(space: Space, best: Array, box: Box) -> dict[str, tuple[float, flo
         if isinstance(param, Choice) or param.fixed is not None or high <= low:
             continue
         place = (best[:, j] - low) / (high - low)
-        if (place < 0.1).mean() >= 0.6 and low > 1e-9:
+        if isinstance(param, Int):  # the end of a few whole numbers is the last of them
+            values = np.array([param.value(u) for u in best[:, j]])
+            place[values == param.value(low + 1e-9)], place[values == param.value(high - 1e-9)] = 0.0, 1.0
+        if ((place < 0.1).mean() >= 0.6 or place[0] < 0.0) and low > 1e-9:
             moved[name] = (max(0.0, low - GROWTH * (high - low)), high)
-        elif (place > 0.9).mean() >= 0.6 and high < 1 - 1e-9:
+        elif ((place > 0.9).mean() >= 0.6 or place[0] > 1.0) and high < 1 - 1e-9:
             moved[name] = (low, min(1.0, high + GROWTH * (high - low)))
     return moved
 

@@ -130,13 +130,14 @@ def _coarse(view: View, index: int) -> Proposal:
         return Proposal(view.ladder[0], Kind.PLAYBOOK, given.why, config=config)
     index -= len(advice) if place >= 0 else 0
     if index == 0:
-        config = view.space.config(view.box.space.units(view.space.default))
+        config = view.space.config(view.space.units(view.space.default))
         return Proposal(view.ladder[0], Kind.SCREEN, "the default, or the middle of every range", config=config)
     point = coarse.points(index, 1, len(view.space), view.seed)
     shape = coarse.points(max(1, index - index % together.SHARE), 1, len(view.space), view.seed)[0]
     point = np.where(view.together, shape, point)
     why = f"point {index + 1} of {view.screen} that cover the space evenly"
-    return Proposal(view.ladder[0], Kind.SCREEN, why, config=view.space.config(view.box.place(point)[0]))
+    box = view.whole if index % 2 else view.box
+    return Proposal(view.ladder[0], Kind.SCREEN, why, config=view.space.config(box.place(point)[0]))
 
 
 def _first_region(view: View) -> Region:
@@ -232,7 +233,7 @@ class _Choosing:
             return promoted
         draw = rng.random()
         if draw < 1 / 3:
-            point, why = view.box.uniform(1, rng)[0], "exploring: anywhere"
+            point, why = view.whole.uniform(1, rng)[0], "exploring: anywhere"
         elif draw < 2 / 3:
             point = self._agreeing(zoom.density(self.model, view.box, rng))
             why = "exploring: where good configs are dense"

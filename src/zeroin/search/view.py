@@ -1,6 +1,6 @@
 """What a decision looks at: the searcher's constants, and a history with what was computed of it."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 
@@ -54,3 +54,9 @@ class View:
     def rng(self, purpose: str) -> np.random.Generator:
         """A stream of its own for each purpose of each decision."""
         return generator(self.seed, purpose, len(self.history.jobs))
+
+    @property
+    def whole(self) -> Box:
+        """The ranges as declared and as they are now: the playbook may have begun with others, and mislead."""
+        low, high = self.space.span(self.space.ranges).T
+        return replace(self.box, low=np.minimum(low, self.box.low), high=np.maximum(high, self.box.high))

@@ -118,9 +118,11 @@ class SqliteStore:
                 )
             case Ended(job, status, note, seconds):
                 self._run(ENDED, job, str(status), note, seconds)
-            case Advised(suggestions):
+            case Advised(suggestions, region):
                 for number, given in enumerate(suggestions):
                     self._run(ADVISED, number, json.dumps(dict(given.config)), given.why)
+                if region:
+                    self._region(region)
 
     def _ask(self, jobs: Sequence[Job], region: Region | None, paused: Mapping[int, str]) -> None:
         for job in jobs:

@@ -1,0 +1,69 @@
+"""Ranges to begin with, corrected by where the good configs of past studies lay.
+
+A range of the catalogue is wide enough for any network. Where studies like the new one had their good configs in a part
+of it, or beyond its end, the search begins there. The legal limits stay as they are, half of the fresh points are drawn
+from the range as it was declared, and a range that leaves the best config out grows until it holds it.
+"""
+
+from collections.abc import Collection, Sequence
+
+import numpy as np
+
+from zeroin.playbook.compare import MATTERS, place
+from zeroin.playbook.lesson import Lesson, shown
+from zeroin.space import Choice, Float, Int, Space
+from zeroin.space.scales import Array
+from zeroin.types import Range, Region
+
+TAIL = 0.1  # of the past studies' weight that may have had its good values outside, at each end
+ROOM = 0.5  # of the declared width beside the good values, shared by one more than the past studies count for
+LEAST = 0.25  # of the declared width: no range gets narrower
+WORTH = 0.1  # of the declared width: a range whose ends move less stays as it is
+
+
+def corrected(space: Space, past: Sequence[tuple[Lesson, float, Collection[str]]]) -> Region | None:
+    """The ranges that a new study begins with; None where all stay as they were declared.
+
+    Args:
+        space: the new one.
+        past: lessons, how much each counts (0 to 1), and the names whose ranges it may correct.
+    """
+    ranges, words = space.ranges, []
+    for name, param in space.params.items():
+        if isinstance(param, Choice) or param.fixed is not None:
+            continue
+        known = [(x, w) for x, w, names in past if name in names and x.importance.get(name, 0.0) >= MATTERS]
+        moved = _moved(param, [place(param, x.good[name]) for x, _ in known], np.array([w for _, w in known]))
+        if moved:
+            ranges[name] = moved
+            words.append(f"{name} {shown(moved)} instead of {shown(param.range)} (good in {_several(known)})")
+    if not words:
+        return None
+    return Region(0, 0, ranges, ranges, 1.0, f"coarse round, ranges corrected by past studies: {', '.join(words)}")
+
+
+def _moved(param: Float | Int, good: Sequence[tuple[float, float]], weight: Array) -> Range | None:
+    """The range that holds the good intervals of the unit line, with room beside them; None where it stays."""
+    if not good:
+        return None
+    low, high = param.span(param.range)
+    width = high - low
+    room = ROOM * width / (1.0 + weight.sum())
+    a = _quantile(np.array([ends[0] for ends in good]), weight, TAIL) - room
+    b = _quantile(np.array([ends[1] for ends in good]), weight, 1.0 - TAIL) + room
+    short = max(0.0, LEAST * width - (b - a)) / 2
+    a, b = max(0.0, a - short), min(1.0, b + short)
+    if abs(a - low) < WORTH * width and abs(b - high) < WORTH * width:
+        return None
+    return param.value(a), param.value(b)
+
+
+def _quantile(values: Array, weight: Array, q: float) -> float:
+    """The value below which a share `q` of the weight lies, the outermost ones included."""
+    order = np.argsort(values)
+    return float(np.interp(q, (np.cumsum(weight[order]) - weight[order] / 2) / weight.sum(), values[order]))
+
+
+def _several(known: Sequence[tuple[Lesson, float]]) -> str:
+    names = [lesson.name for lesson, _ in sorted(known, key=lambda pair: -pair[1])]
+    return ", ".join(names[:3]) + (f" and {len(names) - 3} more" if len(names) > 3 else "")
