@@ -2,6 +2,7 @@
 
     python benchmarks/make_playbook.py                     # all, about an hour on one core; LCBench alone 3 min
     python benchmarks/make_playbook.py --only lcbench digits
+    python benchmarks/make_playbook.py --only digits cells --live FOLDER     # lessons that playbook_live.py left there
 
 One study without a playbook of each ready-made task whose data are here, and of each task of the tables of real runs
 (families.py), then a lesson of each. Lessons of what is not asked for with `--only`, or not here, stay as they are.
@@ -20,14 +21,14 @@ from typing import Any
 
 import numpy as np
 
-import zeroin as zi
-from adaptor import seed_of
+import playbook_live
 from families import CACHE, DATA, Absent, load
 from playbook import PAST, lesson_from
+from playbook_live import LIVE
 from zeroin.errors import ZeroinError
-from zeroin.playbook import Lesson, as_data, lesson_of, scenario_of, shipped
+from zeroin.playbook import Lesson, as_data, shipped
 from zeroin.playbook.compare import MATTERS, compare, place
-from zeroin.playbook.lesson import shown
+from zeroin.playbook.lesson import from_json, shown
 from zeroin.playbook.picture import svg
 from zeroin.space import Choice
 from zeroin.tasks import TASKS
@@ -36,7 +37,6 @@ ROOT = Path(__file__).resolve().parents[1]
 SHIPPED = ROOT / "src" / "zeroin" / "playbook" / "shipped.json"
 PAGE = ROOT / "docs" / "what-works.md"
 READY = "ready-made"
-LIVE = 30  # full trainings of a ready-made task's study: real networks train here
 TABLES = {  # what is known of the tables' networks
     "lcbench": {"inputs": "row", "network": "fully connected", "loss": "cross_entropy", "optimizer": "momentum"},
     "taskset": {"inputs": "words", "network": "recurrent", "loss": "cross_entropy", "optimizer": "adam"},
@@ -63,19 +63,10 @@ def from_tables(family: str, given: argparse.Namespace) -> Iterator[Lesson]:
         yield lesson_from(task, facts=TABLES[family])
 
 
-def from_ready(name: str) -> Lesson:
-    """A lesson of a ready-made task; it is not judged here, so no trainings are kept for fresh seeds."""
-    task = TASKS[name].make()
-    study = zi.tune(
-        task,
-        epochs=LIVE * task.max_epochs,
-        store=None,
-        seed=seed_of(f"{name}@past"),
-        playbook=False,
-        confirm=0,
-    )
-    scenario = scenario_of(task, study.space, task.max_epochs)
-    return lesson_of(name, study.space, study.history, scenario=scenario, version=version("zeroin"))
+def from_ready(name: str, folder: Path) -> Lesson:
+    """A lesson of a ready-made task, made now unless `playbook_live.py` left it in the folder."""
+    file = folder / f"lesson-{name}.json"
+    return from_json(json.loads(file.read_text())) if file.exists() else playbook_live.lesson_from(name)[0]
 
 
 def learned(given: argparse.Namespace) -> dict[str, list[Lesson]]:
@@ -84,7 +75,7 @@ def learned(given: argparse.Namespace) -> dict[str, list[Lesson]]:
     for name in given.only:
         began = time.process_time()
         try:
-            found[name] = list(from_tables(name, given)) if name in TABLES else [from_ready(name)]
+            found[name] = list(from_tables(name, given)) if name in TABLES else [from_ready(name, given.live)]
         except (Absent, ZeroinError) as error:
             print(f"{name} left as it was: {error}", file=sys.stderr)
             continue
@@ -150,7 +141,7 @@ def main() -> None:
     found = learned(given)
     kept = [lesson for lesson in shipped() if key_of(lesson) not in found]
     lessons = sorted([*kept, *(x for group in found.values() for x in group)], key=lambda x: (key_of(x), x.name))
-    versions = {p: version(p) for p in ("zeroin", "numpy", "scipy")} | {"Python": platform.python_version()}
+    versions = {p: version(p) for p in ("zeroin", "torch", "numpy", "scipy")} | {"Python": platform.python_version()}
     about = {
         "made_by": "benchmarks/make_playbook.py",
         "versions": versions,
@@ -174,6 +165,7 @@ def arguments() -> argparse.Namespace:
     parser.add_argument(
         "--only", nargs="*", default=[*TABLES, *TASKS], help="tables and ready-made tasks; none: the page"
     )
+    parser.add_argument("--live", type=Path, default=Path("playbook-live"), help="folder of playbook_live.py")
     parser.add_argument("--data", type=Path, default=DATA, help="folder with the tables of real runs")
     parser.add_argument("--cache", type=Path, default=CACHE, help="folder for reference values, computed once")
     return parser.parse_args()

@@ -1,14 +1,16 @@
 """Ranges to begin with, corrected by where the good configs of past studies lay.
 
 A range of the catalogue is wide enough for any network. Where studies like the new one had their good configs in a part
-of it, or beyond its end, the search begins there. The legal limits stay as they are, half of the fresh points are drawn
-from the range as it was declared, and a range that leaves the best config out grows until it holds it.
+of it, the search begins there; beyond its end, where most of them had, if larger values cost nothing. The legal limits
+stay as they are, half of the fresh points are drawn from the range as it was declared, and a range that leaves the best
+config out grows until it holds it.
 """
 
 from collections.abc import Collection, Sequence
 
 import numpy as np
 
+from zeroin.catalogue import CATALOGUE
 from zeroin.playbook.compare import MATTERS, place
 from zeroin.playbook.lesson import Lesson, shown
 from zeroin.space import Choice, Float, Int, Space
@@ -32,9 +34,12 @@ def corrected(space: Space, past: Sequence[tuple[Lesson, float, Collection[str]]
     for name, param in space.params.items():
         if isinstance(param, Choice) or param.fixed is not None:
             continue
-        known = [(x, w) for x, w, names in past if name in names and x.importance.get(name, 0.0) >= MATTERS]
-        moved = _moved(param, [place(param, x.good[name]) for x, _ in known], np.array([w for _, w in known]))
-        if moved:
+        known = [(x, w) for x, w, names in past if name in names and _speaks(param, name, x)]
+        good = [place(param, lesson.good[name]) for lesson, _ in known]
+        moved = _moved(
+            param, good, np.array([w for _, w in known]), beyond=name in CATALOGUE and not CATALOGUE[name].costs
+        )
+        if moved and moved != param.range:
             ranges[name] = moved
             words.append(f"{name} {shown(moved)} instead of {shown(param.range)} (good in {_several(known)})")
     if not words:
@@ -42,18 +47,26 @@ def corrected(space: Space, past: Sequence[tuple[Lesson, float, Collection[str]]
     return Region(0, 0, ranges, ranges, 1.0, f"coarse round, ranges corrected by past studies: {', '.join(words)}")
 
 
-def _moved(param: Float | Int, good: Sequence[tuple[float, float]], weight: Array) -> Range | None:
+def _speaks(param: Float | Int, name: str, lesson: Lesson) -> bool:
+    """Whether the hyperparameter mattered in a past study, and its good values are legal in the new one."""
+    legal = all(0.0 <= param.unit(value) <= 1.0 for value in lesson.good[name])
+    return legal and lesson.importance.get(name, 0.0) >= MATTERS
+
+
+def _moved(param: Float | Int, good: Sequence[tuple[float, float]], weight: Array, *, beyond: bool) -> Range | None:
     """The range that holds the good intervals of the unit line, with room beside them; None where it stays."""
     if not good:
         return None
     low, high = param.span(param.range)
     width = high - low
     room = ROOM * width / (1.0 + weight.sum())
-    a = _quantile(np.array([ends[0] for ends in good]), weight, TAIL) - room
-    b = _quantile(np.array([ends[1] for ends in good]), weight, 1.0 - TAIL) + room
+    lows, highs = np.array(good).T
+    a, b = _quantile(lows, weight, TAIL) - room, _quantile(highs, weight, 1.0 - TAIL) + room
     short = max(0.0, LEAST * width - (b - a)) / 2
-    a, b = max(0.0, a - short), min(1.0, b + short)
-    if abs(a - low) < WORTH * width and abs(b - high) < WORTH * width:
+    a, b = max(low, a - short), min(high, b + short)
+    if beyond:  # as far as most had good values
+        a, b = min(a, _quantile(lows, weight, 0.5)), max(b, _quantile(highs, weight, 0.5))
+    if b - a < LEAST * width / 2 or (abs(a - low) < WORTH * width and abs(b - high) < WORTH * width):
         return None
     return param.value(a), param.value(b)
 

@@ -136,8 +136,9 @@ def _coarse(view: View, index: int) -> Proposal:
     shape = coarse.points(max(1, index - index % together.SHARE), 1, len(view.space), view.seed)[0]
     point = np.where(view.together, shape, point)
     why = f"point {index + 1} of {view.screen} that cover the space evenly"
-    box = view.whole if index % 2 else view.box
-    return Proposal(view.ladder[0], Kind.SCREEN, why, config=view.space.config(box.place(point)[0]))
+    placed, anywhere = view.box.place(point)[0], view.whole.place(point)[0]
+    point = np.where(view.together | (index % 2 == 0), placed, anywhere)  # those that should agree still do
+    return Proposal(view.ladder[0], Kind.SCREEN, why, config=view.space.config(point))
 
 
 def _first_region(view: View) -> Region:
