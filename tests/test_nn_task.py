@@ -236,6 +236,9 @@ def test_networks_have_the_norm_that_their_config_asks_for(kind, flat, image, po
         assert all(isinstance(net[i + (1 if position == "before" else -1)], nn.ReLU) for i in norms)
         biases = [m.bias is None for m in net if isinstance(m, nn.Linear | nn.Conv2d)]
         assert biases == [kind == "batch" and position == "before"] * 2 + [False]
+    if kind == "group":  # of two values only their order would be left
+        assert [m.num_groups for m in mlp(4, 3, config | {"units": 64}) if isinstance(m, cls)] == [4, 4]
+        assert [m.num_groups for m in small_cnn(2, 8, 3, config | {"units": 64}) if isinstance(m, cls)] == [32, 32]
     with pytest.raises(TaskError, match="norm is one of none, batch, group, layer; the config has 'power'"):
         mlp(4, 3, {"norm": "power"})
 

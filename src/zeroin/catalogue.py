@@ -182,7 +182,8 @@ _ENTRIES = (
         "norm", "–", "which normalisation hidden layers have; in place of batchnorm where several kinds are compared",
         Choice("none", "batch", "group", "layer", default="batch"),
         "batch size: batch needs 16 or more, group and layer do not look at the batch; layer is that of transformers "
-        "and recurrent networks. group: 32 groups, or the most that divide the channels",
+        "and recurrent networks. group: 32 groups, or the most that divide the channels; behind a fully connected "
+        "layer groups of 16 channels or more",
         "Ioffe & Szegedy 2015, arXiv 1502.03167, Algorithm 1; Wu & He 2018, arXiv 1803.08494, sections 3 and 4.1; "
         "Ba et al. 2016, arXiv 1607.06450, equation 4",
     ),

@@ -61,7 +61,7 @@ def insert_batchnorm(
     position: str = "before",
     momentum: float | None = 0.1,
     eps: float = 1e-5,
-    groups: int = 32,
+    groups: int | None = None,
     anyway: bool = False,
 ) -> tuple[nn.Module, Report]:
     """Put normalisation behind every hidden layer: z = W a (+ b), norm, activation.
@@ -77,7 +77,8 @@ def insert_batchnorm(
         position: "before" or "after" the activation.
         momentum: share of the newest mini-batch in the running statistics, PyTorch's convention; None: their mean.
         eps: added to the variance.
-        groups: of group norm, or the most that divide the channels.
+        groups: of group norm, or the most that divide the channels; None: 32, behind a Linear as many as leave 16
+            channels in each.
         anyway: also where the network has normalisation of its own; layers with a norm behind them stay as they are.
 
     Returns:
@@ -142,7 +143,12 @@ def remove_batchnorm(model: nn.Module, example: Example | None = None) -> tuple[
 
 
 def swap_norm(
-    model: nn.Module, kind: str, example: Example | None = None, *, groups: int = 32, momentum: float | None = 0.1
+    model: nn.Module,
+    kind: str,
+    example: Example | None = None,
+    *,
+    groups: int | None = None,
+    momentum: float | None = 0.1,
 ) -> tuple[nn.Module, Report]:
     """Exchange every normalising layer for one of another kind; γ and β are kept where both have one per channel.
 

@@ -11,6 +11,9 @@ from zeroin.nn.trace import LAYERS, Following, Node, Trace
 
 KINDS = ("batch", "group", "layer")
 GROUPS = 32  # of group normalisation, or the most that divide the channels: Wu & He 2018, section 4.1
+TOGETHER = (
+    16  # channels in a group at least, where an example has one value of each: of two only the order would be left
+)
 BATCHNORMS: dict[int, type[nn.modules.batchnorm._BatchNorm]] = {
     2: nn.BatchNorm1d,
     3: nn.BatchNorm1d,
@@ -38,12 +41,15 @@ class ChannelsLast(nn.Module):
 
 @dataclass(frozen=True, slots=True)
 class Settings:
-    """Of the layers to be made: kind, and as PyTorch means them momentum (share of the newest batch), eps, groups."""
+    """Of the layers to be made: kind, and as PyTorch means them momentum (share of the newest batch), eps, groups.
+
+    groups: None: 32 in front of sequences and images; behind a Linear as many as leave 16 channels in each.
+    """
 
     kind: str = "batch"
     momentum: float | None = 0.1
     eps: float = 1e-5
-    groups: int = GROUPS
+    groups: int | None = None
 
     def __post_init__(self) -> None:
         if self.kind not in KINDS:
@@ -78,10 +84,17 @@ def make(how: Settings, channels: int, axes: int, last: bool) -> nn.Module:
     if how.kind == "batch":
         norm: nn.Module = BATCHNORMS[2 if last else axes](channels, eps=how.eps, momentum=how.momentum)
     else:
-        most = min(how.groups, max(1, channels // 2)) if how.kind == "group" else 1
-        groups = next(g for g in range(most, 0, -1) if channels % g == 0)
-        norm = nn.GroupNorm(groups, channels, eps=how.eps)
+        norm = nn.GroupNorm(_groups(how, channels, last or axes == 2), channels, eps=how.eps)
     return ChannelsLast(norm) if last and axes > 2 else norm
+
+
+def _groups(how: Settings, channels: int, single: bool) -> int:
+    """The most that divide the channels; `single`: an example has one value of each channel."""
+    if how.kind == "layer":
+        return 1
+    smallest = TOGETHER if single and how.groups is None else 2
+    most = max(1, min(GROUPS if how.groups is None else how.groups, channels // smallest))
+    return next(g for g in range(most, 0, -1) if channels % g == 0)
 
 
 @dataclass(frozen=True, slots=True, eq=False)
