@@ -8,7 +8,7 @@ from torch import nn
 
 from zeroin.nn import Task
 from zeroin.nn.gate import verdict
-from zeroin.nn.stack import BACKWARD, EACH
+from zeroin.nn.stack import BACKWARD, EACH, fresh, stack
 
 torch.set_num_threads(1)
 CONFIG = {"lr": 0.01, "batch_size": 8}
@@ -134,6 +134,27 @@ def test_a_stack_is_right_or_refused_with_a_reason(build, x, orders, reason):
     assert found.order in (orders if isinstance(orders, tuple) else (orders,)), found
     assert (found.order is None) == bool(found.why)
     assert reason in found.why
+
+
+SOME = ("linear", "batch norm 2d", "lstm")
+EACH_ROW = [pytest.param(*r[1:3], id=r[0], marks=[] if r[0] in SOME else [pytest.mark.slow]) for r in ROWS]
+
+
+@pytest.mark.parametrize(("build", "x"), EACH_ROW)
+def test_a_recorded_step_is_the_step_of_any_network(build, x, monkeypatch):
+    y = np.random.default_rng(1).integers(0, 3, len(x))
+    problem = Task(build=lambda _: build(), train=(x, y), valid=(x, y), normalise=False).problem
+    order = verdict(problem, CONFIG).order
+    if order is None:
+        return
+    plain, recorded = (stack(problem, [(CONFIG, s, fresh(problem, CONFIG, s)) for s in range(3)], order) for _ in "ab")
+    monkeypatch.setattr("zeroin.nn.stack.WARM", -1)  # never
+    plain.train_epoch(1)
+    monkeypatch.setattr("zeroin.nn.stack.WARM", 0)
+    recorded.train_epoch(1)
+    for row in range(3):
+        alone, other = plain.state_dict(row), recorded.state_dict(row)
+        assert all(torch.equal(value, other[name]) for name, value in alone.items())
 
 
 def test_data_that_are_read_as_they_are_needed_are_trained_one_by_one():

@@ -9,6 +9,7 @@ from zeroin.executors.run import perform
 from zeroin.nn import Task, loop, mlp, small_cnn
 from zeroin.nn.export import newest
 from zeroin.nn.optim import OPTIMIZERS
+from zeroin.nn.replay import Recorded
 from zeroin.nn.stack import BACKWARD, EACH, fresh, joined, stack
 from zeroin.types import Job, Kind
 
@@ -163,7 +164,7 @@ def test_a_recorded_step_is_the_step(build, shape, order, monkeypatch):
     monkeypatch.undo()
     for _ in range(3):
         recorded.train_epoch(3)
-    assert all(map(callable, recorded.layout.steps.values()))
+    assert all(isinstance(found, Recorded) for found in recorded.layout.steps.values())
     assert all(same(outcome(plain, row), outcome(recorded, row)) for row in range(3))
 
 

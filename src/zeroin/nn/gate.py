@@ -7,6 +7,7 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
+from zeroin.nn.batch import Batch
 from zeroin.nn.data import InMemory, edges, order
 from zeroin.nn.dropout import CountedDropout, begin_step, dropouts, keys
 from zeroin.nn.grouping import PLAIN
@@ -68,8 +69,8 @@ def _difference(problem: Problem, config: Config, which: str) -> str:
     one.layout.base.train()
     more = len(one.p) - len(SEEDS)
     index = torch.tensor([*range(len(SEEDS)), *[0] * more])
-    smooth = torch.full((len(one.p),), how.label_smoothing)
-    loss, g = one.gradients(x[index], y[index], smooth, one.keys(1)[0], one.momenta())
+    batch = Batch(x[index], y[index], torch.full((len(one.p),), how.label_smoothing))
+    loss, g = one.gradients(batch, one.keys(1)[0], one.momenta())
     if _attributes(one.layout.base) != attributes:
         return "it changes attributes of its own while it trains"
     for row, seed in enumerate(SEEDS):

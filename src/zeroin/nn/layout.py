@@ -8,12 +8,13 @@ from functools import partial
 
 import torch
 from torch import Tensor, nn
-from torch.fx import GraphModule
 
+from zeroin.nn.affine import affine
 from zeroin.nn.dropout import CountedDropout
 from zeroin.nn.networks import BATCHNORMS
 from zeroin.nn.norming import normed
 from zeroin.nn.optim import decayed
+from zeroin.nn.replay import Recorded
 
 # Layers whose kernels round every element alike. The kernels of others (tanh, gelu) compute the last few elements of a
 # tensor by another formula than the rest; spare rows at the end take them, so that no network's place is felt.
@@ -45,7 +46,7 @@ class Layout:
     drops: tuple[str, ...]
     norms: tuple[str, ...]
     spare: int
-    steps: dict[tuple[str | int, ...], GraphModule | int] = field(default_factory=dict)
+    steps: dict[tuple[str | int, ...], Recorded | int] = field(default_factory=dict)
 
     def flat(self, tensors: Mapping[str, Tensor]) -> Tensor:
         """Tensors by name as a row [P]."""
@@ -86,6 +87,8 @@ def layout(model: nn.Module, smallest: int) -> Layout:
             module.momentum = 1.0  # type: ignore[assignment]  # the stack itself blends, each row by its own
             assert isinstance(module, BATCHNORMS)
             module.forward = partial(normed, module)  # type: ignore[method-assign]
+        if type(module) is nn.Linear:
+            module.forward = partial(affine, module)  # type: ignore[method-assign]
         if isinstance(module, CountedDropout):
             module.idle = False
     shrunk = decayed(model)

@@ -4,13 +4,15 @@ import copy
 import logging
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
-from typing import TypeAlias
+from typing import Any, TypeAlias
 
 import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 from torch.func import functional_call, grad_and_value, vmap
 
+from zeroin.nn.batch import Batch
+from zeroin.nn.crossentropy import cross_entropy
 from zeroin.nn.data import InMemory, edges, order
 from zeroin.nn.dropout import counted, keys
 from zeroin.nn.layout import Layout, is_running, layout
@@ -19,6 +21,7 @@ from zeroin.nn.networks import network
 from zeroin.nn.optim import Recipe, recipe, rule
 from zeroin.nn.problem import Problem
 from zeroin.nn.recalibration import BATCH, EXAMPLES, Moments, equal_edges, evenly
+from zeroin.nn.replay import Recorded, Step
 from zeroin.nn.tracing import WARM, record
 from zeroin.nn.updates import UPDATES, clip, scalars
 from zeroin.types import Config
@@ -78,20 +81,22 @@ class Stack:
         for name in self.layout.drops:  # where no row drops anything, nothing need be drawn
             idle = bool((self.buffers[f"{name}.scale"] == 1).all())
             self.layout.base.get_submodule(name).idle = idle  # type: ignore[assignment]
+        batches: dict[int, Batch] = {}
         for i, (a, b) in enumerate(cuts):
-            chosen = orders[:, a:b].to(data.x.device)  # [M, B]
+            batch = batches.get(b - a) or batches.setdefault(b - a, Batch.of(data, len(self.p), b - a))
             now = {name: table[i] for name, table in tables.items()}
-            sums += self.step(data.x[chosen], data.y[chosen], now, drawn[i], momenta) * (b - a)
+            batch.fill(data, orders[:, a:b], now["smooth"])
+            sums += self.step(batch, now, drawn[i], momenta) * (b - a)
         for row in self.rows:
             row.epoch += 1
         if self.problem.recalibrate:
             self._recalibrate(data)
         return sums[: len(self.rows)] / len(data)
 
-    def step(self, x: Tensor, y: Tensor, now: Tree, drawn: Tensor, momenta: Tree) -> Tensor:
-        """Train on one mini-batch [M, B, ...] each; the losses [M] before it."""
+    def step(self, batch: Batch, now: Tree, drawn: Tensor, momenta: Tree) -> Tensor:
+        """Train on one mini-batch [M, B, ...] each; the losses [M] before it, until the next step."""
         how = self.rows[0].how
-        loss, g = self.gradients(x, y, now["smooth"][:, 0], drawn, momenta)
+        loss, g = self.gradients(batch, drawn, momenta)
         with torch.no_grad():
             if any(r.how.grad_clip > 0 for r in self.rows):
                 clip(g, now["clip"])
@@ -104,24 +109,32 @@ class Stack:
             UPDATES[rule(how)][0](self.p, g, self.state, now)
         return loss
 
-    def gradients(self, x: Tensor, y: Tensor, smooth: Tensor, drawn: Tensor, momenta: Tree) -> tuple[Tensor, Tensor]:
-        """Losses [M] and gradients [M, P] of mini-batches [M, B, ...]; buffers go on by a step."""
+    def gradients(self, batch: Batch, drawn: Tensor, momenta: Tree) -> tuple[Tensor, Tensor]:
+        """Losses [M] and gradients [M, P] of mini-batches, until the next step; buffers go on by a step."""
         for j, name in enumerate(self.layout.drops):
             self.buffers[f"{name}.key"].copy_(drawn[:, j])
-        args = (self.p, self.buffers, x, y, smooth, momenta)
-        steps, key = self.layout.steps, (self.order, *x.shape[:2], *self.layout.idle())
+        args = (self.p, self.buffers, batch.x, batch.y, batch.smooth, momenta)
+        if batch.bound is None:
+            batch.bound = self._recorded(args, (self.order, *batch.x.shape[:2], *self.layout.idle()))
+        if batch.bound is None:
+            return self._gradients(*args)
+        with torch.no_grad():
+            loss, g = batch.bound()
+        return loss, g
+
+    def _recorded(self, args: tuple[Any, ...], key: tuple[str | int, ...]) -> Step | None:
+        """The recorded step on these tensors, once there is one."""
+        steps = self.layout.steps
         found = steps.get(key, 0)
-        if not isinstance(found, int):
-            with torch.no_grad():
-                loss, g = found(*args)
-            return loss, g
+        if isinstance(found, Recorded):
+            return found.bind(args)
         steps[key] = found + 1
         if found == WARM:
             try:
                 steps[key] = record(self._gradients, *args)
             except Exception as error:  # an operation that cannot be run by itself: the step stays as it is
                 log.debug("a step of %d networks is not recorded: %s", len(self.p), error)
-        return self._gradients(*args)
+        return None
 
     def _gradients(
         self, p: Tensor, buffers: Tree, x: Tensor, y: Tensor, smooth: Tensor, momenta: Tree
@@ -207,11 +220,8 @@ class Stack:
         output = self._forward(p, buffers, x)
         loss = self.problem.loss
         if loss == "cross_entropy":
-            log_p = F.log_softmax(output, 1)  # [B, classes, ...]
-            wrong = -log_p.gather(1, y.unsqueeze(1)).mean()
-            if self.rows[0].config.get("label_smoothing") is None:
-                return wrong
-            return (1 - smooth) * wrong - smooth * log_p.mean()
+            has_smoothing = self.rows[0].config.get("label_smoothing") is not None
+            return cross_entropy(output, y, smooth if has_smoothing else None)
         if isinstance(loss, str):
             return F.mse_loss(*alike(output, y))
         return loss(output, y).mean()

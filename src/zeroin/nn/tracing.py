@@ -16,11 +16,13 @@ from torch.fx import Graph, GraphModule, Node
 from torch.utils._python_dispatch import TorchDispatchMode
 from torch.utils._pytree import tree_leaves, tree_map
 
+from zeroin.nn.replay import Place, Recorded
+
 WARM = 2  # steps of one shape before it is recorded: what is set up in a first step is no part of it
 UNREAD = (torch.ops.aten._local_scalar_dense, torch.ops.aten.is_nonzero, torch.ops.aten.equal)
 
 
-def record(step: Callable[..., Any], *args: Any) -> GraphModule:
+def record(step: Callable[..., Any], *args: Any) -> Recorded:
     """The operations of `step`, which is called with copies of `args`: tensors, and dictionaries of tensors.
 
     Raises:
@@ -30,10 +32,10 @@ def record(step: Callable[..., Any], *args: Any) -> GraphModule:
     with _Recorder() as recorder:
         nodes = recorder.named(given)
         found = step(*given)
-    recorded: GraphModule = recorder.made(nodes, found)
+    recorded = Recorded(recorder.made(nodes, found))
     others = [tree_map(_otherwise, args) for _ in range(2)]
     with torch.no_grad():
-        alike = tree_map(_alike, (step(*others[0]), others[0]), (recorded(*others[1]), others[1]))
+        alike = tree_map(_alike, (step(*others[0]), others[0]), (tuple(recorded.bind(others[1])()), others[1]))
     if not all(tree_leaves(alike)):
         raise RuntimeError("its recording gives another result")
     return recorded
@@ -94,6 +96,7 @@ class _Recorder(TorchDispatchMode):  # type: ignore[no-untyped-call]
         return out
 
     def _keep(self, value: Tensor, node: Node) -> None:
+        node.meta["layout"] = Place(value.shape, value.stride(), value.dtype)
         self.kept.append(value)
         self.nodes[id(value)] = node
 

@@ -1,0 +1,63 @@
+"""Linear layers for a stack: bias added by the product itself, gradients of weights in the weights' own layout.
+
+Left to vmap and autograd, the gradient of a weight arrives transposed and is copied, the bias is a further pass, and
+for the few outputs of a classifier MKL takes two to four times as long one way round as the other.
+"""
+
+from collections.abc import Iterable
+from typing import Any
+
+import torch
+from torch import Tensor, nn
+
+NARROW = 16  # outputs; for fewer, x Wᵀ takes longer than (W xᵀ)ᵀ
+
+
+class Affine(torch.autograd.Function):
+    """x Wᵀ + b of [..., B, I] by a weight [..., O, I] and a bias [..., O], if any; `across`: transposed."""
+
+    @staticmethod
+    def forward(x: Tensor, weight: Tensor, bias: Tensor | None, across: bool) -> Tensor:
+        left, right = (weight, x.mT) if across else (x, weight.mT)
+        if bias is None:
+            return left @ right
+        added = bias.unsqueeze(-1 if across else -2)
+        return (torch.addmm if x.dim() == 2 else torch.baddbmm)(added, left, right)
+
+    @staticmethod
+    def setup_context(ctx: Any, inputs: tuple[Any, ...], output: Tensor) -> None:  # noqa: ARG004
+        x, weight, bias, ctx.across = inputs
+        ctx.has_bias = bias is not None
+        ctx.save_for_backward(x, weight)
+
+    @staticmethod
+    def backward(ctx: Any, g: Tensor) -> tuple[Tensor | None, ...]:
+        x, weight = ctx.saved_tensors
+        g = g.mT if ctx.across else g
+        to_x = g @ weight if ctx.needs_input_grad[0] else None
+        return to_x, g.mT @ x, g.sum(-2) if ctx.has_bias else None, None
+
+    @staticmethod
+    def vmap(info: Any, axes: tuple[int | None, ...], *inputs: Any) -> tuple[Tensor, int]:
+        """A stack is one more leading axis."""
+        return Affine.apply(*leading(inputs, axes, info.batch_size)), 0  # type: ignore[no-untyped-call]
+
+
+def leading(values: Iterable[Any], axes: Iterable[int | None], rows: int) -> list[Any]:
+    """Tensors with the stack as their first axis, also those that are the same for each row; others stay."""
+    return [
+        value
+        if not isinstance(value, Tensor)
+        else value.expand(rows, *value.shape)
+        if axis is None
+        else value.movedim(axis, 0)
+        for value, axis in zip(values, axes, strict=True)
+    ]
+
+
+def affine(layer: nn.Linear, x: Tensor) -> Tensor:
+    """What a Linear does with [..., I]."""
+    across = layer.out_features < NARROW
+    out: Tensor = Affine.apply(x.reshape(-1, x.shape[-1]), layer.weight, layer.bias, across)  # type: ignore[no-untyped-call]
+    out = out.mT if across else out
+    return out if x.dim() == 2 else out.reshape(*x.shape[:-1], -1)

@@ -1,0 +1,38 @@
+"""The mini-batches of a stack's step, in memory that stays where it is from step to step."""
+
+from dataclasses import dataclass
+
+import torch
+from torch import Tensor
+
+from zeroin.nn.data import InMemory
+from zeroin.nn.replay import Step
+
+
+@dataclass(slots=True, eq=False)
+class Batch:
+    """A mini-batch for each row.
+
+    Args:
+        x, y: [M, B, ...].
+        smooth: label smoothing [M].
+        bound: the recorded step on these tensors; its losses [M] and gradients [M, P].
+    """
+
+    x: Tensor
+    y: Tensor
+    smooth: Tensor
+    bound: Step | None = None
+
+    @classmethod
+    def of(cls, data: InMemory, rows: int, size: int) -> "Batch":
+        """Room for mini-batches of a size."""
+        x, y = (t.new_empty((rows, size, *t.shape[1:])) for t in (data.x, data.y))
+        return cls(x, y, torch.empty(rows, device=data.x.device))
+
+    def fill(self, data: InMemory, chosen: Tensor, smooth: Tensor) -> None:
+        """The examples `chosen` [M, B]; label smoothing [M, 1]."""
+        index = chosen.reshape(-1).to(data.x.device)
+        for place, whole in ((self.x, data.x), (self.y, data.y)):
+            torch.index_select(whole, 0, index, out=place.flatten(0, 1))
+        self.smooth.copy_(smooth[:, 0])

@@ -1,0 +1,288 @@
+"""A recorded step laid out in memory: the same kernels on the same numbers, each writing where room was set aside.
+
+In eager mode every operation of a stack's step is given fresh memory, a few hundred kilobytes that the system hands out
+page by page and no cache knows: of the step of a network 64 wide that is more than half. Here a result takes the place
+of one that is no longer needed, so all of them stay in the processor's cache; views are made once; and gradients are
+written where the optimizer reads them.
+"""
+
+import operator
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field
+from functools import cache, partial
+from typing import Any, TypeAlias
+
+import torch
+from torch import Tensor
+from torch._ops import OpOverload
+from torch.fx import Graph, GraphModule, Node
+
+Call: TypeAlias = Callable[[], object]
+Step: TypeAlias = Callable[[], Sequence[Tensor]]
+aten = torch.ops.aten
+SAME_MEMORY = (aten._unsafe_view.default, aten._reshape_alias.default)  # views, though their schemas do not say so
+# Functions of torch that do what the operation does; called so, they cost half as much as through torch.ops.
+QUICK = frozenset({
+    "add", "addcmul", "amax", "baddbmm", "bmm", "clamp_min", "div", "eq", "exp", "ge", "gather", "log", "mul", "neg",
+    "reciprocal", "sqrt", "sub", "tanh", "sigmoid", "where", "bitwise_and", "bitwise_xor",
+})  # fmt: skip
+
+
+@dataclass(frozen=True, slots=True)
+class Place:
+    """What room a result takes."""
+
+    shape: torch.Size
+    stride: tuple[int, ...]
+    dtype: torch.dtype
+
+
+@dataclass(slots=True, eq=False)
+class Recorded:
+    """The operations of a step, in order, and memory for their results, by size.
+
+    Each node of the graph that is a tensor carries its `Place` as `meta["layout"]`; the graph's arguments are tensors
+    and dictionaries of tensors.
+    """
+
+    module: GraphModule
+    _room: dict[tuple[int, torch.dtype], list[Tensor]] = field(default_factory=dict, repr=False)
+
+    def bind(self, given: Sequence[Any]) -> Step:
+        """The step on these very tensors; its results stay until the next step of any."""
+        if not all(_is_known(node) for node in self.module.graph.nodes):
+            return partial(self.module, *given)
+        return _Binding(self.module, given, self._room).bound()
+
+
+class _Binding:
+    """Goes through a graph once: views are taken, results are given their place, the rest becomes a list of calls."""
+
+    def __init__(
+        self, module: GraphModule, inputs: Sequence[Any], room: dict[tuple[int, torch.dtype], list[Tensor]]
+    ) -> None:
+        self.module, self.inputs, self.room, self.device = module, inputs, room, inputs[0].device
+        self.free = {size: list(places) for size, places in room.items()}
+        self.nodes = list(module.graph.nodes)
+        self.owner = _owners(module.graph)
+        self.changed = {self.owner[n.args[0]] for n in self.nodes if _changes(n)}
+        self.last = self._last_uses()
+        self.values: dict[Node, Any] = {}
+        self.places: dict[Node, Tensor] = {}  # set aside within a larger result, or that result's own
+        self.held: dict[Node, list[Tensor]] = {}
+        self.calls: list[Call] = []
+        self.joined: dict[Node, list[tuple[Node, Tensor]]] = {}
+        self.constant: set[Node] = set()
+        for node in self.nodes:
+            if self._is_constant(node):
+                self.constant.add(node)
+            if node.target is aten.cat.default:
+                self._join(node)
+
+    def bound(self) -> Step:
+        given = iter(self.inputs)
+        for i, node in enumerate(self.nodes):
+            if node.op == "placeholder":
+                self.values[node] = next(given)
+            elif node.op == "get_attr":
+                self.values[node] = getattr(self.module, str(node.target))
+            elif node.op == "output":
+                return partial(_run, self.calls, self._of(node.args[0]))
+            else:
+                self._take(node)
+            for ended in self.last.get(i, ()):
+                for tensor in self.held.pop(ended, ()):
+                    self.free.setdefault(_key(tensor), []).append(tensor)
+        raise AssertionError("a graph has an output")
+
+    def _take(self, node: Node) -> None:
+        args, kwargs = self._of(node.args), self._of(node.kwargs)
+        if node.target is operator.getitem:
+            self.values[node] = args[0][args[1]]
+        elif _is_view(node) or node in self.constant:
+            self.values[node] = node.target(*args, **kwargs)  # type: ignore[operator]
+        elif _changes(node):
+            self._call(node.target, args, kwargs)
+            self.values[node] = args[0]
+        elif node in self.joined:
+            self._fill(node)
+        else:
+            self.values[node] = self._computed(node, args, kwargs)
+
+    def _computed(self, node: Node, args: Any, kwargs: Any) -> Any:
+        """The places of what an operation returns, and the call that fills them."""
+        target = node.target
+        assert isinstance(target, OpOverload)
+        if "layout" not in node.meta:  # several results, of which some may not be needed
+            places = {user.args[1]: self._place(user) for user in node.users}
+            self.calls.append(partial(_copied, target, args, kwargs, places))
+            return places
+        place = self._place(node)
+        if target is aten.relu.default:
+            target, args = aten.clamp_min.default, (args[0], 0)
+        if target is aten.clone.default:
+            self.calls.append(partial(place.copy_, args[0]))
+            return place
+        out = _out(target)
+        if out is None:
+            self.calls.append(partial(_copied, target, args, kwargs, {None: place}))
+        else:
+            self._call(out[0], args, kwargs | {out[1]: place})
+        return place
+
+    def _call(self, target: Any, args: Any, kwargs: Any) -> None:
+        name = target.overloadpacket.__name__
+        if name in QUICK:
+            self.calls.append(partial(getattr(torch, name), *args, **kwargs))
+        elif name.endswith("_") and not name.startswith("__") and hasattr(Tensor, name):
+            self.calls.append(partial(getattr(args[0], name), *args[1:], **kwargs))
+        else:
+            self.calls.append(partial(target._op, *args, **kwargs))
+
+    # --- memory
+
+    def _place(self, node: Node) -> Tensor:
+        """Room for a result: within a larger one, where one that ended was, or new."""
+        if node in self.places:
+            return self.places[node]
+        meta, owner = node.meta["layout"], self.owner[node]
+        steps = zip(meta.shape, meta.stride, strict=True)
+        count = 0 if 0 in meta.shape else sum((n - 1) * step for n, step in steps) + 1
+        key = -(-count // 64) * 64, meta.dtype
+        waiting = self.free.get(key)
+        if waiting:
+            flat = waiting.pop()
+        else:
+            flat = torch.empty(key[0], dtype=meta.dtype, device=self.device)
+            self.room.setdefault(key, []).append(flat)
+        self.held.setdefault(owner, []).append(flat)
+        return flat.as_strided(meta.shape, meta.stride)
+
+    def _join(self, node: Node) -> None:
+        """Set aside the room of a concatenation, and within it that of each part which can be computed there."""
+        parts: Any = node.args[0]
+        axis: Any = node.args[1] if len(node.args) > 1 else 0
+        whole = self._place(node)
+        places = torch.split(whole, [part.meta["layout"].shape[axis] for part in parts], axis)
+        self.joined[node] = list(zip(parts, places, strict=True))
+        self.places[node] = whole
+        for part, place in self.joined[node]:
+            views: list[Node] = []
+            source: Any = part
+            while _is_view(source) and len(source.users) == 1 and source.target is not operator.getitem:
+                views.append(source)
+                source = source.args[0]
+            fresh = isinstance(source.target, OpOverload) and not (_changes(source) or _is_view(source))
+            if fresh and len(source.users) == 1 and source not in self.constant | self.places.keys():
+                inner = _before(views, place, source.meta["layout"].shape)
+                if inner is not None:
+                    self.places[source] = inner
+
+    def _fill(self, node: Node) -> None:
+        """Bring those parts of a concatenation into their place that were computed elsewhere."""
+        for part, place in self.joined[node]:
+            value = self.values[part]
+            if value.data_ptr() != place.data_ptr() or value.stride() != place.stride():
+                self.calls.append(partial(place.copy_, value))
+        self.values[node] = self.places[node]
+
+    def _last_uses(self) -> dict[int, list[Node]]:
+        """By place in the graph, the results that nothing after it needs."""
+        ends: dict[Node, int] = {}
+        for i, node in enumerate(self.nodes):
+            for used in (node, *node.all_input_nodes):
+                ends[self.owner[used]] = i
+        found: dict[int, list[Node]] = {}
+        for node, i in ends.items():
+            found.setdefault(i, []).append(node)
+        return found
+
+    def _is_constant(self, node: Node) -> bool:
+        """Whether a result is the same in every step, as a range of numbers is."""
+        if node.op != "call_function" or self.owner[node] in self.changed:
+            return False
+        drawn = isinstance(node.target, OpOverload) and torch.Tag.nondeterministic_seeded in node.target.tags
+        return not drawn and self.constant.issuperset(node.all_input_nodes)
+
+    def _of(self, given: Any) -> Any:
+        return torch.fx.map_arg(given, self.values.__getitem__)
+
+
+def _run(calls: Sequence[Call], results: Sequence[Tensor]) -> Sequence[Tensor]:
+    for call in calls:
+        call()
+    return results
+
+
+def _copied(target: OpOverload, args: Any, kwargs: Any, places: Mapping[Any, Tensor]) -> None:
+    """An operation that cannot write into a given place."""
+    result = target(*args, **kwargs)
+    for index, place in places.items():
+        place.copy_(result if index is None else result[index])
+
+
+def _before(views: Sequence[Node], place: Tensor, shape: torch.Size) -> Tensor | None:
+    """A tensor of this shape that becomes `place` by these views (the last one first), if there is one."""
+    try:
+        seen = inner = place.view(shape)
+    except RuntimeError:
+        return None
+    for node in reversed(views):
+        seen = node.target(seen, *node.args[1:], **node.kwargs)  # type: ignore[operator]
+    same = seen.data_ptr() == place.data_ptr() and seen.shape == place.shape and seen.stride() == place.stride()
+    return inner if same else None
+
+
+def _key(flat: Tensor) -> tuple[int, torch.dtype]:
+    return flat.numel(), flat.dtype
+
+
+def _is_known(node: Node) -> bool:
+    """Whether it is clear where the results of a node lie."""
+    if node.op != "call_function" or node.target is operator.getitem:
+        return node.op != "call_module"
+    return isinstance(node.target, OpOverload) and _memory(node.target) != "another's"
+
+
+def _is_view(node: Node) -> bool:
+    return isinstance(node.target, OpOverload) and _memory(node.target) == "its argument's"
+
+
+def _changes(node: Node) -> bool:
+    """Whether an operation writes into its first argument."""
+    return isinstance(node.target, OpOverload) and _memory(node.target) == "its argument's, changed"
+
+
+@cache
+def _memory(target: OpOverload) -> str:
+    """Where the result of an operation lies, by its schema."""
+    if target in SAME_MEMORY:
+        return "its argument's"
+    changed = [a.alias_info is not None and a.alias_info.is_write for a in target._schema.arguments]
+    shared = [r.alias_info for r in target._schema.returns if r.alias_info is not None]
+    if any(changed):
+        return "its argument's, changed" if changed[0] and not any(changed[1:]) else "another's"
+    return "its argument's" if shared else "its own"
+
+
+def _owners(graph: Graph) -> dict[Node, Node]:
+    """For each node the one whose memory its result lies in."""
+    found: dict[Node, Node] = {}
+    for node in graph.nodes:
+        shares = _is_view(node) or _changes(node) or node.target is operator.getitem
+        found[node] = found[node.args[0]] if shares else node
+    return found
+
+
+@cache
+def _out(target: OpOverload) -> tuple[OpOverload, str] | None:
+    """The form of an operation that writes into a given place, and what it calls that place."""
+    packet = target.overloadpacket
+    wanted = [(a.name, str(a.type)) for a in target._schema.arguments]
+    for name in packet.overloads():
+        schema = getattr(packet, name)._schema
+        outs = [a.name for a in schema.arguments if a.is_out]
+        others = [(a.name, str(a.type)) for a in schema.arguments if not a.is_out]
+        if len(outs) == 1 and others == wanted:
+            return getattr(packet, name), outs[0]
+    return None
