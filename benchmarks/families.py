@@ -26,7 +26,7 @@ import json
 import math
 import pickle
 import tempfile
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from functools import lru_cache, partial
 from pathlib import Path
@@ -595,3 +595,14 @@ FAMILIES: dict[str, Family] = {
 def load(family: str, data: Path = DATA, cache: Path = CACHE) -> list[Task]:
     """The tasks of a family; `Absent` where its data are not here."""
     return list(FAMILIES[family](data, cache))
+
+
+def available(families: Iterable[str], data: Path = DATA, cache: Path = CACHE) -> list[Task]:
+    """The tasks of those families whose data are here; one message for each of the others."""
+    tasks: list[Task] = []
+    for family in families:
+        try:
+            tasks += load(family, data, cache)
+        except Absent as absence:
+            print(f"family {family} skipped: {absence}")
+    return tasks

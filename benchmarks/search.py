@@ -2,10 +2,10 @@
 
     python benchmarks/search.py --setup                              # makes the peers' environments, once
     python benchmarks/search.py --families lcbench taskset --methods zeroin random optuna-tpe --seeds 5
-    python benchmarks/search.py --report                             # tables as Markdown, from what is there
 
-Runs already in `--out` are not run again, so a stopped benchmark goes on where it was. Families: see families.py;
-methods: methods.py. Where the rules of the comparison stand: README.md beside this file.
+Prints the tables at the end; `report.py` prints them again from the files of results. Runs already in `--out` are not
+run again, so a stopped benchmark goes on where it was. Families: see families.py; methods: methods.py. Where the rules
+of the comparison stand: README.md beside this file.
 A study runs in its peer's environment, on one thread.
 """
 
@@ -23,7 +23,7 @@ from pathlib import Path
 from typing import Any
 
 import report
-from families import CACHE, DATA, FAMILIES, Absent, Task, load
+from families import CACHE, DATA, FAMILIES, Task, available
 from methods import ENVIRONMENTS, HERE, METHODS, ONE_THREAD, interpreter, set_up, versions
 
 
@@ -51,10 +51,6 @@ class Results:
         self.content: dict[str, Any] = {"versions": {}, "runs": {}}
         if path.exists():
             self.content = json.loads(path.read_text())
-
-    @property
-    def families(self) -> list[str]:
-        return sorted({key.split("|")[1] for key in self.content["runs"]})
 
     def has(self, run: Run) -> bool:
         return run.key in self.content["runs"]
@@ -152,28 +148,21 @@ def run_all(given: argparse.Namespace, tasks: list[Task], results: Results) -> N
         list(pool.map(work, batches(missing)))
 
 
-def tasks_of(given: argparse.Namespace) -> list[Task]:
-    """The tasks of the families whose data are here."""
+def chosen(given: argparse.Namespace) -> list[Task]:
+    """Of each family every so many-th task, in the order of families.py."""
     tasks: list[Task] = []
     for family in given.families:
-        try:
-            tasks += load(family, given.data, given.cache)
-        except Absent as absence:
-            print(f"family {family} skipped: {absence}")
-    return [t for t in tasks if not given.tasks or t.name in given.tasks]
+        of_family = available([family], given.data, given.cache)
+        tasks += [t for t in of_family[:: given.every] if not given.tasks or t.name in given.tasks]
+    return tasks
 
 
 def arguments() -> argparse.Namespace:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     add = parser.add_argument
-    add(
-        "--families",
-        nargs="+",
-        choices=FAMILIES,
-        default=None,
-        help="lcbench and taskset if not given; in a report, all there are",
-    )
+    add("--families", nargs="+", choices=FAMILIES, default=["lcbench", "taskset"])
     add("--tasks", nargs="+", default=[], help="only these tasks of the families")
+    add("--every", type=int, default=1, help="only each family's first task and every so many-th after it")
     add("--methods", nargs="+", choices=METHODS, default=["zeroin", "random", "optuna-tpe"])
     add("--seeds", type=int, default=5)
     add("--first-seed", type=int, default=0)
@@ -186,8 +175,7 @@ def arguments() -> argparse.Namespace:
     add("--venvs", type=Path, default=HERE.parent / ".venvs", help="folder of the peers' environments")
     add("--prototype", type=Path, default=None, help="file of the prototype, for the method of that name")
     add("--ours", default="zeroin", choices=METHODS, help="the method that the others are compared with")
-    add("--setup", action="store_true", help="make the environments of all peers, then stop")
-    add("--report", action="store_true", help="only print the tables of what is in --out")
+    add("--setup", nargs="*", choices=ENVIRONMENTS, help="make these environments of peers, or all, then stop")
     given = parser.parse_args()
     for name in ("out", "data", "cache", "venvs", "prototype"):
         if (path := getattr(given, name)) is not None:
@@ -197,17 +185,14 @@ def arguments() -> argparse.Namespace:
 
 def main() -> None:
     given = arguments()
-    if given.setup:
-        for name in ENVIRONMENTS:
+    if given.setup is not None:
+        for name in given.setup or ENVIRONMENTS:
             print(f"{name}: {'ready' if set_up(name, given.venvs) else 'could not be installed'}", flush=True)
         return
     results = Results(given.out)
-    if given.families is None:
-        given.families = results.families if given.report else ["lcbench", "taskset"]
-    tasks = tasks_of(given)
-    if not given.report:
-        run_all(given, tasks, results)
-    print(report.markdown(tasks, results.content, given.ours, given.trainings))
+    tasks = chosen(given)
+    run_all(given, tasks, results)
+    print(report.markdown(tasks, results.content, given.ours))
 
 
 if __name__ == "__main__":
