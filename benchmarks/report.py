@@ -173,7 +173,9 @@ def random_table(tables: Mapping[Study, Table], ours: str) -> Iterator[str]:
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("results", nargs="+", type=Path, help="files of results; of a run in two of them, the later counts")
+    parser.add_argument(
+        "results", nargs="+", type=Path, help="files of results; of a run in two of them, the later counts"
+    )
     parser.add_argument("--ours", default="zeroin", choices=METHODS, help="the method the others are compared with")
     parser.add_argument("--data", type=Path, default=DATA, help="folder with the tables of real runs")
     parser.add_argument("--cache", type=Path, default=CACHE, help="folder of reference values")
