@@ -151,8 +151,8 @@ def test_comparison_and_verdict(told):
     assert (default.label, default.score.mean) == ("default config", pytest.approx(0.75))
     assert default.test.mean == pytest.approx(0.95)
     assert s.verdict == (
-        "Trained afresh twice, the config of trial 3 has a mean loss of 0.420 ± 0.028; the default config, twice, "
-        "0.750 ± 0.071: lower by 0.330 ± 0.054 (standard error), better."
+        "Trained afresh twice, the config of trial 3 has a mean loss of 0.420 ± 0.028 (95 % sure: 0.1659 to 0.6741); "
+        "the default config, twice, 0.750 ± 0.071: lower by 0.330 ± 0.054 (standard error), better."
     )
 
 

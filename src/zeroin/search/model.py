@@ -127,9 +127,9 @@ class Features:
 class Model:
     """What the history says of configs trained to the full budget; lower is better, in warped units.
 
-    `best` is the lowest warped loss seen at any rung, less the trend; `trust` how well left-out trials are
-    predicted (correlation); `tried` the trials with observations; `owners` the trial of each row that the surrogate
-    sees, `units` [n, D] and `mean` [n] those trials' points and means.
+    `best` is the lowest mean of a config tried, so that a lucky draw is not what others have to beat; `trust` how well
+    left-out trials are predicted (correlation); `tried` the trials with observations; `owners` the trial of each row
+    that the surrogate sees, `units` [n, D] and `mean` [n] those trials' points and means.
     """
 
     posterior: surrogate.Posterior
@@ -166,13 +166,12 @@ class Model:
 def build(rows: Rows, features: Features, memory: Memory) -> Model:
     """The model of a history with at least two observations."""
     theta, trust = _fitted(rows.first(fit_size(len(rows.loss))), features, memory)
-    posterior, warped, trend, keep = _condition(rows, features, theta)
+    posterior, keep = _condition(rows, features, theta)
     tried = np.unique(rows.trial)
     owners = rows.trial[keep]
     units = rows.units[np.unique(owners)]
-    best = float(warped.min() - trend[-1])
     mean = posterior.expected(features(units))
-    return Model(posterior, features, best, trust, tried, owners, units, mean)
+    return Model(posterior, features, float(mean.min()), trust, tried, owners, units, mean)
 
 
 def fit_size(n: int) -> int:
@@ -220,7 +219,7 @@ def _fitted(rows: Rows, features: Features, memory: Memory) -> tuple[Array, floa
     return memory.fits[key]
 
 
-def _condition(rows: Rows, features: Features, theta: Array) -> tuple[surrogate.Posterior, Array, Array, np.ndarray]:
+def _condition(rows: Rows, features: Features, theta: Array) -> tuple[surrogate.Posterior, np.ndarray]:
     units, groups = rows.units[rows.trial], features.prior.groups
     warped, trend = _targets(rows, len(features.budgets))
     inverse_lengths = np.exp(-theta[:-2])[groups]
@@ -231,7 +230,7 @@ def _condition(rows: Rows, features: Features, theta: Array) -> tuple[surrogate.
         )
     x, y = features(units[keep], rows.rung[keep]), warped[keep] - trend[rows.rung[keep]]
     doubt = _doubt(x, rows.loss[keep], features.prior)
-    return surrogate.condition(x, y, theta, groups, doubt=doubt), warped, trend, keep
+    return surrogate.condition(x, y, theta, groups, doubt=doubt), keep
 
 
 def _doubt(features: Array, losses: Array, prior: surrogate.Prior) -> Array:

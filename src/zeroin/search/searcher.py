@@ -222,8 +222,7 @@ class _Choosing:
             begun = 0 if p.trial is None else view.history.trials[p.trial].epoch
             all_epochs += p.stop - begun
             explored += (p.stop - begun) * (p.kind is Kind.EXPLORE)
-        share = view.settings.share if self.model.trust >= view.settings.trust else view.settings.doubt
-        return explored < share * all_epochs
+        return explored < view.share(self.model.trust) * all_epochs
 
     def _explore(self) -> Proposal:
         """Successive halving over everything seen; where nothing is to be promoted, a new trial."""
@@ -269,7 +268,7 @@ class _Choosing:
         fresh = sum(job.start == 0 and job.kind is Kind.ZOOM for job in view.history.jobs)
         pools: dict[bool, _Pool] = {}
         while len(self.chosen) < self.free:
-            leap = fresh % 2 == 1
+            leap = fresh % 2 == 1 and len(view.ladder) > 1  # a gamble: only where a short training tells it off
             if leap not in pools:
                 pools[leap] = self._pool(leap)
             pool = pools[leap]

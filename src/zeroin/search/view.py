@@ -51,6 +51,13 @@ class View:
         """Trials with a running job."""
         return {job.trial for job in self.history.running}
 
+    def share(self, trust: float) -> float:
+        """The share of the epochs for exploring; half of `doubt` where every try costs a full training."""
+        settings = self.settings
+        if trust >= settings.trust:
+            return settings.share
+        return settings.doubt if len(self.ladder) > 1 else settings.doubt / 2
+
     def rng(self, purpose: str) -> np.random.Generator:
         """A stream of its own for each purpose of each decision."""
         return generator(self.seed, purpose, len(self.history.jobs))
