@@ -70,7 +70,7 @@ def test_own_network_by_the_command_and_its_weights(folder):
 @pytest.mark.slow
 def test_a_deep_network_learns_with_batch_norm_and_20_trainings_of_search(folder):
     pytest.importorskip("torch")
-    done = run(folder, sys.executable, "deep_network.py", seconds=900)
+    done = run(folder, sys.executable, "deep_network.py", seconds=2400)
     assert done.returncode == 0, done.stderr
     assert done.stdout.startswith("error: init does not fit the activation (29 hidden layers)")
     as_it_is, _, tested = done.stdout.splitlines()[-3:]
