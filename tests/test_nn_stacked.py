@@ -41,7 +41,7 @@ def stacked(problem, folder, rows=8):
     """Stacks for networks of any size, without measuring."""
     choices = Choices(problem, folder, 6.0 * rows)
     choices._kept = {str(size): Choice(rows, BACKWARD) for size in range(12)}
-    return Stacked(problem, folder, EPOCHS, choices)
+    return Stacked(problem, folder, EPOCHS, choices, rows)
 
 
 def saved(folder, trial):

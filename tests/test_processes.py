@@ -6,6 +6,7 @@ import subprocess
 import sys
 import textwrap
 import time
+from functools import partial
 from pathlib import Path
 
 import pytest
@@ -56,7 +57,7 @@ def work(executor, jobs, answer=lambda job, seen: True):
     """Do all the jobs; losses by job, and how they ended."""
     losses, ended = {j.number: [] for j in jobs}, {}
 
-    def report(of, seen):
+    def report(of, seen, *, with_next=False):
         losses[of.number].append((seen.epoch, seen.loss))
         return answer(of, seen)
 
@@ -69,7 +70,7 @@ def work(executor, jobs, answer=lambda job, seen: True):
 
 @pytest.fixture
 def pair(tmp_path):
-    executor = Processes(trained, tmp_path / "pair", 6, 2)
+    executor = Processes(partial(Inline, trained), tmp_path / "pair", 6, 2)
     yield executor
     executor.close()
 

@@ -4,6 +4,7 @@ import shutil
 import time
 from collections.abc import Sequence
 from dataclasses import replace
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -201,7 +202,9 @@ def _plan(study: Study, budget: Budget, after: int, seeds: int, executor: Execut
     screen = study.searcher.screening(study.space, rungs, advised) if isinstance(study.searcher, Zoom) else 0
     names = tuple(name for name, p in study.space.params.items() if p.fixed is None)
     trainings = None if budget.epochs is None and budget.trials is None else budget.trainings(study.max_epochs)
-    seconds = _seconds_per_epoch(study, executor) if executor and study.max_epochs > 1 and not known else None
+    seconds = None
+    if executor and study.max_epochs > 1 and not known:
+        seconds = getattr(executor, "seconds", 0.0) or _seconds_per_epoch(study, executor)
     spent = study.history.spent
     return Plan(study.name, names, rungs, screen, budget, trainings, after, seeds, seconds, known, spent, advised)
 
@@ -256,7 +259,7 @@ def _executor(objective: Any, task: Any, study: Study, workers: int, trainings: 
         )
         return done
     if workers > 1:
-        return Processes(objective, study.folder, study.max_epochs, workers)
+        return Processes(partial(Inline, objective), study.folder, study.max_epochs, workers)
     return Inline(objective, study.folder, study.max_epochs)
 
 

@@ -1,4 +1,4 @@
-"""Several jobs at once, each in a process of its own that stays for the whole study."""
+"""Jobs in processes that stay for the whole study, each with an executor of its own."""
 
 import multiprocessing
 import os
@@ -6,19 +6,19 @@ import pickle
 import signal
 import warnings
 import weakref
-from collections import deque
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, field
+from functools import partial
 from multiprocessing.connection import Connection, wait
 from multiprocessing.context import SpawnProcess
 from pathlib import Path
+from typing import Any
 
 from zeroin.errors import StudyError, TaskError, ZeroinError
 from zeroin.executors import worker
-from zeroin.executors.run import Objective, takes_run
-from zeroin.protocols import Report
-from zeroin.types import Ended, Job, Observation, Status
+from zeroin.protocols import Executor, Report
+from zeroin.types import Ended, Job, Status
 
 SPAWN = multiprocessing.get_context("spawn")  # a forked process deadlocks in the threads of numpy and PyTorch
 SECONDS_TO_END = 2.0  # before a worker that was asked to end is killed
@@ -32,78 +32,137 @@ ONE_THREAD = {
 
 
 @dataclass(slots=True, eq=False)
-class _Worker:
-    """A process, the line to it, and what it does; `up` once it has imported the user's file."""
+class _Place:
+    """Where jobs are done: a process and the line to it; without them in this one."""
 
-    process: SpawnProcess
-    line: Connection
-    job: Job | None = None
-    known: int = 0
-    up: bool = False
-    kills: int = 0  # of the kernel for want of memory, when the job began
+    process: SpawnProcess | None = None
+    line: Connection | None = None
+    up: bool = False  # it has imported the user's file
+    ready: bool = False
+    jobs: dict[int, tuple[Job, int]] = field(default_factory=dict)  # under way, with the epochs known of their trials
+    kills: int = 0  # of the kernel for want of memory, when the first of them began
 
 
 class Processes:
-    """Calls the objective in worker processes of one thread each.
+    """Does jobs in worker processes of one thread each, which have an executor of their own each.
 
-    Workers are started with the first jobs and kept; one that dies is replaced, its job told as failed. When the
-    study's process ends in whatever way, they end too.
+    Workers are started with the first jobs and kept. One that dies is replaced; its jobs are done again, each in a
+    process that does nothing else, and one that dies again is told as failed. When the study's process ends in whatever
+    way, workers end too.
 
     Args:
-        objective: f(config) -> loss, or f(config, run); a function at the top level of a file, which workers import.
+        make: makes the executor of a worker, such as `partial(Inline, objective)` of a function at the top level of a
+            file, which workers import.
         folder: where checkpoints go; made when first used.
         max_epochs: the deepest budget of one trial.
         workers: processes.
+        rows: jobs that one of them has at once.
+        here: does jobs as well, in this process, a step at a time; it begins while the workers start.
 
     Raises:
         TaskError: an objective that workers cannot import, such as a lambda.
     """
 
-    def __init__(self, objective: Objective, folder: Path, max_epochs: int, workers: int) -> None:
-        self.slots = workers
-        self._pickled = pickled(objective)
+    def __init__(
+        self, make: worker.Make, folder: Path, max_epochs: int, workers: int, *, rows: int = 1,
+        here: Executor | None = None,
+    ) -> None:  # fmt: skip
+        self.grouping: tuple[str, ...] = tuple(getattr(here, "grouping", ()))
+        self._pickled = pickled(make)
         self._folder, self._max_epochs = folder, max_epochs
-        self._waiting: deque[tuple[Job, int]] = deque()
-        self._workers: list[_Worker] = []
+        self._most, self._rows, self._here = workers, rows, here
+        self._waiting: list[tuple[Job, int]] = []
+        self._suspects: set[int] = set()  # jobs that were under way when a worker died
+        self._home = _Place(up=True, ready=here is not None)
+        self._workers: list[_Place] = []
         self._end = weakref.finalize(self, _end_all, self._workers)
 
+    @property
+    def slots(self) -> int:
+        """Jobs it wants to have at once; beside those in this process, as many as the workers that are ready can do."""
+        if self._here is None:
+            return self._rows * self._most
+        return self._rows * (1 + sum(w.ready for w in self._workers))
+
     def start(self, job: Job, known: int) -> None:
-        """Give a job to a free worker, or queue it."""
+        """Give a job to a process that has room, or queue it."""
         self._waiting.append((job, known))
         self._hand_out()
 
     def wait(self, report: Report) -> list[Ended]:
-        """Listen until a job ended."""
-        ended: list[Ended] = []
-        while not ended:
-            by_line = {w.line: w for w in self._workers if w.job}
-            assert by_line, "nothing to wait for"
-            for line in wait(list(by_line)):
-                done = self._hear(by_line[line], report)  # type: ignore[index]
-                ended += [done] if done else []
+        """Listen until a job ended, or go on by a step in this process and tell what was heard meanwhile."""
+        while True:
+            ended = self._listen(report)
+            if self._here and self._home.jobs and not ended:
+                ended += self._here.wait(report)
+                for one in ended:
+                    del self._home.jobs[one.job]
             self._hand_out()
-        return ended
+            if ended or self._home.jobs:
+                return ended
 
     def close(self) -> None:
         """End the workers; what they were doing is dropped."""
         self._waiting.clear()
         self._end()
+        if self._here:
+            self._here.close()
+
+    # --- jobs out
 
     def _hand_out(self) -> None:
-        while self._waiting:
-            free = next((w for w in self._workers if not w.job), None)
-            if free is None and len(self._workers) < self.slots:
-                free = _start(self._folder, self._max_epochs)
-                self._workers.append(free)
-            if free is None:
-                return
-            free.job, free.known = self._waiting.popleft()
-            free.kills = _out_of_memory_kills() or 0
-            if free.up:
-                _send(free, (free.job, free.known))
+        places = [*([self._home] if self._here else []), *self._workers]
+        wanted = len(self._waiting) + sum(len(place.jobs) for place in places) - (self._here is not None)
+        while len(self._workers) < min(self._most, wanted):
+            self._workers.append(_start(self._folder, self._max_epochs))
+        for job, known in list(self._waiting):
+            place = self._place_for(job)
+            if place:
+                self._waiting.remove((job, known))
+                self._give(place, job, known)
 
-    def _hear(self, of: _Worker, report: Report) -> Ended | None:
-        assert of.job
+    def _place_for(self, job: Job) -> _Place | None:
+        """Where a job goes: to most of those that it can be trained with, unless others have much less to do."""
+        suspect = job.number in self._suspects
+        places = [*([] if suspect else [self._home]), *self._workers]
+        rooms = [
+            p
+            for p in places
+            if p.ready and len(p.jobs) < (1 if suspect else self._rows) and not self._suspects & p.jobs.keys()
+        ]
+        if not rooms:
+            return None
+        spare = min(len(p.jobs) for p in rooms) + self._rows // 2
+
+        def alike(place: _Place) -> int:
+            if len(place.jobs) > spare:
+                return 0
+            return sum(all(job.config.get(n) == o.config.get(n) for n in self.grouping) for o, _ in place.jobs.values())
+
+        return max(rooms, key=lambda p: (alike(p) if self.grouping else 0, -len(p.jobs)))
+
+    def _give(self, place: _Place, job: Job, known: int) -> None:
+        if not place.jobs:
+            place.kills = _out_of_memory_kills() or 0
+        place.jobs[job.number] = job, known
+        if place is self._home:
+            assert self._here
+            self._here.start(job, known)
+        else:
+            _send(place, (job, known))
+
+    # --- news in
+
+    def _listen(self, report: Report) -> list[Ended]:
+        """What the workers have to say; where this process has nothing to do, wait for it."""
+        by_line = {w.line: w for w in self._workers if w.line}
+        ended: list[Ended] = []
+        for line in wait(list(by_line), 0.0 if self._home.jobs else None):
+            ended += self._hear(by_line[line], report)  # type: ignore[index]
+        return ended
+
+    def _hear(self, of: _Place, report: Report) -> list[Ended]:
+        assert of.line
         try:
             message = of.line.recv()
         except (EOFError, ConnectionError):
@@ -112,21 +171,25 @@ class Processes:
             case worker.Up():
                 of.up = True
                 _send(of, self._pickled)
-                _send(of, (of.job, of.known))
-            case Observation():
-                _send(of, report(of.job, message))
+            case worker.Ready():
+                of.ready = True
+            case worker.Seen(number, seen):
+                job, known = of.jobs[number]
+                of.jobs[number] = job, max(known, seen.epoch)
+                _send(of, report(job, seen))
             case worker.Warned(text):
                 warnings.warn(text, stacklevel=2)
             case Ended():
-                of.job = None
-                return message
+                del of.jobs[message.job]
+                self._suspects.discard(message.job)
+                return [message]
             case ZeroinError():
                 raise message
-        return None
+        return []
 
-    def _lost(self, of: _Worker) -> Ended:
-        """What became of the job of a worker that died."""
-        assert of.job
+    def _lost(self, of: _Place) -> list[Ended]:
+        """What becomes of the jobs of a worker that died: they are done again, or were so already."""
+        assert of.process
         self._workers.remove(of)
         of.process.join()
         code = of.process.exitcode or 0
@@ -136,21 +199,29 @@ class Processes:
                 f"(its message is above): put the call under `if __name__ == '__main__':`, or use workers=1."
             )
         if _killed_for_memory(code, of.kills):
-            return Ended(of.job.number, Status.OUT_OF_MEMORY, "its process was killed for want of memory")
+            if len(of.jobs) == 1:
+                why = "its process was killed for want of memory"
+                return [Ended(number, Status.OUT_OF_MEMORY, why) for number in of.jobs]
+            self._rows = max(1, self._rows // 2)
+            self._waiting[:0] = of.jobs.values()
+            return []
         how = signal.Signals(-code).name if code < 0 else f"exit status {code}"
-        return Ended(of.job.number, Status.FAILED, f"its process ended with {how}")
+        again = [number for number in of.jobs if number not in self._suspects]
+        self._suspects |= of.jobs.keys()
+        self._waiting[:0] = [of.jobs[number] for number in again]
+        return [Ended(n, Status.FAILED, f"its process ended with {how}, twice") for n in of.jobs if n not in again]
 
 
-def pickled(objective: Objective) -> bytes:
-    """An objective as bytes that another process can make it from.
+def pickled(make: Callable[..., Any]) -> bytes:
+    """What is called in another process, as bytes that it can be made from there.
 
     Raises:
         TaskError: it is no function at the top level of a file.
     """
-    takes_run(objective)
     try:
-        return pickle.dumps(objective)
+        return pickle.dumps(make)
     except Exception as error:
+        objective = make.args[0] if isinstance(make, partial) and make.args else make
         name = getattr(objective, "__qualname__", type(objective).__name__)
         raise TaskError(
             f"workers import the objective from its file; {name} cannot be imported ({error}): define it with def at "
@@ -173,31 +244,33 @@ def check_workers(workers: int) -> None:
         )
 
 
-def _start(folder: Path, max_epochs: int) -> _Worker:
+def _start(folder: Path, max_epochs: int) -> _Place:
     far, near = SPAWN.Pipe()
     process = SPAWN.Process(target=worker.main, args=(near, folder, max_epochs))
     with _environment(ONE_THREAD), _without_interrupts():
         process.start()
     near.close()  # the worker's end is the worker's alone, so that its death is seen
-    return _Worker(process, far)
+    return _Place(process, far)
 
 
-def _send(to: _Worker, message: object) -> None:
+def _send(to: _Place, message: object) -> None:
+    assert to.line
     try:
         to.line.send_bytes(message) if isinstance(message, bytes) else to.line.send(message)
     except (BrokenPipeError, ConnectionError):
         return  # it died: seen when it is next listened to
 
 
-def _end_all(workers: list[_Worker]) -> None:
-    for one in workers:
-        one.process.terminate()
-    for one in workers:
-        one.process.join(SECONDS_TO_END)
-        if one.process.is_alive():
-            one.process.kill()
-            one.process.join()
-        one.line.close()
+def _end_all(workers: list[_Place]) -> None:
+    running = [(one.process, one.line) for one in workers if one.process and one.line]
+    for process, _ in running:
+        process.terminate()
+    for process, line in running:
+        process.join(SECONDS_TO_END)
+        if process.is_alive():
+            process.kill()
+            process.join()
+        line.close()
     workers.clear()
 
 

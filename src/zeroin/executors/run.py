@@ -16,6 +16,7 @@ from zeroin.executors.checkpoint import Checkpoint, trial_folder
 from zeroin.types import Config, Ended, Job, Kind, Observation, Status
 
 Objective: TypeAlias = Callable[..., Any]  # f(config) -> loss, or f(config, run) that reports each epoch
+Steps: TypeAlias = Callable[[Config, "Run"], Iterator[None]]  # an objective that pauses after each epoch
 Heard: TypeAlias = Callable[[Observation], bool]  # of an epoch; False asks to end there
 
 SPARE_BYTES = 1 << 20  # a disk with less is full
@@ -144,19 +145,33 @@ def perform(objective: Objective, job: Job, root: Path, known: int, max_epochs: 
     Raises:
         ZeroinError: the objective is used in a way that no other config would mend.
     """
-    began = time.monotonic()
-    checkpoint = Checkpoint(trial_folder(root, job.trial), job.start, known)
-    if checkpoint.epoch >= job.stop:  # killed between its last epoch and its end
-        return Ended(job.number, Status.DONE)
-    run = Run(job, checkpoint, heard, max_epochs)
-    try:
-        result = objective(run.config, run)
+
+    def whole(config: Config, run: Run) -> Iterator[None]:
+        result = objective(config, run)
         if result is not None and run.epoch == run.start and run.status is Status.RUNNING:
             run.report(result)
-        status, note = finish(run, checkpoint)
+        yield
+
+    return next(filter(None, stepwise(whole, job, root, known, max_epochs, heard)))
+
+
+def stepwise(steps: Steps, job: Job, root: Path, known: int, max_epochs: int, heard: Heard) -> Iterator[Ended | None]:
+    """`perform` in steps: None after each step of the objective, at last how the job ended."""
+    took, began = 0.0, time.monotonic()
+    checkpoint = Checkpoint(trial_folder(root, job.trial), job.start, known)
+    if checkpoint.epoch >= job.stop:  # killed between its last epoch and its end
+        yield Ended(job.number, Status.DONE)
+        return
+    run = Run(job, checkpoint, heard, max_epochs)
+    try:
+        for _ in steps(run.config, run):
+            took += time.monotonic() - began
+            yield None
+            began = time.monotonic()
+        outcome = finish(run, checkpoint)
     except Exception as error:
-        status, note = failure(error, root)
-    return Ended(job.number, status, note, time.monotonic() - began)
+        outcome = failure(error, root)
+    yield Ended(job.number, *outcome, took + time.monotonic() - began)
 
 
 def finish(run: Run, checkpoint: Checkpoint) -> tuple[Status, str]:

@@ -1,4 +1,4 @@
-"""The far end of `processes`: one process that does jobs one after another until its study is gone."""
+"""The far end of `processes`: one process that does jobs with an executor of its own until its study is gone."""
 
 import multiprocessing
 import os
@@ -7,20 +7,30 @@ import signal
 import threading
 import traceback
 import warnings
+from collections import deque
+from collections.abc import Callable
 from dataclasses import dataclass
 from multiprocessing.connection import Connection, wait
 from pathlib import Path
+from typing import TypeAlias
 
 from zeroin.errors import TaskError, ZeroinError
-from zeroin.executors.run import Objective, perform, takes_run
-from zeroin.types import Observation
+from zeroin.protocols import Executor
+from zeroin.types import Ended, Job, Observation
 
 PATIENCE = 0.05  # s that an epoch waits for the study's answer; a study that is deciding gives it at a later epoch
+
+Make: TypeAlias = Callable[[Path, int], Executor]  # of the folder for checkpoints and the deepest budget
 
 
 @dataclass(frozen=True, slots=True)
 class Up:
-    """A worker has started and takes its objective."""
+    """A worker has started and takes what makes its executor."""
+
+
+@dataclass(frozen=True, slots=True)
+class Ready:
+    """It has made its executor and takes jobs."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -30,11 +40,19 @@ class Warned:
     text: str
 
 
+@dataclass(frozen=True, slots=True)
+class Seen:
+    """An epoch of a job."""
+
+    job: int
+    observation: Observation
+
+
 def main(near: Connection, root: Path, max_epochs: int) -> None:
-    """Take an objective, then do jobs; everything that happens is a message.
+    """Make an executor, then do jobs; everything that happens is a message.
 
     Args:
-        near: to the study; it sends the pickled objective, then (job, known) one by one, and a bool for each epoch.
+        near: to the study; it sends a pickled `Make`, then (job, known) one by one, and a bool for each epoch.
         root: where checkpoints go.
         max_epochs: the deepest budget of one trial.
     """
@@ -45,13 +63,13 @@ def main(near: Connection, root: Path, max_epochs: int) -> None:
     warnings.showwarning = lambda message, *_: near.send(Warned(str(message)))
     try:
         near.send(Up())
-        objective = _objective(near.recv_bytes())
+        executor = _made(near.recv_bytes())(root, max_epochs)
+        line = _Line(near, executor)
+        near.send(Ready())
         while True:
-            message = near.recv()
-            if isinstance(message, bool):
-                continue  # the answer to an epoch of a job that has ended
-            job, known = message
-            near.send(perform(objective, job, root, known, max_epochs, _Line(near)))
+            line.take(0.0 if line.jobs else None)
+            for ended in executor.wait(line):
+                line.end(ended)
     except ZeroinError as error:
         near.send(error)
     except (EOFError, ConnectionError):
@@ -59,31 +77,48 @@ def main(near: Connection, root: Path, max_epochs: int) -> None:
 
 
 class _Line:
-    """Tells the study each epoch and passes on what it answers."""
+    """Takes jobs, tells the study each epoch and passes on what it answers."""
 
-    def __init__(self, near: Connection) -> None:
-        self._near, self._unanswered = near, 0
+    def __init__(self, near: Connection, executor: Executor) -> None:
+        self._near, self._executor = near, executor
+        self._unanswered: deque[int] = deque()  # jobs, an entry for each epoch told
+        self._refused: set[int] = set()
+        self.jobs = 0  # under way
 
-    def __call__(self, seen: Observation) -> bool:
-        self._near.send(seen)
-        self._unanswered += 1
-        go_on = True
-        while self._unanswered and self._near.poll(PATIENCE):
-            self._unanswered -= 1
-            go_on = self._near.recv() and go_on
-        return go_on
+    def take(self, seconds: float | None) -> None:
+        """All messages that are there, or come within some seconds; None: wait for one."""
+        while self._near.poll(seconds):
+            message: bool | tuple[Job, int] = self._near.recv()
+            if isinstance(message, bool):
+                job = self._unanswered.popleft()
+                self._refused |= set() if message else {job}
+            else:
+                self._executor.start(*message)
+                self.jobs += 1
+            seconds = 0.0
+
+    def __call__(self, job: Job, seen: Observation, *, with_next: bool = False) -> bool:  # noqa: ARG002
+        self._near.send(Seen(job.number, seen))
+        self._unanswered.append(job.number)
+        self.take(PATIENCE if len(self._unanswered) == 1 else 0.0)
+        return job.number not in self._refused
+
+    def end(self, ended: Ended) -> None:
+        """Tell how a job ended."""
+        self._near.send(ended)
+        self.jobs -= 1
 
 
-def _objective(pickled: bytes) -> Objective:
+def _made(pickled: bytes) -> Make:
     try:
-        found: Objective = pickle.loads(pickled)
+        found: Make = pickle.loads(pickled)
     except Exception as error:
         what = traceback.format_exception_only(error)[-1].strip()
         raise TaskError(
             f"workers import the objective from its file; there it cannot be found ({what}): define it with def at "
             f"the top level of a .py file, above `if __name__ == '__main__':`, or use workers=1."
         ) from error
-    return found if takes_run(found) else lambda config, _run: found(config)
+    return found
 
 
 def _end_with_the_study() -> None:

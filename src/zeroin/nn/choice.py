@@ -9,7 +9,7 @@ from dataclasses import asdict, dataclass, field, replace
 from pathlib import Path
 
 from zeroin.nn import loop
-from zeroin.nn.data import InMemory
+from zeroin.nn.data import InMemory, edges
 from zeroin.nn.fused import Optimizer
 from zeroin.nn.gate import verdict
 from zeroin.nn.loop import Best, Training
@@ -28,6 +28,7 @@ SIZES = (4, 8)  # rows; more would be faster still, and the search would learn l
 PER_ROW = 6  # full trainings in the budget for each row: deciding about many configs at once learns less from each
 STEPS = 4  # timed at once
 ROUNDS = 3
+ENOUGH = 0.5  # seconds of CPU after which a round more is not worth it
 
 
 @dataclass(frozen=True, slots=True)
@@ -39,12 +40,14 @@ class Choice:
         order: of vmap and grad, as `gate` found it right.
         ratio: how many times less CPU a stack of `rows` takes than its networks one by one, measured.
         why: the reason in words.
+        seconds: of one network's epoch in such a stack, as its steps were timed; 0: not measured.
     """
 
     rows: int
     order: str = ""
     ratio: float = 1.0
     why: str = ""
+    seconds: float = 0.0
 
     def words(self) -> str:
         """For the log and the report."""
@@ -61,11 +64,13 @@ class Choices:
         problem: what is trained.
         folder: the study's.
         trainings: the budget in full trainings.
+        keeping: whether what is measured is kept in the folder; one process does so.
     """
 
     problem: Problem
     folder: Path
     trainings: float
+    keeping: bool = True
     _kept: dict[str, Choice] = field(default_factory=dict)
 
     def __post_init__(self) -> None:
@@ -88,7 +93,8 @@ class Choices:
         if size not in self._kept:
             self._kept[size] = measured(self.problem, config, [rows for rows in SIZES if rows <= self.most])
             log.info("networks of %s: %s", _about(config), self._kept[size].words())
-            self._keep()
+            if self.keeping:
+                self._keep()
         return self._kept[size]
 
     def _keep(self) -> None:
@@ -111,19 +117,22 @@ def _about(config: Config) -> str:
 
 
 def measured(problem: Problem, config: Config, sizes: Sequence[int] = SIZES) -> Choice:
-    """Time a few steps alone and in stacks of two sizes; a second or two of CPU, most of it to record the steps."""
+    """Time a few steps alone and in stacks of two sizes; half a second or a second of CPU."""
     with loop.one_thread():
         found = verdict(problem, config)
         if found.order is None:
             return Choice(1, why=found.why)
-        ratio, rows = max((ratio, rows) for rows, ratio in _ratios(problem, config, found.order, sizes).items())
+        took = _seconds(problem, config, found.order, sizes)
+    ratio, rows = max((took[1] / took[rows], rows) for rows in sizes)
+    steps = len(edges(len(problem.train), recipe(config).batch_size))
     if ratio < PAYS:
-        return Choice(1, ratio=round(ratio, 2), why=f"a stack of {rows} would be {ratio:.2f} times as fast")
-    return Choice(rows, found.order, round(ratio, 2))
+        why = f"a stack of {rows} would be {ratio:.2f} times as fast"
+        return Choice(1, ratio=round(ratio, 2), why=why, seconds=steps * took[1])
+    return Choice(rows, found.order, round(ratio, 2), seconds=steps * took[rows])
 
 
-def _ratios(problem: Problem, config: Config, order: str, sizes: Sequence[int]) -> dict[int, float]:
-    """CPU of one network alone to that of a row, by the size of the stack."""
+def _seconds(problem: Problem, config: Config, order: str, sizes: Sequence[int]) -> dict[int, float]:
+    """CPU seconds of a step of one network, alone (1) and in stacks of some sizes."""
     how, data = recipe(config), problem.train
     assert isinstance(data, InMemory)
     few = replace(problem, train=InMemory(data.x[: STEPS * how.batch_size], data.y[: STEPS * how.batch_size]))
@@ -134,10 +143,15 @@ def _ratios(problem: Problem, config: Config, order: str, sizes: Sequence[int]) 
         one = stack(few, [(config, seed, fresh(few, config, seed)) for seed in range(rows)], order)
         work[rows] = lambda one=one: one.train_epoch(100)  # type: ignore[misc]
     best = dict.fromkeys(work, float("inf"))
+    first = time.process_time()
     for turn in range(ROUNDS + 1):
         for rows, train in work.items():
             began = time.process_time()
             train()
-            if turn:  # the first one warms up
-                best[rows] = min(best[rows], (time.process_time() - began) / rows)
-    return {rows: best[1] / best[rows] for rows in sizes}
+            if turn:  # the first one warms up, and records
+                best[rows] = min(
+                    best[rows], (time.process_time() - began) / rows / len(edges(len(few.train), how.batch_size))
+                )
+        if turn and time.process_time() - first > ENOUGH:
+            break
+    return best

@@ -176,7 +176,7 @@ def _trained(
 
 def _executor(task: Task, pieces: Sequence[Piece], folder: Path, epochs: int, workers: int) -> Executor:
     if workers > 1:
-        return Processes(importable(task, train_piece, tuple(pieces)), folder, epochs, workers)
+        return Processes(partial(Inline, importable(task, train_piece, tuple(pieces))), folder, epochs, workers)
     return Inline(partial(train_piece, task.problem, tuple(pieces)), folder, epochs)
 
 

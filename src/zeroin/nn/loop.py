@@ -61,7 +61,8 @@ def objective(problem: Problem) -> Callable[[Config, Run], None]:
 def train(problem: Problem, config: Config, run: Run) -> None:
     """Train a config to where the run asks; see `objective`."""
     with one_thread():
-        _train(problem, config, run)
+        for _ in steps(problem, config, run):
+            pass
 
 
 @contextmanager
@@ -75,7 +76,8 @@ def one_thread() -> Iterator[None]:
         torch.set_num_threads(before)
 
 
-def _train(problem: Problem, config: Config, run: Run) -> None:
+def steps(problem: Problem, config: Config, run: Run) -> Iterator[None]:
+    """`train`, with a pause after each epoch."""
     how = recipe(config)
     now = _resumed(problem, config, how, run)
     for epoch in run.epochs():
@@ -92,6 +94,7 @@ def _train(problem: Problem, config: Config, run: Run) -> None:
         if run.saving:
             save(problem, run, now.epoch, now.best, (now.model.state_dict(), now.opt.state_dict()))
         assert now.epoch == epoch + 1
+        yield
 
 
 def train_epoch(problem: Problem, now: Training, how: Recipe, seed: int, max_epochs: int) -> float:

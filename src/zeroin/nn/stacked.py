@@ -10,7 +10,7 @@ from functools import partial
 from pathlib import Path
 
 from zeroin.executors.checkpoint import Checkpoint, trial_folder
-from zeroin.executors.run import Run, failure, finish, is_out_of_memory, perform
+from zeroin.executors.run import Run, failure, finish, is_out_of_memory, stepwise
 from zeroin.nn import loop
 from zeroin.nn.choice import Choices
 from zeroin.nn.data import InMemory, edges
@@ -67,7 +67,8 @@ class Stacked:
         problem: what is trained.
         folder: where checkpoints go; made when first used.
         max_epochs: the deepest budget of one trial.
-        choices: whether a network's size is worth a stack, and of how many.
+        choices: whether a network's size is worth a stack.
+        slots: jobs it wants to have at once; 1: one by one.
         grouping: hyperparameters in which jobs must agree to be trained at once.
     """
 
@@ -75,29 +76,25 @@ class Stacked:
     folder: Path
     max_epochs: int
     choices: Choices
+    slots: int
     grouping: tuple[str, ...] = ()
     _waiting: deque[tuple[Job, int]] = field(default_factory=deque)
     _members: dict[int, _Member] = field(default_factory=dict)
-    _alone: dict[int, tuple[Job, int]] = field(default_factory=dict)  # jobs that are trained one by one
+    _alone: dict[int, Iterator[Ended | None]] = field(default_factory=dict)  # jobs that are trained one by one
     _ways: dict[str, _Way] = field(default_factory=dict)
     _told: set[str] = field(default_factory=set)
     _most: int = 0
     _report: Report | None = None
 
     def __post_init__(self) -> None:
-        self._most = self.choices.most
-
-    @property
-    def slots(self) -> int:
-        """Jobs it wants to have at once."""
-        return self.choices.most
+        self._most = self.slots
 
     def start(self, job: Job, known: int) -> None:
         """Queue a job."""
         self._waiting.append((job, known))
 
     def wait(self, report: Report) -> list[Ended]:
-        """Train an epoch of one group; what ended, if any."""
+        """Train an epoch of one group, or of one job; what ended, if any."""
         self._report = report
         with loop.one_thread():
             ended = self._admit()
@@ -125,7 +122,7 @@ class Stacked:
                 if member:
                     self._members[job.number] = member
                 else:
-                    self._alone[job.number] = job, known
+                    self._apart(job, known)
             except Exception as error:
                 ended.append(Ended(job.number, *failure(error, self.folder)))
         self._members = dict(sorted(self._members.items()))
@@ -158,7 +155,7 @@ class Stacked:
         """How networks of a signature are trained; a reason for going one by one is told once."""
         if which not in self._ways:
             order = None
-            if self.choices.of(config).rows > 1:
+            if self.slots > 1 and self.choices.of(config).rows > 1:
                 found = verdict(self.problem, config)
                 order = found.order
                 if found.why:
@@ -182,8 +179,11 @@ class Stacked:
         behind = [m for m in self._members.values() if m.epoch < m.known]
         able = behind or list(self._members.values())
         if self._alone and not behind and (not able or min(self._alone) < able[0].job.number):
-            job, known = self._alone.pop(min(self._alone))
-            return [self._one_by_one(job, known)]
+            first = min(self._alone)
+            done = next(self._alone[first])
+            if done:
+                del self._alone[first]
+            return [done] if done else []
         group = [m for m in able if m.signature == able[0].signature][: self._most]
         began = time.monotonic()
         try:
@@ -216,16 +216,12 @@ class Stacked:
         self._ways[group[0].signature].order = None
         for member in group:
             del self._members[member.job.number]
-            self._alone[member.job.number] = member.job, member.run.epoch
+            self._apart(member.job, member.run.epoch)
 
-    def _one_by_one(self, job: Job, known: int) -> Ended:
-        """The whole of a job."""
-
-        def heard(seen: Observation) -> bool:
-            assert self._report
-            return self._report(job, seen)
-
-        return perform(loop.objective(self.problem), job, self.folder, known, self.max_epochs, heard)
+    def _apart(self, job: Job, known: int) -> None:
+        """Train a job one by one from here on."""
+        steps, heard = partial(loop.steps, self.problem), partial(self._heard, job)
+        self._alone[job.number] = stepwise(steps, job, self.folder, known, self.max_epochs, heard)
 
     def _tell(self, member: _Member, loss: float, score: tuple[float, float]) -> Ended | None:
         """Report an epoch of a member; its end, if this was it."""

@@ -14,7 +14,6 @@ from torch import Tensor, nn
 from zeroin.errors import TaskError
 from zeroin.executors.inline import Inline
 from zeroin.executors.processes import Processes, pickled
-from zeroin.executors.run import Objective, Run
 from zeroin.nn import loop
 from zeroin.nn.choice import Choices
 from zeroin.nn.data import InMemory, prepared
@@ -137,8 +136,8 @@ class Task:
 
         Several networks at once where that is measured to pay on the default config and where the budget of so many
         full `trainings` allows to decide about several configs at once; else one by one. The choice is kept in
-        `folder`. With several workers each builds the task once, from its pickle or else from the file that defines
-        it, and trains one by one.
+        `folder`. Of several workers one is this process where networks are trained in stacks; each of the others builds
+        the task once, from its pickle or else from the file that defines it.
 
         Raises:
             TaskError: the network of the default config does not fit the data or the loss; workers cannot import it.
@@ -149,14 +148,19 @@ class Task:
             self.check(space)
         if self.preparation is not None:
             keep(folder, self.preparation)
-        if workers > 1:
-            return Processes(importable(self, loop.train), folder, max_epochs, workers)
         choices = Choices(self.problem, folder, trainings)
         choice = choices.of(space.default if space else {})
         log.info("%s: %s", self.name, choice.words())
-        if choice.rows > 1:
-            return Stacked(self.problem, folder, max_epochs, choices, shaping(self.problem, space) if space else ())
-        return Inline(loop.objective(self.problem), folder, max_epochs)
+        if choice.rows == 1:
+            if workers > 1:
+                return Processes(partial(Inline, importable(self, loop.train)), folder, max_epochs, workers)
+            return Inline(loop.objective(self.problem), folder, max_epochs)
+        rows, alike = choices.most, shaping(self.problem, space) if space else ()
+        here = Stacked(self.problem, folder, max_epochs, choices, rows, alike)
+        if workers == 1:
+            return here
+        make = importable(self, _stacked, trainings, rows)
+        return Processes(make, folder, max_epochs, workers - 1, rows=rows, here=here)
 
     def check(self, space: Space) -> None:
         """Try the default config of a space on two examples.
@@ -176,8 +180,13 @@ class Task:
         return network(self.build, config, seed)
 
 
-def importable(task: Task, function: Callable[..., None], *first: Any) -> Objective:
-    """f(problem, *first, config, run) of a task as something that pickles: by value, else as the name in its file.
+def _stacked(problem: Problem, trainings: float, rows: int, folder: Path, max_epochs: int) -> Executor:
+    """What trains in a worker."""
+    return Stacked(problem, folder, max_epochs, Choices(problem, folder, trainings, keeping=False), rows)
+
+
+def importable(task: Task, function: Callable[..., Any], *first: Any) -> Callable[..., Any]:
+    """f(problem, *first, ...) of a task as something that pickles: by value, else as the name in its file.
 
     Raises:
         TaskError: it is to be found under no name at the top level of a file.
@@ -194,11 +203,9 @@ def importable(task: Task, function: Callable[..., None], *first: Any) -> Object
     return by_value
 
 
-def _of_named(
-    module: str, name: str, function: Callable[..., None], first: tuple[Any, ...], config: Config, run: Run
-) -> None:
+def _of_named(module: str, name: str, function: Callable[..., Any], first: tuple[Any, ...], *rest: Any) -> Any:
     task: Task = getattr(importlib.import_module(module), name)
-    function(task.problem, *first, config, run)
+    return function(task.problem, *first, *rest)
 
 
 def _varied(metric: Metric | None, valid: Any) -> None:
