@@ -40,7 +40,7 @@ def jobs(some, start=0, stop=EPOCHS, kind=Kind.SCREEN, first=0):
 def stacked(problem, folder, rows=8):
     """Stacks for networks of any size, without measuring."""
     choices = Choices(problem, folder, 6.0 * rows)
-    choices._kept = {str(size): Choice(rows, BACKWARD) for size in range(12)}
+    choices._kept = {size: Choice(rows, BACKWARD) for size in range(12)}
     return Stacked(problem, folder, EPOCHS, choices, rows)
 
 

@@ -30,7 +30,8 @@ class Searcher(Protocol):
 class Executor(Protocol):
     """Does the jobs: inline, in processes, stacked, simulated, on a cluster.
 
-    One that does jobs at once only where their configs agree in some hyperparameters has their names as `grouping`.
+    One that does jobs at once only where their configs agree in some hyperparameters has their names as `grouping`; one
+    that measured what an epoch takes has `seconds`.
     """
 
     @property

@@ -68,6 +68,7 @@ class Processes:
         here: Executor | None = None,
     ) -> None:  # fmt: skip
         self.grouping: tuple[str, ...] = tuple(getattr(here, "grouping", ()))
+        self.seconds: float = getattr(here, "seconds", 0.0) / (1 + workers)
         self._pickled = pickled(make)
         self._folder, self._max_epochs = folder, max_epochs
         self._most, self._rows, self._here = workers, rows, here

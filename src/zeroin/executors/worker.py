@@ -67,7 +67,9 @@ def main(near: Connection, root: Path, max_epochs: int) -> None:
         line = _Line(near, executor)
         near.send(Ready())
         while True:
-            line.take(0.0 if line.jobs else None)
+            line.take(0.0)
+            while not line.jobs:
+                line.take(None)
             for ended in executor.wait(line):
                 line.end(ended)
     except ZeroinError as error:

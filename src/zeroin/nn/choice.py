@@ -40,7 +40,7 @@ class Choice:
         order: of vmap and grad, as `gate` found it right.
         ratio: how many times less CPU a stack of `rows` takes than its networks one by one, measured.
         why: the reason in words.
-        seconds: of one network's epoch in such a stack, as its steps were timed; 0: not measured.
+        seconds: of one network's epoch in a search, as steps were timed; 0: not measured.
     """
 
     rows: int
@@ -71,12 +71,12 @@ class Choices:
     folder: Path
     trainings: float
     keeping: bool = True
-    _kept: dict[str, Choice] = field(default_factory=dict)
+    _kept: dict[int, Choice] = field(default_factory=dict)
 
     def __post_init__(self) -> None:
         if (self.folder / FILE).is_file():
             said = json.loads((self.folder / FILE).read_text())["sizes"]
-            self._kept = {size: Choice(**fields) for size, fields in said.items()}
+            self._kept = {int(size): Choice(**fields) for size, fields in said.items()}
 
     @property
     def most(self) -> int:
@@ -84,18 +84,23 @@ class Choices:
         return max((rows for rows in SIZES if rows * PER_ROW <= self.trainings), default=1)
 
     def of(self, config: Config) -> Choice:
-        """The choice for networks of a config's size."""
+        """The choice for networks of a config's size; where a stack pays, it does for smaller ones, and the reverse."""
         if self.most == 1:
             return Choice(
                 1, why=f"a budget of {self.trainings:.0f} trainings is best spent on one config after another"
             )
-        size = str(_size(self.problem, config))
+        size = _size(self.problem, config)
         if size not in self._kept:
-            self._kept[size] = measured(self.problem, config, [rows for rows in SIZES if rows <= self.most])
-            log.info("networks of %s: %s", _about(config), self._kept[size].words())
+            known = (c for s, c in self._kept.items() if (s > size) == (c.rows > 1))
+            self._kept[size] = next(known, None) or self._measured(config)
             if self.keeping:
                 self._keep()
         return self._kept[size]
+
+    def _measured(self, config: Config) -> Choice:
+        found = measured(self.problem, config, [rows for rows in SIZES if rows <= self.most])
+        log.info("networks of %s: %s", _about(config), found.words())
+        return found
 
     def _keep(self) -> None:
         words = "; of another size: ".join(dict.fromkeys(choice.words() for choice in self._kept.values()))
@@ -128,7 +133,8 @@ def measured(problem: Problem, config: Config, sizes: Sequence[int] = SIZES) -> 
     if ratio < PAYS:
         why = f"a stack of {rows} would be {ratio:.2f} times as fast"
         return Choice(1, ratio=round(ratio, 2), why=why, seconds=steps * took[1])
-    return Choice(rows, found.order, round(ratio, 2), seconds=steps * took[rows])
+    # Half of a search's networks find fewer of their shape under way than a stack has room for.
+    return Choice(rows, found.order, round(ratio, 2), seconds=steps * (took[1] + took[rows]) / 2)
 
 
 def _seconds(problem: Problem, config: Config, order: str, sizes: Sequence[int]) -> dict[int, float]:
@@ -149,9 +155,7 @@ def _seconds(problem: Problem, config: Config, order: str, sizes: Sequence[int])
             began = time.process_time()
             train()
             if turn:  # the first one warms up, and records
-                best[rows] = min(
-                    best[rows], (time.process_time() - began) / rows / len(edges(len(few.train), how.batch_size))
-                )
+                best[rows] = min(best[rows], (time.process_time() - began) / rows)
         if turn and time.process_time() - first > ENOUGH:
             break
-    return best
+    return {rows: seconds / len(edges(len(few.train), how.batch_size)) for rows, seconds in best.items()}

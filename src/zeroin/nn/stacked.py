@@ -70,6 +70,7 @@ class Stacked:
         choices: whether a network's size is worth a stack.
         slots: jobs it wants to have at once; 1: one by one.
         grouping: hyperparameters in which jobs must agree to be trained at once.
+        seconds: of an epoch of one network, as far as it is known.
     """
 
     problem: Problem
@@ -78,6 +79,7 @@ class Stacked:
     choices: Choices
     slots: int
     grouping: tuple[str, ...] = ()
+    seconds: float = 0.0
     _waiting: deque[tuple[Job, int]] = field(default_factory=deque)
     _members: dict[int, _Member] = field(default_factory=dict)
     _alone: dict[int, Iterator[Ended | None]] = field(default_factory=dict)  # jobs that are trained one by one

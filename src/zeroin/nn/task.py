@@ -156,7 +156,7 @@ class Task:
                 return Processes(partial(Inline, importable(self, loop.train)), folder, max_epochs, workers)
             return Inline(loop.objective(self.problem), folder, max_epochs)
         rows, alike = choices.most, shaping(self.problem, space) if space else ()
-        here = Stacked(self.problem, folder, max_epochs, choices, rows, alike)
+        here = Stacked(self.problem, folder, max_epochs, choices, rows, alike, choice.seconds)
         if workers == 1:
             return here
         make = importable(self, _stacked, trainings, rows)
