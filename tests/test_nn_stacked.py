@@ -1,13 +1,16 @@
 """The executor that trains jobs in stacks: what a job gives does not depend on its company, nor on a kill."""
 
+from functools import partial
+
 import pytest
 import torch
 from torch import nn
 
 from test_kill import everything, kill_again_and_again, rows, run
 from test_nn_stack import FULL, configs, data, same, task
+from zeroin.executors.processes import Processes
 from zeroin.executors.run import perform
-from zeroin.nn import loop
+from zeroin.nn import Task, loop, mlp
 from zeroin.nn.choice import Choice, Choices
 from zeroin.nn.export import newest
 from zeroin.nn.stack import BACKWARD, Stack
@@ -18,14 +21,18 @@ torch.set_num_threads(1)
 EPOCHS = 4
 
 
-def work(executor, jobs, known=None):
+def work(executor, jobs, known=None, heard=None):
     """Do jobs; the observations of each by job number, and how they ended."""
     seen, ended = {}, {}
     for job in jobs:
         executor.start(job, (known or {}).get(job.number, job.start))
 
     def report(job, observation, *, with_next=False):
-        seen.setdefault(job.number, []).append(observation)
+        known = seen.setdefault(job.number, [])
+        if not known or observation.epoch > known[-1].epoch:  # an epoch trained again is known already
+            known.append(observation)
+        if heard:
+            heard(seen)
         return True
 
     while len(ended) < len(jobs):
@@ -68,6 +75,43 @@ def test_a_job_gives_the_same_in_any_company_cut_or_whole(optimizer, tmp_path):
         a, b = (saved(tmp_path / where, i) for where in ("whole", "cut"))
         assert same(a["model"], b["model"])
         assert a["best"]["rank"] == b["best"]["rank"]
+
+
+def in_worker(problem, folder, max_epochs):
+    return stacked(problem, folder, 4)
+
+
+def in_two_processes(problem, folder):
+    return Processes(partial(in_worker, problem), folder, EPOCHS, 1, rows=4, here=stacked(problem, folder, 4))
+
+
+def test_jobs_in_two_processes_give_the_same_and_a_worker_that_is_killed_is_replaced(tmp_path):
+    problem = Task(build=perceptron, train=data(100, 0), valid=data(50, 1)).problem
+    some = [c | {"units": 12 if i % 3 else 8} for i, c in enumerate(configs(12))]
+    whole, _ = work(stacked(problem, tmp_path / "one"), jobs(some))
+    executor = in_two_processes(problem, tmp_path / "two")
+    killed = []
+
+    def kill(seen):
+        (place,) = executor._workers or [None]
+        if place and place.jobs and not killed and any(known for _, known in place.jobs.values()):
+            killed.append(place.process.pid)
+            place.process.kill()
+
+    try:
+        first, _ = work(executor, jobs(some, 0, 2))  # while the worker starts
+        while executor.slots < 8:
+            executor._listen(None)
+        rest, ended = work(executor, jobs(some, 2, EPOCHS), heard=kill)
+    finally:
+        executor.close()
+    assert killed
+    assert {str(e.status) for e in ended.values()} == {"done"}
+    assert {i: first[i] + rest[i] for i in first} == whole
+
+
+def perceptron(config):
+    return mlp(6, 3, config)
 
 
 def test_its_checkpoint_goes_on_one_by_one_and_back(tmp_path):

@@ -30,6 +30,9 @@ def trained(config, run):
             raise ValueError("a mistake in the objective")
         if config.get("do") == "die":
             os.kill(os.getpid(), signal.SIGKILL)
+        if config.get("do") == "die once" and epoch == 1 and not list(Path(config["folder"]).iterdir()):
+            (Path(config["folder"]) / "died").touch()
+            os.kill(os.getpid(), signal.SIGKILL)
         if config.get("do") == "exit":
             os._exit(7)
         if config.get("do") == "memory":
@@ -109,6 +112,17 @@ def test_what_goes_wrong_is_told_and_the_rest_goes_on(pair):
     assert "SIGKILL" in ended[1].note
     assert "exit status 7" in ended[2].note
     assert len(losses[4]) == len(losses[5]) == 3
+
+
+def test_a_job_whose_worker_died_is_done_again_by_itself(tmp_path, pair):
+    once = tmp_path / "once"
+    once.mkdir()
+    jobs = [job(i, do="die once" if i == 2 else "", folder=str(once), sleep=0.01) for i in range(5)]
+    losses, ended = work(pair, jobs)
+    assert {e.status for e in ended.values()} == {Status.DONE}
+    again = [job(i, folder=str(once), sleep=0.01) for i in range(5)]
+    whole, _ = work(Inline(with_environment(trained), tmp_path / "inline", 6), again)
+    assert {i: sorted(set(told)) for i, told in losses.items()} == whole  # an epoch that was told is told again
 
 
 def test_a_kill_by_the_kernel_is_told_from_one_by_a_person(monkeypatch):

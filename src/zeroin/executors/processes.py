@@ -6,7 +6,7 @@ import pickle
 import signal
 import warnings
 import weakref
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from functools import partial
@@ -86,19 +86,18 @@ class Processes:
         return self._rows * (1 + sum(w.ready for w in self._workers))
 
     def start(self, job: Job, known: int) -> None:
-        """Give a job to a process that has room, or queue it."""
+        """Queue a job."""
         self._waiting.append((job, known))
-        self._hand_out()
 
     def wait(self, report: Report) -> list[Ended]:
         """Listen until a job ended, or go on by a step in this process and tell what was heard meanwhile."""
         while True:
+            self._hand_out()
             ended = self._listen(report)
             if self._here and self._home.jobs and not ended:
                 ended += self._here.wait(report)
                 for one in ended:
                     del self._home.jobs[one.job]
-            self._hand_out()
             if ended or self._home.jobs:
                 return ended
 
@@ -112,35 +111,35 @@ class Processes:
     # --- jobs out
 
     def _hand_out(self) -> None:
-        places = [*([self._home] if self._here else []), *self._workers]
-        wanted = len(self._waiting) + sum(len(place.jobs) for place in places) - (self._here is not None)
-        while len(self._workers) < min(self._most, wanted):
+        """Give jobs to the processes that have room, evenly; those that can be trained together to the same one."""
+        total = len(self._waiting) + len(self._home.jobs) + sum(len(w.jobs) for w in self._workers)
+        while len(self._workers) < min(self._most, total - (self._here is not None)):
             self._workers.append(_start(self._folder, self._max_epochs))
+        ready = [p for p in (self._home, *self._workers) if p.ready]
+        share = -(-total // max(1, len(ready)))
         for job, known in list(self._waiting):
-            place = self._place_for(job)
+            place = self._place_for(job, ready, share)
             if place:
                 self._waiting.remove((job, known))
                 self._give(place, job, known)
 
-    def _place_for(self, job: Job) -> _Place | None:
-        """Where a job goes: to most of those that it can be trained with, unless others have much less to do."""
+    def _place_for(self, job: Job, ready: Sequence[_Place], share: int) -> _Place | None:
+        """Where a job goes: to most of its like, unless there is more to do there than an even share."""
         suspect = job.number in self._suspects
-        places = [*([] if suspect else [self._home]), *self._workers]
         rooms = [
             p
-            for p in places
-            if p.ready and len(p.jobs) < (1 if suspect else self._rows) and not self._suspects & p.jobs.keys()
+            for p in ready
+            if len(p.jobs) < (1 if suspect else self._rows)
+            and not self._suspects & p.jobs.keys()
+            and not (suspect and p is self._home)
         ]
-        if not rooms:
-            return None
-        spare = min(len(p.jobs) for p in rooms) + self._rows // 2
 
         def alike(place: _Place) -> int:
-            if len(place.jobs) > spare:
+            if len(place.jobs) >= share:
                 return 0
             return sum(all(job.config.get(n) == o.config.get(n) for n in self.grouping) for o, _ in place.jobs.values())
 
-        return max(rooms, key=lambda p: (alike(p) if self.grouping else 0, -len(p.jobs)))
+        return max(rooms, key=lambda p: (alike(p) if self.grouping else 0, -len(p.jobs)), default=None)
 
     def _give(self, place: _Place, job: Job, known: int) -> None:
         if not place.jobs:
