@@ -151,6 +151,28 @@ def test_a_range_moves_only_where_the_limits_allow_and_towards_the_best():
     assert min(c["x"] for c in free.new_configs) >= 1e-3 * (1 - 1e-9)  # the other end stays
 
 
+def test_several_ranges_that_leave_the_best_out_move_soon():
+    names = "abcd"
+    space = zi.Space(**{n: zi.Float(0.0, 0.3, limits=(0.0, 1.0)) for n in names})
+
+    def loss(config, epoch):
+        return 0.1 + sum((config[n] - 0.8) ** 2 for n in names)
+
+    loop = Loop(space, max_epochs=1).run(14, loss=loss)  # five of them the model's
+    ranges = loop.history.regions[-1].ranges
+    assert all(ranges[n][0] == 0.0 and ranges[n][1] > 0.8 for n in names)
+
+
+def test_a_range_that_holds_the_best_stays():
+    space = zi.Space(a=zi.Float(0.2, 0.6, limits=(0.0, 1.0)), b=zi.Float(0.2, 0.6, limits=(0.0, 1.0)))
+
+    def loss(config, epoch):
+        return 0.1 + (config["a"] - 0.4) ** 2 + (config["b"] - 0.45) ** 2
+
+    loop = Loop(space, max_epochs=1).run(25, loss=loss)
+    assert all(r.ranges[n] == (0.2, 0.6) for r in loop.history.regions for n in "ab")
+
+
 def test_it_finds_what_is_better_than_chance():
     ours = [min(t.loss for t in Loop(max_epochs=1, seed=s).run(30).history.trials) for s in range(2)]
     rng = np.random.default_rng(0)

@@ -150,11 +150,11 @@ def _zoom(view: View, free: int) -> Decision:
     rows = view.memory.rows(view.space, view.history, view.ladder)
     if len(np.unique(rows.trial)) < 2 or not np.isfinite(rows.loss).any():
         return Decision(tuple(_uniform(view, i) for i in range(free)))
-    moved = edges.extended(view, rows)
+    model = build(rows, Features.of(view.space, view.ladder), view.memory)
+    moved = edges.extended(view, model)
     if moved:
         ranges = dict(moved.ranges)
         view = replace(view, ranges=ranges, box=Box.of(view.space, ranges))
-    model = build(rows, Features.of(view.space, view.ladder), view.memory)
     return _Choosing(view, rows, model, free, moved).decision()
 
 

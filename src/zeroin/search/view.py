@@ -26,7 +26,6 @@ class Settings:
     trust: float = 0.8  # the correlation of left-out predictions from which it is
     doubt: float = 0.6  # the share below that
     leap: float = 1.0  # how far below the best every second new trial aims, in standard deviations of what was seen
-    edge_every: int = 2  # trials between looks at the edges
     region_every: int = 8  # proposals between regions
     agree: float = 0.5  # a config that agrees with others under way is taken from this share of the best's expectation
 
