@@ -20,7 +20,7 @@ from torch import nn
 from torch.utils.data import DataLoader, TensorDataset
 
 from zeroin.nn import Task, loop, mlp, small_cnn
-from zeroin.nn.choice import measured
+from zeroin.nn.choice import SIZES, measured
 from zeroin.nn.data import InMemory
 from zeroin.nn.fused import Optimizer
 from zeroin.nn.gate import verdict
@@ -31,7 +31,7 @@ from zeroin.nn.stack import BACKWARD, fresh, stack
 from zeroin.tasks import load
 from zeroin.types import Config
 
-ROWS = (4, 16, 64)
+ROWS = (4, 8, 16, 64)
 STEPS = 12
 
 
@@ -126,9 +126,9 @@ def shapes(rounds: int) -> None:
         flop = 6 * shape.batch * sum(p.numel() for p in model.parameters())
         share = max(middle.values()) * statistics.median(alone) * flop / 1e9 / top
         chosen = f"{choice.rows} at once" if choice.rows > 1 else "one by one"
-        at_once = middle[4] if choice.rows in (4, 8) else 1.0
+        better = max(middle[rows] for rows in (1, *SIZES))  # of what `tune` can choose from
         cells = [f"{middle[r]:.1f} ({min(ratios[r]):.1f}..{max(ratios[r]):.1f})" for r in ROWS]
-        cells += [f"{share:.0%}", f"{chosen}, {choice.ratio:.1f}", f"{at_once / max(1.0, middle[4]):.2f}"]
+        cells += [f"{share:.0%}", f"{chosen}, {choice.ratio:.1f}", f"{middle[choice.rows] / better:.2f}"]
         print(f"| {shape.name} | {statistics.median(alone):,.0f} | " + " | ".join(cells) + " |", flush=True)
 
 

@@ -8,23 +8,25 @@ written where the optimizer reads them.
 
 import operator
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from functools import cache, partial
 from typing import Any, TypeAlias
 
 import torch
 from torch import Tensor
 from torch._ops import OpOverload
-from torch.fx import Graph, GraphModule, Node
+from torch.fx import GraphModule, Node
+from torch.fx.node import map_arg
 
 Call: TypeAlias = Callable[[], object]
 Step: TypeAlias = Callable[[], Sequence[Tensor]]
 aten = torch.ops.aten
 SAME_MEMORY = (aten._unsafe_view.default, aten._reshape_alias.default)  # views, though their schemas do not say so
+PART, ONCE, CHANGED, JOINED, COMPUTED = "a part", "once", "changed in place", "joined", "computed"
 # Functions of torch that do what the operation does; called so, they cost half as much as through torch.ops.
 QUICK = frozenset({
     "add", "addcmul", "amax", "baddbmm", "bmm", "clamp_min", "div", "eq", "exp", "ge", "gather", "log", "mul", "neg",
-    "reciprocal", "sqrt", "sub", "tanh", "sigmoid", "where", "bitwise_and", "bitwise_xor",
+    "mean", "reciprocal", "scatter_add", "sqrt", "sub", "sum", "tanh", "sigmoid", "where", "bitwise_and", "bitwise_xor",
 })  # fmt: skip
 
 
@@ -37,74 +39,114 @@ class Place:
     dtype: torch.dtype
 
 
-@dataclass(slots=True, eq=False)
 class Recorded:
-    """The operations of a step, in order, and memory for their results, by size.
+    """The operations of a step, in order, and memory for their results.
 
     Each node of the graph that is a tensor carries its `Place` as `meta["layout"]`; the graph's arguments are tensors
     and dictionaries of tensors.
     """
 
-    module: GraphModule
-    _room: dict[tuple[int, torch.dtype], list[Tensor]] = field(default_factory=dict, repr=False)
+    def __init__(self, module: GraphModule) -> None:
+        self.module = module
+        self.known = all(_is_known(node) for node in module.graph.nodes)
+        self.room: dict[tuple[int, torch.dtype], list[Tensor]] = {}
+        if self.known:
+            self.plan = _Plan(list(module.graph.nodes))
 
     def bind(self, given: Sequence[Any]) -> Step:
         """The step on these very tensors; its results stay until the next step of any."""
-        if not all(_is_known(node) for node in self.module.graph.nodes):
+        if not self.known:
             return partial(self.module, *given)
-        return _Binding(self.module, given, self._room).bound()
+        return _Binding(self, given).bound()
+
+
+class _Plan:
+    """What is the same whatever tensors a graph is bound to."""
+
+    def __init__(self, nodes: list[Node]) -> None:
+        self.nodes = nodes
+        self.owner = _owners(nodes)
+        self.changed = {self.owner[n.args[0]] for n in nodes if _changes(n)}  # type: ignore[index]
+        self.constant: set[Node] = set()
+        for node in nodes:
+            if self._is_constant(node):
+                self.constant.add(node)
+        self.kinds = [self._kind(node) for node in nodes]
+        self.ended = self._ended()
+        self.out = {n: _out(n.target) for n, kind in zip(nodes, self.kinds, strict=True) if kind == COMPUTED}
+
+    def _kind(self, node: Node) -> str:
+        if node.op != "call_function":
+            return node.op
+        if node.target is operator.getitem:
+            return PART
+        if _is_view(node) or node in self.constant:
+            return ONCE
+        if _changes(node):
+            return CHANGED
+        return JOINED if node.target is aten.cat.default else COMPUTED
+
+    def _is_constant(self, node: Node) -> bool:
+        """Whether a result is the same in every step, as a range of numbers is."""
+        if node.op != "call_function" or self.owner[node] in self.changed:
+            return False
+        drawn = isinstance(node.target, OpOverload) and torch.Tag.nondeterministic_seeded in node.target.tags
+        return not drawn and self.constant.issuperset(node.all_input_nodes)
+
+    def _ended(self) -> list[list[Node]]:
+        """By place in the graph, the results that nothing after it needs."""
+        ends: dict[Node, int] = {}
+        for i, node in enumerate(self.nodes):
+            for used in (node, *node.all_input_nodes):
+                ends[self.owner[used]] = i
+        found: list[list[Node]] = [[] for _ in self.nodes]
+        for node, i in ends.items():
+            found[i].append(node)
+        return found
 
 
 class _Binding:
     """Goes through a graph once: views are taken, results are given their place, the rest becomes a list of calls."""
 
-    def __init__(
-        self, module: GraphModule, inputs: Sequence[Any], room: dict[tuple[int, torch.dtype], list[Tensor]]
-    ) -> None:
-        self.module, self.inputs, self.room, self.device = module, inputs, room, inputs[0].device
-        self.free = {size: list(places) for size, places in room.items()}
-        self.nodes = list(module.graph.nodes)
-        self.owner = _owners(module.graph)
-        self.changed = {self.owner[n.args[0]] for n in self.nodes if _changes(n)}
-        self.last = self._last_uses()
+    def __init__(self, recorded: Recorded, inputs: Sequence[Any]) -> None:
+        self.module, self.plan, self.room = recorded.module, recorded.plan, recorded.room
+        self.inputs, self.device = inputs, inputs[0].device
+        self.free = {size: list(places) for size, places in self.room.items()}
         self.values: dict[Node, Any] = {}
         self.places: dict[Node, Tensor] = {}  # set aside within a larger result, or that result's own
         self.held: dict[Node, list[Tensor]] = {}
         self.calls: list[Call] = []
         self.joined: dict[Node, list[tuple[Node, Tensor]]] = {}
-        self.constant: set[Node] = set()
-        for node in self.nodes:
-            if self._is_constant(node):
-                self.constant.add(node)
-            if node.target is aten.cat.default:
+        for node, kind in zip(self.plan.nodes, self.plan.kinds, strict=True):
+            if kind == JOINED:
                 self._join(node)
 
     def bound(self) -> Step:
         given = iter(self.inputs)
-        for i, node in enumerate(self.nodes):
-            if node.op == "placeholder":
+        for node, kind, ended in zip(self.plan.nodes, self.plan.kinds, self.plan.ended, strict=True):
+            if kind == "placeholder":
                 self.values[node] = next(given)
-            elif node.op == "get_attr":
+            elif kind == "get_attr":
                 self.values[node] = getattr(self.module, str(node.target))
-            elif node.op == "output":
-                return partial(_run, self.calls, self._of(node.args[0]))
+            elif kind == "output":
+                return partial(_run, self.calls, self._of(node.args)[0])
             else:
-                self._take(node)
-            for ended in self.last.get(i, ()):
-                for tensor in self.held.pop(ended, ()):
+                self._take(node, kind)
+            for owner in ended:
+                for tensor in self.held.pop(owner, ()):
                     self.free.setdefault(_key(tensor), []).append(tensor)
         raise AssertionError("a graph has an output")
 
-    def _take(self, node: Node) -> None:
-        args, kwargs = self._of(node.args), self._of(node.kwargs)
-        if node.target is operator.getitem:
+    def _take(self, node: Node, kind: str) -> None:
+        args, kwargs = self._of(node.args), node.kwargs
+        if kind == PART:
             self.values[node] = args[0][args[1]]
-        elif _is_view(node) or node in self.constant:
+        elif kind == ONCE:
             self.values[node] = node.target(*args, **kwargs)  # type: ignore[operator]
-        elif _changes(node):
+        elif kind == CHANGED:
             self._call(node.target, args, kwargs)
             self.values[node] = args[0]
-        elif node in self.joined:
+        elif kind == JOINED:
             self._fill(node)
         else:
             self.values[node] = self._computed(node, args, kwargs)
@@ -123,7 +165,7 @@ class _Binding:
         if target is aten.clone.default:
             self.calls.append(partial(place.copy_, args[0]))
             return place
-        out = _out(target)
+        out = self.plan.out[node] if target is node.target else _out(target)
         if out is None:
             self.calls.append(partial(_copied, target, args, kwargs, {None: place}))
         else:
@@ -145,7 +187,7 @@ class _Binding:
         """Room for a result: within a larger one, where one that ended was, or new."""
         if node in self.places:
             return self.places[node]
-        meta, owner = node.meta["layout"], self.owner[node]
+        meta, owner = node.meta["layout"], self.plan.owner[node]
         steps = zip(meta.shape, meta.stride, strict=True)
         count = 0 if 0 in meta.shape else sum((n - 1) * step for n, step in steps) + 1
         key = -(-count // 64) * 64, meta.dtype
@@ -173,7 +215,7 @@ class _Binding:
                 views.append(source)
                 source = source.args[0]
             fresh = isinstance(source.target, OpOverload) and not (_changes(source) or _is_view(source))
-            if fresh and len(source.users) == 1 and source not in self.constant | self.places.keys():
+            if fresh and len(source.users) == 1 and source not in self.plan.constant | self.places.keys():
                 inner = _before(views, place, source.meta["layout"].shape)
                 if inner is not None:
                     self.places[source] = inner
@@ -186,26 +228,12 @@ class _Binding:
                 self.calls.append(partial(place.copy_, value))
         self.values[node] = self.places[node]
 
-    def _last_uses(self) -> dict[int, list[Node]]:
-        """By place in the graph, the results that nothing after it needs."""
-        ends: dict[Node, int] = {}
-        for i, node in enumerate(self.nodes):
-            for used in (node, *node.all_input_nodes):
-                ends[self.owner[used]] = i
-        found: dict[int, list[Node]] = {}
-        for node, i in ends.items():
-            found.setdefault(i, []).append(node)
-        return found
-
-    def _is_constant(self, node: Node) -> bool:
-        """Whether a result is the same in every step, as a range of numbers is."""
-        if node.op != "call_function" or self.owner[node] in self.changed:
-            return False
-        drawn = isinstance(node.target, OpOverload) and torch.Tag.nondeterministic_seeded in node.target.tags
-        return not drawn and self.constant.issuperset(node.all_input_nodes)
-
-    def _of(self, given: Any) -> Any:
-        return torch.fx.map_arg(given, self.values.__getitem__)
+    def _of(self, args: tuple[Any, ...]) -> tuple[Any, ...]:
+        values = self.values
+        return tuple(
+            values[a] if isinstance(a, Node) else map_arg(a, values.__getitem__) if isinstance(a, list | tuple) else a
+            for a in args
+        )
 
 
 def _run(calls: Sequence[Call], results: Sequence[Tensor]) -> Sequence[Tensor]:
@@ -265,12 +293,12 @@ def _memory(target: OpOverload) -> str:
     return "its argument's" if shared else "its own"
 
 
-def _owners(graph: Graph) -> dict[Node, Node]:
+def _owners(nodes: Sequence[Node]) -> dict[Node, Node]:
     """For each node the one whose memory its result lies in."""
     found: dict[Node, Node] = {}
-    for node in graph.nodes:
+    for node in nodes:
         shares = _is_view(node) or _changes(node) or node.target is operator.getitem
-        found[node] = found[node.args[0]] if shares else node
+        found[node] = found[node.args[0]] if shares else node  # type: ignore[index]
     return found
 
 
