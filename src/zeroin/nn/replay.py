@@ -13,9 +13,9 @@ from functools import cache, partial
 from typing import Any, TypeAlias
 
 import torch
-from torch import Tensor
+from torch import Tensor, nn
 from torch._ops import OpOverload
-from torch.fx import GraphModule, Node
+from torch.fx import Graph, GraphModule, Node
 from torch.fx.node import map_arg
 
 Call: TypeAlias = Callable[[], object]
@@ -42,21 +42,21 @@ class Place:
 class Recorded:
     """The operations of a step, in order, and memory for their results.
 
-    Each node of the graph that is a tensor carries its `Place` as `meta["layout"]`; the graph's arguments are tensors
-    and dictionaries of tensors.
+    `root` holds its constants. Each node that is a tensor carries its `Place` as `meta["layout"]`; the graph's
+    arguments are tensors and dictionaries of tensors.
     """
 
-    def __init__(self, module: GraphModule) -> None:
-        self.module = module
-        self.known = all(_is_known(node) for node in module.graph.nodes)
+    def __init__(self, root: nn.Module, graph: Graph) -> None:
+        self.root, self.graph = root, graph
+        self.known = all(_is_known(node) for node in graph.nodes)
         self.room: dict[tuple[int, torch.dtype], list[Tensor]] = {}
         if self.known:
-            self.plan = _Plan(list(module.graph.nodes))
+            self.plan = _Plan(list(graph.nodes))
 
     def bind(self, given: Sequence[Any]) -> Step:
         """The step on these very tensors; its results stay until the next step of any."""
         if not self.known:
-            return partial(self.module, *given)
+            return partial(GraphModule(self.root, self.graph), *given)
         return _Binding(self, given).bound()
 
 
@@ -109,7 +109,7 @@ class _Binding:
     """Goes through a graph once: views are taken, results are given their place, the rest becomes a list of calls."""
 
     def __init__(self, recorded: Recorded, inputs: Sequence[Any]) -> None:
-        self.module, self.plan, self.room = recorded.module, recorded.plan, recorded.room
+        self.root, self.plan, self.room = recorded.root, recorded.plan, recorded.room
         self.inputs, self.device = inputs, inputs[0].device
         self.free = {size: list(places) for size, places in self.room.items()}
         self.values: dict[Node, Any] = {}
@@ -127,7 +127,7 @@ class _Binding:
             if kind == "placeholder":
                 self.values[node] = next(given)
             elif kind == "get_attr":
-                self.values[node] = getattr(self.module, str(node.target))
+                self.values[node] = getattr(self.root, str(node.target))
             elif kind == "output":
                 return partial(_run, self.calls, self._of(node.args)[0])
             else:

@@ -12,7 +12,7 @@ from typing import Any
 
 import torch
 from torch import Tensor, nn
-from torch.fx import Graph, GraphModule, Node
+from torch.fx import Graph, Node
 from torch.utils._python_dispatch import TorchDispatchMode
 from torch.utils._pytree import tree_leaves, tree_map
 
@@ -32,7 +32,7 @@ def record(step: Callable[..., Any], *args: Any) -> Recorded:
     with _Recorder() as recorder:
         nodes = recorder.named(given)
         found = step(*given)
-    recorded = Recorded(recorder.made(nodes, found))
+    recorded = Recorded(recorder.root, recorder.made(nodes, found))
     others = [tree_map(_otherwise, args) for _ in range(2)]
     with torch.no_grad():
         alike = tree_map(_alike, (step(*others[0]), others[0]), (tuple(recorded.bind(others[1])()), others[1]))
@@ -74,13 +74,13 @@ class _Recorder(TorchDispatchMode):  # type: ignore[no-untyped-call]
                 self._keep(value, self.graph.call_function(getitem, (node, key)))
         return nodes
 
-    def made(self, given: list[Node], found: Any) -> GraphModule:
+    def made(self, given: list[Node], found: Any) -> Graph:
         self.graph.output(tree_map(self._written, found))
         for node in list(self.graph.nodes):
             if node.target is torch.ops.aten.detach.default:  # a new name for the same numbers
                 node.replace_all_uses_with(node.args[0])
         self.graph.eliminate_dead_code(lambda node: node in given or node.is_impure())
-        return GraphModule(self.root, self.graph)
+        return self.graph
 
     def __torch_dispatch__(self, func: Any, types: Any, args: Any = (), kwargs: Any = None) -> Any:
         kwargs = kwargs or {}
