@@ -137,6 +137,15 @@ def test_values_far_outside_the_legal_limits_are_left_out():
     assert fitted(narrow, {"lr": 5e-4})["layers"] == narrow.default["layers"]
 
 
+def test_advised_batches_and_widths_stay_within_the_declared_range():
+    """A search that counts epochs does not see what one takes."""
+    space = zi.catalogue.space("adamw", trainings=5, batch_size=(64, 512), units=zi.Int(32, 64, limits=(8, 512)))
+    given = fitted(space, {"lr": 0.5, "batch_size": 16, "units": 256})
+    assert (given["batch_size"], given["units"]) == (64, 64)
+    assert given["lr"] == pytest.approx(0.5)  # beyond the declared range, legal
+    assert fitted(space, {"lr": 0.5, "batch_size": 512, "units": 32})["batch_size"] == 512
+
+
 def test_the_portfolio_is_picked_for_being_good_together():
     scores = np.array([[0.0, 1.0, 1.0], [0.3, 0.3, 0.3], [0.9, 0.0, 0.9], [0.9, 0.9, 0.0]])
     assert greedy(scores, np.full(3, 1 / 3), 4) == [1, 0, 2, 3]

@@ -256,6 +256,7 @@ _ENTRIES = (
 )  # fmt: skip
 
 CATALOGUE: dict[str, Entry] = {entry.name: entry for entry in _ENTRIES}
+PACE = frozenset(e.name for e in _ENTRIES if e.costs) | {"batch_size"}  # they set what an epoch takes
 
 
 def space(optimizer: str | Iterable[str] = "adamw", trainings: float | None = None, **include: Asked) -> Space:

@@ -10,6 +10,7 @@ from collections.abc import Collection, Sequence
 
 import numpy as np
 
+from zeroin.catalogue import PACE
 from zeroin.playbook.lesson import Lesson, scores
 from zeroin.playbook.ranges import corrected
 from zeroin.playbook.scenario import Scenario, weights
@@ -72,7 +73,8 @@ def greedy(expected: Array, weight: Array, most: int) -> list[int]:
 def fitted(space: Space, config: Config) -> Config | None:
     """A config of another space as one of this: by name, values just outside the legal limits moved to them.
 
-    What the other space does not have stands at its default; None where a value does not fit.
+    What the other space does not have stands at its default; None where a value does not fit. What sets the time of an
+    epoch stays within the range that was declared: batches fit for 1,000 examples take hours with 100,000.
     """
     units = space.units(config)
     for u, (name, param) in zip(units, space.params.items(), strict=True):
@@ -84,7 +86,9 @@ def fitted(space: Space, config: Config) -> Config | None:
             continue
         if not -CLOSE <= u <= 1.0 + CLOSE:
             return None
-    return space.config(np.clip(units, 0.0, 1.0))
+    inside = space.span(space.ranges) + np.array([0.0, -1e-9])  # the very edge of a whole number is its neighbour's
+    low, high = np.where([[name in PACE] for name in space], inside, [0.0, 1.0]).T
+    return space.config(np.clip(units, low, high))
 
 
 def _comparable(space: Space, scenario: Scenario, lesson: Lesson) -> bool:

@@ -1,16 +1,16 @@
 """Ranges to begin with, corrected by where the good configs of past studies lay.
 
 A range of the catalogue is wide enough for any network. Where studies like the new one had their good configs in a part
-of it, the search begins there; beyond its end, where most of them had, if larger values cost nothing. The legal limits
-stay as they are, half of the fresh points are drawn from the range as it was declared, and a range that leaves the best
-config out grows until it holds it.
+of it, the search begins there; beyond its end, where most of them had, unless it sets what an epoch takes, which a
+search that counts epochs does not see. The legal limits stay as they are, half of the fresh points are drawn from the
+range as it was declared, and a range that leaves the best config out grows until it holds it.
 """
 
 from collections.abc import Collection, Sequence
 
 import numpy as np
 
-from zeroin.catalogue import CATALOGUE
+from zeroin.catalogue import PACE
 from zeroin.playbook.compare import MATTERS, place
 from zeroin.playbook.lesson import Lesson, shown
 from zeroin.space import Choice, Float, Int, Space
@@ -36,9 +36,7 @@ def corrected(space: Space, past: Sequence[tuple[Lesson, float, Collection[str]]
             continue
         known = [(x, w) for x, w, names in past if name in names and _speaks(param, name, x)]
         good = [place(param, lesson.good[name]) for lesson, _ in known]
-        moved = _moved(
-            param, good, np.array([w for _, w in known]), beyond=name in CATALOGUE and not CATALOGUE[name].costs
-        )
+        moved = _moved(param, good, np.array([w for _, w in known]), beyond=name not in PACE)
         if moved and moved != param.range:
             ranges[name] = moved
             words.append(f"{name} {shown(moved)} instead of {shown(param.range)} (good in {_several(known)})")
