@@ -60,6 +60,8 @@ class Method:
 METHODS: dict[str, Method] = {
     "zeroin": Method("zeroin_search", setting="mf"),
     "zeroin-full": Method("zeroin_search", setting="full"),
+    "zeroin-batch8": Method("zeroin_search", setting="8"),
+    "zeroin-batch32": Method("zeroin_search", setting="32"),
     "prototype": Method("prototype_search", setting="mf"),
     "prototype-full": Method("prototype_search", setting="full"),
     "random": Method("random_search"),

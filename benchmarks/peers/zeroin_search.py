@@ -1,4 +1,8 @@
-"""zeroin itself, in the current environment. Settings: mf (epoch by epoch, its default), full (full trainings only)."""
+"""zeroin itself, in the current environment.
+
+Settings: mf (epoch by epoch, its default), full (full trainings only), a number K (as mf, K jobs asked for at once and
+all their results waited for).
+"""
 
 from typing import Any
 
@@ -22,9 +26,24 @@ def complete(task: Task, config: Config) -> dict[str, Value]:
     return {d.name: config.get(d.name, d.value(0.5)) for d in task.dims}
 
 
+def in_batches(ledger: Ledger, space: zi.Space, slots: int) -> None:
+    """Asks for as many jobs as there are slots, and tells all results before it asks again."""
+    task, trainings = ledger.task, dict[int, Training]()
+    study = zi.Study(space, max_epochs=task.max_epochs, store=None, seed=ledger.seed)
+    while jobs := study.ask(slots):
+        for job in jobs:
+            if job.start == 0:
+                trainings[job.trial] = ledger.open(complete(task, job.config))
+        for job in jobs:
+            study.tell(job, [ledger.train(trainings[job.trial], epoch) for epoch in range(job.start + 1, job.stop + 1)])
+
+
 def search(ledger: Ledger, setting: str) -> None:
     task = ledger.task
     space = zi.Space(**{d.name: parameter(d) for d in task.dims})
+    if setting.isdigit():
+        in_batches(ledger, space, int(setting))
+        return
     epochs = ledger.budget
     ledger.budget *= 2  # zeroin keeps its own account; the report cuts off what is beyond
     common: dict[str, Any] = {"store": None, "playbook": False, "seed": ledger.seed}

@@ -18,6 +18,8 @@ BEST = 5  # configs of the lowest means that are moved there
 
 def extended(view: View, model: Model) -> Region | None:
     """The region with ranges moved, where the model expects the best at an edge and the legal limits allow."""
+    if model.trust < view.settings.trust:
+        return None  # it would open narrow ranges that hold the best
     regions = view.history.regions
     last = max((r.after for r in regions if r.why.startswith("range")), default=0)
     if last and not any(job.start == 0 for job in view.history.jobs[last:]):
