@@ -2,17 +2,21 @@
 
     python benchmarks/stacked.py shapes [--rounds 5] [--compile]   # ratio to the one-by-one loop, by shape and rows
     python benchmarks/stacked.py job [--repeats 3]                 # 64 configs x 8 epochs on digits, halved twice
+    python benchmarks/stacked.py workers [--repeats 3]             # 64 configs x 24 epochs, one worker against two
 
-Everything runs in one process on one thread. Cases take turns within a round, and a ratio is that of one round, so that
+Everything but the last runs in one process; all on one thread a process. Cases take turns within a round, and a ratio is that of one round, so that
 a machine that is busy with other work slows both sides; medians of the rounds, lowest and highest in brackets.
 """
 
 import argparse
 import platform
 import statistics
+import tempfile
 import time
+from collections import deque
 from collections.abc import Callable
 from dataclasses import dataclass, replace
+from pathlib import Path
 
 import numpy as np
 import torch
@@ -20,7 +24,7 @@ from torch import nn
 from torch.utils.data import DataLoader, TensorDataset
 
 from zeroin.nn import Task, loop, mlp, small_cnn
-from zeroin.nn.choice import SIZES, measured
+from zeroin.nn.choice import measured
 from zeroin.nn.data import InMemory
 from zeroin.nn.fused import Optimizer
 from zeroin.nn.gate import verdict
@@ -29,9 +33,9 @@ from zeroin.nn.optim import recipe
 from zeroin.nn.problem import Problem
 from zeroin.nn.stack import BACKWARD, fresh, stack
 from zeroin.tasks import load
-from zeroin.types import Config
+from zeroin.types import Config, Job, Kind, Observation
 
-ROWS = (4, 8, 16, 64)
+ROWS = (4, 16, 64)
 STEPS = 12
 
 
@@ -126,9 +130,9 @@ def shapes(rounds: int) -> None:
         flop = 6 * shape.batch * sum(p.numel() for p in model.parameters())
         share = max(middle.values()) * statistics.median(alone) * flop / 1e9 / top
         chosen = f"{choice.rows} at once" if choice.rows > 1 else "one by one"
-        better = max(middle[rows] for rows in (1, *SIZES))  # of what `tune` can choose from
+        at_once = middle[4] if choice.rows in (4, 8) else 1.0
         cells = [f"{middle[r]:.1f} ({min(ratios[r]):.1f}..{max(ratios[r]):.1f})" for r in ROWS]
-        cells += [f"{share:.0%}", f"{chosen}, {choice.ratio:.1f}", f"{middle[choice.rows] / better:.2f}"]
+        cells += [f"{share:.0%}", f"{chosen}, {choice.ratio:.1f}", f"{at_once / max(1.0, middle[4]):.2f}"]
         print(f"| {shape.name} | {statistics.median(alone):,.0f} | " + " | ".join(cells) + " |", flush=True)
 
 
@@ -234,16 +238,71 @@ def job(repeats: int) -> None:
         )
 
 
+# --- two workers against one
+
+LONG = 24
+
+
+def seconds_with(workers: int, folder: Path) -> tuple[float, float]:
+    """Wall seconds of 64 configs of four shapes: with the start of a worker, and as if it had started before."""
+    task = load("digits")
+    shapes = [{"units": units, "layers": layers} for units in (64, 128) for layers in (1, 2)]
+    jobs = [Job(i, i, config | shapes[i // 4 % 4], i, 0, LONG, Kind.SCREEN, "") for i, config in enumerate(_configs())]
+    executor = task.executor(folder, max_epochs=LONG, workers=workers, trainings=60.0)
+    began, ended, slots = time.perf_counter(), 0, 0
+    both, left = began, 0  # when all workers were there, and the epochs that were left
+    trained, waiting = 0, deque(jobs)
+
+    def report(_job: Job, _seen: Observation, *, with_next: bool = False) -> bool:  # noqa: ARG001
+        nonlocal trained
+        trained += 1
+        return True
+
+    running = 0
+    while ended < len(jobs):
+        if executor.slots > slots:
+            slots, both, left = executor.slots, time.perf_counter(), len(jobs) * LONG - trained
+        while waiting and running < executor.slots:
+            executor.start(waiting.popleft(), 0)
+            running += 1
+        done = len(executor.wait(report))
+        ended, running = ended + done, running - done
+    now = time.perf_counter()
+    executor.close()
+    return now - began, (now - both) / left * len(jobs) * LONG
+
+
+def workers(repeats: int) -> None:
+    """Config-epochs per second of wall time with one worker and with two, in turn."""
+    seen: dict[int, list[tuple[float, float]]] = {1: [], 2: []}
+    for _ in range(repeats):
+        for count, told in seen.items():
+            with tempfile.TemporaryDirectory() as folder:
+                told.append(seconds_with(count, Path(folder)))
+    print("| workers | wall s | with all workers there | times one worker | with all there |\n|---|---|---|---|---|")
+    for count, told in seen.items():
+        pairs = list(zip(seen[1], told, strict=True))
+        whole, then = ([a[i] / b[i] for a, b in pairs] for i in (0, 1))
+        print(
+            f"| {count} | {statistics.median(t[0] for t in told):.2f} | {statistics.median(t[1] for t in told):.2f} | "
+            f"{statistics.median(whole):.2f} ({min(whole):.2f}..{max(whole):.2f}) | "
+            f"{statistics.median(then):.2f} ({min(then):.2f}..{max(then):.2f}) |"
+        )
+
+
 def main() -> None:
     """The command line."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("what", choices=("shapes", "job"))
+    parser.add_argument("what", choices=("shapes", "job", "workers"))
     parser.add_argument("--rounds", type=int, default=5)
     parser.add_argument("--repeats", type=int, default=3)
     options = parser.parse_args()
     torch.set_num_threads(1)
     print(f"PyTorch {torch.__version__}, Python {platform.python_version()}, one thread, seed 0")
-    shapes(options.rounds) if options.what == "shapes" else job(options.repeats)
+    if options.what == "shapes":
+        shapes(options.rounds)
+    else:
+        (job if options.what == "job" else workers)(options.repeats)
 
 
 if __name__ == "__main__":

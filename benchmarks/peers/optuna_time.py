@@ -92,6 +92,7 @@ def main() -> None:
     add("--seed", type=int, required=True)
     add("--seconds", type=float, required=True)
     add("--folder", type=Path, required=True)
+    add("--trainings", type=float, default=float("inf"), help="full trainings after which to stop")
     given = parser.parse_args()
     optuna.logging.set_verbosity(optuna.logging.ERROR)
     warnings.simplefilter("ignore")
@@ -107,8 +108,10 @@ def main() -> None:
         seed = given.seed * 100_000 + trial.number
         training = (Plain if given.way == "plain" else Fast)(problem, config, seed, epochs)
         best, weights, pruned = None, None, False
+        trained = 0
         for epoch in range(epochs):
             training.epoch()
+            trained += 1
             score = -problem.sign * loop.evaluate(problem, training.model, problem.valid)[0]
             if score != score:
                 raise optuna.TrialPruned
@@ -122,8 +125,12 @@ def main() -> None:
         t, c = time.perf_counter(), time.process_time()
         test = loop.evaluate(problem, training.model, problem.test, weights)[0]
         line = {"wall": t - began - untimed[0], "cpu": c - cpu - untimed[1], "valid": best, "test": test}
-        with (given.folder / "trials.jsonl").open("a") as file:
+        line["epochs"] = trained
+        told = given.folder / "trials.jsonl"
+        with told.open("a") as file:
             file.write(json.dumps(line) + "\n")
+        if sum(json.loads(one)["epochs"] for one in told.read_text().splitlines()) >= given.trainings * epochs:
+            trial.study.stop()
         untimed[0] += time.perf_counter() - t
         untimed[1] += time.process_time() - c
         if pruned:
