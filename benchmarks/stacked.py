@@ -4,8 +4,9 @@
     python benchmarks/stacked.py job [--repeats 3]                 # 64 configs x 8 epochs on digits, halved twice
     python benchmarks/stacked.py workers [--repeats 3]             # 64 configs x 24 epochs, one worker against two
 
-Everything but the last runs in one process; all on one thread a process. Cases take turns within a round, and a ratio is that of one round, so that
-a machine that is busy with other work slows both sides; medians of the rounds, lowest and highest in brackets.
+Everything but the last runs in one process, all of it on one thread a process. Cases take turns within a round, and a
+ratio is that of one round, so that a machine that is busy with other work slows both sides; medians of the rounds,
+lowest and highest in brackets.
 """
 
 import argparse

@@ -30,7 +30,6 @@ from zeroin.types import Config, Value
 
 log = logging.getLogger("zeroin")
 LOSSES = ("cross_entropy", "mse")
-SHORT = 1.0  # seconds of an epoch that a worker's news may wait for
 
 
 @dataclass(frozen=True, eq=False)
@@ -137,7 +136,7 @@ class Task:
 
         Several networks at once where that is measured to pay on the default config and where the budget of so many
         full `trainings` allows to decide about several configs at once; else one by one. The choice is kept in
-        `folder`. Of several workers one is this process where an epoch is known to be short; each of the others builds
+        `folder`. Of several workers one is this process where networks are trained in stacks; each of the others builds
         the task once, from its pickle or else from the file that defines it.
 
         Raises:
@@ -152,12 +151,11 @@ class Task:
         choices = Choices(self.problem, folder, trainings)
         choice = choices.of(space.default if space else {})
         log.info("%s: %s", self.name, choice.words())
-        if choice.rows == 1 and workers == 1:
+        if choice.rows == 1:
+            if workers > 1:
+                return Processes(partial(Inline, importable(self, loop.train)), folder, max_epochs, workers)
             return Inline(loop.objective(self.problem), folder, max_epochs)
-        if choice.rows == 1 and not 0 < choice.seconds < SHORT:
-            return Processes(partial(Inline, importable(self, loop.train)), folder, max_epochs, workers)
-        rows = choices.most if choice.rows > 1 else 1
-        alike = shaping(self.problem, space) if space and rows > 1 else ()
+        rows, alike = choices.most, shaping(self.problem, space) if space else ()
         here = Stacked(self.problem, folder, max_epochs, choices, rows, alike, choice.seconds)
         if workers == 1:
             return here
