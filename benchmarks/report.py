@@ -133,7 +133,7 @@ def regret_table(table: Table, trainings: int) -> Iterator[str]:
 def comparison_table(table: Table, ours: str, trainings: int) -> Iterator[str]:
     """Each peer beside ours on exactly the runs that both finished: a cell is peer / ours, peer − ours."""
     marks = marks_of(trainings)
-    ends = [f"{ours} better @{trainings}", f"{ours} reaches the peer's @{trainings}"]
+    ends = [f"{ours} better @{trainings}", f"{ours} reaches the peer's @{trainings}", "peer's processor seconds"]
     yield from header([f"peer / {ours}, difference", "tasks", "runs", *(f"@{m}" for m in marks), *ends])
     for name in sorted(table, key=list(METHODS).index):
         runs = [r for r in table[ours].by_run if r in table[name].by_run]
@@ -145,7 +145,8 @@ def comparison_table(table: Table, ours: str, trainings: int) -> Iterator[str]:
         wins = float((end > 0).mean() + 0.5 * (end == 0).mean())
         cells = [f"{gap.peer:.3f} / {gap.ours:.3f}, {gap}" for gap in gaps]
         when = reached(own.mean(0), float(peer[:, -1].mean()))
-        yield row([name, str(len({task for task, _ in runs})), str(len(runs)), *cells, f"{wins:.0%}", when])
+        ends = [f"{wins:.0%}", when, f"{table[name].seconds:.1f}"]
+        yield row([name, str(len({task for task, _ in runs})), str(len(runs)), *cells, *ends])
 
 
 def reached(ours: Array, target: float) -> str:
