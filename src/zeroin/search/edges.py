@@ -18,13 +18,13 @@ BEST = 5  # configs of the lowest means that are moved there
 
 def extended(view: View, model: Model) -> Region | None:
     """The region with ranges moved, where the model expects the best at an edge and the legal limits allow."""
-    if model.trust < view.settings.trust:
-        return None  # it would open narrow ranges that hold the best
     regions = view.history.regions
     last = max((r.after for r in regions if r.why.startswith("range")), default=0)
     if last and not any(job.start == 0 for job in view.history.jobs[last:]):
         return None  # nothing new was tried since
-    moved = _at_edges(view, model)
+    moved = _left_out(view, model)
+    if not moved and model.trust >= view.settings.trust:  # else it would open narrow ranges that hold the best
+        moved = _at_edges(view, model)
     if not moved:
         return None
     box = np.stack([view.box.low, view.box.high], axis=1)
@@ -35,6 +35,22 @@ def extended(view: View, model: Model) -> Region | None:
     number = regions[-1].round + 1 if regions else 1
     why = "range moved, the best is expected at its edge: " + _words(ranges, list(moved))
     return Region(number, len(view.history.jobs), ranges, in_values(view.space, box, ranges), 1.0, why)
+
+
+def _left_out(view: View, model: Model) -> dict[str, tuple[float, float]]:
+    """By name, the new interval where a range, as the playbook may begin with one, leaves the best config out."""
+    best, box = model.units[model.mean.argmin()], view.box
+    moved: dict[str, tuple[float, float]] = {}
+    for j, (name, param) in enumerate(view.space.params.items()):
+        low, high = float(box.low[j]), float(box.high[j])
+        further = GROWTH * (high - low)
+        if isinstance(param, Choice) or param.fixed is not None:
+            continue
+        if best[j] < low - 1e-9:
+            moved[name] = (max(0.0, min(low - further, float(best[j]))), high)
+        elif best[j] > high + 1e-9:
+            moved[name] = (low, min(1.0, max(high + further, float(best[j]))))
+    return moved
 
 
 def _at_edges(view: View, model: Model) -> dict[str, tuple[float, float]]:
