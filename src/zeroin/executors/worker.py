@@ -102,7 +102,8 @@ class _Line:
     def __call__(self, job: Job, seen: Observation, *, with_next: bool = False) -> bool:  # noqa: ARG002
         self._near.send(Seen(job.number, seen))
         self._unanswered.append(job.number)
-        self.take(PATIENCE if len(self._unanswered) == 1 else 0.0)
+        # With several jobs at once the study may be training as well: its answer counts from the next epoch on.
+        self.take(PATIENCE if self._executor.slots == 1 and len(self._unanswered) == 1 else 0.0)
         return job.number not in self._refused
 
     def end(self, ended: Ended) -> None:
