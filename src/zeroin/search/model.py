@@ -127,7 +127,8 @@ class Features:
 class Model:
     """What the history says of configs trained to the full budget; lower is better, in warped units.
 
-    `best` is the lowest mean of a config tried, so that a lucky draw is not what others have to beat; `trust` how well
+    `best` is with one rung the lowest mean of a config tried, as the lowest loss may be a lucky draw; with several the
+    lowest warped loss seen at any of them, less the trend; `trust` how well
     left-out trials are predicted (correlation); `tried` the trials with observations; `owners` the trial of each row
     that the surrogate sees, `units` [n, D] and `mean` [n] those trials' points and means.
     """
@@ -171,7 +172,9 @@ def build(rows: Rows, features: Features, memory: Memory) -> Model:
     owners = rows.trial[keep]
     units = rows.units[np.unique(owners)]
     mean = posterior.expected(features(units))
-    return Model(posterior, features, float(mean.min()), trust, tried, owners, units, mean)
+    warped, trend = _targets(rows, len(features.budgets))
+    best = float(mean.min() if len(trend) == 1 else warped.min() - trend[-1])
+    return Model(posterior, features, best, trust, tried, owners, units, mean)
 
 
 def fit_size(n: int) -> int:
