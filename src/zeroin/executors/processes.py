@@ -155,11 +155,15 @@ class Processes:
 
     def _listen(self, report: Report) -> list[Ended]:
         """What the workers have to say; where this process has nothing to do, wait for it."""
-        by_line = {w.line: w for w in self._workers if w.line}
         ended: list[Ended] = []
-        for line in wait(list(by_line), 0.0 if self._home.jobs else None):
-            ended += self._hear(by_line[line], report)  # type: ignore[index]
-        return ended
+        seconds = 0.0 if self._home.jobs else None
+        while True:
+            by_line = {w.line: w for w in self._workers if w.line}
+            heard = wait(list(by_line), seconds)
+            for line in heard:
+                ended += self._hear(by_line[line], report)  # type: ignore[index]
+            if not heard or not self._home.jobs:
+                return ended
 
     def _hear(self, of: _Place, report: Report) -> list[Ended]:
         assert of.line
