@@ -1,5 +1,7 @@
 """How much each hyperparameter matters, by the model, with how sure the model is of that."""
 
+from dataclasses import replace
+
 import numpy as np
 
 from zeroin.history import History
@@ -32,7 +34,9 @@ def importances(space: Space, history: History, *, max_epochs: int, seed: int = 
     rows = memory.rows(space, history, ladder)
     if len(np.unique(rows.trial[np.isfinite(rows.loss)])) < 5:
         return []
-    model = build(rows, Features.of(space, ladder), memory)
+    # The search crowds where losses are low; those of the coarse round, which covers the space, tell what is common.
+    coarse = next((t.number for t in history.trials if not t.kind.is_coarse), len(history.trials))
+    model = build(replace(rows, typical=coarse), Features.of(space, ladder), memory)
     rng = generator(seed, "importance", len(history.jobs))
     box = Box.of(space, history.regions[-1].ranges if history.regions else space.ranges)
     points, others = box.uniform(POINTS, rng), box.uniform(POINTS, rng)

@@ -24,16 +24,20 @@ FIT_ITERATIONS = 40
 
 @dataclass(frozen=True, slots=True)
 class Rows:
-    """Observations in order of their jobs: `trial`, `rung` and `loss` [n]; `units` [trials, D] of all trials."""
+    """Observations in order of their jobs: `trial`, `rung` and `loss` [n]; `units` [trials, D] of all trials.
+
+    The losses of the trials below number `typical` tell where the bad tail begins; None: those of all.
+    """
 
     trial: np.ndarray
     rung: np.ndarray
     loss: Array
     units: Array
+    typical: int | None = None
 
     def first(self, n: int) -> "Rows":
         """The first n observations."""
-        return Rows(self.trial[:n], self.rung[:n], self.loss[:n], self.units)
+        return Rows(self.trial[:n], self.rung[:n], self.loss[:n], self.units, self.typical)
 
 
 @dataclass(slots=True)
@@ -185,8 +189,10 @@ def fit_size(n: int) -> int:
     return size
 
 
-def warp(losses: Array) -> Array:
+def warp(losses: Array, typical: np.ndarray | None = None) -> Array:
     """The log of positive losses (others as they are), the bad tail clipped; failures count as the clip.
+
+    The tail begins beyond the median of all losses, or of the `typical` ones, a mask [n].
 
     >>> warp(np.array([1.0, 1.0, 1e9, np.inf]))[2:] - warp(np.array([1.0, 1.0, 1e9, np.inf]))[0] < 1
     array([ True,  True])
@@ -196,7 +202,8 @@ def warp(losses: Array) -> Array:
         return np.zeros(len(losses))
     y = np.full(len(losses), np.inf)
     y[known] = np.log(np.maximum(losses[known], 1e-12)) if losses[known].min() > 0 else losses[known]
-    low, middle = y[known].min(), np.median(y[known])
+    some = known if typical is None or not (known & typical).any() else known & typical
+    low, middle = y[known].min(), np.median(y[some])
     return np.asarray(np.minimum(y, middle + TAIL * max(middle - low, 1e-9)))
 
 
@@ -247,7 +254,7 @@ def _doubt(features: Array, losses: Array, prior: surrogate.Prior) -> Array:
 
 def _targets(rows: Rows, rungs: int) -> tuple[Array, Array]:
     """Warped losses [n], and the trend [R]: the mean change up to each rung, each step shrunk by one pair at 0."""
-    warped = warp(rows.loss)
+    warped = warp(rows.loss, None if rows.typical is None else rows.trial < rows.typical)
     by_trial = np.full((len(rows.units), rungs), np.nan)
     by_trial[rows.trial, rows.rung] = warped
     steps = np.diff(by_trial, axis=1)
