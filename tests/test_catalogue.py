@@ -24,7 +24,8 @@ INTRO = """\
 
 What `zeroin catalogue` prints and `zi.catalogue.space(...)` builds from. A range is where good values were published,
 drawn wide; limits are how far the search may move it when the best lies on its edge; `..` includes both ends.
-The range of layers and units, which make an epoch dearer, grows to twice the upper end that you ask for and no further.
+The range of layers and units, which make an epoch dearer, grows to twice the upper end that you ask for and no further; that of
+the batch size, of which small ones do, to half the lower end.
 
 With a budget of fewer than 10 full trainings only lr is tuned for Adam's family; from 10 beta1 too, from 25 eps,
 from 100 beta2 (Deep Learning Tuning Playbook, "How should Adam's hyperparameters be tuned?"). What you name yourself
@@ -397,3 +398,11 @@ def test_examples_in_the_docstrings_and_on_the_page_run():
 
 if __name__ == "__main__":
     PAGE.write_text(page(), encoding="utf-8")
+
+
+def test_the_search_cannot_make_an_epoch_much_dearer_than_was_asked_for():
+    made = space("adamw", batch_size=(32, 256), units=(16, 128), layers=(1, 4))
+    assert made["batch_size"].legal == (16, 65536)
+    assert made["units"].legal == (1, 256)
+    assert made["layers"].legal == (1, 8)
+    assert space("adamw", batch_size=1)["batch_size"].start == 1

@@ -36,7 +36,8 @@ class Entry:
         worth: full trainings from which it is tuned unasked beside the others; None: only when named.
         unasked: optimizers that have it, but where it is tuned only when named.
         possible: values outside it mean nothing, whoever asks for them.
-        costs: larger values make an epoch dearer, so a space lets the range grow to twice its upper end at most.
+        costs: which values make an epoch dearer, "large" or "small" ones; a space lets the range grow that way to twice
+            its upper end or to half its lower one at most.
     """
 
     name: str
@@ -49,7 +50,7 @@ class Entry:
     worth: int | None = None
     unasked: tuple[str, ...] = ()
     possible: tuple[float, float] = (-math.inf, math.inf)
-    costs: bool = False
+    costs: str = ""
 
     def param_for(self, optimizer: str) -> Hyperparameter | None:
         """The hyperparameter as this optimizer has it; None where it has none."""
@@ -141,20 +142,21 @@ _ENTRIES = (
         "of a training rather than its quality. PyTorch's DataLoader starts at 1, Bengio at 32",
         "Bengio 2012, arXiv 1206.5533, section 3.1; Shallue et al. 2019, arXiv 1811.03600; "
         "Deep Learning Tuning Playbook, 'Choosing the batch size'",
+        costs="small",
     ),
     Entry(
         "layers", "L", "hidden layers",
         Int(1, 6, default=2, limits=(1, 100)),
         "initialisation and batch normalisation: deep networks need one of them right; learning rate falls with depth",
         "Bergstra & Bengio 2012, JMLR 13; Goodfellow et al. 2016, section 6.4",
-        costs=True,
+        costs="large",
     ),
     Entry(
         "units", "n", "width of a hidden layer; units='per_layer' makes one for each",
         Int(16, 1024, scale="log", default=128, limits=(1, 65536)),
         "data: more examples carry more units; dropout and decay",
         "Bergstra & Bengio 2012, JMLR 13, section 2 (18 to 1024, geometrically)",
-        costs=True,
+        costs="large",
     ),
     Entry(
         "dropout", "p", "share of units put to 0 in a training step",
@@ -256,7 +258,7 @@ _ENTRIES = (
 )  # fmt: skip
 
 CATALOGUE: dict[str, Entry] = {entry.name: entry for entry in _ENTRIES}
-PACE = frozenset(e.name for e in _ENTRIES if e.costs) | {"batch_size"}  # they set what an epoch takes
+PACE = frozenset(e.name for e in _ENTRIES if e.costs)  # they set what an epoch takes
 
 
 def space(optimizer: str | Iterable[str] = "adamw", trainings: float | None = None, **include: Asked) -> Space:
@@ -485,10 +487,12 @@ def _numbers(entry: Entry, param: Float | Int, values: tuple[Value, ...], is_ran
 
 
 def _affordable(entry: Entry, param: Hyperparameter) -> Hyperparameter:
-    """With limits near the range where large values cost: a search that counts epochs does not see what one takes."""
+    """With limits near the range where values cost: a search that counts epochs does not see what one takes."""
     if not entry.costs or isinstance(param, Choice) or param.fixed is not None:
         return param
-    return _replace(param, limits=(param.legal[0], min(param.legal[1], 2 * param.high)))
+    (lowest, highest), large = param.legal, entry.costs == "large"
+    limits = (lowest, min(highest, 2 * param.high)) if large else (max(lowest, param.low // 2), highest)
+    return _replace(param, limits=limits)
 
 
 def _conditions(
