@@ -24,8 +24,8 @@ INTRO = """\
 
 What `zeroin catalogue` prints and `zi.catalogue.space(...)` builds from. A range is where good values were published,
 drawn wide; limits are how far the search may move it when the best lies on its edge; `..` includes both ends.
-The range of layers and units, which make an epoch dearer, grows to twice the upper end that you ask for and no further; that
-of the batch size, of which small ones do, to half the lower end.
+The range of layers and units, which make an epoch dearer, grows to twice the upper end that you ask for and no further;
+that of the batch size, of which small ones do, to half the lower end.
 
 With a budget of fewer than 10 full trainings only lr is tuned for Adam's family; from 10 beta1 too, from 25 eps,
 from 100 beta2 (Deep Learning Tuning Playbook, "How should Adam's hyperparameters be tuned?"). What you name yourself
