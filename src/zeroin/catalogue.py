@@ -36,8 +36,7 @@ class Entry:
         worth: full trainings from which it is tuned unasked beside the others; None: only when named.
         unasked: optimizers that have it, but where it is tuned only when named.
         possible: values outside it mean nothing, whoever asks for them.
-        costs: which values make an epoch dearer, "large" or "small" ones; a space lets the range grow that way to twice
-            its upper end or to half its lower one at most.
+        costs: which values make an epoch dearer, "large" or "small" ones; a space does not let the range grow that way.
     """
 
     name: str
@@ -487,12 +486,11 @@ def _numbers(entry: Entry, param: Float | Int, values: tuple[Value, ...], is_ran
 
 
 def _affordable(entry: Entry, param: Hyperparameter) -> Hyperparameter:
-    """With limits near the range where values cost: a search that counts epochs does not see what one takes."""
+    """Limited where values cost: a search that counts epochs does not see what one takes."""
     if not entry.costs or isinstance(param, Choice) or param.fixed is not None:
         return param
     (lowest, highest), large = param.legal, entry.costs == "large"
-    limits = (lowest, min(highest, 2 * param.high)) if large else (max(lowest, param.low // 2), highest)
-    return _replace(param, limits=limits)
+    return _replace(param, limits=(lowest, param.high) if large else (param.low, highest))
 
 
 def _conditions(

@@ -79,7 +79,7 @@ def _space(trainings: float) -> Space:
         weight_decay=True,
         batch_size=(32, 256),
         layers=(1, 3),
-        units=Int(32, 256, scale="log2", default=128, limits=(16, 512)),  # wider ones cost more than they bring
+        units=Int(32, 256, scale="log2", default=128, limits=(16, 256)),  # wider ones cost more than they bring
         dropout=(0.0, 0.5),
         batchnorm=True,
         schedule="cosine",
