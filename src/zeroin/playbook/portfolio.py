@@ -84,7 +84,7 @@ def fitted(space: Space, config: Config) -> Config | None:
             if isinstance(param, Choice) and config[name] != param.fixed:
                 return None
             continue
-        if not -CLOSE <= u <= 1.0 + CLOSE:
+        if name not in PACE and not -CLOSE <= u <= 1.0 + CLOSE:
             return None
     inside = space.span(space.ranges) + np.array([0.0, -1e-9])  # the very edge of a whole number is its neighbour's
     low, high = np.where([[name in PACE] for name in space], inside, [0.0, 1.0]).T
