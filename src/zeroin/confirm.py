@@ -177,9 +177,11 @@ def interval(values: Sequence[float]) -> tuple[float, float] | None:
 
 
 def scores(history: History) -> list[Score]:
-    """Results over fresh seeds, the best confirmed config first, the default last."""
+    """Results over fresh seeds, the best confirmed config first, those that fell behind after it, the default last."""
     found = [_score(kind, runs) for kind in (Kind.CONFIRM, Kind.DEFAULT) for runs in by_config(history, kind).values()]
-    return sorted(found, key=lambda s: (s.kind is Kind.DEFAULT, -len(s.losses), s.mean))
+    most = max((len(s.losses) for s in found if s.kind is Kind.CONFIRM), default=0)
+    # A race that ends within a turn leaves some of those not separated with a seed less than others.
+    return sorted(found, key=lambda s: (s.kind is Kind.DEFAULT, len(s.losses) < most - 1, s.mean))
 
 
 def winner(history: History) -> Config | None:
