@@ -7,7 +7,8 @@ import pytest
 
 import zeroin as zi
 from zeroin.confirm import Confirm, Finish, scores, winner
-from zeroin.types import Kind
+from zeroin.history import History
+from zeroin.types import Asked, Ended, Job, Kind, Observation, Observed, Status
 
 SPACE = zi.Space(x=zi.Float(0, 1, default=0.9))
 
@@ -136,3 +137,18 @@ def test_a_task_with_a_budget_too_small_for_fresh_seeds_ends_with_a_network_trai
     assert study.best.epoch == 8
     assert spent is None or study.history.spent <= spent
     assert all(trial.kind.is_search for trial in study.trials)
+
+
+def test_a_race_that_ended_within_a_turn_is_won_by_the_lower_mean():
+    """One contender has a seed more than the other and is worse; a third one fell behind after its first seed."""
+    history = History(1)
+    losses = [(0.1, [0.3] * 3), (0.2, [0.2] * 2), (0.3, [0.25] * 1)]
+    for x, seen in losses:
+        for loss in seen:
+            number = len(history.jobs)
+            job = Job(number, number, {"x": x}, number, 0, 1, Kind.CONFIRM, "")
+            history.apply(Asked((job,)))
+            history.apply(Observed(number, Observation(1, loss)))
+            history.apply(Ended(number, Status.DONE))
+    assert winner(history) == {"x": 0.2}
+    assert [score.config["x"] for score in scores(history)] == [0.2, 0.1, 0.3]

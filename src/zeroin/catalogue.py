@@ -337,7 +337,6 @@ def unasked(space: Space) -> tuple[str, ...]:
     >>> unasked(space("adam", trainings=5, batch_size=(8, 64), dropout=True))
     ('lr', 'dropout')
     """
-
     numbers = {n: p for n, p in space.params.items() if n in CATALOGUE and not isinstance(p, Choice) and p.limits}
     own = {n: [p for o in OPTIMIZERS if (p := CATALOGUE[n].param_for(o))] for n in numbers}
     return tuple(n for n, param in numbers.items() if any(p.range == param.range for p in own[n]))

@@ -185,7 +185,7 @@ def scores(history: History) -> list[Score]:
 
 
 def winner(history: History) -> Config | None:
-    """The confirmed config with the most seeds and the lowest mean; before that the best trial's."""
+    """The confirmed config of the lowest mean, of those that did not fall behind; before that the best trial's."""
     confirmed = [s for s in scores(history) if s.kind is Kind.CONFIRM]
     if confirmed:
         return confirmed[0].config

@@ -12,6 +12,8 @@ import torch.nn.functional as F
 from torch import Tensor
 from torch.nn.modules.batchnorm import _BatchNorm
 
+from zeroin.nn.affine import leading
+
 
 class Normalise(torch.autograd.Function):
     """(x - mean) γ / sqrt(variance + ε) + β, of [..., B, C] by γ and β [..., 1, C].
@@ -43,9 +45,9 @@ class Normalise(torch.autograd.Function):
         return to_x, to_weight, to_bias, None
 
     @staticmethod
-    def vmap(_info: Any, axes: tuple[int | None, ...], *inputs: Any) -> tuple[Any, ...]:
+    def vmap(info: Any, axes: tuple[int | None, ...], *inputs: Any) -> tuple[Any, ...]:
         """A stack is one more leading axis, which `forward` takes as it is."""
-        return Normalise.apply(*map(_leading, inputs, axes)), (0,) * 5  # type: ignore[no-untyped-call]
+        return Normalise.apply(*leading(inputs, axes, info.batch_size)), (0,) * 5  # type: ignore[no-untyped-call]
 
 
 class NormaliseBackward(torch.autograd.Function):
@@ -65,12 +67,8 @@ class NormaliseBackward(torch.autograd.Function):
         pass
 
     @staticmethod
-    def vmap(_info: Any, axes: tuple[int | None, ...], *inputs: Any) -> tuple[Any, ...]:
-        return NormaliseBackward.apply(*map(_leading, inputs, axes)), (0,) * 3  # type: ignore[no-untyped-call]
-
-
-def _leading(value: Any, axis: int | None) -> Any:
-    return value if axis is None else value.movedim(axis, 0)
+    def vmap(info: Any, axes: tuple[int | None, ...], *inputs: Any) -> tuple[Any, ...]:
+        return NormaliseBackward.apply(*leading(inputs, axes, info.batch_size)), (0,) * 3  # type: ignore[no-untyped-call]
 
 
 def normed(norm: _BatchNorm, x: Tensor) -> Tensor:

@@ -11,9 +11,7 @@ from zeroin.nn.trace import LAYERS, Following, Node, Trace
 
 KINDS = ("batch", "group", "layer")
 GROUPS = 32  # of group normalisation, or the most that divide the channels: Wu & He 2018, section 4.1
-TOGETHER = (
-    16  # channels in a group at least, where an example has one value of each: of two only the order would be left
-)
+TOGETHER = 16  # channels in a group at least where an example has one value of each: of two only their order is left
 BATCHNORMS: dict[int, type[nn.modules.batchnorm._BatchNorm]] = {
     2: nn.BatchNorm1d,
     3: nn.BatchNorm1d,

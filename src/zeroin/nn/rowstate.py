@@ -8,6 +8,7 @@ from torch import Tensor
 from zeroin.nn.fused import Optimizer, names
 from zeroin.nn.optim import Recipe, rule
 from zeroin.nn.stack import Stack
+from zeroin.nn.updates import mu_product
 
 
 def optimizer_state(one: Stack, row: int, steps: int) -> dict[str, Any]:
@@ -35,8 +36,5 @@ def _counts(how: Recipe, steps: int) -> dict[str, Tensor]:
         return {}
     counts = {"step": torch.tensor(float(steps))}
     if rule(how) == "nadam":
-        product = 1.0
-        for t in range(1, steps + 1):
-            product *= how.beta1 * (1 - 0.5 * 0.96 ** (t * 0.004))
-        counts["mu_product"] = torch.tensor(product)
+        counts["mu_product"] = torch.tensor(mu_product(how, steps))
     return counts

@@ -4,6 +4,7 @@ Every number that depends on the step is computed for each network by Python, in
 a power or a cosine of a short tensor rounds differently at its ends, and a network would feel its place in the stack.
 """
 
+import math
 from collections.abc import Callable, Mapping, Sequence
 from typing import TypeAlias
 
@@ -32,9 +33,7 @@ def scalars(how: Recipe, first: int, steps: int, total: int) -> dict[str, list[f
 def _corrected(how: Recipe, first: int, lrs: list[float]) -> dict[str, list[float]]:
     """m̂ / (√v̂ + ε) with the corrections for the first steps taken out of the passes: step · m / (√v + eps_hat)."""
     out: dict[str, list[float]] = {"eps_hat": [], "step": [], "step_g": []}
-    product = 1.0
-    for t in range(1, first + 1 if how.optimizer == "nadam" else 1):
-        product *= _mu(how, t)
+    product = mu_product(how, first if how.optimizer == "nadam" else 0)
     for t, lr in enumerate(lrs, start=first + 1):
         root = (1 - how.beta2**t) ** 0.5
         out["eps_hat"].append(how.eps * root)
@@ -46,6 +45,11 @@ def _corrected(how: Recipe, first: int, lrs: list[float]) -> dict[str, list[floa
             out["step"].append(lr * root / (1 - how.beta1**t))
             out["step_g"].append(0.0)
     return out
+
+
+def mu_product(how: Recipe, steps: int) -> float:
+    """NAdam's product of the momenta of its first steps, 1 of none."""
+    return math.prod(_mu(how, t) for t in range(1, steps + 1))
 
 
 def _mu(how: Recipe, t: int) -> float:

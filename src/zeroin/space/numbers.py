@@ -124,17 +124,7 @@ class Float:
 
     def to_json(self) -> dict[str, Any]:
         """As plain data; fields at their usual value are left out."""
-        return data_of(
-            type="float",
-            low=self.low,
-            high=self.high,
-            scale=self.scale,
-            default=self.default,
-            fixed=self.fixed,
-            limits=self.limits,
-            zero=self.zero or None,
-            when=self.when or None,
-        )
+        return _data(self, zero=self.zero or None)
 
 
 @dataclass(frozen=True, slots=True, repr=False)
@@ -239,16 +229,7 @@ class Int:
 
     def to_json(self) -> dict[str, Any]:
         """As plain data; fields at their usual value are left out."""
-        return data_of(
-            type="int",
-            low=self.low,
-            high=self.high,
-            scale=self.scale,
-            default=self.default,
-            fixed=self.fixed,
-            limits=self.limits,
-            when=self.when or None,
-        )
+        return _data(self)
 
     def _values(self, units: Array) -> Array:
         a, b = self._ends(self.legal)
@@ -262,6 +243,13 @@ class Int:
         if self.scale == "log2":
             return math.log2(low) - 0.5, math.log2(high) + 0.5
         return float(self.measure.forward(low - 0.5)), float(self.measure.forward(high + 0.5))
+
+
+def _data(param: Float | Int, **more: Value) -> dict[str, Any]:
+    return data_of(
+        type=type(param).__name__.lower(), low=param.low, high=param.high, scale=param.scale, default=param.default,
+        fixed=param.fixed, limits=param.limits, **more, when=param.when or None,
+    )  # fmt: skip
 
 
 def _make_plain(param: Float | Int) -> None:
