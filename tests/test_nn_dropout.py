@@ -19,7 +19,7 @@ def by_hand(word):
 
 def layer(p, seed=0, step=0, axes=0):
     one = CountedDropout(p, axes)
-    begin_step([one], keys(seed, step, 1, 1)[0])
+    begin_step([one], keys([(seed, step)], 1, 1)[0, 0])
     return one
 
 
@@ -53,7 +53,7 @@ def test_channels_are_dropped_whole():
 
 
 def test_a_layer_used_twice_draws_twice_and_the_same_again_in_the_same_step():
-    one, x, key = CountedDropout(0.5), torch.ones(20, 20), keys(3, 9, 1, 1)[0]
+    one, x, key = CountedDropout(0.5), torch.ones(20, 20), keys([(3, 9)], 1, 1)[0, 0]
     begin_step([one], key)
     first, second = one(x), one(x)
     begin_step([one], key)
@@ -68,4 +68,4 @@ def test_a_counted_network_keeps_its_state_dict():
     model = counted(net())
     assert [d.axes for d in dropouts(model)] == [0, 2]
     net().load_state_dict(model.state_dict(), strict=True)
-    assert len({tuple(k) for k in keys(0, 0, 50, 2).tolist()}) == 50
+    assert len({tuple(k) for k in keys([(0, 0)], 50, 2)[:, 0].tolist()}) == 50

@@ -96,11 +96,13 @@ def dropouts(model: nn.Module) -> list[CountedDropout]:
     return [m for m in model.modules() if isinstance(m, CountedDropout)]
 
 
-def keys(seed: int, first: int, steps: int, count: int) -> Tensor:
-    """Keys [steps, count] of the layers of a network in the steps from `first`."""
-    step = torch.arange(first, first + steps)[:, None] * FIRST
-    layer = (torch.arange(count) + 1)[None, :] * SECOND
-    return mix(mix(step + seed_of(seed, "dropout")) + layer)
+def keys(rows: Sequence[tuple[int, int]], steps: int, count: int) -> Tensor:
+    """Keys [steps, rows, count] of the layers of networks in their next steps; a row: (trial's seed, its step now)."""
+    first = torch.tensor([step for _, step in rows])
+    seed = torch.tensor([seed_of(seed, "dropout") for seed, _ in rows])
+    step = first + torch.arange(steps)[:, None]
+    layer = torch.arange(count) + 1
+    return mix(mix(step * FIRST + seed)[..., None] + layer * SECOND)
 
 
 def _device(model: nn.Module) -> torch.device:

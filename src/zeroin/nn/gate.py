@@ -90,7 +90,7 @@ def _difference(problem: Problem, config: Config, which: str) -> str:
 def _alone(problem: Problem, model: nn.Module, batch: Any, smooth: float, seed: int) -> dict[str, Tensor]:
     model.train()
     drops = dropouts(model)
-    begin_step(drops, keys(seed, 0, 1, len(drops))[0].to(problem.device))
+    begin_step(drops, keys([(seed, 0)], 1, len(drops))[0, 0].to(problem.device))
     with torch.random.fork_rng(devices=[]):
         loss = loss_of(problem.loss, model(batch[0]), batch[1], smooth)
         loss.backward()  # type: ignore[no-untyped-call]

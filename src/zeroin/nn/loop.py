@@ -109,7 +109,7 @@ def train_epoch(problem: Problem, now: Training, how: Recipe, seed: int, max_epo
     parameters = [p for p in now.model.parameters() if p.requires_grad]
     now.model.train()
     drops = dropouts(now.model)
-    drawn = keys(seed, step, len(cuts), len(drops)).to(problem.device)
+    drawn = keys([(seed, step)], len(cuts), len(drops))[:, 0].to(problem.device)
     with torch.random.fork_rng(devices=[]):
         torch.manual_seed(seed_of(seed, "dropout", now.epoch))  # of layers that draw from the global generator
         sum_ = torch.zeros((), device=problem.device)

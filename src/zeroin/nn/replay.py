@@ -22,6 +22,7 @@ Call: TypeAlias = Callable[[], object]
 Step: TypeAlias = Callable[[], Sequence[Tensor]]
 aten = torch.ops.aten
 SAME_MEMORY = (aten._unsafe_view.default, aten._reshape_alias.default)  # views, though their schemas do not say so
+PRODUCTS = (aten.bmm.default, aten.baddbmm.default)
 PART, ONCE, CHANGED, JOINED, COMPUTED = "a part", "once", "changed in place", "joined", "computed"
 # Functions of torch that do what the operation does; called so, they cost half as much as through torch.ops.
 QUICK = frozenset({
@@ -217,7 +218,8 @@ class _Binding:
             fresh = isinstance(source.target, OpOverload) and not (_changes(source) or _is_view(source))
             if fresh and len(source.users) == 1 and source not in self.plan.constant | self.places.keys():
                 inner = _before(views, place, source.meta["layout"].shape)
-                if inner is not None:
+                # A product of stacks goes to MKL as one call only where its result is contiguous.
+                if inner is not None and (inner.is_contiguous() or source.target not in PRODUCTS):
                     self.places[source] = inner
 
     def _fill(self, node: Node) -> None:

@@ -229,15 +229,16 @@ class Stack:
     def tables(self, steps: int, total: int) -> Tree:
         """What depends on row and step, [steps, M, 1] by name."""
         each = [scalars(r.how, r.epoch * steps, steps, total) for r in self.padded]
-        return {
-            name: torch.tensor([one[name] for one in each], dtype=torch.float32, device=self.p.device).T[..., None]
-            for name in each[0]
-        }
+        found: Tree = {}
+        for name in each[0]:
+            table = torch.tensor([one[name] for one in each], dtype=torch.float32, device=self.p.device)
+            found[name] = table.expand(-1, steps).T[..., None]
+        return found
 
     def keys(self, steps: int) -> Tensor:
         """Of the dropout layers, [steps, M, layers]."""
-        count = len(self.layout.drops)
-        return torch.stack([keys(r.seed, r.epoch * steps, steps, count) for r in self.padded], 1).to(self.p.device)
+        rows = [(r.seed, r.epoch * steps) for r in self.padded]
+        return keys(rows, steps, len(self.layout.drops)).to(self.p.device)
 
     def momenta(self) -> Tree:
         """Of the running statistics by name, [M, 1]."""

@@ -18,12 +18,12 @@ Update: TypeAlias = Callable[[Tensor, Tensor, Sequence[Tensor], Scalars], None]
 
 
 def scalars(how: Recipe, first: int, steps: int, total: int) -> dict[str, list[float]]:
-    """What the updates need in each of the steps from `first` (0 is the first of `total`)."""
+    """What the updates need in each of the steps from `first` (0 is the first of `total`); one number: in all."""
     lrs = [how.lr * lr_share(how.schedule, s, total, how.warmup, how.lr_decay) for s in range(first, first + steps)]
     found = {"lr": lrs}
     constant = {"momentum": how.momentum, "eps": how.eps, "wd": how.weight_decay, "clip": how.grad_clip}
     constant |= {"rest1": 1 - how.beta1, "rest2": 1 - how.beta2, "smooth": how.label_smoothing}
-    found |= {name: [value] * steps for name, value in constant.items()}
+    found |= {name: [value] for name, value in constant.items()}
     found["shrink"] = [1 - lr * how.weight_decay for lr in lrs]
     if how.optimizer in ("adam", "adamw", "nadam"):
         found |= _corrected(how, first, lrs)
@@ -32,7 +32,7 @@ def scalars(how: Recipe, first: int, steps: int, total: int) -> dict[str, list[f
 
 def _corrected(how: Recipe, first: int, lrs: list[float]) -> dict[str, list[float]]:
     """m̂ / (√v̂ + ε) with the corrections for the first steps taken out of the passes: step · m / (√v + eps_hat)."""
-    out: dict[str, list[float]] = {"eps_hat": [], "step": [], "step_g": []}
+    out: dict[str, list[float]] = {"eps_hat": [], "step": []} | ({"step_g": []} if how.optimizer == "nadam" else {})
     product = mu_product(how, first if how.optimizer == "nadam" else 0)
     for t, lr in enumerate(lrs, start=first + 1):
         root = (1 - how.beta2**t) ** 0.5
@@ -43,7 +43,6 @@ def _corrected(how: Recipe, first: int, lrs: list[float]) -> dict[str, list[floa
             out["step"].append(lr * root * _mu(how, t + 1) / (1 - product * _mu(how, t + 1)))
         else:
             out["step"].append(lr * root / (1 - how.beta1**t))
-            out["step_g"].append(0.0)
     return out
 
 
