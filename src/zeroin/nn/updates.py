@@ -32,7 +32,9 @@ def scalars(how: Recipe, first: int, steps: int, total: int) -> dict[str, list[f
 
 def _corrected(how: Recipe, first: int, lrs: list[float]) -> dict[str, list[float]]:
     """m̂ / (√v̂ + ε) with the corrections for the first steps taken out of the passes: step · m / (√v + eps_hat)."""
-    out: dict[str, list[float]] = {"eps_hat": [], "step": []} | ({"step_g": []} if how.optimizer == "nadam" else {})
+    out: dict[str, list[float]] = {"eps_hat": [], "step": []}
+    if how.optimizer == "nadam":
+        out["step_g"] = []
     product = mu_product(how, first if how.optimizer == "nadam" else 0)
     for t, lr in enumerate(lrs, start=first + 1):
         root = (1 - how.beta2**t) ** 0.5
