@@ -1,0 +1,80 @@
+"""The catalogue in words: as a table, and one entry as a person reads it."""
+
+from zeroin.catalogue.entries import CATALOGUE, OPTIMIZERS, Entry, lookup
+from zeroin.space import Choice, Float, Hyperparameter
+
+COLUMNS = ("name", "for", "symbol", "default", "range", "scale", "limits", "meaning")
+
+
+def rows(name: str | None = None) -> list[tuple[str, ...]]:
+    """The catalogue as a table under `COLUMNS`, one row for each entry, or for each range where optimizers differ.
+
+    Args:
+        name: of one entry; None: all.
+
+    Returns:
+        Rows of words, in the order of the catalogue.
+
+    Raises:
+        SpaceError: an unknown name.
+
+    >>> [row[1] for row in rows("lr")]
+    ['sgd', 'momentum, nesterov', 'rmsprop', 'adam, adamw', 'nadam']
+
+    Source: each entry's own.
+    """
+    entries = CATALOGUE.values() if name is None else [lookup(name)]
+    return [(e.name, owners, e.symbol, *_words(p), e.meaning) for e in entries for owners, p in _groups(e)]
+
+
+def describe(name: str) -> str:
+    """One entry in words: a title, then a list of what it is, where it is searched, what moves it, who says so.
+
+    Args:
+        name: of an entry.
+
+    Returns:
+        Lines of Markdown that read well on a terminal too.
+
+    Raises:
+        SpaceError: an unknown name.
+
+    >>> print(describe("beta1").splitlines()[2])
+    - adam, adamw, nadam: default 0.9; searched 0.5..0.999 on scale one_minus_log; legal 0..0.9999
+
+    Source: each entry's own.
+    """
+    entry = lookup(name)
+    lines = [f"{name} ({entry.symbol})", f"- meaning: {entry.meaning}"]
+    for owners, param in _groups(entry):
+        default, searched, scale, limits = _words(param)
+        where = f"{searched} on scale {scale}; legal {limits}" if limits else searched
+        lines.append(f"- {owners}: default {default}; searched {where}")
+    tuned = {None: "only when named", 1: "always"}.get(entry.worth, f"from {entry.worth} full trainings on")
+    tuned += f"; for {', '.join(entry.unasked)} only when named" if entry.unasked else ""
+    for parent, values in (entry.param.when or {}).items():
+        tuned += f"; where {parent} is {' or '.join(map(str, values)) if isinstance(values, tuple) else values}"
+    return "\n".join([*lines, f"- tuned: {tuned}", f"- depends on: {entry.depends}", f"- source: {entry.source}"])
+
+
+def _groups(entry: Entry) -> list[tuple[str, Hyperparameter]]:
+    """The optimizers with the same numbers, in words, and their hyperparameter."""
+    if not entry.by_optimizer:
+        return [("all", entry.param)]
+    groups: list[tuple[list[str], Hyperparameter]] = []
+    for optimizer, param in entry.by_optimizer.items():
+        owners = next((names for names, p in groups if p == param), None)
+        if owners is None:
+            groups.append(([optimizer], param))
+        else:
+            owners.append(optimizer)
+    return [("all" if len(names) == len(OPTIMIZERS) else ", ".join(names), p) for names, p in groups]
+
+
+def _words(param: Hyperparameter) -> tuple[str, str, str, str]:
+    """Default, range, scale and limits."""
+    if isinstance(param, Choice):
+        return str(param.start), ", ".join(map(str, param.options)), "choice", ""
+    (low, high), zero = param.legal, " or 0" if isinstance(param, Float) and param.zero else ""
+    searched, limits = (f"{a:g}..{b:g}{zero}" for a, b in ((param.low, param.high), (low, high)))
+    return f"{param.start:g}", searched, param.scale, limits
