@@ -1,6 +1,6 @@
 """Configs trained at once against one by one: config-steps per CPU-second, and a whole tuning job.
 
-    python benchmarks/stacked.py shapes [--rounds 5] [--compile]   # ratio to the one-by-one loop, by shape and rows
+    python benchmarks/stacked.py shapes [--rounds 5] [--compile] [--only 64x2]   # ratio to one by one
     python benchmarks/stacked.py job [--repeats 3]                 # 64 configs x 8 epochs on digits, halved twice
     python benchmarks/stacked.py workers [--repeats 3]             # 64 configs x 24 epochs, one worker against two
 
@@ -25,7 +25,7 @@ from torch import nn
 from torch.utils.data import DataLoader, TensorDataset
 
 from zeroin.nn import Task, loop, mlp, small_cnn
-from zeroin.nn.choice import measured
+from zeroin.nn.choice import SIZES, measured
 from zeroin.nn.data import InMemory
 from zeroin.nn.fused import Optimizer
 from zeroin.nn.gate import verdict
@@ -36,7 +36,7 @@ from zeroin.nn.stack import BACKWARD, fresh, stack
 from zeroin.tasks import load
 from zeroin.types import Config, Job, Kind, Observation
 
-ROWS = (4, 16, 64)
+ROWS = (4, 8, 16, 64)
 STEPS = 12
 
 
@@ -103,23 +103,28 @@ def peak() -> float:
     return max(2 * 1024**3 / _cpu(lambda: torch.mm(a, b)) / 1e9 for _ in range(8))
 
 
-def shapes(rounds: int) -> None:
+def shapes(rounds: int, *, compile_: bool = False, only: str = "") -> None:
     """Ratios to the one-by-one loop, and what `zi.tune` would choose."""
     top = peak()
     print(f"sgemm peak of one thread {top:.0f} GFLOP/s\n")
-    heads = [*(f"{rows} rows" for rows in ROWS), "share of peak", "tune chooses", "auto / better"]
+    heads = [*(f"{rows} rows" for rows in ROWS), "share of peak", "tune chooses", "chosen / best"]
     print("| network | one by one, steps / s | " + " | ".join(heads) + " |\n" + "|---" * (len(heads) + 2) + "|")
-    for shape in SHAPES:
+    for shape in (s for s in SHAPES if only in s.name):
         problem, config = _problem(shape), {"lr": 0.003, "batch_size": shape.batch, "optimizer": "adam"}
         how, model = recipe(config), fresh(problem, config, 0)
         now = Training(model, Optimizer(model, how), 0, Best())
         work: dict[int, Callable[[], object]] = {1: lambda p=problem, n=now, h=how: loop.train_epoch(p, n, h, 0, 1000)}
         choice, order = measured(problem, config), verdict(problem, config).order or BACKWARD
         for rows in ROWS:
-            one = stack(problem, [(config, seed, fresh(problem, config, seed)) for seed in range(rows)], order)
+            one = stack(
+                replace(problem, compile=compile_),
+                [(config, seed, fresh(problem, config, seed)) for seed in range(rows)],
+                order,
+            )
             work[rows] = lambda one=one: one.train_epoch(1000)
         for train in work.values():
-            train()
+            for _ in range(2):  # the second one records
+                train()
         ratios: dict[int, list[float]] = {rows: [] for rows in work}
         alone = []
         for _ in range(rounds):
@@ -131,9 +136,13 @@ def shapes(rounds: int) -> None:
         flop = 6 * shape.batch * sum(p.numel() for p in model.parameters())
         share = max(middle.values()) * statistics.median(alone) * flop / 1e9 / top
         chosen = f"{choice.rows} at once" if choice.rows > 1 else "one by one"
-        at_once = middle[4] if choice.rows in (4, 8) else 1.0
+        at_once = middle[choice.rows]
         cells = [f"{middle[r]:.1f} ({min(ratios[r]):.1f}..{max(ratios[r]):.1f})" for r in ROWS]
-        cells += [f"{share:.0%}", f"{chosen}, {choice.ratio:.1f}", f"{at_once / max(1.0, middle[4]):.2f}"]
+        cells += [
+            f"{share:.0%}",
+            f"{chosen}, {choice.ratio:.1f}",
+            f"{at_once / max(middle[rows] for rows in (1, *SIZES)):.2f}",
+        ]
         print(f"| {shape.name} | {statistics.median(alone):,.0f} | " + " | ".join(cells) + " |", flush=True)
 
 
@@ -296,12 +305,14 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("what", choices=("shapes", "job", "workers"))
     parser.add_argument("--rounds", type=int, default=5)
+    parser.add_argument("--compile", action="store_true", help="the steps of the stacks")
+    parser.add_argument("--only", default="", help="networks with this in their name")
     parser.add_argument("--repeats", type=int, default=3)
     options = parser.parse_args()
     torch.set_num_threads(1)
     print(f"PyTorch {torch.__version__}, Python {platform.python_version()}, one thread, seed 0")
     if options.what == "shapes":
-        shapes(options.rounds)
+        shapes(options.rounds, compile_=options.compile, only=options.only)
     else:
         (job if options.what == "job" else workers)(options.repeats)
 

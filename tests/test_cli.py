@@ -444,6 +444,7 @@ def test_recalibrate_scores_and_keeps_exact_batch_statistics(zeroin, tmp_path, p
     torch.testing.assert_close(state["1.running_mean"], z.mean(0), atol=1e-5, rtol=1e-4)
     torch.testing.assert_close(state["1.running_var"], z.var(0), atol=1e-5, rtol=1e-4)
     told(zeroin("tune", plain, "--recalibrate"), "is for a Task", "plain has a function", "nn.recalibrate")
+    told(zeroin("tune", plain, "--compile"), "is for a Task", "plain has a function", "torch.compile(model)")
 
 
 def test_the_installed_command_ends_with_the_status(tmp_path):

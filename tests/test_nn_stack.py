@@ -6,7 +6,7 @@ import torch
 from torch import nn
 
 from zeroin.executors.run import perform
-from zeroin.nn import Task, loop, mlp, small_cnn
+from zeroin.nn import Task, compiling, loop, mlp, small_cnn
 from zeroin.nn.export import newest
 from zeroin.nn.optim import OPTIMIZERS
 from zeroin.nn.replay import Recorded
@@ -208,3 +208,39 @@ def test_other_networks_are_the_same_in_any_stack(build, shape):
         for place in range(len(part.rows)):
             assert same(outcome(whole, row), outcome(part, place)), row
             row += 1
+
+
+# --- compiled
+
+
+def test_where_there_is_no_compiler_a_stack_goes_on_uncompiled(monkeypatch, caplog):
+    monkeypatch.setenv("PATH", "")
+    compiling.obstacle.cache_clear()
+    compiling.tell.cache_clear()
+    rows = members(task().problem, list(configs(2)))
+    wanted, one = stack(task().problem, rows), stack(task(compile=True).problem, rows)
+    for each in (wanted, one):
+        each.train_epoch(EPOCHS)
+    compiling.obstacle.cache_clear()
+    assert same(outcome(one, 1), outcome(wanted, 1))
+    assert "uncompiled, because there is no C++ compiler: install g++" in caplog.text
+    assert len(caplog.records) == 1
+
+
+def test_what_cannot_be_compiled_is_trained_as_it_is(monkeypatch, caplog):
+    monkeypatch.setattr(torch, "compile", lambda *_, **__: lambda *_: 1 / 0)
+    compiling.tell.cache_clear()
+    rows = members(task().problem, list(configs(2)))
+    wanted, one = stack(task().problem, rows), stack(task(compile=True).problem, rows)
+    for each in (wanted, one):
+        each.train_epoch(EPOCHS)
+    assert same(outcome(one, 0), outcome(wanted, 0))
+    assert "the compiler stops with 'division by zero'" in caplog.text
+
+
+def test_a_compiled_step_is_checked_before_it_is_used(monkeypatch, caplog):
+    monkeypatch.setattr(torch, "compile", lambda graph, **_: lambda p, *rest: graph(p.add_(0.01), *rest))
+    compiling.tell.cache_clear()
+    one = stack(task(compile=True).problem, members(task().problem, list(configs(2))))
+    one.train_epoch(EPOCHS)
+    assert "uncompiled, because the compiled step gives another result" in caplog.text

@@ -70,6 +70,17 @@ def recalibrated(target: Target) -> Target:
     return replace(target, objective=replace(target.objective, recalibrate=True))
 
 
+def compiled(target: Target) -> Target:
+    """The target with its stacks compiled.
+
+    Raises:
+        TaskError: it is a function, which trains networks of its own.
+    """
+    if not hasattr(target.objective, "compile"):
+        raise TaskError(f"--compile is for a Task; {target.name} has a function: call torch.compile(model) in it.")
+    return replace(target, objective=replace(target.objective, compile=True))
+
+
 def _from_data(target: str, asked: Mapping[str, Any]) -> Target:
     try:
         from zeroin.data import own  # optional dependency

@@ -30,6 +30,7 @@ from zeroin.cli.options import STORE, about_data, changed_space, changes_of, dat
 )
 @click.option("--no-playbook", is_flag=True, help="Begin without what past studies taught, and teach nothing.")
 @click.option("--recalibrate", is_flag=True, help="Score batch norms with exact statistics of the training data.")
+@click.option("--compile", "compile_", is_flag=True, help="Compile stacked training: for networks that take minutes.")
 @click.option("--json", "as_json", is_flag=True, help="Print the result as JSON, for programs.")
 @about_data
 @STORE
@@ -43,6 +44,7 @@ def tune(
     playbook: Path | None,
     no_playbook: bool,
     recalibrate: bool,
+    compile_: bool,
     as_json: bool,
     **options: Any,
 ) -> None:
@@ -55,13 +57,14 @@ def tune(
 
     from zeroin import tuning
     from zeroin.display import Display
-    from zeroin.targets import find, recalibrated
+    from zeroin.targets import compiled, find, recalibrated
 
     signal.signal(signal.SIGTERM, lambda *_: _interrupt())
     console = Console(stderr=as_json, soft_wrap=True, highlight=False)
     warnings.showwarning = lambda message, *_: console.print(f"note: {message}", style="yellow", markup=False)
     found = find(target, data_of(options))
     found = recalibrated(found) if recalibrate else found
+    found = compiled(found) if compile_ else found
     name = found.name if name is None else name
     changes, budgets = changes_of(options.pop("ranges"), options.pop("fixed")), options
     space = changed_space(found, changes, budgets | {"max_epochs": max_epochs})

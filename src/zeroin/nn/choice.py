@@ -141,7 +141,9 @@ def _seconds(problem: Problem, config: Config, order: str, sizes: Sequence[int])
     """CPU seconds of a step of one network, alone (1) and in stacks of some sizes."""
     how, data = recipe(config), problem.train
     assert isinstance(data, InMemory)
-    few = replace(problem, train=InMemory(data.x[: STEPS * how.batch_size], data.y[: STEPS * how.batch_size]))
+    few = replace(
+        problem, compile=False, train=InMemory(data.x[: STEPS * how.batch_size], data.y[: STEPS * how.batch_size])
+    )
     model = fresh(few, config, 0)
     now = Training(model, Optimizer(model, how), 0, Best())
     work: dict[int, Callable[[], object]] = {1: lambda: loop.train_epoch(few, now, how, 0, 100)}

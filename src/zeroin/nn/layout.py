@@ -10,6 +10,7 @@ import torch
 from torch import Tensor, nn
 
 from zeroin.nn.affine import affine
+from zeroin.nn.compiling import Whole
 from zeroin.nn.dropout import CountedDropout
 from zeroin.nn.networks import BATCHNORMS
 from zeroin.nn.norming import normed
@@ -38,6 +39,7 @@ class Layout:
         spare: rows that a stack needs beyond its networks.
         steps: by order of vmap and grad, rows, mini-batch and idle dropout layers: the recorded step, or how often it
             went unrecorded.
+        compiled: the compiled step by the same, and by what of the optimizer is in use; None: it could not be.
     """
 
     base: nn.Module
@@ -47,6 +49,7 @@ class Layout:
     norms: tuple[str, ...]
     spare: int
     steps: dict[tuple[str | int, ...], Recorded | int] = field(default_factory=dict)
+    compiled: dict[tuple[str | int, ...], Whole | None] = field(default_factory=dict)
 
     def flat(self, tensors: Mapping[str, Tensor]) -> Tensor:
         """Tensors by name as a row [P]."""

@@ -19,7 +19,8 @@ from zeroin.types import Config
 class Problem:
     """What a network is trained on and judged by; `loss` is a name or f(output, target).
 
-    `recalibrate`: whether batch norms get the exact statistics of the training data after each epoch.
+    `recalibrate`: whether batch norms get the exact statistics of the training data after each epoch. `compile`:
+    whether the steps of stacks are compiled.
     """
 
     build: Build
@@ -31,6 +32,7 @@ class Problem:
     normalisation: Normalisation | None
     device: str = "cpu"
     recalibrate: bool = False
+    compile: bool = False
 
     @property
     def sign(self) -> float:

@@ -12,6 +12,7 @@ from torch import Tensor, nn
 from torch.func import functional_call, grad_and_value, vmap
 
 from zeroin.nn.batch import Batch
+from zeroin.nn.compiling import compiled
 from zeroin.nn.crossentropy import cross_entropy
 from zeroin.nn.data import InMemory, edges, order
 from zeroin.nn.dropout import counted, keys
@@ -95,24 +96,50 @@ class Stack:
 
     def step(self, batch: Batch, now: Tree, drawn: Tensor, momenta: Tree) -> Tensor:
         """Train on one mini-batch [M, B, ...] each; the losses [M] before it, until the next step."""
-        how = self.rows[0].how
+        if self.problem.compile and batch.x.shape[1] == min(self.rows[0].how.batch_size, len(self.problem.train)):
+            loss = self._compiled(batch, now, drawn, momenta)
+            if loss is not None:
+                return loss
         loss, g = self.gradients(batch, drawn, momenta)
-        with torch.no_grad():
-            if any(r.how.grad_clip > 0 for r in self.rows):
-                clip(g, now["clip"])
-            if any(r.how.weight_decay > 0 for r in self.rows):
-                shrunk = self.layout.shrunk
-                if rule(how) == "adamw":
-                    self.p[:, :shrunk].mul_(now["shrink"])
-                else:
-                    g[:, :shrunk].addcmul_(self.p[:, :shrunk], now["wd"])
-            UPDATES[rule(how)][0](self.p, g, self.state, now)
+        self._update(self.p, g, self.state, now)
         return loss
+
+    @torch.no_grad()
+    def _update(self, p: Tensor, g: Tensor, state: Sequence[Tensor], now: Tree) -> None:
+        kind, shrunk = rule(self.rows[0].how), self.layout.shrunk
+        if any(r.how.grad_clip > 0 for r in self.rows):
+            clip(g, now["clip"])
+        if any(r.how.weight_decay > 0 for r in self.rows):
+            if kind == "adamw":
+                p[:, :shrunk].mul_(now["shrink"])
+            else:
+                g[:, :shrunk].addcmul_(p[:, :shrunk], now["wd"])
+        UPDATES[kind][0](p, g, state, now)
+
+    def _compiled(self, batch: Batch, now: Tree, drawn: Tensor, momenta: Tree) -> Tensor | None:
+        """`step` by the compiled one, made when first asked for; None: there is none."""
+        self._set_keys(drawn)
+        args = (self.p, dict(enumerate(self.state)), self.buffers, batch.x, batch.y, batch.smooth, momenta, now)
+        clips, decays = (any(r.how.grad_clip > 0 for r in self.rows), any(r.how.weight_decay > 0 for r in self.rows))
+        key = (self.order, *batch.x.shape[:2], *self.layout.idle(), clips, decays)
+        known = self.layout.compiled
+        if key not in known:
+            known[key] = compiled(self._whole, *args)
+        step = known[key]
+        with torch.no_grad():
+            return None if step is None else step(*args)[0]
+
+    def _whole(
+        self, p: Tensor, state: dict[int, Tensor], buffers: Tree, x: Tensor, y: Tensor, smooth: Tensor, *tables: Tree
+    ) -> tuple[Tensor]:
+        momenta, now = tables
+        loss, g = self._gradients(p, buffers, x, y, smooth, momenta)
+        self._update(p, g, list(state.values()), now)
+        return (loss,)
 
     def gradients(self, batch: Batch, drawn: Tensor, momenta: Tree) -> tuple[Tensor, Tensor]:
         """Losses [M] and gradients [M, P] of mini-batches, until the next step; buffers go on by a step."""
-        for j, name in enumerate(self.layout.drops):
-            self.buffers[f"{name}.key"].copy_(drawn[:, j])
+        self._set_keys(drawn)
         args = (self.p, self.buffers, batch.x, batch.y, batch.smooth, momenta)
         if batch.bound is None:
             batch.bound = self._recorded(args, (self.order, *batch.x.shape[:2], *self.layout.idle()))
@@ -121,6 +148,10 @@ class Stack:
         with torch.no_grad():
             loss, g = batch.bound()
         return loss, g
+
+    def _set_keys(self, drawn: Tensor) -> None:
+        for j, name in enumerate(self.layout.drops):
+            self.buffers[f"{name}.key"].copy_(drawn[:, j])
 
     def _recorded(self, args: tuple[Any, ...], key: tuple[str | int, ...]) -> Step | None:
         """The recorded step on these tensors, once there is one."""
