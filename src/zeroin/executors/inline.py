@@ -15,13 +15,14 @@ class Inline:
         objective: f(config) -> loss, or f(config, run).
         folder: where checkpoints go; made when first used.
         max_epochs: the deepest budget of one trial.
+        seconds: of an epoch, as far as it is known.
     """
 
     slots = 1
 
-    def __init__(self, objective: Objective, folder: Path, max_epochs: int) -> None:
+    def __init__(self, objective: Objective, folder: Path, max_epochs: int, seconds: float = 0.0) -> None:
         self._objective = objective if takes_run(objective) else lambda config, _run: objective(config)
-        self._folder, self._max_epochs = folder, max_epochs
+        self._folder, self._max_epochs, self.seconds = folder, max_epochs, seconds
         self._waiting: deque[tuple[Job, int]] = deque()
 
     def start(self, job: Job, known: int) -> None:

@@ -58,6 +58,7 @@ class Processes:
         workers: processes.
         rows: jobs that one of them has at once.
         here: does jobs as well, in this process, a step at a time; it begins while the workers start.
+        seconds: of an epoch of one job, as far as it is known.
 
     Raises:
         TaskError: an objective that workers cannot import, such as a lambda.
@@ -65,10 +66,10 @@ class Processes:
 
     def __init__(
         self, make: worker.Make, folder: Path, max_epochs: int, workers: int, *, rows: int = 1,
-        here: Executor | None = None,
+        here: Executor | None = None, seconds: float = 0.0,
     ) -> None:  # fmt: skip
         self.grouping: tuple[str, ...] = tuple(getattr(here, "grouping", ()))
-        self.seconds: float = getattr(here, "seconds", 0.0) / (1 + workers)
+        self.seconds = seconds / (workers + (here is not None))
         self._pickled = pickled(make)
         self._folder, self._max_epochs = folder, max_epochs
         self._most, self._rows, self._here = workers, rows, here

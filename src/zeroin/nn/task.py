@@ -158,14 +158,15 @@ class Task:
         log.info("%s: %s", self.name, choice.words())
         if choice.rows == 1:
             if workers > 1:
-                return Processes(partial(Inline, importable(self, loop.train)), folder, max_epochs, workers)
-            return Inline(loop.objective(self.problem), folder, max_epochs)
+                alone = partial(Inline, importable(self, loop.train))
+                return Processes(alone, folder, max_epochs, workers, seconds=choice.seconds)
+            return Inline(loop.objective(self.problem), folder, max_epochs, choice.seconds)
         rows, alike = choices.most, shaping(self.problem, space) if space else ()
         here = Stacked(self.problem, folder, max_epochs, choices, rows, alike, choice.seconds)
         if workers == 1:
             return here
         make = importable(self, _stacked, trainings, rows)
-        return Processes(make, folder, max_epochs, workers - 1, rows=rows, here=here)
+        return Processes(make, folder, max_epochs, workers - 1, rows=rows, here=here, seconds=choice.seconds)
 
     def check(self, space: Space) -> None:
         """Try the default config of a space on two examples.
