@@ -209,6 +209,13 @@ def test_no_worker_outlives_its_study(tmp_path, how):
     within(10, lambda: [True] * sum(not alive(pid) for pid in workers), 2)
 
 
+def test_workers_that_start_beforehand_end_where_what_follows_fails(tmp_path):
+    with pytest.raises(ZeroDivisionError), processes.starting(tmp_path, 1, 1) as (worker,):
+        pid = worker.process.pid
+        raise ZeroDivisionError
+    assert not alive(pid)
+
+
 def within(seconds, look, count):
     until = time.monotonic() + seconds
     while time.monotonic() < until:

@@ -59,6 +59,7 @@ class Processes:
         rows: jobs that one of them has at once.
         here: does jobs as well, in this process, a step at a time; it begins while the workers start.
         seconds: of an epoch of one job, as far as it is known.
+        started: workers that were started beforehand.
 
     Raises:
         TaskError: an objective that workers cannot import, such as a lambda.
@@ -66,7 +67,7 @@ class Processes:
 
     def __init__(
         self, make: worker.Make, folder: Path, max_epochs: int, workers: int, *, rows: int = 1,
-        here: Executor | None = None, seconds: float = 0.0,
+        here: Executor | None = None, seconds: float = 0.0, started: Sequence[_Place] = (),
     ) -> None:  # fmt: skip
         self.grouping: tuple[str, ...] = tuple(getattr(here, "grouping", ()))
         self.seconds = seconds / (workers + (here is not None))
@@ -76,7 +77,7 @@ class Processes:
         self._waiting: list[tuple[Job, int]] = []
         self._suspects: set[int] = set()  # jobs that were under way when a worker died
         self._home = _Place(up=True, ready=here is not None)
-        self._workers: list[_Place] = []
+        self._workers = list(started)
         self._end = weakref.finalize(self, _end_all, self._workers)
 
     @property
@@ -215,6 +216,17 @@ class Processes:
         self._suspects |= of.jobs.keys()
         self._waiting[:0] = [of.jobs[number] for number in again]
         return [Ended(n, Status.FAILED, f"its process ended with {how}, twice") for n in of.jobs if n not in again]
+
+
+@contextmanager
+def starting(folder: Path, max_epochs: int, workers: int) -> Iterator[list[_Place]]:
+    """Workers that start while it is not decided yet what they are to do; they end where that raises."""
+    places = [_start(folder, max_epochs) for _ in range(workers)]
+    try:
+        yield places
+    except BaseException:
+        _end_all(places)
+        raise
 
 
 def pickled(make: Callable[..., Any]) -> bytes:

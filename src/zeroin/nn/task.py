@@ -13,7 +13,8 @@ from torch import Tensor, nn
 
 from zeroin.errors import TaskError
 from zeroin.executors.inline import Inline
-from zeroin.executors.processes import Processes, pickled
+from zeroin.executors.processes import Processes, pickled, starting
+from zeroin.executors.worker import Make
 from zeroin.nn import loop
 from zeroin.nn.choice import Choices
 from zeroin.nn.data import InMemory, prepared
@@ -153,20 +154,25 @@ class Task:
             self.check(space)
         if self.preparation is not None:
             keep(folder, self.preparation)
-        choices = Choices(self.problem, folder, trainings)
-        choice = choices.of(space.default if space else {})
-        log.info("%s: %s", self.name, choice.words())
-        if choice.rows == 1:
-            if workers > 1:
-                alone = partial(Inline, importable(self, loop.train))
-                return Processes(alone, folder, max_epochs, workers, seconds=choice.seconds)
-            return Inline(loop.objective(self.problem), folder, max_epochs, choice.seconds)
-        rows, alike = choices.most, shaping(self.problem, space) if space else ()
-        here = Stacked(self.problem, folder, max_epochs, choices, rows, alike, choice.seconds)
-        if workers == 1:
-            return here
-        make = importable(self, _stacked, trainings, rows)
-        return Processes(make, folder, max_epochs, workers - 1, rows=rows, here=here, seconds=choice.seconds)
+        with starting(folder, max_epochs, workers - 1) as started:  # it takes as long as the calibration
+            choices = Choices(self.problem, folder, trainings)
+            choice = choices.of(space.default if space else {})
+            log.info("%s: %s", self.name, choice.words())
+            if choice.rows == 1 and workers == 1:
+                return Inline(loop.objective(self.problem), folder, max_epochs, choice.seconds)
+            if choice.rows == 1:
+                make: Make = partial(Inline, importable(self, loop.train))
+                rows, here = 1, None
+            else:
+                rows, alike = choices.most, shaping(self.problem, space) if space else ()
+                here = Stacked(self.problem, folder, max_epochs, choices, rows, alike, choice.seconds)
+                if workers == 1:
+                    return here
+                make = importable(self, _stacked, trainings, rows)
+            most = workers - (here is not None)
+            return Processes(
+                make, folder, max_epochs, most, rows=rows, here=here, seconds=choice.seconds, started=started
+            )
 
     def check(self, space: Space) -> None:
         """Try the default config of a space on two examples.
