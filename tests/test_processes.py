@@ -210,10 +210,16 @@ def test_no_worker_outlives_its_study(tmp_path, how):
 
 
 def test_workers_that_start_beforehand_end_where_what_follows_fails(tmp_path):
-    with pytest.raises(ZeroDivisionError), processes.starting(tmp_path, 1, 1) as (worker,):
-        pid = worker.process.pid
-        raise ZeroDivisionError
-    assert not alive(pid)
+    pids = []
+
+    def fail():
+        with processes.starting(tmp_path, 1, 1) as (worker,):
+            pids.append(worker.process.pid)
+            raise ZeroDivisionError
+
+    with pytest.raises(ZeroDivisionError):
+        fail()
+    assert not alive(pids[0])
 
 
 def within(seconds, look, count):
