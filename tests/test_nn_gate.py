@@ -6,7 +6,7 @@ import torch
 import torch.nn.functional as F
 from torch import nn
 
-from zeroin.nn import Task
+from zeroin.nn import Task, mlp
 from zeroin.nn.gate import verdict
 from zeroin.nn.stack import BACKWARD, EACH, fresh, stack
 
@@ -167,3 +167,13 @@ def test_data_that_are_read_as_they_are_needed_are_trained_one_by_one():
 
     problem = Task(build=lambda c: nn.Linear(4, 3), train=Noisy(), valid=(numbers(4), [0, 1, 2] * 8)).problem
     assert "as they are needed" in verdict(problem, CONFIG).why
+
+
+@pytest.mark.parametrize("seed", [1, 2])
+def test_numbers_within_rounding_of_a_kink_are_no_reason_to_refuse(seed):
+    """Five batch norms of two examples each: in single precision gradients of ReLU networks differ by percents."""
+    x = np.random.default_rng(seed).normal(size=(400, 8)).astype(np.float32)
+    y = np.random.default_rng(0).integers(0, 3, 400)
+    problem = Task(build=lambda c: mlp(8, 3, c), train=(x, y), valid=(x, y), normalise=False).problem
+    config = {"batch_size": 2, "units": 64, "layers": 5, "batchnorm": True}
+    assert verdict(problem, config).order == BACKWARD

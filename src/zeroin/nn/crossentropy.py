@@ -36,7 +36,7 @@ class CrossEntropy(torch.autograd.Function):
         loss = wrong.mean((-2, -1))
         g = powers.mul_((total * count).reciprocal_())
         if smooth is None:
-            less = torch.full(wrong.shape, -1 / count, device=g.device)
+            less = torch.full_like(wrong, -1 / count)
             return loss, g.scatter_add_(-1, chosen, less)
         smooth = smooth[..., None, None]
         even = (shifted.gather(-1, chosen) - shifted.mean(-1, keepdim=True)).mean((-2, -1))  # of the other targets

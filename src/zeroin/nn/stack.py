@@ -275,7 +275,7 @@ class Stack:
         """Of the running statistics by name, [M, 1]."""
         found: Tree = {}
         for j, name in enumerate(self.layout.norms):
-            momentum = torch.tensor([[r.momenta[j]] for r in self.padded], device=self.p.device)
+            momentum = torch.tensor([[r.momenta[j]] for r in self.padded], dtype=self.p.dtype, device=self.p.device)
             found |= dict.fromkeys(running(name), momentum)
         return found
 
