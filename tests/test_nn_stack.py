@@ -244,3 +244,18 @@ def test_a_compiled_step_is_checked_before_it_is_used(monkeypatch, caplog):
     one = stack(task(compile=True).problem, members(task().problem, list(configs(2))))
     one.train_epoch(EPOCHS)
     assert "uncompiled, because the compiled step gives another result" in caplog.text
+
+
+@pytest.mark.slow  # a compiler takes its time
+@pytest.mark.parametrize("optimizer", ["adamw", "nesterov"])
+def test_a_compiled_row_is_the_same_in_any_stack_and_close_to_uncompiled(optimizer):
+    problem = task(compile=True, n=160).problem
+    rows = members(problem, list(configs(6, optimizer=optimizer)))
+    few, many = stack(problem, rows[2:4]), stack(problem, rows)
+    plain = stack(task(n=160).problem, rows)
+    for _ in range(EPOCHS):
+        for each in (few, many, plain):
+            each.train_epoch(EPOCHS)
+    assert all(layout.compiled and None not in layout.compiled.values() for layout in (few.layout, many.layout))
+    assert same(outcome(few, 1), outcome(many, 3))
+    assert torch.allclose(many.p, plain.p, atol=1e-3)

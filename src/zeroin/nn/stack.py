@@ -263,7 +263,7 @@ class Stack:
         found: Tree = {}
         for name in each[0]:
             table = torch.tensor([one[name] for one in each], dtype=torch.float32, device=self.p.device)
-            found[name] = table.expand(-1, steps).T[..., None]
+            found[name] = table.expand(-1, steps).T.contiguous()[..., None]
         return found
 
     def keys(self, steps: int) -> Tensor:
