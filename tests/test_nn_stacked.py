@@ -1,5 +1,7 @@
 """The executor that trains jobs in stacks: what a job gives does not depend on its company, nor on a kill."""
 
+import json
+import shutil
 from functools import partial
 
 import pytest
@@ -53,6 +55,15 @@ def stacked(problem, folder, rows=8):
 
 def saved(folder, trial):
     return newest(folder / f"trial-{trial:05d}")
+
+
+@pytest.mark.parametrize("rows", [1, 8])
+def test_the_choice_that_is_kept_says_whether_steps_are_compiled(rows, tmp_path):
+    choices = Choices(task(compile=True).problem, tmp_path, 48.0)
+    choices._kept = {4: Choice(rows, BACKWARD, 3.0, "it is faster")}
+    choices._keep()
+    said = json.loads((tmp_path / "training.json").read_text())["words"]
+    assert ("compiled" in said) == (rows > 1 and shutil.which("g++") is not None)
 
 
 @pytest.mark.parametrize("optimizer", ["adamw", "nadam"])

@@ -8,7 +8,10 @@ from collections.abc import Callable, Sequence
 from dataclasses import asdict, dataclass, field, replace
 from pathlib import Path
 
+import torch
+
 from zeroin.nn import loop
+from zeroin.nn.compiling import obstacle
 from zeroin.nn.data import InMemory, edges
 from zeroin.nn.fused import Optimizer
 from zeroin.nn.gate import verdict
@@ -104,11 +107,17 @@ class Choices:
 
     def _keep(self) -> None:
         words = "; of another size: ".join(dict.fromkeys(choice.words() for choice in self._kept.values()))
+        if self._is_compiled():
+            words += "; full mini-batches of stacks are compiled, which the ratio leaves out"
         said = {"words": words, "sizes": {size: asdict(choice) for size, choice in self._kept.items()}}
         self.folder.mkdir(parents=True, exist_ok=True)
         half = self.folder / (FILE + ".part")
         half.write_text(json.dumps(said, indent=1))
         half.replace(self.folder / FILE)
+
+    def _is_compiled(self) -> bool:
+        stacked = any(choice.rows > 1 for choice in self._kept.values())
+        return stacked and self.problem.compile and not obstacle(torch.device(self.problem.device))
 
 
 def _size(problem: Problem, config: Config) -> int:

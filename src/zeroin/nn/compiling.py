@@ -9,6 +9,7 @@ another order than uncompiled, so a stack compiles every full mini-batch from it
 import logging
 import os
 import shutil
+import time
 from collections.abc import Callable
 from functools import cache
 from typing import Any, TypeAlias
@@ -36,6 +37,7 @@ def compiled(step: Whole, *args: Any) -> Whole | None:
     if reason:
         tell(reason)
         return None
+    began = time.monotonic()
     try:
         for _ in range(WARM):
             step(*tree_map(torch.clone, args))
@@ -51,6 +53,7 @@ def compiled(step: Whole, *args: Any) -> Whole | None:
     if not all(tree_leaves(alike)):
         tell("the compiled step gives another result")
         return None
+    log.info("compiled a step of %d networks in %.0f s", len(args[0]), time.monotonic() - began)
     return found
 
 
