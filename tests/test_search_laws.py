@@ -296,3 +296,17 @@ def test_it_stays_away_from_where_trainings_diverge():
     loop = Loop(max_epochs=8).run(80, loss=loss)
     late = [j.config["lr"] > 0.05 for j in loop.history.jobs[40:] if j.start == 0 and j.kind is Kind.ZOOM]
     assert np.mean(late) < 0.34  # it is 0.34 of the range
+
+
+@pytest.mark.parametrize("free", [1, 8])
+def test_many_are_looked_at_for_an_epoch_only_where_that_tells_much(free):
+    def misleading(config, epoch):
+        return loss_of(config, epoch) if epoch else 10.0 - loss_of(config, 4)
+
+    def looks(loss):
+        loop = Loop(max_epochs=32).run(60 if free == 1 else 10, free, loss)
+        assert any(j.kind is Kind.ZOOM for j in loop.history.jobs)
+        return [j for j in loop.history.jobs if j.start == 0 and j.stop == 1]
+
+    assert len(looks(loss_of)) >= 24
+    assert not looks(misleading)

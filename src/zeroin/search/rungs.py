@@ -7,6 +7,8 @@ import numpy as np
 from zeroin.history import History
 from zeroin.types import Kind, Proposal, Trial
 
+GLANCE = 32  # the part of a full training that a first look takes
+
 
 def ladder(max_epochs: int, rungs: int = 3, eta: int = 2) -> tuple[int, ...]:
     """Rungs from the lowest to `max_epochs`: T/8, T/4, T/2, T by default; fewer where T is small.
@@ -46,16 +48,31 @@ def survivors(size: int, keep: int, rung: int) -> int:
     return size if rung == 0 else min(size, max(2, -(-size // keep**rung)))
 
 
+def glance(max_epochs: int, lowest: int, screened: Sequence[Trial], alike: float) -> int:
+    """Epochs of a first look, T/32, where losses then rank the screened trials as those at the lowest rung do; else 0.
+
+    Losses after an epoch may say nothing at all, so this is asked of the study's own trials, once all were screened.
+    """
+    look = max(1, max_epochs // GLANCE)
+    both = np.array([(loss_at(t, look), loss_at(t, lowest)) for t in screened if t.epoch >= lowest])
+    waits = any(t.epoch < lowest and not t.status.is_failure for t in screened)
+    if look >= lowest or waits or 2 * len(both) < len(screened):
+        return 0
+    early, late = (np.sign(losses[:, None] - losses).sum(1) for losses in both.T)  # ranks, those of ties averaged
+    tells = early.std() > 0 and late.std() > 0 and np.corrcoef(early, late)[0, 1] >= alike
+    return look if tells else 0
+
+
 def promotion(
-    trials: Sequence[Trial], busy: set[int], ladder: Sequence[int], size: int, keep: int
+    trials: Sequence[Trial], busy: set[int], ladder: Sequence[int], wanted: Sequence[int]
 ) -> tuple[Trial, int, int] | bool | None:
-    """The next step of the screening round after all its trials were started.
+    """The next step of the screening round after all its trials were started; `wanted` of them come to each rung.
 
     Returns:
         (trial, rung, place) to carry on; None to wait for running ones; True when the round is over.
     """
     for rung in range(1, len(ladder)):
-        want = survivors(size, keep, rung)
+        want = wanted[rung]
         up = [t for t in trials if reached(t, ladder) > rung or (t.number in busy and reached(t, ladder) == rung)]
         if len(up) >= want:
             continue

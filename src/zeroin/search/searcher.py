@@ -61,7 +61,10 @@ class Zoom:
         ranges = dict(history.regions[-1].ranges) if history.regions else space.ranges
         screen, box = self.screening(space, ladder, len(history.advice)), Box.of(space, ranges)
         agree = np.array([name in self.together for name in space])
-        return View(self.settings, space, history, ladder, seed, memory, screen, ranges, box, agree)
+        glance = 0
+        if len(ladder) > 1 and not history.advice and len(rungs.screened(history, screen)) == screen:
+            glance = rungs.glance(max_epochs, ladder[0], rungs.screened(history, screen), self.settings.alike)
+        return View(self.settings, space, history, ladder, seed, memory, screen, glance, ranges, box, agree)
 
     def screening(self, space: Space, ladder: Sequence[int], advised: int = 0) -> int:
         """Trials of the screening round; at least half as many as without advice are fresh, lest a bad one mislead."""
@@ -79,28 +82,28 @@ class Zoom:
 
 def _screen(view: View, free: int) -> Decision | None:
     """The screening round's next jobs; None once it is over."""
-    history, size = view.history, view.screen
+    history, size = view.history, view.wanted[0]
     trials = rungs.screened(history, size)
     bets = _bets(view, trials)[:free]
     if bets:
         return Decision(tuple(bets))
+    if any(job.kind in (Kind.ZOOM, Kind.EXPLORE) for job in history.jobs[view.screen : 5 * size]):
+        return None  # it is over: something came after
     fresh = [_coarse(view, i) for i in range(len(trials), min(size, len(trials) + free))]
     if fresh:
         region = None if history.regions else _first_region(view)
         return Decision(tuple(fresh), region)
-    if any(not job.kind.is_coarse for job in history.jobs[size : size + 4 * size]):
-        return None  # it is over: something came after
     chosen: list[Proposal] = []
     busy = view.busy
     while len(chosen) < free:
-        step = rungs.promotion(trials, busy, view.ladder, size, view.settings.keep)
+        step = rungs.promotion(trials, busy, view.steps, view.wanted)
         if step is True:
             return None if not chosen else Decision(tuple(chosen))
         if step is None or step is False:
             return Decision(tuple(chosen))
         trial, rung, place = step
-        why = f"{place}. of {size} after {view.ladder[rung - 1]} epochs"
-        chosen.append(Proposal(view.ladder[rung], Kind.SCREEN, why, trial=trial.number))
+        why = f"{place}. of {size} after {view.steps[rung - 1]} epochs"
+        chosen.append(Proposal(view.steps[rung], Kind.SCREEN, why, trial=trial.number))
         busy = busy | {trial.number}
     return Decision(tuple(chosen))
 
@@ -135,10 +138,12 @@ def _coarse(view: View, index: int) -> Proposal:
     point = coarse.points(index, 1, len(view.space), view.seed)
     shape = coarse.points(max(1, index - index % together.SHARE), 1, len(view.space), view.seed)[0]
     point = np.where(view.together, shape, point)
-    why = f"point {index + 1} of {view.screen} that cover the space evenly"
+    why = f"point {index + 1} of {view.wanted[0]} that cover the space evenly"
+    why += ", a first look, as early losses tell much of later ones" if index >= view.screen else ""
     placed, anywhere = view.box.place(point)[0], view.whole.place(point)[0]
     point = np.where(view.together | (index % 2 == 0), placed, anywhere)  # those that should agree still do
-    return Proposal(view.ladder[0], Kind.SCREEN, why, config=view.space.config(point))
+    stop = view.ladder[0] if index < view.screen else view.steps[0]
+    return Proposal(stop, Kind.SCREEN, why, config=view.space.config(point))
 
 
 def _first_region(view: View) -> Region:
@@ -241,26 +246,35 @@ class _Choosing:
             best = self.model.units[np.argsort(self.model.mean, kind="stable")[: max(3, len(self.model.mean) // 5)]]
             point = self._agreeing(view.box.mutate(best, 1, 0.2, rng)[0])
             why = "exploring: around a good config"
-        return Proposal(view.ladder[0], Kind.EXPLORE, why, config=view.space.config(point))
+        return Proposal(view.steps[0], Kind.EXPLORE, why, config=view.space.config(point))
 
     def _promote(self) -> Proposal | None:
         rows, view = self.rows, self.view
-        for r in range(len(view.ladder) - 2, -1, -1):
-            at = rows.rung == r
-            trials, losses = rows.trial[at], rows.loss[at]
+        for step in view.steps[-2::-1]:
+            trials, losses = self._seen_at(step)
             third = len(trials) // 3
             if not third:
                 continue
-            further = np.isin(trials, rows.trial[rows.rung > r]) | np.isin(trials, sorted(self.busy))
+            above = rows.trial[np.array(view.ladder)[rows.rung] > step]
+            further = np.isin(trials, above) | np.isin(trials, sorted(self.busy))
             if further.sum() >= third:
                 continue
             for i in np.argsort(losses, kind="stable")[:third]:
                 trial = view.history.trials[trials[i]]
                 if not further[i] and rungs.can_go_on(trial, view.ladder[-1]):
-                    why = f"exploring: in the best third after {view.ladder[r]} epochs"
+                    why = f"exploring: in the best third after {step} epochs"
                     self._go_on(trial, Kind.EXPLORE, why)
                     return self.chosen.pop()
         return None
+
+    def _seen_at(self, step: int) -> tuple[np.ndarray, np.ndarray]:
+        """Trials that came to a step, and their losses there."""
+        rows, view = self.rows, self.view
+        if step in view.ladder:
+            at = rows.rung == view.ladder.index(step)
+            return rows.trial[at], rows.loss[at]
+        seen = [t for t in view.history.trials if t.kind.is_search and t.epoch >= step]
+        return np.array([t.number for t in seen]), np.array([rungs.loss_at(t, step) for t in seen])
 
     def _zoom_in(self) -> None:
         """New configs, aimed at the best and at a leap below it in turn; paused trials where they promise more."""

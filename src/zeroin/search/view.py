@@ -6,6 +6,7 @@ import numpy as np
 
 from zeroin.history import History
 from zeroin.rng import generator
+from zeroin.search import rungs
 from zeroin.search.model import Memory
 from zeroin.search.zoom import Box
 from zeroin.space import Space
@@ -21,6 +22,8 @@ class Settings:
     screen: int = 12  # trials of the screening round with several rungs
     sure: int = 3  # configs of the playbook, the best bets, that are trained to the full budget after a first look
     keep: int = 3  # one in so many goes on to the next rung of the screening round
+    glances: int = 24  # further trials of the screening round that are looked at for T/32, where that tells enough
+    alike: float = 0.7  # the rank correlation with the lowest rung from which it does
     hopeless: float = 0.2  # a trial is paused below this chance to beat the best
     share: float = 0.15  # of the epochs after screening for exploring, where the model is to be trusted
     trust: float = 0.8  # the correlation of left-out predictions from which it is
@@ -41,6 +44,7 @@ class View:
     seed: int
     memory: Memory
     screen: int
+    glance: int  # epochs of a first look; 0 where it tells too little of later ones
     ranges: dict[str, Range]
     box: Box
     together: np.ndarray  # [D]: whether configs under way at once should agree in it
@@ -49,6 +53,20 @@ class View:
     def busy(self) -> set[int]:
         """Trials with a running job."""
         return {job.trial for job in self.history.running}
+
+    @property
+    def steps(self) -> tuple[int, ...]:
+        """The rungs, and the first look below them where it tells enough."""
+        return (self.glance, *self.ladder) if self.glance else self.ladder
+
+    @property
+    def wanted(self) -> list[int]:
+        """How many trials of the screening round come to each of the steps; one in four goes on from a first look."""
+        size, settings = self.screen, self.settings
+        wanted = [rungs.survivors(size, settings.keep, rung) for rung in range(len(self.ladder))]
+        if not self.glance:
+            return wanted
+        return [size + settings.glances, size + settings.glances // 4, *wanted[1:]]
 
     def share(self, trust: float) -> float:
         """The share of the epochs for exploring; half of `doubt` where every try costs a full training."""
