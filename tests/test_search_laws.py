@@ -8,7 +8,7 @@ import pytest
 import zeroin as zi
 from zeroin.history import History
 from zeroin.rng import seed_of
-from zeroin.search import Zoom
+from zeroin.search import Settings, Zoom
 from zeroin.search.model import Features, Memory, build
 from zeroin.types import Asked, Ended, Job, Kind, Observation, Observed, Status
 
@@ -303,10 +303,12 @@ def test_many_are_looked_at_for_an_epoch_only_where_that_tells_much(free):
     def misleading(config, epoch):
         return loss_of(config, epoch) if epoch else 10.0 - loss_of(config, 4)
 
-    def looks(loss):
-        loop = Loop(max_epochs=32).run(60 if free == 1 else 10, free, loss)
+    def looks(loss, glances=24):
+        searcher = Zoom(Settings(glances=glances))
+        loop = Loop(max_epochs=32, searcher=searcher).run(60 if free == 1 else 10, free, loss)
         assert any(j.kind is Kind.ZOOM for j in loop.history.jobs)
         return [j for j in loop.history.jobs if j.start == 0 and j.stop == 1]
 
     assert len(looks(loss_of)) >= 24
     assert not looks(misleading)
+    assert not looks(loss_of, glances=0)

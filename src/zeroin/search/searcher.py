@@ -62,8 +62,9 @@ class Zoom:
         screen, box = self.screening(space, ladder, len(history.advice)), Box.of(space, ranges)
         agree = np.array([name in self.together for name in space])
         glance = 0
-        if len(ladder) > 1 and not history.advice and len(rungs.screened(history, screen)) == screen:
-            glance = rungs.glance(max_epochs, ladder[0], rungs.screened(history, screen), self.settings.alike)
+        screened = rungs.screened(history, screen) if self.settings.glances and len(ladder) > 1 else []
+        if len(screened) == screen and not history.advice:
+            glance = rungs.glance(max_epochs, ladder[0], screened, self.settings.alike)
         return View(self.settings, space, history, ladder, seed, memory, screen, glance, ranges, box, agree)
 
     def screening(self, space: Space, ladder: Sequence[int], advised: int = 0) -> int:
