@@ -12,7 +12,7 @@ from test_kill import everything, kill_again_and_again, rows, run
 from test_nn_stack import FULL, configs, data, same, task
 from zeroin.executors.processes import Processes
 from zeroin.executors.run import perform
-from zeroin.nn import Task, loop, mlp
+from zeroin.nn import Task, choice, loop, mlp
 from zeroin.nn.choice import Choice, Choices
 from zeroin.nn.export import newest
 from zeroin.nn.stack import BACKWARD, Stack
@@ -51,6 +51,16 @@ def stacked(problem, folder, rows=8):
     choices = Choices(problem, folder, 6.0 * rows)
     choices._kept = {size: Choice(rows, BACKWARD) for size in range(12)}
     return Stacked(problem, folder, EPOCHS, choices, rows)
+
+
+def test_a_worker_takes_the_choice_that_the_study_measured(tmp_path, monkeypatch):
+    told = []
+    monkeypatch.setattr(choice, "measured", lambda *_: told.append(1) or Choice(8, BACKWARD, 3.0))
+    problem = task(n=100).problem
+    here, there = (Choices(problem, tmp_path, 48.0, keeping) for keeping in (True, False))
+    config = next(iter(configs(1)))
+    assert here.of(config) == there.of(config)
+    assert len(told) == 1
 
 
 def saved(folder, trial):

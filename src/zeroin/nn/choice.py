@@ -67,7 +67,7 @@ class Choices:
         problem: what is trained.
         folder: the study's.
         trainings: the budget in full trainings.
-        keeping: whether what is measured is kept in the folder; one process does so.
+        keeping: whether what is measured is kept in the folder; one process does so, and the others take it from there.
     """
 
     problem: Problem
@@ -77,9 +77,12 @@ class Choices:
     _kept: dict[int, Choice] = field(default_factory=dict)
 
     def __post_init__(self) -> None:
+        self._take()
+
+    def _take(self) -> None:
         if (self.folder / FILE).is_file():
             said = json.loads((self.folder / FILE).read_text())["sizes"]
-            self._kept = {int(size): Choice(**fields) for size, fields in said.items()}
+            self._kept |= {int(size): Choice(**fields) for size, fields in said.items()}
 
     @property
     def most(self) -> int:
@@ -93,6 +96,8 @@ class Choices:
                 1, why=f"a budget of {self.trainings:.0f} trainings is best spent on one config after another"
             )
         size = _size(self.problem, config)
+        if size not in self._kept and not self.keeping:
+            self._take()  # what the process that keeps has measured since
         if size not in self._kept:
             known = (c for s, c in self._kept.items() if (s > size) == (c.rows > 1))
             self._kept[size] = next(known, None) or self._measured(config)
