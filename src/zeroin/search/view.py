@@ -22,7 +22,7 @@ class Settings:
     screen: int = 12  # trials of the screening round with several rungs
     sure: int = 3  # configs of the playbook, the best bets, that are trained to the full budget after a first look
     keep: int = 3  # one in so many goes on to the next rung of the screening round
-    glances: int = 0  # further trials of the screening round, looked at for T/32 where that tells enough; 0: never
+    glances: int = 24  # further trials of the screening round, looked at for T/32 where that tells enough; 0: never
     alike: float = 0.7  # the rank correlation with the lowest rung from which it does
     hopeless: float = 0.2  # a trial is paused below this chance to beat the best
     share: float = 0.15  # of the epochs after screening for exploring, where the model is to be trusted
