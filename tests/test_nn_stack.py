@@ -249,12 +249,9 @@ def test_a_compiled_step_is_checked_before_it_is_used(monkeypatch, caplog):
 @pytest.mark.slow  # a compiler takes its time
 @pytest.mark.parametrize(
     "changes",
-    [
-        {"optimizer": "adamw"},
-        {"optimizer": "nesterov", "grad_clip": 0.0},
-    ],  # clipped, PyTorch 2.13's compiler stops there
+    [{"optimizer": "adamw"}, {"optimizer": "nesterov", "grad_clip": 0.0}],
     ids=["adamw", "nesterov"],
-)
+)  # with clipped gradients PyTorch 2.13's compiler stops at Nesterov's momentum
 def test_a_compiled_row_is_the_same_in_any_stack_and_close_to_uncompiled(changes):
     problem = task(compile=True, n=160).problem
     rows = members(problem, list(configs(6, **changes)))

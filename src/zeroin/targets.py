@@ -14,6 +14,10 @@ from zeroin.space import Space
 from zeroin.tasks import TASKS, load
 
 DATA = (".csv", ".tsv", ".txt", ".parquet", ".pq", ".npz")
+INSTEAD = {  # by switch of a task: what a function of the user's does itself
+    "recalibrate": "zeroin.nn.recalibrate(model, x_train) in it before it evaluates",
+    "compile": "torch.compile(model) in it",
+}
 
 
 @dataclass(frozen=True, slots=True)
@@ -56,29 +60,18 @@ def find(target: str, data: Mapping[str, Any] | None = None) -> Target:
     return _from_task(module, path, name) or _from_function(module, path, name)
 
 
-def recalibrated(target: Target) -> Target:
-    """The target scored with exact batch statistics after each epoch, in place of exponentially weighted ones.
+def switched(target: Target, switch: str) -> Target:
+    """The target with a switch of its task on.
+
+    Args:
+        switch: a field of `Task`, one of `INSTEAD`.
 
     Raises:
         TaskError: it is a function, which trains networks of its own.
     """
-    if not hasattr(target.objective, "recalibrate"):
-        raise TaskError(
-            f"--recalibrate is for a Task; {target.name} has a function: call zeroin.nn.recalibrate(model, x_train) in "
-            f"it before it evaluates."
-        )
-    return replace(target, objective=replace(target.objective, recalibrate=True))
-
-
-def compiled(target: Target) -> Target:
-    """The target with its stacks compiled.
-
-    Raises:
-        TaskError: it is a function, which trains networks of its own.
-    """
-    if not hasattr(target.objective, "compile"):
-        raise TaskError(f"--compile is for a Task; {target.name} has a function: call torch.compile(model) in it.")
-    return replace(target, objective=replace(target.objective, compile=True))
+    if not hasattr(target.objective, switch):
+        raise TaskError(f"--{switch} is for a Task; {target.name} has a function: call {INSTEAD[switch]}.")
+    return replace(target, objective=replace(target.objective, **{switch: True}))
 
 
 def _from_data(target: str, asked: Mapping[str, Any]) -> Target:

@@ -57,14 +57,14 @@ def tune(
 
     from zeroin import tuning
     from zeroin.display import Display
-    from zeroin.targets import compiled, find, recalibrated
+    from zeroin.targets import find, switched
 
     signal.signal(signal.SIGTERM, lambda *_: _interrupt())
     console = Console(stderr=as_json, soft_wrap=True, highlight=False)
     warnings.showwarning = lambda message, *_: console.print(f"note: {message}", style="yellow", markup=False)
     found = find(target, data_of(options))
-    found = recalibrated(found) if recalibrate else found
-    found = compiled(found) if compile_ else found
+    for switch, is_on in (("recalibrate", recalibrate), ("compile", compile_)):
+        found = switched(found, switch) if is_on else found
     name = found.name if name is None else name
     changes, budgets = changes_of(options.pop("ranges"), options.pop("fixed")), options
     space = changed_space(found, changes, budgets | {"max_epochs": max_epochs})

@@ -58,14 +58,14 @@ def verdict(problem: Problem, config: Config) -> Verdict:
     return Verdict(None, why)
 
 
-def _difference(problem: Problem, config: Config, which: str) -> str:
-    """What differs, in words; nothing where nothing does."""
+def _difference(problem: Problem, config: Config, which: str, dtype: torch.dtype | None = None) -> str:
+    """What differs, in words; nothing where nothing does. With a `dtype` numbers of the mini-batch are turned to it."""
     data = problem.train
     assert isinstance(data, InMemory)
     how = recipe(config)
     a, b = edges(len(data), how.batch_size)[0]
     chosen = torch.stack([order(seed, 0, len(data))[a:b] for seed in SEEDS])
-    x, y = data.x[chosen], data.y[chosen]  # [2, B, ...]
+    x, y = (t[chosen].to(dtype if t.is_floating_point() else None) for t in (data.x, data.y))  # [2, B, ...]
     one = stack(problem, [(config, seed, fresh(problem, config, seed)) for seed in SEEDS], which)
     attributes = _attributes(one.layout.base)
     one.layout.base.train()
@@ -91,12 +91,9 @@ def _difference(problem: Problem, config: Config, which: str) -> str:
 
 def _agrees_in_double(problem: Problem, config: Config, which: str) -> bool:
     """Whether nothing differs in double precision: in single, a number within rounding of a ReLU's kink may."""
-    data = problem.train
-    assert isinstance(data, InMemory)
-    x, y = (t.double() if t.is_floating_point() else t for t in (data.x, data.y))
-    precise = replace(problem, build=lambda config: problem.build(config).double(), train=InMemory(x, y))
+    precise = replace(problem, build=lambda config: problem.build(config).double())
     try:
-        return not _difference(precise, config, which)
+        return not _difference(precise, config, which, torch.double)
     except Exception:  # a network may know single precision alone
         return False
 

@@ -107,21 +107,25 @@ class Stack:
     @torch.no_grad()
     def _update(self, p: Tensor, g: Tensor, state: Sequence[Tensor], now: Tree) -> None:
         kind, shrunk = rule(self.rows[0].how), self.layout.shrunk
-        if any(r.how.grad_clip > 0 for r in self.rows):
+        clips, decays = self._extras()
+        if clips:
             clip(g, now["clip"])
-        if any(r.how.weight_decay > 0 for r in self.rows):
+        if decays:
             if kind == "adamw":
                 p[:, :shrunk].mul_(now["shrink"])
             else:
                 g[:, :shrunk].addcmul_(p[:, :shrunk], now["wd"])
         UPDATES[kind][0](p, g, state, now)
 
+    def _extras(self) -> tuple[bool, bool]:
+        """Whether the gradients of some row are clipped, and whether the weights of some row decay."""
+        return any(r.how.grad_clip > 0 for r in self.rows), any(r.how.weight_decay > 0 for r in self.rows)
+
     def _compiled(self, batch: Batch, now: Tree, drawn: Tensor, momenta: Tree) -> Tensor | None:
         """`step` by the compiled one, made when first asked for; None: there is none."""
         self._set_keys(drawn)
         args = (self.p, dict(enumerate(self.state)), self.buffers, batch.x, batch.y, batch.smooth, momenta, now)
-        clips, decays = (any(r.how.grad_clip > 0 for r in self.rows), any(r.how.weight_decay > 0 for r in self.rows))
-        key = (self.order, *batch.x.shape[:2], *self.layout.idle(), clips, decays)
+        key = (self.order, *batch.x.shape[:2], *self.layout.idle(), *self._extras())
         known = self.layout.compiled
         if key not in known:
             known[key] = compiled(self._whole, *args)
