@@ -9,7 +9,7 @@ import zeroin as zi
 from zeroin.history import History
 from zeroin.rng import seed_of
 from zeroin.search import Settings, Zoom
-from zeroin.search.model import Features, Memory, build
+from zeroin.search.model import Features, Memory, build, warp
 from zeroin.types import Asked, Ended, Job, Kind, Observation, Observed, Status
 
 SPACE = zi.Space(
@@ -312,3 +312,21 @@ def test_many_are_looked_at_for_an_epoch_only_where_that_tells_much(free):
     assert len(looks(loss_of)) >= 24
     assert not looks(misleading)
     assert not looks(loss_of, glances=0)
+
+
+@pytest.mark.parametrize("perfect", [1.0, 100.0])
+def test_a_score_that_is_maximised_is_searched_as_the_error_it_leaves(perfect):
+    def error(config):
+        return min(0.9, 0.02 + abs(config["x"] - 0.3) + abs(math.log10(config["lr"]) + 2) / 8)
+
+    space = zi.Space(x=zi.Float(0, 1), lr=zi.Float(1e-5, 1.0, scale="log"))
+    options = {"trials": 25, "store": None, "playbook": False, "seed": 3}
+    errors = zi.tune(error, space, **options)
+    scores = zi.tune(lambda config: perfect * (1 - error(config)), space, goal="maximize", **options)
+    for one, other in zip(errors.trials, scores.trials, strict=True):
+        assert one.config == pytest.approx(other.config, rel=1e-3)
+
+
+def test_a_perfect_score_among_others_is_no_outlier():
+    losses = np.array([-0.9, -0.96, -0.98, -0.99, -1.0])
+    assert -1.0 <= np.diff(warp(losses))[-1] <= -0.6  # half of the smallest error seen

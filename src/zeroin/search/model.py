@@ -17,6 +17,7 @@ from zeroin.space.scales import Array
 from zeroin.types import Job, Trial
 
 TAIL = 2.0  # losses worse than median + TAIL (median - best) count as that
+PERFECT = (0.0, -1.0, -100.0)  # losses that cannot be beaten: of an error, of a share or R² maximised, of a percentage
 DOUBT = 1.0  # noise variance of a lone failure, losses standardised; less with others near
 CAP = 250  # rows that the surrogate sees
 FIT_ITERATIONS = 40
@@ -190,7 +191,7 @@ def fit_size(n: int) -> int:
 
 
 def warp(losses: Array, typical: np.ndarray | None = None) -> Array:
-    """The log of positive losses (others as they are), the bad tail clipped; failures count as the clip.
+    """The log of how far losses are from perfect, the bad tail clipped; failures count as the clip.
 
     The tail begins beyond the median of all losses, or of the `typical` ones, a mask [n].
 
@@ -201,10 +202,24 @@ def warp(losses: Array, typical: np.ndarray | None = None) -> Array:
     if not known.any():
         return np.zeros(len(losses))
     y = np.full(len(losses), np.inf)
-    y[known] = np.log(np.maximum(losses[known], 1e-12)) if losses[known].min() > 0 else losses[known]
+    y[known] = _log_gap(losses[known])
     some = known if typical is None or not (known & typical).any() else known & typical
     low, middle = y[known].min(), np.median(y[some])
     return np.asarray(np.minimum(y, middle + TAIL * max(middle - low, 1e-9)))
+
+
+def _log_gap(losses: Array) -> Array:
+    """The log of the distance from a perfect loss: 0 where all are positive, -1 or -100 as of a share or a percentage.
+
+    A score that is maximised comes as its negative: accuracy 0.98 is as much better than 0.96 as 0.96 is than 0.92.
+    Losses below all three stay as they are. A perfect one counts as half the smallest distance seen.
+    """
+    perfect = next((p for p in PERFECT if losses.min() >= p), None)
+    if perfect is None:
+        return losses
+    gap = losses - perfect
+    imperfect = gap[gap > 0]
+    return np.log(np.maximum(gap, max(imperfect.min() / 2, 1e-12))) if len(imperfect) else np.zeros(len(gap))
 
 
 def _fitted(rows: Rows, features: Features, memory: Memory) -> tuple[Array, float]:
