@@ -4,11 +4,11 @@
     python benchmarks/tasks.py --only digits vowels --seeds 0 1
     python benchmarks/tasks.py --write                     # keep what is in --out as the list's promises
 
-Each run is `zeroin tune NAME --json --seed SEED --no-playbook` in a process of its own, on one thread. Score: the test
-score's mean over the fresh seeds, of the catalogue's default config and of the config that was found. Minutes: of the
-processor, and by the clock. Runs already in `--out` are not run again. `--write` puts the means over the seeds, the
-versions and seeds into src/zeroin/tasks/promised.json, which the list and everything else read, and into the table of
-docs/tasks.md.
+Each run is `zeroin tune NAME --json --seed SEED` in a process of its own, on one thread, with the playbook that comes
+with zeroin and nothing learned besides, as a new user's. Score: the test score's mean over the fresh seeds, of the
+catalogue's default config and of the config that was found. Minutes: of the processor, and by the clock. Runs already
+in `--out` are not run again. `--write` puts the means over the seeds, the versions and seeds into
+src/zeroin/tasks/promised.json, which the list and everything else read, and into the table of docs/tasks.md.
 """
 
 import argparse
@@ -39,11 +39,11 @@ ENVIRONMENT = {"OMP_NUM_THREADS": "1", "OPENBLAS_NUM_THREADS": "1"}
 
 def run(name: str, seed: int) -> dict[str, float]:
     """One task tuned by its command: test scores, minutes of the processor and by the clock."""
-    command = [str(Path(sys.executable).with_name("zeroin")), "tune", name, "--json", "--no-playbook"]
+    command = [str(Path(sys.executable).with_name("zeroin")), "tune", name, "--json"]
     began, spent = time.monotonic(), _spent()
     with tempfile.TemporaryDirectory() as folder:
         told = subprocess.run(
-            [*command, "--seed", str(seed), "--store", f"{folder}/z.db"],
+            [*command, "--seed", str(seed), "--store", f"{folder}/z.db", "--playbook", f"{folder}/new.db"],
             env=os.environ | ENVIRONMENT,
             stdout=subprocess.PIPE,
             check=True,

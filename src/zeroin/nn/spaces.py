@@ -26,7 +26,7 @@ def mlp_space(trainings: float, *, batch_size: Sizes = (64, 512)) -> Space:
     )
 
 
-def cnn_space(trainings: float, *, batch_size: Sizes = (32, 256)) -> Space:
+def cnn_space(trainings: float, *, batch_size: Sizes = (32, 256), units: Sizes = (4, 12)) -> Space:
     """For `small_cnn` on images; units are the first layer's, and wider ones take minutes without a GPU."""
     return catalogue.space(
         "adamw",
@@ -34,7 +34,7 @@ def cnn_space(trainings: float, *, batch_size: Sizes = (32, 256)) -> Space:
         weight_decay=True,
         batch_size=batch_size,
         layers=Int(2, 3, default=2, limits=(1, 4)),
-        units=Int(4, 12, scale="log", default=8, limits=(2, 16)),
+        units=Int(*units, scale="log", default=8, limits=(2, units[1] * 4 // 3)),
         dropout=(0.0, 0.5),
         batchnorm=True,
         schedule="cosine",

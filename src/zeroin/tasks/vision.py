@@ -1,5 +1,7 @@
 """Ready-made tasks on images."""
 
+from functools import partial
+
 import numpy as np
 from sklearn.datasets import load_digits
 from sklearn.model_selection import train_test_split
@@ -58,7 +60,7 @@ def mnist5k() -> Task:
         train=(images[at.train], digit[at.train]),
         valid=(images[at.valid], digit[at.valid]),
         test=(images[at.test], digit[at.test]),
-        space=cnn_space,
+        space=partial(cnn_space, batch_size=(64, 256), units=(4, 8)),  # wider ones cost more than they bring
         name="mnist5k",
         max_epochs=5,
     )
