@@ -88,6 +88,14 @@ def test_confirmation_is_shown_beside_the_default(zeroin, epochs):
     assert "default config: lr=0.01" in out
 
 
+def test_the_plan_says_what_a_small_budget_does_not_pay_for(zeroin, epochs):
+    code, out, _ = zeroin("tune", epochs, "--trials", "6", "--confirm", "2")
+    assert code == 0
+    assert "Coarse round alone: 6 configs to epoch 1." in out
+    assert "A third of this budget pays for none of 2 fresh seeds." in out
+    assert "fresh seeds." not in zeroin("tune", epochs, "--trials", "6", "--name", "unasked")[1]
+
+
 def test_json_is_all_of_the_output(zeroin, epochs):
     code, out, err = zeroin("tune", epochs, "--epochs", "96", "--confirm", "2", "--json", "--name", "x")
     assert code == 0

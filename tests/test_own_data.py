@@ -261,6 +261,19 @@ def test_ids_constants_texts_and_missing_targets_are_told(tmp_path, recwarn):
     assert "leak?" not in told
 
 
+def test_rows_in_the_order_of_time_are_told_and_cut_by_it(tmp_path, recwarn):
+    mixed = houses().sample(frac=1, random_state=0)
+    assert "in the order of" not in noted(tmp_path, mixed, recwarn)
+    assert "rows are in the order of 'sold'" in noted(tmp_path, houses(), recwarn)
+    recwarn.clear()
+    assert "in the order of" not in noted(tmp_path, houses(), recwarn, order="sold")
+    mixed[["sold", "price"]].to_csv(tmp_path / "t.csv", index=False)
+    task = own.task_of(tmp_path / "t.csv", target="price", order="sold")
+    years = [part[0][:, 0] for part in (task.train, task.valid, task.test)]
+    assert [len(some) for some in years] == [84, 18, 18]
+    assert years[0].max() < years[1].min() <= years[1].max() < years[2].min()
+
+
 def test_a_class_with_one_example_is_left_out(tmp_path, recwarn):
     frame = passengers()
     frame.loc[0, "lived"] = "unknown"
@@ -289,6 +302,13 @@ SPOILED = {  # name: (what is in it, options, what is said)
     "wrong target": (TABLE, ("--target", "prize"), "use --target 'price'"),
     "wrong column to drop": (TABLE, (*BY, "--drop", "twon"), "use --drop 'town'"),
     "wrong text column": (TABLE, (*BY, "--text", "review"), "no 'review' among 'size', 'town', 'price'"),
+    "an order of words": (TABLE, (*BY, "--order", "town"), "'town' holds words"),
+    "an order with gaps": ("size,price\n" + "1,2.5\n,3.5\n" * 20, (*BY, "--order", "size"), "missing in 20 of 40"),
+    "one answer at the end": (
+        "t,y\n" + "".join(f"{i},{i // 30}\n" for i in range(60)),
+        ("--target", "y", "--order", "t"),
+        "valid has 9 rows with 1 of 'y'",
+    ),
     "text is the target": (TABLE, ("--target", "town", "--text", "town"), "two columns"),
     "target all missing": ("size,price\n" + "1,\n2,NA\n" * 20, BY, "all 40 of 'price' are missing"),
     "target constant": ("size,price\n" + "1,5.5\n2,5.5\n" * 20, BY, "'price' is 5.5 in every row"),

@@ -29,9 +29,10 @@ class Plan:
     """What a study is about to do: told before anything runs.
 
     `ladder` are the rungs in epochs; `trainings` the whole budget in full trainings, None where it is in minutes alone;
-    `confirm` the trainings kept for the end: the comparison, or the best carried on where `seeds` is 0; `seconds` of
-    an epoch, None where not measured; `known` trials and `spent` epochs of the search are those that an earlier run
-    left; the coarse round begins with `advised` configs of the playbook.
+    `confirm` the trainings kept for the end: the comparison, or the best carried on where `seeds` is 0; of the fresh
+    seeds that were `asked` for the budget pays for so many; `seconds` of an epoch, None where not measured; `known`
+    trials and `spent` epochs of the search are those that an earlier run left; the coarse round begins with `advised`
+    configs of the playbook.
     """
 
     name: str
@@ -42,6 +43,7 @@ class Plan:
     trainings: float | None
     confirm: int
     seeds: int
+    asked: int
     seconds: float | None
     known: int
     spent: int = 0
@@ -57,7 +59,9 @@ class Plan:
             if self._is_spent():
                 return " ".join([*out, "The search has spent its budget; a larger one goes on."])
         search = self.trainings - self.confirm if self.trainings is not None else None
-        if depth > 1:
+        if depth > 1 and self.budget.trials and self.budget.trials <= self.screen:
+            out.append(f"Coarse round alone: {self.budget.trials} configs to epoch {self.ladder[0]}.")
+        elif depth > 1:
             count = self.budget.trials or (max(self.screen, round(4 * search)) if search is not None else None)
             configs = "more" if count is None else f"{'about ' * (self.budget.trials is None)}{count} configs"
             out.append(
@@ -79,6 +83,8 @@ class Plan:
                 f"Then up to {self.confirm} trainings: the best and the default with {self.seeds} fresh "
                 f"seed{'s' * (self.seeds != 1)}."
             )
+        if self.asked > self.seeds:
+            out.append(f"A third of this budget pays for {self.seeds or 'none'} of {self.asked} fresh seeds.")
         if self.trainings is not None:
             about = "" if self.budget.epochs else "about "
             out.append(f"{about}{round(self.trainings * depth):,} epochs{self._duration()}.".capitalize())

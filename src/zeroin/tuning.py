@@ -125,7 +125,7 @@ def tune(
         try:
             if listen:
                 study.listeners.append(listen)
-                listen(study, _plan(study, budget, after, final.seeds, doing if task else None))
+                listen(study, _plan(study, budget, after, (final.seeds, confirm or 0), doing if task else None))
             run(study, doing, study.searcher, _less(budget, after, depth))
             if final.seeds:
                 best = best_configs(study.space, study.history, final.contenders, max_epochs=study.max_epochs)
@@ -195,7 +195,7 @@ def _less(budget: Budget, trainings: int, depth: int) -> Budget:
     return replace(budget, epochs=budget.epochs - trainings * depth if budget.epochs else None)
 
 
-def _plan(study: Study, budget: Budget, after: int, seeds: int, executor: Executor | None) -> Plan:
+def _plan(study: Study, budget: Budget, after: int, seeds: tuple[int, int], executor: Executor | None) -> Plan:
     known = sum(t.kind.is_search for t in study.history.trials)
     rungs = ladder(study.max_epochs)
     advised = len(study.history.advice)
@@ -206,7 +206,7 @@ def _plan(study: Study, budget: Budget, after: int, seeds: int, executor: Execut
     if executor and study.max_epochs > 1 and not known:
         seconds = getattr(executor, "seconds", 0.0) or _seconds_per_epoch(study, executor)
     spent = study.history.spent
-    return Plan(study.name, names, rungs, screen, budget, trainings, after, seeds, seconds, known, spent, advised)
+    return Plan(study.name, names, rungs, screen, budget, trainings, after, *seeds, seconds, known, spent, advised)
 
 
 def _seconds_per_epoch(study: Study, executor: Executor) -> float | None:

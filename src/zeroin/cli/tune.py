@@ -90,10 +90,12 @@ def tune(
         )
         sys.exit(130)
     _tell(study, store, console, as_json)
-    if not as_json and getattr(found.objective, "preparation", None):
+    if not as_json and hasattr(found.objective, "network"):
         words = ["zeroin", "export", study.name, "--model", "best.pt"]
         words += [] if store == Path("zeroin.db") else ["--store", str(store)]
-        console.print(f"to predict: {shlex.join(words)} && zeroin predict best.pt NEW-DATA", markup=False)
+        predicts = getattr(found.objective, "preparation", None) is not None
+        then = " && zeroin predict best.pt NEW-DATA" if predicts else ""
+        console.print(f"{'to predict' if predicts else 'the network'}: {shlex.join(words)}{then}", markup=False)
 
 
 def _interrupt() -> None:

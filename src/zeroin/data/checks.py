@@ -10,7 +10,7 @@ from scipy.stats import rankdata
 from sklearn.tree import DecisionTreeClassifier
 
 from zeroin.data.answer import Answer
-from zeroin.data.columns import as_numbers, as_words, kind_of, varies
+from zeroin.data.columns import as_numbers, as_words, in_time, kind_of, varies
 
 ENOUGH = 0.999  # the share of the target that a column alone must tell for a leak to be suspected
 MONOTONE = 0.9999  # the rank correlation from which one number is another in disguise
@@ -19,17 +19,25 @@ LONG = 30  # mean characters from which words are text
 LOOKED_AT = 20_000  # rows
 
 
-def notes_on(frame: pd.DataFrame, target: pd.Series, answer: Answer) -> Iterator[str]:
+def notes_on(frame: pd.DataFrame, target: pd.Series, answer: Answer, *, ordered: bool = False) -> Iterator[str]:
     """What to tell of the columns to learn from.
 
     Args:
         frame: those columns.
         target: of each row, none missing.
         answer: what it was taken for.
+        ordered: whether rows are cut by time, and not by chance.
     """
     constant = [str(name) for name in frame.columns if not varies(frame[name])]
     if constant:
         yield f"{_columns(constant)} never change{'s' * (len(constant) == 1)} and {_are(constant)} left out"
+    dates = [name for name in frame.columns if str(name) not in constant and kind_of(frame[name]) == "date"]
+    for name in dates if not ordered else ():
+        if in_time(frame[name]).diff().dropna().pipe(lambda step: (step >= 0).all() or (step <= 0).all()):
+            yield (
+                f"rows are in the order of {name!r} and are cut by chance, each to test between some to train on: "
+                f"if the future is to be predicted, add --order {name!r}"
+            )
     rows = np.random.default_rng(0).permutation(len(frame))[:LOOKED_AT]
     some, y = frame.drop(columns=constant).iloc[rows], target.iloc[rows]
     for name in some.columns:

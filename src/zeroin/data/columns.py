@@ -156,6 +156,18 @@ def as_numbers(values: pd.Series) -> pd.Series:
     return real.replace([np.inf, -np.inf], np.nan).clip(-LARGEST, LARGEST)
 
 
+def in_time(values: pd.Series) -> pd.Series:
+    """What rows are ordered by: years of dates, or numbers; missing where neither is given.
+
+    Raises:
+        TaskError: it holds words.
+    """
+    kind = kind_of(values)
+    if kind == "category":
+        raise TaskError(f"--order is a column of dates or numbers; {values.name!r} holds words: name another.")
+    return _years(as_dates(values, form_of(values.dropna()))) if kind == "date" else as_numbers(values)
+
+
 def as_words(values: pd.Series) -> pd.Series:
     """Text in each row, None where it is missing."""
     return values.astype(object).where(values.notna(), None).map(lambda v: None if v is None else str(v))

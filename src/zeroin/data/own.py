@@ -17,10 +17,10 @@ from zeroin.data import images
 from zeroin.data.answer import KINDS, Answer, answer_of
 from zeroin.data.arrays import arrays, as_inputs
 from zeroin.data.checks import notes_on
-from zeroin.data.columns import as_words, kind_of, learn
+from zeroin.data.columns import as_words, in_time, kind_of, learn
 from zeroin.data.files import column_of, read
 from zeroin.data.preparation import Arrays, Images, Inputs, Preparation, Table, Text
-from zeroin.data.split import Cut, Rows, split
+from zeroin.data.split import Cut, Rows, in_order, split
 from zeroin.data.words import vocabulary, words_of
 from zeroin.errors import TaskError
 from zeroin.nn.spaces import cnn_space, gru_space, mlp_space, text_space
@@ -41,6 +41,7 @@ class Source:
     target: pd.Series
     learn: Callable[[Any], Inputs]
     notes: Callable[[Any, pd.Series, Answer], Iterable[str]]
+    order: pd.Series | None = None  # by which rows are cut, rather than by chance
 
 
 def task_of(
@@ -52,6 +53,7 @@ def task_of(
     kind: str | None = None,
     metric: str | None = None,
     missing: Sequence[str] = (),
+    order: str | None = None,
 ) -> Task:
     """A task from a file or folder; what looks wrong with the data is warned of.
 
@@ -65,6 +67,8 @@ def task_of(
         metric: what is tuned; None: r2 for a number, accuracy for classes, roc_auc or balanced_accuracy where a class
             is rare.
         missing: words that stand for a missing value.
+        order: the column of dates or numbers by which a table is cut: the earliest rows are to train on, the latest to
+            test; None: by chance.
 
     Returns:
         The task: 70 % of the rows to train on, 15 % each to validate and to test; it keeps its preparation, so that
@@ -84,7 +88,7 @@ def task_of(
     elif path.suffix.lower() == ".npz":
         source = _arrays(path)
     else:
-        source = _table(path, _named(target), text, drop, missing)
+        source = _table(path, _named(target), text, drop, missing, order)
     name = path.resolve().name if path.is_dir() else path.stem
     return _task(re.sub(r"[^A-Za-z0-9._-]+", "-", name).lstrip("._-")[:100] or "data", source, kind, metric)
 
@@ -115,23 +119,27 @@ def _arrays(path: Path) -> Source:
     return Source(examples, target, lambda some: Arrays(some.shape[1:]), _nothing)
 
 
-def _table(path: Path, target: str, text: str | None, drop: Sequence[str], missing: Sequence[str]) -> Source:
+def _table(
+    path: Path, target: str, text: str | None, drop: Sequence[str], missing: Sequence[str], order: str | None
+) -> Source:
     frame = read(path, missing)
     for name in drop:
         column_of(frame, name, "--drop")
     values = frame[column_of(frame, target, "--target")]
+    rank = in_time(frame[column_of(frame, order, "--order")]) if order else None
     if text is not None:
         if column_of(frame, text, "--text") == target:
             raise TaskError(f"--text and --target are two columns; both are {text!r}: name another --text.")
         chosen = frame[[text]]
-        return Source(chosen, values, partial(_learn_text, text, tuple(missing)), partial(_text_notes, text))
+        return Source(chosen, values, partial(_learn_text, text, tuple(missing)), partial(_text_notes, text), rank)
     chosen = frame.drop(columns=[*drop, target])
     if not chosen.shape[1]:
         raise TaskError(
             f"a table has a column to learn from beside its target; {path.name} has {', '.join(frame.columns)}: "
             f"add one, or check what separates the columns."
         )
-    return Source(chosen, values, partial(_learn_table, tuple(missing)), notes_on)
+    told = partial(notes_on, ordered=rank is not None)
+    return Source(chosen, values, partial(_learn_table, tuple(missing)), told, rank)
 
 
 def _learn_table(missing: tuple[str, ...], some: pd.DataFrame) -> Table:
@@ -168,7 +176,7 @@ def _task(name: str, source: Source, kind: str | None, metric: str | None) -> Ta
     answer, usable, notes = answer_of(source.target, kind)
     examples, values = source.examples[usable.to_numpy()], source.target[usable]
     notes += source.notes(examples, values, answer)
-    cut = split(answer.encoded(values))
+    cut = split(answer.encoded(values)) if source.order is None else _by_order(source.order[usable], answer, values)
     answer = answer.scaled(values.iloc[cut.train])
     ready = Preparation(source.learn(_chosen(examples, cut.train)), answer)
     metric = _metric(metric, answer, values)
@@ -188,6 +196,22 @@ def _task(name: str, source: Source, kind: str | None, metric: str | None) -> Ta
         normalise=not isinstance(ready.inputs, Table),  # its columns are scaled one by one
         preparation=ready.plain(),
     )
+
+
+def _by_order(order: pd.Series, answer: Answer, values: pd.Series) -> Cut:
+    if order.isna().any():
+        raise TaskError(
+            f"--order says when each row was; {order.name!r} is missing in {int(order.isna().sum()):,} of "
+            f"{len(order):,}: fill it in, or leave --order out."
+        )
+    cut = in_order(order.to_numpy())
+    for part, rows in zip(cut._fields, cut, strict=True):
+        if (different := values.iloc[rows].nunique()) < 2:
+            raise TaskError(
+                f"each set holds two different answers; cut by {order.name!r} {part} has {len(rows):,} rows with "
+                f"{different} of {answer.name!r}: leave --order out."
+            )
+    return cut
 
 
 def _chosen(examples: Any, rows: Rows) -> Any:
