@@ -191,7 +191,7 @@ def test_square_brackets_in_what_users_write_are_printed_as_they_are(zeroin, tmp
     path = tmp_path / "odd.py"
     path.write_text(
         "import zeroin as zi\nspace = zi.Space(o=zi.Choice('[red]', '[/b]'), x=zi.Float(0, 1))\n"
-        "def objective(config):\n    if config['x'] > 0.7:\n        raise ValueError('not [/b] so [0]')\n"
+        "def objective(config):\n    if config['x'] > 0.4:\n        raise ValueError('not [/b] so [0]')\n"
         "    return config['x']\n"
     )
     code, out, err = zeroin("tune", path, "--trials", "15")

@@ -330,3 +330,13 @@ def test_a_score_that_is_maximised_is_searched_as_the_error_it_leaves(perfect):
 def test_a_perfect_score_among_others_is_no_outlier():
     losses = np.array([-0.9, -0.96, -0.98, -0.99, -1.0])
     assert -1.0 <= np.diff(warp(losses))[-1] <= -0.6  # half of the smallest error seen
+
+
+def test_a_default_that_somebody_named_is_trained_in_full_first():
+    named = zi.Space(lr=zi.Float(1e-4, 1.0, scale="log", default=0.003), x=zi.Float(0, 1))
+    unnamed = zi.Space(lr=zi.Float(1e-4, 1.0, scale="log"), x=zi.Float(0, 1))
+    held = zi.Space(lr=zi.Float(1e-4, 1.0, scale="log", default=0.003, fixed=0.01), x=zi.Float(0, 1))
+    for space, stop in ((named, 8), (unnamed, 1), (held, 1)):
+        first, second = Loop(space).decide(free=2).proposals
+        assert (first.stop, second.stop) == (stop, 1)
+        assert first.config == pytest.approx(space.default)

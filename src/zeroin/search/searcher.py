@@ -134,8 +134,7 @@ def _coarse(view: View, index: int) -> Proposal:
         return Proposal(view.ladder[0], Kind.PLAYBOOK, given.why, config=config)
     index -= len(advice) if place >= 0 else 0
     if index == 0:
-        config = view.space.config(view.space.units(view.space.default))
-        return Proposal(view.ladder[0], Kind.SCREEN, "the default, or the middle of every range", config=config)
+        return _default(view)
     point = coarse.points(index, 1, len(view.space), view.seed)
     shape = coarse.points(max(1, index - index % together.SHARE), 1, len(view.space), view.seed)[0]
     point = np.where(view.together, shape, point)
@@ -145,6 +144,14 @@ def _coarse(view: View, index: int) -> Proposal:
     point = np.where(view.together | (index % 2 == 0), placed, anywhere)  # those that should agree still do
     stop = view.ladder[0] if index < view.screen else view.steps[0]
     return Proposal(stop, Kind.SCREEN, why, config=view.space.config(point))
+
+
+def _default(view: View) -> Proposal:
+    """The default config: in full at once where somebody named it, and no past study knows better."""
+    config = view.space.config(view.space.units(view.space.default))
+    if view.space.has_default and not view.history.advice:
+        return Proposal(view.ladder[-1], Kind.SCREEN, "the default, in full: what others have to beat", config=config)
+    return Proposal(view.ladder[0], Kind.SCREEN, "the default, or the middle of every range", config=config)
 
 
 def _first_region(view: View) -> Region:

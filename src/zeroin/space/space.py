@@ -69,6 +69,11 @@ class Space:
         """The config with every active hyperparameter at its default."""
         return self._active({name: param.start for name, param in self.params.items()})
 
+    @property
+    def has_default(self) -> bool:
+        """Whether somebody said where to start: a default of a hyperparameter that is searched."""
+        return any(p.default is not None and p.fixed is None for p in self.params.values())
+
     def config(self, units: Array) -> dict[str, Value]:
         """The config at a point of the unit cube, shape [D]."""
         values = {name: p.value(float(u)) for (name, p), u in zip(self.params.items(), units, strict=True)}
