@@ -22,12 +22,12 @@ def noisy(spread):
     return objective
 
 
-def test_the_best_and_the_default_get_as_many_fresh_seeds():
+def test_the_best_and_the_default_get_the_fresh_seeds_that_were_promised():
     study = zi.tune(noisy(0.01), SPACE, max_epochs=4, epochs=240, confirm=5, store=None)
     best, *others = scores(study.history)
     default = others[-1]
     assert (best.kind, default.kind) == (Kind.CONFIRM, Kind.DEFAULT)
-    assert len(best.losses) == len(default.losses) == len(best.tests) == 5
+    assert len(default.losses) == 5 <= len(best.losses) == len(best.tests)  # what a beaten contender leaves goes on top
     assert default.config == SPACE.default
     assert best.mean < default.mean
     assert set(best.tests) == {best.config["x"]}
