@@ -113,7 +113,7 @@ def test_nothing_is_confirmed_where_nothing_worked():
 
 
 def test_the_best_is_carried_on_to_the_end():
-    study = zi.Study(SPACE, max_epochs=4, store=None)
+    study = zi.Study(zi.Space(x=zi.Float(0, 1)), max_epochs=4, store=None)
     for _ in range(3):
         job = study.ask()[0]
         study.tell(job, losses=[job.config["x"] + 1 / epoch for epoch in range(job.start + 1, job.stop + 1)])
