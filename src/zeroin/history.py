@@ -7,7 +7,7 @@ the store replays them, so that a resumed study and an unbroken one hold equal h
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import replace
 
-from zeroin.types import Advised, Asked, Ended, Event, Job, Kind, Observed, Region, Status, Suggestion, Trial
+from zeroin.types import Advised, Asked, Config, Ended, Event, Job, Kind, Observed, Region, Status, Suggestion, Trial
 
 
 class History:
@@ -21,8 +21,8 @@ class History:
     """
 
     __slots__ = (
-        "_advice", "_best", "_explored", "_jobs", "_regions", "_running", "_screened", "_searched", "_seconds",
-        "_spent", "_trials", "_undecided", "max_epochs",
+        "_advice", "_best", "_explored", "_jobs", "_leads", "_regions", "_running", "_screened", "_searched",
+        "_seconds", "_spent", "_trials", "_undecided", "max_epochs",
     )  # fmt: skip
 
     def __init__(self, max_epochs: int = 1) -> None:
@@ -33,6 +33,7 @@ class History:
         self._running: dict[int, None] = {}
         self._undecided: dict[int, None] = {}
         self._advice: tuple[Suggestion, ...] = ()
+        self._leads: tuple[Config, ...] = ()
         self._best: Trial | None = None
         self._spent = self._searched = self._screened = self._explored = 0
         self._seconds = 0.0
@@ -51,6 +52,11 @@ class History:
     def advice(self) -> Sequence[Suggestion]:
         """What the playbook said to try first, as it stood when the study began."""
         return self._advice
+
+    @property
+    def leads(self) -> Sequence[Config]:
+        """Further configs that did well in past studies, for the model to weigh."""
+        return self._leads
 
     @property
     def regions(self) -> Sequence[Region]:
@@ -106,8 +112,8 @@ class History:
                     self._undecided.pop(number, None)
                 if region:
                     self._regions.append(region)
-            case Advised(suggestions, region):
-                self._advice = suggestions
+            case Advised(suggestions, region, leads):
+                self._advice, self._leads = suggestions, leads
                 if region:
                     self._regions.append(region)
             case Observed(number, observation):

@@ -201,13 +201,15 @@ class Suggestion:
 
 @dataclass(frozen=True, slots=True)
 class Advised:
-    """Event: the playbook was looked up; the coarse round begins with these, whatever it says later.
+    """Event: the playbook was looked up; the coarse round begins with the suggestions, whatever it says later.
 
-    `region` has the ranges to begin with; None: those that were declared.
+    `region` has the ranges to begin with; None: those that were declared. `leads` are further configs that did well in
+    past studies: not tried at once, but the model weighs them beside its own candidates.
     """
 
     suggestions: tuple[Suggestion, ...]
     region: Region | None = None
+    leads: tuple[Config, ...] = ()
 
 
 Event: TypeAlias = Asked | Observed | Ended | Advised

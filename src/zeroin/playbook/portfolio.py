@@ -6,6 +6,7 @@ the other, what lowers the mean of the best score over the studies most, each st
 Source: Feurer et al., "Auto-Sklearn 2.0", JMLR 23 (2022), section 3.1 (greedy portfolios).
 """
 
+import json
 from collections.abc import Collection, Sequence
 
 import numpy as np
@@ -19,25 +20,26 @@ from zeroin.space import Choice, Space
 from zeroin.space.scales import Array
 from zeroin.types import Advised, Config, Suggestion
 
-MOST, FEWEST = 6, 3  # configs suggested
+MOST = 3  # configs tried at once
 TOP = 8  # candidates of each past study
-WORTH = 0.01  # a further config lowers the mean score by so much, from the fourth on
 CLOSE = 0.09  # of the unit interval: a value that much outside the legal limits is moved to them (a word lies further)
 DOUBT = 1.0  # standard deviations: what a past study can hardly tell of is no good bet
+LEADS = 128  # further configs that the model is to weigh
+SHADE = 0.05  # scores much smaller than this are all alike
 POINTS = 64  # of the new space at which past studies are compared
 
 
 def advised(
     space: Space, scenario: Scenario, lessons: Sequence[Lesson], movable: Collection[str] = (), most: int = MOST
 ) -> Advised:
-    """What past studies advise a new one: configs to try first, and ranges; nothing where none of them fits.
+    """What past studies advise a new one: configs to try first, ranges, leads; nothing where none of them fits.
 
     Args:
         space: the new one.
         scenario: the new one.
         lessons: of past studies; those that share too little with the new one are not asked.
         movable: hyperparameters whose ranges may be corrected: nobody asked for the ranges that they have.
-        most: configs at most, the best bet first.
+        most: configs to try at once, at most, the best bet first.
     """
     asked = [lesson for lesson in lessons if _comparable(space, scenario, lesson)]
     pool = [(c, lesson) for lesson in asked for c in _mapped(space, lesson)]
@@ -49,10 +51,13 @@ def advised(
     mean, sd = scores(asked, [*configs, *spread])
     similar = weights(scenario, [x.scenario for x in asked], mean[:, len(configs) :])
     sure = np.clip(mean + DOUBT * sd, 0.0, 1.0)[:, : len(configs)].T  # [candidates, lessons]
-    chosen = greedy(sure, similar / similar.sum(), most)
+    weight = similar / similar.sum()
+    chosen = greedy(_apart(sure), weight, most)
     said = tuple(Suggestion(configs[i], _why(origins[i], sure[i], len(asked))) for i in chosen)
+    others = [int(i) for i in np.argsort(_apart(sure) @ weight, kind="stable") if i not in chosen]
+    leads = tuple({json.dumps(configs[i]): configs[i] for i in others[:LEADS]}.values())
     known = [set(movable) & set(lesson.shares(space, scenario)) for lesson in asked]
-    return Advised(said, corrected(space, list(zip(asked, similar.tolist(), known, strict=True))))
+    return Advised(said, corrected(space, list(zip(asked, similar.tolist(), known, strict=True))), leads)
 
 
 def greedy(expected: Array, weight: Array, most: int) -> list[int]:
@@ -63,11 +68,16 @@ def greedy(expected: Array, weight: Array, most: int) -> list[int]:
         totals = np.minimum(best, expected) @ weight
         pick = int(totals.argmin())
         gain = float(best @ weight - totals[pick])
-        if pick in chosen or gain <= (WORTH if len(chosen) >= FEWEST else 0.0):
+        if pick in chosen or gain <= 0.0:
             break
         chosen.append(pick)
         best = np.minimum(best, expected[pick])
     return chosen
+
+
+def _apart(scores: Array) -> Array:
+    """Scores from 0 to 1 on a log scale: that a config is good or better counts, not whether it is bad or worse."""
+    return np.asarray(np.log1p(scores / SHADE) / np.log1p(1.0 / SHADE))
 
 
 def fitted(space: Space, config: Config) -> Config | None:

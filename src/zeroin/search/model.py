@@ -14,7 +14,7 @@ from zeroin.search import surrogate
 from zeroin.search.rungs import loss_at
 from zeroin.space import Choice, Space
 from zeroin.space.scales import Array
-from zeroin.types import Job, Trial
+from zeroin.types import Config, Job, Trial
 
 TAIL = 2.0  # losses worse than median + TAIL (median - best) count as that
 PERFECT = (0.0, -1.0, -100.0)  # losses that cannot be beaten: of an error, of a share or R² maximised, of a percentage
@@ -52,6 +52,7 @@ class Memory:
     rung: list[int] = field(default_factory=list)
     loss: list[float] = field(default_factory=list)
     fits: dict[bytes, tuple[Array, float]] = field(default_factory=dict)
+    leads: Array | None = None
 
     def rows(self, space: Space, history: History, ladder: tuple[int, ...]) -> Rows:
         """The history as rows."""
@@ -66,6 +67,12 @@ class Memory:
         rows = Rows(np.array(self.trial, int), np.array(self.rung, int), np.array(self.loss), self.units[: len(trials)])
         del self.trial[kept:], self.rung[kept:], self.loss[kept:]
         return rows
+
+    def points(self, space: Space, leads: Sequence[Config]) -> Array:
+        """The history's leads as points [k, D]."""
+        if self.leads is None or len(self.leads) != len(leads):
+            self.leads = np.array([space.units(config) for config in leads]).reshape(-1, len(space))
+        return self.leads
 
     def _encode(self, space: Space, trials: Sequence[Trial]) -> None:
         for trial in trials:

@@ -88,6 +88,8 @@ def _screen(view: View, free: int) -> Decision | None:
     bets = _bets(view, trials)[:free]
     if bets:
         return Decision(tuple(bets))
+    if len(view.ladder) > 1 and view.advice_holds:
+        return None  # it is over: the model knows where to begin
     if any(job.kind in (Kind.ZOOM, Kind.EXPLORE) for job in history.jobs[view.screen : 5 * size]):
         return None  # it is over: something came after
     fresh = [_coarse(view, i) for i in range(len(trials), min(size, len(trials) + free))]
@@ -314,7 +316,7 @@ class _Choosing:
         view = self.view
         rng = generator(view.seed, "leap" if leap else "zoom", len(view.history.jobs))
         model = self.model.aiming(view.settings.leap) if leap else self.model
-        points, score = zoom.candidates(model, view.box, rng, self.free)
+        points, score = zoom.candidates(model, view.box, view.leads, rng, self.free)
         self._draw_region(points, rng)
         more = together.agreeing(view.space, (points, score), self._shapes(), view.together)
         if len(more):

@@ -10,7 +10,8 @@ from zeroin.search import rungs
 from zeroin.search.model import Memory
 from zeroin.search.zoom import Box
 from zeroin.space import Space
-from zeroin.types import Range
+from zeroin.space.scales import Array
+from zeroin.types import Kind, Range
 
 
 @dataclass(frozen=True, slots=True)
@@ -24,6 +25,7 @@ class Settings:
     keep: int = 3  # one in so many goes on to the next rung of the screening round
     glances: int = 24  # further trials of the screening round, looked at for T/32 where that tells enough; 0: never
     alike: float = 0.7  # the rank correlation with the lowest rung from which it does
+    held: float = 0.3  # of the shares below where the advice of the playbook holds: fresh configs are no better
     hopeless: float = 0.2  # a trial is paused below this chance to beat the best
     share: float = 0.15  # of the epochs after screening for exploring, where the model is to be trusted
     trust: float = 0.8  # the correlation of left-out predictions from which it is
@@ -71,9 +73,26 @@ class View:
     def share(self, trust: float) -> float:
         """The share of the epochs for exploring; half of `doubt` where every try costs a full training."""
         settings = self.settings
+        part = settings.held if self.advice_holds else 1.0
         if trust >= settings.trust:
-            return settings.share
-        return settings.doubt if len(self.ladder) > 1 else settings.doubt / 2
+            return part * settings.share
+        return part * (settings.doubt if len(self.ladder) > 1 else settings.doubt / 2)
+
+    @property
+    def advice_holds(self) -> bool:
+        """Whether all that the playbook advised was tried, and the best of it is ahead of what is fresh, both early."""
+        low = self.ladder[0]
+        screened = rungs.screened(self.history, self.screen)
+        tried = [t for t in screened if t.epoch >= low or t.status.is_failure]
+        advised = [rungs.loss_at(t, low) for t in tried if t.kind is Kind.PLAYBOOK]
+        fresh = [rungs.loss_at(t, low) for t in tried if t.kind is Kind.SCREEN]
+        waits = len(advised) < len(self.history.advice)
+        return not waits and min(advised, default=np.inf) < min(fresh, default=np.inf)
+
+    @property
+    def leads(self) -> Array:
+        """Points [k, D] of configs that did well in past studies."""
+        return self.memory.points(self.space, self.history.leads)
 
     def rng(self, purpose: str) -> np.random.Generator:
         """A stream of its own for each purpose of each decision."""

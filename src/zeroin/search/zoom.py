@@ -59,13 +59,14 @@ class Box:
         return self.space.snap(np.where(self.choice, option, normal))
 
 
-def candidates(model: Model, box: Box, rng: np.random.Generator, free: int) -> tuple[Array, Array]:
-    """Points [m, D] where the acquisition may be highest, and their log expected improvement [m]."""
+def candidates(model: Model, box: Box, leads: Array, rng: np.random.Generator, free: int) -> tuple[Array, Array]:
+    """Points [m, D] where the acquisition may be highest, `leads` [k, D] among them, and their log EI [m]."""
     order = np.argsort(model.mean, kind="stable")
     top = model.units[order[: 5 if free == 1 else max(5, min(16, free // 2))]]
     points = np.vstack(
         [
             box.uniform(CANDIDATES, rng),
+            box.space.snap(box.clip(leads)),
             box.mutate(top, CANDIDATES // 3, 0.2, rng),
             box.mutate(top, CANDIDATES // 3, 0.05, rng),
             box.mutate(top[:2], CANDIDATES // 3, 0.01, rng),

@@ -45,9 +45,18 @@ def m002_advice(db: sqlite3.Connection) -> None:
     )
 
 
+def m003_leads(db: sqlite3.Connection) -> None:
+    """Further configs of the playbook, for the model to weigh."""
+    db.execute(
+        """CREATE TABLE leads (
+            study INTEGER NOT NULL REFERENCES studies, number INTEGER NOT NULL, config TEXT NOT NULL,
+            PRIMARY KEY (study, number)) WITHOUT ROWID"""
+    )
+
+
 MAGIC = b"SQLite format 3\0"  # how each SQLite file begins
 
-MIGRATIONS: tuple[Callable[[sqlite3.Connection], None], ...] = (m001_studies, m002_advice)
+MIGRATIONS: tuple[Callable[[sqlite3.Connection], None], ...] = (m001_studies, m002_advice, m003_leads)
 
 
 def migrate(db: sqlite3.Connection) -> None:

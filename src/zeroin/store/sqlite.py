@@ -26,6 +26,7 @@ from zeroin.store.schema import version as format_of
 from zeroin.types import (
     Advised,
     Asked,
+    Config,
     Ended,
     Event,
     Job,
@@ -49,6 +50,7 @@ OBSERVED = (
 )
 ENDED = "UPDATE jobs SET status = ?3, note = ?4, seconds = ?5 WHERE study = ?1 AND number = ?2"
 ADVISED = "INSERT OR REPLACE INTO advice VALUES (?1, ?2, ?3, ?4)"
+LED = "INSERT OR REPLACE INTO leads VALUES (?1, ?2, ?3)"
 
 
 @dataclass(frozen=True, slots=True)
@@ -118,9 +120,11 @@ class SqliteStore:
                 )
             case Ended(job, status, note, seconds):
                 self._run(ENDED, job, str(status), note, seconds)
-            case Advised(suggestions, region):
+            case Advised(suggestions, region, leads):
                 for number, given in enumerate(suggestions):
                     self._run(ADVISED, number, json.dumps(dict(given.config)), given.why)
+                for number, config in enumerate(leads):
+                    self._run(LED, number, json.dumps(dict(config)))
                 if region:
                     self._region(region)
 
@@ -333,7 +337,7 @@ def _events(db: sqlite3.Connection, study: int) -> Iterator[Event]:
     """The study's events in an order that gives the same history: by job; pauses and regions last."""
     advice = _advice(db, study)
     if advice:
-        yield Advised(advice)
+        yield Advised(advice, leads=_leads(db, study))
     trials: dict[int, tuple[Mapping[str, Any], int]] = {}
     paused: dict[int, str] = {}
     for number, config, seed, rests in db.execute(
@@ -373,6 +377,13 @@ def _advice(db: sqlite3.Connection, study: int) -> tuple[Suggestion, ...]:
         return ()
     rows = db.execute("SELECT config, why FROM advice WHERE study = ? ORDER BY number", (study,))
     return tuple(Suggestion(json.loads(config), why) for config, why in rows)
+
+
+def _leads(db: sqlite3.Connection, study: int) -> tuple[Config, ...]:
+    if format_of(db) < 3:
+        return ()
+    rows = db.execute("SELECT config FROM leads WHERE study = ? ORDER BY number", (study,))
+    return tuple(json.loads(config) for (config,) in rows)
 
 
 def _observations(db: sqlite3.Connection, study: int) -> dict[int, list[Observation]]:
