@@ -52,9 +52,9 @@ def advised(
     similar = weights(scenario, [x.scenario for x in asked], mean[:, len(configs) :])
     sure = np.clip(mean + DOUBT * sd, 0.0, 1.0)[:, : len(configs)].T  # [candidates, lessons]
     weight = similar / similar.sum()
-    chosen = greedy(_apart(sure), weight, most)
+    chosen = greedy(apart(sure), weight, most)
     said = tuple(Suggestion(configs[i], _why(origins[i], sure[i], len(asked))) for i in chosen)
-    others = [int(i) for i in np.argsort(_apart(sure) @ weight, kind="stable") if i not in chosen]
+    others = [int(i) for i in np.argsort(apart(sure) @ weight, kind="stable") if i not in chosen]
     leads = tuple({json.dumps(configs[i]): configs[i] for i in others[:LEADS]}.values())
     known = [set(movable) & set(lesson.shares(space, scenario)) for lesson in asked]
     return Advised(said, corrected(space, list(zip(asked, similar.tolist(), known, strict=True))), leads)
@@ -75,7 +75,7 @@ def greedy(expected: Array, weight: Array, most: int) -> list[int]:
     return chosen
 
 
-def _apart(scores: Array) -> Array:
+def apart(scores: Array) -> Array:
     """Scores from 0 to 1 on a log scale: that a config is good or better counts, not whether it is bad or worse."""
     return np.asarray(np.log1p(scores / SHADE) / np.log1p(1.0 / SHADE))
 
