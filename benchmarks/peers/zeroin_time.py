@@ -16,7 +16,7 @@ from zeroin.nn import loop
 from zeroin.nn.export import newest
 from zeroin.study import Study
 from zeroin.tasks import load
-from zeroin.types import Ended
+from zeroin.types import Ended, Status
 
 
 def of_workers() -> float:
@@ -46,6 +46,8 @@ def main() -> None:
     def listen(study: Study, told: object) -> None:
         best = incumbent(study.history)
         if not isinstance(told, Ended) or best is None or (best.number, best.loss) == last[0]:
+            return
+        if best.status is Status.RUNNING:  # it is tested when its job ends, as Optuna's trials are
             return
         last[0] = (best.number, best.loss)
         t, c = time.perf_counter(), time.process_time() + of_workers()
