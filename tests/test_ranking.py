@@ -49,3 +49,22 @@ def test_a_trial_too_good_to_be_true_comes_last_and_its_neighbours_do_not_profit
     best = best_configs(SPACE, study.history, 3, max_epochs=1)
     assert [abs(config["x"] - 0.3) < 0.1 for config in best] == [True, True, False]
     assert best[-1]["x"] == 0.75
+
+
+def test_trials_that_were_trained_in_full_come_before_what_the_model_expects_of_short_ones():
+    with zi.Study(SPACE, max_epochs=8, store=None) as study:
+        whole: dict[float, float] = {}
+        for _ in range(40):
+            job = study.ask()[0]
+            x = job.config["x"]
+            study.tell(job, losses=[1 + (x - 0.4) ** 2 + 4 / epoch for epoch in range(job.start + 1, job.stop + 1)])
+            if job.stop == 8:
+                whole[x] = (x - 0.4) ** 2
+        assert len(whole) >= 3
+        assert len(study.trials) > len(whole)
+        best = best_configs(SPACE, study.history, 1, max_epochs=8)
+        several = best_configs(SPACE, study.history, 3, max_epochs=8)
+        everything = best_configs(SPACE, study.history, len(study.trials), max_epochs=8)
+    assert abs(best[0]["x"] - min(whole, key=whole.get)) < 0.05
+    assert {config["x"] for config in several} <= whole.keys()
+    assert len(everything) > len(whole)  # too few in full: short ones as well

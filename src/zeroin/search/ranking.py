@@ -19,7 +19,9 @@ ROUNDS = 3  # of setting lucky trials aside: each one hides the next
 
 @one_blas_thread
 def best_configs(space: Space, history: History, most: int, *, max_epochs: int) -> list[Config]:
-    """The configs of the lowest posterior mean at the full budget among those the search trained.
+    """The configs of the lowest posterior mean at the full budget among those that the search trained in full.
+
+    Where these are too few, those of short trainings count as well, though the model only says what they may come to.
 
     A lucky value pulls the mean at its neighbours down with it, so trials far better than all others predict are set
     aside first; the config of the lowest loss keeps the last place all the same, as it may be right.
@@ -43,8 +45,10 @@ def best_configs(space: Space, history: History, most: int, *, max_epochs: int) 
     worked = [int(n) for n in np.unique(rows.trial) if history.trials[n].loss is not None]
     if len(worked) < LEAST:
         return []
-    mean = _means(rows, features, memory, worked)
     lowest = min(worked, key=lambda n: (history.trials[n].loss, n))
+    whole = [n for n in worked if history.trials[n].epoch >= ladder[-1]]
+    worked = whole if len(whole) >= most else worked
+    mean = _means(rows, features, memory, worked)
     found: list[Config] = []
     for number in [worked[i] for i in np.argsort(mean, kind="stable")]:
         config = history.trials[number].config
