@@ -163,7 +163,7 @@ def spread(values: "tuple[float, ...] | list[float]") -> str:
     """Mean ± standard deviation."""
     if not values:
         return "-"
-    sd = f" ± {np.std(values, ddof=1):.2g}" if len(values) > 1 else ""
+    sd = f" ± {np.std(values, ddof=1) if np.ptp(values) else 0.0:.2g}" if len(values) > 1 else ""
     return f"{np.mean(values):.4g}{sd}"
 
 
