@@ -165,7 +165,7 @@ def in_time(values: pd.Series) -> pd.Series:
     kind = kind_of(values)
     if kind == "category":
         raise TaskError(f"--order is a column of dates or numbers; {values.name!r} holds words: name another.")
-    return _years(as_dates(values, form_of(values.dropna()))) if kind == "date" else as_numbers(values)
+    return _measured(values, kind, form_of(values.dropna()) if kind == "date" else "")
 
 
 def as_words(values: pd.Series) -> pd.Series:
@@ -212,7 +212,7 @@ def _applied(column: Column, values: pd.Series) -> Array:
 
 def _amount(column: Column, values: pd.Series) -> NDArray[np.float64]:
     """A number, or the years of a date, as it is before its mean is taken away [N]."""
-    real = _years(as_dates(values, column.form)) if column.kind == "date" else as_numbers(values)
+    real = _measured(values, column.kind, column.form)
     filled = real.fillna(column.fill).to_numpy(float)
     return np.asarray(np.log1p(np.maximum(filled, 0)) if column.log else filled)
 
@@ -230,6 +230,11 @@ def _only_numbers(name: str, values: pd.Series) -> None:
             f"a column stays of one kind; {name!r} held numbers in training and here holds "
             f"{str(odd.iloc[0])[:40]!r}: mend it, or leave it empty."
         )
+
+
+def _measured(values: pd.Series, kind: str, form: str) -> pd.Series:
+    """Dates in years, else numbers."""
+    return _years(as_dates(values, form)) if kind == "date" else as_numbers(values)
 
 
 def _years(dates: pd.Series) -> pd.Series:

@@ -5,7 +5,7 @@ from collections.abc import Sequence
 import numpy as np
 
 from zeroin.history import History
-from zeroin.types import Kind, Proposal, Trial
+from zeroin.types import Trial
 
 GLANCE = 32  # the part of a full training that a first look takes
 
@@ -88,8 +88,3 @@ def promotion(
 
 def _ended(trial: Trial) -> bool:
     return trial.status.is_failure
-
-
-def proposal(trial: Trial, stop: int, kind: Kind, why: str) -> Proposal:
-    """Carry a trial on."""
-    return Proposal(stop=stop, kind=kind, why=why, trial=trial.number)
