@@ -451,6 +451,7 @@ def test_recalibrate_scores_and_keeps_exact_batch_statistics(zeroin, tmp_path, p
     z = (x - x.mean(0)) / x.std(0, correction=0) @ state["0.weight"].T + state["0.bias"]
     torch.testing.assert_close(state["1.running_mean"], z.mean(0), atol=1e-5, rtol=1e-4)
     torch.testing.assert_close(state["1.running_var"], z.var(0), atol=1e-5, rtol=1e-4)
+    told(zeroin("tune", tmp_path / "net.py", "--trials", "2"), "keeps its recalibrate; 'net'", "has True, not False")
     told(zeroin("tune", plain, "--recalibrate"), "is for a Task", "plain has a function", "nn.recalibrate")
     told(zeroin("tune", plain, "--compile"), "is for a Task", "plain has a function", "torch.compile(model)")
 

@@ -185,15 +185,19 @@ def test_a_second_writer_is_told_in_one_sentence(tmp_path):
         ({"max_epochs": 9}, "a study keeps its max_epochs; 's' .* has 4, not 9: use max_epochs=4, or another name"),
         ({"goal": "maximize"}, "a study keeps its goal; .* use goal='minimize'"),
         ({"seed": 3}, "a study keeps its seed; .* use seed=0"),
+        ({"measure": {"metric": "r2"}}, "a study keeps its metric; .* has 'mae', not 'r2': use metric='mae'"),
+        ({"measure": {"data": "others"}}, "goes on with the data it began with; .* add --name s-2"),
     ],
 )
 def test_what_a_study_is_cannot_be_changed(tmp_path, change, sentence):
     same = {"max_epochs": 4, "goal": "minimize", "seed": 0, "store": tmp_path / "z.db", "name": "s"}
+    same["measure"] = {"metric": "mae", "data": "these"}
     with zi.Study(SPACE, **same) as study:
         study.tell(study.ask()[0], losses=[1.0])
     with pytest.raises(StudyError, match=sentence) as error:
-        zi.Study(SPACE, **(same | change))
+        zi.Study(zi.Space(other=zi.Float(0, 1)), **(same | change))
     told(error)
+    assert read_study(tmp_path / "z.db")[0].space == SPACE  # a refusal changes nothing
     with zi.Study(SPACE, **same) as study:  # and it was given back
         assert len(study.trials) == 1
 
@@ -307,3 +311,17 @@ def test_an_end_that_was_to_be_kept_with_the_next_event_is_kept_when_the_study_i
         assert read_study(path)[1].jobs[0].status is Status.RUNNING
         assert study.history.jobs[0].status is Status.DONE
     assert read_study(path)[1].jobs[0].status is Status.DONE
+
+
+def test_a_study_of_an_older_format_learns_what_its_scores_are_when_it_goes_on(tmp_path):
+    path = tmp_path / "z.db"
+    zi.Study(SPACE, store=path, name="s").close()
+    db = sqlite3.connect(path)
+    for column in ("measure", "plan"):
+        db.execute(f"ALTER TABLE studies DROP COLUMN {column}")
+    db.execute("PRAGMA user_version = 3")
+    db.close()
+    assert read_study(path)[0].measure == {}
+    zi.Study(SPACE, store=path, name="s", measure={"metric": "mae"}).close()
+    with pytest.raises(StudyError, match="keeps its metric"):
+        zi.Study(SPACE, store=path, name="s", measure={"metric": "r2"})

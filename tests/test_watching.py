@@ -12,7 +12,7 @@ from rich.console import Console
 import zeroin as zi
 from zeroin.display import Display
 from zeroin.history import History
-from zeroin.types import Asked, Ended, Observed, Status
+from zeroin.types import Asked, Ended, Observation, Observed, Status
 from zeroin.watching import look, news, watch
 
 STUDY = """
@@ -47,6 +47,7 @@ def test_a_running_study_is_watched_to_its_end(tmp_path):
     assert len(view.history.jobs) == len(history.jobs) > len(early.history.jobs)
     assert not any(view.history.running)
     words = told.getvalue()
+    assert words.startswith("watched: 1 hyperparameter (lr). Coarse round of 12 configs to epoch 1")
     assert "round 0 coarse round" in words
     assert words.count("search over; the best again with fresh seeds") == 1
     assert f"best {float(out):.5g}" in words
@@ -83,6 +84,27 @@ def test_a_study_that_has_ended_is_shown_at_once(tmp_path):
     assert len(view.history.trials) == 4
     assert len(seen) == 2
     assert (tmp_path / "z.db").read_bytes() == before
+
+
+def test_a_watcher_is_told_the_plan_and_how_long_is_left(tmp_path, monkeypatch):
+    said = io.StringIO()
+
+    def objective(config, run):
+        for epoch in run.epochs():
+            run.report(config["x"] / (epoch + 1))
+            view = look(tmp_path / "z.db", None)
+            if view.history.spent == 8:
+                display(view, view.plan)
+            if view.history.spent in (8, 20):
+                display(view, Observed(0, Observation(1, 0.5)))
+
+    monkeypatch.setattr("zeroin.display.SECONDS_BETWEEN_LINES", 0.0)
+    with Display(Console(file=said, width=200, soft_wrap=True)) as display:
+        zi.tune(objective, zi.Space(x=zi.Float(0, 1)), max_epochs=4, epochs=40, store=tmp_path / "z.db", playbook=False)
+    lines = said.getvalue().splitlines()
+    assert "40 epochs" in lines[0]
+    assert "left" not in lines[1]  # nothing was seen yet of how fast it is
+    assert lines[-1].endswith(" left")
 
 
 def test_a_study_that_is_not_there_is_told(tmp_path):

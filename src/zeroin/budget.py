@@ -1,6 +1,8 @@
 """What a study may spend."""
 
-from dataclasses import dataclass
+from collections.abc import Mapping
+from dataclasses import dataclass, fields
+from typing import Any
 
 TRAININGS = 60  # the usual budget, in full trainings
 
@@ -48,6 +50,13 @@ class Plan:
     known: int
     spent: int = 0
     advised: int = 0
+
+    @staticmethod
+    def from_json(kept: Mapping[str, Any]) -> "Plan":
+        """A plan that was kept as the JSON of its fields."""
+        known = {field.name: kept[field.name] for field in fields(Plan)}
+        lists = {name: tuple(known[name]) for name in ("hyperparameters", "ladder")}
+        return Plan(**(known | lists | {"budget": Budget(**known["budget"])}))
 
     def words(self) -> str:
         """The plan in a few sentences."""

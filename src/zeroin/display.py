@@ -49,7 +49,7 @@ class Display:
         self._plan: Plan | None = None
         self._best: float | None = None
         self._began = self._last_line = time.monotonic()
-        self._spent_before = 0
+        self._share_before = 0.0  # of the budget, when the plan was told
 
     def __enter__(self) -> "Display":
         if self._console.is_terminal:
@@ -63,7 +63,8 @@ class Display:
         """Show what happened."""
         match told:
             case Plan():
-                self._plan, self._began, self._spent_before = told, time.monotonic(), study.history.spent
+                self._plan, self._began = told, time.monotonic()
+                self._share_before = self._share(study) or 0.0
                 self._console.print(escape(told.words()))
             case Asked(jobs, region, _):
                 if region:
@@ -118,10 +119,8 @@ class Display:
         if self._best is not None:
             out += f", best {turned(study.goal, self._best):.5g}"
         elapsed = time.monotonic() - self._began
-        if share and self._plan and self._plan.trainings:
-            before = self._spent_before / (self._plan.trainings * study.max_epochs)
-            if share > before:
-                out += f", about {duration(elapsed * (1 - share) / (share - before))} left"
+        if share is not None and self._share_before < share < 1:
+            out += f", about {duration(elapsed * (1 - share) / (share - self._share_before))} left"
         return out
 
     def _progress(self, study: Shown) -> RenderableType:

@@ -60,11 +60,12 @@ class Study:
         start: configs to try first.
         task: what the command line named, kept for reading.
         scenario: facts that the playbook tells it from others by, kept for learning.
+        measure: what its scores are scores of (the metric, the data, ...); a study goes on with the same alone.
 
     Raises:
         SpaceError: a start config that does not fit the space.
         StoreError: a store that cannot be written, or another process writes this study.
-        StudyError: a study of this name with another max_epochs, goal or seed.
+        StudyError: a study of this name with another max_epochs, goal, seed or measure.
 
     >>> from zeroin.space import Float
     >>> study = Study(Space(x=Float(0, 1)), store=None)
@@ -87,6 +88,7 @@ class Study:
         start: Sequence[Config] = (),
         task: str = "",
         scenario: Mapping[str, Value] | None = None,
+        measure: Mapping[str, Value] | None = None,
     ) -> None:
         self.goal, self.name, self.seed = direction.check(goal), name, int(seed)
         self.space, self.max_epochs = space, checked_max_epochs(max_epochs)
@@ -96,11 +98,12 @@ class Study:
         self._temporary: tempfile.TemporaryDirectory[str] | None = None
         self.history = History(self.max_epochs)
         self.path = None if store is None else Path(store)
-        self._unkept: list[Event] = []  # ends of jobs, which count already
+        self._unkept: list[Event | Plan] = []  # ends of jobs, which count already
         self.created, self.scenario = datetime.now(UTC).isoformat(timespec="seconds"), dict(scenario or {})
+        self.measure = dict(measure or {})
         self.listeners: list[Listener] = []
         if self.path:
-            header = Header(name, goal, self.max_epochs, self.seed, space, task, scenario=self.scenario)
+            header = Header(name, goal, self.max_epochs, self.seed, space, task, "", self.scenario, self.measure)
             self._store, known, self.history = open_study(self.path, header)
             self.created = known.created
             self._go_on(known)
@@ -229,8 +232,8 @@ class Study:
         """Record an epoch's score, given in the user's sense; `with_next` as for `record`."""
         self.record(Observed(job.number, direction.as_loss(self.goal, seen)), with_next=with_next)
 
-    def record(self, event: Event, *, with_next: bool = False) -> None:
-        """Keep an event, for good, then let it count.
+    def record(self, event: Event | Plan, *, with_next: bool = False) -> None:
+        """Keep an event, or the plan of a run, for good, then let it count.
 
         What another event follows at once is kept `with_next` event, in one transaction: half the cost. A kill
         between the two finds the job running with all its epochs observed, and the job ends again when it is resumed.
@@ -239,11 +242,12 @@ class Study:
             self._unkept.append(event)
         else:
             self.keep(event)
-        self.history.apply(event)
+        if not isinstance(event, Plan):
+            self.history.apply(event)
         for listen in self.listeners:
             listen(self, event)
 
-    def keep(self, *more: Event) -> None:
+    def keep(self, *more: Event | Plan) -> None:
         """Write, in one transaction, what was to be kept with the next event, and more events."""
         events = [*self._unkept, *more]
         if self._store and events:
@@ -288,14 +292,14 @@ class Study:
 
     def _go_on(self, known: Header) -> None:
         """Check that a stored study can go on as asked, and say what changed."""
-        for name in ("max_epochs", "goal", "seed"):
-            if getattr(known, name) != getattr(self, name):
-                was, now = getattr(known, name), getattr(self, name)
+        fixed = {name: (getattr(known, name), getattr(self, name)) for name in ("max_epochs", "goal", "seed")}
+        fixed |= {name: (known.measure[name], now) for name, now in self.measure.items() if name in known.measure}
+        for name, (was, now) in fixed.items():
+            if was != now:
                 self.close()
-                raise StudyError(
-                    f"a study keeps its {name}; {self.name!r} in {self.path} has {was!r}, not {now!r}: "
-                    f"use {name}={was!r}, or another name."
-                )
+                raise StudyError(self._kept(name, was, now))
+        if self._store and self.measure.keys() - known.measure.keys():  # begun by a version that did not keep it
+            self._store.set_measure(self.measure)
         if known.space != self.space:
             changes = changed(known.space, self.space)
             log.warning("study %r goes on with a changed space: %s", self.name, changes)
@@ -305,6 +309,17 @@ class Study:
                 self.record(Asked((), self._region_by_hand(known.space, changes)))
         if self.history.jobs:
             log.info("study %r goes on: %d trials known", self.name, len(self.history.trials))
+
+    def _kept(self, name: str, was: Value, now: Value) -> str:
+        if name == "data":
+            return (
+                f"a study goes on with the data it began with; those of {self.name!r} have changed, or are prepared "
+                f"otherwise: add --name {self.name}-2."
+            )
+        return (
+            f"a study keeps its {name}; {self.name!r} in {self.path} has {was!r}, not {now!r}: "
+            f"use {name}={was!r}, or another name."
+        )
 
     def _region_by_hand(self, before: Space, changes: str) -> Region:
         last = self.history.regions[-1] if self.history.regions else None

@@ -115,6 +115,7 @@ def tune(
         start=start,
         task=task_name,
         scenario=scenario_of(objective, space, depth),
+        measure=getattr(objective, "measure", None),
     )
     with study:
         if book and not study.history.jobs:
@@ -125,7 +126,8 @@ def tune(
         try:
             if listen:
                 study.listeners.append(listen)
-                listen(study, _plan(study, budget, after, (final.seeds, confirm or 0), doing if task else None))
+            timed = doing if task and listen else None  # how long it takes is measured for a person who waits
+            study.record(_plan(study, budget, after, (final.seeds, confirm or 0), timed))
             run(study, doing, study.searcher, _less(budget, after, depth))
             if final.seeds:
                 best = best_configs(study.space, study.history, final.contenders, max_epochs=study.max_epochs)

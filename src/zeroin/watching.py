@@ -5,6 +5,7 @@ from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
+from zeroin.budget import Plan
 from zeroin.history import History, incumbent
 from zeroin.space import Space
 from zeroin.store import read_study
@@ -24,6 +25,7 @@ class View:
     max_epochs: int
     space: Space
     history: History
+    plan: Plan | None = None  # of the run that writes it, or wrote it last
 
 
 @dataclass(frozen=True, slots=True)
@@ -42,7 +44,7 @@ class _Stamp:
 def watch(
     store: Path,
     name: str | None,
-    show: Callable[[View, Event], None],
+    show: Callable[[View, Event | Plan], None],
     *,
     every: float = SECONDS_BETWEEN_LOOKS,
     quiet: float = QUIET_SECONDS,
@@ -51,7 +53,7 @@ def watch(
 
     Args:
         store, name: the study; the newest in the store if no name is given.
-        show: called with the study and each event; a `Display`.
+        show: called with the study and its plan, then each event; a `Display`.
         every: seconds between two looks; more where reading the history takes long.
         quiet: seconds without anything running or new, after which the study counts as ended.
 
@@ -60,6 +62,7 @@ def watch(
     """
     stamp = _Stamp.of(store)
     view = look(store, name)
+    told = _tell_plan(view, None, show)
     for event in standing(view.history):
         show(view, event)
     pause = every
@@ -69,10 +72,20 @@ def watch(
             continue
         stamp, began = now, time.monotonic()
         before, view = view, look(store, view.name)
+        told = _tell_plan(view, told, show)
         for event in news(before.history, view.history):
             show(view, event)
         pause = max(every, (time.monotonic() - began) / SHARE)
     return view
+
+
+def _tell_plan(view: View, told: Plan | None, show: Callable[[View, Event | Plan], None]) -> Plan | None:
+    """Show the plan of a run under way, unless it was; another run that goes on with the study has another."""
+    if view.plan == told or not any(view.history.running):
+        return told
+    if view.plan:
+        show(view, view.plan)
+    return view.plan
 
 
 def look(store: Path, name: str | None) -> View:
@@ -82,7 +95,7 @@ def look(store: Path, name: str | None) -> View:
         StoreError: no such file or study.
     """
     header, history = read_study(store, name)
-    return View(header.name, header.goal, header.max_epochs, header.space, history)
+    return View(header.name, header.goal, header.max_epochs, header.space, history, header.plan)
 
 
 def standing(history: History) -> Iterator[Event]:

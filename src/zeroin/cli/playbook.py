@@ -60,7 +60,7 @@ def show(name: str | None = None, shipped: bool = False, as_json: bool = False, 
 def learn(study: str, store: Path, book: Path | None) -> None:
     """Learn from a study that is in a store; what was learned of it before is replaced."""
     from zeroin.playbook import Playbook, lesson_from
-    from zeroin.store.sqlite import read_study
+    from zeroin.store import read_study
 
     lesson = lesson_from(*read_study(store, study))
     Playbook(book).learn(lesson)
@@ -143,7 +143,7 @@ def _cells(names: tuple[str, ...], row: Any) -> dict[str, Any]:
 def _lesson(name: str, store: Path, book: Path | None) -> Any:
     from zeroin.playbook import Playbook, lesson_from, named
     from zeroin.playbook import shipped as those_shipped
-    from zeroin.store.sqlite import list_studies, read_study
+    from zeroin.store import list_studies, read_study
 
     if store.is_file() and any(row["name"] == name for row in list_studies(store)):
         return lesson_from(*read_study(store, name))

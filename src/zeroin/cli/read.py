@@ -18,7 +18,7 @@ from zeroin.errors import StudyError
 def status(name: str | None, store: Path, as_json: bool) -> None:
     """The studies in a store, or one study in more detail."""
     from zeroin.goal import turned
-    from zeroin.store.sqlite import list_studies
+    from zeroin.store import list_studies
 
     rows = [row for row in list_studies(store) if name in (None, row["name"])]
     if not rows:
@@ -79,7 +79,7 @@ def watch(name: str | None, store: Path) -> None:
 @STORE
 def report(name: str | None, output: Path | None, store: Path) -> None:
     """Write the report of a study, one HTML file that opens offline; the newest study if none is named."""
-    from zeroin.store.sqlite import files_of, read_study
+    from zeroin.store import files_of, read_study
     from zeroin.study import write_report
 
     header, history = read_study(store, name)
@@ -104,7 +104,7 @@ def export(
     """Take the results out: as CSV, as JSON, or the best model's weights with its config."""
     from zeroin import exports
     from zeroin.executors.checkpoint import trial_folder
-    from zeroin.store.sqlite import files_of, read_study
+    from zeroin.store import files_of, read_study
 
     if not (csv_file or json_file or model_file):
         raise StudyError(
@@ -144,7 +144,7 @@ def _status_of(store: Path, name: str) -> None:
     from zeroin.confirm import chosen
     from zeroin.display import config_words
     from zeroin.goal import turned
-    from zeroin.store.sqlite import read_study
+    from zeroin.store import read_study
 
     header, history = read_study(store, name)
     best = chosen(history)

@@ -5,28 +5,15 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
-from zeroin.errors import TaskError
-
 FILE = "preparation.json"  # in the study's folder
 
 
 def keep(folder: Path, preparation: Mapping[str, Any]) -> None:
-    """Write the preparation into a study's folder.
-
-    Raises:
-        TaskError: the study began with data that were prepared otherwise.
-    """
-    before = kept(folder)
-    if before is None:
-        folder.mkdir(parents=True, exist_ok=True)
-        half = folder / (FILE + ".part")
-        half.write_text(json.dumps(preparation), encoding="utf-8")
-        half.replace(folder / FILE)
-    elif before != json.loads(json.dumps(preparation)):
-        raise TaskError(
-            f"a study goes on with the data it began with; those of {folder.name!r} have changed, or are prepared "
-            f"otherwise: add --name {folder.name}-2."
-        )
+    """Write the preparation into a study's folder; what is there is replaced, as a study keeps its data."""
+    folder.mkdir(parents=True, exist_ok=True)
+    half = folder / (FILE + ".part")
+    half.write_text(json.dumps(preparation), encoding="utf-8")
+    half.replace(folder / FILE)
 
 
 def kept(folder: Path) -> dict[str, Any] | None:

@@ -1,6 +1,8 @@
 """A task: a network, its data, what it is judged by, and the space worth searching."""
 
+import hashlib
 import importlib
+import json
 import logging
 import sys
 from collections.abc import Callable, Mapping
@@ -122,6 +124,15 @@ class Task:
         loss = self.loss if isinstance(self.loss, str) else "own"
         return {"task": self.name, "loss": loss, **facts(self.problem.train, model)}
 
+    @property
+    def measure(self) -> dict[str, Value]:
+        """What a score is a score of: with another of these it cannot be compared."""
+        data = f"{len(self.problem.train)} examples to train on, {len(self.problem.valid)} to validate"
+        if self.preparation is not None:
+            data = hashlib.sha256(json.dumps(self.preparation, sort_keys=True).encode()).hexdigest()
+        loss, metric = (one if isinstance(one, str) else _named(one) for one in (self.loss, self.metric))
+        return {"loss": loss, "metric": metric, "recalibrate": self.recalibrate, "data": data}
+
     def space_for(self, trainings: float) -> Space:
         """The space worth searching with this many full trainings.
 
@@ -218,6 +229,10 @@ def importable(task: Task, function: Callable[..., Any], *first: Any) -> Callabl
 def _of_named(module: str, name: str, function: Callable[..., Any], first: tuple[Any, ...], *rest: Any) -> Any:
     task: Task = getattr(importlib.import_module(module), name)
     return function(task.problem, *first, *rest)
+
+
+def _named(own: Callable[..., Any] | Metric) -> str:
+    return own.name if isinstance(own, Metric) else str(getattr(own, "__name__", type(own).__name__))
 
 
 def _varied(metric: Metric | None, valid: Any) -> None:

@@ -1,5 +1,6 @@
 """Where studies are kept."""
 
-from zeroin.store.sqlite import Header, SqliteStore, files_of, list_studies, open_study, read_study
+from zeroin.store.reading import Header, list_studies, read_study
+from zeroin.store.sqlite import SqliteStore, files_of, open_study
 
 __all__ = ["Header", "SqliteStore", "files_of", "list_studies", "open_study", "read_study"]

@@ -54,9 +54,20 @@ def m003_leads(db: sqlite3.Connection) -> None:
     )
 
 
+def m004_measure_and_plan(db: sqlite3.Connection) -> None:
+    """What a study's scores are scores of, and the plan of its last run, for those who watch it."""
+    db.execute("ALTER TABLE studies ADD COLUMN measure TEXT NOT NULL DEFAULT '{}'")
+    db.execute("ALTER TABLE studies ADD COLUMN plan TEXT NOT NULL DEFAULT ''")
+
+
 MAGIC = b"SQLite format 3\0"  # how each SQLite file begins
 
-MIGRATIONS: tuple[Callable[[sqlite3.Connection], None], ...] = (m001_studies, m002_advice, m003_leads)
+MIGRATIONS: tuple[Callable[[sqlite3.Connection], None], ...] = (
+    m001_studies,
+    m002_advice,
+    m003_leads,
+    m004_measure_and_plan,
+)
 
 
 def migrate(db: sqlite3.Connection) -> None:

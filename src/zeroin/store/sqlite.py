@@ -9,37 +9,21 @@ import re
 import sqlite3
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
-from dataclasses import asdict, dataclass, field
+from dataclasses import asdict
 from datetime import UTC, datetime
 from importlib.metadata import version
 from pathlib import Path
-from typing import Any
 
 from filelock import FileLock, Timeout
 
+from zeroin.budget import Plan
 from zeroin.errors import StoreError
 from zeroin.history import History
 from zeroin.space import Space
 from zeroin.store.latesync import LateSync
-from zeroin.store.schema import check_file, check_version, migrate
-from zeroin.store.schema import version as format_of
-from zeroin.types import (
-    Advised,
-    Asked,
-    Config,
-    Ended,
-    Event,
-    Job,
-    Kind,
-    Observation,
-    Observed,
-    Region,
-    Status,
-    Suggestion,
-    Value,
-)
-
-BUSY_SECONDS = 120
+from zeroin.store.reading import BUSY_SECONDS, Header, load, telling, told
+from zeroin.store.schema import check_file, migrate
+from zeroin.types import Advised, Asked, Ended, Event, Job, Observed, Region, Value
 
 # What `write` does; ?1 is always the study.
 TRIED = "INSERT INTO trials VALUES (?1, ?2, ?3, ?4, ?5, ?6, '') ON CONFLICT (study, number) DO UPDATE SET paused = ''"
@@ -51,23 +35,8 @@ OBSERVED = (
 ENDED = "UPDATE jobs SET status = ?3, note = ?4, seconds = ?5 WHERE study = ?1 AND number = ?2"
 ADVISED = "INSERT OR REPLACE INTO advice VALUES (?1, ?2, ?3, ?4)"
 LED = "INSERT OR REPLACE INTO leads VALUES (?1, ?2, ?3)"
-
-
-@dataclass(frozen=True, slots=True)
-class Header:
-    """What a study is, apart from what it saw.
-
-    `task` is what the user named, a ready-made task or a file; `scenario` the facts that the playbook tells it by.
-    """
-
-    name: str
-    goal: str
-    max_epochs: int
-    seed: int
-    space: Space
-    task: str = ""
-    created: str = ""
-    scenario: Mapping[str, Value] = field(default_factory=dict)
+PLANNED = "UPDATE studies SET plan = ?2 WHERE id = ?1"
+MEASURED = "UPDATE studies SET measure = ?2 WHERE id = ?1"
 
 
 class SqliteStore:
@@ -77,7 +46,7 @@ class SqliteStore:
         self._db, self._study, self._lock = db, study, lock
         self._sync = LateSync(log)
 
-    def write(self, *events: Event) -> None:
+    def write(self, *events: Event | Plan) -> None:
         """Keep events; when this returns they outlive the process, and a tenth of a second later a power cut.
 
         Raises:
@@ -92,7 +61,7 @@ class SqliteStore:
                         self._put(event)
             self._sync.due()
         except (sqlite3.DatabaseError, OSError) as error:
-            raise _told(error) from error
+            raise told(error) from error
 
     def set_space(self, space: Space, after: int) -> None:
         """Keep a changed space, valid from job `after` on.
@@ -100,8 +69,18 @@ class SqliteStore:
         Raises:
             StoreError: as `write`.
         """
-        with _telling():
+        with telling():
             self._run("INSERT INTO spaces VALUES (?1, ?2, ?3)", after, json.dumps(space.to_json()))
+            self._sync.due()
+
+    def set_measure(self, measure: Mapping[str, Value]) -> None:
+        """Keep what the study's scores are scores of.
+
+        Raises:
+            StoreError: as `write`.
+        """
+        with telling():
+            self._run(MEASURED, json.dumps(dict(measure)))
             self._sync.due()
 
     def close(self) -> None:
@@ -110,7 +89,7 @@ class SqliteStore:
         self._db.close()
         self._lock.release()
 
-    def _put(self, event: Event) -> None:
+    def _put(self, event: Event | Plan) -> None:
         match event:
             case Asked(jobs, region, paused):
                 self._ask(jobs, region, paused)
@@ -120,6 +99,8 @@ class SqliteStore:
                 )
             case Ended(job, status, note, seconds):
                 self._run(ENDED, job, str(status), note, seconds)
+            case Plan():
+                self._run(PLANNED, json.dumps(asdict(event)))
             case Advised(suggestions, region, leads):
                 for number, given in enumerate(suggestions):
                     self._run(ADVISED, number, json.dumps(dict(given.config)), given.why)
@@ -176,7 +157,7 @@ def open_study(path: Path, header: Header) -> tuple[SqliteStore, Header, History
             f"a study's name has up to 100 letters, digits, '.', '_' and '-', the first a letter or digit; "
             f"name={header.name!r}: use {re.sub(r'[^A-Za-z0-9_.-]+', '-', header.name).strip('-.')[:100] or 'study'!r}."
         )
-    with _telling():
+    with telling():
         check_file(path)
         folder = files_of(path, header.name)
         folder.mkdir(parents=True, exist_ok=True)
@@ -184,48 +165,11 @@ def open_study(path: Path, header: Header) -> tuple[SqliteStore, Header, History
         try:
             db = _connect(path)
             study = _find_or_make(db, header)
-            known, history = _load(db, study)
+            known, history = load(db, study)
         except BaseException:
             lock.release()
             raise
     return SqliteStore(db, study, lock, path.with_name(f"{path.name}-wal")), known, history
-
-
-def read_study(path: Path, name: str | None = None) -> tuple[Header, History]:
-    """A study as it stands, also while another process writes it; the newest if no name is given.
-
-    Raises:
-        StoreError: no such file or study, or it is no store.
-    """
-    with _telling(), _reading(path) as db:
-        rows = db.execute("SELECT id, name FROM studies ORDER BY id DESC").fetchall()
-        wanted = [i for i, known in rows if name in (None, known)]
-        if not wanted:
-            names = ", ".join(known for _, known in rows) or "none yet"
-            raise StoreError(
-                f"a study must be in the store; {path} has {names}, not {name!r}: check --name and --store."
-            )
-        return _load(db, wanted[0])
-
-
-def list_studies(path: Path) -> list[dict[str, Any]]:
-    """Each study in a few numbers: name, goal, trials, epochs, best, running jobs; without loading histories."""
-    query = """
-        WITH failed AS MATERIALIZED
-            (SELECT DISTINCT study, trial FROM jobs WHERE status NOT IN ('running', 'done'))
-        SELECT name, goal, max_epochs, created, task,
-            (SELECT count(*) FROM trials WHERE study = id) AS trials,
-            (SELECT count(*) FROM observations WHERE study = id) AS epochs,
-            (SELECT count(*) FROM jobs WHERE study = id AND status = 'running') AS running,
-            (SELECT count(*) FROM jobs WHERE study = id AND status NOT IN ('running', 'done')) AS failures,
-            (SELECT min(o.loss) FROM observations o JOIN trials t ON t.study = o.study AND t.number = o.trial
-             LEFT JOIN failed f ON f.study = o.study AND f.trial = o.trial
-             WHERE o.study = id AND t.kind NOT IN ('confirm', 'default') AND f.trial IS NULL) AS best
-        FROM studies ORDER BY id"""
-    with _telling(), _reading(path) as db:
-        cursor = db.execute(query)
-        names = [column[0] for column in cursor.description]
-        return [dict(zip(names, row, strict=True)) for row in cursor]
 
 
 def files_of(path: Path, name: str) -> Path:
@@ -258,45 +202,6 @@ def _connect(path: Path) -> sqlite3.Connection:
     return db
 
 
-@contextmanager
-def _reading(path: Path) -> Iterator[sqlite3.Connection]:
-    if not path.is_file():
-        raise StoreError(f"a store is a file that a study has written; {str(path)!r} is not there: check --store.")
-    check_file(path)
-    uri = path.absolute().as_uri() + "?mode=ro"  # a # or % in the name is quoted
-    db = sqlite3.connect(uri, uri=True, timeout=BUSY_SECONDS, isolation_level=None)
-    try:
-        check_version(db)
-        db.execute("BEGIN")  # one snapshot, whatever is written meanwhile
-        yield db
-    finally:
-        db.close()
-
-
-@contextmanager
-def _telling() -> Iterator[None]:
-    """SQLite's and the system's errors in the user's words."""
-    try:
-        yield
-    except (sqlite3.DatabaseError, OSError) as error:
-        raise _told(error) from error
-
-
-def _told(error: sqlite3.DatabaseError | OSError) -> StoreError:
-    if isinstance(error, OSError):
-        return StoreError(
-            f"a store's folder can be written; the system says {error.strerror} ({error.filename}): "
-            f"choose another place with store='...' (--store), or free some space."
-        )
-    if "full" in str(error):
-        hint = "free some space and give the same command again; what was observed before is kept"
-    elif "readonly" in str(error) or "unable to open" in str(error):
-        hint = "choose another place with store='...' (--store)"
-    else:
-        hint = "is it a zeroin store? choose another file with store='...' (--store)"
-    return StoreError(f"a store is a SQLite file that can be read and written; SQLite says {error}: {hint}.")
-
-
 def _find_or_make(db: sqlite3.Connection, header: Header) -> int:
     db.execute("BEGIN IMMEDIATE")
     row = db.execute("SELECT id FROM studies WHERE name = ?", (header.name,)).fetchone()
@@ -308,92 +213,15 @@ def _find_or_make(db: sqlite3.Connection, header: Header) -> int:
             header.seed,
             header.task,
             json.dumps(dict(header.scenario)),
+            json.dumps(dict(header.measure)),
         )
         now = datetime.now(UTC).isoformat(timespec="seconds")
         row = db.execute(
-            "INSERT INTO studies (name, goal, max_epochs, seed, task, scenario, created, version) "
-            "VALUES (?, ?, ?, ?, ?, ?, ?, ?) "
+            "INSERT INTO studies (name, goal, max_epochs, seed, task, scenario, measure, created, version) "
+            "VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?) "
             "RETURNING id",
             (*values, now, version("zeroin")),
         ).fetchone()
         db.execute("INSERT INTO spaces VALUES (?, 0, ?)", (row[0], json.dumps(header.space.to_json())))
     db.execute("COMMIT")
     return int(row[0])
-
-
-def _load(db: sqlite3.Connection, study: int) -> tuple[Header, History]:
-    name, goal, max_epochs, seed, task, created = db.execute(
-        "SELECT name, goal, max_epochs, seed, task, created FROM studies WHERE id = ?", (study,)
-    ).fetchone()
-    (space,) = db.execute("SELECT space FROM spaces WHERE study = ? ORDER BY rowid DESC LIMIT 1", (study,)).fetchone()
-    history = History(max_epochs)
-    for event in _events(db, study):
-        history.apply(event)
-    found = Space.from_json(json.loads(space))
-    return Header(name, goal, max_epochs, seed, found, task, created, _scenario(db, study)), history
-
-
-def _events(db: sqlite3.Connection, study: int) -> Iterator[Event]:
-    """The study's events in an order that gives the same history: by job; pauses and regions last."""
-    advice = _advice(db, study)
-    if advice:
-        yield Advised(advice, leads=_leads(db, study))
-    trials: dict[int, tuple[Mapping[str, Any], int]] = {}
-    paused: dict[int, str] = {}
-    for number, config, seed, rests in db.execute(
-        "SELECT number, config, seed, paused FROM trials WHERE study = ? ORDER BY number", (study,)
-    ):
-        trials[number] = (json.loads(config), seed)
-        if rests:
-            paused[number] = rests
-    observations = _observations(db, study)
-    for number, trial, start, stop, kind, why, status, note, seconds in db.execute(
-        "SELECT number, trial, start, stop, kind, why, status, note, seconds FROM jobs WHERE study = ? ORDER BY number",
-        (study,),
-    ):
-        config, seed = trials[trial]
-        yield Asked((Job(number, trial, config, seed, start, stop, Kind(kind), why),))
-        for observation in observations.get(number, ()):
-            yield Observed(number, observation)
-        if status != Status.RUNNING:
-            yield Ended(number, Status(status), note, seconds)
-    if paused:
-        yield Asked((), None, paused)
-    for round_, after, ranges, likely, volume, why in db.execute(
-        "SELECT round, after, ranges, likely, volume, why FROM regions WHERE study = ? ORDER BY rowid", (study,)
-    ):
-        yield Asked((), Region(round_, after, _ranges(ranges), _ranges(likely), volume, why))
-
-
-def _scenario(db: sqlite3.Connection, study: int) -> dict[str, Value]:
-    if format_of(db) < 2:  # a reader does not migrate
-        return {}
-    (text,) = db.execute("SELECT scenario FROM studies WHERE id = ?", (study,)).fetchone()
-    return dict(json.loads(text))
-
-
-def _advice(db: sqlite3.Connection, study: int) -> tuple[Suggestion, ...]:
-    if format_of(db) < 2:  # a reader does not migrate
-        return ()
-    rows = db.execute("SELECT config, why FROM advice WHERE study = ? ORDER BY number", (study,))
-    return tuple(Suggestion(json.loads(config), why) for config, why in rows)
-
-
-def _leads(db: sqlite3.Connection, study: int) -> tuple[Config, ...]:
-    if format_of(db) < 3:
-        return ()
-    rows = db.execute("SELECT config FROM leads WHERE study = ? ORDER BY number", (study,))
-    return tuple(json.loads(config) for (config,) in rows)
-
-
-def _observations(db: sqlite3.Connection, study: int) -> dict[int, list[Observation]]:
-    by_job: dict[int, list[Observation]] = {}
-    for job, epoch, loss, metrics in db.execute(
-        "SELECT job, epoch, loss, metrics FROM observations WHERE study = ? ORDER BY trial, epoch", (study,)
-    ):
-        by_job.setdefault(job, []).append(Observation(epoch, loss, json.loads(metrics) if metrics != "{}" else {}))
-    return by_job
-
-
-def _ranges(text: str) -> dict[str, tuple[Any, ...]]:
-    return {name: tuple(values) for name, values in json.loads(text).items()}

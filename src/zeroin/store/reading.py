@@ -1,0 +1,214 @@
+"""Studies read from a store: one consistent snapshot, also while another process writes; errors in the user's words."""
+
+import json
+import sqlite3
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+from zeroin.budget import Plan
+from zeroin.errors import StoreError
+from zeroin.history import History
+from zeroin.space import Space
+from zeroin.store.schema import check_file, check_version, version
+from zeroin.types import (
+    Advised,
+    Asked,
+    Config,
+    Ended,
+    Event,
+    Job,
+    Kind,
+    Observation,
+    Observed,
+    Region,
+    Status,
+    Suggestion,
+    Value,
+)
+
+BUSY_SECONDS = 120
+
+
+@dataclass(frozen=True, slots=True)
+class Header:
+    """What a study is, apart from what it saw.
+
+    `task` is what the user named, a ready-made task or a file; `scenario` the facts that the playbook tells it by;
+    `measure` what its scores are scores of, which must stay as it is; `plan` what its last run was about to do.
+    """
+
+    name: str
+    goal: str
+    max_epochs: int
+    seed: int
+    space: Space
+    task: str = ""
+    created: str = ""
+    scenario: Mapping[str, Value] = field(default_factory=dict)
+    measure: Mapping[str, Value] = field(default_factory=dict)
+    plan: Plan | None = None
+
+
+def read_study(path: Path, name: str | None = None) -> tuple[Header, History]:
+    """A study as it stands, also while another process writes it; the newest if no name is given.
+
+    Raises:
+        StoreError: no such file or study, or it is no store.
+    """
+    with telling(), _reading(path) as db:
+        rows = db.execute("SELECT id, name FROM studies ORDER BY id DESC").fetchall()
+        wanted = [i for i, known in rows if name in (None, known)]
+        if not wanted:
+            names = ", ".join(known for _, known in rows) or "none yet"
+            raise StoreError(
+                f"a study must be in the store; {path} has {names}, not {name!r}: check --name and --store."
+            )
+        return load(db, wanted[0])
+
+
+def list_studies(path: Path) -> list[dict[str, Any]]:
+    """Each study in a few numbers: name, goal, trials, epochs, best, running jobs; without loading histories."""
+    query = """
+        WITH failed AS MATERIALIZED
+            (SELECT DISTINCT study, trial FROM jobs WHERE status NOT IN ('running', 'done'))
+        SELECT name, goal, max_epochs, created, task,
+            (SELECT count(*) FROM trials WHERE study = id) AS trials,
+            (SELECT count(*) FROM observations WHERE study = id) AS epochs,
+            (SELECT count(*) FROM jobs WHERE study = id AND status = 'running') AS running,
+            (SELECT count(*) FROM jobs WHERE study = id AND status NOT IN ('running', 'done')) AS failures,
+            (SELECT min(o.loss) FROM observations o JOIN trials t ON t.study = o.study AND t.number = o.trial
+             LEFT JOIN failed f ON f.study = o.study AND f.trial = o.trial
+             WHERE o.study = id AND t.kind NOT IN ('confirm', 'default') AND f.trial IS NULL) AS best
+        FROM studies ORDER BY id"""
+    with telling(), _reading(path) as db:
+        cursor = db.execute(query)
+        names = [column[0] for column in cursor.description]
+        return [dict(zip(names, row, strict=True)) for row in cursor]
+
+
+def load(db: sqlite3.Connection, study: int) -> tuple[Header, History]:
+    name, goal, max_epochs, seed, task, created = db.execute(
+        "SELECT name, goal, max_epochs, seed, task, created FROM studies WHERE id = ?", (study,)
+    ).fetchone()
+    (space,) = db.execute("SELECT space FROM spaces WHERE study = ? ORDER BY rowid DESC LIMIT 1", (study,)).fetchone()
+    history = History(max_epochs)
+    for event in _events(db, study):
+        history.apply(event)
+    found = Space.from_json(json.loads(space))
+    measure, plan = _measure_and_plan(db, study)
+    return Header(name, goal, max_epochs, seed, found, task, created, _scenario(db, study), measure, plan), history
+
+
+def _events(db: sqlite3.Connection, study: int) -> Iterator[Event]:
+    """The study's events in an order that gives the same history: by job; pauses and regions last."""
+    advice = _advice(db, study)
+    if advice:
+        yield Advised(advice, leads=_leads(db, study))
+    trials: dict[int, tuple[Mapping[str, Any], int]] = {}
+    paused: dict[int, str] = {}
+    for number, config, seed, rests in db.execute(
+        "SELECT number, config, seed, paused FROM trials WHERE study = ? ORDER BY number", (study,)
+    ):
+        trials[number] = (json.loads(config), seed)
+        if rests:
+            paused[number] = rests
+    observations = _observations(db, study)
+    for number, trial, start, stop, kind, why, status, note, seconds in db.execute(
+        "SELECT number, trial, start, stop, kind, why, status, note, seconds FROM jobs WHERE study = ? ORDER BY number",
+        (study,),
+    ):
+        config, seed = trials[trial]
+        yield Asked((Job(number, trial, config, seed, start, stop, Kind(kind), why),))
+        for observation in observations.get(number, ()):
+            yield Observed(number, observation)
+        if status != Status.RUNNING:
+            yield Ended(number, Status(status), note, seconds)
+    if paused:
+        yield Asked((), None, paused)
+    for round_, after, ranges, likely, volume, why in db.execute(
+        "SELECT round, after, ranges, likely, volume, why FROM regions WHERE study = ? ORDER BY rowid", (study,)
+    ):
+        yield Asked((), Region(round_, after, _ranges(ranges), _ranges(likely), volume, why))
+
+
+def _scenario(db: sqlite3.Connection, study: int) -> dict[str, Value]:
+    if version(db) < 2:  # a reader does not migrate
+        return {}
+    (text,) = db.execute("SELECT scenario FROM studies WHERE id = ?", (study,)).fetchone()
+    return dict(json.loads(text))
+
+
+def _measure_and_plan(db: sqlite3.Connection, study: int) -> tuple[dict[str, Value], Plan | None]:
+    if version(db) < 4:
+        return {}, None
+    measure, plan = db.execute("SELECT measure, plan FROM studies WHERE id = ?", (study,)).fetchone()
+    return dict(json.loads(measure)), Plan.from_json(json.loads(plan)) if plan else None
+
+
+def _advice(db: sqlite3.Connection, study: int) -> tuple[Suggestion, ...]:
+    if version(db) < 2:  # a reader does not migrate
+        return ()
+    rows = db.execute("SELECT config, why FROM advice WHERE study = ? ORDER BY number", (study,))
+    return tuple(Suggestion(json.loads(config), why) for config, why in rows)
+
+
+def _leads(db: sqlite3.Connection, study: int) -> tuple[Config, ...]:
+    if version(db) < 3:
+        return ()
+    rows = db.execute("SELECT config FROM leads WHERE study = ? ORDER BY number", (study,))
+    return tuple(json.loads(config) for (config,) in rows)
+
+
+def _observations(db: sqlite3.Connection, study: int) -> dict[int, list[Observation]]:
+    by_job: dict[int, list[Observation]] = {}
+    for job, epoch, loss, metrics in db.execute(
+        "SELECT job, epoch, loss, metrics FROM observations WHERE study = ? ORDER BY trial, epoch", (study,)
+    ):
+        by_job.setdefault(job, []).append(Observation(epoch, loss, json.loads(metrics) if metrics != "{}" else {}))
+    return by_job
+
+
+def _ranges(text: str) -> dict[str, tuple[Any, ...]]:
+    return {name: tuple(values) for name, values in json.loads(text).items()}
+
+
+@contextmanager
+def telling() -> Iterator[None]:
+    """SQLite's and the system's errors in the user's words."""
+    try:
+        yield
+    except (sqlite3.DatabaseError, OSError) as error:
+        raise told(error) from error
+
+
+def told(error: sqlite3.DatabaseError | OSError) -> StoreError:
+    if isinstance(error, OSError):
+        return StoreError(
+            f"a store's folder can be written; the system says {error.strerror} ({error.filename}): "
+            f"choose another place with store='...' (--store), or free some space."
+        )
+    if "full" in str(error):
+        hint = "free some space and give the same command again; what was observed before is kept"
+    elif "readonly" in str(error) or "unable to open" in str(error):
+        hint = "choose another place with store='...' (--store)"
+    else:
+        hint = "is it a zeroin store? choose another file with store='...' (--store)"
+    return StoreError(f"a store is a SQLite file that can be read and written; SQLite says {error}: {hint}.")
+
+
+@contextmanager
+def _reading(path: Path) -> Iterator[sqlite3.Connection]:
+    if not path.is_file():
+        raise StoreError(f"a store is a file that a study has written; {str(path)!r} is not there: check --store.")
+    check_file(path)
+    uri = path.absolute().as_uri() + "?mode=ro"  # a # or % in the name is quoted
+    db = sqlite3.connect(uri, uri=True, timeout=BUSY_SECONDS, isolation_level=None)
+    try:
+        check_version(db)
+        db.execute("BEGIN")  # one snapshot, whatever is written meanwhile
+        yield db
+    finally:
+        db.close()
