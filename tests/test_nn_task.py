@@ -143,6 +143,8 @@ def broken(values, at, value):
         ({"valid": (X[:, :3], Y)}, r"one shape; valid has \[3\], train \[4\]"),
         ({"loss": "hinge"}, r"loss is one of"),
         ({"metric": "f2"}, r"metric is one of"),
+        ({"space": {"lr": 0.1}}, r"a space is a Space, .*; got a dict"),
+        ({"device": "hyperdrive"}, r"a device is one that PyTorch finds here; 'hyperdrive': .* use device='cpu'"),
         ({"loss": "mse", "metric": "r2", "valid": (X, np.ones(60))}, r"all 60 in the valid set are equal"),
     ],
 )

@@ -2,6 +2,8 @@
 
 import csv
 import io
+import pickle
+import re
 import sys
 
 import numpy as np
@@ -13,7 +15,7 @@ pytest.importorskip("pyarrow")
 Image = pytest.importorskip("PIL.Image")
 
 from zeroin.data import own  # noqa: E402
-from zeroin.data.columns import learn, numbers  # noqa: E402
+from zeroin.data.columns import learn, number_in_words, numbers  # noqa: E402
 from zeroin.data.files import read  # noqa: E402
 from zeroin.data.preparation import from_plain  # noqa: E402
 from zeroin.errors import TaskError  # noqa: E402
@@ -201,7 +203,14 @@ def test_columns_as_numbers():
 
 
 @pytest.mark.parametrize(
-    "text", ["a;b\n1,5;x\n2;y\n", "a\tb\n1.5\tx\n2\ty\n", '\ufeffa,b\r\n1.5,"x"\r\n2,y\r\n', "a|b\n\n1.5|x\n2|y\n"]
+    "text",
+    [
+        "a;b\n1,5;x\n2;y\n",
+        "a\tb\n1.5\tx\n2\ty\n",
+        '\ufeffa,b\r\n1.5,"x"\r\n2,y\r\n',
+        "a,b\r1.5,x\r2,y\r",
+        "a|b\n\n1.5|x\n2|y\n",
+    ],
 )
 def test_the_usual_forms_of_csv(text, tmp_path):
     path = tmp_path / "t.csv"
@@ -259,6 +268,36 @@ def test_ids_constants_texts_and_missing_targets_are_told(tmp_path, recwarn):
     assert "'key' looks like the number or name of a row" in told
     assert "'words' holds a text of its own in nearly every row" in told
     assert "leak?" not in told
+
+
+def test_what_is_no_plain_number_is_told(tmp_path, recwarn):
+    many = [f"{i % 50}.5 kg" for i in range(ROWS)]
+    endless = np.where(np.arange(ROWS) < 6, np.inf, np.arange(ROWS) / 7)
+    houses().assign(weight=many, endless=endless).to_parquet(tmp_path / "houses.parquet")
+    own.task_of(tmp_path / "houses.parquet", target="price")
+    told = [str(w.message) for w in recwarn]
+    assert any(re.search(r"'weight' holds numbers that are taken as words, such as '(.*) kg': .* \1$", t) for t in told)
+    assert any("'endless' is infinite in 6 of 120 rows, which is taken as missing" in t for t in told)
+    own.task_of(tmp_path / "houses.parquet", target="endless")
+    assert any("6 of 120 rows have a 'endless' that is not finite and are left out" in str(w.message) for w in recwarn)
+
+
+@pytest.mark.parametrize(
+    ("words", "number"),
+    [
+        (["1,250,000", "990"], "1250000"),
+        (["1.250,75 €", "99 €"], "1250.75"),
+        (["12,5", "-3,25"], "3.25"),
+        (["45%", "7%"], "45"),
+        (["A12", "A13"], None),
+        (["192.168.0.1", "10.0.0.2"], None),
+        (["5 kg", "6 lb"], None),
+        (["red", "blue"], None),
+    ],
+)
+def test_numbers_in_words(words, number):
+    found = number_in_words(pd.Series(words))
+    assert (found and found[1].lstrip("-")) == number
 
 
 def test_rows_in_the_order_of_time_are_told_and_cut_by_it(tmp_path, recwarn):
@@ -319,6 +358,9 @@ SPOILED = {  # name: (what is in it, options, what is said)
     "inputs all missing": ("size,town,price\n" + ",NA,1.5\n,,2.5\n" * 20, BY, "a column that varies beside its target"),
     "mixed types": (TABLE + "old,x,1.5\n" * 9, BY, "40 numbers and 9 others such as 'old'"),
     "few rows": ("size,price\n1,2.5\n2,3.5\n", BY, "20 examples or more"),
+    "wrong case of a column to drop": (TABLE, (*BY, "--drop", "Size"), "use --drop 'size'"),
+    "a target in dollars": ("size,price\n" + '1,"$1,250.50"\n2,$990\n' * 20, BY, "holds '$1,250.50': write 1250.50"),
+    "a target with thousands": ("size,price\n" + '1,"1,250"\n2,990\n' * 20, BY, "holds '1,250': write 1250"),
     "huge field": (TABLE + '1,"' + "y" * 1_100_000 + '",2.5\n', BY, "at most 1,000,000 characters"),
     "open quote": (TABLE + '1,"x,2.5\n' + GOOD, BY, "its quotes are closed"),
     "not UTF-8": ((TABLE + "1,K\xf6ln,2.5\n").encode("latin1"), BY, "line 42 of spoiled.csv has the byte 0xf6"),
@@ -368,9 +410,22 @@ OTHERS = {  # name: (the file, how it is made, what is said)
     "empty folder": ("f", lambda p: p.mkdir(), "one folder a class"),
     "folder of text": ("f", lambda p: put(p / "a" / "x.txt"), "folders such as 'a' without images"),
     "folder too high": ("f", lambda p: digits(p / "train"), "use f/train"),
-    "one class of images": ("f", lambda p: digits(p).joinpath("dark").rename(p.parent / "away"), "has one class"),
+    "one class of images": (
+        "f",
+        lambda p: digits(p).joinpath("dark").rename(p.parent / "away"),
+        "one class: add images",
+    ),
     "broken image": ("f", lambda p: put(digits(p) / "dark" / "0.png"), "dark/0.png"),
     "no npz": ("t.npz", put, "an .npz file holds arrays"),
+    "npz pickled": ("t.npz", lambda p: put(p, pickle.dumps({"X": 1})), "an .npz file holds arrays; t.npz is none"),
+    "empty npz": ("t.npz", lambda p: put(p, b""), "t.npz is empty"),
+    "npz of one example": ("t.npz", lambda p: savez(p, X=np.ones((30, 2)), y=np.arange(30) % 2), "all 30 of X"),
+    "npz of one class": (
+        "t.npz",
+        lambda p: savez(p, X=np.arange(30)[:, None], y=["a"] * 30),
+        "one class: give another y",
+    ),
+    "a spreadsheet": ("t.xlsx", put, "'t.xlsx' is none: save it as CSV"),
     "npz without y": ("t.npz", lambda p: savez(p, X=np.zeros((30, 2))), "has X"),
     "npz of objects": ("t.npz", lambda p: savez(p, X=np.array([{}] * 30), y=np.arange(30)), "holds arrays of numbers"),
     "npz of two lengths": ("t.npz", lambda p: savez(p, X=np.zeros((30, 2)), y=np.arange(29)), "give one for each"),
@@ -384,7 +439,25 @@ def test_other_spoiled_data_are_one_sentence(case, zeroin):
     name, make, said = OTHERS[case]
     path = zeroin.folder / name
     make(path)
-    refused(zeroin, path.relative_to(zeroin.folder), said, *(BY if path.suffix in (".csv", ".parquet") else ()))
+    refused(
+        zeroin, path.relative_to(zeroin.folder), said, *(BY if path.suffix in (".csv", ".parquet", ".xlsx") else ())
+    )
+
+
+@pytest.mark.parametrize(
+    ("options", "said"),
+    [
+        (("--order", "when"), "--order is about the columns of a table; 'f' is a folder of images: leave it out"),
+        (("--drop", "a", "--missing", "-"), "--drop is about the columns of a table"),
+        (BY, "--target is about the columns of a table"),
+        (("--kind", "number"), "leave out --kind number"),
+    ],
+)
+def test_options_about_columns_are_for_tables(options, said, zeroin):
+    refused(zeroin, digits(zeroin.folder / "f").relative_to(zeroin.folder), said, *options)
+    savez(zeroin.folder / "f.npz", X=np.eye(30), y=np.arange(30) % 2 + 0.5)
+    if options[0] != "--kind":
+        refused(zeroin, "f.npz", said.replace("'f' is a folder of images", "'f.npz' is an .npz file"), *options)
 
 
 @pytest.mark.parametrize("content", [None, b"", b"no model"])
@@ -410,7 +483,7 @@ def test_data_are_audited_as_they_are_tuned(zeroin):
 def test_options_about_data_are_for_data(zeroin):
     code, _, errors = zeroin("tune", "digits", "--target", "price")
     assert code == 2
-    assert "--target are about data of your own" in errors
+    assert "--target: about data of your own alone; 'digits' is none" in errors
 
 
 def test_missing_packages_are_told_with_the_line_to_paste(zeroin, monkeypatch):

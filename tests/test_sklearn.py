@@ -88,6 +88,12 @@ def test_spoiled_data_are_refused_in_a_sentence(X, y, words):
         TunedClassifier(**SHORT).fit(X, y)
 
 
+@pytest.mark.parametrize("share", [0, 1, 1.5, -0.2])
+def test_a_share_that_is_none_is_refused_in_a_sentence(share, iris):
+    with pytest.raises(ValueError, match="between 0 and 1; validation_fraction=.*: use 0.2"):
+        TunedClassifier(**SHORT, validation_fraction=share).fit(*iris)
+
+
 def test_sparse_data_are_refused_in_a_sentence():
     from scipy.sparse import csr_matrix
 

@@ -132,7 +132,8 @@ class TunedClassifier(ClassifierMixin, BaseEstimator):  # type: ignore[misc]  # 
         self.classes_, labels = np.unique(y, return_inverse=True)
         if len(self.classes_) < 2:
             raise ValueError(
-                f"a classifier tells classes apart; y has one class, {self.classes_[0]!r}: give examples of another."
+                f"a classifier tells classes apart; y has one class, {self.classes_.tolist()[0]!r}: "
+                f"give examples of another."
             )
         self.tuned_ = _tuned(self, X, labels, len(self.classes_), "cross_entropy", self.metric)
         self.best_config_, self.best_score_ = dict(self.tuned_.best.config), self.tuned_.score
@@ -242,7 +243,11 @@ def _tuned(
 
 def _split(X: Any, y: Any, share: float, stratified: bool, seed: int) -> tuple[tuple[Any, Any], tuple[Any, Any]]:
     """Examples to train on and to judge by; every class in both where there are enough of each."""
-    count = max(1, round(share * len(y)))
+    if not 0 < share < 1:
+        raise ValueError(
+            f"validation_fraction is a share of the examples, between 0 and 1; validation_fraction={share!r}: use 0.2."
+        )
+    count = min(max(1, round(share * len(y))), len(y) - 1)
     classes, sizes = np.unique(y, return_counts=True) if stratified else ((), ())
     enough = stratified and min(sizes) >= 2 and len(classes) <= min(count, len(y) - count)
     x, x_valid, y, y_valid = train_test_split(X, y, test_size=count, random_state=seed, stratify=y if enough else None)

@@ -44,9 +44,13 @@ def find(target: str, data: Mapping[str, Any] | None = None) -> Target:
     asked = {name: value for name, value in (data or {}).items() if value}
     if target not in TASKS and (Path(target).suffix.lower() in DATA or Path(target).is_dir()):
         return _from_data(target, asked)
+    if asked and Path(target).is_file() and not target.endswith(".py"):
+        raise TaskError(
+            f"data are in a {', '.join(DATA)} file or a folder of images; {target!r} is none: save it as CSV."
+        )
     if asked:
         raise TaskError(
-            f"--{', --'.join(asked)} are about data of your own; {target!r} is none: leave them out, or name a table."
+            f"--{', --'.join(asked)}: about data of your own alone; {target!r} is none: leave out, or name a table."
         )
     if target in TASKS:
         return Target(target, load(target))

@@ -7,7 +7,7 @@ import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
-from zeroin.data.columns import as_numbers, kind_of
+from zeroin.data.columns import as_numbers, kind_of, number_in_words
 from zeroin.errors import TaskError
 
 FEW = 20  # different whole numbers that are still taken as classes
@@ -73,12 +73,15 @@ def labels(values: pd.Series) -> pd.Series:
     return values.map(lambda v: str(v).strip().removesuffix(".0"))
 
 
-def answer_of(values: pd.Series, kind: str | None) -> tuple[Answer, pd.Series, list[str]]:
+def answer_of(
+    values: pd.Series, kind: str | None, instead: str = "choose another column"
+) -> tuple[Answer, pd.Series, list[str]]:
     """What a column asks to predict, the rows that can be used, and what to tell about it.
 
     Args:
         values: the target of each example.
         kind: "classes" or "number"; None: by what the column holds.
+        instead: what to do about a target that nothing can be learned from.
 
     Returns:
         the answer, for each row whether it can be used, notes.
@@ -89,7 +92,7 @@ def answer_of(values: pd.Series, kind: str | None) -> tuple[Answer, pd.Series, l
     name, notes = str(values.name), []
     usable = values.notna()
     if not usable.any():
-        raise TaskError(f"a target has values; all {len(values):,} of {name!r} are missing: choose another column.")
+        raise TaskError(f"a target has values; all {len(values):,} of {name!r} are missing: {instead}.")
     if gone := int((~usable).sum()):
         notes.append(f"{gone:,} of {len(values):,} rows have no {name!r} and are left out")
     there = values[usable]
@@ -98,13 +101,15 @@ def answer_of(values: pd.Series, kind: str | None) -> tuple[Answer, pd.Series, l
     if found == "number":
         real = as_numbers(there)
         if real.nunique() < 2:
-            raise TaskError(f"a target varies; {name!r} is {real.iloc[0]:g} in every row: choose another column.")
+            raise TaskError(f"a target varies; {name!r} is {real.iloc[0]:g} in every row: {instead}.")
         usable &= as_numbers(values).notna()
+        if gone := len(there) - int(usable.sum()):
+            notes.append(f"{gone:,} of {len(values):,} rows have a {name!r} that is not finite and are left out")
         answer = Answer(name)
     else:
         counts = labels(there).value_counts()
         single = counts[counts < 2].index
-        answer = Answer(name, _classes(name, counts[counts > 1].index.tolist(), counts))
+        answer = Answer(name, _classes(name, counts[counts > 1].index.tolist(), counts, instead))
         if len(single):
             usable &= ~labels(values).isin(single)
             what = f"{len(single):,} of {len(counts):,} classes of {name!r}"
@@ -133,6 +138,11 @@ def _kind(there: pd.Series, asked: str | None) -> tuple[str, list[str]]:
             f"{str(there.iloc[0])[:20]!r}: choose another column, or add one of numbers."
         )
     if held == "category":
+        if asked is None and (dressed := number_in_words(there)):
+            raise TaskError(
+                f"a number is predicted from plain ones; {there.name!r} holds {dressed[0]!r}: write {dressed[1]}, or "
+                f"take all as classes with --kind classes."
+            )
         return "classes", []
     real = as_numbers(there)
     different = real.nunique()
@@ -143,12 +153,10 @@ def _kind(there: pd.Series, asked: str | None) -> tuple[str, list[str]]:
     return "number", []
 
 
-def _classes(name: str, several: list[str], counts: pd.Series) -> tuple[str, ...]:
+def _classes(name: str, several: list[str], counts: pd.Series, instead: str) -> tuple[str, ...]:
     if len(several) < 2:
         what = "has one class" if len(counts) < 2 else f"has {len(counts):,} classes, {len(several)} of them with two"
-        raise TaskError(
-            f"a target has two classes or more with two examples or more each; {name!r} {what}: choose another column."
-        )
+        raise TaskError(f"a target has two classes or more with two examples or more each; {name!r} {what}: {instead}.")
     return tuple(sorted(several, key=_order))
 
 

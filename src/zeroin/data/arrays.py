@@ -11,6 +11,8 @@ from numpy.typing import NDArray
 from zeroin.data.files import bytes_of
 from zeroin.errors import TaskError
 
+ZIP = b"PK"  # how each .npz file begins
+
 
 def arrays(path: Path, *names: str) -> list[NDArray[Any]]:
     """The arrays of these names, in whichever case.
@@ -19,7 +21,10 @@ def arrays(path: Path, *names: str) -> list[NDArray[Any]]:
         TaskError: no .npz file, one of them is not there, or holds something else than numbers and words.
     """
     try:
-        with np.load(io.BytesIO(bytes_of(path)), allow_pickle=False) as file:
+        raw = bytes_of(path)
+        if not raw.startswith(ZIP):
+            raise TaskError(f"an .npz file holds arrays; {path.name} is none: use np.savez({path.name!r}, X=X, y=y).")
+        with np.load(io.BytesIO(raw), allow_pickle=False) as file:
             held = {key.lower(): key for key in file.files}
             gone = [name for name in names if name.lower() not in held]
             if gone:
@@ -28,7 +33,12 @@ def arrays(path: Path, *names: str) -> list[NDArray[Any]]:
                     f"{', '.join(file.files) or 'none'}: use np.savez({path.name!r}, X=X, y=y)."
                 )
             return [file[held[name.lower()]] for name in names]
-    except (ValueError, OSError, EOFError, AttributeError, zipfile.BadZipFile) as error:
+    except ValueError as error:  # what only pickle can read
+        raise TaskError(
+            f"an .npz file holds arrays of numbers; {path.name} has one of Python objects: "
+            f"use np.savez({path.name!r}, X=X.astype(float), y=y.astype(str))."
+        ) from error
+    except (OSError, EOFError, AttributeError, zipfile.BadZipFile) as error:
         raise TaskError(
             f"an .npz file holds arrays of numbers; {path.name}: {str(error).splitlines()[0][:100]}: "
             f"use np.savez({path.name!r}, X=X, y=y)."
@@ -46,6 +56,8 @@ def as_inputs(path: Path, x: NDArray[Any]) -> NDArray[Any]:
             f"X holds numbers [N, features], [N, steps, features] or images [N, channels, height, width]; "
             f"{path.name} has {x.dtype} {list(x.shape)}: reshape it."
         )
+    if (x == x[:1]).all():
+        raise TaskError(f"examples differ from one another; all {len(x):,} of X in {path.name} are equal: give others.")
     if x.ndim < 4:
         return x.astype(np.float32)
     if x.shape[3] in (1, 3) and x.shape[1] not in (1, 3):

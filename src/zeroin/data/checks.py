@@ -10,7 +10,7 @@ from scipy.stats import rankdata
 from sklearn.tree import DecisionTreeClassifier
 
 from zeroin.data.answer import Answer
-from zeroin.data.columns import as_numbers, as_words, in_time, kind_of, varies
+from zeroin.data.columns import as_numbers, as_words, in_time, kind_of, number_in_words, varies
 
 ENOUGH = 0.999  # the share of the target that a column alone must tell for a leak to be suspected
 MONOTONE = 0.9999  # the rank correlation from which one number is another in disguise
@@ -43,7 +43,9 @@ def notes_on(frame: pd.DataFrame, target: pd.Series, answer: Answer, *, ordered:
     for name in some.columns:
         values = some[name]
         kind = kind_of(values)
-        if _names_rows(values, kind):
+        if kind == "category" and (dressed := number_in_words(values.dropna())):
+            yield f"{name!r} holds numbers that are taken as words, such as {dressed[0]!r}: better write {dressed[1]}"
+        elif _names_rows(values, kind):
             yield f"{name!r} looks like the number or name of a row, an id: if it is, add --drop {name!r}"
         elif _is_text(values, kind):
             yield f"{name!r} holds a text of its own in nearly every row, which a table cannot use: see --text"
@@ -52,6 +54,8 @@ def notes_on(frame: pd.DataFrame, target: pd.Series, answer: Answer, *, ordered:
                 f"a leak? {name!r} alone determines {answer.name!r}: if it is not known when predicting, "
                 f"add --drop {name!r}"
             )
+        if kind == "number" and (endless := int(np.isinf(pd.to_numeric(values, errors="coerce").astype(float)).sum())):
+            yield f"{name!r} is infinite in {endless:,} of {len(values):,} rows, which is taken as missing"
     if twice := int(pd.concat([frame, target], axis=1).duplicated().sum()):
         yield f"{twice:,} of {len(frame):,} rows repeat an earlier one; copies in two sets make the score too good"
 

@@ -24,6 +24,10 @@ DATES = 0.95  # the share of dates from which a column is one of dates
 LARGEST = 1e30  # larger amounts are taken as this: their squares are still numbers
 YEAR = 365.2425  # days
 ISO = "ISO8601"
+GROUPED = r"\d{1,3}(?:[,.' ]\d{3})+"  # thousands
+DRESSED = re.compile(
+    rf"[-+]?\s?(?P<before>[$€£¥₹]?)\s?[-+]?(?P<digits>(?:{GROUPED}|\d+)(?:[.,]\d+)?)\s?(?P<after>[$€£¥₹%]|[^\W\d_]{{0,4}})"
+)
 LOOKS_LIKE_A_DATE = re.compile(r"\d{4}|\d{1,2}[-/.]\d{1,2}[-/.]\d{2,4}")
 
 Array = NDArray[np.float32]
@@ -125,6 +129,23 @@ def kind_of(values: pd.Series, otherwise: str = "leave the column out with --dro
             f"missing, or {otherwise} {values.name!r}."
         )
     return "date" if form_of(there) else "category"
+
+
+def number_in_words(there: pd.Series) -> tuple[str, str] | None:
+    """The first word of a column whose words are all numbers with one sign or unit, or with commas, and that number.
+
+    >>> number_in_words(pd.Series(["$1,250.50", "$990"]))
+    ('$1,250.50', '1250.50')
+    >>> number_in_words(pd.Series(["a1", "a2"]))
+    """
+    found = [DRESSED.fullmatch(str(word).strip()) for word in there.unique()]
+    if not all(found) or len({(one["before"], one["after"]) for one in found if one}) != 1:
+        return None
+    first = max((one for one in found if one), key=lambda one: len(one[0]))
+    digits = first["digits"]
+    grouped = re.fullmatch(GROUPED, digits) or re.fullmatch(r"\d+", digits)
+    whole, point, part = (digits, "", "") if grouped else re.fullmatch(r"(.*)([.,])(\d*)", digits).groups()  # type: ignore[union-attr]
+    return first[0], re.sub(r"\D", "", whole) + ("." + part if point else "")
 
 
 def form_of(there: pd.Series) -> str:

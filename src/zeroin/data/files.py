@@ -46,7 +46,8 @@ def column_of(frame: pd.DataFrame, name: str, option: str) -> str:
         TaskError: there is none.
     """
     if name not in frame.columns:
-        near = difflib.get_close_matches(name, frame.columns, n=1) or [str(frame.columns[-1])]
+        small = {str(known).lower(): str(known) for known in frame.columns}
+        near = [small[word] for word in difflib.get_close_matches(name.lower(), small, n=1)] or [str(frame.columns[-1])]
         raise TaskError(
             f"{option} names a column; there is no {name!r} among {_listed(frame.columns)}: use {option} {near[0]!r}."
         )
@@ -64,7 +65,7 @@ def bytes_of(path: Path) -> bytes:
     except OSError as error:
         raise TaskError(f"data are read from a file; {str(path)!r}: {error.strerror}: check the path.") from error
     if not raw.strip():
-        raise TaskError(f"a table has a header and rows; {path.name} is empty: check how it was written.")
+        raise TaskError(f"data are read from a file that holds some; {path.name} is empty: check how it was written.")
     return raw
 
 
@@ -93,7 +94,7 @@ def _decoded(path: Path) -> str:
             f"run `iconv -f UTF-16 -t UTF-8 {path} > new.csv`."
         )
     try:
-        return raw.decode("utf-8-sig")
+        return raw.decode("utf-8-sig").replace("\r\n", "\n").replace("\r", "\n")
     except UnicodeDecodeError as error:
         line = raw[: error.start].count(b"\n") + 1
         raise TaskError(
@@ -126,7 +127,7 @@ def _checked(file: str, text: str, separator: str) -> list[str]:
     except csv.Error as error:
         raise TaskError(
             f"a field has at most {LONGEST:,} characters and its quotes are closed; line {rows.line_num:,} of {file}: "
-            f"{error}: close the quote that is open there."
+            f"{error}: close the quote that is open there, or shorten the field."
         ) from error
     finally:
         csv.field_size_limit(before)

@@ -42,6 +42,7 @@ class Source:
     learn: Callable[[Any], Inputs]
     notes: Callable[[Any, pd.Series, Answer], Iterable[str]]
     order: pd.Series | None = None  # by which rows are cut, rather than by chance
+    instead: str = "choose another column"  # of a target that nothing can be learned from
 
 
 def task_of(
@@ -83,7 +84,14 @@ def task_of(
     path = Path(path)
     if kind is not None and kind not in KINDS:
         raise TaskError(f"--kind is one of {', '.join(KINDS)}; got {kind!r}: use --kind {KINDS[0]}.")
+    if path.is_dir() or path.suffix.lower() == ".npz":
+        what = "a folder of images" if path.is_dir() else "an .npz file"
+        _no_table(what, path, target=target, text=text, drop=drop, missing=missing, order=order)
     if path.is_dir():
+        if kind == "number":
+            raise TaskError(
+                f"images are told apart by class, the name of their folder; {path}: leave out --kind number."
+            )
         source, kind = _images(path), "classes"
     elif path.suffix.lower() == ".npz":
         source = _arrays(path)
@@ -99,10 +107,23 @@ def _named(target: str | None) -> str:
     return target
 
 
+def _no_table(what: str, path: Path, **options: Any) -> None:
+    """Refuse options about the columns of a table where there are none: ignored, they would seem to hold."""
+    given = [f"--{name}" for name, value in options.items() if value]
+    if given:
+        raise TaskError(f"{given[0]} is about the columns of a table; {str(path)!r} is {what}: leave it out.")
+
+
 def _images(path: Path) -> Source:
     paths, classes = images.labelled(path)
     examples = pd.DataFrame({"path": paths})
-    return Source(examples, classes, lambda some: Images(*images.form_of(list(some["path"]))), _nothing)
+    return Source(
+        examples,
+        classes,
+        lambda some: Images(*images.form_of(list(some["path"]))),
+        _nothing,
+        instead="add images, in a folder for each class",
+    )
 
 
 def _arrays(path: Path) -> Source:
@@ -116,7 +137,7 @@ def _arrays(path: Path) -> Source:
         )
     examples = as_inputs(path, x)
     target = pd.Series(y.astype(str) if y.dtype.kind in "US" else y, name="y")
-    return Source(examples, target, lambda some: Arrays(some.shape[1:]), _nothing)
+    return Source(examples, target, lambda some: Arrays(some.shape[1:]), _nothing, instead="give another y")
 
 
 def _table(
@@ -173,7 +194,7 @@ def _nothing(_some: Any, _target: pd.Series, _answer: Answer) -> Iterable[str]:
 
 
 def _task(name: str, source: Source, kind: str | None, metric: str | None) -> Task:
-    answer, usable, notes = answer_of(source.target, kind)
+    answer, usable, notes = answer_of(source.target, kind, source.instead)
     examples, values = source.examples[usable.to_numpy()], source.target[usable]
     notes += source.notes(examples, values, answer)
     cut = split(answer.encoded(values)) if source.order is None else _by_order(source.order[usable], answer, values)

@@ -238,12 +238,12 @@ def _number(name: str, value: Any) -> float:
 
 
 def _is_full_disk(error: BaseException | None, root: Path) -> bool:
-    """Whether it, or what it came from, says so; torch says no more than `unexpected pos`."""
+    """Whether it, or what it came from, says so; torch says no more than `unexpected pos`, copytree it in words."""
     if error is None:
         return False
     if isinstance(error, OSError) and error.errno in (errno.ENOSPC, errno.EDQUOT):
         return True
-    if isinstance(error, RuntimeError) and root.is_dir() and shutil.disk_usage(root).free < SPARE_BYTES:
+    if isinstance(error, RuntimeError | shutil.Error) and root.is_dir() and shutil.disk_usage(root).free < SPARE_BYTES:
         return True
     return _is_full_disk(error.__cause__ or error.__context__, root)
 

@@ -11,6 +11,7 @@ from functools import partial
 from pathlib import Path
 from typing import Any, Literal
 
+import torch
 from torch import Tensor, nn
 
 from zeroin.errors import TaskError
@@ -94,6 +95,12 @@ class Task:
             raise TaskError(
                 f"a metric is one of {', '.join(METRICS)}, loss, or a Metric; got {self.metric!r}: use metric='loss'."
             )
+        if self.space is not None and not isinstance(self.space, Space) and not callable(self.space):
+            raise TaskError(
+                f"a space is a Space, or f(trainings) -> Space; got a {type(self.space).__name__}: "
+                f"use space=Space(lr=Float(1e-5, 1.0, scale='log'))."
+            )
+        _there(self.device)
         sets = {"train": self.train, "valid": self.valid} | ({} if self.test is None else {"test": self.test})
         data, normalisation = prepared(sets, self.loss, normalise=self.normalise, device=self.device)
         metric = METRICS.get(self.metric) if isinstance(self.metric, str) else self.metric
@@ -229,6 +236,16 @@ def importable(task: Task, function: Callable[..., Any], *first: Any) -> Callabl
 def _of_named(module: str, name: str, function: Callable[..., Any], first: tuple[Any, ...], *rest: Any) -> Any:
     task: Task = getattr(importlib.import_module(module), name)
     return function(task.problem, *first, *rest)
+
+
+def _there(device: str) -> None:
+    try:
+        torch.empty(0, device=device)
+    except (RuntimeError, AssertionError, NotImplementedError) as error:  # of PyTorch's parts each has its own
+        raise TaskError(
+            f"a device is one that PyTorch finds here; {device!r}: {str(error).splitlines()[0][:100]}: "
+            f"use device='cpu'."
+        ) from error
 
 
 def _named(own: Callable[..., Any] | Metric) -> str:

@@ -192,6 +192,10 @@ def told(error: sqlite3.DatabaseError | OSError) -> StoreError:
         )
     if "full" in str(error):
         hint = "free some space and give the same command again; what was observed before is kept"
+    elif "disk I/O" in str(error):
+        hint = (
+            "see whether the disk is full or failing, and give the same command again; what was observed before is kept"
+        )
     elif "readonly" in str(error) or "unable to open" in str(error):
         hint = "choose another place with store='...' (--store)"
     else:
