@@ -90,7 +90,7 @@ def test_spoiled_data_are_refused_in_a_sentence(X, y, words):
 
 @pytest.mark.parametrize("share", [0, 1, 1.5, -0.2])
 def test_a_share_that_is_none_is_refused_in_a_sentence(share, iris):
-    with pytest.raises(ValueError, match="between 0 and 1; validation_fraction=.*: use 0.2"):
+    with pytest.raises(ValueError, match=r"between 0 and 1; validation_fraction=.*: use 0.2"):
         TunedClassifier(**SHORT, validation_fraction=share).fit(*iris)
 
 
