@@ -441,6 +441,16 @@ def test_a_space_set_on_the_command_line_is_checked_with_the_task(zeroin, tmp_pa
     assert files(zeroin.folder) == []
 
 
+@pytest.mark.parametrize("change", [("--set", "flag=yes,no"), ("--fix", "flag=1")])
+def test_what_is_true_or_false_has_no_other_words(zeroin, tmp_path, change):
+    (tmp_path / "f.py").write_text(
+        "import zeroin as zi\nspace = zi.Space(flag=zi.Choice(True, False))\n"
+        "def objective(config): return config['flag']\n"
+    )
+    told(zeroin("tune", tmp_path / "f.py", *change), "flag is true or false", "neither: write --fix flag=true")
+    assert zeroin("tune", tmp_path / "f.py", "--trials", "2", "--fix", "flag=false")[0] == 0
+
+
 def test_recalibrate_scores_and_keeps_exact_batch_statistics(zeroin, tmp_path, plain):
     torch = pytest.importorskip("torch")
     (tmp_path / "net.py").write_text(TASK.format(before="", batch="zi.Int(16, 32)", after=""))
@@ -452,6 +462,9 @@ def test_recalibrate_scores_and_keeps_exact_batch_statistics(zeroin, tmp_path, p
     torch.testing.assert_close(state["1.running_mean"], z.mean(0), atol=1e-5, rtol=1e-4)
     torch.testing.assert_close(state["1.running_var"], z.var(0), atol=1e-5, rtol=1e-4)
     told(zeroin("tune", tmp_path / "net.py", "--trials", "2"), "keeps its recalibrate; 'net'", "has True, not False")
+    told(
+        zeroin("export", "net", "--model", "/dev/null/b.pt"), "an export goes to a file that can be written; /dev/null"
+    )
     told(zeroin("tune", plain, "--recalibrate"), "is for a Task", "plain has a function", "nn.recalibrate")
     told(zeroin("tune", plain, "--compile"), "is for a Task", "plain has a function", "torch.compile(model)")
 

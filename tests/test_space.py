@@ -178,7 +178,7 @@ def test_set_and_fix():
         n=Int(1, 8, default=2),
         o=Choice("a", "b", "c", default="b"),
     )
-    assert space.set("lr", 1e-3, 10.0)["lr"].limits == (1e-6, 10.0)
+    assert space.set("lr", 1e-3, 10.0)["lr"].legal == (1e-3, 10.0)  # the search stays within what was asked for
     assert space.set("lr", 1e-3, 10.0)["lr"].default == 1e-2
     assert space.set("lr", 0.05, 0.1).default["lr"] == pytest.approx(math.sqrt(0.005))  # the old default lies outside
     assert space.set("decay", 1e-4, 1e-2).default["decay"] == 0.0
@@ -228,7 +228,9 @@ MISTAKES = [
     (lambda: Choice("a"), "two or more options", "Choice('a')", "your own code"),
     (lambda: Choice("a", "b", "a"), "differ", "Choice('a', 'b', 'a')", "leave"),
     (lambda: Choice("a", len), "bool, int, float, str or None", "len", "name"),
-    (lambda: Choice(["a", "b"]), "bool, int, float, str or None", "['a', 'b']", "name"),
+    (lambda: Choice(["a", "b"]), "options are written one by one", "(['a', 'b'])", "use Choice('a', 'b')"),
+    (lambda: Choice(["a"], ["b"]), "bool, int, float, str or None", "['a']", "name"),
+    (lambda: Choice(float("nan"), 1.0), "an option equals itself", "nan", "'none'"),
     (lambda: Choice("a", "b", default="c"), "one of the options", "default='c'", "use 'a'"),
     (lambda: Space(), "at least one hyperparameter", "none", "Space(lr=Float("),
     (lambda: Space(lr=0.1), "Float, Int or Choice", "lr=0.1", "Float(low, high)"),
@@ -244,11 +246,12 @@ MISTAKES = [
     (lambda: Space(a=Choice(1, 2, when={"a": 1})), "`when`", "a", "leave out"),
     (lambda: Space(x=Float(0, 1)).check({"y": 1}), "a config names hyperparameters of the space",
      "'y'", "leave it out"),
+    (lambda: Space(x=Float(0, 1)).check([0.5]), "a value by name", "[0.5]", "use {'x': ...}"),
     (lambda: Space(x=Float(0, 1)).check({"x": 2}), "within the legal limits", "x=2", "use x=0.5"),
     (lambda: Space(x=Float(0, 1)).check({"x": "a"}), "within the legal limits", "x='a'", "use x=0.5"),
     (lambda: Space(x=Float(0, 1)).check({"x": float("nan")}), "within the legal limits", "nan", "use x=0.5"),
     (lambda: Space(x=Float(0, 1)).set("y", 0, 1), "the space has x", "'y'", "check the spelling"),
-    (lambda: Space(x=Float(0, 1)).set("x", 3), "a range is low..high", "(3,)", "x=0..1"),
+    (lambda: Space(x=Float(0, 1)).set("x", 3), "a range is low..high", "(3,)", "x=0..1, or fix it"),
     (lambda: Space(x=Float(0, 1)).set("x", "a", "b"), "a range is low..high", "'a'", "x=0..1"),
     (lambda: Space(x=Float(0, 1)).fix("x", 5), "a fixed value is a legal Float, 0..1", "x=5", "use x=0.5"),
     (lambda: Space(x=Choice("a", "b")).fix("x", "c"), "one of ('a', 'b')", "'c'", "use 'a'"),

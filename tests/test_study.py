@@ -1,5 +1,6 @@
 """A study: ask and tell, results in any order, both directions, failures as data, going on where it stopped."""
 
+import gc
 import math
 
 import numpy as np
@@ -201,6 +202,10 @@ def test_to_dataframe_and_report(tmp_path):
         (lambda s, j: s.tell(j, status="oom"), "ends as one of done, diverged, .*; status='oom': use"),
         (lambda s, j: s.tell(j, status="running"), "ends as one of"),
         (lambda s, j: [s.tell(j, losses=[1.0]) for _ in range(2)], "told once, .*; job 0 is not running: ask again"),
+        (lambda s, j: s.tell(j, losses=[None]), r"scores are numbers; got '\[None\]': use tell"),
+        (lambda s, j: s.tell(j, losses="good"), "scores are numbers; got 'good'"),
+        (lambda s, j: s.tell(j.number, losses=[1.0]), "a job that ask.. gave; got a int"),
+        (lambda s, j: s.ask(1.5), "free slots are a whole number; free=1.5: use ask"),
     ],
 )
 def test_a_job_told_wrongly_is_told_back(use, sentence):
@@ -218,9 +223,42 @@ def test_a_job_told_wrongly_is_told_back(use, sentence):
         ({"max_epochs": -3}, "max_epochs=-3"),
         ({"max_epochs": 2.5}, "max_epochs=2.5"),
         ({"max_epochs": "9"}, "max_epochs='9'"),
+        ({"seed": None}, "a seed is a whole number of 64 bits; seed=None: use seed=0"),
+        ({"seed": 1.7}, "seed=1.7"),
+        ({"seed": 2**64}, "a seed is a whole number of 64 bits"),
+        ({"start": {"x": 0.1}}, r"stand in a list; start=\{'x': 0.1\}: use start=\["),
     ],
 )
 def test_a_study_asked_for_wrongly_is_told_and_nothing_is_stored(tmp_path, given, sentence):
     with pytest.raises(StudyError, match=sentence):
         zi.Study(SPACE, store=tmp_path / "z.db", **given)
     assert list(tmp_path.iterdir()) == []
+
+
+def test_numbers_of_numpy_and_one_score_alone_are_taken():
+    study = zi.Study(SPACE, max_epochs=np.int64(8), seed=np.int64(3), store=None)
+    (job,) = study.ask(np.int64(1))
+    study.tell(job, losses=np.float32(0.5))
+    assert (study.best.loss, study.max_epochs, study.seed) == (0.5, 8, 3)
+    assert repr(study) == "<Study 'study': 1 trials, 1 epochs of search>"
+
+
+def test_a_closed_study_takes_nothing_that_would_be_lost(tmp_path):
+    study = zi.Study(SPACE, store=tmp_path / "z.db", name="s")
+    (job,) = study.ask()
+    study.close()
+    for use in (study.ask, lambda: study.tell(job, losses=[1.0])):
+        with pytest.raises(StudyError, match=r"a study that was closed.* is only read; 's' in .*: go on with zi.Study"):
+            use()
+    with zi.Study(SPACE, store=tmp_path / "z.db", name="s") as again:
+        again.tell(again.ask()[0], losses=[1.0])
+    assert len(again.trials) == 1
+
+
+def test_what_a_study_in_memory_wrote_goes_with_it():
+    study = zi.Study(SPACE, store=None)
+    folder = study.folder
+    assert folder.is_dir()
+    del study
+    gc.collect()
+    assert not folder.exists()

@@ -226,6 +226,8 @@ def three(config, run, more):
         (plain, {"trials": -1}, "a budget is positive", "trials=-1", "use trials=100"),
         (plain, {"minutes": -0.5}, "a budget is positive", "minutes=-0.5", "leave it out"),
         (plain, {"minutes": math.nan}, "a budget is positive", "minutes=nan", "leave it out"),
+        (plain, {"epochs": math.inf}, "a budget is positive", "epochs=inf", "leave it out"),
+        (plain, {"confirm": 1.5}, "counted from 0", "confirm=1.5", "confirm=0"),
         (plain, {"trials": "9"}, "a budget is positive", "trials='9'", "use trials=100"),
         (plain, {"trials": 2.5}, "whole numbers", "trials=2.5", "use trials=2"),
         (plain, {"confirm": -1}, "fresh seeds are counted from 0", "confirm=-1", "confirm=0 for none"),

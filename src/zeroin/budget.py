@@ -72,16 +72,19 @@ class Plan:
             out.append(f"Coarse round alone: {self.budget.trials} configs to epoch {self.ladder[0]}.")
         elif depth > 1:
             count = self.budget.trials or (max(self.screen, round(4 * search)) if search is not None else None)
-            configs = "more" if count is None else f"{'about ' * (self.budget.trials is None)}{count} configs"
+            all_ = "more" if count is None else f"{'about ' * (self.budget.trials is None)}{count} configs in all"
+            first = f"Coarse round of {self.screen} configs to epoch {self.ladder[0]}, then {all_}"
+            later = ", ".join(map(str, self.ladder[1:]))
             out.append(
-                f"Coarse round of {self.screen} configs to epoch {self.ladder[0]}, then {configs} in all, the "
-                f"promising ones carried on to epoch {', '.join(map(str, self.ladder[1:]))}."
+                f"{first if self.known < self.screen else all_.capitalize()}, the promising ones carried on to "
+                f"epoch {later}."
             )
         elif self.budget.trials and self.budget.trials <= self.screen:
             out.append(f"Coarse round alone: {self.budget.trials} configs.")
         elif search is not None:
             count = self.budget.trials or round(search)
-            out.append(f"Coarse round of {self.screen} configs, then the model's choice, {count} in all.")
+            first = f"Coarse round of {self.screen} configs, then the" if self.known < self.screen else "The"
+            out.append(f"{first} model's choice, {count} in all.")
         if self.advised and not self.known:
             plural = "s" * (self.advised != 1)
             out.append(f"Begins with {self.advised} config{plural} of the playbook, which did well in past studies.")

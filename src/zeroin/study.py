@@ -1,17 +1,20 @@
 """A study: the history, the searcher and the store brought together."""
 
 import logging
+import shutil
 import tempfile
+import weakref
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from datetime import UTC, datetime
+from numbers import Integral
 from pathlib import Path
 from types import TracebackType
-from typing import TYPE_CHECKING, TypeAlias
+from typing import TYPE_CHECKING, Any, TypeAlias
 
 from zeroin import confirm as confirmation
 from zeroin import goal as direction
 from zeroin.budget import Budget, Plan
-from zeroin.errors import StudyError
+from zeroin.errors import SpaceError, StudyError
 from zeroin.history import History
 from zeroin.protocols import Searcher
 from zeroin.rng import seed_of
@@ -90,12 +93,14 @@ class Study:
         scenario: Mapping[str, Value] | None = None,
         measure: Mapping[str, Value] | None = None,
     ) -> None:
-        self.goal, self.name, self.seed = direction.check(goal), name, int(seed)
-        self.space, self.max_epochs = space, checked_max_epochs(max_epochs)
+        self.goal, self.name, self.seed = direction.check(goal), name, _checked_seed(seed)
+        self.space, self.max_epochs = checked_space(space), checked_max_epochs(max_epochs)
         self.searcher: Searcher = searcher or Zoom()
+        if isinstance(start, Mapping):
+            raise StudyError(f"configs to start with stand in a list; start={dict(start)!r}: use start=[{{...}}].")
         self._start = [space.check(config) for config in start]
         self._store: SqliteStore | None = None
-        self._temporary: tempfile.TemporaryDirectory[str] | None = None
+        self._temporary: Path | None = None
         self.history = History(self.max_epochs)
         self.path = None if store is None else Path(store)
         self._unkept: list[Event | Plan] = []  # ends of jobs, which count already
@@ -113,29 +118,35 @@ class Study:
 
     def ask(self, free: int = 1) -> list[Job]:
         """At most `free` jobs to do now, those that a dead process left open first; empty: tell a running one first."""
+        if not isinstance(free, Integral):
+            raise StudyError(f"free slots are a whole number; free={free!r}: use ask(1).")
         left = [job for job in self._open if self.history.jobs[job.number].status is Status.RUNNING]
         if left and free > 0:
             self._open = left[free:]
             return left[:free]
-        return self.decide(self.searcher, free)
+        return self.decide(self.searcher, int(free))
 
     def tell(
         self,
         job: Job,
-        losses: Iterable[float] | None = None,
+        losses: Iterable[float] | float | None = None,
         status: str | None = None,
         note: str = "",
     ) -> None:
         """What came of a job: the score after each of its epochs (or the one score), or a failure's status.
 
         Raises:
-            StudyError: a job that is not running, more scores than epochs, or an unknown status.
+            StudyError: a job that is not running, more scores than epochs, what is no score, or an unknown status.
         """
         if status is not None and status not in ENDINGS:
             raise StudyError(f"a job ends as one of {', '.join(ENDINGS)}; status={status!r}: use status='failed'.")
+        if not isinstance(job, Job):
+            raise StudyError(
+                f"what is told is a job that ask() gave; got a {type(job).__name__}: use job, = study.ask()."
+            )
         if job.number >= len(self.history.jobs) or self.history.jobs[job.number].status is not Status.RUNNING:
             raise StudyError(f"a job is told once, after it was asked for; job {job.number} is not running: ask again.")
-        values = [] if losses is None else [float(v) for v in losses]
+        values = [] if losses is None else _scores(losses)
         if len(values) > job.epochs:
             raise StudyError(
                 f"a job has a score for each of its epochs; {len(values)} scores for epochs "
@@ -206,8 +217,9 @@ class Study:
         if self.path:
             return files_of(self.path, self.name)
         if self._temporary is None:
-            self._temporary = tempfile.TemporaryDirectory(prefix="zeroin-", ignore_cleanup_errors=True)
-        return Path(self._temporary.name)
+            self._temporary = Path(tempfile.mkdtemp(prefix="zeroin-"))
+            weakref.finalize(self, shutil.rmtree, self._temporary, ignore_errors=True)
+        return self._temporary
 
     def decide(self, searcher: Searcher, free: int, budget: Budget | None = None) -> list[Job]:
         """Ask a searcher for at most `free` jobs that the budget allows, and record them."""
@@ -238,6 +250,11 @@ class Study:
         What another event follows at once is kept `with_next` event, in one transaction: half the cost. A kill
         between the two finds the job running with all its epochs observed, and the job ends again when it is resumed.
         """
+        if self.path and self._store is None:
+            raise StudyError(
+                f"a study that was closed, as tune() does at its end, is only read; {self.name!r} in {self.path}: "
+                f"go on with zi.Study(..., store={str(self.path)!r}, name={self.name!r})."
+            )
         if with_next:
             self._unkept.append(event)
         else:
@@ -253,6 +270,9 @@ class Study:
         if self._store and events:
             self._store.write(*events)
         self._unkept.clear()
+
+    def __repr__(self) -> str:
+        return f"<Study {self.name!r}: {len(self.history.trials):,} trials, {self.history.spent:,} epochs of search>"
 
     def __enter__(self) -> "Study":
         return self
@@ -349,6 +369,20 @@ def write_report(
     return page.write(summary.summarise(name, space, history, goal, settings=said, importance=mattered), target)
 
 
+def checked_space(space: Space) -> Space:
+    """The hyperparameters.
+
+    Raises:
+        SpaceError: it is something else than a Space.
+    """
+    if not isinstance(space, Space):
+        remedy = (
+            "use zi.Space(**it)" if isinstance(space, Mapping) else "use zi.Space(lr=zi.Float(1e-5, 1, scale='log'))"
+        )
+        raise SpaceError(f"a space is a Space; got a {type(space).__name__}: {remedy}.")
+    return space
+
+
 def checked_max_epochs(max_epochs: int | None) -> int:
     """The deepest budget of one trial; 1 where the objective has no epochs.
 
@@ -357,11 +391,24 @@ def checked_max_epochs(max_epochs: int | None) -> int:
     """
     if max_epochs is None:
         return 1
-    if isinstance(max_epochs, bool) or not isinstance(max_epochs, int) or max_epochs < 1:
+    if isinstance(max_epochs, bool) or not isinstance(max_epochs, Integral) or max_epochs < 1:
         raise StudyError(
             f"max_epochs is a whole number from 1; max_epochs={max_epochs!r}: leave it out if there are no epochs."
         )
-    return max_epochs
+    return int(max_epochs)
+
+
+def _checked_seed(seed: int) -> int:
+    if isinstance(seed, bool) or not isinstance(seed, Integral) or not -(2**63) <= seed < 2**63:
+        raise StudyError(f"a seed is a whole number of 64 bits; seed={seed!r}: use seed=0.")
+    return int(seed)
+
+
+def _scores(losses: Any) -> list[float]:
+    try:
+        return [float(value) for value in (losses if isinstance(losses, Iterable) else [losses])]
+    except (TypeError, ValueError):
+        raise StudyError(f"scores are numbers; got {str(losses)[:60]!r}: use tell(job, losses=[0.5]).") from None
 
 
 def column_of(name: str) -> str:

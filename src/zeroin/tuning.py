@@ -1,10 +1,12 @@
 """`tune`: the one front door, and the loop."""
 
+import math
 import shutil
 import time
 from collections.abc import Sequence
 from dataclasses import replace
 from functools import partial
+from numbers import Integral, Real
 from pathlib import Path
 from typing import Any
 
@@ -23,7 +25,7 @@ from zeroin.search import Zoom
 from zeroin.search.ranking import best_configs
 from zeroin.search.rungs import ladder
 from zeroin.space import Space
-from zeroin.study import Listener, Study, checked_max_epochs
+from zeroin.study import Listener, Study, checked_max_epochs, checked_space
 from zeroin.types import Config, Job, Kind, Observation, Status
 
 HOPELESS_FAILURES = 3  # so many failed trials before any worked: it is not the hyperparameters
@@ -90,8 +92,10 @@ def tune(
     if max_epochs is None and task:
         max_epochs = task.max_epochs
     depth = checked_max_epochs(max_epochs)
-    if confirm is not None and confirm < 0:
-        raise StudyError(f"fresh seeds are counted from 0; confirm={confirm}: use confirm=5, or confirm=0 for none.")
+    if space is not None:
+        checked_space(space)
+    if confirm is not None and (isinstance(confirm, bool) or not isinstance(confirm, Integral) or confirm < 0):
+        raise StudyError(f"fresh seeds are counted from 0; confirm={confirm!r}: use confirm=5, or confirm=0 for none.")
     if budget == Budget():
         budget = Budget(epochs=TRAININGS * depth)
     trainings = budget.trainings(depth)
@@ -185,7 +189,7 @@ def _budget(epochs: int | None, trials: int | None, minutes: float | None) -> Bu
     for name, value in (("epochs", epochs), ("trials", trials), ("minutes", minutes)):
         if value is None:
             continue
-        if isinstance(value, bool) or not isinstance(value, int | float) or not value > 0:
+        if isinstance(value, bool) or not isinstance(value, Real) or not 0 < value < math.inf:
             raise StudyError(f"a budget is positive; {name}={value!r}: use {name}=100, or leave it out.")
         if name != "minutes" and value != int(value):
             raise StudyError(f"{name} are counted in whole numbers; {name}={value!r}: use {name}={max(1, int(value))}.")

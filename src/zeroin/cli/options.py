@@ -114,7 +114,10 @@ def value_of(space: Space, name: str, text: str) -> Value:
     """
     param = space.params[name]
     if isinstance(param, Choice):
-        return next((option for option in param.options if str(option) == text), plain_value(text))
+        found = next((option for option in param.options if str(option) == text), plain_value(text))
+        if all(isinstance(option, bool) for option in param.options) and not isinstance(found, bool):
+            raise StudyError(f"{name} is true or false; {text!r} is neither: write --fix {name}=true.")
+        return found
     value = plain_value(text)
     if not isinstance(value, int | float) or isinstance(value, bool):
         raise StudyError(f"{name} has numbers; {text!r} is none: write --set {name}=1..10 or --fix {name}=1.")

@@ -7,7 +7,7 @@ from typing import Any
 
 import click
 
-from zeroin.cli.options import NAME, STORE, write
+from zeroin.cli.options import NAME, STORE, write, writing
 from zeroin.errors import StudyError
 
 
@@ -117,7 +117,9 @@ def export(
         write(json_file, exports.as_json(header, history), "an export goes to")
     if model_file:
         trial = exports.trial_with_weights(history, files_of(store, header.name))
-        click.echo(_weights(header, trial, trial_folder(files_of(store, header.name), trial.number), model_file))
+        with writing(model_file, "an export goes to"):
+            said = _weights(header, trial, trial_folder(files_of(store, header.name), trial.number), model_file)
+        click.echo(said)
 
 
 @click.command()

@@ -65,7 +65,8 @@ def save(
     norm = {k: v.float() for k, v in normalisation.items()} if normalisation else {}
     what = {"format": 1, "task": task_name, "config": dict(config), "state_dict": state_dict, **norm, **facts}
     half = target.with_name(target.name + ".part")
-    torch.save(what, half)
+    with half.open("wb") as file:  # torch opens a file with errors of its own
+        torch.save(what, file)
     half.replace(target)
 
 

@@ -111,8 +111,10 @@ class Playbook:
                 self._check(db)
                 yield db
         except (sqlite3.DatabaseError, OSError, StoreError) as error:
+            # of another's sentence, what was found
+            found = str(error).partition("; ")[2].partition(": ")[0] if isinstance(error, StoreError) else error
             raise PlaybookError(
-                f"a playbook is a SQLite file that can be read and written; {self.path}: {error}: "
+                f"a playbook is a SQLite file that can be read and written; {self.path}: {found}: "
                 f"choose another with playbook='...' (--playbook), or none with playbook=False (--no-playbook)."
             ) from error
 

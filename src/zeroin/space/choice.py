@@ -43,7 +43,12 @@ class Choice:
         self.ordered, self.when = ordered, plain_when(when)
         self.default: Value = plain(default)
         self.fixed: Value = plain(fixed)
+        if len(options) == 1 and isinstance(options[0], list | tuple) and options[0]:
+            inside = ", ".join(map(repr, options[0]))
+            raise SpaceError(f"options are written one by one; Choice({options[0]!r}): use Choice({inside}).")
         for option in options:
+            if option != option:
+                raise SpaceError(f"an option equals itself; {_show(options)}: give {option!r} a name, such as 'none'.")
             if not isinstance(option, bool | int | float | str | None):
                 raise SpaceError(
                     f"an option is a bool, int, float, str or None; {option!r} is a {type(option).__name__}: "

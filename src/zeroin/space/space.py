@@ -119,6 +119,8 @@ class Space:
         Raises:
             SpaceError: an unknown name, or a value that its hyperparameter cannot have.
         """
+        if not isinstance(config, Mapping):
+            raise SpaceError(f"a config has a value by name; got {config!r}: use {{{next(iter(self))!r}: ...}}.")
         for name, value in config.items():
             if name not in self.params:
                 raise SpaceError(
@@ -132,7 +134,10 @@ class Space:
         return self._active({name: config.get(name, p.start) for name, p in self.params.items()})
 
     def set(self, name: str, *range: Value) -> "Space":
-        """The space with another range, or other options, of one hyperparameter; observations keep their place."""
+        """The space with another range, or other options, of one hyperparameter; observations keep their place.
+
+        The search stays within a range that was set: limits beyond it no longer hold.
+        """
         param = self._known(name)
         if isinstance(param, Choice):
             if len(range) == 1:
@@ -141,13 +146,13 @@ class Space:
             new: Hyperparameter = Choice(*range, ordered=param.ordered, default=default, when=param.when)
             return Space(**{**self.params, name: new})
         if len(range) != 2 or not all(isinstance(v, int | float) for v in range):
-            raise SpaceError(f"a range is low..high; {name}={range!r}: use {name}={param.low!r}..{param.high!r}.")
+            raise SpaceError(
+                f"a range is low..high; {name}={range!r}: use {name}={param.low!r}..{param.high!r}, or fix it."
+            )
         low, high = (int(v) if isinstance(param, Int) and float(v).is_integer() else v for v in range)  # type: ignore[arg-type]
         if low == high:
             return self.fix(name, low)
-        fields: dict[str, Any] = {"low": low, "high": high, "fixed": None}
-        if param.limits and low < high:  # type: ignore[operator]
-            fields["limits"] = (min(param.limits[0], low), max(param.limits[1], high))  # type: ignore[type-var]
+        fields: dict[str, Any] = {"low": low, "high": high, "fixed": None, "limits": None}
         zero = isinstance(param, Float) and param.zero and param.default == 0  # stays, below any range
         if param.default is not None and not zero and not low <= param.default <= high:  # type: ignore[operator]
             fields["default"] = None

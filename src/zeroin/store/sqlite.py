@@ -152,10 +152,11 @@ def open_study(path: Path, header: Header) -> tuple[SqliteStore, Header, History
     Raises:
         StoreError: another live process writes it, a newer zeroin wrote the store, or it is no store.
     """
-    if not re.fullmatch(r"\w[\w.\-]{0,99}", header.name):  # it names a folder: never . or ..
+    name = str(header.name)
+    if name != header.name or not re.fullmatch(r"\w[\w.\-]{0,99}", name):  # it names a folder: never . or ..
         raise StoreError(
             f"a study's name has up to 100 letters, digits, '.', '_' and '-', the first a letter or digit; "
-            f"name={header.name!r}: use {re.sub(r'[^A-Za-z0-9_.-]+', '-', header.name).strip('-.')[:100] or 'study'!r}."
+            f"name={header.name!r}: use {re.sub(r'[^A-Za-z0-9_.-]+', '-', name).strip('-.')[:100] or 'study'!r}."
         )
     with telling():
         check_file(path)
