@@ -156,7 +156,7 @@ def table(folder: Path, names: Sequence[str], seeds: Sequence[int]) -> str:
     marks = " | ".join(f"@{mark}" for mark in MARKS)
     out = [f"| task, metric | | {marks} | test @{MARKS[0]} | test @{LEVEL} | there | {LEVEL} / there | minutes |"]
     out += ["|---" * (7 + len(MARKS)) + "|"]
-    took, early, late = [], [], []
+    took, early, late, tells = [], [], [], []
     for name in names:
         files = {v: [folder / f"{v}-{name}-{seed}.json" for seed in seeds] for v in VARIANTS}
         if not all(file.exists() for some in files.values() for file in some):
@@ -168,7 +168,8 @@ def table(folder: Path, names: Sequence[str], seeds: Sequence[int]) -> str:
         took.append((there["none"], there["playbook"]))
         gap = loss["playbook"] - loss["none"]  # paired: the same seeds
         early.append(float(gap[:, 0].mean()))
-        late.append(_apart(gap[:, -1]))
+        late.append(f"{name} {_apart(gap[:, -1]):+.1f}")
+        tells.append(f"{name} {_apart(loss['none'][:, 0] - loss['none'][:, -1]):+.1f}")
         sign = 1 if TASKS[name].metric == "mase" else -1
         for v in VARIANTS:
             cells = [f"{sign * x:.4f}" for x in loss[v].mean(0)] + [f"{x:.4f}" for x in test[v].mean(0)[[0, -1]]]
@@ -184,7 +185,8 @@ def table(folder: Path, names: Sequence[str], seeds: Sequence[int]) -> str:
         f"{LEVEL} / there with a playbook: median {LEVEL / np.median(book):.2g}; there without / with: median "
         f"{np.median(none / book):.2g}. {len(took)} tasks, {len(seeds)} seeds, {AGAIN} fresh trainings an incumbent; "
         f"never counts as {2 * LEVEL}. Better with it @{MARKS[0]}: {sum(x < 0 for x in early)} of {len(took)}; "
-        f"@{LEVEL} (paired, in standard errors, negative is better): {', '.join(f'{x:+.1f}' for x in late)}.",
+        f"@{LEVEL} (paired, in standard errors, negative is better): {', '.join(late)}. What none itself gains from "
+        f"@{MARKS[0]} to @{LEVEL}, likewise (where that is not clear of 0, the task cannot tell): {', '.join(tells)}.",
     ]
     return "\n".join(out)
 

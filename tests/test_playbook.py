@@ -112,8 +112,22 @@ def test_the_coarse_round_ends_with_the_advice_where_that_holds(book, tmp_path):
     assert len(fresh) == 3
     wrong = Playbook(tmp_path / "wrong.db", shipped=False)
     wrong.learn(taught(-2.2, "w", sign=-1.0, trials=12))
-    misled = [t for t in by_epochs(wrong, -2.2).trials if t.kind is Kind.SCREEN]
-    assert len(misled) >= 6
+    misled = by_epochs(wrong, -2.2)
+    assert sum(t.kind is Kind.SCREEN for t in misled.trials) >= 6
+    assert any(job.stop == 1 for job in misled.history.jobs)  # it takes first looks, as a study without advice does
+    further = [job for job in misled.history.jobs if job.kind is Kind.SCREEN and job.start > 0]
+    assert all(misled.history.trials[job.trial].kind is Kind.SCREEN for job in further)
+
+
+def test_advice_of_which_one_config_is_ahead_does_not_hold(tmp_path):
+    mixed = Playbook(tmp_path / "mixed.db", shipped=False)
+    mixed.learn(*(taught(centre, f"past{i}") for i, centre in enumerate((-2.2, -4.8, -0.2))))
+    study = by_epochs(mixed, -2.2)
+    advised = sorted(t.loss for t in study.trials if t.kind is Kind.PLAYBOOK)
+    fresh = [t.loss for t in study.trials if t.kind is Kind.SCREEN]
+    assert len(advised) == 3
+    assert advised[0] < min(fresh[:3]) < advised[1]
+    assert len(fresh) >= 6
 
 
 def test_further_good_configs_are_leads_that_the_model_weighs(book, lessons, tmp_path):

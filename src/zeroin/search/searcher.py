@@ -61,11 +61,11 @@ class Zoom:
         ranges = dict(history.regions[-1].ranges) if history.regions else space.ranges
         screen, box = self.screening(space, ladder, len(history.advice)), Box.of(space, ranges)
         agree = np.array([name in self.together for name in space])
-        glance = 0
+        view = View(self.settings, space, history, ladder, seed, memory, screen, 0, ranges, box, agree)
         screened = rungs.screened(history, screen) if self.settings.glances and len(ladder) > 1 else []
-        if len(screened) == screen and not history.advice:
-            glance = rungs.glance(max_epochs, ladder[0], screened, self.settings.alike)
-        return View(self.settings, space, history, ladder, seed, memory, screen, glance, ranges, box, agree)
+        if len(screened) < screen or view.advice_holds:
+            return view
+        return replace(view, glance=rungs.glance(max_epochs, ladder[0], screened, self.settings.alike))
 
     def screening(self, space: Space, ladder: Sequence[int], advised: int = 0) -> int:
         """Trials of the screening round; at least half as many as without advice are fresh, lest a bad one mislead."""
@@ -98,8 +98,9 @@ def _screen(view: View, free: int) -> Decision | None:
         return Decision(tuple(fresh), region)
     chosen: list[Proposal] = []
     busy = view.busy
+    rivals = [t for t in trials if t.kind is not Kind.PLAYBOOK]  # advice that does not hold takes nobody's place
     while len(chosen) < free:
-        step = rungs.promotion(trials, busy, view.steps, view.wanted)
+        step = rungs.promotion(rivals, busy, view.steps, view.wanted)
         if step is True:
             return None if not chosen else Decision(tuple(chosen))
         if step is None or step is False:
@@ -114,15 +115,15 @@ def _screen(view: View, free: int) -> Decision | None:
 def _bets(view: View, trials: Sequence[Trial]) -> list[Proposal]:
     """The playbook's best bets, to be trained in full at once where a short training speaks not against them.
 
-    What a short training tells of configs that are all good is little; a bad one is worse than whatever is fresh.
+    What a short training tells of configs that are all good is little; a bad one is worse than much that is fresh.
     """
     low, full = view.ladder[0], view.ladder[-1]
     first = [t for t in trials if t.kind is Kind.PLAYBOOK][: view.settings.sure]
-    fresh = [rungs.loss_at(t, low) for t in trials if t.kind is Kind.SCREEN and t.epoch >= low]
-    worst = max((loss for loss in fresh if np.isfinite(loss)), default=np.inf)
-    why = f"a best bet, not worse than all of {len(fresh)} fresh ones after {low} epochs"
+    fresh = [rungs.loss_at(t, low) for t in trials if t.kind is Kind.SCREEN and (t.epoch >= low or t.status.is_failure)]
+    middle = float(np.median(fresh)) if fresh else np.inf
+    why = f"a best bet, not worse than half of {len(fresh)} fresh ones after {low} epochs"
     waiting = [t for t in first if t.epoch == low and rungs.can_go_on(t, full) and t.number not in view.busy]
-    return [Proposal(full, Kind.PLAYBOOK, why, trial=t.number) for t in waiting if rungs.loss_at(t, low) <= worst]
+    return [Proposal(full, Kind.PLAYBOOK, why, trial=t.number) for t in waiting if rungs.loss_at(t, low) <= middle]
 
 
 def _coarse(view: View, index: int) -> Proposal:
@@ -130,6 +131,7 @@ def _coarse(view: View, index: int) -> Proposal:
     advice = view.history.advice
     started = sum(t.kind is Kind.START for t in view.history.trials[:index])
     place = index - started - CHECKS
+    looks = index >= view.screen
     if 0 <= place < len(advice):
         given = advice[place]
         config = view.space.config(np.clip(view.space.units(given.config), 0.0, 1.0))
@@ -141,10 +143,10 @@ def _coarse(view: View, index: int) -> Proposal:
     shape = coarse.points(max(1, index - index % together.SHARE), 1, len(view.space), view.seed)[0]
     point = np.where(view.together, shape, point)
     why = f"point {index + 1} of {view.wanted[0]} that cover the space evenly"
-    why += ", a first look, as early losses tell much of later ones" if index >= view.screen else ""
+    why += ", a first look, as early losses tell much of later ones" if looks else ""
     placed, anywhere = view.box.place(point)[0], view.whole.place(point)[0]
     point = np.where(view.together | (index % 2 == 0), placed, anywhere)  # those that should agree still do
-    stop = view.ladder[0] if index < view.screen else view.steps[0]
+    stop = view.steps[0] if looks else view.ladder[0]
     return Proposal(stop, Kind.SCREEN, why, config=view.space.config(point))
 
 
