@@ -255,6 +255,15 @@ def test_a_task_with_raw_inputs_and_one_with_small_batches():
     assert audit(task(), config={"lr": 0.001, "batch_size": 2}).findings[0].rule == "small mini-batches"
 
 
+def test_no_alarm_where_statistics_stay_nan_or_a_constant_is_rounded():
+    net = trained(normed())
+    net(torch.full((9, 8), torch.nan))  # in training mode: the running statistics are NaN from now on
+    assert "training mode at evaluation" not in [f.rule for f in audit(net, DATA).findings]
+    nearly = torch.cat([X, 1e-12 * torch.randn(600, 1, generator=G)], 1)
+    found = audit(network(lambda c: mlp(9, 3, c), {"units": 32}), (nearly, Y)).findings
+    assert "inputs not normalised" not in [f.rule for f in found]
+
+
 def test_nothing_is_changed():
     net = trained(normed(dropout=0.2))
     before, state = copy.deepcopy(net.state_dict()), torch.get_rng_state()
@@ -282,6 +291,8 @@ def test_what_cannot_be_looked_at_is_told():
         audit(normed())
     with pytest.raises(TaskError, match="loss is"):
         audit(normed(), DATA, loss="hinge")
+    with pytest.raises(TaskError, match="epochs=-1: use epochs=3"):
+        audit(task(), epochs=-1)
 
 
 def test_a_deep_plain_network_is_explained():

@@ -158,12 +158,14 @@ def test_a_network_that_does_not_ask_for_a_norm_gets_it_put_in():
     [
         ("batch", {}, "got 'batch'"),
         ("batchnorm", {"at": {"layers": (2, 8)}}, "same with layers=2 and 8"),
+        ("batchnorm", {"epochs": 0}, "epochs are counted from 1; epochs=0"),
+        ("batchnorm", {"draws": 0}, "draws are counted from 1; draws=0"),
     ],
 )
 def test_what_cannot_be_compared_is_refused(choice, more, words):
     own = task(lambda c: nn.Linear(6, 3))
     with pytest.raises(TaskError, match=words):
-        effect(own, choice, draws=4, **more)
+        effect(own, choice, **{"draws": 4, **more})
 
 
 def test_other_metrics_need_a_target():
@@ -205,3 +207,5 @@ def test_a_picture_that_cannot_be_written_is_one_sentence(tmp_path):
     told = r"^a picture goes to a file that can be written; .*: choose another\.$"
     with pytest.raises(StudyError, match=told), writing(file, "a picture goes to"):
         file.write_text("<svg/>")
+    words = ["effect", "batchnorm", "digits", "--draws", "1000", "--epochs", "1000", "--picture", str(file)]
+    assert isinstance(CliRunner().invoke(cli, words).exception, StudyError)  # told before the trainings

@@ -162,6 +162,7 @@ def test_bad_data_are_told_when_the_task_is_made(kwargs, message):
         ({"build": lambda c: nn.Linear(9, 3)}, r"change its first layer"),
         ({"build": lambda c: nn.Linear(4, 3), "loss": "mse", "metric": "mae"}, r"\[2, 3\] for targets \[2\]"),
         ({"build": lambda c: nn.LSTM(4, 3)}, r"returns a tuple"),
+        ({"space": Space(lr=Float(0.1, 1.0), optimizer=Choice("adamw", "lion"))}, r"optimizer is one of sgd, .*'lion'"),
         ({"space": Space(batch_size=Int(1, 8)), "build": NORMED},
          r"needs two examples.*batch_size=1.*use batch_size=2"),
         ({"space": Space(batch_size=Choice(1, 8)), "build": NORMED},

@@ -301,3 +301,20 @@ def test_a_misused_run_stops_the_study_and_it_goes_on_when_mended(tmp_path, obje
     mended = zi.tune(trained, **given)
     assert mended.history.spent == 40
     assert not any(t.status.is_failure for t in mended.trials)
+
+
+@pytest.mark.parametrize("works_until", [0, 3])
+def test_a_search_where_nothing_works_any_more_ends_though_it_spends_no_epochs(tmp_path, works_until):
+    def objective(config, run):
+        for _epoch in run.epochs():
+            run.report(1.0 if run.trial < works_until else math.nan)
+
+    space = zi.Space(x=zi.Float(0, 1))
+    given = {"max_epochs": 2, "epochs": 20, "store": tmp_path / "z.db", "playbook": False}
+    with pytest.warns(
+        UserWarning, match=r"the last 60 trials ended before an epoch was seen.*; the loss was not finite"
+    ):
+        study = zi.tune(objective, space, **given)
+    assert len(study.trials) == 60 + works_until
+    with pytest.warns(UserWarning, match="the last 60 trials"):
+        assert len(zi.tune(objective, space, **given).trials) == 120 + works_until  # it tries again

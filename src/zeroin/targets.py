@@ -1,5 +1,6 @@
 """What `zeroin tune TARGET` names: a ready-made task, data, or a file with a Task or an objective and its space."""
 
+import difflib
 import importlib.util
 import sys
 from collections.abc import Callable, Mapping
@@ -56,9 +57,10 @@ def find(target: str, data: Mapping[str, Any] | None = None) -> Target:
         return Target(target, load(target))
     path, _, name = target.partition(":") if ".py:" in target else (target, "", "")
     if not path.endswith(".py"):
+        near = difflib.get_close_matches(target.lower(), TASKS, n=1) or [next(iter(TASKS))]
         raise TaskError(
             f"a target is a ready-made task ({', '.join(TASKS)}), a table ({', '.join(DATA)}), a folder of images or "
-            f"path/to/file.py[:name]; {target!r} is none of them: use `zeroin tune {next(iter(TASKS))}`."
+            f"path/to/file.py[:name]; {target!r} is none of them: use `zeroin tune {near[0]}`."
         )
     module = _module(Path(path))
     return _from_task(module, path, name) or _from_function(module, path, name)

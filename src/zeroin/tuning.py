@@ -3,6 +3,7 @@
 import math
 import shutil
 import time
+import warnings
 from collections.abc import Sequence
 from dataclasses import replace
 from functools import partial
@@ -26,8 +27,9 @@ from zeroin.search.ranking import best_configs
 from zeroin.search.rungs import ladder
 from zeroin.space import Space
 from zeroin.study import Listener, Study, checked_max_epochs, checked_space
-from zeroin.types import Config, Job, Kind, Observation, Status
+from zeroin.types import Config, Job, Kind, Observation, Status, Trial
 
+IN_VAIN = 60  # so many trials in a row that ended before an epoch was seen: they spend nothing, and would go on forever
 HOPELESS_FAILURES = 3  # so many failed trials before any worked: it is not the hyperparameters
 
 
@@ -162,7 +164,7 @@ def space_within(
 
 def run(study: Study, executor: Executor, searcher: Searcher, budget: Budget) -> None:
     """The loop: ask, start, wait, record, until the budget is spent or the searcher has nothing more."""
-    began = time.monotonic()
+    began, first = time.monotonic(), len(study.history.trials)
     history = study.history
 
     def report(job: Job, seen: Observation, *, with_next: bool = False) -> bool:
@@ -173,7 +175,7 @@ def run(study: Study, executor: Executor, searcher: Searcher, budget: Budget) ->
         executor.start(job, history.trials[job.trial].epoch)
     while True:
         running = sum(1 for _ in history.running)
-        if running < executor.slots and not _late(began, budget):
+        if running < executor.slots and not _late(began, budget) and not _in_vain(history.trials, first):
             for job in study.decide(searcher, executor.slots - running, budget):
                 executor.start(job, history.trials[job.trial].epoch)
         else:
@@ -237,6 +239,20 @@ def _seconds_per_epoch(study: Study, executor: Executor) -> float | None:
     for trial in trials:
         shutil.rmtree(trial_folder(study.folder, trial), ignore_errors=True)
     return (seen[epochs] - seen[epochs - 1]) / len(trials) if epochs in seen else None
+
+
+def _in_vain(trials: Sequence[Trial], first: int) -> bool:
+    """Whether nothing works any more, by the trials of this call, `first` the first: the same command tries again."""
+    last = trials[max(first, len(trials) - IN_VAIN) :]
+    if len(last) < IN_VAIN or not all(t.status.is_failure and not t.losses for t in last):
+        return False
+    why = last[-1].note.strip().splitlines()[-1:] or [str(last[-1].status)]
+    warnings.warn(
+        f"the last {IN_VAIN} trials ended before an epoch was seen, and the search ends here; {why[0]}: mend that, or "
+        f"change the ranges (--set), and the same command goes on",
+        stacklevel=3,
+    )
+    return True
 
 
 def _late(began: float, budget: Budget) -> bool:

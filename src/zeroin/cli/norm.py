@@ -63,6 +63,9 @@ def effect(choice: str, target: str, picture: Path | None, as_json: bool, **opti
     from zeroin.nn import effect as measure
 
     name, task = _task(target, "effect")
+    file = picture or Path(f"effect-{choice}-{name}.svg")
+    with writing(file, "a picture goes to"):
+        file.touch()  # what takes long is not lost for want of a folder
     at = _settings(task, options.pop("depths"), options.pop("inits"), options.pop("at"))
     held = {name: _value(task, name, text) for name, text, _ in changes_of((), options.pop("values"))}
     reach = options.pop("reach")
@@ -70,7 +73,6 @@ def effect(choice: str, target: str, picture: Path | None, as_json: bool, **opti
     with _progress(console) as listen:
         found = measure(task, choice, at=at, held=held, target=reach, listen=listen, **options)
     click.echo(json.dumps(found.to_json(), indent=1) if as_json else str(found))
-    file = picture or Path(f"effect-{choice}-{name}.svg")
     with writing(file, "a picture goes to"):
         found.picture(file)
     click.echo(f"picture {file}", err=True)

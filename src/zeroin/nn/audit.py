@@ -96,6 +96,8 @@ def audit(
 
     Source: docs/batch-normalisation.md names the paper behind each rule.
     """
+    if isinstance(epochs, bool) or not isinstance(epochs, int) or epochs < 0:
+        raise TaskError(f"epochs are counted from 0, for no training; epochs={epochs!r}: use epochs=3.")
     with one_thread():
         if isinstance(target, Task):
             return _of_task(target, config, epochs, seed)

@@ -97,6 +97,9 @@ def effect(
     Source: docs/batch-normalisation.md.
     """
     check_workers(workers)
+    for name, value in (("draws", draws), ("epochs", epochs)):
+        if isinstance(value, bool) or not isinstance(value, int) or value < 1:
+            raise TaskError(f"{name} are counted from 1; {name}={value!r}: leave it out, or use {name}=8.")
     goal = _goal(task, target, epochs)
     plan = design(task, choice, at or {}, held or {})
     points, seeds = places(draws, len(plan.space), seed), [seed_of(seed, "effect", i) for i in range(draws)]

@@ -211,7 +211,11 @@ def mode(case: Measured) -> Iterator[Finding]:
     scale = whole.abs().max().item() + 1e-12
     twice = (whole - again).abs().max().item() / scale
     company = (whole[: len(alone)] - alone).abs().max().item() / scale if len(alone) <= len(whole) else 0.0
-    moved = [n for n, b in model.named_buffers() if not torch.equal(b, standing[n])]
+    moved = [
+        name
+        for name, buffer in model.named_buffers()
+        if not torch.equal(buffer.nan_to_num(), standing[name].nan_to_num())  # where training diverged, NaN stays NaN
+    ]
     if max(twice, company) > 1e-3 or moved:
         evidence = [f"two passes differ by {100 * twice:.0f} %"] if twice > 1e-3 else []
         evidence += [f"an example's result changes by {100 * company:.0f} % with its company"] if company > 1e-3 else []

@@ -26,10 +26,11 @@ from zeroin.nn.grouping import shaping
 from zeroin.nn.kept import keep
 from zeroin.nn.metrics import METRICS, Metric
 from zeroin.nn.networks import Build, network
+from zeroin.nn.optim import recipe
 from zeroin.nn.problem import Problem, check
 from zeroin.nn.stacked import Stacked
 from zeroin.protocols import Executor
-from zeroin.space import Float, Int, Space
+from zeroin.space import Choice, Float, Int, Space
 from zeroin.types import Config, Value
 
 log = logging.getLogger("zeroin")
@@ -193,11 +194,14 @@ class Task:
             )
 
     def check(self, space: Space) -> None:
-        """Try the default config of a space on two examples.
+        """Try the default config of a space on two examples, and each option of a Choice for its meaning.
 
         Raises:
-            TaskError: the network does not fit the data or the loss.
+            TaskError: the network does not fit the data or the loss; an optimizer or schedule that there is none of.
         """
+        for name, param in space.params.items():
+            for option in param.range if isinstance(param, Choice) else ():
+                recipe({**space.default, name: option})
         sizes = space.params.get("batch_size")
         if isinstance(sizes, Int | Float):
             smallest = int(min(sizes.low, sizes.fixed or sizes.low))
