@@ -141,6 +141,20 @@ def test_a_store_where_nothing_can_be_written_is_told(tmp_path, place):
     assert "store='...'" in told(error)
 
 
+def test_a_store_is_read_where_nothing_can_be_written(tmp_path, monkeypatch):
+    zi.tune(bowl, SPACE, trials=2, store=tmp_path / "z.db", name="s")
+    before, connect = sorted(tmp_path.iterdir()), sqlite3.connect
+    asked = []
+    monkeypatch.setattr("os.access", lambda *_: False)
+    monkeypatch.setattr("sqlite3.connect", lambda place, **given: asked.append(place) or connect(place, **given))
+    assert len(read_study(tmp_path / "z.db", "s")[1].trials) == len(list_studies(tmp_path / "z.db")) + 1 == 2
+    assert all(uri.endswith("?mode=ro&immutable=1") for uri in asked)
+    assert sorted(tmp_path.iterdir()) == before
+    (tmp_path / "z.db-wal").touch()  # somebody writes it
+    list_studies(tmp_path / "z.db")
+    assert asked[-1].endswith("?mode=ro")
+
+
 @pytest.mark.skipif(os.geteuid() == 0, reason="root may write everywhere")
 def test_a_folder_without_permission_is_told(tmp_path):
     tmp_path.chmod(0o500)

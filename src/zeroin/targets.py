@@ -12,6 +12,7 @@ from typing import Any
 from zeroin.data import install
 from zeroin.errors import TaskError, ZeroinError
 from zeroin.space import Space
+from zeroin.store import fitting
 from zeroin.tasks import TASKS, load
 
 DATA = (".csv", ".tsv", ".txt", ".parquet", ".pq", ".npz")
@@ -101,7 +102,7 @@ def _from_task(module: ModuleType, path: str, name: str) -> Target | None:
             f"a file with several tasks needs a name; {path} has {', '.join(found)}: use {path}:{next(iter(found))}."
         )
     for key, task in found.items():
-        return Target(f"{Path(path).stem}-{key}" if key != "task" else Path(path).stem, task)
+        return Target(fitting(f"{Path(path).stem}-{key}" if key != "task" else Path(path).stem), task)
     return None
 
 
@@ -119,7 +120,7 @@ def _from_function(module: ModuleType, path: str, name: str) -> Target:
             f"add space = zi.Space(lr=zi.Float(1e-5, 1.0, scale='log'))."
         )
     stem = Path(path).stem if name == "objective" else f"{Path(path).stem}-{name}"
-    return Target(stem, objective, space, getattr(module, "max_epochs", None), getattr(module, "goal", None))
+    return Target(fitting(stem), objective, space, getattr(module, "max_epochs", None), getattr(module, "goal", None))
 
 
 def _module(path: Path) -> ModuleType:

@@ -1,6 +1,8 @@
 """Studies read from a store: one consistent snapshot, also while another process writes; errors in the user's words."""
 
+import glob
 import json
+import os
 import sqlite3
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
@@ -209,6 +211,8 @@ def _reading(path: Path) -> Iterator[sqlite3.Connection]:
         raise StoreError(f"a store is a file that a study has written; {str(path)!r} is not there: check --store.")
     check_file(path)
     uri = path.absolute().as_uri() + "?mode=ro"  # a # or % in the name is quoted
+    if not os.access(path.parent, os.W_OK) and not any(path.parent.glob(f"{glob.escape(path.name)}-*")):
+        uri += "&immutable=1"  # nobody writes it; SQLite would want to make files beside it all the same
     db = sqlite3.connect(uri, uri=True, timeout=BUSY_SECONDS, isolation_level=None)
     try:
         check_version(db)

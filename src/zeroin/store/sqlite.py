@@ -156,7 +156,7 @@ def open_study(path: Path, header: Header) -> tuple[SqliteStore, Header, History
     if name != header.name or not re.fullmatch(r"\w[\w.\-]{0,99}", name):  # it names a folder: never . or ..
         raise StoreError(
             f"a study's name has up to 100 letters, digits, '.', '_' and '-', the first a letter or digit; "
-            f"name={header.name!r}: use {re.sub(r'[^A-Za-z0-9_.-]+', '-', name).strip('-.')[:100] or 'study'!r}."
+            f"name={header.name!r}: use {fitting(name)!r}."
         )
     with telling():
         check_file(path)
@@ -171,6 +171,15 @@ def open_study(path: Path, header: Header) -> tuple[SqliteStore, Header, History
             lock.release()
             raise
     return SqliteStore(db, study, lock, path.with_name(f"{path.name}-wal")), known, history
+
+
+def fitting(words: str) -> str:
+    """A name that a study may have, as much like some words as it can be.
+
+    >>> fitting("my file")
+    'my-file'
+    """
+    return re.sub(r"[^A-Za-z0-9_.-]+", "-", words).strip("-.")[:100] or "study"
 
 
 def files_of(path: Path, name: str) -> Path:
