@@ -24,6 +24,7 @@ import torch
 from torch import nn
 from torch.utils.data import DataLoader, TensorDataset
 
+from zeroin import catalogue
 from zeroin.nn import Task, loop, mlp, small_cnn
 from zeroin.nn.choice import SIZES, measured
 from zeroin.nn.data import InMemory
@@ -258,7 +259,8 @@ def seconds_with(workers: int, folder: Path) -> tuple[float, float]:
     task = load("digits")
     shapes = [{"units": units, "layers": layers} for units in (64, 128) for layers in (1, 2)]
     jobs = [Job(i, i, config | shapes[i // 4 % 4], i, 0, LONG, Kind.SCREEN, "") for i, config in enumerate(_configs())]
-    executor = task.executor(folder, max_epochs=LONG, workers=workers, trainings=60.0)
+    space = catalogue.space("adamw", 60.0, batch_size=BATCH, layers=2, units=64, batchnorm=True, label_smoothing=True)
+    executor = task.executor(folder, max_epochs=LONG, workers=workers, space=space, trainings=60.0 * workers)
     began, ended, slots = time.perf_counter(), 0, 0
     both, left = began, 0  # when all workers were there, and the epochs that were left
     trained, waiting = 0, deque(jobs)

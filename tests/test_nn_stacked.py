@@ -57,7 +57,7 @@ def test_a_worker_takes_the_choice_that_the_study_measured(tmp_path, monkeypatch
     told = []
     monkeypatch.setattr(choice, "measured", lambda *_: told.append(1) or Choice(8, BACKWARD, 3.0))
     problem = task(n=100).problem
-    here, there = (Choices(problem, tmp_path, 48.0, keeping) for keeping in (True, False))
+    here, there = (Choices(problem, tmp_path, 48.0, keeping=keeping) for keeping in (True, False))
     config = next(iter(configs(1)))
     assert here.of(config) == there.of(config)
     assert len(told) == 1

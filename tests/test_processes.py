@@ -5,6 +5,7 @@ import signal
 import subprocess
 import sys
 import textwrap
+import threading
 import time
 from functools import partial
 from pathlib import Path
@@ -87,6 +88,36 @@ def test_jobs_come_out_as_inline_whatever_the_timing(tmp_path, pair):
     more = [job(10 + i, start=3, stop=5, trial=i, x=i / 10) for i in range(7)]  # carried on, in whichever worker
     again = Inline(with_environment(trained), tmp_path / "inline", 6)
     assert work(pair, more)[0] == work(again, more)[0]
+
+
+@pytest.mark.skipif(not processes.can_fork(), reason="this process cannot be copied")
+def test_copies_of_this_process_do_jobs_as_inline_and_import_nothing(tmp_path):
+    own = {"offset": 3.0}
+
+    def objective(config, run):  # no other process could import it
+        for _ in run.epochs():
+            run.report(config["x"] + own["offset"], pid=float(os.getpid()))
+
+    executor = Processes(partial(Inline, objective), tmp_path, 6, 2, forked=True)
+    pids = set()
+    try:
+        losses, _ = work(
+            executor, [job(i, x=i / 10) for i in range(6)], lambda _, o: pids.add(o.metrics["pid"]) or True
+        )
+    finally:
+        executor.close()
+    assert losses == {i: [(epoch, i / 10 + 3.0) for epoch in (1, 2, 3)] for i in range(6)}
+    assert os.getpid() not in pids
+    assert not any(alive(int(pid)) for pid in pids)
+
+
+def test_a_process_in_which_another_thread_works_is_not_copied():
+    going = threading.Event()
+    other = threading.Thread(target=going.wait)
+    other.start()
+    assert not processes.can_fork()
+    going.set()
+    other.join()
 
 
 def with_environment(objective):
@@ -196,9 +227,20 @@ def test_an_objective_that_workers_do_not_find_is_told(tmp_path):
     assert issubclass(TaskError, ZeroinError)
 
 
+COPIES = """
+if __name__ == "__main__":
+    from functools import partial
+    from zeroin.executors.inline import Inline
+    from zeroin.executors.processes import Processes
+    executor = Processes(partial(Inline, objective), Path(sys.argv[1]), 2, 2, forked=True)
+    zi.tune(objective, SPACE, trials=4, max_epochs=2, executor=executor, store=Path(sys.argv[1]) / 'z.db', name='a')
+"""
+
+
+@pytest.mark.parametrize("call", [f"if __name__ == '__main__':\n    {CALL}", COPIES], ids=["new", "copies"])
 @pytest.mark.parametrize("how", [signal.SIGKILL, signal.SIGINT, signal.SIGTERM])
-def test_no_worker_outlives_its_study(tmp_path, how):
-    words = script(tmp_path, f"if __name__ == '__main__':\n    {CALL}", sleep=60)
+def test_no_worker_outlives_its_study(tmp_path, how, call):
+    words = script(tmp_path, call, sleep=60)
     study = subprocess.Popen(words, stderr=subprocess.DEVNULL, start_new_session=True)
     workers = within(60, lambda: [int(p.name[4:]) for p in tmp_path.glob("pid-*")], 2)
     if how is signal.SIGINT:

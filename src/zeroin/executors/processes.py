@@ -4,6 +4,8 @@ import multiprocessing
 import os
 import pickle
 import signal
+import sys
+import threading
 import warnings
 import weakref
 from collections.abc import Callable, Iterator, Sequence
@@ -11,7 +13,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass, field
 from functools import partial
 from multiprocessing.connection import Connection, wait
-from multiprocessing.context import SpawnProcess
+from multiprocessing.process import BaseProcess
 from pathlib import Path
 from typing import Any
 
@@ -20,7 +22,9 @@ from zeroin.executors import worker
 from zeroin.protocols import Executor, Report
 from zeroin.types import Ended, Job, Status
 
-SPAWN = multiprocessing.get_context("spawn")  # a forked process deadlocks in the threads of numpy and PyTorch
+SPAWN = multiprocessing.get_context("spawn")  # what an objective started, a forked process may deadlock in
+FORK = multiprocessing.get_context("fork") if sys.platform == "linux" else SPAWN
+SYNCING = "zeroin-sync"  # the store's thread
 SECONDS_TO_END = 2.0  # before a worker that was asked to end is killed
 ONE_THREAD = {
     "OMP_NUM_THREADS": "1",
@@ -35,7 +39,7 @@ ONE_THREAD = {
 class _Place:
     """Where jobs are done: a process and the line to it; without them in this one."""
 
-    process: SpawnProcess | None = None
+    process: BaseProcess | None = None
     line: Connection | None = None
     up: bool = False  # it has imported the user's file
     ready: bool = False
@@ -57,9 +61,12 @@ class Processes:
         max_epochs: the deepest budget of one trial.
         workers: processes.
         rows: jobs that one of them has at once.
+        grouping: hyperparameters in which jobs must agree to be done at once.
         here: does jobs as well, in this process, a step at a time; it begins while the workers start.
         seconds: of an epoch of one job, as far as it is known.
         started: workers that were started beforehand.
+        forked: whether workers are copies of this process, there at once, instead of new ones that import everything;
+            see `can_fork`.
 
     Raises:
         TaskError: an objective that workers cannot import, such as a lambda.
@@ -67,11 +74,13 @@ class Processes:
 
     def __init__(
         self, make: worker.Make, folder: Path, max_epochs: int, workers: int, *, rows: int = 1,
-        here: Executor | None = None, seconds: float = 0.0, started: Sequence[_Place] = (),
+        grouping: tuple[str, ...] = (), here: Executor | None = None, seconds: float = 0.0,
+        started: Sequence[_Place] = (), forked: bool = False,
     ) -> None:  # fmt: skip
-        self.grouping: tuple[str, ...] = tuple(getattr(here, "grouping", ()))
+        self.grouping = grouping
         self.seconds = seconds / (workers + (here is not None))
-        self._pickled = pickled(make)
+        self._make: worker.Make | None = make if forked else None
+        self._pickled = b"" if forked else pickled(make)
         self._folder, self._max_epochs = folder, max_epochs
         self._most, self._rows, self._here = workers, rows, here
         self._waiting: list[tuple[Job, int]] = []
@@ -116,7 +125,7 @@ class Processes:
         """Give jobs to the processes that have room, evenly; those that can be trained together to the same one."""
         total = len(self._waiting) + len(self._home.jobs) + sum(len(w.jobs) for w in self._workers)
         while len(self._workers) < min(self._most, total - (self._here is not None)):
-            self._workers.append(_start(self._folder, self._max_epochs))
+            self._workers.append(_start(self._folder, self._max_epochs, self._make))
         ready = [p for p in (self._home, *self._workers) if p.ready]
         share = -(-total // max(1, len(ready)))
         for job, known in list(self._waiting):
@@ -176,7 +185,8 @@ class Processes:
         match message:
             case worker.Up():
                 of.up = True
-                _send(of, self._pickled)
+                if not self._make:
+                    _send(of, self._pickled)
             case worker.Ready():
                 of.ready = True
             case worker.Seen(number, seen):
@@ -261,10 +271,23 @@ def check_workers(workers: int) -> None:
         )
 
 
-def _start(folder: Path, max_epochs: int) -> _Place:
-    far, near = SPAWN.Pipe()
-    process = SPAWN.Process(target=worker.main, args=(near, folder, max_epochs))
-    with _environment(ONE_THREAD), _without_interrupts():
+def can_fork() -> bool:
+    """Whether a copy of this process can train on the CPU as this one does: on Linux, where no other thread is at work.
+
+    PyTorch's own DataLoader starts its workers so. A lock that another thread holds at that moment would stay locked in
+    the copy for good; the store's thread shares none, and a copy of one thread asks none of OpenMP's.
+    """
+    here = threading.current_thread()
+    return sys.platform == "linux" and all(t is here or t.name == SYNCING for t in threading.enumerate())
+
+
+def _start(folder: Path, max_epochs: int, make: worker.Make | None = None) -> _Place:
+    """A worker: a copy of this process that has `make`, or without it a new process that waits for it."""
+    context = FORK if make else SPAWN
+    far, near = context.Pipe()
+    process = context.Process(target=worker.main, args=(near, folder, max_epochs, make))
+    with _environment(ONE_THREAD), _without_interrupts(), warnings.catch_warnings():
+        warnings.simplefilter("ignore", DeprecationWarning)  # of threads, which `can_fork` looked at
         process.start()
     near.close()  # the worker's end is the worker's alone, so that its death is seen
     return _Place(process, far)

@@ -76,7 +76,8 @@ class Run:
     @property
     def saving(self) -> bool:
         """Whether the state after the epoch under way may be needed: at the job's end, and now and then before."""
-        return self.epoch >= self.stop - 1 or self._ending or self._due
+        under_way = self.epoch if self._within is None else self._within
+        return under_way >= self.stop - 1 or self._ending or self._due
 
     @property
     def ending(self) -> bool:

@@ -48,14 +48,17 @@ class Seen:
     observation: Observation
 
 
-def main(near: Connection, root: Path, max_epochs: int) -> None:
+def main(near: Connection, root: Path, max_epochs: int, make: Make | None = None) -> None:
     """Make an executor, then do jobs; everything that happens is a message.
 
     Args:
-        near: to the study; it sends a pickled `Make`, then (job, known) one by one, and a bool for each epoch.
+        near: to the study; it sends a pickled `Make` where there is none yet, then (job, known) one by one, and a bool
+            for each epoch.
         root: where checkpoints go.
         max_epochs: the deepest budget of one trial.
+        make: makes the executor, where this process is a copy of the study's.
     """
+    signal.signal(signal.SIGTERM, signal.SIG_DFL)
     signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C is the study's, which then ends its workers
     if hasattr(signal, "pthread_sigmask"):
         signal.pthread_sigmask(signal.SIG_UNBLOCK, {signal.SIGINT})
@@ -63,7 +66,7 @@ def main(near: Connection, root: Path, max_epochs: int) -> None:
     warnings.showwarning = lambda message, *_: near.send(Warned(str(message)))
     try:
         near.send(Up())
-        executor = _made(near.recv_bytes())(root, max_epochs)
+        executor = (make or _made(near.recv_bytes()))(root, max_epochs)
         line = _Line(near, executor)
         near.send(Ready())
         while True:

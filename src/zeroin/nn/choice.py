@@ -20,6 +20,8 @@ from zeroin.nn.networks import network
 from zeroin.nn.optim import recipe
 from zeroin.nn.problem import Problem
 from zeroin.nn.stack import fresh, stack
+from zeroin.space import Choice as Options
+from zeroin.space import Hyperparameter, Int, Space
 from zeroin.types import Config
 
 log = logging.getLogger("zeroin")
@@ -27,11 +29,14 @@ log = logging.getLogger("zeroin")
 SHAPING = ("layers", "units", "batch_size")
 FILE = "training.json"  # beside a study's checkpoints
 PAYS = 1.2  # a stack that is not so much faster is not worth what it changes
+SHARE = 4  # configs of one shape that a search comes to, where it searches shapes as well
+PART = 4  # of a full training, that a config of a search comes to on average: one in so many
+RECORDINGS = 4  # of a shape: as rows end, stacks become smaller; the last mini-batch of an epoch has its own
 SIZES = (4, 8)  # rows; more would be faster still, and the search would learn less from each trial
 PER_ROW = 6  # full trainings in the budget for each row: deciding about many configs at once learns less from each
 STEPS = 4  # timed at once
 ROUNDS = 3
-ENOUGH = 0.5  # seconds of CPU after which a round more is not worth it
+ENOUGH = 0.2  # seconds of CPU after which a round more is not worth it
 
 
 @dataclass(frozen=True, slots=True)
@@ -66,13 +71,15 @@ class Choices:
     Args:
         problem: what is trained.
         folder: the study's.
-        trainings: the budget in full trainings.
+        trainings: the budget in full trainings, for each process that trains.
+        shared: epochs of one shape of network in the search, over all its configs; infinite where all are of one shape.
         keeping: whether what is measured is kept in the folder; one process does so, and the others take it from there.
     """
 
     problem: Problem
     folder: Path
     trainings: float
+    shared: float = math.inf
     keeping: bool = True
     _kept: dict[int, Choice] = field(default_factory=dict)
 
@@ -106,7 +113,8 @@ class Choices:
         return self._kept[size]
 
     def _measured(self, config: Config) -> Choice:
-        found = measured(self.problem, config, [rows for rows in SIZES if rows <= self.most])
+        sizes = [rows for rows in SIZES if rows <= min(self.most, SHARE if self.shared < math.inf else self.most)]
+        found = measured(self.problem, config, sizes, self.shared)
         log.info("networks of %s: %s", _about(config), found.words())
         return found
 
@@ -135,43 +143,99 @@ def _about(config: Config) -> str:
     return ", ".join(f"{name} {config[name]}" for name in SHAPING if name in config) or "the default config"
 
 
-def measured(problem: Problem, config: Config, sizes: Sequence[int] = SIZES) -> Choice:
-    """Time a few steps alone and in stacks of two sizes; half a second or a second of CPU."""
+def shared(space: Space, alike: Sequence[str], trainings: float, max_epochs: int) -> float:
+    """Epochs of one shape of network in a search of so many full trainings; `alike` are what shapes networks.
+
+    Some `SHARE` configs of it, each trained for a part, or what an even share of few shapes is.
+    """
+    if not alike:
+        return math.inf
+    shapes = math.prod(_count(space.params[name]) for name in alike)
+    return max(SHARE * max(1.0, max_epochs / PART), trainings * max_epochs / shapes)
+
+
+def _count(param: Hyperparameter) -> float:
+    """How many values there are."""
+    if isinstance(param, Options):
+        return len(param.range)
+    if isinstance(param, Int):
+        return math.log2(param.high / param.low) + 1 if param.scale == "log2" else param.high - param.low + 1
+    return math.inf
+
+
+def measured(problem: Problem, config: Config, sizes: Sequence[int] = SIZES, shared: float = math.inf) -> Choice:
+    """Time a few steps alone and in stacks of two sizes; half a second of CPU or a little more.
+
+    Args:
+        problem: what is trained.
+        config: of the network that is tried.
+        sizes: rows of the stacks.
+        shared: epochs of its shape, over all configs, among which a stack's checks and recordings are divided.
+    """
+    steps = len(edges(len(problem.train), recipe(config).batch_size))
     with loop.one_thread():
+        began = time.process_time()
         found = verdict(problem, config)
         if found.order is None:
             return Choice(1, why=found.why)
-        took = _seconds(problem, config, found.order, sizes)
-    ratio, rows = max((took[1] / took[rows], rows) for rows in sizes)
-    steps = len(edges(len(problem.train), recipe(config).batch_size))
+        checked = time.process_time() - began
+        alone = _seconds(problem, config, None)[1]
+        least = _kernels(problem, config, found.order, sizes[0]) / sizes[0]
+        if least * PAYS > alone:
+            why = f"a stack of {sizes[0]} would be {alone / least:.2f} times as fast at most"
+            return Choice(1, ratio=round(alone / least, 2), why=why, seconds=steps * alone)
+        took = {}
+        for rows in sizes:
+            first, each = _seconds(problem, config, found.order, rows)
+            took[rows] = each / rows + (checked + RECORDINGS * first) / (shared * steps)
+    ratio, rows = max((alone / took[rows], rows) for rows in sizes)
     if ratio < PAYS:
         why = f"a stack of {rows} would be {ratio:.2f} times as fast"
-        return Choice(1, ratio=round(ratio, 2), why=why, seconds=steps * took[1])
+        return Choice(1, ratio=round(ratio, 2), why=why, seconds=steps * alone)
     # Half of a search's networks find fewer of their shape under way than a stack has room for.
-    return Choice(rows, found.order, round(ratio, 2), seconds=steps * (took[1] + took[rows]) / 2)
+    return Choice(rows, found.order, round(ratio, 2), seconds=steps * (alone + took[rows]) / 2)
 
 
-def _seconds(problem: Problem, config: Config, order: str, sizes: Sequence[int]) -> dict[int, float]:
-    """CPU seconds of a step of one network, alone (1) and in stacks of some sizes."""
-    how, data = recipe(config), problem.train
-    assert isinstance(data, InMemory)
-    few = replace(
-        problem, compile=False, train=InMemory(data.x[: STEPS * how.batch_size], data.y[: STEPS * how.batch_size])
-    )
-    model = fresh(few, config, 0)
-    now = Training(model, Optimizer(model, how), 0, Best())
-    work: dict[int, Callable[[], object]] = {1: lambda: loop.train_epoch(few, now, how, 0, 100)}
-    for rows in sizes:
-        one = stack(few, [(config, seed, fresh(few, config, seed)) for seed in range(rows)], order)
-        work[rows] = lambda one=one: one.train_epoch(100)  # type: ignore[misc]
-    best = dict.fromkeys(work, float("inf"))
-    first = time.process_time()
+def _seconds(problem: Problem, config: Config, order: str | None, rows: int = 1) -> tuple[float, float]:
+    """CPU seconds that the first steps take beyond those after them, and of a step; `order` None: of one alone."""
+    few = _first(problem, STEPS * recipe(config).batch_size)
+    train = _training(few, config, order, rows)
+    took = []
     for turn in range(ROUNDS + 1):
-        for rows, train in work.items():
-            began = time.process_time()
-            train()
-            if turn:  # the first one warms up, and records
-                best[rows] = min(best[rows], (time.process_time() - began) / rows)
-        if turn and time.process_time() - first > ENOUGH:
+        began = time.process_time()
+        train()
+        took.append(time.process_time() - began)
+        if turn and sum(took) > ENOUGH:
             break
-    return {rows: seconds / len(edges(len(few.train), how.batch_size)) for rows, seconds in best.items()}
+    again = min(took[1:])
+    return max(0.0, took[0] - again), again / len(edges(len(few.train), recipe(config).batch_size))
+
+
+def _kernels(problem: Problem, config: Config, order: str, rows: int) -> float:
+    """CPU seconds of a stack's step beyond those for two examples: kernels' work, which no recording can save."""
+
+    def took(count: int) -> float:
+        train = _training(_first(problem, count), config, order, rows)
+        train()  # it warms up
+        began = time.process_time()
+        train()
+        return time.process_time() - began
+
+    return took(recipe(config).batch_size) - took(2)
+
+
+def _first(problem: Problem, count: int) -> Problem:
+    """The problem with as many examples to train on."""
+    data = problem.train
+    assert isinstance(data, InMemory)
+    return replace(problem, compile=False, train=InMemory(data.x[:count], data.y[:count]))
+
+
+def _training(problem: Problem, config: Config, order: str | None, rows: int) -> Callable[[], object]:
+    """Trains an epoch at each call: a stack, or without an `order` one network alone."""
+    if order is None:
+        how, model = recipe(config), fresh(problem, config, 0)
+        now = Training(model, Optimizer(model, how), 0, Best())
+        return lambda: loop.train_epoch(problem, now, how, 0, 100)
+    one = stack(problem, [(config, seed, fresh(problem, config, seed)) for seed in range(rows)], order)
+    return lambda: one.train_epoch(100)

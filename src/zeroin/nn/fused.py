@@ -82,7 +82,11 @@ class Optimizer:
     def load_state_dict(self, saved: dict[str, Any]) -> None:
         """Go on from a `state_dict`."""
         params = [p for group in self.param_groups for p in group["params"]]
-        self.state = {params[i]: {n: t.clone() for n, t in held.items()} for i, held in saved["state"].items()}
+        for i, held in saved["state"].items():
+            p = params[i]  # kernels go through memory: a state is laid out as its parameter is
+            self.state[p] = {
+                n: torch.empty_like(p).copy_(t) if t.shape == p.shape else t.clone() for n, t in held.items()
+            }
 
     def _fresh(self, p: Tensor) -> dict[str, Tensor]:
         held = {name: torch.zeros_like(p, memory_format=torch.preserve_format) for name in names(self.how)}

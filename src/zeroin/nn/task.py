@@ -4,6 +4,7 @@ import hashlib
 import importlib
 import json
 import logging
+import math
 import sys
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
@@ -16,10 +17,10 @@ from torch import Tensor, nn
 
 from zeroin.errors import TaskError
 from zeroin.executors.inline import Inline
-from zeroin.executors.processes import Processes, pickled, starting
+from zeroin.executors.processes import Processes, can_fork, pickled, starting
 from zeroin.executors.worker import Make
 from zeroin.nn import loop
-from zeroin.nn.choice import Choices
+from zeroin.nn.choice import Choices, shared
 from zeroin.nn.data import InMemory, prepared
 from zeroin.nn.facts import facts
 from zeroin.nn.grouping import shaping
@@ -161,8 +162,9 @@ class Task:
 
         Several networks at once where that is measured to pay on the default config and where the budget of so many
         full `trainings` allows to decide about several configs at once; else one by one. The choice is kept in
-        `folder`. Of several workers one is this process where networks are trained in stacks; each of the others builds
-        the task once, from its pickle or else from the file that defines it.
+        `folder`. Several workers are copies of this process where it can be copied (see `can_fork`). Elsewhere each
+        builds the task once, from its pickle or else from the file that defines it, and where networks are trained in
+        stacks one of them is this process.
 
         Raises:
             TaskError: the network of the default config does not fit the data or the loss; workers cannot import it.
@@ -173,25 +175,39 @@ class Task:
             self.check(space)
         if self.preparation is not None:
             keep(folder, self.preparation)
-        with starting(folder, max_epochs, workers - 1) as started:  # it takes as long as the calibration
-            choices = Choices(self.problem, folder, trainings)
+        forked = workers > 1 and self.device == "cpu" and can_fork()
+        first = 0 if forked else workers - 1
+        with starting(folder, max_epochs, first) as started:  # it takes as long as the calibration
+            alike = shaping(self.problem, space) if space else ()
+            each = math.inf if space is None else shared(space, alike, trainings, max_epochs)
+            choices = Choices(self.problem, folder, trainings / workers, each)
             choice = choices.of(space.default if space else {})
             log.info("%s: %s", self.name, choice.words())
             if choice.rows == 1 and workers == 1:
                 return Inline(loop.objective(self.problem), folder, max_epochs, choice.seconds)
+            by = self._copied if forked else partial(importable, self)
             if choice.rows == 1:
-                make: Make = partial(Inline, importable(self, loop.train))
-                rows, here = 1, None
-            else:
-                rows, alike = choices.most, shaping(self.problem, space) if space else ()
-                here = Stacked(self.problem, folder, max_epochs, choices, rows, alike, choice.seconds)
-                if workers == 1:
-                    return here
-                make = importable(self, _stacked, trainings, rows)
-            most = workers - (here is not None)
+                make: Make = partial(Inline, by(loop.train))
+                return Processes(
+                    make, folder, max_epochs, workers, seconds=choice.seconds, started=started, forked=forked
+                )
+            rows = choices.most
+            here = Stacked(self.problem, folder, max_epochs, choices, rows, alike, choice.seconds)
+            if workers == 1:
+                return here
+            make = by(_stacked, choices.trainings, choices.shared, rows)
+            if forked:
+                return Processes(
+                    make, folder, max_epochs, workers,
+                    rows=rows, grouping=alike, seconds=choice.seconds, forked=True,
+                )  # fmt: skip
             return Processes(
-                make, folder, max_epochs, most, rows=rows, here=here, seconds=choice.seconds, started=started
-            )
+                make, folder, max_epochs, workers - 1,
+                rows=rows, grouping=alike, here=here, seconds=choice.seconds, started=started,
+            )  # fmt: skip
+
+    def _copied(self, function: Callable[..., Any], *first: Any) -> Callable[..., Any]:
+        return partial(function, self.problem, *first)
 
     def check(self, space: Space) -> None:
         """Try the default config of a space on two examples, and each option of a Choice for its meaning.
@@ -214,9 +230,9 @@ class Task:
         return network(self.build, config, seed)
 
 
-def _stacked(problem: Problem, trainings: float, rows: int, folder: Path, max_epochs: int) -> Executor:
+def _stacked(problem: Problem, trainings: float, shared: float, rows: int, folder: Path, max_epochs: int) -> Executor:
     """What trains in a worker."""
-    return Stacked(problem, folder, max_epochs, Choices(problem, folder, trainings, keeping=False), rows)
+    return Stacked(problem, folder, max_epochs, Choices(problem, folder, trainings, shared, keeping=False), rows)
 
 
 def importable(task: Task, function: Callable[..., Any], *first: Any) -> Callable[..., Any]:
