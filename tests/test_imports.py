@@ -15,7 +15,7 @@ SOURCE = Path(__file__).parent.parent / "src" / "zeroin"
 LAYERS = (
     {"errors", "types", "rng"},
     {"space"},
-    {"history", "goal", "budget", "catalogue"},
+    {"history", "goal", "budget", "catalogue", "checked"},
     {"protocols", "confirm"},
     {"search", "executors", "store", "report"},
     {"playbook"},

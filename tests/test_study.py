@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 
 import zeroin as zi
-from zeroin.errors import SpaceError, StudyError
+from zeroin.errors import SpaceError, StoreError, StudyError
 from zeroin.search import QuasiRandom
 
 SPACE = zi.Space(
@@ -248,7 +248,9 @@ def test_a_closed_study_takes_nothing_that_would_be_lost(tmp_path):
     (job,) = study.ask()
     study.close()
     for use in (study.ask, lambda: study.tell(job, losses=[1.0])):
-        with pytest.raises(StudyError, match=r"a study that was closed.* is only read; 's' in .*: go on with zi.Study"):
+        with pytest.raises(
+            StudyError, match=r"a study that was loaded or closed.* is only read; 's' in .*: go on with zi.Study"
+        ):
             use()
     with zi.Study(SPACE, store=tmp_path / "z.db", name="s") as again:
         again.tell(again.ask()[0], losses=[1.0])
@@ -262,3 +264,35 @@ def test_what_a_study_in_memory_wrote_goes_with_it():
     del study
     gc.collect()
     assert not folder.exists()
+
+
+def test_configs_to_start_with_are_tried_also_where_a_study_goes_on(tmp_path):
+    given = {"store": tmp_path / "z.db", "playbook": False}
+    zi.tune(loss_of, SPACE, trials=15, start=[{"lr": 0.5}], **given)
+    more = [{"lr": 0.5}, {"lr": 0.25}, {"lr": 0.25}]
+    study = zi.tune(loss_of, SPACE, trials=19, start=more, **given)
+    assert [(t.number, t.config["lr"]) for t in study.trials if t.kind == "start"] == [(0, 0.5), (15, 0.25), (16, 0.25)]
+    assert len(zi.tune(loss_of, SPACE, trials=22, start=more, **given).trials) == 22
+
+
+def test_a_study_is_loaded_without_its_space_and_only_read(tmp_path):
+    with zi.Study(SPACE, store=tmp_path / "z.db", goal="maximize", max_epochs=4, name="s") as study:
+        for _ in range(3):
+            (job,) = study.ask()
+            study.tell(job, losses=[job.config["lr"]])
+        loaded = zi.load("s", tmp_path / "z.db")  # while it is written
+        assert loaded.trials == study.trials
+        assert loaded.best.loss == study.best.loss
+        assert (loaded.space, loaded.goal, loaded.max_epochs) == (SPACE, "maximize", 4)
+        with pytest.raises(StudyError, match="is only read"):
+            loaded.ask()
+    assert zi.load(store=tmp_path / "z.db").name == "s"
+    assert zi.load("s", tmp_path / "z.db").report().parent == study.folder
+    with pytest.raises(StoreError, match="is not there"):
+        zi.load("s", tmp_path / "other.db")
+
+
+def test_going_on_is_told_where_nobody_listens(tmp_path, caplog):
+    for trials in (2, 3):
+        zi.tune(loss_of, SPACE, trials=trials, store=tmp_path / "z.db", name="s", playbook=False)
+        assert ("goes on: 2 trials and 2 epochs are known; another name=" in caplog.text) == (trials == 3)

@@ -3,7 +3,7 @@
 from zeroin import catalogue
 from zeroin.errors import SpaceError, StoreError, StudyError, TaskError, ZeroinError
 from zeroin.space import Choice, Float, Int, Space
-from zeroin.study import Study
+from zeroin.study import Study, load
 from zeroin.tuning import tune
 
 __all__ = [
@@ -18,5 +18,6 @@ __all__ = [
     "TaskError",
     "ZeroinError",
     "catalogue",
+    "load",
     "tune",
 ]

@@ -9,12 +9,13 @@ from datetime import UTC, datetime
 from numbers import Integral
 from pathlib import Path
 from types import TracebackType
-from typing import TYPE_CHECKING, Any, TypeAlias
+from typing import TYPE_CHECKING, TypeAlias
 
 from zeroin import confirm as confirmation
 from zeroin import goal as direction
 from zeroin.budget import Budget, Plan
-from zeroin.errors import SpaceError, StudyError
+from zeroin.checked import check_kept, checked_max_epochs, checked_scores, checked_seed, checked_space
+from zeroin.errors import StudyError
 from zeroin.history import History
 from zeroin.protocols import Searcher
 from zeroin.rng import seed_of
@@ -22,7 +23,7 @@ from zeroin.search import Zoom
 from zeroin.search.importance import importances
 from zeroin.space import Space
 from zeroin.space.changes import changed
-from zeroin.store import Header, SqliteStore, files_of, open_study
+from zeroin.store import Header, SqliteStore, files_of, open_study, read_study
 from zeroin.types import (
     Advised,
     Asked,
@@ -60,7 +61,7 @@ class Study:
         name: of the study in the store; the same name goes on where it stopped.
         seed: decides every draw.
         searcher: the default screens, zooms and carries on.
-        start: configs to try first.
+        start: configs to try first; of a study that goes on, those that were not yet.
         task: what the command line named, kept for reading.
         scenario: facts that the playbook tells it from others by, kept for learning.
         measure: what its scores are scores of (the metric, the data, ...); a study goes on with the same alone.
@@ -93,7 +94,7 @@ class Study:
         scenario: Mapping[str, Value] | None = None,
         measure: Mapping[str, Value] | None = None,
     ) -> None:
-        self.goal, self.name, self.seed = direction.check(goal), name, _checked_seed(seed)
+        self.goal, self.name, self.seed = direction.check(goal), name, checked_seed(seed)
         self.space, self.max_epochs = checked_space(space), checked_max_epochs(max_epochs)
         self.searcher: Searcher = searcher or Zoom()
         if isinstance(start, Mapping):
@@ -146,7 +147,7 @@ class Study:
             )
         if job.number >= len(self.history.jobs) or self.history.jobs[job.number].status is not Status.RUNNING:
             raise StudyError(f"a job is told once, after it was asked for; job {job.number} is not running: ask again.")
-        values = [] if losses is None else _scores(losses)
+        values = [] if losses is None else checked_scores(losses)
         if len(values) > job.epochs:
             raise StudyError(
                 f"a job has a score for each of its epochs; {len(values)} scores for epochs "
@@ -223,9 +224,9 @@ class Study:
 
     def decide(self, searcher: Searcher, free: int, budget: Budget | None = None) -> list[Job]:
         """Ask a searcher for at most `free` jobs that the budget allows, and record them."""
-        first = len(self.history.trials)
-        if self._start and first < len(self._start) and searcher is self.searcher:
-            asked = Asked(self._jobs(self._started(free), budget))
+        first = self._started(free) if self._start and searcher is self.searcher else []
+        if first:
+            asked = Asked(self._jobs(first, budget))
         else:
             decision = searcher.decide(self.space, self.history, free, max_epochs=self.max_epochs, seed=self.seed)
             asked = Asked(self._jobs(decision.proposals, budget), decision.region, decision.paused)
@@ -252,7 +253,8 @@ class Study:
         """
         if self.path and self._store is None:
             raise StudyError(
-                f"a study that was closed, as tune() does at its end, is only read; {self.name!r} in {self.path}: "
+                f"a study that was loaded or closed, as tune() does at its end, is only read; {self.name!r} in "
+                f"{self.path}: "
                 f"go on with zi.Study(..., store={str(self.path)!r}, name={self.name!r})."
             )
         if with_next:
@@ -283,9 +285,15 @@ class Study:
         self.close()
 
     def _started(self, free: int) -> list[Proposal]:
-        first = len(self.history.trials)
-        stop = self.max_epochs
-        return [Proposal(stop, Kind.START, "you asked for it", config=c) for c in self._start[first : first + free]]
+        """The first `free` of the configs to start with that were not tried yet, also where a study goes on."""
+        tried = [t.config for t in self.history.trials if t.kind is Kind.START]
+        left = []
+        for config in self._start:
+            if config in tried:
+                tried.remove(config)
+            else:
+                left.append(Proposal(self.max_epochs, Kind.START, "you asked for it", config=config))
+        return left[:free]
 
     def _jobs(self, proposals: Sequence[Proposal], budget: Budget | None) -> tuple[Job, ...]:
         """Jobs with their numbers and seeds, as many and as long as the budget allows."""
@@ -314,10 +322,11 @@ class Study:
         """Check that a stored study can go on as asked, and say what changed."""
         fixed = {name: (getattr(known, name), getattr(self, name)) for name in ("max_epochs", "goal", "seed")}
         fixed |= {name: (known.measure[name], now) for name, now in self.measure.items() if name in known.measure}
-        for name, (was, now) in fixed.items():
-            if was != now:
-                self.close()
-                raise StudyError(self._kept(name, was, now))
+        try:
+            check_kept(f"{self.name!r} in {self.path}", self.name, fixed)
+        except StudyError:
+            self.close()
+            raise
         if self._store and self.measure.keys() - known.measure.keys():  # begun by a version that did not keep it
             self._store.set_measure(self.measure)
         if known.space != self.space:
@@ -330,17 +339,6 @@ class Study:
         if self.history.jobs:
             log.info("study %r goes on: %d trials known", self.name, len(self.history.trials))
 
-    def _kept(self, name: str, was: Value, now: Value) -> str:
-        if name == "data":
-            return (
-                f"a study goes on with the data it began with; those of {self.name!r} have changed, or are prepared "
-                f"otherwise: add --name {self.name}-2."
-            )
-        return (
-            f"a study keeps its {name}; {self.name!r} in {self.path} has {was!r}, not {now!r}: "
-            f"use {name}={was!r}, or another name."
-        )
-
     def _region_by_hand(self, before: Space, changes: str) -> Region:
         last = self.history.regions[-1] if self.history.regions else None
         ranges = self.space.ranges
@@ -349,6 +347,34 @@ class Study:
                 ranges[name] = last.ranges[name]  # a range that the search moved stays moved
         number = last.round + 1 if last else 0
         return Region(number, len(self.history.jobs), ranges, ranges, 1.0, f"changed by hand: {changes}")
+
+
+def load(name: str | None = None, store: str | Path = "zeroin.db") -> Study:
+    """A study as it is in a store, to be read, also while another process writes it; its space comes along.
+
+    Args:
+        name: of the study; None: the newest in the store.
+        store: the file.
+
+    Raises:
+        StoreError: no such file or study.
+
+    >>> load("digits").best.config["lr"]  # doctest: +SKIP
+    0.003505
+    """
+    header, history = read_study(Path(store), name)
+    study = Study(
+        header.space,
+        max_epochs=header.max_epochs,
+        goal=header.goal,
+        store=None,
+        name=header.name,
+        seed=header.seed,
+        scenario=header.scenario,
+        measure=header.measure,
+    )
+    study.path, study.history, study.created = Path(store), history, header.created
+    return study
 
 
 def write_report(
@@ -367,48 +393,6 @@ def write_report(
     mattered = importances(space, history, max_epochs=history.max_epochs)
     said = summary.settings_of(folder) if folder else {}
     return page.write(summary.summarise(name, space, history, goal, settings=said, importance=mattered), target)
-
-
-def checked_space(space: Space) -> Space:
-    """The hyperparameters.
-
-    Raises:
-        SpaceError: it is something else than a Space.
-    """
-    if not isinstance(space, Space):
-        remedy = (
-            "use zi.Space(**it)" if isinstance(space, Mapping) else "use zi.Space(lr=zi.Float(1e-5, 1, scale='log'))"
-        )
-        raise SpaceError(f"a space is a Space; got a {type(space).__name__}: {remedy}.")
-    return space
-
-
-def checked_max_epochs(max_epochs: int | None) -> int:
-    """The deepest budget of one trial; 1 where the objective has no epochs.
-
-    Raises:
-        StudyError: it is no whole number from 1.
-    """
-    if max_epochs is None:
-        return 1
-    if isinstance(max_epochs, bool) or not isinstance(max_epochs, Integral) or max_epochs < 1:
-        raise StudyError(
-            f"max_epochs is a whole number from 1; max_epochs={max_epochs!r}: leave it out if there are no epochs."
-        )
-    return int(max_epochs)
-
-
-def _checked_seed(seed: int) -> int:
-    if isinstance(seed, bool) or not isinstance(seed, Integral) or not -(2**63) <= seed < 2**63:
-        raise StudyError(f"a seed is a whole number of 64 bits; seed={seed!r}: use seed=0.")
-    return int(seed)
-
-
-def _scores(losses: Any) -> list[float]:
-    try:
-        return [float(value) for value in (losses if isinstance(losses, Iterable) else [losses])]
-    except (TypeError, ValueError):
-        raise StudyError(f"scores are numbers; got {str(losses)[:60]!r}: use tell(job, losses=[0.5]).") from None
 
 
 def column_of(name: str) -> str:

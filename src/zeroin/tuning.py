@@ -1,5 +1,6 @@
 """`tune`: the one front door, and the loop."""
 
+import logging
 import math
 import shutil
 import time
@@ -13,6 +14,7 @@ from typing import Any
 
 from zeroin import catalogue
 from zeroin.budget import TRAININGS, Budget, Plan
+from zeroin.checked import checked_max_epochs, checked_space
 from zeroin.confirm import Confirm, Finish
 from zeroin.errors import StudyError
 from zeroin.executors.checkpoint import trial_folder
@@ -26,10 +28,12 @@ from zeroin.search import Zoom
 from zeroin.search.ranking import best_configs
 from zeroin.search.rungs import ladder
 from zeroin.space import Space
-from zeroin.study import Listener, Study, checked_max_epochs, checked_space
+from zeroin.study import Listener, Study
 from zeroin.types import Config, Job, Kind, Observation, Status, Trial
 
+log = logging.getLogger("zeroin")
 IN_VAIN = 60  # so many trials in a row that ended before an epoch was seen: they spend nothing, and would go on forever
+GOES_ON = "study {!r} in {} goes on: {} trials and {} epochs are known; another name=, or store=None, begins anew"
 HOPELESS_FAILURES = 3  # so many failed trials before any worked: it is not the hyperparameters
 
 
@@ -132,6 +136,10 @@ def tune(
         try:
             if listen:
                 study.listeners.append(listen)
+            elif study.history.jobs:
+                log.warning(
+                    "%s", GOES_ON.format(study.name, study.path, len(study.history.trials), study.history.spent)
+                )
             timed = doing if task and listen else None  # how long it takes is measured for a person who waits
             study.record(_plan(study, budget, after, (final.seeds, confirm or 0), timed))
             run(study, doing, study.searcher, _less(budget, after, depth))

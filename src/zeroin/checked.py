@@ -1,0 +1,83 @@
+"""What a person asks of a study, as it is taken: whole numbers of any kind, one score or several; or what is wrong."""
+
+from collections.abc import Iterable, Mapping
+from numbers import Integral
+from typing import Any
+
+from zeroin.errors import SpaceError, StudyError
+from zeroin.space import Space
+from zeroin.types import Value
+
+
+def checked_space(space: Space) -> Space:
+    """The hyperparameters.
+
+    Raises:
+        SpaceError: it is something else than a Space.
+    """
+    if not isinstance(space, Space):
+        remedy = (
+            "use zi.Space(**it)" if isinstance(space, Mapping) else "use zi.Space(lr=zi.Float(1e-5, 1, scale='log'))"
+        )
+        raise SpaceError(f"a space is a Space; got a {type(space).__name__}: {remedy}.")
+    return space
+
+
+def checked_max_epochs(max_epochs: int | None) -> int:
+    """The deepest budget of one trial; 1 where the objective has no epochs.
+
+    Raises:
+        StudyError: it is no whole number from 1.
+    """
+    if max_epochs is None:
+        return 1
+    if isinstance(max_epochs, bool) or not isinstance(max_epochs, Integral) or max_epochs < 1:
+        raise StudyError(
+            f"max_epochs is a whole number from 1; max_epochs={max_epochs!r}: leave it out if there are no epochs."
+        )
+    return int(max_epochs)
+
+
+def checked_seed(seed: int) -> int:
+    """The seed of a study.
+
+    Raises:
+        StudyError: it is no whole number, or more than a store can keep.
+    """
+    if isinstance(seed, bool) or not isinstance(seed, Integral) or not -(2**63) <= seed < 2**63:
+        raise StudyError(f"a seed is a whole number of 64 bits; seed={seed!r}: use seed=0.")
+    return int(seed)
+
+
+def checked_scores(losses: Any) -> list[float]:
+    """The scores that a job is told, one alone in a list.
+
+    Raises:
+        StudyError: one is no number.
+    """
+    try:
+        return [float(value) for value in (losses if isinstance(losses, Iterable) else [losses])]
+    except (TypeError, ValueError):
+        raise StudyError(f"scores are numbers; got {str(losses)[:60]!r}: use tell(job, losses=[0.5]).") from None
+
+
+def check_kept(which: str, name: str, facts: Mapping[str, tuple[Value, Value]]) -> None:
+    """Whether a study that goes on is asked for as it was begun.
+
+    Args:
+        which, name: the study, with the place of its store, and without.
+        facts: of each, how it was and how it is asked for now.
+
+    Raises:
+        StudyError: one has changed.
+    """
+    for fact, (was, now) in facts.items():
+        if was != now and fact == "data":
+            raise StudyError(
+                f"a study goes on with the data it began with; those of {name!r} have changed, or are prepared "
+                f"otherwise: add --name {name}-2."
+            )
+        if was != now:
+            raise StudyError(
+                f"a study keeps its {fact}; {which} has {was!r}, not {now!r}: use {fact}={was!r}, or another name."
+            )
