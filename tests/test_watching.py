@@ -12,6 +12,7 @@ from rich.console import Console
 import zeroin as zi
 from zeroin.display import Display
 from zeroin.history import History, incumbent
+from zeroin.store import is_written
 from zeroin.types import Asked, Ended, Observation, Observed, Status
 from zeroin.watching import look, news, watch
 
@@ -110,3 +111,16 @@ def test_a_watcher_is_told_the_plan_and_how_long_is_left(tmp_path, monkeypatch):
 def test_a_study_that_is_not_there_is_told(tmp_path):
     with pytest.raises(zi.StoreError, match="is not there"):
         watch(tmp_path / "z.db", "small", print)
+
+
+def test_a_study_whose_process_is_gone_is_watched_no_longer(tmp_path, zeroin):
+    path = zeroin.folder / "zeroin.db"
+    study = zi.Study(zi.Space(x=zi.Float(0, 1)), store=path, name="cut")
+    study.tell(study.ask()[0], losses=[0.5])
+    study.ask()
+    assert is_written(path, "cut")
+    assert "1 open;" in zeroin("status", "cut")[1]
+    study.close()  # as the kernel does for a process that was killed
+    assert not is_written(path, "cut")
+    assert "1 open, its process is gone: the same command goes on" in zeroin("status", "cut")[1]
+    assert any(watch(path, "cut", lambda *_: None, every=0.01, quiet=0.1).history.running)

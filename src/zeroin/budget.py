@@ -63,6 +63,8 @@ class Plan:
         depth = self.ladder[-1]
         many = f"{len(self.hyperparameters)} hyperparameter" + "s" * (len(self.hyperparameters) != 1)
         out = [f"{self.name}: {many} ({', '.join(self.hyperparameters)})."]
+        if not self.hyperparameters:
+            out = [f"{self.name}: every hyperparameter is held; trials differ by their seeds alone."]
         if self.known:
             out.append(f"Goes on: {self.known:,} trials known, {self.spent:,} epochs spent.")
             if self._is_spent():

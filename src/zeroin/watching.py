@@ -8,7 +8,7 @@ from pathlib import Path
 from zeroin.budget import Plan
 from zeroin.history import History, incumbent
 from zeroin.space import Space
-from zeroin.store import read_study
+from zeroin.store import is_written, read_study
 from zeroin.types import Asked, Ended, Event, Observation, Observed, Status
 
 SECONDS_BETWEEN_LOOKS = 1.0
@@ -49,7 +49,7 @@ def watch(
     every: float = SECONDS_BETWEEN_LOOKS,
     quiet: float = QUIET_SECONDS,
 ) -> View:
-    """Show what happens in a study until it has ended; returns it as it then stands.
+    """Show what happens in a study until it has ended, or its process is gone; returns it as it then stands.
 
     Args:
         store, name: the study; the newest in the store if no name is given.
@@ -66,7 +66,7 @@ def watch(
     for event in standing(view.history):
         show(view, event)
     pause = every
-    while any(view.history.running) or time.time() - stamp.newest < quiet:
+    while time.time() - stamp.newest < quiet or (any(view.history.running) and is_written(store, view.name)):
         time.sleep(pause)
         if (now := _Stamp.of(store)) == stamp:
             continue

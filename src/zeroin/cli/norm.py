@@ -121,7 +121,14 @@ def _progress(console: Any) -> Iterator[Any]:
 
 def _config(task: Any, values: tuple[str, ...]) -> dict[str, Value]:
     """The default config of a task with the values asked for; names that its space has not are added."""
+    from zeroin.catalogue import CATALOGUE
+
     config: dict[str, Value] = {} if task.space is None else dict(task.space_for(1.0).default)
+    for name, _, _ in changes_of((), values) if task.space is not None else ():
+        if name not in config and name not in CATALOGUE:
+            raise StudyError(
+                f"--set names a hyperparameter; {name!r} is none of {', '.join(config)}: check the spelling."
+            )
     return config | {name: _value(task, name, text) for name, text, _ in changes_of((), values)}
 
 

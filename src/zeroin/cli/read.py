@@ -18,7 +18,7 @@ from zeroin.errors import StudyError
 def status(name: str | None, store: Path, as_json: bool) -> None:
     """The studies in a store, or one study in more detail."""
     from zeroin.goal import turned
-    from zeroin.store import list_studies
+    from zeroin.store import is_written, list_studies
 
     rows = [row for row in list_studies(store) if name in (None, row["name"])]
     if not rows:
@@ -33,7 +33,8 @@ def status(name: str | None, store: Path, as_json: bool) -> None:
     for row in rows:
         best = "none yet" if row["best"] is None else f"{row['best']:.5g}"
         failures = f", {row['failures']} failed" if row["failures"] else ""
-        open_jobs = f", {row['running']} open" if row["running"] else ""
+        cut = "" if is_written(store, row["name"]) else ", its process is gone: the same command goes on"
+        open_jobs = f", {row['running']} open{cut}" if row["running"] else ""
         click.echo(
             f"{row['name']}: {row['trials']:,} trials, {row['epochs']:,} epochs, best {best} ({row['goal']})"
             f"{failures}{open_jobs}; since {row['created']}"
@@ -62,6 +63,8 @@ def watch(name: str | None, store: Path) -> None:
     with Display(console) as display:
         seen = watched(store, name, display)
     best = chosen(seen.history)
+    if any(seen.history.running):
+        console.print(f"{seen.name} was cut short: its process is gone; the same command goes on", markup=False)
     if best is None or best.loss is None:
         console.print(f"{seen.name} has ended; none of its {len(seen.history.trials)} trials has a score", markup=False)
         return
@@ -154,6 +157,8 @@ def _status_of(store: Path, name: str) -> None:
         click.echo(
             f"best {turned(header.goal, best.loss):.5g}: {config_words(best.config)} (trial {best.number}: {best.why})"
         )
+    if header.plan and any(history.running):
+        click.echo(header.plan.words())
     for region in history.regions[-3:]:
         click.echo(f"round {region.round}: {region.why}")
     for job in list(history.running)[:8]:

@@ -231,7 +231,7 @@ def takes_run(objective: Objective) -> bool:
 
 def _number(name: str, value: Any) -> float:
     try:
-        return float(value)
+        return float(value.item() if getattr(value, "size", None) == 1 else value)  # NumPy: an array of one number
     except (TypeError, ValueError):
         raise TaskError(
             f"a reported {name} is a number; got {value!r} of type {type(value).__name__}: report float({name})."

@@ -25,6 +25,8 @@ from zeroin.store.reading import BUSY_SECONDS, Header, load, telling, told
 from zeroin.store.schema import check_file, migrate
 from zeroin.types import Advised, Asked, Ended, Event, Job, Observed, Region, Value
 
+LOOK_SECONDS = 0.3  # what a writer waits for those who look, for a moment, whether there is one
+
 # What `write` does; ?1 is always the study.
 TRIED = "INSERT INTO trials VALUES (?1, ?2, ?3, ?4, ?5, ?6, '') ON CONFLICT (study, number) DO UPDATE SET paused = ''"
 ASKED = "INSERT INTO jobs VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, '', 0)"
@@ -189,11 +191,23 @@ def files_of(path: Path, name: str) -> Path:
     return folder / name
 
 
+def is_written(path: Path, name: str) -> bool:
+    """Whether a live process writes a study; of one that was killed, jobs stay open until somebody goes on with it."""
+    file = files_of(path, name) / "lock"
+    if not file.exists():
+        return False
+    try:
+        FileLock(file).acquire(timeout=0).lock.release()
+    except (Timeout, OSError):  # where it cannot be known, a writer is waited for
+        return True
+    return False
+
+
 def _claim(path: Path, name: str, folder: Path) -> FileLock:
     # The kernel frees the lock of a process that died, however it died.
     lock = FileLock(folder / "lock")
     try:
-        lock.acquire(timeout=0)
+        lock.acquire(timeout=LOOK_SECONDS, poll_interval=LOOK_SECONDS / 10)
     except Timeout:
         raise StoreError(
             f"one process at a time writes a study; {name!r} in {path} is being written by another that is alive: "
