@@ -1,10 +1,12 @@
 """Watching a study from another process: the same display, nothing written, an end when the study has ended."""
 
 import io
+import re
 import subprocess
 import sys
 import time
 from copy import deepcopy
+from dataclasses import replace
 
 import pytest
 from rich.console import Console
@@ -106,6 +108,19 @@ def test_a_watcher_is_told_the_plan_and_how_long_is_left(tmp_path, monkeypatch):
     assert "40 epochs" in lines[0]
     assert "left" not in lines[1]  # nothing was seen yet of how fast it is
     assert lines[-1].endswith(" left")
+
+
+def test_a_budget_in_minutes_tells_how_long_is_left_too(tmp_path, monkeypatch):
+    said, now = io.StringIO(), time.time()
+    zi.tune(lambda config: config["x"], zi.Space(x=zi.Float(0, 1)), trials=3, minutes=10, store=tmp_path / "z.db")
+    view = look(tmp_path / "z.db", None)
+    plan = replace(view.plan, trainings=None, began=now - 120)
+    monkeypatch.setattr("zeroin.display.SECONDS_BETWEEN_LINES", 0.0)
+    with Display(Console(file=said, width=200, soft_wrap=True)) as display:
+        display(view, plan)
+        time.sleep(0.01)
+        display(view, Observed(0, Observation(1, 0.5)))
+    assert re.search(r"20% of the budget, .*about (7 min 5\d s|8 min 0\d s) left$", said.getvalue().strip())
 
 
 def test_a_study_that_is_not_there_is_told(tmp_path):

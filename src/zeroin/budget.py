@@ -34,7 +34,7 @@ class Plan:
     `confirm` the trainings kept for the end: the comparison, or the best carried on where `seeds` is 0; of the fresh
     seeds that were `asked` for the budget pays for so many; `seconds` of an epoch, None where not measured; `known`
     trials and `spent` epochs of the search are those that an earlier run left; the coarse round begins with `advised`
-    configs of the playbook.
+    configs of the playbook; `began` in seconds since 1970.
     """
 
     name: str
@@ -50,11 +50,12 @@ class Plan:
     known: int
     spent: int = 0
     advised: int = 0
+    began: float = 0.0
 
     @staticmethod
     def from_json(kept: Mapping[str, Any]) -> "Plan":
         """A plan that was kept as the JSON of its fields."""
-        known = {field.name: kept[field.name] for field in fields(Plan)}
+        known = {field.name: kept[field.name] for field in fields(Plan) if field.name in kept}
         lists = {name: tuple(known[name]) for name in ("hyperparameters", "ladder")}
         return Plan(**(known | lists | {"budget": Budget(**known["budget"])}))
 

@@ -105,10 +105,13 @@ class Display:
 
     def _share(self, study: Shown) -> float | None:
         """How much of the budget is spent, 0 to 1."""
-        if not self._plan or self._plan.trainings is None:
-            return None
-        trained = sum(t.epoch for t in study.history.trials[-200:] if not t.kind.is_search)
-        return min(1.0, (study.history.spent + trained) / (self._plan.trainings * study.max_epochs))
+        plan, shares = self._plan, []
+        if plan and plan.trainings is not None:
+            trained = sum(t.epoch for t in study.history.trials[-200:] if not t.kind.is_search)
+            shares.append((study.history.spent + trained) / (plan.trainings * study.max_epochs))
+        if plan and plan.budget.minutes is not None:
+            shares.append((time.time() - plan.began) / (60 * plan.budget.minutes))
+        return min(1.0, max(shares)) if shares else None
 
     def _words(self, study: Shown) -> str:
         share = self._share(study)

@@ -222,7 +222,10 @@ def _plan(study: Study, budget: Budget, after: int, seeds: tuple[int, int], exec
     if executor and study.max_epochs > 1 and not known:
         seconds = getattr(executor, "seconds", 0.0) or _seconds_per_epoch(study, executor)
     spent = study.history.spent
-    return Plan(study.name, names, rungs, screen, budget, trainings, after, *seeds, seconds, known, spent, advised)
+    began = time.time()
+    return Plan(
+        study.name, names, rungs, screen, budget, trainings, after, *seeds, seconds, known, spent, advised, began
+    )
 
 
 def _seconds_per_epoch(study: Study, executor: Executor) -> float | None:
