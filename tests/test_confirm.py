@@ -152,3 +152,17 @@ def test_a_race_that_ended_within_a_turn_is_won_by_the_lower_mean():
             history.apply(Ended(number, Status.DONE))
     assert winner(history) == {"x": 0.2}
     assert [score.config["x"] for score in scores(history)] == [0.2, 0.1, 0.3]
+
+
+def test_a_default_config_that_beats_the_winner_over_fresh_seeds_is_the_best():
+    """The search's best was lucky; what is taken out is not worse than what was there before."""
+    space = zi.Space(x=zi.Float(0, 1, default=0.5))
+    losses = iter([0.1] + [0.3] * 100)
+
+    def objective(config):
+        return next(losses) if config["x"] != 0.5 else 0.2
+
+    study = zi.tune(objective, space, trials=8, confirm=2, store=None, playbook=False)
+    assert [s.kind for s in scores(study.history)][-1] is Kind.DEFAULT
+    assert winner(study.history) == study.best.config == {"x": 0.5}
+    assert study.best.loss == 0.2

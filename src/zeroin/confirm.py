@@ -2,7 +2,7 @@
 
 A lucky draw looks like a good config. Up to three contenders race over fresh seeds; one that falls behind by more
 than two standard errors drops out, and what it leaves over goes to those that are not separated yet. The default config
-is trained as often as a contender is promised.
+is trained as often as a contender is promised, and wins where its mean is lower.
 """
 
 import json
@@ -185,21 +185,27 @@ def scores(history: History) -> list[Score]:
 
 
 def winner(history: History) -> Config | None:
-    """The confirmed config of the lowest mean, of those that did not fall behind; before that the best trial's."""
-    confirmed = [s for s in scores(history) if s.kind is Kind.CONFIRM]
+    """The config of the lowest mean over fresh seeds, of those that did not fall behind; before them the best trial's.
+
+    The default config wins where its mean is lower: nothing is taken out that was seen to be worse than it.
+    """
+    found = scores(history)
+    confirmed = [s for s in found if s.kind is Kind.CONFIRM]
     if confirmed:
-        return confirmed[0].config
+        seeds = min(2, len(confirmed[0].losses))  # of a default cut short a single one may be luck
+        better = (s for s in found if s.kind is Kind.DEFAULT and s.mean < confirmed[0].mean and len(s.losses) >= seeds)
+        return next(better, confirmed[0]).config
     best = contenders(history, 1)
     return best[0] if best else None
 
 
 def chosen(history: History) -> Trial | None:
-    """The trial to show as the best: of the confirmed winner's config, before confirmation the incumbent."""
+    """The trial to show as the best: the search's of the winner's config; before confirmation the incumbent."""
     if not any(trial.kind is Kind.CONFIRM and _over(trial) for trial in history.trials):
         return incumbent(history)
     config = winner(history)
-    found = [t for t in history.trials if t.kind.is_search and t.loss is not None and t.config == config]
-    return min(found, key=lambda t: (t.loss, -t.epoch, t.number), default=None)
+    found = [t for t in history.trials if t.loss is not None and t.config == config]
+    return min(found, key=lambda t: (not t.kind.is_search, t.loss, -t.epoch, t.number), default=None)
 
 
 def _score(kind: Kind, runs: Sequence[Trial]) -> Score:

@@ -13,7 +13,7 @@ from rich.progress_bar import ProgressBar
 from rich.table import Table
 
 from zeroin.budget import Plan, duration
-from zeroin.confirm import scores
+from zeroin.confirm import scores, winner
 from zeroin.goal import turned
 from zeroin.history import History, incumbent
 from zeroin.space import Space
@@ -152,8 +152,10 @@ def result_table(study: Shown) -> Table:
     table = Table(box=None, pad_edge=False)
     for column in ("", "validation", "mean with 95 %", "test", "fresh seeds"):
         table.add_column(column)
-    for place, score in enumerate(scores(study.history)):
-        name = "default" if score.kind is Kind.DEFAULT else "best" if place == 0 else "contender"
+    best = winner(study.history)
+    for score in scores(study.history):
+        name = "default" if score.kind is Kind.DEFAULT else "best" if score.config == best else "contender"
+        name += " (best)" if score.kind is Kind.DEFAULT and score.config == best else ""
         values = [turned(study.goal, loss) for loss in score.losses]
         ends = sorted(turned(study.goal, end) for end in score.interval or ())
         within = " to ".join(f"{end:.4g}" for end in ends) or "-"
