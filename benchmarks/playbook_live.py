@@ -156,7 +156,7 @@ def table(folder: Path, names: Sequence[str], seeds: Sequence[int]) -> str:
     marks = " | ".join(f"@{mark}" for mark in MARKS)
     out = [f"| task, metric | | {marks} | test @{MARKS[0]} | test @{LEVEL} | there | {LEVEL} / there | minutes |"]
     out += ["|---" * (7 + len(MARKS)) + "|"]
-    took, early, late, tells = [], [], [], []
+    took, early, late, tells, shares = [], [], [], [], []
     for name in names:
         files = {v: [folder / f"{v}-{name}-{seed}.json" for seed in seeds] for v in VARIANTS}
         if not all(file.exists() for some in files.values() for file in some):
@@ -169,6 +169,8 @@ def table(folder: Path, names: Sequence[str], seeds: Sequence[int]) -> str:
         gap = loss["playbook"] - loss["none"]  # paired: the same seeds
         early.append(float(gap[:, 0].mean()))
         late.append(f"{name} {_apart(gap[:, -1]):+.1f}")
+        gained = max(float(loss["none"].mean(0)[0]) - level, 1e-12)
+        shares.append([(loss["none"].mean(0)[0] - loss[v].mean(0)) / gained for v in VARIANTS])
         tells.append(f"{name} {_apart(loss['none'][:, 0] - loss['none'][:, -1]):+.1f}")
         sign = 1 if TASKS[name].metric == "mase" else -1
         for v in VARIANTS:
@@ -180,13 +182,15 @@ def table(folder: Path, names: Sequence[str], seeds: Sequence[int]) -> str:
     if not took:
         return "nothing is there yet"
     none, book = np.array(took).T
+    share = {v: " ".join(f"{x:.2f}" for x in row) for v, row in zip(VARIANTS, np.median(shares, axis=0), strict=True)}
     out += [
         "",
         f"{LEVEL} / there with a playbook: median {LEVEL / np.median(book):.2g}; there without / with: median "
         f"{np.median(none / book):.2g}. {len(took)} tasks, {len(seeds)} seeds, {AGAIN} fresh trainings an incumbent; "
         f"never counts as {2 * LEVEL}. Better with it @{MARKS[0]}: {sum(x < 0 for x in early)} of {len(took)}; "
         f"@{LEVEL} (paired, in standard errors, negative is better): {', '.join(late)}. What none itself gains from "
-        f"@{MARKS[0]} to @{LEVEL}, likewise (where that is not clear of 0, the task cannot tell): {', '.join(tells)}.",
+        f"@{MARKS[0]} to @{LEVEL}, likewise (where that is not clear of 0, the task cannot tell): {', '.join(tells)}. Of that gain, "
+        f"the median over tasks has at these marks: {'; '.join(f'{v} {words}' for v, words in share.items())}.",
     ]
     return "\n".join(out)
 
