@@ -182,15 +182,16 @@ def table(folder: Path, names: Sequence[str], seeds: Sequence[int]) -> str:
     if not took:
         return "nothing is there yet"
     none, book = np.array(took).T
-    share = {v: " ".join(f"{x:.2f}" for x in row) for v, row in zip(VARIANTS, np.median(shares, axis=0), strict=True)}
+    medians = zip(VARIANTS, np.median(shares, axis=0), strict=True)
+    share = "; ".join(f"{v} {' '.join(f'{x:.2f}' for x in row)}" for v, row in medians)
     out += [
         "",
         f"{LEVEL} / there with a playbook: median {LEVEL / np.median(book):.2g}; there without / with: median "
         f"{np.median(none / book):.2g}. {len(took)} tasks, {len(seeds)} seeds, {AGAIN} fresh trainings an incumbent; "
         f"never counts as {2 * LEVEL}. Better with it @{MARKS[0]}: {sum(x < 0 for x in early)} of {len(took)}; "
         f"@{LEVEL} (paired, in standard errors, negative is better): {', '.join(late)}. What none itself gains from "
-        f"@{MARKS[0]} to @{LEVEL}, likewise (where that is not clear of 0, the task cannot tell): {', '.join(tells)}. Of that gain, "
-        f"the median over tasks has at these marks: {'; '.join(f'{v} {words}' for v, words in share.items())}.",
+        f"@{MARKS[0]} to @{LEVEL}, likewise (where that is not clear of 0, the task cannot tell): {', '.join(tells)}. "
+        f"Of that gain, the median over tasks has at these marks: {share}.",
     ]
     return "\n".join(out)
 
