@@ -50,6 +50,7 @@ def importances(space: Space, history: History, *, max_epochs: int, seed: int = 
     draws = mean[:, None] + root(covariance, 1e-9) @ rng.standard_normal((len(mean), DRAWS))
     base, changes = draws[:POINTS], draws[POINTS:].reshape(len(searched), POINTS, DRAWS)
     share = 0.5 * ((changes - base) ** 2).mean(axis=1) / base.var(axis=0)  # [hyperparameters, draws]
+    share = np.minimum(share, 1.0)  # what a finite sample has above
     low, high = np.quantile(share, [0.05, 0.95], axis=1)
     names = list(space)
     found = [
