@@ -85,20 +85,30 @@ def main() -> None:
     add = parser.add_argument
     add("--tasks", nargs="+", default=list(EASY), choices=list(EASY))
     add("--seeds", type=int, default=5)
+    add("--first-seed", type=int, default=0)
+    add("--out", type=Path, help="JSON file that keeps each study, and from which the same command goes on")
     add("--seconds", type=float, default=600.0, help="of a study at most")
     add("--setup", action="store_true", help="make Optuna's environment, then stop")
     add("--venvs", type=Path, default=HERE.parent / ".venvs", help="folder of the peers' environments")
     given = parser.parse_args()
     if given.setup:
         sys.exit(0 if set_up("time", given.venvs) else "Optuna could not be installed")
+    kept: dict[str, list[dict[str, float]]] = (
+        json.loads(given.out.read_text()) if given.out and given.out.exists() else {}
+    )
     print("| task, test score | measure | " + " | ".join(WAYS) + " | plain / zeroin | hyperband / zeroin |")
     print("|" + "---|" * (len(WAYS) + 4))
     for task in given.tasks:
         studies: dict[str, list[list[dict[str, float]]]] = {way: [] for way in WAYS}
-        for seed in range(given.seeds):
+        for seed in range(given.first_seed, given.first_seed + given.seeds):
             seconds = given.seconds
             for way in WAYS:
-                studies[way].append(run(way, task, seed, seconds, given.venvs))
+                key = f"{task} {seed} {way}"
+                if key not in kept:
+                    kept[key] = run(way, task, seed, seconds, given.venvs)
+                    if given.out:
+                        given.out.write_text(json.dumps(kept))
+                studies[way].append(kept[key])
                 last = studies[way][-1][-1]
                 print(
                     f"{task} seed {seed} {way}: test {standing(studies[way][-1]):.4g} after {last['wall']:.0f} s",
