@@ -1,4 +1,8 @@
-"""The spaces worth searching for the ready-made networks, with AdamW and a cosine schedule."""
+"""The spaces worth searching for the ready-made networks, with AdamW and a cosine schedule.
+
+As everywhere in the catalogue, more layers and units than the range has are beyond the limits: what a study takes is
+told beforehand.
+"""
 
 from zeroin import catalogue
 from zeroin.space import Float, Int, Space
@@ -18,8 +22,8 @@ def mlp_space(trainings: float, *, batch_size: Sizes = (64, 512)) -> Space:
         trainings,
         weight_decay=True,
         batch_size=batch_size,
-        layers=Int(1, 4, default=2, limits=(1, 6)),
-        units=Int(32, 256, scale="log", default=128, limits=(16, 512)),
+        layers=Int(1, 4, default=2, limits=(1, 4)),
+        units=Int(32, 256, scale="log", default=128, limits=(16, 256)),
         dropout=(0.0, 0.5),
         batchnorm=True,
         schedule="cosine",
@@ -33,8 +37,8 @@ def cnn_space(trainings: float, *, batch_size: Sizes = (32, 256), units: Sizes =
         trainings,
         weight_decay=True,
         batch_size=batch_size,
-        layers=Int(2, 3, default=2, limits=(1, 4)),
-        units=Int(*units, scale="log", default=8, limits=(2, units[1] * 4 // 3)),
+        layers=Int(2, 3, default=2, limits=(1, 3)),
+        units=Int(*units, scale="log", default=8, limits=(2, units[1])),
         dropout=(0.0, 0.5),
         batchnorm=True,
         schedule="cosine",
@@ -48,8 +52,8 @@ def text_space(trainings: float, *, batch_size: Sizes = (32, 256), smoothing: bo
         trainings,
         weight_decay=True,
         batch_size=batch_size,
-        layers=Int(1, 2, default=1, limits=(1, 3)),
-        units=Int(16, 64, scale="log", default=32, limits=(8, 96)),
+        layers=Int(1, 2, default=1, limits=(1, 2)),
+        units=Int(16, 64, scale="log", default=32, limits=(8, 64)),
         dropout=(0.0, 0.7),
         batchnorm=True,
         schedule="cosine",
@@ -65,7 +69,7 @@ def gru_space(trainings: float, *, batch_size: Sizes = (16, 128)) -> Space:
         weight_decay=True,
         batch_size=batch_size,
         layers=Int(1, 2, default=1, limits=(1, 2)),
-        units=Int(16, 48, scale="log", default=32, limits=(8, 96)),
+        units=Int(16, 48, scale="log", default=32, limits=(8, 48)),
         dropout=(0.0, 0.5),
         grad_clip=True,
         schedule="cosine",

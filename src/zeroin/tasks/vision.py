@@ -60,7 +60,7 @@ def mnist5k() -> Task:
         train=(images[at.train], digit[at.train]),
         valid=(images[at.valid], digit[at.valid]),
         test=(images[at.test], digit[at.test]),
-        space=partial(cnn_space, batch_size=(64, 256), units=(4, 8)),  # wider ones cost more than they bring
+        space=partial(cnn_space, batch_size=(64, 256), units=(4, 10)),  # wider ones cost more than they bring
         name="mnist5k",
         max_epochs=5,
     )
