@@ -9,6 +9,11 @@ from zeroin.space import Space
 from zeroin.types import Value
 
 
+def is_whole(value: Any, least: int) -> bool:
+    """Whether a value is a whole number of any kind (NumPy's too, no bool), from `least`."""
+    return isinstance(value, Integral) and not isinstance(value, bool) and int(value) >= least
+
+
 def checked_space(space: Space) -> Space:
     """The hyperparameters.
 
@@ -31,7 +36,7 @@ def checked_max_epochs(max_epochs: int | None) -> int:
     """
     if max_epochs is None:
         return 1
-    if isinstance(max_epochs, bool) or not isinstance(max_epochs, Integral) or max_epochs < 1:
+    if not is_whole(max_epochs, 1):
         raise StudyError(
             f"max_epochs is a whole number from 1; max_epochs={max_epochs!r}: leave it out if there are no epochs."
         )
@@ -44,7 +49,7 @@ def checked_seed(seed: int) -> int:
     Raises:
         StudyError: it is no whole number, or more than a store can keep.
     """
-    if isinstance(seed, bool) or not isinstance(seed, Integral) or not -(2**63) <= seed < 2**63:
+    if not is_whole(seed, -(2**63)) or seed >= 2**63:
         raise StudyError(f"a seed is a whole number of 64 bits; seed={seed!r}: use seed=0.")
     return int(seed)
 

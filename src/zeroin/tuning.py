@@ -8,13 +8,13 @@ import warnings
 from collections.abc import Sequence
 from dataclasses import replace
 from functools import partial
-from numbers import Integral, Real
+from numbers import Real
 from pathlib import Path
 from typing import Any
 
 from zeroin import catalogue
 from zeroin.budget import TRAININGS, Budget, Plan
-from zeroin.checked import checked_max_epochs, checked_space
+from zeroin.checked import checked_max_epochs, checked_space, is_whole
 from zeroin.confirm import Confirm, Finish
 from zeroin.errors import StudyError
 from zeroin.executors.checkpoint import trial_folder
@@ -33,7 +33,7 @@ from zeroin.types import Config, Job, Kind, Observation, Status, Trial
 
 log = logging.getLogger("zeroin")
 IN_VAIN = 60  # so many trials in a row that ended before an epoch was seen: they spend nothing, and would go on forever
-GOES_ON = "study {!r} in {} goes on: {} trials and {} epochs are known; another name=, or store=None, begins anew"
+GOES_ON = "study %r in %s goes on: %d trials and %d epochs are known; another name=, or store=None, begins anew"
 HOPELESS_FAILURES = 3  # so many failed trials before any worked: it is not the hyperparameters
 
 
@@ -100,7 +100,7 @@ def tune(
     depth = checked_max_epochs(max_epochs)
     if space is not None:
         checked_space(space)
-    if confirm is not None and (isinstance(confirm, bool) or not isinstance(confirm, Integral) or confirm < 0):
+    if confirm is not None and not is_whole(confirm, 0):
         raise StudyError(f"fresh seeds are counted from 0; confirm={confirm!r}: use confirm=5, or confirm=0 for none.")
     if budget == Budget():
         budget = Budget(epochs=TRAININGS * depth)
@@ -137,9 +137,7 @@ def tune(
             if listen:
                 study.listeners.append(listen)
             elif study.history.jobs:
-                log.warning(
-                    "%s", GOES_ON.format(study.name, study.path, len(study.history.trials), study.history.spent)
-                )
+                log.warning(GOES_ON, study.name, study.path, len(study.history.trials), study.history.spent)
             timed = doing if task and listen else None  # how long it takes is measured for a person who waits
             study.record(_plan(study, budget, after, (final.seeds, confirm or 0), timed))
             run(study, doing, study.searcher, _less(budget, after, depth))

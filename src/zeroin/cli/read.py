@@ -33,8 +33,9 @@ def status(name: str | None, store: Path, as_json: bool) -> None:
     for row in rows:
         best = "none yet" if row["best"] is None else f"{row['best']:.5g}"
         failures = f", {row['failures']} failed" if row["failures"] else ""
-        cut = "" if is_written(store, row["name"]) else ", its process is gone: the same command goes on"
-        open_jobs = f", {row['running']} open{cut}" if row["running"] else ""
+        open_jobs = f", {row['running']} open" if row["running"] else ""
+        if open_jobs and not is_written(store, row["name"]):
+            open_jobs += ", its process is gone: the same command goes on"
         click.echo(
             f"{row['name']}: {row['trials']:,} trials, {row['epochs']:,} epochs, best {best} ({row['goal']})"
             f"{failures}{open_jobs}; since {row['created']}"

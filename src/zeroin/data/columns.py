@@ -132,7 +132,7 @@ def kind_of(values: pd.Series, otherwise: str = "leave the column out with --dro
 
 
 def number_in_words(there: pd.Series) -> tuple[str, str] | None:
-    """The first word of a column whose words are all numbers with one sign or unit, or with commas, and that number.
+    """The longest word of a column whose words are all numbers with one sign or unit, or with commas, and that number.
 
     >>> number_in_words(pd.Series(["$1,250.50", "$990"]))
     ('$1,250.50', '1250.50')

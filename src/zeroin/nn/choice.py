@@ -113,8 +113,8 @@ class Choices:
         return self._kept[size]
 
     def _measured(self, config: Config) -> Choice:
-        sizes = [rows for rows in SIZES if rows <= min(self.most, SHARE if self.shared < math.inf else self.most)]
-        found = measured(self.problem, config, sizes, self.shared)
+        most = self.most if math.isinf(self.shared) else min(self.most, SHARE)
+        found = measured(self.problem, config, [rows for rows in SIZES if rows <= most], self.shared)
         log.info("networks of %s: %s", _about(config), found.words())
         return found
 
@@ -143,12 +143,13 @@ def _about(config: Config) -> str:
     return ", ".join(f"{name} {config[name]}" for name in SHAPING if name in config) or "the default config"
 
 
-def shared(space: Space, alike: Sequence[str], trainings: float, max_epochs: int) -> float:
+def shared(space: Space | None, alike: Sequence[str], trainings: float, max_epochs: int) -> float:
     """Epochs of one shape of network in a search of so many full trainings; `alike` are what shapes networks.
 
-    Some `SHARE` configs of it, each trained for a part, or what an even share of few shapes is.
+    Some `SHARE` configs of it, each trained for a part, or what an even share of few shapes is; infinite where no
+    shape is searched.
     """
-    if not alike:
+    if space is None or not alike:
         return math.inf
     shapes = math.prod(_count(space.params[name]) for name in alike)
     return max(SHARE * max(1.0, max_epochs / PART), trainings * max_epochs / shapes)

@@ -4,7 +4,6 @@ import hashlib
 import importlib
 import json
 import logging
-import math
 import sys
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
@@ -179,31 +178,27 @@ class Task:
         first = 0 if forked else workers - 1
         with starting(folder, max_epochs, first) as started:  # it takes as long as the calibration
             alike = shaping(self.problem, space) if space else ()
-            each = math.inf if space is None else shared(space, alike, trainings, max_epochs)
-            choices = Choices(self.problem, folder, trainings / workers, each)
+            choices = Choices(self.problem, folder, trainings / workers, shared(space, alike, trainings, max_epochs))
             choice = choices.of(space.default if space else {})
             log.info("%s: %s", self.name, choice.words())
             if choice.rows == 1 and workers == 1:
                 return Inline(loop.objective(self.problem), folder, max_epochs, choice.seconds)
             by = self._copied if forked else partial(importable, self)
+            here = None
             if choice.rows == 1:
                 make: Make = partial(Inline, by(loop.train))
-                return Processes(
-                    make, folder, max_epochs, workers, seconds=choice.seconds, started=started, forked=forked
-                )
-            rows = choices.most
-            here = Stacked(self.problem, folder, max_epochs, choices, rows, alike, choice.seconds)
-            if workers == 1:
-                return here
-            make = by(_stacked, choices.trainings, choices.shared, rows)
-            if forked:
-                return Processes(
-                    make, folder, max_epochs, workers,
-                    rows=rows, grouping=alike, seconds=choice.seconds, forked=True,
-                )  # fmt: skip
+                rows, alike = 1, ()
+            else:
+                rows = choices.most
+                if not forked:
+                    here = Stacked(self.problem, folder, max_epochs, choices, rows, alike, choice.seconds)
+                if here and workers == 1:
+                    return here
+                make = by(_stacked, choices.trainings, choices.shared, rows)
+            most = workers - (here is not None)
             return Processes(
-                make, folder, max_epochs, workers - 1,
-                rows=rows, grouping=alike, here=here, seconds=choice.seconds, started=started,
+                make, folder, max_epochs, most,
+                rows=rows, grouping=alike, here=here, seconds=choice.seconds, started=started, forked=forked,
             )  # fmt: skip
 
     def _copied(self, function: Callable[..., Any], *first: Any) -> Callable[..., Any]:

@@ -92,6 +92,7 @@ def list_studies(path: Path) -> list[dict[str, Any]]:
 
 
 def load(db: sqlite3.Connection, study: int) -> tuple[Header, History]:
+    """A study by its number in an open store."""
     name, goal, max_epochs, seed, task, created = db.execute(
         "SELECT name, goal, max_epochs, seed, task, created FROM studies WHERE id = ?", (study,)
     ).fetchone()
@@ -187,6 +188,7 @@ def telling() -> Iterator[None]:
 
 
 def told(error: sqlite3.DatabaseError | OSError) -> StoreError:
+    """What such an error is to the user: the rule, what was found, what to do."""
     if isinstance(error, OSError):
         return StoreError(
             f"a store's folder can be written; the system says {error.strerror} ({error.filename}): "
