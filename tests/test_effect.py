@@ -107,8 +107,8 @@ def test_what_cannot_be_stacked_is_trained_one_by_one():
 def test_both_arms_have_the_same_draws_and_the_result_is_reproducible(tmp_path):
     told = []
     first, again = (
-        effect(task(), "batchnorm", at={"layers": (1, 3)}, held={"units": 8}, draws=8, epochs=2, listen=told.append)
-        for _ in range(2)
+        effect(task(), "batchnorm", at={"layers": (1, 3)}, held={"units": 8}, draws=draws, epochs=2, listen=told.append)
+        for draws in (8, np.int64(8))
     )
     assert [c.setting for c in first.comparisons] == [{"layers": 1}, {"layers": 3}]
     for one, other in zip(first.comparisons, again.comparisons, strict=True):

@@ -5,12 +5,14 @@ import sqlite3
 import subprocess
 import sys
 import textwrap
+import threading
 
 import pytest
 
 import zeroin as zi
 from zeroin.errors import StoreError, StudyError
 from zeroin.store import Header, files_of, list_studies, open_study, read_study
+from zeroin.store.latesync import LateSync
 from zeroin.study import Study
 from zeroin.types import Asked, Ended, Observation, Status
 
@@ -314,6 +316,28 @@ def test_a_sync_that_failed_is_told_whatever_is_written_next(tmp_path):
         with pytest.raises(StoreError, match="the system says Input/output error"):
             write(store)
         store.close()
+
+
+def test_what_was_written_while_a_sync_was_under_way_is_synced_when_the_store_is_closed(tmp_path, monkeypatch):
+    begun, go_on, syncs = threading.Event(), threading.Event(), []
+
+    def slow(self):
+        syncs.append(1)
+        begun.set()
+        go_on.wait()
+
+    monkeypatch.setattr(LateSync, "_sync", slow)
+    sync = LateSync(tmp_path / "wal")
+    sync.due()
+    begun.wait()
+    sync.due()  # of what the sync under way may not see any more
+    closing = threading.Thread(target=sync.close)
+    closing.start()
+    assert sync._closing.wait(5)
+    go_on.set()
+    closing.join(5)
+    assert not closing.is_alive()
+    assert len(syncs) == 2
 
 
 def test_an_end_that_was_to_be_kept_with_the_next_event_is_kept_when_the_study_is_closed(tmp_path):

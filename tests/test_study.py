@@ -205,7 +205,9 @@ def test_to_dataframe_and_report(tmp_path):
         (lambda s, j: s.tell(j, losses=[None]), r"scores are numbers; got '\[None\]': use tell"),
         (lambda s, j: s.tell(j, losses="good"), "scores are numbers; got 'good'"),
         (lambda s, j: s.tell(j.number, losses=[1.0]), "a job that ask.. gave; got a int"),
-        (lambda s, j: s.ask(1.5), "free slots are a whole number; free=1.5: use ask"),
+        (lambda s, j: s.tell(j, status="done"), "told its scores or its failure; got neither"),
+        (lambda s, j: s.ask(1.5), "free slots are counted from 0; free=1.5: use ask"),
+        (lambda s, j: s.ask(-1), "free slots are counted from 0; free=-1: use ask"),
     ],
 )
 def test_a_job_told_wrongly_is_told_back(use, sentence):
@@ -235,10 +237,11 @@ def test_a_study_asked_for_wrongly_is_told_and_nothing_is_stored(tmp_path, given
     assert list(tmp_path.iterdir()) == []
 
 
-def test_numbers_of_numpy_and_one_score_alone_are_taken():
+@pytest.mark.parametrize("score", [np.float32(0.5), np.array(0.5), [0.5], 0.5])
+def test_numbers_of_numpy_and_one_score_alone_are_taken(score):
     study = zi.Study(SPACE, max_epochs=np.int64(8), seed=np.int64(3), store=None)
     (job,) = study.ask(np.int64(1))
-    study.tell(job, losses=np.float32(0.5))
+    study.tell(job, losses=score)
     assert (study.best.loss, study.max_epochs, study.seed) == (0.5, 8, 3)
     assert repr(study) == "<Study 'study': 1 trials, 1 epochs of search>"
 

@@ -60,8 +60,9 @@ def checked_scores(losses: Any) -> list[float]:
     Raises:
         StudyError: one is no number.
     """
+    several = isinstance(losses, Iterable) and getattr(losses, "ndim", 1) > 0  # NumPy and torch iterate over no scalar
     try:
-        return [float(value) for value in (losses if isinstance(losses, Iterable) else [losses])]
+        return [float(value) for value in (losses if several else [losses])]
     except (TypeError, ValueError):
         raise StudyError(f"scores are numbers; got {str(losses)[:60]!r}: use tell(job, losses=[0.5]).") from None
 

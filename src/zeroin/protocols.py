@@ -2,11 +2,14 @@
 
 from collections.abc import Sequence
 from pathlib import Path
-from typing import Protocol
+from typing import Final, Protocol
 
 from zeroin.history import History
 from zeroin.space import Space
 from zeroin.types import Decision, Ended, Event, Job, Observation
+
+# A thread of a store is called so, and holds no lock that others wait for: a process with it can be copied (`fork`).
+STORE_THREAD: Final = "zeroin-store"
 
 
 class Report(Protocol):

@@ -6,7 +6,6 @@ import tempfile
 import weakref
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from datetime import UTC, datetime
-from numbers import Integral
 from pathlib import Path
 from types import TracebackType
 from typing import TYPE_CHECKING, TypeAlias
@@ -14,7 +13,7 @@ from typing import TYPE_CHECKING, TypeAlias
 from zeroin import confirm as confirmation
 from zeroin import goal as direction
 from zeroin.budget import Budget, Plan
-from zeroin.checked import check_kept, checked_max_epochs, checked_scores, checked_seed, checked_space
+from zeroin.checked import check_kept, checked_max_epochs, checked_scores, checked_seed, checked_space, is_whole
 from zeroin.errors import StudyError
 from zeroin.history import History
 from zeroin.protocols import Searcher
@@ -119,8 +118,8 @@ class Study:
 
     def ask(self, free: int = 1) -> list[Job]:
         """At most `free` jobs to do now, those that a dead process left open first; empty: tell a running one first."""
-        if not isinstance(free, Integral):
-            raise StudyError(f"free slots are a whole number; free={free!r}: use ask(1).")
+        if not is_whole(free, 0):
+            raise StudyError(f"free slots are counted from 0; free={free!r}: use ask(1).")
         left = [job for job in self._open if self.history.jobs[job.number].status is Status.RUNNING]
         if left and free > 0:
             self._open = left[free:]
@@ -158,7 +157,7 @@ class Study:
                 status, note = Status.DIVERGED, f"the loss was not finite in epoch {epoch}"
                 break
             self.observe(job, Observation(epoch, value))
-        if status is None and not values:
+        if status in (None, Status.DONE) and not values:
             raise StudyError("a job is told its scores or its failure; got neither: use tell(job, losses=[...]).")
         self.record(Ended(job.number, Status(status or Status.DONE), note))
 

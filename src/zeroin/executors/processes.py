@@ -17,14 +17,14 @@ from multiprocessing.process import BaseProcess
 from pathlib import Path
 from typing import Any
 
+from zeroin.checked import is_whole
 from zeroin.errors import StudyError, TaskError, ZeroinError
 from zeroin.executors import worker
-from zeroin.protocols import Executor, Report
+from zeroin.protocols import STORE_THREAD, Executor, Report
 from zeroin.types import Ended, Job, Status
 
 SPAWN = multiprocessing.get_context("spawn")  # what an objective started, a forked process may deadlock in
 FORK = multiprocessing.get_context("fork") if sys.platform == "linux" else SPAWN
-SYNCING = "zeroin-sync"  # the store's thread
 SECONDS_TO_END = 2.0  # before a worker that was asked to end is killed
 ONE_THREAD = {
     "OMP_NUM_THREADS": "1",
@@ -262,7 +262,7 @@ def check_workers(workers: int) -> None:
     Raises:
         StudyError: not a whole number from 1; or this process is itself a worker that is importing its file.
     """
-    if isinstance(workers, bool) or not isinstance(workers, int) or workers < 1:
+    if not is_whole(workers, 1):
         raise StudyError(f"workers are counted from 1; workers={workers!r}: use workers={os.cpu_count() or 1}.")
     if getattr(multiprocessing.current_process(), "_inheriting", False):
         raise StudyError(
@@ -278,7 +278,7 @@ def can_fork() -> bool:
     the copy for good; the store's thread shares none, and a copy of one thread asks none of OpenMP's.
     """
     here = threading.current_thread()
-    return sys.platform == "linux" and all(t is here or t.name == SYNCING for t in threading.enumerate())
+    return sys.platform == "linux" and all(t is here or t.name == STORE_THREAD for t in threading.enumerate())
 
 
 def _start(folder: Path, max_epochs: int, make: worker.Make | None = None) -> _Place:

@@ -10,6 +10,7 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 from torch.utils.data import DataLoader
 
+from zeroin.checked import is_whole
 from zeroin.errors import TaskError
 from zeroin.nn import rules, rules_signal
 from zeroin.nn.data import edges
@@ -96,7 +97,7 @@ def audit(
 
     Source: docs/batch-normalisation.md names the paper behind each rule.
     """
-    if isinstance(epochs, bool) or not isinstance(epochs, int) or epochs < 0:
+    if not is_whole(epochs, 0):
         raise TaskError(f"epochs are counted from 0, for no training; epochs={epochs!r}: use epochs=3.")
     with one_thread():
         if isinstance(target, Task):

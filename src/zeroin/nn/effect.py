@@ -10,6 +10,7 @@ from pathlib import Path
 
 import torch
 
+from zeroin.checked import is_whole
 from zeroin.errors import TaskError
 from zeroin.executors.inline import Inline
 from zeroin.executors.processes import Processes, check_workers
@@ -98,8 +99,9 @@ def effect(
     """
     check_workers(workers)
     for name, value in (("draws", draws), ("epochs", epochs)):
-        if isinstance(value, bool) or not isinstance(value, int) or value < 1:
+        if not is_whole(value, 1):
             raise TaskError(f"{name} are counted from 1; {name}={value!r}: leave it out, or use {name}=8.")
+    draws, epochs, workers = int(draws), int(epochs), int(workers)  # NumPy's, as JSON has none
     goal = _goal(task, target, epochs)
     plan = design(task, choice, at or {}, held or {})
     points, seeds = places(draws, len(plan.space), seed), [seed_of(seed, "effect", i) for i in range(draws)]

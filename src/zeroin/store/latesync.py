@@ -4,6 +4,8 @@ import os
 import threading
 from pathlib import Path
 
+from zeroin.protocols import STORE_THREAD
+
 WITHIN = 0.1  # seconds until it is there; what a power cut can take away
 
 
@@ -18,7 +20,7 @@ class LateSync:
         self._path = path
         self._due, self._closing = threading.Event(), threading.Event()
         self._error: OSError | None = None
-        self._thread = threading.Thread(target=self._work, name="zeroin-sync", daemon=True)
+        self._thread = threading.Thread(target=self._work, name=STORE_THREAD, daemon=True)
         self._thread.start()
 
     def due(self) -> None:
@@ -39,10 +41,12 @@ class LateSync:
         self._thread.join()
 
     def _work(self) -> None:
-        while not self._closing.is_set():
+        closing = False
+        while not closing:
             self._due.wait()
             self._closing.wait(WITHIN)
             self._due.clear()
+            closing = self._closing.is_set()  # asked before the sync, which then holds all that was ever written
             try:
                 self._sync()
             except OSError as error:
