@@ -8,6 +8,7 @@ from torch import nn
 
 from zeroin.nn import Task, mlp
 from zeroin.nn.gate import verdict
+from zeroin.nn.sequences import columns_and_texts
 from zeroin.nn.stack import BACKWARD, EACH, fresh, stack
 
 torch.set_num_threads(1)
@@ -20,6 +21,10 @@ def numbers(*shape):
 
 def words():
     return np.random.default_rng(0).integers(0, 9, size=(24, 5))
+
+
+def both():
+    return np.concatenate([numbers(3), words().astype(np.float32)], 1)
 
 
 class Fn(nn.Module):
@@ -98,6 +103,7 @@ ROWS = [  # name, network, an example's inputs, in which order a stack is right,
      BACKWARD, ""),
     ("storing", lambda: Fn(storing, a=nn.Linear(4, 6), out=nn.Linear(6, 3)), numbers(4), BACKWARD, ""),
     ("bilinear", lambda: Fn(lambda s, x: s.b(x, x), b=nn.Bilinear(4, 4, 3)), numbers(4), None, "no stacked form"),
+    ("columns, texts", lambda: columns_and_texts(3, [(9, 5)], 3, {"units": 4, "norm": "batch"}), both(), BACKWARD, ""),
     ("embedding bag", lambda: flat(nn.EmbeddingBag(9, 4), width=4), words(), None, ""),
     ("weight norm", lambda: nn.Sequential(nn.utils.parametrizations.weight_norm(nn.Linear(4, 3))), numbers(4), None,
      ""),

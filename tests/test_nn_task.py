@@ -16,7 +16,7 @@ from zeroin.nn import Metric, Task, loop, mlp, small_cnn
 from zeroin.nn.data import InMemory, OnDemand, edges, order, prepared
 from zeroin.nn.metrics import METRICS
 from zeroin.nn.optim import NORMS
-from zeroin.nn.sequences import gru, text_cnn
+from zeroin.nn.sequences import columns_and_texts, gru, text_cnn
 from zeroin.space import Choice, Float, Int, Space
 from zeroin.tasks import TASKS, Ready, load
 from zeroin.types import Job, Kind
@@ -250,7 +250,8 @@ def test_networks_have_the_norm_that_their_config_asks_for(kind, flat, image, po
 @pytest.mark.parametrize(("build", "example"), [
     (lambda c: mlp(4, 3, c), torch.zeros(5, 4)), (lambda c: small_cnn(2, 8, 3, c), torch.zeros(5, 2, 8, 8)),
     (lambda c: text_cnn(9, 3, c), torch.ones(5, 7, dtype=torch.long)), (lambda c: gru(4, 3, c), torch.zeros(5, 6, 4)),
-], ids=["mlp", "small_cnn", "text_cnn", "gru"])  # fmt: skip
+    (lambda c: columns_and_texts(2, [(9, 4), (7, 3)], 3, c), torch.ones(5, 9)),
+], ids=["mlp", "small_cnn", "text_cnn", "gru", "columns_and_texts"])  # fmt: skip
 def test_every_ready_made_network_takes_the_hyperparameters_of_norms(build, example, kind):
     norms = [m for m in build({"norm": kind, "bn_eps": 0.01, "bn_momentum": 0.3}).modules() if isinstance(m, NORMS)]
     assert {m.eps for m in norms} == {0.01}

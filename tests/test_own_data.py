@@ -54,6 +54,15 @@ def reviews():
     return pd.DataFrame({"review": text, "stars": stars})
 
 
+def goods():
+    """Numbers, categories and texts, all three of which the target takes."""
+    rng = np.random.default_rng(4)
+    good, new, price = rng.random(ROWS) < 0.5, rng.random(ROWS) < 0.5, rng.uniform(1, 9, ROWS)
+    said = [" ".join(rng.choice(["fine", "sturdy"] if g else ["poor", "late"], 9)) + " on the whole" for g in good]
+    stars = 3.0 * good + 2.0 * new - price / 2 + rng.normal(0, 0.1, ROWS)
+    return pd.DataFrame({"price": price, "state": np.where(new, "new", "used"), "review": said, "stars": stars})
+
+
 def digits(folder):
     """Images of two classes, grey ones of several sizes and formats."""
     rng = np.random.default_rng(3)
@@ -124,6 +133,50 @@ def test_texts(zeroin):
     new = zeroin.folder / "new.csv"
     new.write_text('review\n"bad stale bad stale bad"\n"good fresh tasty good best"\n""\n', encoding="utf-8")
     assert predicted(zeroin, model, new)["prediction"].tolist()[:2] == ["1", "2"]
+
+
+def test_a_table_with_texts(zeroin):
+    path = zeroin.folder / "goods.csv"
+    goods().to_csv(path, index=False)
+    options = ("--target", "stars", "--fix", "lr=0.01", "--epochs", "20", "--max-epochs", "20")
+    model, said = tuned(zeroin, path, *options)
+    assert "'review' is read as text" in said
+    rows = "price,review,state,stars\n"  # in another order
+    rows += "".join(
+        f"5,{text},{state},\n" for text in ("poor late poor", "fine sturdy fine") for state in ("used", "new")
+    )
+    new = zeroin.folder / "new.csv"
+    new.write_text(rows, encoding="utf-8")
+    old_poor, new_poor, old_fine, new_fine = predicted(zeroin, model, new)["prediction"].astype(float)
+    assert old_poor < min(new_poor, old_fine) <= max(new_poor, old_fine) < new_fine
+    new.write_text("price,review,state\n5,,used\n,unheard of,\n", encoding="utf-8")
+    assert np.isfinite(predicted(zeroin, model, new)["prediction"].astype(float)).all()
+    new.write_text("price,state\n5,used\n", encoding="utf-8")
+    code, _, errors = zeroin("predict", model, new)
+    assert code == 2
+    assert "lacks 'review'" in errors
+
+
+def test_which_columns_are_texts(tmp_path, recwarn):
+    def made(**asked):
+        recwarn.clear()
+        goods().assign(more=[f"I {word} it" for word in ["like", "hate"] * 60]).to_csv(tmp_path / "t.csv", index=False)
+        task = own.task_of(tmp_path / "t.csv", target="stars", **asked)
+        return from_plain(task.preparation).inputs, task
+
+    inputs, task = made()
+    assert ([c.name for c in inputs.columns], [t.column for t in inputs.texts]) == (
+        ["price", "state", "more"],
+        ["review"],
+    )
+    assert from_plain(task.preparation).plain() == task.preparation
+    assert task.train[0].shape[1] == sum(c.width for c in inputs.columns) + inputs.texts[0].length
+    inputs, _ = made(text=["more"])
+    assert [t.column for t in inputs.texts] == ["review", "more"]
+    inputs, _ = made(drop=["review"])
+    assert not inputs.texts
+    inputs, task = made(text="review", drop=["price", "state", "more"])
+    assert (inputs.column, task.train[0].dtype) == ("review", np.int64)
 
 
 def test_a_folder_of_images(zeroin):
@@ -258,7 +311,7 @@ def test_ids_constants_texts_and_missing_targets_are_told(tmp_path, recwarn):
         key=[f"K{i}" for i in range(ROWS)],
         same=1,
         empty=None,
-        words=[f"a long story of some forty characters, {i}" for i in range(ROWS)],
+        code=[f"{i:039x}z" if i % 20 else None for i in range(ROWS)],
     )
     frame.loc[:4, "price"] = np.nan
     told = noted(tmp_path, frame, recwarn)
@@ -266,7 +319,7 @@ def test_ids_constants_texts_and_missing_targets_are_told(tmp_path, recwarn):
     assert "columns 'same', 'empty' never change and are left out" in told
     assert "'id' looks like the number or name of a row" in told
     assert "'key' looks like the number or name of a row" in told
-    assert "'words' holds a text of its own in nearly every row" in told
+    assert "'code' holds words of its own in nearly every row" in told
     assert "leak?" not in told
 
 
@@ -372,6 +425,7 @@ SPOILED = {  # name: (what is in it, options, what is said)
     "infinite target": (TABLE + "1,x,inf\n", BY, "others such as 'inf'"),
     "wrong kind": (TABLE, ("--target", "town", "--kind", "number"), "holds 'x': use --kind classes"),
     "wrong metric": (TABLE, (*BY, "--metric", "accuracy"), "use --metric r2"),
+    "read and left out": (TABLE, (*BY, "--text", "town", "--drop", "town"), "'town' is in both --text and --drop"),
     "texts without a word": ("text,price\n" + "#,1.5\n?,2.5\n" * 20, (*BY, "--text", "text"), "share words"),
 }
 

@@ -22,7 +22,7 @@ NAME = click.argument("name", required=False)
 
 _DATA = (
     click.option("--target", "predict", metavar="COLUMN", help="Of a table: what to predict."),
-    click.option("--text", metavar="COLUMN", help="Of a table: the texts to predict it from."),
+    click.option("--text", multiple=True, metavar="COLUMN", help="Of a table: read a column as text."),
     click.option("--drop", multiple=True, metavar="COLUMN", help="Of a table: leave a column out."),
     click.option(
         "--kind", type=click.Choice(["classes", "number"]), help="What the target is, where it could be both."

@@ -1,6 +1,6 @@
 """What looks wrong with a table to learn from: told before anything is trained, for a person to decide."""
 
-from collections.abc import Iterator
+from collections.abc import Collection, Iterator
 from typing import Any
 
 import numpy as np
@@ -11,15 +11,17 @@ from sklearn.tree import DecisionTreeClassifier
 
 from zeroin.data.answer import Answer
 from zeroin.data.columns import as_numbers, as_words, in_time, kind_of, number_in_words, varies
+from zeroin.data.words import is_text
 
 ENOUGH = 0.999  # the share of the target that a column alone must tell for a leak to be suspected
 MONOTONE = 0.9999  # the rank correlation from which one number is another in disguise
-OWN = 0.9  # the share of rows with a word of their own from which a column names rows or is text
-LONG = 30  # mean characters from which words are text
+OWN = 0.9  # the share of rows with a word of their own from which a column tells nothing of other rows
 LOOKED_AT = 20_000  # rows
 
 
-def notes_on(frame: pd.DataFrame, target: pd.Series, answer: Answer, *, ordered: bool = False) -> Iterator[str]:
+def notes_on(
+    frame: pd.DataFrame, target: pd.Series, answer: Answer, *, ordered: bool = False, texts: Collection[str] = ()
+) -> Iterator[str]:
     """What to tell of the columns to learn from.
 
     Args:
@@ -27,7 +29,12 @@ def notes_on(frame: pd.DataFrame, target: pd.Series, answer: Answer, *, ordered:
         target: of each row, none missing.
         answer: what it was taken for.
         ordered: whether rows are cut by time, and not by chance.
+        texts: columns that are to be read as texts, beside those that look like it.
     """
+    read = [name for name in frame.columns if name in texts or is_text(frame[name])]
+    yield from (note for name in read for note in _of_text(frame[name]))
+    repeated = int(pd.concat([frame, target], axis=1).duplicated().sum())
+    frame = frame.drop(columns=read)
     constant = [str(name) for name in frame.columns if not varies(frame[name])]
     if constant:
         yield f"{_columns(constant)} never change{'s' * (len(constant) == 1)} and {_are(constant)} left out"
@@ -47,8 +54,8 @@ def notes_on(frame: pd.DataFrame, target: pd.Series, answer: Answer, *, ordered:
             yield f"{name!r} holds numbers that are taken as words, such as {dressed[0]!r}: better write {dressed[1]}"
         elif _names_rows(values, kind):
             yield f"{name!r} looks like the number or name of a row, an id: if it is, add --drop {name!r}"
-        elif _is_text(values, kind):
-            yield f"{name!r} holds a text of its own in nearly every row, which a table cannot use: see --text"
+        elif _is_own(values, kind):
+            yield f"{name!r} holds words of its own in nearly every row, which tell nothing of others: see --text"
         elif _tells(values, kind, y, answer):
             yield (
                 f"a leak? {name!r} alone determines {answer.name!r}: if it is not known when predicting, "
@@ -56,21 +63,28 @@ def notes_on(frame: pd.DataFrame, target: pd.Series, answer: Answer, *, ordered:
             )
         if kind == "number" and (endless := int(np.isinf(pd.to_numeric(values, errors="coerce").astype(float)).sum())):
             yield f"{name!r} is infinite in {endless:,} of {len(values):,} rows, which is taken as missing"
-    if twice := int(pd.concat([frame, target], axis=1).duplicated().sum()):
-        yield f"{twice:,} of {len(frame):,} rows repeat an earlier one; copies in two sets make the score too good"
+    if repeated:
+        yield f"{repeated:,} of {len(frame):,} rows repeat an earlier one; copies in two sets make the score too good"
 
 
 def _names_rows(values: pd.Series, kind: str) -> bool:
     if kind == "date" or values.isna().any() or values.nunique() < len(values):
         return False
     if kind == "category":
-        return float(as_words(values).str.len().mean()) < LONG
+        return True
     real = as_numbers(values).to_numpy()
     spread = real.max() - real.min()
     return bool((real == np.round(real)).all()) and spread < 20 * len(real)  # numbered, perhaps with gaps
 
 
-def _is_text(values: pd.Series, kind: str) -> bool:
+def _of_text(values: pd.Series) -> Iterator[str]:
+    if as_numbers(values.dropna()).notna().all():
+        yield f"--text {values.name!r} holds numbers; a table without --text would read them as such"
+    if gone := int(values.isna().sum()):
+        yield f"{gone:,} of {len(values):,} rows have no {values.name!r} and are taken as empty texts"
+
+
+def _is_own(values: pd.Series, kind: str) -> bool:
     words = values.dropna()
     return kind == "category" and bool(len(words)) and words.nunique() > OWN * len(words)
 

@@ -5,7 +5,7 @@ Plain data rather than fitted objects, so that an exported model can be read wit
 
 import re
 import warnings
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, replace
 
 import numpy as np
@@ -88,13 +88,23 @@ def numbers(columns: Sequence[Column], frame: pd.DataFrame) -> Array:
     Raises:
         TaskError: a column is not there, or holds something else than it did in training.
     """
-    missing = [c.name for c in columns if c.name not in frame.columns]
+    check_there(frame, [c.name for c in columns])
+    none = np.empty((len(frame), 0), np.float32)
+    return np.concatenate([none, *(_applied(column, frame[column.name]) for column in columns)], 1)
+
+
+def check_there(frame: pd.DataFrame, names: Iterable[str]) -> None:
+    """Whether a table to predict has these columns.
+
+    Raises:
+        TaskError: it lacks some.
+    """
+    missing = [name for name in names if name not in frame.columns]
     if missing:
         raise TaskError(
             f"a table to predict has the columns of the training table; it lacks {', '.join(map(repr, missing[:5]))}"
             f"{f' and {len(missing) - 5} more' if len(missing) > 5 else ''}: add what is missing."
         )
-    return np.concatenate([_applied(column, frame[column.name]) for column in columns], 1)
 
 
 def kind_of(values: pd.Series, otherwise: str = "leave the column out with --drop") -> str:

@@ -17,11 +17,11 @@ from zeroin.data import images
 from zeroin.data.answer import KINDS, Answer, answer_of
 from zeroin.data.arrays import arrays, as_inputs
 from zeroin.data.checks import notes_on
-from zeroin.data.columns import as_words, in_time, kind_of, learn
+from zeroin.data.columns import as_words, in_time, learn
 from zeroin.data.files import column_of, read
 from zeroin.data.preparation import Arrays, Images, Inputs, Preparation, Table, Text
 from zeroin.data.split import Cut, Rows, in_order, split
-from zeroin.data.words import vocabulary, words_of
+from zeroin.data.words import is_text, vocabulary, words_of
 from zeroin.errors import TaskError
 from zeroin.nn.spaces import cnn_space, gru_space, mlp_space, text_space
 from zeroin.nn.task import Task
@@ -49,7 +49,7 @@ def task_of(
     path: str | Path,
     *,
     target: str | None = None,
-    text: str | None = None,
+    text: str | Sequence[str] = (),
     drop: Sequence[str] = (),
     kind: str | None = None,
     metric: str | None = None,
@@ -62,7 +62,7 @@ def task_of(
         path: a table (.csv, .tsv, .txt, .parquet, .pq), a folder of images with one folder a class, or an .npz file
             with X and y.
         target: the column to predict.
-        text: the column of texts to predict it from; all other columns are left out.
+        text: columns that hold texts, beside those that look like it.
         drop: columns to leave out.
         kind: "classes" or "number"; None: by what the target holds.
         metric: what is tuned; None: r2 for a number, accuracy for classes, roc_auc or balanced_accuracy where a class
@@ -96,7 +96,8 @@ def task_of(
     elif path.suffix.lower() == ".npz":
         source = _arrays(path)
     else:
-        source = _table(path, _named(target), text, drop, missing, order)
+        texts = (text,) if isinstance(text, str) else tuple(text)
+        source = _table(path, _named(target), texts, drop, missing, order)
     name = path.resolve().name if path.is_dir() else path.stem
     return _task(re.sub(r"[^A-Za-z0-9._-]+", "-", name).lstrip("._-")[:100] or "data", source, kind, metric)
 
@@ -141,52 +142,52 @@ def _arrays(path: Path) -> Source:
 
 
 def _table(
-    path: Path, target: str, text: str | None, drop: Sequence[str], missing: Sequence[str], order: str | None
+    path: Path, target: str, texts: Sequence[str], drop: Sequence[str], missing: Sequence[str], order: str | None
 ) -> Source:
     frame = read(path, missing)
     for name in drop:
         column_of(frame, name, "--drop")
     values = frame[column_of(frame, target, "--target")]
     rank = in_time(frame[column_of(frame, order, "--order")]) if order else None
-    if text is not None:
+    for text in texts:
         if column_of(frame, text, "--text") == target:
             raise TaskError(f"--text and --target are two columns; both are {text!r}: name another --text.")
-        chosen = frame[[text]]
-        return Source(chosen, values, partial(_learn_text, text, tuple(missing)), partial(_text_notes, text), rank)
+        if text in drop:
+            raise TaskError(f"a column is read or left out; {text!r} is in both --text and --drop: leave out one.")
     chosen = frame.drop(columns=[*drop, target])
     if not chosen.shape[1]:
         raise TaskError(
             f"a table has a column to learn from beside its target; {path.name} has {', '.join(frame.columns)}: "
             f"add one, or check what separates the columns."
         )
-    told = partial(notes_on, ordered=rank is not None)
-    return Source(chosen, values, partial(_learn_table, tuple(missing)), told, rank)
+    told = partial(notes_on, ordered=rank is not None, texts=texts)
+    return Source(chosen, values, partial(_learn_table, tuple(missing), tuple(texts)), told, rank)
 
 
-def _learn_table(missing: tuple[str, ...], some: pd.DataFrame) -> Table:
-    columns = learn(some)
-    if not columns:
+def _learn_table(missing: tuple[str, ...], named: tuple[str, ...], some: pd.DataFrame) -> Table | Text:
+    texts = [name for name in some.columns if name in named or is_text(some[name])]
+    columns = learn(some.drop(columns=texts))
+    read = tuple(_learn_text(name, missing, some) for name in texts)
+    if len(read) == 1 and not columns:
+        return read[0]
+    if not columns and not read:
         raise TaskError(
             f"a table has a column that varies beside its target; of {', '.join(map(repr, some.columns[:5]))} none "
             f"does: add one."
         )
-    return Table(columns, missing)
+    return Table(columns, missing, read)
 
 
 def _learn_text(name: str, missing: tuple[str, ...], some: pd.DataFrame) -> Text:
     texts = as_words(some[name]).fillna("")
     words = vocabulary(texts)
     if not words:
-        raise TaskError(f"texts share words; {name!r} has no word that three texts have: name another --text.")
+        raise TaskError(
+            f"texts share words; {name!r} has no word that three texts have: name another "
+            f"--text, or add --drop {name!r}."
+        )
     long = np.quantile([len(words_of(one)) for one in texts], 0.95)
     return Text(name, tuple(words), int(np.clip(long, *WORDS)), missing)
-
-
-def _text_notes(name: str, some: pd.DataFrame, _target: pd.Series, _answer: Answer) -> Iterator[str]:
-    if kind_of(some[name]) != "category":
-        yield f"--text {name!r} holds {kind_of(some[name])}s; a table without --text would read them as such"
-    if gone := int(some[name].isna().sum()):
-        yield f"{gone:,} of {len(some):,} rows have no {name!r} and are taken as empty texts"
 
 
 def _nothing(_some: Any, _target: pd.Series, _answer: Answer) -> Iterable[str]:
@@ -202,7 +203,7 @@ def _task(name: str, source: Source, kind: str | None, metric: str | None) -> Ta
     ready = Preparation(source.learn(_chosen(examples, cut.train)), answer)
     metric = _metric(metric, answer, values)
     x, y = ready.inputs.encoded(examples), answer.encoded(values)
-    for note in (*notes, _summary(answer, cut, metric)):
+    for note in (*notes, *_read(ready.inputs), _summary(answer, cut, metric)):
         warnings.warn(note, stacklevel=3)
     return Task(
         build=ready.build,
@@ -257,6 +258,12 @@ def _metric(asked: str | None, answer: Answer, values: pd.Series) -> str:
     return "roc_auc" if len(answer.classes) == 2 and counts.min() >= 2 * 20 / 3 else "balanced_accuracy"
 
 
+def _read(inputs: Inputs) -> Iterator[str]:
+    texts = (inputs,) if isinstance(inputs, Text) else inputs.texts if isinstance(inputs, Table) else ()
+    for text in texts:
+        yield f"{text.column!r} is read as text, up to {text.length} words of {len(text.words):,} that are known"
+
+
 def _summary(answer: Answer, cut: Cut, metric: str) -> str:
     what = f"one of {len(answer.classes)} classes" if answer.classes else "a number"
     train, valid, test = map(len, cut)
@@ -269,7 +276,7 @@ def _summary(answer: Answer, cut: Cut, metric: str) -> str:
 def _space(ready: Preparation, examples: int) -> Callable[[float], Space]:
     most = int(np.clip(2 ** math.floor(math.log2(examples / 8)), 16, 512))
     sizes = (max(8, most // 8), most)
-    if isinstance(ready.inputs, Text):
+    if isinstance(ready.inputs, Text) or (isinstance(ready.inputs, Table) and ready.inputs.texts):
         return partial(text_space, batch_size=sizes, smoothing=bool(ready.answer.classes))
     axes = 3 if isinstance(ready.inputs, Images) else 1 if isinstance(ready.inputs, Table) else len(ready.inputs.shape)
     return partial((mlp_space, gru_space, cnn_space)[axes - 1], batch_size=sizes)

@@ -17,33 +17,13 @@ from torch import nn
 from zeroin.data import images
 from zeroin.data.answer import Answer
 from zeroin.data.arrays import arrays, as_inputs
-from zeroin.data.columns import Column, as_words, numbers
-from zeroin.data.files import column_of, read
+from zeroin.data.columns import Column, as_words, check_there, numbers
+from zeroin.data.files import read
 from zeroin.data.words import numbered
 from zeroin.errors import TaskError
 from zeroin.nn.networks import mlp, small_cnn
-from zeroin.nn.sequences import gru, text_cnn
+from zeroin.nn.sequences import columns_and_texts, gru, text_cnn
 from zeroin.types import Config
-
-
-@dataclass(frozen=True, slots=True)
-class Table:
-    """A table: its columns, and the words that stand for missing."""
-
-    columns: tuple[Column, ...]
-    missing: tuple[str, ...] = ()
-
-    def opened(self, path: Path) -> pd.DataFrame:
-        """The table in a file."""
-        return read(path, self.missing)
-
-    def encoded(self, source: pd.DataFrame) -> NDArray[Any]:
-        """Rows [N, F]."""
-        return numbers(self.columns, source)
-
-    def network(self, outputs: int, config: Config) -> nn.Module:
-        """[B, F] -> [B, outputs]."""
-        return mlp(sum(c.width for c in self.columns), outputs, config)
 
 
 @dataclass(frozen=True, slots=True)
@@ -61,12 +41,43 @@ class Text:
 
     def encoded(self, source: pd.DataFrame) -> NDArray[Any]:
         """Numbers of words [N, length]."""
-        texts = source[column_of(source, self.column, "--text")]
-        return numbered(list(as_words(texts).fillna("")), self.words, self.length)
+        check_there(source, [self.column])
+        return numbered(list(as_words(source[self.column]).fillna("")), self.words, self.length)
 
     def network(self, outputs: int, config: Config) -> nn.Module:
         """[B, length] -> [B, outputs]."""
-        return text_cnn(len(self.words) + 2, outputs, config)
+        return text_cnn(self.numbered, outputs, config)
+
+    @property
+    def numbered(self) -> int:
+        """How many words have a number, those that stand for none and for another included."""
+        return len(self.words) + 2
+
+
+@dataclass(frozen=True, slots=True)
+class Table:
+    """A table: its columns, those of texts, and the words that stand for missing."""
+
+    columns: tuple[Column, ...]
+    missing: tuple[str, ...] = ()
+    texts: tuple[Text, ...] = ()
+
+    def opened(self, path: Path) -> pd.DataFrame:
+        """The table in a file."""
+        return read(path, self.missing)
+
+    def encoded(self, source: pd.DataFrame) -> NDArray[Any]:
+        """Rows [N, F], and the numbers of the words of each text beside them."""
+        check_there(source, [c.name for c in self.columns] + [t.column for t in self.texts])
+        texts = [text.encoded(source).astype(np.float32) for text in self.texts]  # exact: numbers of words are small
+        return np.concatenate([numbers(self.columns, source), *texts], 1)
+
+    def network(self, outputs: int, config: Config) -> nn.Module:
+        """[B, F + words that are read] -> [B, outputs]."""
+        width = sum(c.width for c in self.columns)
+        if not self.texts:
+            return mlp(width, outputs, config)
+        return columns_and_texts(width, [(t.numbered, t.length) for t in self.texts], outputs, config)
 
 
 @dataclass(frozen=True, slots=True)
@@ -141,11 +152,15 @@ class Preparation:
 
 def from_plain(plain: Mapping[str, Any]) -> Preparation:
     """What `Preparation.plain` wrote."""
-    inputs = {name: tuple(v) if isinstance(v, list) else v for name, v in plain["inputs"].items()}
+    inputs = _tuples(plain["inputs"])
     if plain["kind"] == "table":
-        inputs["columns"] = tuple(Column(**{**c, "options": tuple(c["options"])}) for c in inputs["columns"])
-    answer = Answer(**{**plain["answer"], "classes": tuple(plain["answer"]["classes"])})
-    return Preparation(KINDS[plain["kind"]](**inputs), answer)
+        inputs["columns"] = tuple(Column(**_tuples(c)) for c in inputs["columns"])
+        inputs["texts"] = tuple(Text(**_tuples(t)) for t in inputs.get("texts", ()))
+    return Preparation(KINDS[plain["kind"]](**inputs), Answer(**_tuples(plain["answer"])))
+
+
+def _tuples(plain: Mapping[str, Any]) -> dict[str, Any]:
+    return {name: tuple(v) if isinstance(v, list) else v for name, v in plain.items()}
 
 
 def _lists(value: Any) -> Any:

@@ -5,12 +5,16 @@ from collections import Counter
 from collections.abc import Iterable, Sequence
 
 import numpy as np
+import pandas as pd
 from numpy.typing import NDArray
 
 MOST = 5_000  # words with a number of their own
 SEEN = 3  # texts to train on that have such a word
 LONGEST = 120  # words of a text that are read
 NONE, UNKNOWN = 0, 1
+LONG = 30  # mean characters from which the words of a column are texts
+OWN = 0.5  # the share of rows with a text of their own from which they are
+LOOKED_AT = 1_000  # texts
 
 WORD = re.compile(r"[^\W_]+(?:'[^\W_]+)?|[!?]")
 
@@ -22,6 +26,22 @@ def words_of(text: str) -> list[str]:
     ["it's", 'great', '!']
     """
     return WORD.findall(re.sub(r"<[^>]{1,20}>", " ", text.lower()))
+
+
+def is_text(values: pd.Series) -> bool:
+    """Whether a column holds texts to be read, rather than categories or names of rows: long ones, most of which occur
+    once, with words in common.
+
+    >>> is_text(pd.Series([f"of {i} trees that stood here, the last one fell" for i in range(9)]))
+    True
+    >>> is_text(pd.Series([f"{i:040x}" for i in range(9)]))
+    False
+    """
+    there = values.dropna()
+    if not len(there) or pd.api.types.is_numeric_dtype(there) or there.nunique() <= OWN * len(there):
+        return False
+    some = [str(one) for one in there.iloc[:LOOKED_AT]]
+    return sum(map(len, some)) >= LONG * len(some) and bool(vocabulary(some))
 
 
 def vocabulary(texts: Iterable[str]) -> list[str]:

@@ -1,8 +1,11 @@
 """Ready-made networks for texts and sequences, of PyTorch's own layers."""
 
+from collections.abc import Iterable, Sequence
+
+import torch
 from torch import Tensor, nn
 
-from zeroin.nn.networks import activated, dropout_of, norm_layers, redundant_bias
+from zeroin.nn.networks import activated, dropout_of, mlp, norm_layers, redundant_bias
 from zeroin.nn.optim import number
 from zeroin.types import Config
 
@@ -41,12 +44,60 @@ def text_cnn(words: int, outputs: int, config: Config) -> nn.Module:
     >>> text_cnn(100, 2, {"units": 8})(torch.tensor([[5, 7, 0], [1, 0, 0]])).shape
     torch.Size([2, 2])
     """
-    width = round(number(config, "units", 64))
+    width = _width(config)
+    head = nn.Sequential(*dropout_of(config), nn.Linear(width, outputs))
+    return _reading(words, round(number(config, "layers", 1)), config, head)
+
+
+class Joined(nn.Module):
+    """Numbers and the means of texts side by side, and a network that takes both; see `columns_and_texts`."""
+
+    def __init__(self, columns: int, lengths: Sequence[int], readers: Iterable[nn.Module], head: nn.Module) -> None:
+        super().__init__()
+        self.parts = (columns, *lengths)
+        self.readers, self.head = nn.ModuleList(readers), head
+
+    def forward(self, x: Tensor) -> Tensor:
+        """Numbers and words [B, columns + all lengths] -> [B, outputs]."""
+        columns, *texts = torch.split(x, list(self.parts), 1)
+        means = [reader(words.long()) for reader, words in zip(self.readers, texts, strict=True)]  # [B, units] each
+        out: Tensor = self.head(torch.cat([columns, *means], 1))
+        return out
+
+
+def columns_and_texts(columns: int, texts: Sequence[tuple[int, int]], outputs: int, config: Config) -> nn.Module:
+    """A network of numbers and texts: each text through an embedding and a convolution, its mean beside the numbers,
+    and an `mlp` of them all.
+
+    Args:
+        columns: numbers in an example.
+        texts: of each, the words in its vocabulary and the words that are read.
+        outputs: classes, or numbers to predict.
+        config: layers (2: of the `mlp`), units (64: for each word, kernels, and of the `mlp`), else as for `mlp`.
+
+    Returns:
+        A network [B, columns + all words that are read] -> [B, outputs]; words are whole numbers, 0 for no word.
+
+    >>> columns_and_texts(3, [(100, 5)], 2, {"units": 8})(torch.zeros(4, 8)).shape
+    torch.Size([4, 2])
+    """
+    width = _width(config)
+    readers = [_reading(words, 1, config, nn.Sequential()) for words, _ in texts]
+    head = mlp(columns + width * len(texts), outputs, config)
+    return Joined(columns, [length for _, length in texts], readers, head)
+
+
+def _width(config: Config) -> int:
+    return round(number(config, "units", 64))
+
+
+def _reading(words: int, layers: int, config: Config, head: nn.Sequential) -> TextCNN:
+    """A text up to its mean, and what takes it."""
+    width = _width(config)
     blocks: list[nn.Module] = []
-    for _ in range(round(number(config, "layers", 1))):
+    for _ in range(layers):
         blocks.append(nn.Conv1d(width, width, KERNEL, padding=KERNEL // 2, bias=not redundant_bias(config)))
         blocks += activated(config, width, 3)
-    head = nn.Sequential(*dropout_of(config), nn.Linear(width, outputs))
     return TextCNN(nn.Embedding(words, width), nn.Sequential(*blocks), head)
 
 

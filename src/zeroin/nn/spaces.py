@@ -46,7 +46,7 @@ def cnn_space(trainings: float, *, batch_size: Sizes = (32, 256), units: Sizes =
 
 
 def text_space(trainings: float, *, batch_size: Sizes = (32, 256), smoothing: bool = True) -> Space:
-    """For `text_cnn`; `smoothing` of labels where classes are predicted."""
+    """For `text_cnn` and `columns_and_texts`; `smoothing` of labels where classes are predicted."""
     return catalogue.space(
         "adamw",
         trainings,
