@@ -10,6 +10,7 @@ import time
 import pytest
 
 import zeroin as zi
+from zeroin.confirm import winner
 from zeroin.history import History, incumbent
 from zeroin.report.charts import axis_figure, curves_figure, progress_figure
 from zeroin.report.compare import Stat
@@ -144,7 +145,7 @@ def test_curves_and_progress(told):
 def test_comparison_and_verdict(told):
     s = summarise("s", SPACE, told, max_epochs=4)
     ours, default = s.comparison
-    assert (ours.label, ours.trials, ours.score.n) == ("config of trial 3", (4, 5), 2)
+    assert (ours.label, ours.trained, ours.score.n) == ("config of trial 3", 2, 2)
     assert ours.score.mean == pytest.approx(0.42)
     assert ours.score.sd == pytest.approx(math.sqrt(0.0008))
     assert ours.test.mean == pytest.approx(0.52)  # at the epoch of the lowest loss
@@ -152,7 +153,7 @@ def test_comparison_and_verdict(told):
     assert default.test.mean == pytest.approx(0.95)
     assert s.verdict == (
         "Trained afresh twice, the config of trial 3 has a mean loss of 0.420 ± 0.028 (95 % sure: 0.1659 to 0.6741); "
-        "the default config, twice, 0.750 ± 0.071: lower by 0.330 ± 0.054 (standard error), better."
+        "the default config, twice, 0.750 ± 0.071: no clear difference (-0.330 ± 0.054 standard error)."
     )
 
 
@@ -166,11 +167,37 @@ def test_what_mattered_is_told_with_how_sure_the_model_is(tmp_path):
     assert all(int(low) <= int(mean) <= int(high) for _, mean, low, high in rows)
 
 
-def test_no_clear_difference_is_said_so():
+def test_a_default_that_has_not_ended_yet_is_not_said_to_have_failed():
     t = Teller()
-    for i, loss in enumerate((0.4, 0.6, 0.45, 0.58)):
+    t.job(0, SGD, [0.4], kind=Kind.CONFIRM)
+    t.history.apply(Asked((Job(1, 1, ADAMW, 0, 0, 1, Kind.DEFAULT, "w"),)))
+    assert summarise("s", SPACE, t.history).verdict == ""
+
+
+def test_a_config_that_fails_with_another_seed_stands_behind_the_winner():
+    t = Teller()
+    t.job(0, SGD, [0.4], kind=Kind.CONFIRM)
+    t.job(1, SGD, [], kind=Kind.CONFIRM, status=Status.DIVERGED)
+    t.job(2, ADAMW, [0.6], kind=Kind.CONFIRM)
+    t.job(3, ADAMW, [0.5], kind=Kind.CONFIRM)
+    best, fragile = summarise("s", SPACE, t.history).comparison
+    assert best.config == winner(t.history) == ADAMW
+    assert (fragile.config, fragile.trained, fragile.failed) == (SGD, 2, 1)
+
+
+@pytest.mark.parametrize(
+    ("losses", "said"),
+    [
+        ((0.4, 0.6, 0.45, 0.58), "no clear difference"),
+        ((0.40, 0.44, 0.50, 0.54), "no clear difference"),  # 3.5 standard errors: of two trainings each not enough
+        ((0.40, 0.44, 0.70, 0.74), "lower"),
+    ],
+)
+def test_a_difference_is_called_clear_where_so_few_trainings_can_tell_it(losses, said):
+    t = Teller()
+    for i, loss in enumerate(losses):
         t.job(i, SGD if i < 2 else ADAMW, [loss], kind=Kind.CONFIRM if i < 2 else Kind.DEFAULT)
-    assert "no clear difference" in summarise("s", SPACE, t.history).verdict
+    assert said in summarise("s", SPACE, t.history).verdict.split(";")[1]
 
 
 def test_events_in_words_and_in_order(told):

@@ -21,12 +21,12 @@ def check(goal: str) -> str:
 
 
 def turned(goal: str, value: float) -> float:
-    """A user's score as a loss, or a loss as the user's score.
+    """A user's score as a loss, or a loss as the user's score; never -0.0, which would be shown with its sign.
 
-    >>> turned("maximize", 0.9)
-    -0.9
+    >>> turned("maximize", 0.9), turned("maximize", 0.0)
+    (-0.9, 0.0)
     """
-    return -value if goal == "maximize" else value
+    return 0.0 - value if goal == "maximize" else value
 
 
 def as_loss(goal: str, seen: Observation) -> Observation:
@@ -40,7 +40,7 @@ def shown(goal: str, trial: Trial) -> Trial:
     """A trial with its losses in the user's own sense."""
     if goal == "minimize":
         return trial
-    return replace(trial, losses=tuple(-loss for loss in trial.losses), goal=goal)
+    return replace(trial, losses=tuple(turned(goal, loss) for loss in trial.losses), goal=goal)
 
 
 def metric_at_best(trial: Trial, name: str) -> float | None:

@@ -5,8 +5,8 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from zeroin.goal import turned
 from zeroin.history import History
-from zeroin.report.scores import score_of
 from zeroin.report.ticks import show
 from zeroin.report.words import counted
 from zeroin.types import Kind, Trial
@@ -52,7 +52,7 @@ def advice(history: History, goal: str) -> Advice | None:
     early = _losses(advised, epoch), _losses(fresh, epoch)
     lead, led = _lead(history, advised)
     words = (_first(said, early, epoch, goal), _after(history, lead, led, goal))
-    scores = tuple(tuple(score_of(loss, goal) for loss in losses) for losses in early)
+    scores = tuple(tuple(turned(goal, loss) for loss in losses) for losses in early)
     return Advice(said, (scores[0], scores[1]), epoch, lead, words)
 
 
@@ -64,7 +64,7 @@ def _losses(trials: Sequence[Trial], epoch: int) -> tuple[float, ...]:
 def _first(said: Sequence[str], early: tuple[tuple[float, ...], tuple[float, ...]], epoch: int, goal: str) -> str:
     ours, theirs = early
     better = int((np.array(theirs) > min(ours)).sum())
-    best, other = (show(score_of(min(losses), goal)) for losses in early)
+    best, other = (show(turned(goal, min(losses))) for losses in early)
     begun = counted(len(said), "config") + " of the playbook"
     return (
         f"The study began with {begun}. After {counted(epoch, 'epoch')} each, the best of them had {best}, the best of "
@@ -93,7 +93,7 @@ def _lead(history: History, advised: Sequence[Trial]) -> tuple[int | None, float
 
 
 def _after(history: History, lead: int | None, loss: float, goal: str) -> str:
-    came = f"The best of them came to {show(score_of(loss, goal))} in the end"
+    came = f"The best of them came to {show(turned(goal, loss))} in the end"
     if lead is None:
         return f"{came}; nothing else that the study tried was as good."
     if lead == 0:

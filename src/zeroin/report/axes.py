@@ -4,7 +4,8 @@ import math
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 
-from zeroin.report.scores import ScoreAxis, score_of
+from zeroin.goal import turned
+from zeroin.report.scores import ScoreAxis
 from zeroin.report.ticks import Tick, across, show
 from zeroin.space import Choice, Float, Hyperparameter, Int
 from zeroin.types import Kind, Range, Region, Trial, Value
@@ -100,7 +101,7 @@ def axis_plot(
 
 def _point(trial: Trial, name: str, x: float, jitter: float, scores: ScoreAxis, goal: str) -> Point:
     loss = trial.loss
-    score = None if loss is None else score_of(loss, goal)
+    score = None if loss is None else turned(goal, loss)
     return Point(
         trial.number,
         x + jitter * ((trial.number * GOLDEN) % 1.0 - 0.5),

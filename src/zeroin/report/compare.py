@@ -1,15 +1,17 @@
 """The trainings after the search: fresh seeds of the best configs beside the default, with their spread."""
 
-import json
 import math
 import statistics
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 
-from zeroin.confirm import interval
-from zeroin.report.scores import score_of
+from scipy.special import stdtrit
+
+from zeroin.confirm import Score, interval, scores
+from zeroin.goal import turned
+from zeroin.history import History
 from zeroin.report.ticks import measured, show
-from zeroin.types import Config, Kind, Trial
+from zeroin.types import Config, Kind
 
 
 @dataclass(frozen=True, slots=True)
@@ -37,20 +39,15 @@ class Stat:
 
 @dataclass(frozen=True, slots=True)
 class Group:
-    """One config trained with several seeds; `score` and `test` are None where no training gave one."""
+    """One config `trained` so often, each time with a fresh seed; `score` and `test` are None where none gave one."""
 
     label: str
     kind: Kind
     config: Config
-    trials: tuple[int, ...]
+    trained: int
     failed: int
     score: Stat | None
     test: Stat | None
-
-
-def key(config: Config) -> str:
-    """A text that equal configs share."""
-    return json.dumps(dict(config), sort_keys=True, default=repr)
 
 
 def stat(values: Iterable[float]) -> Stat | None:
@@ -66,25 +63,15 @@ def stat(values: Iterable[float]) -> Stat | None:
     return Stat(statistics.fmean(seen), sd, len(seen), interval(seen))
 
 
-def groups(trials: Sequence[Trial], goal: str) -> tuple[Group, ...]:
+def groups(history: History, goal: str) -> tuple[Group, ...]:
     """The trainings after the search by config: the best first, the default last."""
-    found: dict[tuple[bool, str], list[Trial]] = {}
-    origin: dict[str, int] = {}
-    for trial in trials:
-        if not trial.kind.is_search:
-            found.setdefault((trial.kind is Kind.DEFAULT, key(trial.config)), []).append(trial)
-    for trial in trials if found else ():
-        if trial.kind.is_search:
-            origin.setdefault(key(trial.config), trial.number)
-    rows = [_group(same, default, origin.get(config), goal) for (default, config), same in found.items()]
-    sign = 1 if goal == "minimize" else -1
-    return tuple(sorted(rows, key=lambda g: (g.kind is Kind.DEFAULT, sign * g.score.mean if g.score else math.inf)))
+    return tuple(_group(history, score, goal) for score in scores(history))
 
 
 def verdict(rows: Sequence[Group], measure: str, goal: str) -> str:
     """What the trainings after the search say, in a sentence; empty where there were none to compare."""
     confirmed = next((g for g in rows if g.kind is Kind.CONFIRM and g.score), None)
-    default = next((g for g in rows if g.kind is Kind.DEFAULT), None)
+    default = next((g for g in rows if g.kind is Kind.DEFAULT and g.trained), None)
     if confirmed is None or confirmed.score is None or default is None:
         return ""
     n, words = _times(confirmed.score.n), confirmed.score.words
@@ -96,33 +83,42 @@ def verdict(rows: Sequence[Group], measure: str, goal: str) -> str:
     better = gain < 0 if goal == "minimize" else gain > 0
     direction = "lower" if gain < 0 else "higher"
     theirs = f"the default config, {_times(default.score.n)}, {default.score.words}"
-    error = _error(confirmed.score, default.score)
-    if error is None:
+    found = _error(confirmed.score, default.score)
+    if found is None:
         return f"{ours}; {theirs}: {show(abs(gain))} {direction} (too few trainings to know how sure that is)."
-    if abs(gain) <= 2 * error:
+    error, clear = found
+    if abs(gain) <= clear:
         return f"{ours}; {theirs}: no clear difference ({measured(gain, error)} standard error)."
     judged = "better" if better else "worse"
-    sure = " (standard error)" if error else ""
-    return f"{ours}; {theirs}: {direction} by {measured(abs(gain), error)}{sure}, {judged}."
+    unit = " (standard error)" if error else ""
+    return f"{ours}; {theirs}: {direction} by {measured(abs(gain), error)}{unit}, {judged}."
 
 
-def _group(same: Sequence[Trial], default: bool, origin: int | None, goal: str) -> Group:
-    done = [(t, loss) for t in same if (loss := t.loss) is not None]
-    tests = []
-    for trial, loss in done:
-        at = trial.losses.index(loss)
-        if at < len(trial.metrics) and "test" in trial.metrics[at]:
-            tests.append(float(trial.metrics[at]["test"]))
-    name = "default config" if default else "config of trial " + str(origin) if origin is not None else "config"
-    failed = sum(t.status.is_failure for t in same)
-    score = stat(score_of(loss, goal) for _, loss in done)
-    return Group(name, same[0].kind, same[0].config, tuple(t.number for t in same), failed, score, stat(tests))
+def _group(history: History, score: Score, goal: str) -> Group:
+    found = (t.number for t in history.trials if t.kind.is_search and t.config == score.config)
+    origin = next(found, None)
+    name = "default config" if score.kind is Kind.DEFAULT else "config"
+    label = name if score.kind is Kind.DEFAULT or origin is None else f"config of trial {origin}"
+    ours = stat(turned(goal, loss) for loss in score.losses)
+    trained = len(score.losses) + score.failures
+    return Group(label, score.kind, score.config, trained, score.failures, ours, stat(score.tests))
 
 
-def _error(a: Stat, b: Stat) -> float | None:
+def _error(a: Stat, b: Stat) -> tuple[float, float] | None:
+    """The standard error of the difference of two means, and the difference beyond which it is clear with 95 %.
+
+    Source: Welch 1947, "The generalization of 'Student's' problem when several different population variances are
+    involved": Student's t with degrees of freedom for two unequal variances.
+    """
     if a.sd is None or b.sd is None:
         return None
-    return math.sqrt(a.sd**2 / a.n + b.sd**2 / b.n)
+    ours, theirs = a.sd**2 / a.n, b.sd**2 / b.n
+    if not ours + theirs:
+        return 0.0, 0.0
+    share = ours / (ours + theirs)
+    freedom = 1 / (share**2 / (a.n - 1) + (1 - share) ** 2 / (b.n - 1))
+    error = math.sqrt(ours + theirs)
+    return error, float(stdtrit(freedom, 0.975)) * error
 
 
 def _times(n: int) -> str:

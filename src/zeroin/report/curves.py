@@ -4,8 +4,9 @@ import itertools
 from collections.abc import Sequence
 from dataclasses import dataclass
 
+from zeroin.goal import turned
 from zeroin.history import History
-from zeroin.report.scores import ScoreAxis, score_axis, score_of, scores_of
+from zeroin.report.scores import ScoreAxis, score_axis
 from zeroin.report.thin import CURVE_POINTS, evenly
 from zeroin.types import Kind, Trial
 
@@ -56,7 +57,7 @@ def learning_curves(trials: Sequence[Trial], goal: str, max_epochs: int, best: i
     for trial in trials:
         epochs = _epochs(trial.losses)
         if epochs:
-            rows.append((trial, epochs, scores_of((trial.losses[e - 1] for e in epochs), goal)))
+            rows.append((trial, epochs, [turned(goal, trial.losses[e - 1]) for e in epochs]))
     axis = score_axis([s for _, _, scores in rows for s in scores], goal, "points")
     return Curves(
         tuple(
@@ -107,8 +108,8 @@ def progress(history: History, goal: str) -> Progress:
         spent += stop - start
         seen[job.trial] = stop
     found = evenly(found, CURVE_POINTS)
-    axis = score_axis([score_of(loss, goal) for _, loss, _ in found], goal, "steps", patience=20.0)
-    steps = ((n, score_of(loss, goal), trial) for n, loss, trial in found)
+    axis = score_axis([turned(goal, loss) for _, loss, _ in found], goal, "steps", patience=20.0)
+    steps = ((n, turned(goal, loss), trial) for n, loss, trial in found)
     return Progress(tuple(Step(n, s, axis.place(s), trial) for n, s, trial in steps), spent, axis)
 
 

@@ -1,7 +1,7 @@
 """The axis of the scores: its direction, its scale, and where a score lies on it."""
 
 import math
-from collections.abc import Iterable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -38,20 +38,6 @@ class ScoreAxis:
     def beyond(self, score: float) -> bool:
         """Whether a score is worse than the axis shows."""
         return self.place(score) != _forward(score, self.scale)
-
-
-def scores_of(losses: Iterable[float], goal: str) -> list[float]:
-    """Losses in the user's own direction."""
-    return [score_of(loss, goal) for loss in losses]
-
-
-def score_of(loss: float, goal: str) -> float:
-    """A loss in the user's own direction.
-
-    >>> score_of(-0.9, "maximize")
-    0.9
-    """
-    return loss if goal == "minimize" else 0.0 - loss
 
 
 def score_axis(scores: Sequence[float], goal: str, what: str = "trials", patience: float = 1.0) -> ScoreAxis:

@@ -7,12 +7,13 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from zeroin.confirm import chosen
+from zeroin.goal import turned
 from zeroin.history import History
 from zeroin.report.advice import Advice, advice
 from zeroin.report.axes import AxisPlot, axis_plot
 from zeroin.report.compare import Group, groups, verdict
 from zeroin.report.curves import Curves, Progress, ending, learning_curves, progress
-from zeroin.report.scores import ScoreAxis, score_axis, score_of
+from zeroin.report.scores import ScoreAxis, score_axis
 from zeroin.report.thin import (
     BEST_CURVES,
     BEST_TRIALS,
@@ -129,10 +130,10 @@ def summarise(
     curved = thinned([t for t in search if t.losses], CURVES, BEST_CURVES) if deepest > 1 else []
     rounds = evenly(history.regions, ROUNDS)
     lines = events(space, search, history.regions)
-    axis = score_axis([score_of(loss, goal) for t in search if (loss := t.loss) is not None], goal)
+    axis = score_axis([turned(goal, loss) for t in search if (loss := t.loss) is not None], goal)
     best = chosen(history)
     steps = progress(history, goal)
-    compared = groups(history.trials, goal)
+    compared = groups(history, goal)
     measure = "loss" if goal == "minimize" else "score"
     free = {k: p for k, p in space.params.items() if getattr(p, "fixed", None) is None or _varies(k, drawn)}
     told = {t.number: t for t in [*drawn, *curved, *(history.trials[s.trial] for s in steps.steps)]}
@@ -165,7 +166,7 @@ def _row(trial: Trial, goal: str, max_epochs: int) -> Row:
     loss = trial.loss
     return Row(
         trial=trial.number,
-        score=None if loss is None else score_of(loss, goal),
+        score=None if loss is None else turned(goal, loss),
         best_epoch=0 if loss is None else trial.losses.index(loss) + 1,
         epoch=trial.epoch,
         kind=trial.kind,
