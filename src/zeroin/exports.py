@@ -8,24 +8,24 @@ from typing import Any
 
 import numpy as np
 
+from zeroin import trialtable
 from zeroin.confirm import Score, contenders, scores, winner
 from zeroin.errors import StudyError
 from zeroin.executors.checkpoint import trial_folder
 from zeroin.goal import shown, turned
 from zeroin.history import History
 from zeroin.store import Header
-from zeroin.study import FIELDS, Study, column_of
+from zeroin.study import Study
+from zeroin.trialtable import FIELDS
 from zeroin.types import Trial
 
 
 def as_csv(header: Header, history: History) -> str:
     """One line a trial, the score in the user's sense, a column a hyperparameter."""
     out = io.StringIO()
-    names = list(header.space)
     writer = csv.writer(out, lineterminator="\n")
-    writer.writerow([*FIELDS, *map(column_of, names)])
-    for trial in (shown(header.goal, t) for t in history.trials):
-        writer.writerow([*(getattr(trial, f) for f in FIELDS), *(trial.config.get(n, "") for n in names)])
+    writer.writerow(trialtable.columns(header.space))
+    writer.writerows(trialtable.rows(header.space, (shown(header.goal, t) for t in history.trials)))
     return out.getvalue()
 
 

@@ -26,8 +26,8 @@ from zeroin.history import History
 from zeroin.nn import Task, loop, mlp
 from zeroin.nn.data import Normalisation
 from zeroin.nn.export import newest
+from zeroin.reporting import write_report
 from zeroin.space import Float, Int, Space
-from zeroin.study import write_report
 from zeroin.tuning import run, tune
 from zeroin.types import Config, Trial
 

@@ -12,14 +12,15 @@ from typing import TYPE_CHECKING, TypeAlias
 
 from zeroin import confirm as confirmation
 from zeroin import goal as direction
+from zeroin import trialtable
+from zeroin.asking import jobs_of, to_start_with
 from zeroin.budget import Budget, Plan
 from zeroin.checked import check_kept, checked_max_epochs, checked_scores, checked_seed, checked_space, is_whole
 from zeroin.errors import StudyError
 from zeroin.history import History
 from zeroin.protocols import Searcher
-from zeroin.rng import seed_of
+from zeroin.reporting import write_report
 from zeroin.search import Zoom
-from zeroin.search.importance import importances
 from zeroin.space import Space
 from zeroin.space.changes import changed
 from zeroin.store import Header, SqliteStore, files_of, open_study, read_study
@@ -27,13 +28,12 @@ from zeroin.types import (
     Advised,
     Asked,
     Config,
+    Decision,
     Ended,
     Event,
     Job,
-    Kind,
     Observation,
     Observed,
-    Proposal,
     Region,
     Status,
     Trial,
@@ -45,7 +45,7 @@ if TYPE_CHECKING:
 
 log = logging.getLogger("zeroin")
 ENDINGS = tuple(str(status) for status in Status if status is not Status.RUNNING)
-FIELDS = ("number", "kind", "status", "epoch", "loss", "seed", "why", "paused")  # of a trial, in every table
+NO_LIMIT = Budget()
 Listener: TypeAlias = Callable[["Study", Event | Plan], None]
 
 
@@ -189,11 +189,11 @@ class Study:
         return list(self.history.regions)
 
     def to_dataframe(self) -> "pd.DataFrame":
-        """One row a trial: `FIELDS`, then each hyperparameter (needs pandas)."""
+        """One row a trial: its number, kind, status, epoch, loss, ..., then each hyperparameter (needs pandas)."""
         import pandas as pd  # noqa: PLC0415  an optional dependency
 
-        rows = [[*(getattr(t, f) for f in FIELDS), *(t.config.get(name) for name in self.space)] for t in self.trials]
-        return pd.DataFrame(rows, columns=[*FIELDS, *map(column_of, self.space)])
+        rows = trialtable.rows(self.space, self.trials)
+        return pd.DataFrame(list(rows), columns=trialtable.columns(self.space))
 
     def report(self, path: str | Path | None = None) -> Path:
         """Write the report, one HTML file that opens offline; beside the checkpoints if no path is given."""
@@ -221,14 +221,15 @@ class Study:
             weakref.finalize(self, shutil.rmtree, self._temporary, ignore_errors=True)
         return self._temporary
 
-    def decide(self, searcher: Searcher, free: int, budget: Budget | None = None) -> list[Job]:
+    def decide(self, searcher: Searcher, free: int, budget: Budget = NO_LIMIT) -> list[Job]:
         """Ask a searcher for at most `free` jobs that the budget allows, and record them."""
-        first = self._started(free) if self._start and searcher is self.searcher else []
+        first = to_start_with(self._start, self.history)[:free] if searcher is self.searcher else []
         if first:
-            asked = Asked(self._jobs(first, budget))
+            decision = Decision(tuple(first))
         else:
             decision = searcher.decide(self.space, self.history, free, max_epochs=self.max_epochs, seed=self.seed)
-            asked = Asked(self._jobs(decision.proposals, budget), decision.region, decision.paused)
+        jobs = jobs_of(decision.proposals, self.history, seed=self.seed, budget=budget)
+        asked = Asked(jobs, decision.region, decision.paused)
         if asked.jobs or asked.region or asked.paused:
             self.record(asked)
         else:
@@ -282,40 +283,6 @@ class Study:
         self, kind: type[BaseException] | None, error: BaseException | None, where: TracebackType | None
     ) -> None:
         self.close()
-
-    def _started(self, free: int) -> list[Proposal]:
-        """The first `free` of the configs to start with that were not tried yet, also where a study goes on."""
-        tried = [t.config for t in self.history.trials if t.kind is Kind.START]
-        left = []
-        for config in self._start:
-            if config in tried:
-                tried.remove(config)
-            else:
-                left.append(Proposal(self.max_epochs, Kind.START, "you asked for it", config=config))
-        return left[:free]
-
-    def _jobs(self, proposals: Sequence[Proposal], budget: Budget | None) -> tuple[Job, ...]:
-        """Jobs with their numbers and seeds, as many and as long as the budget allows."""
-        jobs: list[Job] = []
-        number, trial, searched = len(self.history.jobs), len(self.history.trials), self.history.searched
-        left = budget.epochs - self.history.promised if budget and budget.epochs is not None else None
-        for proposal in proposals:
-            new = proposal.trial is None
-            if new and budget and budget.trials is not None and searched >= budget.trials:
-                break
-            known = None if proposal.trial is None else self.history.trials[proposal.trial]
-            start = known.epoch if known else 0
-            stop = proposal.stop if left is None else min(proposal.stop, start + left)
-            if stop <= start:
-                break
-            config = known.config if known else proposal.config
-            assert config is not None
-            which = known.number if known else trial
-            seed = known.seed if known else seed_of(self.seed, "trial", trial)
-            jobs.append(Job(number, which, config, seed, start, stop, proposal.kind, proposal.why))
-            number, trial, searched = number + 1, trial + new, searched + new
-            left = left - (stop - start) if left is not None else None
-        return tuple(jobs)
 
     def _go_on(self, known: Header) -> None:
         """Check that a stored study can go on as asked, and say what changed."""
@@ -374,26 +341,3 @@ def load(name: str | None = None, store: str | Path = "zeroin.db") -> Study:
     )
     study.path, study.history, study.created = Path(store), history, header.created
     return study
-
-
-def write_report(
-    target: Path, name: str, space: Space, history: History, goal: str, folder: Path | None = None
-) -> Path:
-    """Write the report of a study; `folder` is where its files lie, if it has any.
-
-    Returns:
-        The path of the page.
-
-    Raises:
-        StudyError: the page cannot be written.
-    """
-    from zeroin.report import page, summary  # noqa: PLC0415  a fifth of the time that `import zeroin` would take
-
-    mattered = importances(space, history, max_epochs=history.max_epochs)
-    said = summary.settings_of(folder) if folder else {}
-    return page.write(summary.summarise(name, space, history, goal, settings=said, importance=mattered), target)
-
-
-def column_of(name: str) -> str:
-    """A hyperparameter's column in a table; `config_` stands before one that is called like a field of the trial."""
-    return f"config_{name}" if name in FIELDS else name

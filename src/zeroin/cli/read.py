@@ -83,8 +83,8 @@ def watch(name: str | None, store: Path) -> None:
 @STORE
 def report(name: str | None, output: Path | None, store: Path) -> None:
     """Write the report of a study, one HTML file that opens offline; the newest study if none is named."""
+    from zeroin.reporting import write_report
     from zeroin.store import files_of, read_study
-    from zeroin.study import write_report
 
     header, history = read_study(store, name)
     folder = files_of(store, header.name)

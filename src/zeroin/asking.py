@@ -1,0 +1,57 @@
+"""What a study asks for: proposals as jobs, numbered, each with its trial's seed, within what may be spent."""
+
+from collections.abc import Sequence
+
+from zeroin.budget import Budget
+from zeroin.history import History
+from zeroin.rng import seed_of
+from zeroin.types import Config, Job, Kind, Proposal
+
+
+def jobs_of(proposals: Sequence[Proposal], history: History, *, seed: int, budget: Budget) -> tuple[Job, ...]:
+    """Jobs of proposals in their order, as many and as long as the budget allows; the last may be cut short.
+
+    Args:
+        proposals: what a searcher wants trained.
+        history: of the study; its jobs and trials are counted on.
+        seed: of the study.
+        budget: of the search; no limit in minutes is looked at.
+
+    >>> at = {"x": 0.5}
+    >>> proposals = [Proposal(8, Kind.SCREEN, "why", config=at)] * 2
+    >>> [(job.trial, job.start, job.stop) for job in jobs_of(proposals, History(8), seed=0, budget=Budget(epochs=10))]
+    [(0, 0, 8), (1, 0, 2)]
+    """
+    jobs: list[Job] = []
+    number, trial, searched = len(history.jobs), len(history.trials), history.searched
+    left = None if budget.epochs is None else budget.epochs - history.promised
+    for proposal in proposals:
+        known = None if proposal.trial is None else history.trials[proposal.trial]
+        if known is None and budget.trials is not None and searched >= budget.trials:
+            break
+        start = known.epoch if known else 0
+        stop = proposal.stop if left is None else min(proposal.stop, start + left)
+        if stop <= start:
+            break
+        if known:
+            which, config, own_seed = known.number, known.config, known.seed
+        else:
+            assert proposal.config is not None
+            which, config, own_seed = trial, proposal.config, seed_of(seed, "trial", trial)
+            trial, searched = trial + 1, searched + 1
+        jobs.append(Job(number, which, config, own_seed, start, stop, proposal.kind, proposal.why))
+        number += 1
+        left = None if left is None else left - (stop - start)
+    return tuple(jobs)
+
+
+def to_start_with(configs: Sequence[Config], history: History) -> list[Proposal]:
+    """Those of the configs that a user asked for first which were not tried yet, each to be trained in full."""
+    tried = [t.config for t in history.trials if t.kind is Kind.START]
+    left = []
+    for config in configs:
+        if config in tried:
+            tried.remove(config)
+        else:
+            left.append(Proposal(history.max_epochs, Kind.START, "you asked for it", config=config))
+    return left
