@@ -18,6 +18,7 @@ from zeroin.data import own  # noqa: E402
 from zeroin.data.columns import learn, number_in_words, numbers  # noqa: E402
 from zeroin.data.files import read  # noqa: E402
 from zeroin.data.preparation import from_plain  # noqa: E402
+from zeroin.data.split import by_group  # noqa: E402
 from zeroin.errors import TaskError  # noqa: E402
 
 TINY = ("--epochs", "6", "--max-epochs", "2", "--confirm", "0")
@@ -366,6 +367,37 @@ def test_rows_in_the_order_of_time_are_told_and_cut_by_it(tmp_path, recwarn):
     assert years[0].max() < years[1].min() <= years[1].max() < years[2].min()
 
 
+def test_rows_of_a_group_are_in_one_set(tmp_path, recwarn):
+    rng = np.random.default_rng(0)
+    who = rng.choice([f"P{i:02}" for i in range(40)], 400)
+    ill = pd.Series(who).map(lambda one: "ill" if int(one[1:]) % 4 == 0 else "well")
+    frame = pd.DataFrame({"who": who, "row": np.arange(400) + 0.5, "ill": ill})
+    frame.loc[0, "ill"] = None  # a row without a target belongs to nobody's share
+    told = noted(tmp_path, frame, recwarn, target="ill", group="who", kind="classes")
+    assert "rows of one 'who' are in the same set, and it is not learned from" in told
+    task = own.task_of(tmp_path / "t.csv", target="ill", group="who")
+    assert [c["name"] for c in task.preparation["inputs"]["columns"]] == ["row"]
+    column = task.preparation["inputs"]["columns"][0]
+    rows = [(x[:, 0] * column["scale"] + column["mean"]).astype(int) for x, _ in (task.train, task.valid, task.test)]
+    people = [set(who[some]) for some in rows]
+    assert sum(map(len, people)) == len(set.union(*people)) == 40
+    assert sum(map(len, rows)) == 399
+    assert [len(some) / 399 for some in rows] == pytest.approx([0.7, 0.15, 0.15], abs=0.03)
+    for _, y in (task.train, task.valid, task.test):
+        assert y.mean() == pytest.approx(np.mean(ill == "well"), abs=0.12)
+
+
+@pytest.mark.parametrize("sizes", [(30, 1, 1), (5, 5, 5), (50, 30, 9, 9, 1), tuple(range(1, 40))])
+def test_no_set_is_left_without_a_group(sizes):
+    groups = np.repeat(np.arange(len(sizes)), sizes)
+    y = np.random.default_rng(0).normal(size=len(groups)).astype(np.float32)
+    parts = by_group(groups, y)
+    assert sorted(np.concatenate(parts)) == list(range(len(groups)))
+    assert all(len(rows) for rows in parts)
+    assert sum(len(set(groups[rows])) for rows in parts) == len(sizes)
+    assert len(parts[0]) == max(map(len, parts))
+
+
 def test_a_class_with_one_example_is_left_out(tmp_path, recwarn):
     frame = passengers()
     frame.loc[0, "lived"] = "unknown"
@@ -401,6 +433,19 @@ SPOILED = {  # name: (what is in it, options, what is said)
         ("--target", "y", "--order", "t"),
         "valid has 9 rows with 1 of 'y'",
     ),
+    "two groups": (TABLE.replace("z", "y"), (*BY, "--group", "town"), "cut into three sets; 'town' has 2"),
+    "a group with gaps": (
+        TABLE + "1,,2.5\n",
+        (*BY, "--group", "town"),
+        "what each row belongs to; 'town' is missing in 1",
+    ),
+    "a group that is the target": (TABLE, (*BY, "--group", "price"), "name another --group"),
+    "groups of one answer": (
+        "t,x,y\n" + "".join(f"{i % 3},{i % 7},{i % 3 < 2}\n" for i in range(60)),
+        ("--target", "y", "--group", "t"),
+        "rows with 1 of 'y'",
+    ),
+    "by time and by groups": (TABLE, (*BY, "--group", "town", "--order", "size"), "leave one of them out"),
     "text is the target": (TABLE, ("--target", "town", "--text", "town"), "two columns"),
     "target all missing": ("size,price\n" + "1,\n2,NA\n" * 20, BY, "all 40 of 'price' are missing"),
     "target constant": ("size,price\n" + "1,5.5\n2,5.5\n" * 20, BY, "'price' is 5.5 in every row"),

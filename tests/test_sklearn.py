@@ -7,15 +7,17 @@ import pytest
 
 pytest.importorskip("torch")
 
+from sklearn import config_context
 from sklearn.base import clone
 from sklearn.datasets import load_iris, make_friedman1
-from sklearn.model_selection import cross_val_score
-from sklearn.pipeline import make_pipeline
+from sklearn.model_selection import GroupKFold, cross_val_score
+from sklearn.pipeline import Pipeline, make_pipeline
 from sklearn.preprocessing import StandardScaler
 from sklearn.utils.estimator_checks import check_estimator
 from torch import nn
 
 import zeroin as zi
+from zeroin.nn import Task
 from zeroin.sklearn import TunedClassifier, TunedRegressor
 
 SHORT = {"trials": 2, "max_epochs": 20, "random_state": 0}
@@ -118,3 +120,28 @@ def test_scikit_learns_own_checks(model):
     skipped = {result["check_name"] for result in results if result["status"] == "skipped"}
     assert len(done) > 40
     assert skipped <= {"check_array_api_input"}  # needs SCIPY_ARRAY_API=1 set before scipy is imported
+
+
+def test_groups_are_trained_on_or_judged_by(monkeypatch):
+    rng = np.random.default_rng(0)
+    who = np.repeat(np.arange(20), 10)
+    X = np.column_stack([who, rng.normal(size=200)])
+    y = rng.normal(size=20)[who]
+    groups = np.array([f"P{i}" for i in who])
+    seen = []
+    monkeypatch.setattr("zeroin.sklearn.Task", lambda *a, **k: seen.append(a[1:3]) or Task(*a, **k))
+    TunedRegressor(**SHORT).fit(X, y)
+    TunedRegressor(**SHORT).fit(X, y, groups=groups)
+    (rows, judged_by), (train, valid) = seen
+    assert set(rows[0][:, 0]) & set(judged_by[0][:, 0])
+    assert not set(train[0][:, 0]) & set(valid[0][:, 0])
+    assert 30 <= len(valid[0]) <= 50  # a fifth of the rows and of each size of y, as near as whole groups allow
+    with pytest.raises(ValueError, match="there are 3 for 200 examples"):
+        TunedRegressor(**SHORT).fit(X, y, groups=[1, 2, 3])
+    with pytest.raises(ValueError, match="1 different"):
+        TunedClassifier(**SHORT).fit(X, y > 0, groups=np.ones(200))
+    Pipeline([("scale", StandardScaler()), ("net", TunedRegressor(**SHORT))]).fit(X, y, net__groups=groups)
+    with config_context(enable_metadata_routing=True):
+        model = TunedRegressor(**SHORT).set_fit_request(groups=True)
+        assert len(cross_val_score(model, X, y, cv=GroupKFold(2), params={"groups": groups})) == 2
+    assert all(not set(t[0][:, 0]) & set(v[0][:, 0]) for t, v in seen[-2:])

@@ -14,12 +14,13 @@ from sklearn.base import BaseEstimator, ClassifierMixin, RegressorMixin
 from sklearn.model_selection import train_test_split
 from sklearn.utils import check_random_state
 from sklearn.utils.multiclass import check_classification_targets
-from sklearn.utils.validation import check_is_fitted, validate_data
+from sklearn.utils.validation import check_is_fitted, column_or_1d, validate_data
 from torch import Tensor, nn
 
 from zeroin import catalogue
 from zeroin.budget import Budget
 from zeroin.confirm import Finish
+from zeroin.data.split import by_group
 from zeroin.executors.checkpoint import trial_folder
 from zeroin.executors.inline import Inline
 from zeroin.history import History
@@ -120,8 +121,13 @@ class TunedClassifier(ClassifierMixin, BaseEstimator):  # type: ignore[misc]  # 
         self.metric, self.validation_fraction = metric, validation_fraction
         self.playbook, self.device, self.random_state = playbook, device, random_state
 
-    def fit(self, X: Any, y: Any) -> Self:
+    def fit(self, X: Any, y: Any, groups: Any = None) -> Self:
         """Tune on examples X [N, features] with labels y [N] of any kind.
+
+        Args:
+            X, y: the examples.
+            groups: what each example belongs to [N], such as a patient: those of one are all trained on, or all judged
+                by.
 
         Raises:
             ValueError: data that scikit-learn's own estimators refuse, fewer than 4 examples, a single class.
@@ -135,7 +141,7 @@ class TunedClassifier(ClassifierMixin, BaseEstimator):  # type: ignore[misc]  # 
                 f"a classifier tells classes apart; y has one class, {self.classes_.tolist()[0]!r}: "
                 f"give examples of another."
             )
-        self.tuned_ = _tuned(self, X, labels, len(self.classes_), "cross_entropy", self.metric)
+        self.tuned_ = _tuned(self, (X, labels, groups), len(self.classes_), "cross_entropy", self.metric)
         self.best_config_, self.best_score_ = dict(self.tuned_.best.config), self.tuned_.score
         return self
 
@@ -192,8 +198,11 @@ class TunedRegressor(RegressorMixin, BaseEstimator):  # type: ignore[misc]  # sc
         self.metric, self.validation_fraction = metric, validation_fraction
         self.playbook, self.device, self.random_state = playbook, device, random_state
 
-    def fit(self, X: Any, y: Any) -> Self:
+    def fit(self, X: Any, y: Any, groups: Any = None) -> Self:
         """Tune on examples X [N, features] with numbers y [N].
+
+        Args:
+            X, y, groups: as for `TunedClassifier`.
 
         Raises:
             ValueError: data that scikit-learn's own estimators refuse, fewer than 4 examples.
@@ -202,7 +211,7 @@ class TunedRegressor(RegressorMixin, BaseEstimator):  # type: ignore[misc]  # sc
         X, y = validate_data(self, X, y, dtype=NUMBERS, ensure_min_samples=LEAST, y_numeric=True)
         y = y.astype(np.float64)
         self._center, self._scale = float(y.mean()), float(y.std()) or 1.0
-        self.tuned_ = _tuned(self, X, (y - self._center) / self._scale, 1, "mse", self.metric)
+        self.tuned_ = _tuned(self, (X, (y - self._center) / self._scale, groups), 1, "mse", self.metric)
         self.best_config_, self.best_score_ = dict(self.tuned_.best.config), self.tuned_.score
         return self
 
@@ -213,12 +222,11 @@ class TunedRegressor(RegressorMixin, BaseEstimator):  # type: ignore[misc]  # sc
         return self.tuned_.outputs(X).reshape(-1) * self._scale + self._center
 
 
-def _tuned(
-    model: Any, X: "np.ndarray[Any, Any]", y: "np.ndarray[Any, Any]", outputs: int, loss: Any, metric: Any
-) -> Tuned:
-    """Tune as an estimator's parameters say; y are class numbers or standardised numbers, [N]."""
+def _tuned(model: Any, examples: tuple[Any, Any, Any], outputs: int, loss: Any, metric: Any) -> Tuned:
+    """Tune as an estimator's parameters say; examples are X, class numbers or standardised numbers [N], and groups."""
     seed = int(check_random_state(model.random_state).randint(2**31 - 1))
-    train, valid = _split(X, y, model.validation_fraction, loss == "cross_entropy", seed)
+    X = examples[0]
+    train, valid = _split(*examples, model.validation_fraction, loss == "cross_entropy", seed)
     if metric == "r2" and np.ptp(valid[1]) == 0:  # nothing to explain; the smallest error still tells configs apart
         metric = "mse"
     build = partial(model.build or mlp, X.shape[1], outputs)
@@ -241,17 +249,33 @@ def _tuned(
     )  # fmt: skip
 
 
-def _split(X: Any, y: Any, share: float, stratified: bool, seed: int) -> tuple[tuple[Any, Any], tuple[Any, Any]]:
+def _split(
+    X: Any, y: Any, groups: Any, share: float, stratified: bool, seed: int
+) -> tuple[tuple[Any, Any], tuple[Any, Any]]:
     """Examples to train on and to judge by; every class in both where there are enough of each."""
     if not 0 < share < 1:
         raise ValueError(
             f"validation_fraction is a share of the examples, between 0 and 1; validation_fraction={share!r}: use 0.2."
         )
+    if groups is not None:
+        train, valid = by_group(_checked(groups, len(y)), y, (1 - share, share), seed)
+        return (X[train], y[train]), (X[valid], y[valid])
     count = min(max(1, round(share * len(y))), len(y) - 1)
     classes, sizes = np.unique(y, return_counts=True) if stratified else ((), ())
     enough = stratified and min(sizes) >= 2 and len(classes) <= min(count, len(y) - count)
     x, x_valid, y, y_valid = train_test_split(X, y, test_size=count, random_state=seed, stratify=y if enough else None)
     return (x, y), (x_valid, y_valid)
+
+
+def _checked(groups: Any, count: int) -> "np.ndarray[Any, Any]":
+    """What each example belongs to, as numbers."""
+    known: np.ndarray[Any, Any] = np.unique(column_or_1d(groups), return_inverse=True)[1]
+    if len(known) != count or known.max() < 1:
+        raise ValueError(
+            f"groups are of each example, two different ones at least; there are {len(known)} for {count} examples, "
+            f"{known.max() + 1} different: leave groups out, or give examples of another."
+        )
+    return known
 
 
 def _space(count: int, trainings: float) -> Space:

@@ -29,6 +29,7 @@ _DATA = (
     ),
     click.option("--metric", help="What is tuned: accuracy, balanced_accuracy, roc_auc, r2, mae, mse or rmse."),
     click.option("--order", metavar="COLUMN", help="Of a table: cut by time, the latest rows to test."),
+    click.option("--group", metavar="COLUMN", help="Of a table: rows of one patient, user, ... to the same set."),
     click.option(
         "--missing", multiple=True, metavar="WORD", help="Of a table: a word that stands for a missing value."
     ),
@@ -45,7 +46,7 @@ def about_data(verb: Callable[..., Any]) -> Callable[..., Any]:
 def data_of(options: dict[str, Any]) -> dict[str, Any]:
     """What was asked about data, as `zeroin.data.own.task_of` takes it."""
     return {"target": options.pop("predict")} | {
-        k: options.pop(k) for k in ("text", "drop", "kind", "metric", "missing", "order")
+        k: options.pop(k) for k in ("text", "drop", "kind", "metric", "missing", "order", "group")
     }
 
 

@@ -20,7 +20,7 @@ LOOKED_AT = 20_000  # rows
 
 
 def notes_on(
-    frame: pd.DataFrame, target: pd.Series, answer: Answer, *, ordered: bool = False, texts: Collection[str] = ()
+    frame: pd.DataFrame, target: pd.Series, answer: Answer, *, by_chance: bool = True, texts: Collection[str] = ()
 ) -> Iterator[str]:
     """What to tell of the columns to learn from.
 
@@ -28,7 +28,7 @@ def notes_on(
         frame: those columns.
         target: of each row, none missing.
         answer: what it was taken for.
-        ordered: whether rows are cut by time, and not by chance.
+        by_chance: whether rows are cut by chance, and not by time or by groups.
         texts: columns that are to be read as texts, beside those that look like it.
     """
     read = [name for name in frame.columns if name in texts or is_text(frame[name])]
@@ -39,7 +39,7 @@ def notes_on(
     if constant:
         yield f"{_columns(constant)} never change{'s' * (len(constant) == 1)} and {_are(constant)} left out"
     dates = [name for name in frame.columns if str(name) not in constant and kind_of(frame[name]) == "date"]
-    for name in dates if not ordered else ():
+    for name in dates if by_chance else ():
         if in_time(frame[name]).diff().dropna().pipe(lambda step: (step >= 0).all() or (step <= 0).all()):
             yield (
                 f"rows are in the order of {name!r} and are cut by chance, each to test between some to train on: "

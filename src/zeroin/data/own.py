@@ -17,10 +17,11 @@ from zeroin.data import images
 from zeroin.data.answer import KINDS, Answer, answer_of
 from zeroin.data.arrays import arrays, as_inputs
 from zeroin.data.checks import notes_on
-from zeroin.data.columns import as_words, in_time, learn
+from zeroin.data.columns import as_words, learn
+from zeroin.data.cuts import Cutting, by_chance, cutting
 from zeroin.data.files import column_of, read
 from zeroin.data.preparation import Arrays, Images, Inputs, Preparation, Table, Text
-from zeroin.data.split import Cut, Rows, in_order, split
+from zeroin.data.split import Cut, Rows
 from zeroin.data.words import is_text, vocabulary, words_of
 from zeroin.errors import TaskError
 from zeroin.nn.spaces import cnn_space, gru_space, mlp_space, text_space
@@ -41,7 +42,7 @@ class Source:
     target: pd.Series
     learn: Callable[[Any], Inputs]
     notes: Callable[[Any, pd.Series, Answer], Iterable[str]]
-    order: pd.Series | None = None  # by which rows are cut, rather than by chance
+    cut: Cutting = by_chance
     instead: str = "choose another column"  # of a target that nothing can be learned from
 
 
@@ -55,6 +56,7 @@ def task_of(
     metric: str | None = None,
     missing: Sequence[str] = (),
     order: str | None = None,
+    group: str | None = None,
 ) -> Task:
     """A task from a file or folder; what looks wrong with the data is warned of.
 
@@ -70,6 +72,8 @@ def task_of(
         missing: words that stand for a missing value.
         order: the column of dates or numbers by which a table is cut: the earliest rows are to train on, the latest to
             test; None: by chance.
+        group: the column of what rows belong to (a patient, a user, a store): those of one are all in the same set,
+            and the column is not learned from.
 
     Returns:
         The task: 70 % of the rows to train on, 15 % each to validate and to test; it keeps its preparation, so that
@@ -86,7 +90,7 @@ def task_of(
         raise TaskError(f"--kind is one of {', '.join(KINDS)}; got {kind!r}: use --kind {KINDS[0]}.")
     if path.is_dir() or path.suffix.lower() == ".npz":
         what = "a folder of images" if path.is_dir() else "an .npz file"
-        _no_table(what, path, target=target, text=text, drop=drop, missing=missing, order=order)
+        _no_table(what, path, target=target, text=text, drop=drop, missing=missing, order=order, group=group)
     if path.is_dir():
         if kind == "number":
             raise TaskError(
@@ -97,7 +101,7 @@ def task_of(
         source = _arrays(path)
     else:
         texts = (text,) if isinstance(text, str) else tuple(text)
-        source = _table(path, _named(target), texts, drop, missing, order)
+        source = _table(path, _named(target), texts, drop, missing, order, group)
     name = path.resolve().name if path.is_dir() else path.stem
     return _task(re.sub(r"[^A-Za-z0-9._-]+", "-", name).lstrip("._-")[:100] or "data", source, kind, metric)
 
@@ -142,26 +146,37 @@ def _arrays(path: Path) -> Source:
 
 
 def _table(
-    path: Path, target: str, texts: Sequence[str], drop: Sequence[str], missing: Sequence[str], order: str | None
+    path: Path,
+    target: str,
+    texts: Sequence[str],
+    drop: Sequence[str],
+    missing: Sequence[str],
+    order: str | None,
+    group: str | None,
 ) -> Source:
     frame = read(path, missing)
     for name in drop:
         column_of(frame, name, "--drop")
     values = frame[column_of(frame, target, "--target")]
-    rank = in_time(frame[column_of(frame, order, "--order")]) if order else None
+    cut = cutting(frame, target, order, group)
     for text in texts:
         if column_of(frame, text, "--text") == target:
             raise TaskError(f"--text and --target are two columns; both are {text!r}: name another --text.")
         if text in drop:
             raise TaskError(f"a column is read or left out; {text!r} is in both --text and --drop: leave out one.")
-    chosen = frame.drop(columns=[*drop, target])
+    chosen = frame.drop(columns=[*drop, target, *([group] if group and group not in drop else [])])
     if not chosen.shape[1]:
         raise TaskError(
             f"a table has a column to learn from beside its target; {path.name} has {', '.join(frame.columns)}: "
             f"add one, or check what separates the columns."
         )
-    told = partial(notes_on, ordered=rank is not None, texts=texts)
-    return Source(chosen, values, partial(_learn_table, tuple(missing), tuple(texts)), told, rank)
+
+    def told(some: pd.DataFrame, target: pd.Series, answer: Answer) -> Iterator[str]:
+        if group:
+            yield f"rows of one {group!r} are in the same set, and it is not learned from"
+        yield from notes_on(some, target, answer, by_chance=not (order or group), texts=texts)
+
+    return Source(chosen, values, partial(_learn_table, tuple(missing), tuple(texts)), told, cut)
 
 
 def _learn_table(missing: tuple[str, ...], named: tuple[str, ...], some: pd.DataFrame) -> Table | Text:
@@ -198,12 +213,12 @@ def _task(name: str, source: Source, kind: str | None, metric: str | None) -> Ta
     answer, usable, notes = answer_of(source.target, kind, source.instead)
     examples, values = source.examples[usable.to_numpy()], source.target[usable]
     notes += source.notes(examples, values, answer)
-    cut = split(answer.encoded(values)) if source.order is None else _by_order(source.order[usable], answer, values)
+    cut = source.cut(usable, answer, values)
     answer = answer.scaled(values.iloc[cut.train])
     ready = Preparation(source.learn(_chosen(examples, cut.train)), answer)
     metric = _metric(metric, answer, values)
     x, y = ready.inputs.encoded(examples), answer.encoded(values)
-    for note in (*notes, *_read(ready.inputs), _summary(answer, cut, metric)):
+    for note in (*notes, *_read(ready.inputs), *_untaught(answer, values, cut), _summary(answer, cut, metric)):
         warnings.warn(note, stacklevel=3)
     return Task(
         build=ready.build,
@@ -218,22 +233,6 @@ def _task(name: str, source: Source, kind: str | None, metric: str | None) -> Ta
         normalise=not isinstance(ready.inputs, Table),  # its columns are scaled one by one
         preparation=ready.plain(),
     )
-
-
-def _by_order(order: pd.Series, answer: Answer, values: pd.Series) -> Cut:
-    if order.isna().any():
-        raise TaskError(
-            f"--order says when each row was; {order.name!r} is missing in {int(order.isna().sum()):,} of "
-            f"{len(order):,}: fill it in, or leave --order out."
-        )
-    cut = in_order(order.to_numpy())
-    for part, rows in zip(cut._fields, cut, strict=True):
-        if (different := values.iloc[rows].nunique()) < 2:
-            raise TaskError(
-                f"each set holds two different answers; cut by {order.name!r} {part} has {len(rows):,} rows with "
-                f"{different} of {answer.name!r}: leave --order out."
-            )
-    return cut
 
 
 def _chosen(examples: Any, rows: Rows) -> Any:
@@ -262,6 +261,12 @@ def _read(inputs: Inputs) -> Iterator[str]:
     texts = (inputs,) if isinstance(inputs, Text) else inputs.texts if isinstance(inputs, Table) else ()
     for text in texts:
         yield f"{text.column!r} is read as text, up to {text.length} words of {len(text.words):,} that are known"
+
+
+def _untaught(answer: Answer, values: pd.Series, cut: Cut) -> Iterator[str]:
+    known = set(answer.encoded(values.iloc[cut.train]))
+    if gone := [name for i, name in enumerate(answer.classes) if i not in known]:
+        yield f"no row to train on has {answer.name!r} {', '.join(map(repr, gone[:5]))}{', ...' * (len(gone) > 5)}"
 
 
 def _summary(answer: Answer, cut: Cut, metric: str) -> str:

@@ -1,5 +1,6 @@
 """A fixed cut of the examples into those to train on, to validate and to test."""
 
+from collections.abc import Sequence
 from typing import Any, NamedTuple, TypeAlias
 
 import numpy as np
@@ -8,6 +9,8 @@ from numpy.typing import NDArray
 SEED = 1  # part of every task: the same data are always cut in the same way
 OF = 20  # of so many neighbours by target, in an order of chance
 VALID, TEST = (3, 10, 17), (6, 13, 19)  # these are for validation and for the test
+SHARES = (0.7, 0.15, 0.15)
+FIFTHS = (0.2, 0.4, 0.6, 0.8)
 
 Rows: TypeAlias = NDArray[np.int64]
 
@@ -49,3 +52,36 @@ def split(y: NDArray[Any]) -> Cut:
     place[np.lexsort((chance, y))] = np.arange(len(y)) % OF
     valid, test = np.isin(place, VALID), np.isin(place, TEST)
     return Cut(np.flatnonzero(~valid & ~test), np.flatnonzero(valid), np.flatnonzero(test))
+
+
+def by_group(groups: NDArray[Any], y: NDArray[Any], shares: Sequence[float] = SHARES, seed: int = SEED) -> list[Rows]:
+    """Rows cut by about these shares, those of one group together, each part with about the same share of each class,
+    or of each size of a number.
+
+    The largest groups go first, each to where the rows of its classes are wanting most; none is left empty as long as
+    there are groups.
+
+    Args:
+        groups: of each row, numbers or words [N].
+        y: targets [N]: classes as whole numbers, else numbers.
+        shares: of the rows in each part.
+        seed: decides among groups of one size.
+
+    >>> [len(rows) for rows in by_group(np.arange(100) // 5, np.arange(100) % 2)]
+    [70, 15, 15]
+    """
+    _, group = np.unique(groups, return_inverse=True)
+    _, kind = np.unique(y if y.dtype.kind in "iu" else np.searchsorted(np.quantile(y, FIFTHS), y), return_inverse=True)
+    counts = np.zeros((group.max() + 1, kind.max() + 1))
+    np.add.at(counts, (group, kind), 1.0)
+    wanted = np.outer(shares, counts.sum(0))  # [parts, kinds]
+    have, part = np.zeros_like(wanted), np.empty(len(counts), int)
+    chance = np.random.default_rng(seed).permutation(len(counts))
+    order = chance[np.argsort(-counts[chance].sum(1), kind="stable")]
+    for left, one in zip(range(len(order), 0, -1), order, strict=True):
+        # By how much the squared distance from what is wanted grows, in units of that.
+        worse = ((2 * (have - wanted) + counts[one]) * counts[one] / wanted).sum(1)
+        empty = have.sum(1) == 0
+        part[one] = np.argmin(np.where(empty | (left > empty.sum()), worse, np.inf))
+        have[part[one]] += counts[one]
+    return [np.flatnonzero(part[group] == p) for p in range(len(shares))]
