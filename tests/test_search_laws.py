@@ -6,11 +6,12 @@ import numpy as np
 import pytest
 
 import zeroin as zi
+from zeroin.asking import jobs_of
+from zeroin.budget import Budget
 from zeroin.history import History
-from zeroin.rng import seed_of
 from zeroin.search import Settings, Zoom
 from zeroin.search.model import Features, Memory, build, warp
-from zeroin.types import Asked, Ended, Job, Kind, Observation, Observed, Status
+from zeroin.types import Asked, Ended, Kind, Observation, Observed, Status
 
 SPACE = zi.Space(
     lr=zi.Float(1e-4, 1.0, scale="log"),
@@ -38,17 +39,9 @@ class Loop:
         return decide(self.space, self.history, free, max_epochs=self.max_epochs, seed=self.seed)
 
     def ask(self, free=1):
-        decision, jobs, new = self.decide(free), [], len(self.history.trials)
-        for proposal in decision.proposals:
-            number, trial = len(self.history.jobs) + len(jobs), proposal.trial
-            if trial is None:
-                trial, new, config, start = new, new + 1, proposal.config, 0
-            else:
-                known = self.history.trials[trial]
-                config, start = known.config, known.epoch
-            seed = seed_of(self.seed, "trial", trial)
-            jobs.append(Job(number, trial, config, seed, start, proposal.stop, proposal.kind, proposal.why))
-        self.history.apply(Asked(tuple(jobs), decision.region, decision.paused))
+        decision = self.decide(free)
+        jobs = jobs_of(decision.proposals, self.history, seed=self.seed, budget=Budget())
+        self.history.apply(Asked(jobs, decision.region, decision.paused))
         return jobs
 
     def tell(self, job, loss=loss_of):
@@ -277,7 +270,7 @@ def test_it_waits_where_nothing_can_be_decided_before_a_job_ends():
     jobs = loop.ask(100)
     assert {j.kind for j in jobs} == {Kind.SCREEN}
     assert {j.stop for j in jobs} == {2}
-    assert loop.ask(5) == []  # nothing can be decided until one ends
+    assert not loop.ask(5)  # nothing can be decided until one ends
     for job in jobs:
         loop.tell(job)
     assert loop.ask(5)

@@ -51,7 +51,7 @@ class Memory:
     trial: list[int] = field(default_factory=list)
     rung: list[int] = field(default_factory=list)
     loss: list[float] = field(default_factory=list)
-    fits: dict[bytes, tuple[Array, float]] = field(default_factory=dict)
+    fits: dict[int, tuple[Array, float]] = field(default_factory=dict)
     leads: Array | None = None
 
     def rows(self, space: Space, history: History, ladder: tuple[int, ...]) -> Rows:
@@ -230,15 +230,7 @@ def _log_gap(losses: Array) -> Array:
 
 
 def _fitted(rows: Rows, features: Features, memory: Memory) -> tuple[Array, float]:
-    key = (
-        b"".join(a.tobytes() for a in (rows.trial, rows.rung, rows.loss))
-        if len(rows.loss) < 40
-        else b"%d:%d"
-        % (
-            len(rows.loss),
-            hash((rows.trial.tobytes(), rows.rung.tobytes(), rows.loss.tobytes())),
-        )
-    )
+    key = hash(tuple(a.tobytes() for a in (rows.trial, rows.rung, rows.loss)))
     if key not in memory.fits:
         units, prior = rows.units[rows.trial], features.prior
         warped, trend = _targets(rows, len(features.budgets))

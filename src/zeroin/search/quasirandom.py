@@ -18,7 +18,7 @@ class QuasiRandom:
     3
     """
 
-    _spans: dict[str, tuple[Space, Array]] = field(default_factory=dict)  # saves time, decides nothing
+    _last: tuple[Space, Array] | None = field(default=None, repr=False, compare=False)  # a space and its span
 
     def decide(self, space: Space, history: History, free: int, *, max_epochs: int, seed: int) -> Decision:
         """The next `free` points, each trained to `max_epochs`."""
@@ -30,7 +30,7 @@ class QuasiRandom:
         )
 
     def _span(self, space: Space) -> Array:
-        known = self._spans.get("last")
-        if known is None or known[0] is not space:
-            known = self._spans["last"] = (space, space.span(space.ranges))
-        return known[1]
+        """The span of a space, computed once: it takes longer than all else here."""
+        if self._last is None or self._last[0] is not space:
+            self._last = space, space.span(space.ranges)
+        return self._last[1]

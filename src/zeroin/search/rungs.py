@@ -65,11 +65,11 @@ def glance(max_epochs: int, lowest: int, screened: Sequence[Trial], alike: float
 
 def promotion(
     trials: Sequence[Trial], busy: set[int], ladder: Sequence[int], wanted: Sequence[int]
-) -> tuple[Trial, int, int] | bool | None:
+) -> tuple[Trial, int, int] | None:
     """The next step of the screening round after all its trials were started; `wanted` of them come to each rung.
 
     Returns:
-        (trial, rung, place) to carry on; None to wait for running ones; True when the round is over.
+        (trial, rung, place) to carry on; None where that depends on trials that are `busy`, or nothing is left to do.
     """
     for rung in range(1, len(ladder)):
         want = wanted[rung]
@@ -78,13 +78,9 @@ def promotion(
             continue
         if any(t.number in busy and reached(t, ladder) < rung for t in trials):
             return None
-        waiting = [t for t in trials if reached(t, ladder) == rung and t.number not in busy and not _ended(t)]
+        waiting = [t for t in trials if reached(t, ladder) == rung and t.number not in busy and not t.status.is_failure]
         if waiting:
             ranked = sorted(trials, key=lambda t: loss_at(t, ladder[rung - 1]))
             chosen = min(waiting, key=lambda t: loss_at(t, ladder[rung - 1]))
             return chosen, rung, ranked.index(chosen) + 1
-    return not any(t.number in busy for t in trials) or None
-
-
-def _ended(trial: Trial) -> bool:
-    return trial.status.is_failure
+    return None

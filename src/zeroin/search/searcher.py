@@ -42,7 +42,7 @@ class Zoom:
 
     settings: Settings = field(default_factory=Settings)
     together: tuple[str, ...] = ()
-    _memory: dict[str, tuple[object, object, Memory]] = field(default_factory=dict)
+    _last: tuple[Space, History, Memory] | None = field(default=None, repr=False, compare=False)
 
     @one_blas_thread
     def decide(self, space: Space, history: History, free: int, *, max_epochs: int, seed: int) -> Decision:
@@ -57,7 +57,7 @@ class Zoom:
 
     def _view(self, space: Space, history: History, max_epochs: int, seed: int) -> View:
         ladder = rungs.ladder(max_epochs, self.settings.rungs, self.settings.eta)
-        memory = self.memory(space, history)
+        memory = self._memory(space, history)
         ranges = dict(history.regions[-1].ranges) if history.regions else space.ranges
         screen, box = self.screening(space, ladder, len(history.advice)), Box.of(space, ranges)
         agree = np.array([name in self.together for name in space])
@@ -72,13 +72,11 @@ class Zoom:
         size = self.settings.screen if len(ladder) > 1 else int(np.clip(len(space) + 1, 6, 12))
         return max(size, advised + (size + 1) // 2) if advised else size
 
-    def memory(self, space: Space, history: History) -> Memory:
-        """What was computed of this history and space before; a new one for others."""
-        known = self._memory.get("last")
-        if known is None or known[0] is not history or known[1] != space:
-            known = (history, space, Memory())
-            self._memory["last"] = known
-        return known[2]
+    def _memory(self, space: Space, history: History) -> Memory:
+        """What was computed of this history and space before; a new one for others. It decides nothing."""
+        if self._last is None or self._last[0] != space or self._last[1] is not history:
+            self._last = space, history, Memory()
+        return self._last[2]
 
 
 def _screen(view: View, free: int) -> Decision | None:
@@ -101,15 +99,14 @@ def _screen(view: View, free: int) -> Decision | None:
     rivals = [t for t in trials if t.kind is not Kind.PLAYBOOK]  # advice that does not hold takes nobody's place
     while len(chosen) < free:
         step = rungs.promotion(rivals, busy, view.steps, view.wanted)
-        if step is True:
-            return None if not chosen else Decision(tuple(chosen))
-        if step is None or step is False:
-            return Decision(tuple(chosen))
+        if step is None:
+            break
         trial, rung, place = step
         why = f"{place}. of {size} after {view.steps[rung - 1]} epochs"
         chosen.append(Proposal(view.steps[rung], Kind.SCREEN, why, trial=trial.number))
         busy = busy | {trial.number}
-    return Decision(tuple(chosen))
+    under_way = any(trial.number in busy for trial in rivals)
+    return Decision(tuple(chosen)) if under_way else None
 
 
 def _bets(view: View, trials: Sequence[Trial]) -> list[Proposal]:

@@ -198,13 +198,14 @@ def condition(
 def root(covariance: Array, noise: Array | float = 0.0) -> Array:
     """The lower Cholesky factor of a covariance with noise, of all rows or of each, and as little jitter as may be."""
     jitter = JITTER
-    while True:
+    while jitter < np.inf:
         noisy = covariance.copy()
         noisy.flat[:: len(noisy) + 1] += noise + jitter
         factor, failed = lapack.dpotrf(noisy, lower=1, clean=1)
         if not failed:
             return np.asarray(factor)
         jitter *= 10.0
+    raise AssertionError("a covariance is finite")
 
 
 def log_ei(mean: Array, sd: Array, best: float) -> Array:
