@@ -1,5 +1,7 @@
 """Networks of all sorts: a stack of them is right, or they are trained one by one and the reason is said."""
 
+import random
+
 import numpy as np
 import pytest
 import torch
@@ -65,10 +67,27 @@ def storing(self, x):
     return self.out(self.seen)
 
 
+def reading(self, x):
+    out = self.out(x) * (1 if self.seen is None else self.seen.mean())
+    self.seen = out.detach()
+    return out
+
+
 def filled(self, x):
     out = torch.zeros(len(x), 3)
     out[:, 0] = self.out(x)[:, 0]
     return out
+
+
+def cached(self, x):
+    if not hasattr(self, "known"):
+        self.known = torch.full((x.shape[1],), 2.0)
+    return self.out(x * self.known)
+
+
+def clipped(model):
+    model.weight.register_hook(lambda g: g.clamp(-9, 9))  # far above the gradients of a first mini-batch
+    return model
 
 
 def looked_up(**kwargs):
@@ -102,6 +121,8 @@ ROWS = [  # name, network, an example's inputs, in which order a stack is right,
     ("where", lambda: Fn(lambda s, x: s.out(torch.where(x > 0, x, 0.1 * x)), out=nn.Linear(4, 3)), numbers(4),
      BACKWARD, ""),
     ("storing", lambda: Fn(storing, a=nn.Linear(4, 6), out=nn.Linear(6, 3)), numbers(4), BACKWARD, ""),
+    ("storing again", lambda: Fn(storing, a=nn.Linear(4, 6), out=nn.Linear(6, 3), seen=None), numbers(4), BACKWARD, ""),
+    ("reading what it stored", lambda: Fn(reading, out=nn.Linear(4, 3), seen=None), numbers(4), None, ""),
     ("bilinear", lambda: Fn(lambda s, x: s.b(x, x), b=nn.Bilinear(4, 4, 3)), numbers(4), None, "no stacked form"),
     ("columns, texts", lambda: columns_and_texts(3, [(9, 5)], 3, {"units": 4, "norm": "batch"}), both(), BACKWARD, ""),
     ("embedding bag", lambda: flat(nn.EmbeddingBag(9, 4), width=4), words(), None, ""),
@@ -122,6 +143,17 @@ ROWS = [  # name, network, an example's inputs, in which order a stack is right,
     ("fresh zeros", lambda: Fn(filled, out=nn.Linear(4, 3)), numbers(4), None, ""),
     ("checkpointed", lambda: Fn(lambda s, x: torch.utils.checkpoint.checkpoint(s.out, x, use_reentrant=False),
                                 out=nn.Linear(4, 3)), numbers(4), (BACKWARD, EACH, None), ""),
+    ("random layers", lambda: Fn(lambda s, x: s.out(x) * (1 + random.random() * s.training), out=nn.Linear(4, 3)),
+     numbers(4), None, "random numbers of Python's"),
+    ("a list that grows", lambda: Fn(lambda s, x, seen=[]: s.out(x) * len(seen.append(0) or seen), out=nn.Linear(4, 3)),
+     numbers(4), None, "attributes of its own"),
+    ("a new attribute", lambda: Fn(lambda s, x: s.out(x) * setattr(s, "n", getattr(s, "n", 0) + 1) or s.out(x) * s.n,
+                                   out=nn.Linear(4, 3)), numbers(4), None, ""),
+    ("what is set up once", lambda: Fn(cached, out=nn.Linear(4, 3)), numbers(4), BACKWARD, ""),
+    ("unused", lambda: Fn(lambda s, x: s.out(x), out=nn.Linear(4, 3), more=nn.Linear(4, 3)), numbers(4), None,
+     "more.weight has no part"),
+    ("clipped by a hook", lambda: clipped(nn.Linear(4, 3)), numbers(4), None, "hooks on gradients"),
+    ("double", lambda: Fn(lambda s, x: s.out(x.double()), out=nn.Linear(4, 3).double()), numbers(4), None, "float64"),
     ("counting", lambda: Fn(counting, out=nn.Linear(4, 3), ), numbers(4), None, "attributes of its own"),
 ]  # fmt: skip
 

@@ -215,3 +215,60 @@ def test_the_executor_checks_the_default_config(tmp_path: Path):
     assert isinstance(task().executor(tmp_path, max_epochs=5, workers=1), Inline)
     with pytest.raises(TaskError, match="first layer"):
         task(build=lambda c: nn.Linear(5, 3)).executor(tmp_path, max_epochs=5, workers=1)
+
+
+class Viewing(nn.Module):
+    def __init__(self):
+        super().__init__()
+        self.conv, self.out = nn.Conv2d(2, 4, 3), nn.Linear(16, 2)
+
+    def forward(self, x):
+        h = self.conv(x)
+        return self.out(h.view(len(h), -1))
+
+
+class Complex(nn.Module):
+    def __init__(self):
+        super().__init__()
+        self.inner = nn.Linear(6, 2, dtype=torch.cfloat)
+
+    def forward(self, x):
+        return self.inner(x.to(torch.cfloat)).abs()
+
+
+def sparse(_config):
+    return nn.Sequential(nn.Embedding(9, 4, sparse=True), nn.Flatten(), nn.Linear(24, 2))
+
+
+ANY = {  # shape of an example; none: words
+    "view": ((2, 4, 4), lambda _: Viewing()),
+    "conv 3d": (
+        (1, 2, 4, 4),
+        lambda _: nn.Sequential(nn.Conv3d(1, 2, 2), nn.BatchNorm3d(2), nn.Flatten(), nn.Linear(18, 2)),
+    ),
+    "no running statistics": (
+        (6,),
+        lambda _: nn.Sequential(nn.BatchNorm1d(6, track_running_stats=False), nn.Linear(6, 2)),
+    ),
+    "complex": ((6,), lambda _: Complex()),
+    "lazy": ((6,), lambda _: nn.Sequential(nn.LazyLinear(8), nn.LazyBatchNorm1d(), nn.LazyLinear(2))),
+    "sparse": ((), sparse),
+}
+
+
+@pytest.mark.parametrize("optimizer", ["sgd", "adamw", "nadam"])
+@pytest.mark.parametrize(("shape", "build"), ANY.values(), ids=ANY)
+def test_any_network_is_trained_and_resumed(shape, build, optimizer, tmp_path):
+    rng = np.random.default_rng(0)
+    x = (
+        rng.normal(size=(257, *shape)).astype("f") if shape else rng.integers(0, 9, (257, 6))
+    )  # one more than judged at once
+    y = rng.integers(0, 2, 257)
+    mine = Task(build=build, train=(x, y), valid=(x, y))
+    config = {"lr": 0.01, "optimizer": optimizer, "batch_size": 64, "grad_clip": 1.0, "momentum": 0.9}
+    whole, ended = train(mine, tmp_path / "whole", config, 0, 3)
+    assert ended.status is Status.DONE
+    assert whole[-1].metrics["train_loss"] < whole[0].metrics["train_loss"]
+    train(mine, tmp_path / "cut", config, 0, 1, 3)
+    assert same(weights(tmp_path / "whole"), weights(tmp_path / "cut"))
+    mine.network(config).load_state_dict(weights(tmp_path / "whole"), strict=True)

@@ -10,6 +10,7 @@ from torch import nn
 
 from test_kill import everything, kill_again_and_again, rows, run
 from test_nn_stack import FULL, configs, data, same, task
+from zeroin.executors.inline import Inline
 from zeroin.executors.processes import Processes
 from zeroin.executors.run import perform
 from zeroin.nn import Task, choice, loop, mlp
@@ -208,6 +209,66 @@ def test_networks_that_a_stack_gets_wrong_are_trained_one_by_one_with_the_reason
     assert {str(e.status) for e in ended.values()} == {"done"}
     assert all(len(o) == EPOCHS for o in seen.values())
     assert caplog.text.count("one by one, because stacked it stops with") == 1
+
+
+class Scaled(nn.Module):
+    def __init__(self, held, forward):
+        super().__init__()
+        self.a, self.held, self.f = nn.Linear(6, 3), held, forward
+
+    def forward(self, x):
+        return self.f(self.a(x), self.held)
+
+
+class Holder:
+    def __init__(self, value):
+        self.value = value
+
+
+def of_a_local_class(config):
+    class Net(nn.Module):
+        def __init__(self):
+            super().__init__()
+            self.a = nn.Linear(6, 3)
+
+        def forward(self, x):
+            return self.a(x) * config["scale"]
+
+    return Net()
+
+
+def hooked(config):
+    model = nn.Sequential(nn.Linear(6, 3))
+    model.register_forward_hook(lambda _module, _inputs, out: out * config["scale"])
+    return model
+
+
+def large(scale):
+    return torch.cat([torch.ones(2000), torch.tensor([scale]), torch.ones(2000)])
+
+
+UNLIKE = {
+    "class": of_a_local_class,
+    "hook": hooked,
+    "closure": lambda c: Scaled(None, lambda x, _: x * c["scale"]),
+    "object": lambda c: Scaled(Holder(c["scale"]), lambda x, held: x * held.value),
+    "tensor": lambda c: Scaled(torch.tensor(1 + 1e-6 * c["scale"]), lambda x, held: x * held),
+    "large tensor": lambda c: Scaled(large(c["scale"]), lambda x, held: x * held[2000]),
+    "config": lambda c: Scaled(c, lambda x, held: x * held["scale"]),
+}
+
+
+@pytest.mark.parametrize("build", UNLIKE.values(), ids=UNLIKE)
+def test_networks_that_differ_in_what_they_hold_are_not_stacked_together(build, tmp_path):
+    mine = task(build=build, n=100)
+    some = [{"lr": lr, "scale": scale, "batch_size": 16} for scale in (0.5, 2.0) for lr in (0.01, 0.02)]
+    executor = stacked(mine.problem, tmp_path)
+    seen, _ = work(executor, jobs(some))
+    assert [way.order for way in executor._ways.values()] == [BACKWARD] * 2
+    alone, _ = work(Inline(loop.objective(mine.problem), tmp_path / "alone", EPOCHS), jobs(some))
+    for i in range(4):
+        for ours, theirs in zip(seen[i], alone[i], strict=True):
+            assert ours.metrics["valid_loss"] == pytest.approx(theirs.metrics["valid_loss"], rel=1e-5)
 
 
 TASK = """

@@ -101,13 +101,14 @@ class Optimizer:
         kept = [[self.state[p][name] for p in params] for name in names(how)]
         first, second = [*kept, [], []][:2]
         usual: dict[str, Any] = {"lr": lr, "weight_decay": decay, "maximize": False}
+        real = all(p.is_floating_point() for p in params)  # of complex numbers the fused kernels know nothing
         if kind in ("sgd", "nesterov"):
             speeds: list[Tensor | None] = [*first] or [None] * len(params)
             usual |= {"momentum": how.momentum, "dampening": 0.0, "nesterov": kind == "nesterov" and how.momentum > 0}
-            sgd(params, grads, speeds, foreach=False, fused=True, **usual)
+            sgd(params, grads, speeds, foreach=not real, fused=real, **usual)
             return
         steps = [self.state[p]["step"] for p in params]
-        usual |= {"eps": how.eps}
+        usual |= {"eps": how.eps, "has_complex": not real}
         if kind == "rmsprop":
             usual |= {"alpha": how.beta2, "momentum": how.momentum, "centered": False}
             rmsprop(params, grads, first, [], second, steps, foreach=True, **usual)
@@ -118,4 +119,4 @@ class Optimizer:
             nadam(params, grads, first, second, products, steps, foreach=True, momentum_decay=0.004, **usual)
             return
         update = adamw if kind == "adamw" else adam
-        update(params, grads, first, second, [], steps, fused=True, amsgrad=False, **usual)
+        update(params, grads, first, second, [], steps, foreach=not real, fused=real, amsgrad=False, **usual)

@@ -1,17 +1,20 @@
 """Whether a stack of a network computes what the network computes alone: tried on one mini-batch before it is used."""
 
+import random
 import warnings
 from dataclasses import dataclass, replace
 from typing import Any
 
+import numpy as np
 import torch
 from torch import Tensor, nn
 
 from zeroin.nn.batch import Batch
+from zeroin.nn.content import ACTIVATIONS, PLAIN, attributes, content, parts
 from zeroin.nn.data import InMemory, edges, order
 from zeroin.nn.dropout import CountedDropout, begin_step, dropouts, keys
-from zeroin.nn.grouping import PLAIN
 from zeroin.nn.layout import is_running
+from zeroin.nn.loop import evaluate
 from zeroin.nn.optim import recipe
 from zeroin.nn.problem import Problem, loss_of
 from zeroin.nn.stack import BACKWARD, EACH, Stack, fresh, stack
@@ -30,13 +33,16 @@ class Verdict:
 
 
 def verdict(problem: Problem, config: Config) -> Verdict:
-    """Compare two rows of a stack with the same two networks alone: loss, gradients and buffers of one mini-batch.
+    """Compare two rows of a stack with the same two networks alone: loss, gradients, buffers and score of a mini-batch.
 
-    Then it is judged once: what stops there would stop after each epoch.
+    What a network keeps or draws elsewhere than in its buffers would be shared by all rows: it must not change.
     """
     if not isinstance(problem.train, InMemory):
         return Verdict(None, "its data are read as they are needed")
     model = fresh(problem, config, SEEDS[0])
+    why = _unfit(model)
+    if why:
+        return Verdict(None, why)
     padded = any(getattr(m, "padding_idx", None) is not None for m in model.modules())
     # The faster order gives the padding a gradient, in mini-batches that have some.
     orders = (EACH,) if padded else (BACKWARD, EACH)
@@ -67,26 +73,59 @@ def _difference(problem: Problem, config: Config, which: str, dtype: torch.dtype
     chosen = torch.stack([order(seed, 0, len(data))[a:b] for seed in SEEDS])
     x, y = (t[chosen].to(dtype if t.is_floating_point() else None) for t in (data.x, data.y))  # [2, B, ...]
     one = stack(problem, [(config, seed, fresh(problem, config, seed)) for seed in SEEDS], which)
-    attributes = _attributes(one.layout.base)
+    batch, judged = _batch(one, x, y, how.label_smoothing), InMemory(x[0], y[0])
+    _scores(one, judged)  # what a network sets up when it is first called is there from here on
+    kept, drawn, began = _attributes(one), _generators(), {n: b.clone() for n, b in one.buffers.items()}
     one.layout.base.train()
-    more = len(one.p) - len(SEEDS)
-    index = torch.tensor([*range(len(SEEDS)), *[0] * more])
-    batch = Batch(x[index], y[index], torch.full((len(one.p),), how.label_smoothing).to(one.p))
     loss, g = one.gradients(batch, one.keys(1)[0], one.momenta())
-    if _attributes(one.layout.base) != attributes:
+    found = zip(kept, _attributes(one), strict=True)
+    if any(now.get(name) not in (value, repr(ACTIVATIONS)) for own, now in found for name, value in own.items()):
         return "it changes attributes of its own while it trains"
+    if _generators() != drawn:
+        return "it draws random numbers of Python's or NumPy's"
+    scores = _scores(one, judged)
     for row, seed in enumerate(SEEDS):
         model = fresh(problem, config, seed)
         alone = _alone(problem, model, (x[row], y[row]), how.label_smoothing, seed)
         stacked = {"loss": loss[row]} | _by_name(one, g, row)
         for name, value in (alone | dict(model.named_buffers())).items():
-            found = stacked[name] if name in stacked else one.buffers[name][row]
-            if not _agree(found, value) and not name.endswith(".key"):
+            if value is None:
+                return f"{name} has no part in its loss"
+            ours = stacked[name] if name in stacked else one.buffers[name][row]
+            if not _agree(ours, value) and not name.endswith(".key"):
                 return f"stacked, {name} differs from what the network computes alone"
+        if not _agree(torch.tensor(scores[row]), torch.tensor(evaluate(problem, model, judged)[1])):
+            return "stacked, its validation loss differs from what the network computes alone"
+    one.layout.base.train()
+    for name, buffer in one.buffers.items():
+        buffer.copy_(began[name])
+    if not _agree(one.gradients(batch, one.keys(1)[0], one.momenta())[0], loss):
+        return "the same mini-batch again gives another loss: it keeps a count elsewhere than in its buffers"
+    return ""
+
+
+def _unfit(model: nn.Module) -> str:
+    """What can be seen to be wrong with a stack of it, in words."""
+    tensors = [p for p in model.parameters() if p.requires_grad]
+    if any(p.dtype != torch.float32 for p in tensors):
+        return f"its parameters are {', '.join(sorted({str(p.dtype).removeprefix('torch.') for p in tensors}))}"
+    hooked = [p._backward_hooks or p._post_accumulate_grad_hooks for p in tensors]
+    if any(hooked) or any(m._backward_hooks or m._backward_pre_hooks for m in model.modules()):
+        return "it has hooks on gradients"
+    return ""
+
+
+def _batch(one: Stack, x: Tensor, y: Tensor, smooth: float) -> Batch:
+    """Mini-batches [2, B, ...], and for spare rows the first again."""
+    index = torch.tensor([*range(len(SEEDS)), *[0] * (len(one.p) - len(SEEDS))])
+    return Batch(x[index], y[index], torch.full((len(one.p),), smooth).to(one.p))
+
+
+def _scores(one: Stack, data: InMemory) -> list[float]:
+    """Validation losses of the rows."""
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")  # slow is good enough where no gradient is asked for
-        one.judge(InMemory(x[0], y[0]))  # by other kernels of PyTorch's, of which a GRU's raises
-    return ""
+        return [loss for _, loss in one.judge(data)]  # by other kernels of PyTorch's, of which a GRU's raises
 
 
 def _agrees_in_double(problem: Problem, config: Config, which: str) -> bool:
@@ -98,15 +137,14 @@ def _agrees_in_double(problem: Problem, config: Config, which: str) -> bool:
         return False
 
 
-def _alone(problem: Problem, model: nn.Module, batch: Any, smooth: float, seed: int) -> dict[str, Tensor]:
+def _alone(problem: Problem, model: nn.Module, batch: Any, smooth: float, seed: int) -> dict[str, Tensor | None]:
     model.train()
     drops = dropouts(model)
     begin_step(drops, keys([(seed, 0)], 1, len(drops))[0, 0].to(problem.device))
     with torch.random.fork_rng(devices=[]):
         loss = loss_of(problem.loss, model(batch[0]), batch[1], smooth)
         loss.backward()  # type: ignore[no-untyped-call]
-    found = {n: p.grad for n, p in model.named_parameters() if p.requires_grad}
-    return {"loss": loss.detach()} | {n: torch.zeros(()) if g is None else g for n, g in found.items()}
+    return {"loss": loss.detach()} | {n: p.grad for n, p in model.named_parameters() if p.requires_grad}
 
 
 def _by_name(one: Stack, g: Tensor, row: int) -> dict[str, Tensor]:
@@ -120,12 +158,22 @@ def _agree(a: Tensor, b: Tensor) -> bool:
     return bool(((a - b).abs() <= AGREE * scale).all())
 
 
-def _attributes(model: nn.Module) -> list[Any]:
+def _attributes(one: Stack) -> list[dict[str, Any]]:
+    """What each layer keeps beside its tensors, written out; those that a stack steers are left out."""
+    model = one.layout.base
+    known = parts(model)
+    steered = [isinstance(m, CountedDropout) or is_running(m) or type(m) is nn.Linear for m in model.modules()]
     return [
-        {k: v for k, v in vars(m).items() if isinstance(v, PLAIN)}
-        for m in model.modules()
-        if not (isinstance(m, CountedDropout) or is_running(m))
+        {n: v if isinstance(v, PLAIN) else repr(content(v, dict(known))) for n, v in attributes(m).items()}
+        for m, is_steered in zip(model.modules(), steered, strict=True)
+        if not is_steered
     ]
+
+
+def _generators() -> tuple[Any, ...]:
+    """Where the random numbers of Python and NumPy stand."""
+    numpy: Any = np.random.get_state()  # noqa: NPY002  # looked at, not drawn from
+    return random.getstate(), numpy[1].tobytes(), numpy[2]
 
 
 def first_line(error: Exception) -> str:

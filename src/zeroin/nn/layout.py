@@ -90,7 +90,7 @@ def layout(model: nn.Module, smallest: int) -> Layout:
             module.momentum = 1.0  # type: ignore[assignment]  # the stack itself blends, each row by its own
             assert isinstance(module, BATCHNORMS)
             module.forward = partial(normed, module)  # type: ignore[method-assign]
-        if type(module) is nn.Linear:
+        if type(module) is nn.Linear and "forward" not in vars(module):
             module.forward = partial(affine, module)  # type: ignore[method-assign]
         if isinstance(module, CountedDropout):
             module.idle = False

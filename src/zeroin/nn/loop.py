@@ -16,13 +16,13 @@ from zeroin.nn.dropout import begin_step, counted, dropouts, keys
 from zeroin.nn.fused import Optimizer
 from zeroin.nn.networks import network
 from zeroin.nn.optim import Recipe, clip, lr_share, recipe
-from zeroin.nn.problem import Problem, check_batchnorm, check_outputs, loss_of
+from zeroin.nn.problem import Problem, check_batchnorm, check_outputs, loss_of, two_examples
 from zeroin.nn.recalibration import EXAMPLES, recalibrate
 from zeroin.rng import seed_of
 from zeroin.types import Config
 
 STATE = "state.pt"  # in a trial's checkpoint folder
-EVALUATED = 1024  # examples judged at once
+EVALUATED = 256  # examples judged at once; the same in stacks, for networks whose output depends on the mini-batch
 CHECKED = 16  # steps between two looks at whether the loss is finite
 
 Weights: TypeAlias = dict[str, Tensor]
@@ -118,6 +118,9 @@ def train_epoch(problem: Problem, now: Training, how: Recipe, seed: int, max_epo
             loss = loss_of(problem.loss, now.model(x), y, how.label_smoothing)
             now.opt.zero_grad()
             loss.backward()  # type: ignore[no-untyped-call]
+            for p in parameters:
+                if p.grad is not None and p.grad.is_sparse:  # of Embedding(sparse=True); what follows takes dense ones
+                    p.grad = p.grad.to_dense()
             clip(parameters, how.grad_clip)
             now.opt.step(how.lr * lr_share(how.schedule, step + i, total, how.warmup, how.lr_decay))
             sum_ += loss.detach() * len(x)
@@ -134,7 +137,7 @@ def train_epoch(problem: Problem, now: Training, how: Recipe, seed: int, max_epo
 def evaluate(problem: Problem, model: nn.Module, data: Data, weights: Weights | None = None) -> tuple[float, float]:
     """(metric, loss) of a network, or of other weights in it, over a whole set; batch norm uses running statistics."""
     model.eval()
-    cuts = [(a, min(a + EVALUATED, len(data))) for a in range(0, len(data), EVALUATED)]
+    cuts = edges(len(data), EVALUATED)
     outputs, targets = [], []
     for x, y in data.batches(torch.arange(len(data)), cuts):
         outputs.append(model(x) if weights is None else torch.func.functional_call(model, weights, (x,)))
@@ -147,10 +150,9 @@ def evaluate(problem: Problem, model: nn.Module, data: Data, weights: Weights | 
 def _resumed(problem: Problem, config: Config, how: Recipe, run: Run) -> Training:
     """The network where the run begins: from its checkpoint, or trained up to there anew."""
     model = counted(network(problem.build, config, run.seed)).to(problem.device)
-    if problem.device == "cpu":
-        # Its kernels for images take up to half the time so.
-        model.to(memory_format=torch.channels_last)  # type: ignore[call-overload]
     check_fit(problem, model, how)
+    if problem.device == "cpu":
+        _lay_out(problem, model)
     now = Training(model, Optimizer(model, how), 0, Best())
     state = saved(problem, run)
     if state:
@@ -164,9 +166,34 @@ def _resumed(problem: Problem, config: Config, how: Recipe, run: Run) -> Trainin
     return now
 
 
+def _lay_out(problem: Problem, model: nn.Module) -> None:
+    """Kernels of images channels last, where they take up to half the time, if the network can be trained so.
+
+    One that calls `view` on what a convolution gives cannot; that is tried on two examples.
+    """
+    kernels = [p for p in model.parameters() if p.dim() == 4]
+    if not kernels:
+        return
+    standing = {name: buffer.clone() for name, buffer in model.named_buffers()}
+    for p in kernels:
+        p.data = p.data.contiguous(memory_format=torch.channels_last)
+    model.train()
+    try:
+        with torch.random.fork_rng(devices=[]):
+            x, y = two_examples(problem.train)
+            loss_of(problem.loss, model(x), y).backward()  # type: ignore[no-untyped-call]
+    except (RuntimeError, ValueError):  # whatever it is: if it is not the layout, training tells
+        for p in kernels:
+            p.data = p.data.contiguous()
+    for p in model.parameters():
+        p.grad = None
+    for name, buffer in model.named_buffers():
+        buffer.copy_(standing[name])
+
+
 def check_fit(problem: Problem, model: nn.Module, how: Recipe) -> None:
     """Mistakes in how the network meets data and loss stop the study; what a config alone breaks fails its trial."""
-    x, y = next(iter(problem.train.batches(torch.arange(1), [(0, 1)])))
+    x, y = two_examples(problem.train)
     model.eval()
     with torch.no_grad():
         check_outputs(problem, model(x), y)

@@ -95,7 +95,7 @@ def network(build: Build, config: Config, seed: int = 0) -> nn.Module:
     Raises:
         TaskError: `build` returns something else than a network.
     """
-    asked = _Asked(config)
+    asked = Asked(config)
     with torch.random.fork_rng(devices=[]):
         torch.manual_seed(seed_of(seed, "init"))
         model = build(asked)
@@ -109,7 +109,7 @@ def network(build: Build, config: Config, seed: int = 0) -> nn.Module:
     return model
 
 
-class _Asked(Mapping[str, Value]):
+class Asked(Mapping[str, Value]):
     """A config that remembers which names it was asked for."""
 
     def __init__(self, config: Config) -> None:

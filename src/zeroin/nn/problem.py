@@ -7,6 +7,7 @@ from typing import Any
 import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
+from torch.nn.parameter import is_lazy
 
 from zeroin.errors import TaskError
 from zeroin.nn.data import Data, InMemory, Normalisation, edges
@@ -59,8 +60,7 @@ def check(problem: Problem, config: Config, smallest_batch: int) -> None:
             examples.
     """
     model = network(problem.build, config).to(problem.device)
-    rows = torch.arange(min(2, len(problem.train)))
-    x, y = next(iter(problem.train.batches(rows, [(0, len(rows))])))
+    x, y = two_examples(problem.train)
     model.eval()
     with torch.no_grad():
         try:
@@ -73,6 +73,24 @@ def check(problem: Problem, config: Config, smallest_batch: int) -> None:
             ) from error
         check_outputs(problem, output, y)
     check_batchnorm(problem, model, smallest_batch)
+
+
+def two_examples(data: Data) -> tuple[Tensor, Tensor]:
+    """The first two of a set: as few as any network can be called with."""
+    count = min(2, len(data))
+    return next(iter(data.batches(torch.arange(count), [(0, count)])))
+
+
+def shaped(build: Build, data: Data, config: Config) -> nn.Module:
+    """`build`'s network, its lazy layers given their shapes by two examples; a `Build` with two arguments bound."""
+    model = build(config)
+    if isinstance(model, nn.Module) and any(map(is_lazy, (*model.parameters(), *model.buffers()))):
+        x, _ = two_examples(data)
+        was = model.training
+        with torch.no_grad():
+            model.eval()(x.cpu())
+        model.train(was)
+    return model
 
 
 def check_outputs(problem: Problem, output: Any, y: Tensor) -> None:

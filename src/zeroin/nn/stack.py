@@ -17,6 +17,7 @@ from zeroin.nn.crossentropy import cross_entropy
 from zeroin.nn.data import InMemory, edges, order
 from zeroin.nn.dropout import counted, keys
 from zeroin.nn.layout import Layout, is_running, layout
+from zeroin.nn.loop import EVALUATED
 from zeroin.nn.metrics import alike
 from zeroin.nn.networks import network
 from zeroin.nn.optim import Recipe, recipe, rule
@@ -29,7 +30,6 @@ from zeroin.types import Config
 
 log = logging.getLogger("zeroin")
 
-JUDGED = 256  # examples of each network judged at once; the same for any M, as a product's last bit depends on it
 SIZES = (2, 3, 4, 6, 8)  # of small stacks; never one of a single row
 BACKWARD, EACH = "one backward pass", "each row's gradient"  # orders of vmap and grad; the first is faster
 
@@ -195,8 +195,8 @@ class Stack:
         """(metric, loss) of each row over a whole set; batch norm uses running statistics."""
         self.layout.base.eval()
         outputs = []
-        for a in range(0, len(data), JUDGED):
-            x = data.x[a : a + JUDGED]
+        for a, b in edges(len(data), EVALUATED):  # the same for any M, as a product's last bit depends on it
+            x = data.x[a:b]
             x = x.expand(len(self.p), *x.shape)
             outputs.append(vmap(self._forward)(self.layout.tree(self.p), self.buffers, x))
         output = torch.cat(outputs, 1)  # [M, N, ...]

@@ -27,7 +27,7 @@ from zeroin.nn.kept import keep
 from zeroin.nn.metrics import METRICS, Metric
 from zeroin.nn.networks import Build, network
 from zeroin.nn.optim import recipe
-from zeroin.nn.problem import Problem, check
+from zeroin.nn.problem import Problem, check, shaped
 from zeroin.nn.stacked import Stacked
 from zeroin.protocols import Executor
 from zeroin.space import Choice, Float, Int, Space
@@ -107,7 +107,7 @@ class Task:
         metric = METRICS.get(self.metric) if isinstance(self.metric, str) else self.metric
         _varied(metric, data["valid"])
         problem = Problem(
-            build=self.build,
+            build=partial(shaped, self.build, data["train"]),
             train=data["train"],
             valid=data["valid"],
             test=data.get("test"),
@@ -222,7 +222,7 @@ class Task:
 
     def network(self, config: Config, seed: int = 0) -> nn.Module:
         """The untrained network of a config, with all that the config says about it; ready for `load_state_dict`."""
-        return network(self.build, config, seed)
+        return network(self.problem.build, config, seed)
 
 
 def _stacked(problem: Problem, trainings: float, shared: float, rows: int, folder: Path, max_epochs: int) -> Executor:

@@ -1,0 +1,106 @@
+"""What a value of any kind holds, written out, so that two values can be compared that act alike but are not the same.
+
+Networks of one class may still differ: in an object they were given, in what a function or a class made within `build`
+closes over, in a tensor that is no buffer. A stack calls the layers of one of them for all.
+"""
+
+import hashlib
+import itertools
+import types
+from collections.abc import Iterator
+from functools import partial
+from typing import Any
+
+import numpy as np
+import torch
+from torch import Tensor, nn
+
+from zeroin.nn.networks import Asked
+
+PLAIN = (bool, int, float, complex, str, bytes, type(None))
+ACTIVATIONS = "activations"  # of a transformed step: a later step that reads them stops
+UNLIKE = itertools.count()
+OF_TORCH = frozenset(vars(nn.Module())) | {"_is_full_backward_hook"}
+HOOKS = ("_forward_pre_hooks", "_forward_hooks")
+OF_A_CLASS = frozenset({"__dict__", "__weakref__", "__doc__", "__module__"})
+
+
+def content(value: Any, seen: dict[int, tuple[int, Any]] | None = None) -> Any:
+    """A value as nested tuples whose `repr` is equal for equal values; what is not known is like nothing else.
+
+    Args:
+        value: an attribute of a network.
+        seen: what is known already, by id, with a number that is written in its place; it is kept, so that no id is
+            used twice.
+
+    >>> content([1, {"a": torch.ones(2)}]) == content([1, {"a": torch.ones(2)}])
+    True
+    >>> content(lambda x: x + len("a")) == content(lambda x: x + len("ab"))
+    False
+    """
+    seen = {} if seen is None else seen
+    if isinstance(value, PLAIN):
+        return value
+    if id(value) in seen:
+        return "number", seen[id(value)][0]
+    seen[id(value)] = len(seen), value
+    inner = partial(content, seen=seen)
+    if isinstance(value, Tensor) and torch._C._functorch.is_functorch_wrapped_tensor(value):
+        return ACTIVATIONS
+    if isinstance(value, tuple | list):
+        return type(value).__qualname__, tuple(map(inner, value))
+    if isinstance(value, dict):
+        return type(value).__qualname__, tuple((inner(k), inner(v)) for k, v in value.items())
+    if isinstance(value, Asked):
+        return "config", tuple((name, inner(value.get(name))) for name in sorted(value.names))
+    if isinstance(value, types.ModuleType):
+        return "module", value.__name__
+    if isinstance(value, types.FunctionType):
+        code = value.__code__
+        held = value.__defaults__, value.__kwdefaults__, tuple(map(_cell, value.__closure__ or ()))
+        written = code.co_code.hex(), repr(code.co_consts), code.co_names
+        return value.__module__, value.__qualname__, written, inner(held)
+    if isinstance(value, type):
+        local = "<locals>" in value.__qualname__
+        own = {k: v for k, v in vars(value).items() if k not in OF_A_CLASS} if local else {}
+        return value.__module__, value.__qualname__, inner(own)
+    if isinstance(value, staticmethod | classmethod | property):
+        return type(value).__qualname__, inner([getattr(value, n, None) for n in ("__func__", "fget", "fset", "fdel")])
+    try:
+        return _numbers(value) if isinstance(value, Tensor | np.ndarray) else _reduced(value, inner)
+    except Exception:  # an object that cannot be copied
+        return "unlike anything", next(UNLIKE)
+
+
+def parts(model: nn.Module) -> dict[int, tuple[int, Any]]:
+    """The modules, parameters and buffers of a network, as `content` takes what is known."""
+    return {id(part): (i, part) for i, part in enumerate((*model.modules(), *model.parameters(), *model.buffers()))}
+
+
+def attributes(module: nn.Module) -> dict[str, Any]:
+    """What a module has beside its parameters, buffers and children, by name; hooks too, but those on gradients."""
+    own = {name: value for name, value in sorted(vars(module).items()) if name not in OF_TORCH}
+    return own | {name: list(getattr(module, name).values()) for name in HOOKS}
+
+
+def _cell(cell: Any) -> Any:
+    try:
+        return cell.cell_contents
+    except ValueError:  # not filled yet
+        return None
+
+
+def _numbers(value: Any) -> Any:
+    """A tensor or an array by all of its numbers."""
+    if isinstance(value, np.ndarray) and value.dtype.hasobject:
+        return "array", repr(value.tolist())
+    flat = torch.as_tensor(value).detach().cpu().contiguous().reshape(-1).view(torch.uint8).numpy()
+    return str(value.dtype), tuple(value.shape), hashlib.blake2b(flat.tobytes(), digest_size=16).hexdigest()
+
+
+def _reduced(value: Any, inner: Any) -> Any:
+    """An object by what pickle would keep of it."""
+    parts = value.__reduce_ex__(2)
+    if isinstance(parts, str):
+        return getattr(value, "__module__", ""), parts
+    return tuple(inner(list(part) if isinstance(part, Iterator) else part) for part in parts)
