@@ -2,6 +2,7 @@
 
 import json
 import shutil
+import time
 from functools import partial
 
 import pytest
@@ -66,6 +67,16 @@ def test_a_worker_takes_the_choice_that_the_study_measured(tmp_path, monkeypatch
 
 def saved(folder, trial):
     return newest(folder / f"trial-{trial:05d}")
+
+
+def test_each_epoch_tells_what_its_job_took_its_share_of_a_stack(tmp_path):
+    began = time.monotonic()
+    seen, ended = work(stacked(task(n=100).problem, tmp_path), jobs(configs(5)))
+    assert sum(e.seconds for e in ended.values()) < time.monotonic() - began
+    for number, observations in seen.items():
+        took = [one.seconds for one in observations]
+        assert took == sorted(took)
+        assert 0 < took[-1] <= ended[number].seconds
 
 
 @pytest.mark.parametrize("rows", [1, 8])

@@ -1,15 +1,19 @@
 """`tune`: the budget is kept, what goes on equals what was never broken, mistakes come before anything is stored."""
 
 import math
+import time
 from collections import deque
 
 import numpy as np
 import pytest
 
 import zeroin as zi
+from zeroin.budget import Budget
 from zeroin.errors import StudyError, TaskError
 from zeroin.executors.run import perform
-from zeroin.types import Kind
+from zeroin.search import QuasiRandom
+from zeroin.tuning import run
+from zeroin.types import Asked, Ended, Job, Kind, Observation, Status
 
 SPACE = zi.Space(
     lr=zi.Float(1e-4, 1.0, scale="log", default=1e-3),
@@ -114,6 +118,49 @@ def test_minutes_end_it_within_an_epoch():
     study = zi.tune(slow, SPACE, max_epochs=10, minutes=1e-9, store=None)
     assert len(calls) <= 1
     assert len(study.trials) <= 1
+
+
+def test_a_trial_that_takes_too_long_has_failed_and_keeps_what_it_showed(tmp_path):
+    def heavy(config, run):
+        for _ in run.epochs():
+            time.sleep(0.4 if config["lr"] > 0.01 else 0)
+            run.report(0.5 if config["lr"] > 0.01 else 1.0)
+
+    slow = {"lr": 0.1, "momentum": 0.9}
+    given = {"max_epochs": 8, "store": tmp_path / "z.db", "name": "s", "searcher": QuasiRandom()}
+    study = zi.tune(heavy, SPACE.set("lr", 1e-4, 1e-2), **given, trials=2, trial_minutes=0.6 / 60)
+    study = zi.tune(heavy, SPACE, **given, trials=3, trial_minutes=0.6 / 60, start=[slow])
+    late = study.trials[-1]
+    assert (late.config, late.status, late.losses, late.loss) == (slow, Status.TIMED_OUT, (0.5, 0.5), None)
+    assert late.note == "1 s to epoch 2 of 8; a trial takes at most 0.01 minutes"
+    assert study.history.seconds_of(late.number) > 0.8
+    assert zi.load("s", tmp_path / "z.db").history.seconds_of(late.number) > 0.8
+    assert study.best.loss == 1.0
+    assert [t.status for t in study.trials[:-1]] == [Status.DONE] * 2
+
+
+def test_minutes_of_a_trial_are_those_of_all_its_jobs():
+    study = zi.Study(SPACE, max_epochs=4, store=None)
+    (job,) = study.ask()
+    study.observe(job, Observation(1, 0.5))
+    study.record(Ended(job.number, Status.DONE, "", 50.0))
+    carried = Job(1, 0, job.config, job.seed, 1, 4, Kind.ZOOM, "")
+    study.record(Asked((carried,)))
+
+    class Told:
+        slots = 1
+
+        def start(self, job, known):
+            self.job = job
+
+        def wait(self, report):
+            assert report(self.job, Observation(2, 0.4, seconds=5.0))
+            assert not report(self.job, Observation(3, 0.4, seconds=10.0))
+            return [Ended(self.job.number, Status.DONE, "", 10.0)]
+
+    run(study, Told(), study.searcher, Budget(trials=1, trial_minutes=57 / 60))
+    assert study.trials[0].status is Status.TIMED_OUT
+    assert study.trials[0].note.startswith("1 min 00 s to epoch 3 of 4")
 
 
 @pytest.mark.parametrize(
@@ -229,6 +276,8 @@ def three(config, run, more):
         (plain, {"epochs": math.inf}, "a budget is positive", "epochs=inf", "leave it out"),
         (plain, {"confirm": 1.5}, "counted from 0", "confirm=1.5", "confirm=0"),
         (plain, {"trials": "9"}, "a budget is positive", "trials='9'", "use trials=100"),
+        (trained, {"trial_minutes": 0, "max_epochs": 2}, "a budget is positive", "trial_minutes=0", "trial_minutes=10"),
+        (plain, {"trial_minutes": 3}, "looked at after each epoch", "trial_minutes=3", "give max_epochs"),
         (plain, {"trials": 2.5}, "whole numbers", "trials=2.5", "use trials=2"),
         (plain, {"confirm": -1}, "fresh seeds are counted from 0", "confirm=-1", "confirm=0 for none"),
         (plain, {"workers": 0}, "workers are counted from 1", "workers=0", "use workers="),

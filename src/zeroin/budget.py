@@ -11,12 +11,14 @@ TRAININGS = 60  # the usual budget, in full trainings
 class Budget:
     """What may be spent; the first limit reached ends the search. None: no limit.
 
-    `epochs` are those of the search and of the confirmation after it; `trials` the configs of the search alone.
+    `epochs` are those of the search and of the confirmation after it; `trials` the configs of the search alone. A trial
+    of the search that is not through after `trial_minutes` ends as timed out.
     """
 
     epochs: int | None = None
     trials: int | None = None
     minutes: float | None = None
+    trial_minutes: float | None = None
 
     def trainings(self, max_epochs: int) -> float:
         """Full trainings it pays for, as far as that is known beforehand."""
@@ -105,6 +107,8 @@ class Plan:
             out.append(f"{about}{round(self.trainings * depth):,} epochs{self._duration()}.".capitalize())
         if self.budget.minutes is not None:
             out.append(f"At most {self.budget.minutes:g} minutes.")
+        if self.budget.trial_minutes is not None:
+            out.append(f"A trial of the search takes at most {self.budget.trial_minutes:g} minutes.")
         return " ".join(out)
 
     def _is_spent(self) -> bool:

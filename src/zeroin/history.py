@@ -22,7 +22,7 @@ class History:
 
     __slots__ = (
         "_advice", "_best", "_explored", "_jobs", "_leads", "_regions", "_running", "_screened", "_searched",
-        "_seconds", "_spent", "_trials", "_undecided", "max_epochs",
+        "_seconds", "_spent", "_took", "_trials", "_undecided", "max_epochs",
     )  # fmt: skip
 
     def __init__(self, max_epochs: int = 1) -> None:
@@ -37,6 +37,7 @@ class History:
         self._best: Trial | None = None
         self._spent = self._searched = self._screened = self._explored = 0
         self._seconds = 0.0
+        self._took: dict[int, float] = {}
 
     @property
     def trials(self) -> Sequence[Trial]:
@@ -101,6 +102,10 @@ class History:
         """Seconds that ended jobs took, added up."""
         return self._seconds
 
+    def seconds_of(self, trial: int) -> float:
+        """Seconds that the ended jobs of a trial took."""
+        return self._took.get(trial, 0.0)
+
     def apply(self, event: Event) -> None:
         """Add an event. The study and the store's replay call this, nobody else."""
         match event:
@@ -131,6 +136,7 @@ class History:
                 if job.kind.is_search and not status.is_failure and trial.epoch < self.max_epochs:
                     self._undecided[job.trial] = None
                 self._seconds += seconds
+                self._took[job.trial] = self.seconds_of(job.trial) + seconds
                 if status.is_failure and self._best is not None and self._best.number == job.trial:
                     self._best = None  # it has no loss any more
                     for trial in self._trials:

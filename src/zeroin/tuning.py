@@ -13,7 +13,7 @@ from pathlib import Path
 from typing import Any
 
 from zeroin import catalogue
-from zeroin.budget import TRAININGS, Budget, Plan
+from zeroin.budget import TRAININGS, Budget, Plan, duration
 from zeroin.checked import checked_max_epochs, checked_space, is_whole
 from zeroin.confirm import Confirm, Finish
 from zeroin.errors import StudyError
@@ -29,7 +29,7 @@ from zeroin.search.ranking import best_configs
 from zeroin.search.rungs import ladder
 from zeroin.space import Space
 from zeroin.study import Listener, Study
-from zeroin.types import Config, Job, Kind, Observation, Status, Trial
+from zeroin.types import Config, Ended, Job, Kind, Observation, Status, Trial
 
 log = logging.getLogger("zeroin")
 IN_VAIN = 60  # so many trials in a row that ended before an epoch was seen: they spend nothing, and would go on forever
@@ -45,6 +45,7 @@ def tune(
     epochs: int | None = None,
     trials: int | None = None,
     minutes: float | None = None,
+    trial_minutes: float | None = None,
     goal: str | None = None,
     workers: int = 1,
     executor: Executor | None = None,
@@ -66,6 +67,8 @@ def tune(
         max_epochs: the deepest budget of one trial in epochs; None: the objective has no epochs.
         epochs, trials, minutes: the whole budget; the first reached ends the search; 60 full trainings if none is
             given. Confirmation takes up to a third of `epochs`; `trials` are the search's; minutes are this call's.
+        trial_minutes: of a trial of the search, its jobs together; one that is not trained in full when an epoch ends
+            beyond them has failed (`timed_out`): its losses are kept, but it is not the best.
         goal: "minimize" (the default for functions) or "maximize".
         workers: processes on this machine, of one thread each; more than 1 ask for an objective at the top level of a
             file, whose call of tune stands under `if __name__ == "__main__":`.
@@ -104,6 +107,13 @@ def tune(
         raise StudyError(f"fresh seeds are counted from 0; confirm={confirm!r}: use confirm=5, or confirm=0 for none.")
     if budget == Budget():
         budget = Budget(epochs=TRAININGS * depth)
+    _check_positive("trial_minutes", trial_minutes, 10)
+    if trial_minutes is not None and depth == 1:
+        raise StudyError(
+            f"trial_minutes are looked at after each epoch; trial_minutes={trial_minutes!r} of trials without epochs: "
+            f"report epochs and give max_epochs=..., or leave it out."
+        )
+    budget = replace(budget, trial_minutes=trial_minutes)
     trainings = budget.trainings(depth)
     final = Confirm.within(trainings, (5 if task else 0) if confirm is None else confirm)
     finish = task is not None and confirm != 0 and not final.seeds and (budget.epochs is None or trainings >= 2)
@@ -172,10 +182,14 @@ def run(study: Study, executor: Executor, searcher: Searcher, budget: Budget) ->
     """The loop: ask, start, wait, record, until the budget is spent or the searcher has nothing more."""
     began, first = time.monotonic(), len(study.history.trials)
     history = study.history
+    too_long: set[int] = set()  # jobs whose trial takes more than a trial may
 
     def report(job: Job, seen: Observation, *, with_next: bool = False) -> bool:
         study.observe(job, seen, with_next=with_next)
-        return not _late(began, budget)
+        took = history.seconds_of(job.trial) + seen.seconds
+        if budget.trial_minutes is not None and took > 60 * budget.trial_minutes and seen.epoch < study.max_epochs:
+            too_long.add(job.number)
+        return job.number not in too_long and not _late(began, budget)
 
     for job in list(history.running):  # left over from a run that was cut short
         executor.start(job, history.trials[job.trial].epoch)
@@ -189,19 +203,21 @@ def run(study: Study, executor: Executor, searcher: Searcher, budget: Budget) ->
         if not any(history.running):
             return
         for ended in executor.wait(report):
-            study.record(ended, with_next=True)
+            study.record(_timed_out(ended, study, budget) if ended.job in too_long else ended, with_next=True)
             _check_failures(study)
 
 
 def _budget(epochs: int | None, trials: int | None, minutes: float | None) -> Budget:
     for name, value in (("epochs", epochs), ("trials", trials), ("minutes", minutes)):
-        if value is None:
-            continue
-        if isinstance(value, bool) or not isinstance(value, Real) or not 0 < value < math.inf:
-            raise StudyError(f"a budget is positive; {name}={value!r}: use {name}=100, or leave it out.")
-        if name != "minutes" and value != int(value):
+        _check_positive(name, value, 100)
+        if value is not None and name != "minutes" and value != int(value):
             raise StudyError(f"{name} are counted in whole numbers; {name}={value!r}: use {name}={max(1, int(value))}.")
     return Budget(None if epochs is None else int(epochs), None if trials is None else int(trials), minutes)
+
+
+def _check_positive(name: str, value: float | None, such_as: int) -> None:
+    if value is not None and (isinstance(value, bool) or not isinstance(value, Real) or not 0 < value < math.inf):
+        raise StudyError(f"a budget is positive; {name}={value!r}: use {name}={such_as}, or leave it out.")
 
 
 def _less(budget: Budget, trainings: int, depth: int) -> Budget:
@@ -266,6 +282,18 @@ def _in_vain(trials: Sequence[Trial], first: int) -> bool:
 
 def _late(began: float, budget: Budget) -> bool:
     return budget.minutes is not None and time.monotonic() - began > 60 * budget.minutes
+
+
+def _timed_out(ended: Ended, study: Study, budget: Budget) -> Ended:
+    """How a job ended whose trial took too long; what failed by itself has its own reason, what got through is done."""
+    trial = study.history.trials[study.history.jobs[ended.job].trial]
+    if ended.status is not Status.DONE or trial.epoch == study.max_epochs:
+        return ended
+    took = duration(study.history.seconds_of(trial.number) + ended.seconds)
+    note = (
+        f"{took} to epoch {trial.epoch} of {study.max_epochs}; a trial takes at most {budget.trial_minutes:g} minutes"
+    )
+    return replace(ended, status=Status.TIMED_OUT, note=note)
 
 
 def _name_of(objective: Any) -> str:

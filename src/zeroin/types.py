@@ -50,11 +50,15 @@ class Kind(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class Observation:
-    """A trial's loss at a budget: `loss` after `epoch` epochs (1 is the first), lower is better."""
+    """A trial's loss at a budget: `loss` after `epoch` epochs (1 is the first), lower is better.
+
+    `seconds` that its job took up to there are told, not kept.
+    """
 
     epoch: int
     loss: float
     metrics: Mapping[str, float] = field(default_factory=dict)
+    seconds: float = field(default=0.0, compare=False)
 
 
 @dataclass(frozen=True, slots=True)

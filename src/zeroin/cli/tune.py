@@ -18,6 +18,7 @@ from zeroin.cli.options import STORE, about_data, changed_space, changes_of, dat
 @click.option("--epochs", type=int, help="The whole budget in epochs; 60 full trainings by default.")
 @click.option("--trials", type=int, help="The whole budget in configs.")
 @click.option("--minutes", type=float, help="The whole budget in minutes of this call.")
+@click.option("--trial-minutes", type=float, help="What a trial may take; one that takes longer has failed.")
 @click.option("--max-epochs", type=int, help="The deepest budget of one trial; the task's by default.")
 @click.option("--confirm", type=int, help="Fresh seeds for the best and the default at the end.")
 @click.option("--workers", type=int, default=1, show_default=True, help="Processes on this machine.")
@@ -36,6 +37,7 @@ from zeroin.cli.options import STORE, about_data, changed_space, changes_of, dat
 @STORE
 def tune(
     target: str,
+    trial_minutes: float | None,
     max_epochs: int | None,
     workers: int,
     store: Path,
@@ -73,6 +75,7 @@ def tune(
             study = tuning.tune(
                 found.objective,
                 space,
+                trial_minutes=trial_minutes,
                 max_epochs=found.max_epochs if max_epochs is None else max_epochs,
                 goal=found.goal,
                 workers=workers,

@@ -8,6 +8,7 @@ import time
 import traceback
 import warnings
 from collections.abc import Callable, Iterator
+from dataclasses import replace
 from pathlib import Path
 from typing import Any, TypeAlias
 
@@ -163,7 +164,11 @@ def stepwise(steps: Steps, job: Job, root: Path, known: int, max_epochs: int, he
     if checkpoint.epoch >= job.stop:  # killed between its last epoch and its end
         yield Ended(job.number, Status.DONE)
         return
-    run = Run(job, checkpoint, heard, max_epochs)
+
+    def timed(seen: Observation) -> bool:
+        return heard(replace(seen, seconds=took + time.monotonic() - began))
+
+    run = Run(job, checkpoint, timed, max_epochs)
     try:
         for _ in steps(run.config, run):
             took += time.monotonic() - began

@@ -5,7 +5,7 @@ import math
 import time
 from collections import deque
 from collections.abc import Iterator
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from functools import partial
 from pathlib import Path
 
@@ -132,7 +132,7 @@ class Stacked:
 
     def _begin(self, job: Job, known: int, checkpoint: Checkpoint) -> _Member | None:
         """A row of its own for a job; None: it is trained alone."""
-        run = Run(job, checkpoint, partial(self._heard, job), self.max_epochs)
+        run = Run(job, checkpoint, partial(self._timed, job), self.max_epochs)
         how = recipe(job.config)
         model = fresh(self.problem, job.config, job.seed)
         loop.check_fit(self.problem, model, how)
@@ -169,6 +169,9 @@ class Stacked:
         if why not in self._told:
             self._told.add(why)
             log.warning("some networks are trained one by one, because %s", why)
+
+    def _timed(self, job: Job, seen: Observation) -> bool:
+        return self._heard(job, replace(seen, seconds=self._members[job.number].seconds))
 
     def _heard(self, job: Job, seen: Observation) -> bool:
         assert self._report
