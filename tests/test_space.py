@@ -150,6 +150,19 @@ def test_numpy_numbers_and_lists_are_stored_and_compared_like_any_other():
     assert Space.from_json(json.loads(json.dumps(given.to_json()))) == plain
 
 
+def test_numpy_numbers_stand_in_configs_and_changes_like_any_other():
+    space = Space(a=Float(0.5, 1.0), n=Int(1, 8), c=Choice(16, 32))
+    config = space.check({"n": np.int64(3), "c": np.int64(32), "a": np.float32(0.75)})
+    assert json.loads(json.dumps(config)) == config == {"a": 0.75, "n": 3, "c": 32}
+    assert type(space.check({"n": 3.0})["n"]) is int
+    assert space.set("n", np.int64(2), np.int32(4)).fix("c", np.int64(16)) == space.set("n", 2, 4).fix("c", 16)
+
+
+def test_an_option_that_is_no_longer_offered_lies_before_the_first():
+    many = Choice(*range(12))
+    assert many.value(many.unit("gone")) == 0
+
+
 @pytest.mark.parametrize("default", [0.0, False, None, "x", 3])
 def test_a_default_of_any_kind_outlives_a_file(default):
     options = ("first", 0.0, False, "x", 3)
@@ -219,6 +232,7 @@ MISTAKES = [
     (lambda: Int(1, 5, default=9), "a default lies in its range", "default=9", "use 5"),
     (lambda: Int(16, 64, scale="log2", default=24), "a default lies in its range", "default=24", "use"),
     (lambda: Int(1.5, 3), "whole numbers", "low=1.5", "use Float"),
+    (lambda: Int(1, 3, limits=(0.5, 3)), "whole numbers", "limits=0.5", "use Float"),
     (lambda: Int(True, 3), "whole numbers", "low=True", "use Float"),
     (lambda: Int(10, 512, scale="log2"), "powers of two", "10", "use 8"),
     (lambda: Int(1, 5, scale="logit"), "linear, log or log2", "logit", "use Float"),

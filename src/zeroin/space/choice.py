@@ -84,10 +84,10 @@ class Choice:
         return self.options if self.fixed is None else (self.fixed,)
 
     def value(self, unit: float) -> Value:
-        """The option at a place of the unit interval."""
+        """The option at a place of the unit interval; the nearest beyond its ends."""
         if self.fixed is not None:
             return self.fixed
-        return self.options[min(int(unit * len(self.options)), len(self.options) - 1)]
+        return self.options[max(0, min(int(unit * len(self.options)), len(self.options) - 1))]
 
     def unit(self, value: Value) -> float:
         """The place of an option, the middle of its cell; below 0 for one that is no longer offered."""

@@ -153,8 +153,8 @@ class Int:
 
     def __post_init__(self) -> None:
         _make_plain(self)
-        for name in ("low", "high", "default", "fixed"):
-            value = getattr(self, name)
+        named = [(name, getattr(self, name)) for name in ("low", "high", "default", "fixed")]
+        for name, value in (*named, *(("limits", limit) for limit in self.limits or ())):
             if value is not None and (isinstance(value, bool) or not isinstance(value, int)):
                 raise SpaceError(f"an Int has whole numbers; {name}={value!r}: use Float, or int({value!r}).")
         if self.scale not in ("linear", "log", "log2"):

@@ -11,6 +11,7 @@ from zeroin.space import table
 from zeroin.space.choice import Choice
 from zeroin.space.numbers import Float, Int
 from zeroin.space.params import Hyperparameter, from_json
+from zeroin.space.plain import plain
 from zeroin.space.scales import Array
 from zeroin.types import Config, Range, Value
 
@@ -121,6 +122,7 @@ class Space:
         """
         if not isinstance(config, Mapping):
             raise SpaceError(f"a config has a value by name; got {config!r}: use {{{next(iter(self))!r}: ...}}.")
+        config = {name: plain(value) for name, value in config.items()}
         for name, value in config.items():
             if name not in self.params:
                 raise SpaceError(
@@ -131,14 +133,15 @@ class Space:
                     f"a value lies within the legal limits; {name}={value!r} does not fit {self.params[name]!r}: "
                     f"use {name}={self.params[name].start!r}."
                 )
-        return self._active({name: config.get(name, p.start) for name, p in self.params.items()})
+        whole = {name: int(v) for name, v in config.items() if isinstance(self.params[name], Int)}  # type: ignore[arg-type]
+        return self._active({name: p.start for name, p in self.params.items()} | config | whole)
 
     def set(self, name: str, *range: Value) -> "Space":
         """The space with another range, or other options, of one hyperparameter; observations keep their place.
 
         The search stays within a range that was set: limits beyond it no longer hold.
         """
-        param = self._known(name)
+        param, range = self._known(name), tuple(map(plain, range))
         if isinstance(param, Choice):
             if len(range) == 1:
                 return self.fix(name, range[0])
@@ -160,7 +163,7 @@ class Space:
 
     def fix(self, name: str, value: Value) -> "Space":
         """The space with one hyperparameter held at a value."""
-        param = self._known(name)
+        param, value = self._known(name), plain(value)
         if value is None:
             raise SpaceError(
                 f"what is held is held at a value, and None is no such; {name}=None: "
