@@ -11,7 +11,9 @@ import numpy as np
 import pytest
 
 import zeroin as zi
-from zeroin.store import read_study
+from zeroin.exports import as_json
+from zeroin.store import Header, read_study
+from zeroin.types import Observation
 
 PLAIN = """
 import zeroin as zi
@@ -107,6 +109,15 @@ def test_json_is_all_of_the_output(zeroin, epochs):
     assert result["fresh_seeds"][0]["test"] == {"mean": 0.5, "sd": 0.0}
     assert result["all_epochs"] <= 96
     assert "round 0" in err
+
+
+def test_a_metric_that_is_no_number_is_null_in_json():
+    study = zi.Study(zi.Space(x=zi.Float(0, 1)), store=None)
+    (job,) = study.ask()
+    study.observe(job, Observation(1, 0.5, {"recall": float("nan"), "accuracy": 0.5}))
+    header = Header(study.name, study.goal, study.max_epochs, study.seed, study.space)
+    (trial,) = json.loads(as_json(header, study.history))["trials"]
+    assert trial["metrics"] == [{"recall": None, "accuracy": 0.5}]
 
 
 def test_status_report_and_export(zeroin, plain, epochs):

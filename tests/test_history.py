@@ -37,6 +37,7 @@ def view(history):
         "regions": list(history.regions),
         "running": [j.number for j in history.running],
         "undecided": [t.number for t in history.undecided],
+        "trained": history.trained,
         "spent": history.spent,
         "promised": history.promised,
         "searched": history.searched,
@@ -89,7 +90,7 @@ def test_the_best_is_the_lowest_the_deeper_where_equal_and_of_the_search_alone()
         *observed(0, 1.0), *observed(1, 1.0, 1.0), *observed(2, 1.0), *observed(3, 0.1),
     )  # fmt: skip
     assert incumbent(history).number == 1
-    assert (history.spent, history.searched) == (4, 3)
+    assert (history.trained, history.spent, history.searched) == (5, 4, 3)
     assert incumbent(History()) is None
 
 

@@ -8,10 +8,10 @@ import numpy as np
 import pytest
 
 import zeroin as zi
-from zeroin.budget import Budget
+from zeroin.budget import Budget, Plan
 from zeroin.errors import StudyError, TaskError
 from zeroin.executors.run import perform
-from zeroin.search import QuasiRandom
+from zeroin.search import QuasiRandom, Settings, Zoom
 from zeroin.tuning import run
 from zeroin.types import Asked, Ended, Job, Kind, Observation, Status
 
@@ -367,3 +367,13 @@ def test_a_search_where_nothing_works_any_more_ends_though_it_spends_no_epochs(t
     assert len(study.trials) == 60 + works_until
     with pytest.warns(UserWarning, match="the last 60 trials"):
         assert len(zi.tune(objective, space, **given).trials) == 120 + works_until  # it tries again
+
+
+def test_the_plan_has_the_rungs_that_are_searched():
+    plans = []
+    for settings in (Settings(), Settings(rungs=1, eta=4)):
+        zi.tune(
+            trained, SPACE, max_epochs=16, epochs=32, store=None, searcher=Zoom(settings),
+            listen=lambda _, told: plans.append(told) if isinstance(told, Plan) else None,
+        )  # fmt: skip
+    assert [plan.ladder for plan in plans] == [(2, 4, 8, 16), (4, 16)]

@@ -211,12 +211,12 @@ def chosen(history: History) -> Trial | None:
 def _score(kind: Kind, runs: Sequence[Trial]) -> Score:
     over = [t for t in runs if _over(t)]
     good = [t for t in over if t.loss is not None]
-    tests = [metric_at_best(t, "test") for t in good]
+    tests = (metric_at_best(t, "test") for t in good)
     return Score(
         kind,
         runs[0].config,
         tuple(t.loss for t in good if t.loss is not None),
-        tuple(v for v in tests if v is not None),
+        tuple(v for v in tests if v is not None and math.isfinite(v)),
         len(over) - len(good),
     )
 

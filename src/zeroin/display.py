@@ -107,8 +107,7 @@ class Display:
         """How much of the budget is spent, 0 to 1."""
         plan, shares = self._plan, []
         if plan and plan.trainings is not None:
-            trained = sum(t.epoch for t in study.history.trials[-200:] if not t.kind.is_search)
-            shares.append((study.history.spent + trained) / (plan.trainings * study.max_epochs))
+            shares.append(study.history.trained / (plan.trainings * study.max_epochs))
         if plan and plan.budget.minutes is not None:
             shares.append((time.time() - plan.began) / (60 * plan.budget.minutes))
         return min(1.0, max(shares)) if shares else None

@@ -3,6 +3,7 @@
 import csv
 import io
 import json
+import math
 from pathlib import Path
 from typing import Any
 
@@ -30,7 +31,7 @@ def as_csv(header: Header, history: History) -> str:
 
 
 def as_json(header: Header, history: History) -> str:
-    """The whole study: space, trials with every epoch's score and metrics, regions."""
+    """The whole study: space, trials with every epoch's score and metrics, regions; null where JSON has no number."""
     trials = [_trial(shown(header.goal, t)) for t in history.trials]
     regions = [
         {"round": r.round, "after": r.after, "ranges": r.ranges, "likely": r.likely, "volume": r.volume, "why": r.why}
@@ -50,7 +51,7 @@ def result(study: Study) -> dict[str, Any]:
         "fresh_seeds": [_score(study.goal, s) for s in scores(study.history)],
         "trials": len(study.history.trials),
         "search_epochs": study.history.spent,
-        "all_epochs": sum(t.epoch for t in study.history.trials),
+        "all_epochs": study.history.trained,
         "seconds": round(study.history.seconds, 3),
     }
 
@@ -79,7 +80,7 @@ def _trial(trial: Trial) -> dict[str, Any]:
     return {f: getattr(trial, f) for f in FIELDS} | {
         "config": dict(trial.config),
         "losses": trial.losses,
-        "metrics": [dict(m) for m in trial.metrics],
+        "metrics": [{name: v if math.isfinite(v) else None for name, v in seen.items()} for seen in trial.metrics],
         "note": trial.note,
     }
 

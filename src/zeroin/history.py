@@ -22,7 +22,7 @@ class History:
 
     __slots__ = (
         "_advice", "_best", "_explored", "_jobs", "_leads", "_regions", "_running", "_screened", "_searched",
-        "_seconds", "_spent", "_took", "_trials", "_undecided", "max_epochs",
+        "_seconds", "_spent", "_took", "_trained", "_trials", "_undecided", "max_epochs",
     )  # fmt: skip
 
     def __init__(self, max_epochs: int = 1) -> None:
@@ -35,7 +35,7 @@ class History:
         self._advice: tuple[Suggestion, ...] = ()
         self._leads: tuple[Config, ...] = ()
         self._best: Trial | None = None
-        self._spent = self._searched = self._screened = self._explored = 0
+        self._trained = self._spent = self._searched = self._screened = self._explored = 0
         self._seconds = 0.0
         self._took: dict[int, float] = {}
 
@@ -73,6 +73,11 @@ class History:
     def spent(self) -> int:
         """Epochs trained by the search (not by the comparison after it)."""
         return self._spent
+
+    @property
+    def trained(self) -> int:
+        """Epochs trained in all, by the search and in the comparison after it."""
+        return self._trained
 
     @property
     def searched(self) -> int:
@@ -155,6 +160,7 @@ class History:
         self._undecided.pop(job.trial, None)
 
     def _count(self, kind: Kind) -> None:
+        self._trained += 1
         self._spent += kind.is_search
         self._screened += kind.is_coarse
         self._explored += kind is Kind.EXPLORE

@@ -226,10 +226,10 @@ def _less(budget: Budget, trainings: int, depth: int) -> Budget:
 
 
 def _plan(study: Study, budget: Budget, after: int, seeds: tuple[int, int], executor: Executor | None) -> Plan:
-    known = sum(t.kind.is_search for t in study.history.trials)
-    rungs = ladder(study.max_epochs)
-    advised = len(study.history.advice)
-    screen = study.searcher.screening(study.space, rungs, advised) if isinstance(study.searcher, Zoom) else 0
+    known, advised = study.history.searched, len(study.history.advice)
+    zoom = study.searcher if isinstance(study.searcher, Zoom) else None
+    rungs = zoom.ladder(study.max_epochs) if zoom else ladder(study.max_epochs)
+    screen = zoom.screening(study.space, rungs, advised) if zoom else 0
     names = tuple(name for name, p in study.space.params.items() if p.fixed is None)
     trainings = None if budget.epochs is None and budget.trials is None else budget.trainings(study.max_epochs)
     seconds = None

@@ -56,7 +56,7 @@ class Zoom:
         return _zoom(view, free)
 
     def _view(self, space: Space, history: History, max_epochs: int, seed: int) -> View:
-        ladder = rungs.ladder(max_epochs, self.settings.rungs, self.settings.eta)
+        ladder = self.ladder(max_epochs)
         memory = self._memory(space, history)
         ranges = dict(history.regions[-1].ranges) if history.regions else space.ranges
         screen, box = self.screening(space, ladder, len(history.advice)), Box.of(space, ranges)
@@ -66,6 +66,10 @@ class Zoom:
         if len(screened) < screen or view.advice_holds:
             return view
         return replace(view, glance=rungs.glance(max_epochs, ladder[0], screened, self.settings.alike))
+
+    def ladder(self, max_epochs: int) -> tuple[int, ...]:
+        """The rungs, the lowest first."""
+        return rungs.ladder(max_epochs, self.settings.rungs, self.settings.eta)
 
     def screening(self, space: Space, ladder: Sequence[int], advised: int = 0) -> int:
         """Trials of the screening round; at least half as many as without advice are fresh, lest a bad one mislead."""
