@@ -13,9 +13,10 @@ SOURCE = Path(__file__).parent.parent / "src" / "zeroin"
 
 # Each part imports only parts of lines above it (and itself). DESIGN.md tells what they are.
 LAYERS = (
-    {"errors", "types", "rng"},
+    {"errors", "types", "rng", "wording"},
     {"space"},
     {"history", "goal", "budget", "catalogue", "checked"},
+    {"plan"},
     {"protocols", "confirm", "asking", "trialtable"},
     {"search", "executors", "store", "report"},
     {"playbook", "reporting"},

@@ -13,7 +13,7 @@ import zeroin as zi
 from zeroin.errors import PlaybookError
 from zeroin.playbook import Lesson, Playbook, as_data, as_lessons, lesson_of, scenario_of
 from zeroin.playbook.compare import compare
-from zeroin.playbook.lesson import from_json, to_json
+from zeroin.playbook.lesson import from_json, scores, to_json
 from zeroin.playbook.portfolio import advised, apart, fitted, greedy
 from zeroin.playbook.scenario import weights
 from zeroin.report.advice import advice
@@ -72,7 +72,8 @@ def test_a_lesson_tells_what_worked_and_what_mattered(lessons):
     assert lesson.good["optimizer"] == ("adamw",)
     assert min(lesson.importance.values()) > 0.1
     good, bad = {"lr": 0.01, "layers": 2, "optimizer": "adamw"}, {"lr": 1e-5, "layers": 6, "optimizer": "sgd"}
-    assert lesson.scores_at([good])[0] + 0.5 < lesson.scores_at([bad])[0]
+    ((at_good, at_bad),), _ = scores([lesson], [good, bad])
+    assert at_good + 0.5 < at_bad
 
 
 def test_a_lesson_is_plain_data_and_small(lessons):

@@ -18,7 +18,7 @@ from zeroin.report.page import render, write
 from zeroin.report.scores import score_axis
 from zeroin.report.summary import summarise
 from zeroin.report.thin import evenly
-from zeroin.report.ticks import across, duration, measured, show, upwards
+from zeroin.report.ticks import across, measured, show, upwards
 from zeroin.space import SCALES, Choice, Float, Int, Space
 from zeroin.types import Asked, Ended, Job, Kind, Observation, Observed, Region, Status
 
@@ -326,7 +326,6 @@ def test_numbers_as_text():
     ]
     assert measured(0.5, 0.0) == "0.5"
     assert measured(123456.0, 10.0) == "1.235e5 ± 10"
-    assert duration(7300) == "2 h 1 min"
     assert Stat(0.42, 0.0283, 2).words == "0.420 ± 0.028"
     assert evenly(range(5), 0) == []
 

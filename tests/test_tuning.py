@@ -8,9 +8,10 @@ import numpy as np
 import pytest
 
 import zeroin as zi
-from zeroin.budget import Budget, Plan
+from zeroin.budget import Budget
 from zeroin.errors import StudyError, TaskError
 from zeroin.executors.run import perform
+from zeroin.plan import Plan
 from zeroin.search import QuasiRandom, Settings, Zoom
 from zeroin.tuning import run
 from zeroin.types import Asked, Ended, Job, Kind, Observation, Status

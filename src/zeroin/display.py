@@ -12,12 +12,13 @@ from rich.markup import escape
 from rich.progress_bar import ProgressBar
 from rich.table import Table
 
-from zeroin.budget import Plan, duration
 from zeroin.confirm import scores, winner
 from zeroin.goal import turned
 from zeroin.history import History, incumbent
+from zeroin.plan import Plan
 from zeroin.space import Space
 from zeroin.types import Asked, Ended, Event, Kind, Value
+from zeroin.wording import duration
 
 Told: TypeAlias = Event | Plan
 SECONDS_BETWEEN_LINES = 10.0  # of progress, where there is no terminal

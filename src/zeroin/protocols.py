@@ -1,12 +1,13 @@
 """The sockets: what a searcher, an executor, a store and a task must offer. Implementations are final."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Final, Protocol
 
 from zeroin.history import History
+from zeroin.plan import Plan
 from zeroin.space import Space
-from zeroin.types import Decision, Ended, Event, Job, Observation
+from zeroin.types import Decision, Ended, Event, Job, Observation, Value
 
 # A thread of a store is called so, and holds no lock that others wait for: a process with it can be copied (`fork`).
 STORE_THREAD: Final = "zeroin-store"
@@ -57,8 +58,14 @@ class Executor(Protocol):
 class Store(Protocol):
     """Keeps a study's events for good."""
 
-    def write(self, *events: Event) -> None:
-        """Keep events; when this returns they outlive the process, and soon after a power cut."""
+    def write(self, *events: Event | Plan) -> None:
+        """Keep events, or the plan of a run; when this returns they outlive the process, and soon after a power cut."""
+
+    def set_space(self, space: Space, after: int) -> None:
+        """Keep a changed space, valid from job `after` on."""
+
+    def set_measure(self, measure: Mapping[str, Value]) -> None:
+        """Keep what the study's scores are scores of."""
 
     def close(self) -> None:
         """Give the study back for others to write."""

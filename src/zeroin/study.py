@@ -14,16 +14,17 @@ from zeroin import confirm as confirmation
 from zeroin import goal as direction
 from zeroin import trialtable
 from zeroin.asking import jobs_of, to_start_with
-from zeroin.budget import Budget, Plan
+from zeroin.budget import Budget
 from zeroin.checked import check_kept, checked_max_epochs, checked_scores, checked_seed, checked_space, is_whole
 from zeroin.errors import StudyError
 from zeroin.history import History
-from zeroin.protocols import Searcher
+from zeroin.plan import Plan
+from zeroin.protocols import Searcher, Store
 from zeroin.reporting import write_report
 from zeroin.search import Zoom
 from zeroin.space import Space
 from zeroin.space.changes import changed
-from zeroin.store import Header, SqliteStore, files_of, open_study, read_study
+from zeroin.store import Header, files_of, open_study, read_study
 from zeroin.types import (
     Advised,
     Asked,
@@ -99,7 +100,7 @@ class Study:
         if isinstance(start, Mapping):
             raise StudyError(f"configs to start with stand in a list; start={dict(start)!r}: use start=[{{...}}].")
         self._start = [space.check(config) for config in start]
-        self._store: SqliteStore | None = None
+        self._store: Store | None = None
         self._temporary: Path | None = None
         self.history = History(self.max_epochs)
         self.path = None if store is None else Path(store)

@@ -13,7 +13,7 @@ from pathlib import Path
 from typing import Any
 
 from zeroin import catalogue
-from zeroin.budget import TRAININGS, Budget, Plan, duration
+from zeroin.budget import TRAININGS, Budget
 from zeroin.checked import checked_max_epochs, checked_space, is_whole
 from zeroin.confirm import Confirm, Finish
 from zeroin.errors import StudyError
@@ -22,6 +22,7 @@ from zeroin.executors.inline import Inline
 from zeroin.executors.processes import Processes, check_workers, pickled
 from zeroin.executors.run import Objective, takes_run
 from zeroin.history import incumbent
+from zeroin.plan import Plan
 from zeroin.playbook import Playbook, playbook_of, scenario_of, teach
 from zeroin.protocols import Executor, Searcher, Trainable
 from zeroin.search import Zoom
@@ -30,6 +31,7 @@ from zeroin.search.rungs import ladder
 from zeroin.space import Space
 from zeroin.study import Listener, Study
 from zeroin.types import Config, Ended, Job, Kind, Observation, Status, Trial
+from zeroin.wording import duration
 
 log = logging.getLogger("zeroin")
 IN_VAIN = 60  # so many trials in a row that ended before an epoch was seen: they spend nothing, and would go on forever

@@ -5,8 +5,8 @@ from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
-from zeroin.budget import Plan
 from zeroin.history import History, incumbent
+from zeroin.plan import Plan
 from zeroin.space import Space
 from zeroin.store import is_written, read_study
 from zeroin.types import Asked, Ended, Event, Observation, Observed, Status

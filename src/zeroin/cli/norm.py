@@ -100,7 +100,7 @@ def _progress(console: Any) -> Iterator[Any]:
     """A listener: the time it will take, then a bar on a terminal, a line now and then elsewhere."""
     from rich.progress import BarColumn, Progress, TextColumn, TimeRemainingColumn
 
-    from zeroin.budget import duration
+    from zeroin.wording import duration
 
     columns = (BarColumn(), TextColumn("{task.percentage:.0f} %"), TimeRemainingColumn())
     told: list[float] = []

@@ -7,6 +7,7 @@ from typing import Any
 import click
 
 from zeroin.cli.options import STORE, write
+from zeroin.wording import counted
 
 BOOK = click.option(
     "--playbook",
@@ -46,7 +47,7 @@ def show(name: str | None = None, shipped: bool = False, as_json: bool = False, 
             click.echo(lesson.words())
         return
     where = "come with zeroin" if shipped else f"in {kept.path}"
-    click.echo(f"{len(lessons)} lesson{'s' * (len(lessons) != 1)} {where}")
+    click.echo(f"{counted(len(lessons), 'lesson')} {where}")
     for lesson in lessons:
         click.echo(lesson.line())
     if not shipped and not book:
@@ -78,10 +79,11 @@ def forget(names: tuple[str, ...], everything: bool, book: Path | None) -> None:
 
     if bool(names) == everything:
         raise PlaybookError(
-            "what is forgotten is named, or is everything; say `zeroin playbook forget STUDY` or --all."
+            f"what is forgotten is named, or is everything; {'both were' if names else 'neither was'} asked for: use "
+            f"`zeroin playbook forget STUDY` or `zeroin playbook forget --all`."
         )
     gone = Playbook(book).forget(*names)
-    click.echo(f"{gone} lesson{'s' * (gone != 1)} forgotten")
+    click.echo(f"{counted(gone, 'lesson')} forgotten")
 
 
 @playbook.command("export")
@@ -103,7 +105,7 @@ def import_(file: Path, book: Path | None) -> None:
 
     lessons = as_lessons(_read(file))
     Playbook(book).learn(*lessons)
-    click.echo(f"{len(lessons)} lesson{'s' * (len(lessons) != 1)} learned")
+    click.echo(f"{counted(len(lessons), 'lesson')} learned")
 
 
 @click.command()

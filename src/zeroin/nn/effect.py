@@ -170,7 +170,11 @@ def _trained(
             while left:
                 for ended in executor.wait(heard):
                     if ended.status not in (Status.DONE, Status.DIVERGED):
-                        raise TaskError(f"the draws are trained in stacks of {ROWS}; one ended: {ended.note}")
+                        said = ended.note.strip().splitlines()[-1:] or [""]
+                        raise TaskError(
+                            f"the draws of an arm are trained to their end; a stack of them ended as {ended.status} "
+                            f"with '{said[0]}': mend the network, or leave that setting out."
+                        )
                     left -= 1
                     done[longest_first[ended.job]] = goal.epochs
                 tell()

@@ -6,10 +6,10 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from zeroin.budget import duration
 from zeroin.nn.volume import Comparison, Goal, Paired, Volume
 from zeroin.nn.volume_picture import draw
 from zeroin.types import Value
+from zeroin.wording import duration
 
 
 @dataclass(frozen=True, slots=True)

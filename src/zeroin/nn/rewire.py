@@ -101,4 +101,6 @@ def _activation_of(traced: torch.fx.GraphModule, place: Place) -> Any:
             if name == wanted.name:
                 return user
             heads.append(user)
-    raise TaskError(f"the activation behind {place.node.name} was not found in its graph: use position='before'.")
+    raise TaskError(
+        f"a norm stands behind an activation; torch.fx finds none behind {place.node.name}: use position='before'."
+    )

@@ -63,14 +63,6 @@ class Lesson:
     importance: Mapping[str, float]
     good: Mapping[str, Range]
 
-    def scores_at(self, configs: Sequence[Config]) -> Array:
-        """What configs of any space would have scored here, by this study's model; unknown names do not count.
-
-        Returns:
-            [N], lower is better.
-        """
-        return np.asarray(scores([self], configs)[0][0])
-
     def shares(self, space: Space, scenario: Scenario) -> list[str]:
         """What both search and mean the same by: names of the catalogue, and all others in studies of one task."""
         same = scenario.get("task") is not None and scenario.get("task") == self.scenario.get("task")

@@ -8,8 +8,8 @@ import numpy as np
 from zeroin.goal import turned
 from zeroin.history import History
 from zeroin.report.ticks import show
-from zeroin.report.words import counted
 from zeroin.types import Kind, Trial
+from zeroin.wording import counted
 
 
 @dataclass(frozen=True, slots=True)

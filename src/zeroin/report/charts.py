@@ -12,8 +12,8 @@ from zeroin.report.curves import Curve
 from zeroin.report.scores import ScoreAxis
 from zeroin.report.summary import Row, Summary
 from zeroin.report.ticks import Tick, show
-from zeroin.report.words import counted
 from zeroin.types import Kind
+from zeroin.wording import counted
 
 # Of the palette of Okabe and Ito, told apart with any colour vision; shapes say the same once more.
 COLOURS = {

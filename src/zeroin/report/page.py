@@ -15,8 +15,9 @@ from markupsafe import Markup
 from zeroin.errors import StudyError
 from zeroin.report.charts import BEST, COLOURS, FAILED, LIKELY, axis_figure, curves_figure, progress_figure
 from zeroin.report.summary import Summary
-from zeroin.report.ticks import duration, show
-from zeroin.report.words import STATUS_WORDS, counted
+from zeroin.report.ticks import show
+from zeroin.report.words import STATUS_WORDS
+from zeroin.wording import counted, duration
 
 
 def write(summary: Summary, path: str | os.PathLike[str]) -> Path:

@@ -26,9 +26,10 @@ from zeroin.report.thin import (
     thinned,
 )
 from zeroin.report.ticks import show
-from zeroin.report.words import Line, counted, events
+from zeroin.report.words import Line, events
 from zeroin.space import Space
 from zeroin.types import Config, Importance, Kind, Status, Trial, Value
+from zeroin.wording import counted
 
 TOP = 10
 

@@ -1,4 +1,4 @@
-"""Numbers for people: round ticks on any scale, values and durations as text."""
+"""Numbers for people: round ticks on any scale, values as text."""
 
 import itertools
 import math
@@ -56,19 +56,6 @@ def measured(mean: float, error: float | None) -> str:
     if not 0 <= places <= 5 or abs(mean) >= 1e5:
         return f"{show(mean)} ± {show(error, 2)}"
     return f"{mean:.{places}f} ± {error:.{places}f}"
-
-
-def duration(seconds: float) -> str:
-    """A time in the unit that fits.
-
-    >>> duration(0.25), duration(90), duration(3720)
-    ('0.25 s', '1 min 30 s', '1 h 2 min')
-    """
-    if seconds < 60:
-        return f"{seconds:.2g} s" if seconds < 10 else f"{seconds:.0f} s"
-    if seconds < 3600:
-        return f"{int(seconds) // 60} min {int(seconds) % 60} s"
-    return f"{int(seconds) // 3600} h {int(seconds) // 60 % 60} min"
 
 
 def across(scale: Scale, low: float, high: float, *, whole: bool = False) -> tuple[Tick, ...]:

@@ -9,6 +9,7 @@ from zeroin.report.axes import range_words
 from zeroin.report.ticks import show
 from zeroin.space import Choice, Space
 from zeroin.types import Range, Region, Status, Trial
+from zeroin.wording import counted
 
 STATUS_WORDS = {
     Status.DIVERGED: "diverged",
@@ -40,15 +41,6 @@ def events(space: Space, trials: Sequence[Trial], regions: Sequence[Region]) -> 
     jobs = 1 + max((t.jobs[-1] for t in trials if t.jobs), default=-1)
     lines = [*_regions(space, regions), *_paused(trials, after, jobs), *_failed(trials, jobs)]
     return sorted(lines, key=lambda line: (line.after, ORDER.index(line.kind)))
-
-
-def counted(n: int, noun: str) -> str:
-    """A number with its noun.
-
-    >>> counted(1, "trial"), counted(2000, "trial")
-    ('1 trial', '2,000 trials')
-    """
-    return f"{n:,} {noun}" + ("" if n == 1 else "s")
 
 
 def _regions(space: Space, regions: Sequence[Region]) -> Iterator[Line]:

@@ -10,9 +10,9 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-from zeroin.budget import Plan
 from zeroin.errors import StoreError
 from zeroin.history import History
+from zeroin.plan import Plan
 from zeroin.space import Space
 from zeroin.store.schema import check_file, check_version, version
 from zeroin.types import (

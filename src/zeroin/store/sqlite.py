@@ -16,9 +16,9 @@ from pathlib import Path
 
 from filelock import FileLock, Timeout
 
-from zeroin.budget import Plan
 from zeroin.errors import StoreError
 from zeroin.history import History
+from zeroin.plan import Plan
 from zeroin.space import Space
 from zeroin.store.latesync import LateSync
 from zeroin.store.reading import BUSY_SECONDS, Header, load, telling, told

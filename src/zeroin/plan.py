@@ -1,0 +1,104 @@
+"""What a study is about to do, in numbers and in words."""
+
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, fields
+from typing import Any
+
+from zeroin.budget import Budget
+from zeroin.wording import counted, duration
+
+
+@dataclass(frozen=True, slots=True)
+class Plan:
+    """What a study is about to do: told before anything runs.
+
+    `ladder` are the rungs in epochs; `trainings` the whole budget in full trainings, None where it is in minutes alone;
+    `confirm` the trainings kept for the end: the comparison, or the best carried on where `seeds` is 0; of the fresh
+    seeds that were `asked` for the budget pays for so many; `seconds` of an epoch, None where not measured; `known`
+    trials and `spent` epochs of the search are those that an earlier run left; the coarse round begins with `advised`
+    configs of the playbook; `began` in seconds since 1970.
+    """
+
+    name: str
+    hyperparameters: tuple[str, ...]
+    ladder: tuple[int, ...]
+    screen: int
+    budget: Budget
+    trainings: float | None
+    confirm: int
+    seeds: int
+    asked: int
+    seconds: float | None
+    known: int
+    spent: int = 0
+    advised: int = 0
+    began: float = 0.0
+
+    @staticmethod
+    def from_json(kept: Mapping[str, Any]) -> "Plan":
+        """A plan that was kept as the JSON of its fields."""
+        known = {field.name: kept[field.name] for field in fields(Plan) if field.name in kept}
+        lists = {name: tuple(known[name]) for name in ("hyperparameters", "ladder")}
+        return Plan(**(known | lists | {"budget": Budget(**known["budget"])}))
+
+    def words(self) -> str:
+        """The plan in a few sentences."""
+        out = [self._space()]
+        if self.known:
+            out.append(f"Goes on: {self.known:,} trials known, {self.spent:,} epochs spent.")
+        if self.known and self._is_spent():
+            return " ".join([*out, "The search has spent its budget; a larger one goes on."])
+        return " ".join([*out, *self._search(), *self._end(), *self._cost()])
+
+    def _space(self) -> str:
+        if not self.hyperparameters:
+            return f"{self.name}: every hyperparameter is held; trials differ by their seeds alone."
+        count = counted(len(self.hyperparameters), "hyperparameter")
+        return f"{self.name}: {count} ({', '.join(self.hyperparameters)})."
+
+    def _search(self) -> Iterator[str]:
+        trials, (lowest, *later) = self.budget.trials, self.ladder
+        trainings = None if self.trainings is None else self.trainings - self.confirm
+        begins = self.known < self.screen
+        if trials and trials <= self.screen:
+            yield f"Coarse round alone: {trials} configs{f' to epoch {lowest}' if later else ''}."
+        elif later:
+            count = "more"
+            if trials:
+                count = f"{trials} configs in all"
+            elif trainings is not None:
+                count = f"about {max(self.screen, round(4 * trainings))} configs in all"
+            first = f"Coarse round of {self.screen} configs to epoch {lowest}, then {count}"
+            rungs = ", ".join(map(str, later))
+            yield f"{first if begins else count.capitalize()}, the promising ones carried on to epoch {rungs}."
+        elif trainings is not None:
+            first = f"Coarse round of {self.screen} configs, then the" if begins else "The"
+            yield f"{first} model's choice, {trials or round(trainings)} in all."
+        if self.advised and not self.known:
+            yield f"Begins with {counted(self.advised, 'config')} of the playbook, which did well in past studies."
+
+    def _end(self) -> Iterator[str]:
+        if self.confirm and not self.seeds:
+            yield "Then the best is carried on to the end."
+        elif self.confirm:
+            seeds = counted(self.seeds, "fresh seed")
+            yield f"Then up to {self.confirm} trainings: the best and the default with {seeds}."
+        if self.asked > self.seeds:
+            yield f"A third of this budget pays for {self.seeds or 'none'} of {self.asked} fresh seeds."
+
+    def _cost(self) -> Iterator[str]:
+        if self.trainings is not None:
+            epochs = self.trainings * self.ladder[-1]
+            took = "; how long is seen after the first trials"
+            if self.seconds is not None:
+                took = f", about {duration(self.seconds * epochs)}"
+            yield f"{'' if self.budget.epochs else 'About '}{round(epochs):,} epochs{took}."
+        if self.budget.minutes is not None:
+            yield f"At most {self.budget.minutes:g} minutes."
+        if self.budget.trial_minutes is not None:
+            yield f"A trial of the search takes at most {self.budget.trial_minutes:g} minutes."
+
+    def _is_spent(self) -> bool:
+        epochs, trials = self.budget.epochs, self.budget.trials
+        by_epochs = epochs is not None and self.spent >= epochs - self.confirm * self.ladder[-1]
+        return by_epochs or (trials is not None and self.known >= trials)
