@@ -11,7 +11,7 @@ from zeroin.budget import Budget
 from zeroin.history import History
 from zeroin.search import Settings, Zoom
 from zeroin.search.model import Features, Memory, build, warp
-from zeroin.types import Asked, Ended, Kind, Observation, Observed, Status
+from zeroin.types import Asked, Ended, Kind, Observation, Observed, Region, Status
 
 SPACE = zi.Space(
     lr=zi.Float(1e-4, 1.0, scale="log"),
@@ -248,7 +248,7 @@ def test_a_changed_range_keeps_all_history(max_epochs):
     loop.space = SPACE.set("lr", 1e-3, 0.5).set("o", "a", "b").fix("held", 0.5)
     region = loop.history.regions[-1]
     ranges = loop.space.ranges
-    loop.history.apply(Asked((), type(region)(region.round + 1, jobs, ranges, ranges, 1.0, "changed by hand")))
+    loop.history.apply(Asked((), Region(region.round + 1, jobs, ranges, ranges, 1.0, "changed by hand")))
     loop.run(20)
     new = loop.history.jobs[jobs:]
     assert len(loop.history.trials) > known
@@ -263,6 +263,29 @@ def test_a_changed_range_keeps_all_history(max_epochs):
     best = min(t.loss for t in loop.history.trials[:known] if t.loss is not None)
     zoomed = [loop.history.trials[j.trial] for j in new if j.kind is Kind.ZOOM]
     assert min(t.loss for t in zoomed) <= 1.5 * best  # what was learned is still known
+
+
+def test_a_range_that_was_set_does_not_move_towards_a_best_it_leaves_out():
+    loop = Loop(max_epochs=1).run(30)
+    known = len(loop.history.regions)
+    loop.space = SPACE.set("lr", 1e-4, 1e-3)  # the best lies at 0.03
+    ranges, jobs = loop.space.ranges, len(loop.history.jobs)
+    loop.history.apply(Asked((), Region(known, jobs, ranges, ranges, 1.0, "changed by hand")))
+    loop.run(20)
+    after = loop.history.regions[known + 1 :]
+    assert 0 < len(after) < 10
+    assert not any("range moved" in r.why for r in after)
+
+
+def test_where_the_best_likely_lies_is_told_by_option_and_without_what_other_options_have():
+    def loss(config, epoch):
+        return 0.1 + math.log10(config["lr"] / 0.03) ** 2 + {"a": 0.0, "b": 1.0, "c": 1.0}[config["o"]]
+
+    last = Loop(max_epochs=1).run(40, loss=loss).history.regions[-1]
+    assert last.likely["o"] == ("a",)
+    assert "n" not in last.likely
+    assert last.likely["held"] == (0.25, 0.25)
+    assert 1e-4 < last.likely["lr"][0] < 0.03 < last.likely["lr"][1] < 1.0
 
 
 def test_it_waits_where_nothing_can_be_decided_before_a_job_ends():

@@ -16,7 +16,7 @@ from zeroin.confirm import scores, winner
 from zeroin.goal import turned
 from zeroin.history import History, incumbent
 from zeroin.plan import Plan
-from zeroin.space import Space
+from zeroin.space import Choice, Space
 from zeroin.types import Asked, Ended, Event, Kind, Value
 from zeroin.wording import duration
 
@@ -172,8 +172,13 @@ def spread(values: "tuple[float, ...] | list[float]") -> str:
 
 
 def _likely(study: Shown, likely: Mapping[str, tuple[Value, ...]]) -> str:
+    """Where the best likely lies, for each hyperparameter of which that says more than its range."""
     parts = []
-    for name, ends in likely.items():
-        if study.space[name].range != ends and len(ends) == 2 and all(isinstance(v, int | float) for v in ends):
-            parts.append(f"{name} {value_words(ends[0])}..{value_words(ends[1])}")
+    for name, found in likely.items():
+        param = study.space[name]
+        if isinstance(param, Choice):
+            words = " or ".join(map(value_words, found)) if set(found) < set(param.range) else ""
+        else:
+            words = "..".join(dict.fromkeys(map(value_words, found))) if found != param.range else ""
+        parts += [f"{name} {words}"] if words else []
     return "; best likely within " + ", ".join(parts) if parts else ""

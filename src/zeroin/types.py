@@ -131,8 +131,9 @@ class Proposal:
 class Region:
     """The part of the space that a round searches.
 
-    `ranges` are allowed to be proposed; `likely` holds the best config with 90 %, by the model;
-    `after` is the number of jobs when it was drawn; `volume` is the share of the ranges that is likely.
+    `ranges` are allowed to be proposed; `likely` holds the best config with 90 %, by the model, without
+    what that config does not have; `after` is the number of jobs when it was drawn; `volume` is the share of the
+    ranges that is likely.
     """
 
     round: int

@@ -95,7 +95,8 @@ def axis_plot(
     scale = "choice" if isinstance(param, Choice) else param.scale
     last = regions[-1] if regions else first
     now = last.ranges.get(name, param.range)
-    words, found = _words(param, now), _found(param, last.likely.get(name), now)
+    words = _words(param, now)
+    found = _found(param, last.likely.get(name), now) if last.likely else ""
     return AxisPlot(name, scale, points, ticks, low, high, searched, likely, words, found, _when(param))
 
 
@@ -210,7 +211,7 @@ def _words(param: Hyperparameter, searched: Range) -> str:
 
 def _found(param: Hyperparameter, likely: Range | None, searched: Range) -> str:
     if not likely:
-        return ""
+        return "best likely without it" if param.when else ""
     words = range_words(likely, isinstance(param, Choice))
     if isinstance(param, Choice):
         return "best likely any of them" if set(likely) == set(searched) else f"best likely {words}"

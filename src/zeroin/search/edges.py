@@ -6,7 +6,7 @@ import numpy as np
 
 from zeroin.search.model import Model
 from zeroin.search.view import View
-from zeroin.search.zoom import Box, in_values
+from zeroin.search.zoom import Box
 from zeroin.space import Choice
 from zeroin.space.scales import Array
 from zeroin.types import Range, Region
@@ -27,18 +27,20 @@ def extended(view: View, model: Model) -> Region | None:
         moved = _at_edges(view, model)
     if not moved:
         return None
-    box = np.stack([view.box.low, view.box.high], axis=1)
     ranges = dict(view.ranges)
     for name, (low, high) in moved.items():
         param = view.space[name]
         ranges[name] = (param.value(low), param.value(high))
     number = regions[-1].round + 1 if regions else 1
     why = "range moved, the best is expected at its edge: " + _words(ranges, list(moved))
-    return Region(number, len(view.history.jobs), ranges, in_values(view.space, box, ranges), 1.0, why)
+    return Region(number, len(view.history.jobs), ranges, view.ranges, 1.0, why)
 
 
 def _left_out(view: View, model: Model) -> dict[str, tuple[float, float]]:
-    """By name, the new interval where a range, as the playbook may begin with one, leaves the best config out."""
+    """By name, the new interval where a range, as the playbook may begin with one, leaves the best config out.
+
+    Where the legal limits leave it out as well, as those of a range that was set, there is nowhere to move to.
+    """
     best, box = model.units[model.mean.argmin()], view.box
     moved: dict[str, tuple[float, float]] = {}
     for j, (name, param) in enumerate(view.space.params.items()):
@@ -46,9 +48,9 @@ def _left_out(view: View, model: Model) -> dict[str, tuple[float, float]]:
         further = GROWTH * (high - low)
         if isinstance(param, Choice) or param.fixed is not None:
             continue
-        if best[j] < low - 1e-9:
+        if best[j] < low - 1e-9 and low > 1e-9:
             moved[name] = (max(0.0, min(low - further, float(best[j]))), high)
-        elif best[j] > high + 1e-9:
+        elif best[j] > high + 1e-9 and high < 1 - 1e-9:
             moved[name] = (low, min(1.0, max(high + further, float(best[j]))))
     return moved
 

@@ -378,12 +378,10 @@ class _Choosing:
         if self.region is None and regions and regions[-1].round > 0 and since < view.settings.region_every:
             return
         order = np.argsort(self.model.predict(points)[0], kind="stable")
-        box = zoom.likely(self.model, points, order, view.box, rng)
-        share = zoom.volume(box, view.box)
-        ranges = zoom.in_values(view.space, box, view.ranges)
+        likely, share = zoom.likely(self.model, points, order, view.box, view.ranges, rng)
         why = self.region.why if self.region else _zoom_words(regions[-1] if regions else None, share)
         number = regions[-1].round + 1 if regions else 1
-        self.region = Region(number, len(view.history.jobs), view.ranges, ranges, share, why)
+        self.region = Region(number, len(view.history.jobs), view.ranges, likely, share, why)
 
 
 def _zoom_words(before: Region | None, share: float) -> str:
