@@ -160,6 +160,7 @@ def test_defaults_hold_what_the_optimizer_has_and_nothing_else():
 @pytest.mark.parametrize(
     ("trainings", "names"),
     [
+        (0.1, "lr"),
         (5, "lr"),
         (9.9, "lr"),
         (10, "lr beta1"),

@@ -3,6 +3,7 @@
 import csv
 import io
 import json
+import re
 import sqlite3
 import subprocess
 import sys
@@ -96,6 +97,14 @@ def test_the_plan_says_what_a_small_budget_does_not_pay_for(zeroin, epochs):
     assert "Coarse round alone: 6 configs to epoch 1." in out
     assert "A third of this budget pays for none of 2 fresh seeds." in out
     assert "fresh seeds." not in zeroin("tune", epochs, "--trials", "6", "--name", "unasked")[1]
+
+
+def test_the_plan_of_a_study_that_goes_on_counts_configs_as_it_took_them(zeroin, epochs):
+    zeroin("tune", epochs, "--epochs", "96", "--name", "on")
+    _, out, _ = zeroin("tune", epochs, "--epochs", "480", "--name", "on")
+    known, spent = map(int, re.search(r"Goes on: (\d+) trials known, (\d+) epochs spent", out).groups())
+    told = int(re.search(r"bout (\d+) configs in all", out).group(1))
+    assert told == pytest.approx(known * 480 / spent, rel=0.02)
 
 
 def test_json_is_all_of_the_output(zeroin, epochs):
@@ -348,7 +357,9 @@ def test_reading_wrongly_what_is_there(zeroin, plain):
     told(zeroin("report", "t"), "has s, not 't'")
     told(zeroin("report", "-o", "/dev/null/page.html"), "a report goes to a file that can be written")
     told(zeroin("export", "--csv", "/dev/null/x.csv"), "an export goes to a file that can be written")
-    told(zeroin("export", "--model", "best.pt"), "a trial's checkpoint; none is left", "tune with this store again")
+    told(
+        zeroin("export", "--model", "best.pt"), "checkpoints of a Task's trials; none is left", "with this store again"
+    )
 
 
 @pytest.mark.parametrize("verb", [["tune"], ["status"], ["report"], ["export", "--csv", "-"]])

@@ -97,13 +97,15 @@ def test_an_end_asked_for_stops_the_training(tmp_path):
     ("options", "words"),
     [
         ({"initial_epoch": 0}, "initial_epoch=run.start"),
-        ({"validation_data": None}, "validation_data"),
+        ({"validation_data": None}, "use fit.*validation_data"),
+        ({"callbacks": ["val_accuracy"]}, r"'val_accuracy' is not among loss, .*: name it in compile"),
     ],
 )
 def test_a_wrong_call_of_fit_is_told_in_a_sentence(tmp_path, options, words):
     def wrong(config, run):
         how = {"validation_data": (X, Y), "initial_epoch": run.start, "epochs": run.stop, "verbose": 0} | options
-        network(config).fit(X, Y, callbacks=[report(run)], **how)
+        how["callbacks"] = [report(run, *how.get("callbacks", ()))]
+        network(config).fit(X, Y, **how)
 
     trained(tmp_path, 1, 2)
     job = Job(1, 0, {"lr": 0.01}, 3, 2, 3, Kind.SCREEN, "")

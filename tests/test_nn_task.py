@@ -3,6 +3,7 @@
 import dataclasses
 import subprocess
 import sys
+import warnings
 
 import numpy as np
 import pytest
@@ -157,6 +158,7 @@ def test_bad_data_are_told_when_the_task_is_made(kwargs, message):
     ("kwargs", "message"),
     [
         ({"build": lambda c: "net"}, r"returns a torch.nn.Module; it returned a str"),
+        ({"build": lambda c: nn.Linear(4, c["width"])}, r"of {'lr': .* it raised KeyError: 'width'.* add to"),
         ({"build": lambda c: nn.Linear(4, 2)}, r"2 outputs and the train set a label 2"),
         ({"build": lambda c: nn.Sequential(nn.Linear(4, 1), nn.Flatten(0))}, r"\[B, classes\]"),
         ({"build": lambda c: nn.Linear(9, 3)}, r"change its first layer"),
@@ -174,6 +176,17 @@ def test_bad_data_are_told_when_the_task_is_made(kwargs, message):
 def test_a_network_that_does_not_fit_is_told_before_training(kwargs, message, tmp_path):
     with pytest.raises(TaskError, match=message):
         task(**kwargs).executor(tmp_path, max_epochs=3, workers=1)
+
+
+def test_a_hyperparameter_that_nothing_asks_for_is_told(tmp_path):
+    space = Space(
+        lr=Float(1e-4, 1.0, scale="log"), units=Int(2, 8), learning_rate=Float(0.1, 1.0), dropout=Float(0, 0.5)
+    )
+    with pytest.warns(UserWarning, match=r"asked the default config for learning_rate: .*optimizer, lr, momentum"):
+        task(space=space).check(space)
+    with warnings.catch_warnings():
+        warnings.simplefilter("error")
+        task(build=lambda c: [mlp(4, 3, c), dict(**c)][0], space=space).check(space)
 
 
 def test_a_mistake_is_told_too_where_the_space_is_given_to_tune(tmp_path):

@@ -304,6 +304,25 @@ def test_a_finished_study_teaches_the_users_playbook_unless_told_not_to(mine):
     assert (lesson.name, lesson.trainings) == ("kept", 10.0)
 
 
+def test_a_playbook_that_cannot_be_written_is_told_and_costs_nothing_else(mine, tmp_path, caplog):
+    (tmp_path / "file").write_text("no folder")
+    study = studied(-2.0, "s", playbook=tmp_path / "file" / "team.db", trials=9)
+    assert study.best.loss is not None
+    assert "nothing was learned for the playbook" in caplog.text
+
+
+def test_a_lesson_leaves_out_what_none_of_the_good_configs_has():
+    space = zi.Space(**SPACE.params, momentum=zi.Float(0.5, 0.99, when={"optimizer": "sgd"}))
+    study = studied(-2.0, "s", space=space, playbook=False)
+    lesson = lesson_of("s", space, study.history, scenario={"task": "t"})
+    assert lesson.good["optimizer"] == ("adamw",)
+    assert "momentum" not in lesson.good
+    assert "momentum" not in lesson.words()
+    assert "momentum" in lesson.shares(space, {"task": "t"})
+    assert zi.tune(valley(-2.0), space, trials=9, store=None, playbook=False).best
+    assert [row.name for row in compare([lesson, lesson]).rows] == list(lesson.ranked)
+
+
 def test_off_means_off(monkeypatch, tmp_path):
     monkeypatch.setenv("ZEROIN_PLAYBOOK", "off")
     monkeypatch.chdir(tmp_path)

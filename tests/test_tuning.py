@@ -292,6 +292,8 @@ def three(config, run, more):
         (3, {}, "a function f(config) or a Task", "3", "tune(objective, space)"),
         (plain, {"space": None}, "tuned over a space", "none", "zi.Space(lr="),
         (plain, {"start": [{"width": 3}]}, "a config names hyperparameters", "'width'", "leave it out"),
+        (plain, {"executor": "ray"}, "an executor has a method start", "'ray'", "leave it out"),
+        (plain, {"searcher": "tpe"}, "a searcher has a method decide", "'tpe'", "leave it out"),
         (plain, {"name": "a/b"}, "a study's name has", "'a/b'", "'a-b'"),
     ],
 )
@@ -304,6 +306,24 @@ def test_a_mistake_is_told_before_anything_is_stored(tmp_path, objective, given,
     assert remedy in str(told.value)
     assert "\n" not in str(told.value)
     assert list(tmp_path.iterdir()) == []
+
+
+def test_a_tasks_goal_is_its_metrics(tmp_path):
+    class Judged:
+        goal, max_epochs, name = "maximize", 2, "judged"
+
+        def space_for(self, trainings):
+            return SPACE
+
+    with pytest.raises(StudyError, match=r"that of its metric; it is 'maximize', not 'minimize': leave goal= out"):
+        zi.tune(Judged(), goal="minimize", store=tmp_path / "z.db")
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_a_score_of_zero_is_shown_without_a_sign():
+    study = zi.tune(lambda config: 0.0, SPACE, trials=3, store=None, goal="maximize")
+    assert str(study.best.loss) == "0.0"
+    assert {str(loss) for trial in study.trials for loss in trial.losses} == {"0.0"}
 
 
 def test_whole_numbers_written_as_floats_will_do():

@@ -72,7 +72,8 @@ def trial_with_weights(history: History, folder: Path) -> Trial:
             if any(trial_folder(folder, trial.number).glob("epoch-*")):
                 return trial
     raise StudyError(
-        f"weights come from a trial's checkpoint; none is left below {folder}: tune with this store again."
+        f"weights come from the checkpoints of a Task's trials; none is left below {folder}: tune the task with this "
+        f"store again (what a function saved to run.checkpoint, it alone can read)."
     )
 
 

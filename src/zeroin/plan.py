@@ -67,7 +67,8 @@ class Plan:
             if trials:
                 count = f"{trials} configs in all"
             elif trainings is not None:
-                count = f"about {max(self.screen, round(4 * trainings))} configs in all"
+                each = self.spent / (self.known * self.ladder[-1]) if self.known and self.spent else 1 / 4
+                count = f"about {max(self.screen, round(trainings / each))} configs in all"
             first = f"Coarse round of {self.screen} configs to epoch {lowest}, then {count}"
             rungs = ", ".join(map(str, later))
             yield f"{first if begins else count.capitalize()}, the promising ones carried on to epoch {rungs}."

@@ -71,7 +71,7 @@ def tune(
             given. Confirmation takes up to a third of `epochs`; `trials` are the search's; minutes are this call's.
         trial_minutes: of a trial of the search, its jobs together; one that is not trained in full when an epoch ends
             beyond them has failed (`timed_out`): its losses are kept, but it is not the best.
-        goal: "minimize" (the default for functions) or "maximize".
+        goal: "minimize" (the default for functions) or "maximize"; a Task has that of its metric.
         workers: processes on this machine, of one thread each; more than 1 ask for an objective at the top level of a
             file, whose call of tune stands under `if __name__ == "__main__":`.
         executor: anything else that does jobs.
@@ -105,6 +105,14 @@ def tune(
     depth = checked_max_epochs(max_epochs)
     if space is not None:
         checked_space(space)
+    for what, given, does in (("an executor", executor, "start"), ("a searcher", searcher, "decide")):
+        if given is not None and not hasattr(given, does):
+            raise StudyError(f"{what} has a method {does}; got {given!r}: leave it out, or see zeroin.protocols.")
+    if task and goal not in (None, task.goal):
+        raise StudyError(
+            f"a task's goal is that of its metric; it is {task.goal!r}, not {goal!r}: leave goal= out, or give the "
+            f"task another metric."
+        )
     if confirm is not None and not is_whole(confirm, 0):
         raise StudyError(f"fresh seeds are counted from 0; confirm={confirm!r}: use confirm=5, or confirm=0 for none.")
     if budget == Budget():

@@ -86,7 +86,7 @@ _ENTRIES = (
         "section 3.1; Kingma & Ba 2015, arXiv 1412.6980, Algorithm 1; torch.optim",
         {"sgd": _SGD, "momentum": _HEAVY, "nesterov": _HEAVY, "rmsprop": _RMSPROP, "adam": _ADAM, "adamw": _ADAM,
          "nadam": replace(_ADAM, default=2e-3)},
-        worth=1,
+        worth=0,
     ),
     Entry(
         "momentum", "β (μ, γ)", "share of the last step that is kept",
@@ -95,7 +95,7 @@ _ENTRIES = (
         "PyTorch's SGD starts at 0; 0.9 is the value of the literature",
         "Polyak 1964; Sutskever et al. 2013, equations 1–2 (momentum) and 3–4 (Nesterov)",
         {"momentum": _MOMENTUM, "nesterov": _MOMENTUM, "rmsprop": _decay(0.0, 0.99, 0.0, (0.0, 0.9999))},
-        worth=1, unasked=("rmsprop",), possible=(0.0, 1.0),
+        worth=0, unasked=("rmsprop",), possible=(0.0, 1.0),
     ),
     Entry(
         "beta1", "β₁", "decay of the running mean of gradients",

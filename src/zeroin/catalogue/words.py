@@ -50,7 +50,7 @@ def describe(name: str) -> str:
         default, searched, scale, limits = _words(param)
         where = f"{searched} on scale {scale}; legal {limits}" if limits else searched
         lines.append(f"- {owners}: default {default}; searched {where}")
-    tuned = {None: "only when named", 1: "always"}.get(entry.worth, f"from {entry.worth} full trainings on")
+    tuned = {None: "only when named", 0: "always"}.get(entry.worth, f"from {entry.worth} full trainings on")
     tuned += f"; for {', '.join(entry.unasked)} only when named" if entry.unasked else ""
     for parent, values in (entry.param.when or {}).items():
         tuned += f"; where {parent} is {' or '.join(map(str, values)) if isinstance(values, tuple) else values}"

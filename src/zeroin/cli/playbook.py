@@ -159,6 +159,6 @@ def _read(file: Path) -> Any:
         return json.loads(file.read_text("utf-8"))
     except (OSError, ValueError) as error:
         raise PlaybookError(
-            f"an exported playbook is a JSON file that can be read; {file}: {error}: write one with "
-            f"`zeroin playbook export {file}`."
+            f"an exported playbook is a JSON file that can be read; {file}: {error}: name one that "
+            f"`zeroin playbook export` wrote."
         ) from error

@@ -103,9 +103,15 @@ class _Report(keras.callbacks.Callback):  # type: ignore[misc]  # Keras has no t
     def on_epoch_end(self, epoch: int, logs: Any = None) -> None:  # noqa: ARG002
         run, seen = self._run, dict(logs or {})
         if self._monitor not in seen:
+            known = [name for name in seen if name.startswith("val_")]
+            other = f"report(run, monitor={(known or ['loss'])[0]!r})"
+            remedy = (
+                f"name it in compile(metrics=[...]), or use {other}"
+                if known
+                else (f"use fit(..., validation_data=(x, y)), or {other}")
+            )
             raise TaskError(
-                f"a trial is judged by one of Keras' logs; {self._monitor!r} is not among {', '.join(seen)}: "
-                f"use fit(..., validation_data=(x, y)), or report(run, monitor={next(iter(seen), 'loss')!r})."
+                f"a trial is judged by one of Keras' logs; {self._monitor!r} is not among {', '.join(seen)}: {remedy}."
             )
         value, loss = seen.pop(self._monitor), seen.pop("loss", 0.0)
         sound = math.isfinite(value) and math.isfinite(loss)  # an accuracy is finite where the loss is not

@@ -37,7 +37,7 @@ class Folded:
         return self.before / self.after
 
     def __str__(self) -> str:
-        words = [f"{c.layer}: {c.done or 'left alone'} ({c.why})" for c in self.changes]
+        words = [f"{c.layer}: {c.done or 'left alone'} ({c.why})" for c in self.changes] or ["no batch norm to fold"]
         words += [
             f"outputs differ by {self.difference:.1e}",
             f"{1e3 * self.before:.3g} -> {1e3 * self.after:.3g} ms a pass, {self.speedup:.2f} times as fast",

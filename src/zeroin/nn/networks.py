@@ -24,6 +24,7 @@ ACTIVATIONS: dict[str, type[nn.Module]] = {
     "elu": nn.ELU,
 }
 INITS = ("default", "kaiming", "xavier", "orthogonal")
+APPLIED = ("dropout", "bn_momentum", "bn_eps", "init")  # to all layers concerned, unless build asks for them
 DROPOUTS = nn.modules.dropout._DropoutNd
 BATCHNORMS = nn.modules.batchnorm._BatchNorm
 WEIGHTED = (nn.Linear, nn.modules.conv._ConvNd)
@@ -95,6 +96,11 @@ def network(build: Build, config: Config, seed: int = 0) -> nn.Module:
     Raises:
         TaskError: `build` returns something else than a network.
     """
+    return built(build, config, seed)[0]
+
+
+def built(build: Build, config: Config, seed: int = 0) -> tuple[nn.Module, set[str]]:
+    """The network as `network` makes it, and the names that `build` asked the config for."""
     asked = Asked(config)
     with torch.random.fork_rng(devices=[]):
         torch.manual_seed(seed_of(seed, "init"))
@@ -106,7 +112,7 @@ def network(build: Build, config: Config, seed: int = 0) -> nn.Module:
             )
         rest = {name: value for name, value in config.items() if name not in asked.names and value is not None}
         _apply(model, rest)
-    return model
+    return model, asked.names
 
 
 class Asked(Mapping[str, Value]):

@@ -1,7 +1,8 @@
 """What a network is trained on and judged by, and what can be known to be wrong with it before training."""
 
-from collections.abc import Callable
-from dataclasses import dataclass
+import warnings
+from collections.abc import Callable, Collection
+from dataclasses import dataclass, fields
 from typing import Any
 
 import torch
@@ -12,7 +13,8 @@ from torch.nn.parameter import is_lazy
 from zeroin.errors import TaskError
 from zeroin.nn.data import Data, InMemory, Normalisation, edges
 from zeroin.nn.metrics import Metric, alike
-from zeroin.nn.networks import BATCHNORMS, Build, network
+from zeroin.nn.networks import APPLIED, BATCHNORMS, Build, built
+from zeroin.nn.optim import Recipe
 from zeroin.types import Config
 
 
@@ -56,10 +58,20 @@ def check(problem: Problem, config: Config, smallest_batch: int) -> None:
     """Try a config on a few examples, before any training.
 
     Raises:
-        TaskError: outputs that do not fit the loss, a network that the inputs do not fit, a batch norm without two
-            examples.
+        TaskError: `build` that fails, outputs that do not fit the loss, a network that the inputs do not fit, a batch
+            norm without two examples.
     """
-    model = network(problem.build, config).to(problem.device)
+    try:
+        model, asked = built(problem.build, config)
+    except TaskError:
+        raise
+    except Exception as error:
+        raise TaskError(
+            f"build makes a network of every config of the space; of {dict(config)} it raised "
+            f"{type(error).__name__}: {error}: mend build, or add to the space what it asks for."
+        ) from error
+    _all_used(config, asked)
+    model = model.to(problem.device)
     x, y = two_examples(problem.train)
     model.eval()
     with torch.no_grad():
@@ -91,6 +103,18 @@ def shaped(build: Build, data: Data, config: Config) -> nn.Module:
             model.eval()(x.cpu())
         model.train(was)
     return model
+
+
+def _all_used(config: Config, asked: Collection[str]) -> None:
+    known = [field.name for field in fields(Recipe)]
+    idle = [name for name in config if name not in (*asked, *known, *APPLIED)]
+    if idle:
+        warnings.warn(
+            f"a hyperparameter has an effect; neither build nor the training loop asked the default config for "
+            f"{', '.join(idle)}: check the spelling (the loop knows {', '.join(known)}), or give it when={{...}} if "
+            f"only other configs have it",
+            stacklevel=2,
+        )
 
 
 def check_outputs(problem: Problem, output: Any, y: Tensor) -> None:

@@ -20,7 +20,7 @@ from zeroin.search import rungs, surrogate
 from zeroin.search.importance import importances
 from zeroin.search.model import Features, Memory, Model, build
 from zeroin.search.surrogate import one_blas_thread
-from zeroin.space import Choice, Space
+from zeroin.space import Choice, Hyperparameter, Space
 from zeroin.space.plain import OUTSIDE
 from zeroin.space.scales import Array
 from zeroin.types import Config, Kind, Range, Value
@@ -46,7 +46,8 @@ class Lesson:
         lengths: by hyperparameter, how far along its unit interval the loss stays alike.
         signal: the model's signal variance.
         importance: by hyperparameter, the share of the loss's variance that is gone when it is held.
-        good: by hyperparameter, where the middle eight tenths of the best fifth lie; of a choice, the options in it.
+        good: by hyperparameter, where the middle eight tenths of the best fifth lie; of a choice, the options in it;
+            without what none of them has.
     """
 
     name: str
@@ -66,8 +67,11 @@ class Lesson:
     def shares(self, space: Space, scenario: Scenario) -> list[str]:
         """What both search and mean the same by: names of the catalogue, and all others in studies of one task."""
         same = scenario.get("task") is not None and scenario.get("task") == self.scenario.get("task")
-        both = [n for n, p in space.params.items() if p.fixed is None and n in self.good]
+        both = [n for n, p in space.params.items() if p.fixed is None and self._searched(n)]
         return [n for n in both if (same or n in CATALOGUE) and type(space[n]) is type(self.space[n])]
+
+    def _searched(self, name: str) -> bool:
+        return name in self.space.params and self.space[name].fixed is None
 
     def line(self) -> str:
         """The study and what it taught in one line."""
@@ -155,7 +159,7 @@ def lesson_of(
         {n: _digits(lengths[first[j]]) for j, n in enumerate(space)},
         _digits(model.posterior.signal),
         {i.name: round(i.mean, 3) for i in importances(space, history, max_epochs=history.max_epochs)},
-        {n: _good(space, n, fifth) for n, p in space.params.items() if p.fixed is None},
+        {n: _good(p, have) for n, p in space.params.items() if p.fixed is None and (have := _values(n, fifth))},
     )
 
 
@@ -182,13 +186,14 @@ def _normalised(model: Model, history: History, memory: Memory) -> Array:
     return np.asarray(np.clip((model.mean - low) / (middle - low), 0.0, WORST))
 
 
-def _good(space: Space, name: str, best: Sequence[Config]) -> Range:
-    values = [config[name] for config in best if name in config]
-    param = space[name]
+def _values(name: str, configs: Sequence[Config]) -> list[Value]:
+    return [config[name] for config in configs if name in config]
+
+
+def _good(param: Hyperparameter, values: Sequence[Value]) -> Range:
     if isinstance(param, Choice):
         return tuple(option for option in param.options if option in values)
-    places = [param.unit(v) for v in values] or [param.unit(param.start)]
-    low, high = np.quantile(places, [0.1, 0.9])
+    low, high = np.quantile([param.unit(v) for v in values], [0.1, 0.9])
     return tuple(_plain(param.value(float(u))) for u in (low, high))
 
 

@@ -47,7 +47,8 @@ def corrected(space: Space, past: Sequence[tuple[Lesson, float, Collection[str]]
 
 def _speaks(param: Float | Int, name: str, lesson: Lesson) -> bool:
     """Whether the hyperparameter mattered in a past study, and its good values are legal in the new one."""
-    legal = all(0.0 <= param.unit(value) <= 1.0 for value in lesson.good[name])
+    good = lesson.good.get(name, ())
+    legal = bool(good) and all(0.0 <= param.unit(value) <= 1.0 for value in good)
     return legal and lesson.importance.get(name, 0.0) >= MATTERS
 
 

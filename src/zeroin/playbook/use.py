@@ -1,5 +1,6 @@
 """How `tune` and the command line use a playbook: which one, and what it learns of a study."""
 
+import difflib
 import logging
 from collections.abc import Sequence
 from importlib.metadata import version
@@ -56,9 +57,14 @@ def lesson_from(study: Studied, history: History) -> Lesson:
 def teach(book: Playbook, study: Studied, history: History) -> None:
     """Let a playbook learn from a study that came to its end; one too short to teach anything is passed over."""
     try:
-        book.learn(lesson_from(study, history))
-    except PlaybookError as error:  # the study is worth more than what others could learn from it
+        lesson = lesson_from(study, history)
+    except PlaybookError as error:
         log.info("nothing was learned for the playbook: %s", error)
+        return
+    try:
+        book.learn(lesson)
+    except PlaybookError as error:  # the study is worth more than what others could learn from it
+        log.warning("nothing was learned for the playbook: %s", error)
 
 
 def named(lessons: Sequence[Lesson], name: str) -> list[Lesson]:
@@ -69,9 +75,10 @@ def named(lessons: Sequence[Lesson], name: str) -> list[Lesson]:
     """
     found = [lesson for lesson in lessons if lesson.name == name]
     if not found:
-        known = ", ".join(dict.fromkeys(lesson.name for lesson in lessons)) or "nothing"
+        known = list(dict.fromkeys(lesson.name for lesson in lessons))
+        near = difflib.get_close_matches(name, known, n=1)
+        remedy = f"use {near[0]!r}" if near else "see `zeroin playbook show`, and with --shipped"
         raise PlaybookError(
-            f"a lesson is shown by the name of its study; the playbook has {known}, not {name!r}: "
-            f"see `zeroin playbook show`."
+            f"a lesson is shown by the name of its study; none of {len(known)} lessons is of {name!r}: {remedy}."
         )
     return found
