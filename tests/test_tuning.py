@@ -11,6 +11,7 @@ import zeroin as zi
 from zeroin.budget import Budget
 from zeroin.errors import StudyError, TaskError
 from zeroin.executors.run import perform
+from zeroin.executors.simulated import Simulated
 from zeroin.plan import Plan
 from zeroin.search import QuasiRandom, Settings, Zoom
 from zeroin.tuning import run
@@ -388,6 +389,13 @@ def test_a_search_where_nothing_works_any_more_ends_though_it_spends_no_epochs(t
     assert len(study.trials) == 60 + works_until
     with pytest.warns(UserWarning, match="the last 60 trials"):
         assert len(zi.tune(objective, space, **given).trials) == 120 + works_until  # it tries again
+
+
+def test_it_ends_too_where_others_are_under_way_at_any_time():
+    table = Simulated(lambda config: [math.nan], slots=5)
+    with pytest.warns(UserWarning, match="the last 60 trials ended before an epoch was seen"):
+        study = zi.tune(print, zi.Space(x=zi.Float(0, 1)), epochs=20, executor=table, store=None)
+    assert 60 <= len(study.trials) <= 70
 
 
 def test_the_plan_has_the_rungs_that_are_searched():

@@ -8,6 +8,7 @@ import warnings
 from collections.abc import Sequence
 from dataclasses import replace
 from functools import partial
+from itertools import islice
 from numbers import Real
 from pathlib import Path
 from typing import Any
@@ -278,10 +279,11 @@ def _seconds_per_epoch(study: Study, executor: Executor) -> float | None:
 
 def _in_vain(trials: Sequence[Trial], first: int) -> bool:
     """Whether nothing works any more, by the trials of this call, `first` the first: the same command tries again."""
-    last = trials[max(first, len(trials) - IN_VAIN) :]
-    if len(last) < IN_VAIN or not all(t.status.is_failure and not t.losses for t in last):
+    ended = (t for t in reversed(trials) if t.status is not Status.RUNNING)  # others may be under way at any time
+    last = list(islice(ended, IN_VAIN))
+    if len(last) < IN_VAIN or last[-1].number < first or not all(t.status.is_failure and not t.losses for t in last):
         return False
-    why = last[-1].note.strip().splitlines()[-1:] or [str(last[-1].status)]
+    why = last[0].note.strip().splitlines()[-1:] or [str(last[0].status)]
     warnings.warn(
         f"the last {IN_VAIN} trials ended before an epoch was seen, and the search ends here; {why[0]}: mend that, or "
         f"change the ranges (--set), and the same command goes on",
