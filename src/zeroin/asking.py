@@ -47,7 +47,7 @@ def jobs_of(proposals: Sequence[Proposal], history: History, *, seed: int, budge
 
 def to_start_with(configs: Sequence[Config], history: History) -> list[Proposal]:
     """Those of the configs that a user asked for first which were not tried yet, each to be trained in full."""
-    tried = [t.config for t in history.trials if t.kind is Kind.START]
+    tried = [t.config for t in history.trials if t.kind is Kind.START] if configs else []
     left = []
     for config in configs:
         if config in tried:

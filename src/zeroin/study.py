@@ -224,7 +224,8 @@ class Study:
 
     def decide(self, searcher: Searcher, free: int, budget: Budget = NO_LIMIT) -> list[Job]:
         """Ask a searcher for at most `free` jobs that the budget allows, and record them."""
-        first = to_start_with(self._start, self.history)[:free] if searcher is self.searcher else []
+        asked_for = self._start if searcher is self.searcher else ()
+        first = to_start_with(asked_for, self.history)[:free]
         if first:
             decision = Decision(tuple(first))
         else:
