@@ -329,3 +329,14 @@ def test_digits_learns_in_one_epoch(tmp_path):
     executor.wait(lambda _, o: seen.append(o) or True)
     assert seen[0].loss > 0.85
     assert seen[0].metrics["test"] > 0.85
+
+
+def test_what_a_score_is_a_score_of_tells_data_apart():
+    same, again = task().measure, task().measure
+    assert same == again
+    other = X.copy()
+    other[3, 2] += 1
+    assert task(train=(other, Y)).measure["contents"] != same["contents"]
+    assert task(train=(torch.from_numpy(X), Y)).measure["contents"] == task(train=(X, Y)).measure["contents"]
+    loader = torch.utils.data.DataLoader(torch.utils.data.TensorDataset(torch.from_numpy(X), torch.from_numpy(Y)))
+    assert "contents" not in task(train=loader).measure

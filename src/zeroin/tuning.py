@@ -19,6 +19,7 @@ from zeroin.checked import checked_max_epochs, checked_space, is_whole
 from zeroin.confirm import Confirm, Finish
 from zeroin.errors import StudyError
 from zeroin.executors.checkpoint import trial_folder
+from zeroin.executors.code import measure_of
 from zeroin.executors.inline import Inline
 from zeroin.executors.processes import Processes, check_workers, pickled
 from zeroin.executors.run import Objective, takes_run
@@ -146,7 +147,7 @@ def tune(
         start=start,
         task=task_name,
         scenario=scenario_of(objective, space, depth),
-        measure=getattr(objective, "measure", None),
+        measure=measure_of(objective),
     )
     with study:
         if book and not study.history.jobs:

@@ -20,7 +20,7 @@ from zeroin.executors.processes import Processes, can_fork, pickled, starting
 from zeroin.executors.worker import Make
 from zeroin.nn import loop
 from zeroin.nn.choice import Choices, shared
-from zeroin.nn.data import InMemory, prepared
+from zeroin.nn.data import InMemory, fingerprint, prepared
 from zeroin.nn.facts import facts
 from zeroin.nn.grouping import shaping
 from zeroin.nn.kept import keep
@@ -138,8 +138,10 @@ class Task:
         data = f"{len(self.problem.train)} examples to train on, {len(self.problem.valid)} to validate"
         if self.preparation is not None:
             data = hashlib.sha256(json.dumps(self.preparation, sort_keys=True).encode()).hexdigest()
+        contents = fingerprint(self.train, self.valid)
         loss, metric = (one if isinstance(one, str) else _named(one) for one in (self.loss, self.metric))
-        return {"loss": loss, "metric": metric, "recalibrate": self.recalibrate, "data": data}
+        known: dict[str, Value] = {"loss": loss, "metric": metric, "recalibrate": self.recalibrate, "data": data}
+        return known | ({"contents": contents} if contents else {})
 
     def space_for(self, trainings: float) -> Space:
         """The space worth searching with this many full trainings.
