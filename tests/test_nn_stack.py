@@ -3,6 +3,7 @@
 import numpy as np
 import pytest
 import torch
+import torch.nn.functional as F
 from torch import nn
 
 from zeroin.executors.run import perform
@@ -11,6 +12,7 @@ from zeroin.nn.export import newest
 from zeroin.nn.optim import OPTIMIZERS
 from zeroin.nn.replay import Recorded
 from zeroin.nn.stack import BACKWARD, EACH, fresh, joined, stack
+from zeroin.nn.tails import ALIKE
 from zeroin.types import Job, Kind
 
 torch.set_num_threads(1)
@@ -190,13 +192,44 @@ class Odd(nn.Module):
         self.a, self.b, self.norm, self.drop = nn.Linear(6, 7), nn.Linear(7, 3), nn.LayerNorm(7), nn.Dropout(0.1)
 
     def forward(self, x):
-        h = self.drop(nn.functional.gelu(self.a(x)))
-        return self.b(self.drop(torch.tanh(self.norm(nn.functional.silu(h)))))
+        h = self.drop(F.gelu(self.a(x)))
+        return self.b(self.drop(torch.tanh(self.norm(F.silu(h)))))
 
 
-@pytest.mark.parametrize(("build", "shape"), [(cnn, (1, 8, 8)), (lambda c: Odd(), (6,))], ids=["cnn", "odd"])
-def test_other_networks_are_the_same_in_any_stack(build, shape):
-    problem = task(build, n=77, shape=shape).problem
+class Tempered(nn.Module):
+    """Functions of few numbers of a row, whose last few are computed by another formula."""
+
+    def __init__(self):
+        super().__init__()
+        self.a, self.b, self.t = nn.Linear(6, 8), nn.Linear(6, 3), nn.Parameter(torch.tensor(0.3))
+
+    def forward(self, x):
+        spread = self.a(x).std(1, keepdim=True).pow(1.7)
+        return self.b(x) * F.softplus(self.t) * spread * torch.sigmoid(self.a(x).mean())
+
+
+def log_cosh(output, target):
+    return torch.log(torch.cosh(output[:, 0] - target))
+
+
+def without_statistics(_config):
+    norms = nn.BatchNorm1d(7, track_running_stats=False), nn.BatchNorm1d(7, affine=False)
+    return nn.Sequential(nn.Linear(6, 7), norms[0], nn.SiLU(), nn.Linear(7, 7), norms[1], nn.Linear(7, 3))
+
+
+@pytest.mark.parametrize(
+    ("build", "shape", "loss"),
+    [
+        (cnn, (1, 8, 8), "cross_entropy"),
+        (lambda _: Odd(), (6,), "cross_entropy"),
+        (lambda _: Tempered(), (6,), "cross_entropy"),
+        (without_statistics, (6,), "cross_entropy"),
+        (lambda _: nn.Sequential(nn.Linear(6, 7), nn.ReLU(), nn.Linear(7, 1)), (6,), log_cosh),
+    ],
+    ids=["cnn", "odd", "tempered", "without statistics", "own loss"],
+)
+def test_other_networks_are_the_same_in_any_stack(build, shape, loss):
+    problem = task(build, n=77, shape=shape, loss=loss, metric="loss").problem
     some = members(problem, configs(9, batch_size=15))
     whole = stack(problem, some)
     parts = [stack(problem, some[:2]), stack(problem, some[2:5]), stack(problem, some[5:])]
@@ -208,6 +241,35 @@ def test_other_networks_are_the_same_in_any_stack(build, shape):
         for place in range(len(part.rows)):
             assert same(outcome(whole, row), outcome(part, place)), row
             row += 1
+
+
+ELEMENTWISE = {
+    "add": lambda x, y: torch.add(x, y, alpha=0.3),
+    "rsub": lambda x, y: torch.rsub(x, y, alpha=0.3),
+    "mul": torch.mul,
+    "div": torch.div,
+    "leaky_relu": lambda x, y: F.leaky_relu(x, 0.1),
+    "hardtanh": lambda x, y: F.hardtanh(x),
+    "sqrt": lambda x, y: x.abs().sqrt(),
+    "rsqrt": lambda x, y: x.abs().rsqrt(),
+    "reciprocal": lambda x, y: x.reciprocal(),
+    "addcmul": lambda x, y: torch.addcmul(x, x, y, value=0.3),
+    "addcdiv": lambda x, y: torch.addcdiv(x, x, y, value=0.3),
+    "lerp": lambda x, y: torch.lerp(x, y, 0.3),
+    "mse_loss": lambda x, y: F.mse_loss(x, y, reduction="none"),
+    "huber_loss": lambda x, y: F.huber_loss(x, y, reduction="none"),
+    "smooth_l1_loss": lambda x, y: F.smooth_l1_loss(x, y, reduction="none"),
+    "remainder": torch.remainder,
+    "fmod": torch.fmod,
+}
+
+
+@pytest.mark.parametrize("name", ELEMENTWISE)
+def test_operations_that_need_no_spare_rows_round_alike_one_by_one(name):
+    assert name in ALIKE
+    x, y = torch.randn(2, 99)
+    one_by_one = [ELEMENTWISE[name](x[i : i + 1].clone(), y[i : i + 1].clone()) for i in range(99)]
+    assert torch.equal(ELEMENTWISE[name](x, y), torch.cat(one_by_one))
 
 
 # --- compiled

@@ -200,7 +200,7 @@ def measured(problem: Problem, config: Config, sizes: Sequence[int] = SIZES, sha
 def _seconds(problem: Problem, config: Config, order: str | None, rows: int = 1) -> tuple[float, float]:
     """CPU seconds that the first steps take beyond those after them, and of a step; `order` None: of one alone."""
     few = _first(problem, STEPS * recipe(config).batch_size)
-    train = _training(few, config, order, rows)
+    train = _training(problem, few, config, order, rows)
     took = []
     for turn in range(ROUNDS + 1):
         began = time.process_time()
@@ -216,7 +216,7 @@ def _kernels(problem: Problem, config: Config, order: str, rows: int) -> float:
     """CPU seconds of a stack's step beyond those for two examples: kernels' work, which no recording can save."""
 
     def took(count: int) -> float:
-        train = _training(_first(problem, count), config, order, rows)
+        train = _training(problem, _first(problem, count), config, order, rows)
         train()  # it warms up
         began = time.process_time()
         train()
@@ -232,11 +232,12 @@ def _first(problem: Problem, count: int) -> Problem:
     return replace(problem, compile=False, train=InMemory(data.x[:count], data.y[:count]))
 
 
-def _training(problem: Problem, config: Config, order: str | None, rows: int) -> Callable[[], object]:
-    """Trains an epoch at each call: a stack, or without an `order` one network alone."""
+def _training(problem: Problem, few: Problem, config: Config, order: str | None, rows: int) -> Callable[[], object]:
+    """Trains an epoch of the few examples at each call: a stack, or without an `order` one network alone."""
     if order is None:
         how, model = recipe(config), fresh(problem, config, 0)
         now = Training(model, Optimizer(model, how), 0, Best())
-        return lambda: loop.train_epoch(problem, now, how, 0, 100)
+        return lambda: loop.train_epoch(few, now, how, 0, 100)
     one = stack(problem, [(config, seed, fresh(problem, config, seed)) for seed in range(rows)], order)
+    one.problem = few  # only now, as how many spare rows there are depends on the smallest mini-batch
     return lambda: one.train_epoch(100)

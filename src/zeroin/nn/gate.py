@@ -64,14 +64,14 @@ def verdict(problem: Problem, config: Config) -> Verdict:
     return Verdict(None, why)
 
 
-def _difference(problem: Problem, config: Config, which: str, dtype: torch.dtype | None = None) -> str:
-    """What differs, in words; nothing where nothing does. With a `dtype` numbers of the mini-batch are turned to it."""
+def _difference(problem: Problem, config: Config, which: str) -> str:
+    """What differs, in words; nothing where nothing does."""
     data = problem.train
     assert isinstance(data, InMemory)
     how = recipe(config)
     a, b = edges(len(data), how.batch_size)[0]
     chosen = torch.stack([order(seed, 0, len(data))[a:b] for seed in SEEDS])
-    x, y = (t[chosen].to(dtype if t.is_floating_point() else None) for t in (data.x, data.y))  # [2, B, ...]
+    x, y = data.x[chosen], data.y[chosen]  # [2, B, ...]
     one = stack(problem, [(config, seed, fresh(problem, config, seed)) for seed in SEEDS], which)
     batch, judged = _batch(one, x, y, how.label_smoothing), InMemory(x[0], y[0])
     _scores(one, judged)  # what a network sets up when it is first called is there from here on
@@ -130,9 +130,12 @@ def _scores(one: Stack, data: InMemory) -> list[float]:
 
 def _agrees_in_double(problem: Problem, config: Config, which: str) -> bool:
     """Whether nothing differs in double precision: in single, a number within rounding of a ReLU's kink may."""
-    precise = replace(problem, build=lambda config: problem.build(config).double())
+    assert isinstance(problem.train, InMemory)
+    count = 2 * recipe(config).batch_size
+    x, y = (t[:count].to(torch.double if t.is_floating_point() else None) for t in (problem.train.x, problem.train.y))
+    precise = replace(problem, build=lambda config: problem.build(config).double(), train=InMemory(x, y))
     try:
-        return not _difference(precise, config, which, torch.double)
+        return not _difference(precise, config, which)
     except Exception:  # a network may know single precision alone
         return False
 

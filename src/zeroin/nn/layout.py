@@ -17,14 +17,6 @@ from zeroin.nn.norming import normed
 from zeroin.nn.optim import decayed
 from zeroin.nn.replay import Recorded
 
-# Layers whose kernels round every element alike. The kernels of others (tanh, gelu) compute the last few elements of a
-# tensor by another formula than the rest; spare rows at the end take them, so that no network's place is felt.
-LAST_FEW = 31  # at most: two vectors of 16 float32, less one
-EXACT = frozenset({
-    nn.Sequential, nn.Flatten, nn.Identity, nn.Linear, nn.Conv1d, nn.Conv2d, nn.ReLU, nn.LeakyReLU, CountedDropout,
-    nn.BatchNorm1d, nn.BatchNorm2d, nn.MaxPool1d, nn.MaxPool2d, nn.AvgPool1d, nn.AvgPool2d,
-})  # fmt: skip
-
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Layout:
@@ -36,7 +28,7 @@ class Layout:
         shrunk: how many numbers of a row weight decay shrinks.
         drops: names of the dropout layers.
         norms: names of the batch norms with running statistics.
-        spare: rows that a stack needs beyond its networks.
+        spare: rows that a stack needs beyond its networks; see `tails`.
         steps: by order of vmap and grad, rows, mini-batch and idle dropout layers: the recorded step, or how often it
             went unrecorded.
         compiled: the compiled step by the same, and by what of the optimizer is in use; None: it could not be.
@@ -47,7 +39,7 @@ class Layout:
     shrunk: int
     drops: tuple[str, ...]
     norms: tuple[str, ...]
-    spare: int
+    spare: int = 0
     steps: dict[tuple[str | int, ...], Recorded | int] = field(default_factory=dict)
     compiled: dict[tuple[str | int, ...], Whole | None] = field(default_factory=dict)
 
@@ -77,17 +69,13 @@ class Layout:
         return {key: kept[id(t)] for key, t in self.base.state_dict(keep_vars=True).items()}
 
 
-def layout(model: nn.Module, smallest: int) -> Layout:
-    """The layout of a network and of all others of its signature; the network itself is copied.
-
-    Args:
-        model: the network.
-        smallest: examples in the smallest mini-batch.
-    """
+def layout(model: nn.Module) -> Layout:
+    """The layout of a network and of all others of its signature, without spare rows; the network itself is copied."""
     base = copy.deepcopy(model)
     for module in base.modules():
         if is_running(module):
             module.momentum = 1.0  # type: ignore[assignment]  # the stack itself blends, each row by its own
+        if is_running(module) or (isinstance(module, BATCHNORMS) and module.running_mean is None):
             assert isinstance(module, BATCHNORMS)
             module.forward = partial(normed, module)  # type: ignore[method-assign]
         if type(module) is nn.Linear and "forward" not in vars(module):
@@ -96,7 +84,6 @@ def layout(model: nn.Module, smallest: int) -> Layout:
             module.idle = False
     shrunk = decayed(model)
     trained = {n: p.shape for n, p in model.named_parameters() if p.requires_grad}
-    narrowest = min((s[0] for s in trained.values() if s), default=1)
     first = {n: s for n, s in trained.items() if n in shrunk}
     return Layout(
         base,
@@ -104,7 +91,6 @@ def layout(model: nn.Module, smallest: int) -> Layout:
         sum(math.prod(s) for s in first.values()),
         tuple(n for n, m in base.named_modules() if isinstance(m, CountedDropout)),
         tuple(n for n, m in base.named_modules() if is_running(m)),
-        0 if all(type(m) in EXACT for m in base.modules()) else -(-LAST_FEW // (smallest * narrowest)),
     )
 
 

@@ -75,14 +75,17 @@ def normed(norm: _BatchNorm, x: Tensor) -> Tensor:
     """What a batch norm does with a mini-batch [B, C, ...]; in training its buffers are left with the statistics."""
     norm._check_input_dim(x)  # type: ignore[no-untyped-call]
     norm.values = x.numel() // x.shape[1]  # type: ignore[assignment]  # of a channel in this mini-batch
-    if norm.training and x.dim() == 2 and norm.weight is not None and norm.running_mean is not None:
-        out, _, _, mean, variance = Normalise.apply(x, norm.weight[None], norm.bias[None], norm.eps)  # type: ignore[no-untyped-call]
-        _remember(norm, mean[0], variance[0] * (len(x) / (len(x) - 1)))
+    by_batch = norm.training or norm.running_mean is None
+    if by_batch and x.dim() == 2:
+        ones, zeros = x.new_ones(x.shape[1:]), x.new_zeros(x.shape[1:])
+        weight, bias = (ones, zeros) if norm.weight is None else (norm.weight, norm.bias)
+        out, _, _, mean, variance = Normalise.apply(x, weight[None], bias[None], norm.eps)  # type: ignore[no-untyped-call]
+        if norm.running_mean is not None:
+            _remember(norm, mean[0], variance[0] * (len(x) / (len(x) - 1)))
         return out  # type: ignore[no-any-return]
     if norm.training and norm.num_batches_tracked is not None:
         norm.num_batches_tracked.add_(1)
-    assert norm.momentum is not None
-    normal = F.batch_norm(x, norm.running_mean, norm.running_var, None, None, norm.training, norm.momentum, norm.eps)
+    normal = F.batch_norm(x, norm.running_mean, norm.running_var, None, None, by_batch, norm.momentum or 0.0, norm.eps)
     if norm.weight is None:
         return normal
     shape = (-1,) + (1,) * (x.dim() - 2)

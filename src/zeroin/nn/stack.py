@@ -3,7 +3,7 @@
 import copy
 import logging
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any, TypeAlias
 
 import torch
@@ -24,6 +24,7 @@ from zeroin.nn.optim import Recipe, recipe, rule
 from zeroin.nn.problem import Problem
 from zeroin.nn.recalibration import BATCH, EXAMPLES, Moments, equal_edges, evenly
 from zeroin.nn.replay import Recorded, Step
+from zeroin.nn.tails import ROWS, Tails
 from zeroin.nn.tracing import WARM, record
 from zeroin.nn.updates import UPDATES, clip, scalars
 from zeroin.types import Config
@@ -34,6 +35,7 @@ SIZES = (2, 3, 4, 6, 8)  # of small stacks; never one of a single row
 BACKWARD, EACH = "one backward pass", "each row's gradient"  # orders of vmap and grad; the first is faster
 
 Tree: TypeAlias = dict[str, Tensor]
+Member: TypeAlias = tuple[Config, int, nn.Module]  # config, trial's seed, network
 
 
 @dataclass(slots=True)
@@ -307,7 +309,7 @@ def fresh(problem: Problem, config: Config, seed: int) -> nn.Module:
 
 def stack(
     problem: Problem,
-    members: Sequence[tuple[Config, int, nn.Module]],
+    members: Sequence[Member],
     order: str = BACKWARD,
     common: Layout | None = None,
 ) -> Stack:
@@ -319,8 +321,26 @@ def stack(
         order: of vmap and grad.
         common: the layout of an earlier stack of this signature, with the steps that were recorded for it.
     """
-    cuts = edges(len(problem.train), recipe(members[0][0]).batch_size)
-    common = common or layout(members[0][2], min(b - a for a, b in cuts))
+    common = common or _laid_out(problem, members[0], order)
+    return _together(problem, members, order, common)
+
+
+def _laid_out(problem: Problem, member: Member, order: str) -> Layout:
+    """The layout of a network like a member, with the spare rows that its smallest mini-batch asks for."""
+    common = layout(member[2])
+    few = _together(problem, [member] * ROWS, order, common)
+    data = problem.train
+    assert isinstance(data, InMemory)
+    size = min(b - a for a, b in edges(len(data), few.rows[0].how.batch_size))
+    batch = Batch.of(data, ROWS, size)
+    batch.fill(data, torch.arange(size).expand(ROWS, size), torch.full((ROWS, 1), few.rows[0].how.label_smoothing))
+    few.layout.base.train()
+    with Tails() as tails:
+        few._gradients(few.p, few.buffers, batch.x, batch.y, batch.smooth, few.momenta())
+    return replace(common, spare=tails.spare)
+
+
+def _together(problem: Problem, members: Sequence[Member], order: str, common: Layout) -> Stack:
     rows, tensors, buffers = [], [], []
     for config, seed, model in members:
         momenta = tuple(float(m.momentum) for m in model.modules() if is_running(m))  # type: ignore[arg-type]

@@ -1,0 +1,72 @@
+"""How many spare rows a stack of a network needs, so that no row feels its place.
+
+Kernels compute the numbers of a tensor a vector at a time, and the last few, which fill none, one by one; for some
+functions (sigmoid, gelu, a power) that is another formula. In a stack [M, ...] the last few are the last row's: spare
+rows at the end take them instead. How many are enough depends on how many numbers of a row such a function is given.
+"""
+
+import math
+from typing import Any
+
+import torch
+from torch import Tensor
+from torch.utils._python_dispatch import TorchDispatchMode
+from torch.utils._pytree import tree_leaves
+
+ROWS = 3  # of the stack that is looked at: a number of numbers that it does not divide was padded, as in `crossentropy`
+LAST_FEW = 31  # at most: two vectors of 16 float32, less one
+VECTORS = 64
+# Operations that round every element alike, in vectors and one by one (a test tries those of single elements), and
+# those that compute each row by itself.
+ALIKE = frozenset({
+    "add", "sub", "rsub", "mul", "div", "neg", "abs", "sign", "relu", "leaky_relu", "leaky_relu_backward", "clamp",
+    "clamp_min", "clamp_max", "maximum", "minimum", "threshold", "threshold_backward", "hardtanh",
+    "hardtanh_backward", "where", "masked_fill", "sqrt", "rsqrt", "reciprocal", "square", "addcmul", "addcdiv",
+    "lerp", "mse_loss", "mse_loss_backward", "huber_loss", "huber_loss_backward", "smooth_l1_loss",
+    "smooth_l1_loss_backward", "fmod", "remainder", "floor", "ceil", "round", "sum", "mean", "amax", "amin", "max",
+    "min", "argmax", "argmin", "any", "all", "var", "var_mean", "std", "prod", "cumsum", "sort", "topk", "mm",
+    "bmm", "addmm", "addbmm", "baddbmm", "dot", "mv", "convolution", "convolution_backward", "native_batch_norm",
+    "native_batch_norm_backward", "_native_batch_norm_legit", "max_pool2d_with_indices",
+    "max_pool2d_with_indices_backward", "avg_pool2d", "avg_pool2d_backward", "max_pool3d_with_indices",
+    "max_pool3d_with_indices_backward", "avg_pool3d", "avg_pool3d_backward", "_adaptive_avg_pool2d",
+    "_adaptive_avg_pool2d_backward", "_adaptive_avg_pool3d", "_adaptive_avg_pool3d_backward", "upsample_nearest2d",
+    "upsample_nearest2d_backward", "embedding", "embedding_dense_backward", "index", "index_select", "index_put",
+    "index_add", "gather", "scatter", "scatter_add", "select_backward", "slice_backward", "select_scatter",
+    "slice_scatter", "cat", "stack", "copy", "clone", "detach", "fill", "fill_diagonal", "zero", "zeros", "ones",
+    "full", "scalar_tensor", "arange", "empty", "new_empty", "new_zeros", "new_ones", "new_full", "empty_like",
+    "zeros_like", "ones_like", "full_like", "constant_pad_nd", "reflection_pad2d", "replication_pad2d", "repeat",
+    "flip", "roll", "tril", "triu", "lift_fresh", "_to_copy", "native_dropout_backward", "_unsafe_view",
+    "_reshape_alias", "resize", "set_", "floor_divide",
+})  # fmt: skip
+
+
+class Tails(TorchDispatchMode):  # type: ignore[no-untyped-call]
+    """Sees each operation of a step of `ROWS` rows below vmap and autograd, where tensors are plain."""
+
+    def __init__(self) -> None:
+        super().__init__()  # type: ignore[no-untyped-call]
+        self.fewest = math.inf  # numbers of a row that an operation was given whose last few are another's
+
+    @classmethod
+    def _should_skip_dynamo(cls) -> bool:
+        return False  # nothing is compiled here; to keep out of it, PyTorch would import its compiler
+
+    @property
+    def spare(self) -> int:
+        """Rows that a stack needs beyond its networks."""
+        return 0 if math.isinf(self.fewest) else math.ceil(LAST_FEW / self.fewest)
+
+    def __torch_dispatch__(self, func: Any, types: Any, args: Any = (), kwargs: Any = None) -> Any:
+        out = func(*args, **kwargs or {})
+        if any(isinstance(value, Tensor) and value.is_complex() for value in tree_leaves(out)):
+            raise RuntimeError("it computes with complex numbers")  # their kernels were not looked at
+        is_view = any(r.alias_info is not None and not r.alias_info.is_write for r in func._schema.returns)
+        if is_view or func.overloadpacket.__name__.rstrip("_") in ALIKE or func.overloadpacket.__name__ in ALIKE:
+            return out
+        for value in tree_leaves(out):
+            if isinstance(value, Tensor) and value.is_floating_point() and value.numel():
+                # What does not go element by element may take a function of a sum over the last axis.
+                count = value.numel() // (1 if torch.Tag.pointwise in func.tags else value.shape[-1])
+                if count % ROWS == 0 and count // ROWS % VECTORS:
+                    self.fewest = min(self.fewest, count // ROWS)
+        return out
