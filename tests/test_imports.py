@@ -21,7 +21,7 @@ LAYERS = (
     {"search", "executors", "store", "report"},
     {"playbook", "reporting"},
     {"nn", "study"},
-    {"data"},
+    {"data", "planning"},
     {"tasks", "tuning"},
     {"targets", "display", "exports", "integrations", "sklearn", "watching"},
     {"__init__", "cli"},

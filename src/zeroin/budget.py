@@ -1,6 +1,6 @@
 """What a study may spend."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 TRAININGS = 60  # the usual budget, in full trainings
 
@@ -17,6 +17,10 @@ class Budget:
     trials: int | None = None
     minutes: float | None = None
     trial_minutes: float | None = None
+
+    def without(self, epochs: int) -> "Budget":
+        """The same without epochs that are kept for later."""
+        return replace(self, epochs=None if self.epochs is None else self.epochs - epochs)
 
     def trainings(self, max_epochs: int) -> float:
         """Full trainings it pays for, as far as that is known beforehand."""

@@ -1,15 +1,12 @@
 """`tune`: the one front door, and the loop."""
 
 import logging
-import math
-import shutil
 import time
 import warnings
 from collections.abc import Sequence
 from dataclasses import replace
 from functools import partial
 from itertools import islice
-from numbers import Real
 from pathlib import Path
 from typing import Any
 
@@ -18,21 +15,19 @@ from zeroin.budget import TRAININGS, Budget
 from zeroin.checked import checked_max_epochs, checked_space, is_whole
 from zeroin.confirm import Confirm, Finish
 from zeroin.errors import StudyError
-from zeroin.executors.checkpoint import trial_folder
 from zeroin.executors.code import measure_of
 from zeroin.executors.inline import Inline
 from zeroin.executors.processes import Processes, check_workers, pickled
 from zeroin.executors.run import Objective, takes_run
 from zeroin.history import incumbent
-from zeroin.plan import Plan
+from zeroin.planning import budget_of, check_positive, plan_of
 from zeroin.playbook import Playbook, playbook_of, scenario_of, teach
 from zeroin.protocols import Executor, Searcher, Trainable
 from zeroin.search import Zoom
 from zeroin.search.ranking import best_configs
-from zeroin.search.rungs import ladder
 from zeroin.space import Space
 from zeroin.study import Listener, Study
-from zeroin.types import Config, Ended, Job, Kind, Observation, Status, Trial
+from zeroin.types import Config, Ended, Job, Observation, Status, Trial
 from zeroin.wording import duration
 
 log = logging.getLogger("zeroin")
@@ -100,7 +95,7 @@ def tune(
     0.3
     """
     book = playbook_of(playbook)
-    budget = _budget(epochs, trials, minutes)
+    budget = budget_of(epochs, trials, minutes)
     task: Any = objective if hasattr(objective, "space_for") else None
     if max_epochs is None and task:
         max_epochs = task.max_epochs
@@ -119,7 +114,7 @@ def tune(
         raise StudyError(f"fresh seeds are counted from 0; confirm={confirm!r}: use confirm=5, or confirm=0 for none.")
     if budget == Budget():
         budget = Budget(epochs=TRAININGS * depth)
-    _check_positive("trial_minutes", trial_minutes, 10)
+    check_positive("trial_minutes", trial_minutes, 10)
     if trial_minutes is not None and depth == 1:
         raise StudyError(
             f"trial_minutes are looked at after each epoch; trial_minutes={trial_minutes!r} of trials without epochs: "
@@ -161,8 +156,8 @@ def tune(
             elif study.history.jobs:
                 log.warning(GOES_ON, study.name, study.path, len(study.history.trials), study.history.spent)
             timed = doing if task and listen else None  # how long it takes is measured for a person who waits
-            study.record(_plan(study, budget, after, (final.seeds, confirm or 0), timed))
-            run(study, doing, study.searcher, _less(budget, after, depth))
+            study.record(plan_of(study, budget, after, (final.seeds, confirm or 0), timed))
+            run(study, doing, study.searcher, budget.without(after * depth))
             if final.seeds:
                 best = best_configs(study.space, study.history, final.contenders, max_epochs=study.max_epochs)
                 run(study, doing, replace(final, configs=tuple(best)), Budget())
@@ -186,7 +181,7 @@ def space_within(
 ) -> Space:
     """The space that `tune` would search for a task with this budget: few trainings, few hyperparameters."""
     depth = checked_max_epochs(task.max_epochs if max_epochs is None else max_epochs)
-    trainings = _budget(epochs, trials, minutes).trainings(depth)
+    trainings = budget_of(epochs, trials, minutes).trainings(depth)
     return task.space_for(trainings - Confirm.within(trainings, 5 if confirm is None else confirm).most)
 
 
@@ -217,65 +212,6 @@ def run(study: Study, executor: Executor, searcher: Searcher, budget: Budget) ->
         for ended in executor.wait(report):
             study.record(_timed_out(ended, study, budget) if ended.job in too_long else ended, with_next=True)
             _check_failures(study)
-
-
-def _budget(epochs: int | None, trials: int | None, minutes: float | None) -> Budget:
-    for name, value in (("epochs", epochs), ("trials", trials), ("minutes", minutes)):
-        _check_positive(name, value, 100)
-        if value is not None and name != "minutes" and value != int(value):
-            raise StudyError(f"{name} are counted in whole numbers; {name}={value!r}: use {name}={max(1, int(value))}.")
-    return Budget(None if epochs is None else int(epochs), None if trials is None else int(trials), minutes)
-
-
-def _check_positive(name: str, value: float | None, such_as: int) -> None:
-    if value is not None and (isinstance(value, bool) or not isinstance(value, Real) or not 0 < value < math.inf):
-        raise StudyError(f"a budget is positive; {name}={value!r}: use {name}={such_as}, or leave it out.")
-
-
-def _less(budget: Budget, trainings: int, depth: int) -> Budget:
-    """The budget without the full trainings that are kept for what follows the search."""
-    return replace(budget, epochs=budget.epochs - trainings * depth if budget.epochs else None)
-
-
-def _plan(study: Study, budget: Budget, after: int, seeds: tuple[int, int], executor: Executor | None) -> Plan:
-    known, advised = study.history.searched, len(study.history.advice)
-    zoom = study.searcher if isinstance(study.searcher, Zoom) else None
-    rungs = zoom.ladder(study.max_epochs) if zoom else ladder(study.max_epochs)
-    screen = zoom.screening(study.space, rungs, advised) if zoom else 0
-    names = tuple(name for name, p in study.space.params.items() if p.fixed is None)
-    trainings = None if budget.epochs is None and budget.trials is None else budget.trainings(study.max_epochs)
-    seconds = None
-    if executor and study.max_epochs > 1 and not known:
-        seconds = getattr(executor, "seconds", 0.0) or _seconds_per_epoch(study, executor)
-    spent = study.history.spent
-    began = time.time()
-    return Plan(
-        study.name, names, rungs, screen, budget, trainings, after, *seeds, seconds, known, spent, advised, began
-    )
-
-
-def _seconds_per_epoch(study: Study, executor: Executor) -> float | None:
-    """What an epoch of the default config takes, with as many under way at once as there are slots.
-
-    The first epoch warms up, and where several are trained at once the second does too.
-    """
-    epochs = min(2 if executor.slots == 1 else 3, study.max_epochs)
-    seen: dict[int, float] = {}  # when the last of the jobs reported an epoch
-
-    def heard(_job: Job, observation: Observation, *, with_next: bool = False) -> bool:  # noqa: ARG001
-        seen[observation.epoch] = time.monotonic()
-        return True
-
-    trials = range(99_999, 99_999 - executor.slots, -1)  # their folders are removed below; no study gets here with them
-    why = "to see how long an epoch takes"
-    for number, trial in enumerate(trials):
-        executor.start(Job(number, trial, study.space.default, trial, 0, epochs, Kind.DEFAULT, why), 0)
-    running = len(trials)
-    while running:
-        running -= len(executor.wait(heard))
-    for trial in trials:
-        shutil.rmtree(trial_folder(study.folder, trial), ignore_errors=True)
-    return (seen[epochs] - seen[epochs - 1]) / len(trials) if epochs in seen else None
 
 
 def _in_vain(trials: Sequence[Trial], first: int) -> bool:
