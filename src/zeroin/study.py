@@ -131,7 +131,21 @@ class Study:
     # --- your own loop
 
     def ask(self, free: int = 1) -> list[Job]:
-        """At most `free` jobs to do now, those that a dead process left open first; empty: tell a running one first."""
+        """The next jobs to do, those first that a dead process left open.
+
+        Args:
+            free: how many could begin now.
+
+        Returns:
+            at most so many; none where nothing can be decided before a running one is told.
+
+        Raises:
+            StudyError: `free` is no whole number from 0, or the study is closed.
+
+        >>> from zeroin.space import Float
+        >>> [job.stop for job in Study(Space(x=Float(0, 1)), max_epochs=8, store=None).ask(3)]
+        [1, 1, 1]
+        """
         if not is_whole(free, 0):
             raise StudyError(f"free slots are counted from 0; free={free!r}: use ask(1).")
         left = [job for job in self._open if self.history.jobs[job.number].status is Status.RUNNING]
@@ -147,7 +161,13 @@ class Study:
         status: str | None = None,
         note: str = "",
     ) -> None:
-        """What came of a job: the score after each of its epochs (or the one score), or a failure's status.
+        """What came of a job.
+
+        Args:
+            job: as `ask` gave it.
+            losses: the score after each of its epochs, or the one score; one that is not finite ends it as diverged.
+            status: how it ended where not well, such as "failed", "out_of_memory" or "timed_out".
+            note: what happened then.
 
         Raises:
             StudyError: a job that is not running, more scores than epochs, what is no score, or an unknown status.
@@ -210,7 +230,11 @@ class Study:
         return pd.DataFrame(list(rows), columns=trialtable.columns(self.space))
 
     def report(self, path: str | Path | None = None) -> Path:
-        """Write the report, one HTML file that opens offline; beside the checkpoints if no path is given."""
+        """Write the report, one HTML file that opens offline; beside the checkpoints if no path is given.
+
+        Raises:
+            StudyError: the file cannot be written.
+        """
         target = Path(path) if path else self.folder / "report.html"
         return write_report(target, self.name, self.space, self.history, self.goal, self.folder)
 

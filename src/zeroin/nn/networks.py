@@ -45,6 +45,9 @@ def mlp(inputs: int, outputs: int, config: Config) -> nn.Sequential:
     Returns:
         A network [B, ...] -> [B, outputs].
 
+    Raises:
+        TaskError: an activation, norm or position of it that there is none of.
+
     >>> mlp(64, 10, {"layers": 1, "units": 32})(torch.zeros(5, 8, 8)).shape
     torch.Size([5, 10])
     """
@@ -70,6 +73,9 @@ def small_cnn(channels: int, size: int, outputs: int, config: Config) -> nn.Sequ
 
     Returns:
         A network [B, channels, size, size] -> [B, outputs].
+
+    Raises:
+        TaskError: an activation, norm or position of it that there is none of.
 
     >>> small_cnn(1, 8, 10, {"batchnorm": True})(torch.zeros(5, 1, 8, 8)).shape
     torch.Size([5, 10])

@@ -40,6 +40,9 @@ def text_cnn(words: int, outputs: int, config: Config) -> nn.Module:
     Returns:
         A network of whole numbers [B, T] -> [B, outputs].
 
+    Raises:
+        TaskError: as for `mlp`.
+
     >>> import torch
     >>> text_cnn(100, 2, {"units": 8})(torch.tensor([[5, 7, 0], [1, 0, 0]])).shape
     torch.Size([2, 2])
@@ -125,6 +128,9 @@ def gru(features: int, outputs: int, config: Config) -> nn.Sequential:
 
     Returns:
         A network [B, T, features] -> [B, outputs].
+
+    Raises:
+        TaskError: a norm that there is none of.
 
     >>> import torch
     >>> gru(3, 2, {"units": 8})(torch.zeros(5, 7, 3)).shape

@@ -119,6 +119,9 @@ class Space:
 
         Raises:
             SpaceError: an unknown name, or a value that its hyperparameter cannot have.
+
+        >>> Space(lr=Float(1e-4, 1.0, scale="log"), layers=Int(1, 3)).check({"layers": 2})
+        {'lr': 0.01, 'layers': 2}
         """
         if not isinstance(config, Mapping):
             raise SpaceError(f"a config has a value by name; got {config!r}: use {{{next(iter(self))!r}: ...}}.")
@@ -140,6 +143,16 @@ class Space:
         """The space with another range, or other options, of one hyperparameter; observations keep their place.
 
         The search stays within a range that was set: limits beyond it no longer hold.
+
+        Args:
+            name: of the hyperparameter.
+            range: low and high of a number, the options of a choice; a single value holds it, as `fix` does.
+
+        Raises:
+            SpaceError: no such hyperparameter, or a range that it cannot have.
+
+        >>> Space(lr=Float(1e-4, 1.0, scale="log")).set("lr", 1e-3, 1e-2)
+        Space(lr=Float(0.001, 0.01, scale='log'))
         """
         param, range = self._known(name), tuple(map(plain, range))
         if isinstance(param, Choice):
@@ -162,7 +175,14 @@ class Space:
         return Space(**{**self.params, name: replace(param, **fields)})
 
     def fix(self, name: str, value: Value) -> "Space":
-        """The space with one hyperparameter held at a value."""
+        """The space with one hyperparameter held at a value; what was observed at others keeps its place.
+
+        Raises:
+            SpaceError: no such hyperparameter, or a value that it cannot have.
+
+        >>> Space(layers=Int(1, 3)).fix("layers", 2).default
+        {'layers': 2}
+        """
         param, value = self._known(name), plain(value)
         if value is None:
             raise SpaceError(
