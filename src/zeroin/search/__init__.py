@@ -2,6 +2,6 @@
 
 from zeroin.search.quasirandom import QuasiRandom
 from zeroin.search.searcher import Zoom
-from zeroin.search.view import Settings
+from zeroin.search.settings import Settings
 
 __all__ = ["QuasiRandom", "Settings", "Zoom"]

@@ -18,8 +18,9 @@ from zeroin.history import History
 from zeroin.rng import generator
 from zeroin.search import coarse, edges, rungs, together, zoom
 from zeroin.search.model import Features, Memory, Model, Rows, build
+from zeroin.search.settings import Settings
 from zeroin.search.surrogate import one_blas_thread
-from zeroin.search.view import Settings, View
+from zeroin.search.view import View
 from zeroin.search.zoom import Box
 from zeroin.space import Space
 from zeroin.types import Decision, Kind, Proposal, Region, Trial
