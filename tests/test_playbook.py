@@ -3,6 +3,8 @@
 import json
 import math
 import sqlite3
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import replace
 from importlib import resources
 from xml.etree import ElementTree
 
@@ -81,6 +83,15 @@ def test_a_lesson_is_plain_data_and_small(lessons):
     again = from_json(json.loads(text))
     assert to_json(again) == to_json(lessons[0])
     assert len(text) < 10_000
+
+
+def test_any_number_of_studies_may_make_the_same_playbook_at_once(lessons, tmp_path):
+    some = [replace(lessons[0], name=f"study{i}") for i in range(8)]
+    for i in range(5):
+        book = Playbook(tmp_path / f"{i}.db", shipped=False)
+        with ThreadPoolExecutor(len(some)) as pool:
+            list(pool.map(book.learn, some))
+        assert len(book.lessons()) == len(some)
 
 
 def test_a_new_study_begins_with_what_did_well_before(book):

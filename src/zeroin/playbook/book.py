@@ -27,7 +27,7 @@ from zeroin.types import Advised
 PLACE = "ZEROIN_PLAYBOOK"  # environment variable: another file, or "off"
 FORMAT = 1
 BUSY_SECONDS = 30
-TABLE = """CREATE TABLE lessons (
+TABLE = """CREATE TABLE IF NOT EXISTS lessons (
     name TEXT NOT NULL, created TEXT NOT NULL, scenario TEXT NOT NULL, lesson TEXT NOT NULL,
     PRIMARY KEY (name, created))"""
 
@@ -121,7 +121,7 @@ class Playbook:
     def _check(self, db: sqlite3.Connection) -> None:
         tables = {name for (name,) in db.execute("SELECT name FROM sqlite_master WHERE type = 'table'")}
         found = int(db.execute("PRAGMA user_version").fetchone()[0])
-        if not tables:
+        if not tables:  # another process may be making it at this moment
             db.execute(f"PRAGMA user_version = {FORMAT}")
             db.execute(TABLE)
         elif tables != {"lessons"} or found != FORMAT:

@@ -54,10 +54,9 @@ def best_configs(space: Space, history: History, most: int, *, max_epochs: int) 
         config = history.trials[number].config
         if config not in found:
             found.append(config)
-    found = found[:most]
-    if history.trials[lowest].config not in found and most > 1:
-        found[-1] = history.trials[lowest].config
-    return found
+    if history.trials[lowest].config not in found[:most] and most > 1:
+        found = [*found[: most - 1], history.trials[lowest].config]
+    return found[:most]
 
 
 def _means(rows: Rows, features: Features, memory: Memory, trials: list[int]) -> Array:
