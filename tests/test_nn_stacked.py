@@ -55,14 +55,17 @@ def stacked(problem, folder, rows=8):
     return Stacked(problem, folder, EPOCHS, choices, rows)
 
 
-def test_a_worker_takes_the_choice_that_the_study_measured(tmp_path, monkeypatch):
+def test_each_size_of_network_is_measured_by_one_process_of_a_study(tmp_path, monkeypatch):
     told = []
-    monkeypatch.setattr(choice, "measured", lambda *_: told.append(1) or Choice(8, BACKWARD, 3.0))
+    monkeypatch.setattr(choice, "measured", lambda *_: told.append(1) or Choice(8 if len(told) == 1 else 1, BACKWARD))
     problem = task(n=100).problem
-    here, there = (Choices(problem, tmp_path, 48.0, keeping=keeping) for keeping in (True, False))
-    config = next(iter(configs(1)))
-    assert here.of(config) == there.of(config)
-    assert len(told) == 1
+    here, there = Choices(problem, tmp_path, 48.0), Choices(problem, tmp_path, 48.0)
+    small, large = next(iter(configs(1))), next(iter(configs(1, units=4096)))
+    assert here.of(small) == there.of(small)
+    assert there.of(large) == here.of(large)
+    assert len(told) == 2
+    assert Choices(problem, tmp_path, 48.0)._kept == here._kept
+    assert [path.name for path in tmp_path.iterdir()] == [choice.FILE]
 
 
 def saved(folder, trial):

@@ -3,6 +3,7 @@
 import json
 import logging
 import math
+import os
 import time
 from collections.abc import Callable, Sequence
 from dataclasses import asdict, dataclass, field, replace
@@ -68,19 +69,19 @@ class Choice:
 class Choices:
     """The choices of a study, one for each size of network; measured when first asked for, then kept in its folder.
 
+    All processes of a study keep theirs there and look there first, so that each size is measured once.
+
     Args:
         problem: what is trained.
         folder: the study's.
         trainings: the budget in full trainings, for each process that trains.
         shared: epochs of one shape of network in the search, over all its configs; infinite where all are of one shape.
-        keeping: whether what is measured is kept in the folder; one process does so, and the others take it from there.
     """
 
     problem: Problem
     folder: Path
     trainings: float
     shared: float = math.inf
-    keeping: bool = True
     _kept: dict[int, Choice] = field(default_factory=dict)
 
     def __post_init__(self) -> None:
@@ -103,13 +104,12 @@ class Choices:
                 1, why=f"a budget of {self.trainings:.0f} trainings is best spent on one config after another"
             )
         size = _size(self.problem, config)
-        if size not in self._kept and not self.keeping:
-            self._take()  # what the process that keeps has measured since
+        if size not in self._kept:
+            self._take()  # what another process has measured since
         if size not in self._kept:
             known = (c for s, c in self._kept.items() if (s > size) == (c.rows > 1))
             self._kept[size] = next(known, None) or self._measured(config)
-            if self.keeping:
-                self._keep()
+            self._keep()
         return self._kept[size]
 
     def _measured(self, config: Config) -> Choice:
@@ -119,12 +119,13 @@ class Choices:
         return found
 
     def _keep(self) -> None:
+        self._take()  # whoever was first
         words = "; of another size: ".join(dict.fromkeys(choice.words() for choice in self._kept.values()))
         if self._is_compiled():
             words += "; full mini-batches of stacks are compiled, which the ratio leaves out"
         said = {"words": words, "sizes": {size: asdict(choice) for size, choice in self._kept.items()}}
         self.folder.mkdir(parents=True, exist_ok=True)
-        half = self.folder / (FILE + ".part")
+        half = self.folder / f"{FILE}.{os.getpid()}.part"
         half.write_text(json.dumps(said, indent=1))
         half.replace(self.folder / FILE)
 

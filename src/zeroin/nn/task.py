@@ -229,7 +229,7 @@ class Task:
 
 def _stacked(problem: Problem, trainings: float, shared: float, rows: int, folder: Path, max_epochs: int) -> Executor:
     """What trains in a worker."""
-    return Stacked(problem, folder, max_epochs, Choices(problem, folder, trainings, shared, keeping=False), rows)
+    return Stacked(problem, folder, max_epochs, Choices(problem, folder, trainings, shared), rows)
 
 
 def importable(task: Task, function: Callable[..., Any], *first: Any) -> Callable[..., Any]:
