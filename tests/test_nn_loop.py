@@ -236,6 +236,12 @@ class Complex(nn.Module):
         return self.inner(x.to(torch.cfloat)).abs()
 
 
+def tied():
+    model = nn.Sequential(nn.Linear(6, 6), nn.ReLU(), nn.Linear(6, 6), nn.ReLU(), nn.Linear(6, 2))
+    model[2].weight = model[0].weight
+    return model
+
+
 def sparse(_config):
     return nn.Sequential(nn.Embedding(9, 4, sparse=True), nn.Flatten(), nn.Linear(24, 2))
 
@@ -253,6 +259,7 @@ ANY = {  # shape of an example; none: words
     "complex": ((6,), lambda _: Complex()),
     "lazy": ((6,), lambda _: nn.Sequential(nn.LazyLinear(8), nn.LazyBatchNorm1d(), nn.LazyLinear(2))),
     "sparse": ((), sparse),
+    "tied": ((6,), lambda _: tied()),
 }
 
 
@@ -264,11 +271,12 @@ def test_any_network_is_trained_and_resumed(shape, build, optimizer, tmp_path):
         rng.normal(size=(257, *shape)).astype("f") if shape else rng.integers(0, 9, (257, 6))
     )  # one more than judged at once
     y = rng.integers(0, 2, 257)
-    mine = Task(build=build, train=(x, y), valid=(x, y))
+    mine = Task(build=build, train=(x, y), valid=(x, y), test=(x, y))
     config = {"lr": 0.01, "optimizer": optimizer, "batch_size": 64, "grad_clip": 1.0, "momentum": 0.9}
-    whole, ended = train(mine, tmp_path / "whole", config, 0, 3)
+    whole, ended = train(mine, tmp_path / "whole", config, 0, 3, kind=Kind.CONFIRM)
     assert ended.status is Status.DONE
     assert whole[-1].metrics["train_loss"] < whole[0].metrics["train_loss"]
-    train(mine, tmp_path / "cut", config, 0, 1, 3)
+    assert whole[-1].metrics["test"] == max(o.loss for o in whole)  # of the best epoch, on the same examples
+    train(mine, tmp_path / "cut", config, 0, 1, 3, kind=Kind.CONFIRM)
     assert same(weights(tmp_path / "whole"), weights(tmp_path / "cut"))
     mine.network(config).load_state_dict(weights(tmp_path / "whole"), strict=True)

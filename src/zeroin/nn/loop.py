@@ -9,6 +9,7 @@ from typing import Any, TypeAlias
 
 import torch
 from torch import Tensor, nn
+from torch.func import functional_call
 
 from zeroin.executors.run import Run
 from zeroin.nn.data import Data, edges, order
@@ -140,7 +141,8 @@ def evaluate(problem: Problem, model: nn.Module, data: Data, weights: Weights | 
     cuts = edges(len(data), EVALUATED)
     outputs, targets = [], []
     for x, y in data.batches(torch.arange(len(data)), cuts):
-        outputs.append(model(x) if weights is None else torch.func.functional_call(model, weights, (x,)))
+        # A state_dict has tied weights under each of their names.
+        outputs.append(model(x) if weights is None else functional_call(model, weights, (x,), tie_weights=False))
         targets.append(y)
     output, target = torch.cat(outputs), torch.cat(targets)
     loss = loss_of(problem.loss, output, target).item()
