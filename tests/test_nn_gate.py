@@ -85,6 +85,14 @@ def cached(self, x):
     return self.out(x * self.known)
 
 
+class Extra(nn.Linear):
+    def get_extra_state(self):
+        return {"version": 1}
+
+    def set_extra_state(self, state):
+        assert state == {"version": 1}
+
+
 def clipped(model):
     model.weight.register_hook(lambda g: g.clamp(-9, 9))  # far above the gradients of a first mini-batch
     return model
@@ -153,6 +161,7 @@ ROWS = [  # name, network, an example's inputs, in which order a stack is right,
     ("unused", lambda: Fn(lambda s, x: s.out(x), out=nn.Linear(4, 3), more=nn.Linear(4, 3)), numbers(4), None,
      "more.weight has no part"),
     ("clipped by a hook", lambda: clipped(nn.Linear(4, 3)), numbers(4), None, "hooks on gradients"),
+    ("extra state", lambda: Extra(4, 3), numbers(4), None, "more than tensors"),
     ("double", lambda: Fn(lambda s, x: s.out(x.double()), out=nn.Linear(4, 3).double()), numbers(4), None, "float64"),
     ("counting", lambda: Fn(counting, out=nn.Linear(4, 3), ), numbers(4), None, "attributes of its own"),
 ]  # fmt: skip

@@ -57,7 +57,7 @@ def weights(folder):
 
 
 def same(a, b):
-    return a.keys() == b.keys() and all(torch.equal(a[k], b[k]) for k in a)
+    return a.keys() == b.keys() and all(torch.equal(a[k], b[k]) if torch.is_tensor(a[k]) else a[k] == b[k] for k in a)
 
 
 @pytest.mark.parametrize("optimizer", OPTIMIZERS)
@@ -236,6 +236,14 @@ class Complex(nn.Module):
         return self.inner(x.to(torch.cfloat)).abs()
 
 
+class Extra(nn.Linear):
+    def get_extra_state(self):
+        return {"version": 1}
+
+    def set_extra_state(self, state):
+        assert state == {"version": 1}
+
+
 def tied():
     model = nn.Sequential(nn.Linear(6, 6), nn.ReLU(), nn.Linear(6, 6), nn.ReLU(), nn.Linear(6, 2))
     model[2].weight = model[0].weight
@@ -260,6 +268,7 @@ ANY = {  # shape of an example; none: words
     "lazy": ((6,), lambda _: nn.Sequential(nn.LazyLinear(8), nn.LazyBatchNorm1d(), nn.LazyLinear(2))),
     "sparse": ((), sparse),
     "tied": ((6,), lambda _: tied()),
+    "extra state": ((6,), lambda _: Extra(6, 2)),
 }
 
 

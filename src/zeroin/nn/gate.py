@@ -112,6 +112,8 @@ def _unfit(model: nn.Module) -> str:
     hooked = [p._backward_hooks or p._post_accumulate_grad_hooks for p in tensors]
     if any(hooked) or any(m._backward_hooks or m._backward_pre_hooks for m in model.modules()):
         return "it has hooks on gradients"
+    if any(type(m).get_extra_state is not nn.Module.get_extra_state for m in model.modules()):
+        return "it keeps more than tensors in its state"
     return ""
 
 

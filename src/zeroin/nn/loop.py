@@ -1,5 +1,6 @@
 """Training one network: a function of (config, seed) that can be cut into jobs at any epoch without a trace."""
 
+import copy
 import math
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
@@ -9,7 +10,6 @@ from typing import Any, TypeAlias
 
 import torch
 from torch import Tensor, nn
-from torch.func import functional_call
 
 from zeroin.executors.run import Run
 from zeroin.nn.data import Data, edges, order
@@ -135,14 +135,13 @@ def train_epoch(problem: Problem, now: Training, how: Recipe, seed: int, max_epo
 
 
 @torch.no_grad()
-def evaluate(problem: Problem, model: nn.Module, data: Data, weights: Weights | None = None) -> tuple[float, float]:
-    """(metric, loss) of a network, or of other weights in it, over a whole set; batch norm uses running statistics."""
+def evaluate(problem: Problem, model: nn.Module, data: Data) -> tuple[float, float]:
+    """(metric, loss) of a network over a whole set; batch norm uses running statistics."""
     model.eval()
     cuts = edges(len(data), EVALUATED)
     outputs, targets = [], []
     for x, y in data.batches(torch.arange(len(data)), cuts):
-        # A state_dict has tied weights under each of their names.
-        outputs.append(model(x) if weights is None else functional_call(model, weights, (x,), tie_weights=False))
+        outputs.append(model(x))
         targets.append(y)
     output, target = torch.cat(outputs), torch.cat(targets)
     loss = loss_of(problem.loss, output, target).item()
@@ -211,11 +210,14 @@ def better(
 
 
 def tested(problem: Problem, best: Best, model: nn.Module) -> dict[str, float]:
-    """The test scores of the best epoch, looked at once."""
+    """The test scores of the best epoch, looked at once; the network is left as it is."""
     if problem.test is None or best.weights is None:
         return {}
     if best.test is None:
-        best.test = evaluate(problem, model, problem.test, best.weights)
+        standing = _copy(model)
+        model.load_state_dict(best.weights)
+        best.test = evaluate(problem, model, problem.test)
+        model.load_state_dict(standing)
     return {"test": best.test[0], "test_loss": best.test[1]}
 
 
@@ -251,4 +253,4 @@ def _seed(seed: int, device: str) -> None:
 
 
 def _copy(model: nn.Module) -> Weights:
-    return {name: value.detach().clone() for name, value in model.state_dict().items()}
+    return copy.deepcopy(model.state_dict())  # of tensors, but for what `get_extra_state` gives
