@@ -122,6 +122,14 @@ def test_each_epoch_has_its_own_order_of_all_examples():
 # --------------------------------------------------------------------------------------------------------- mistakes
 
 
+class Ragged(torch.utils.data.Dataset):
+    def __len__(self):
+        return 9
+
+    def __getitem__(self, i):
+        return torch.zeros(2 + i % 3), 0
+
+
 def broken(values, at, value):
     out = np.array(values, dtype=float)
     out[at] = value
@@ -135,6 +143,8 @@ def broken(values, at, value):
         ({"valid": (broken(X, 5, np.inf), Y)}, r"4 of 240 valid inputs are NaN"),
         ({"loss": "mse", "metric": "mae", "test": (X, broken(Y, 2, np.nan))}, r"1 of 60 test targets"),
         ({"train": (X, Y[:-1])}, r"60 inputs and 59 targets"),
+        ({"train": ((X, X), Y)}, r"2 inputs and 60 targets.* of several inputs make one"),
+        ({"train": Ragged()}, r"of one shape; .*collate_fn pads them"),
         ({"valid": (X[:0], Y[:0])}, r"valid set is empty"),
         ({"train": (X, Y - 1)}, r"whole numbers from 0; the train set has -1"),
         ({"train": (X, Y + 0.5)}, r"whole numbers from 0; the train set has \d.5"),
@@ -164,6 +174,7 @@ def test_bad_data_are_told_when_the_task_is_made(kwargs, message):
         ({"build": lambda c: nn.Linear(9, 3)}, r"change its first layer"),
         ({"build": lambda c: nn.Linear(4, 3), "loss": "mse", "metric": "mae"}, r"\[2, 3\] for targets \[2\]"),
         ({"build": lambda c: nn.LSTM(4, 3)}, r"returns a tuple"),
+        ({"build": lambda c: nn.Linear(4, 3).requires_grad_(False)}, r"of this one all are frozen"),
         ({"space": Space(lr=Float(0.1, 1.0), optimizer=Choice("adamw", "lion"))}, r"optimizer is one of sgd, .*'lion'"),
         ({"space": Space(batch_size=Int(1, 8)), "build": NORMED},
          r"needs two examples.*batch_size=1.*use batch_size=2"),

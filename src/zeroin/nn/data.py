@@ -178,7 +178,7 @@ def _read(name: str, given: Any) -> "tuple[Tensor, Tensor] | _Stream":
         if len(x) != len(y):
             raise TaskError(
                 f"inputs and targets are as many; the {name} set has {len(x)} inputs and {len(y)} targets: "
-                f"check how it was cut."
+                f"check how it was cut; of several inputs make one, np.concatenate(inputs, axis=1), split in forward."
             )
         _filled(name, len(x))
         return x, y
@@ -192,7 +192,13 @@ def _read(name: str, given: Any) -> "tuple[Tensor, Tensor] | _Stream":
     once, again = (_pair(name, collate([given[0]])) for _ in range(2))
     same = all(a.shape == b.shape and bool((a == b).all() | (a != a).any()) for a, b in zip(once, again, strict=True))
     if same and count * sum(t.numel() * t.element_size() for t in once) <= IN_MEMORY:
-        return _pair(name, collate([given[i] for i in range(count)]))
+        try:
+            return _pair(name, collate([given[i] for i in range(count)]))
+        except RuntimeError as error:
+            raise TaskError(
+                f"examples that are put together are of one shape; of the {name} set PyTorch says "
+                f"'{str(error).splitlines()[0]}': give a DataLoader whose collate_fn pads them."
+            ) from error
     return _Stream(given, collate, readers, count)
 
 

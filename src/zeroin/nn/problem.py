@@ -84,6 +84,11 @@ def check(problem: Problem, config: Config, smallest_batch: int) -> None:
                 f"(X.astype('float32') for numbers, whole numbers are left as they are for Embedding)."
             ) from error
         check_outputs(problem, output, y)
+    if not any(p.requires_grad for p in model.parameters()):
+        raise TaskError(
+            "a network has parameters to train; of this one all are frozen, or there are none: "
+            "give those of its last layer requires_grad=True."
+        )
     check_batchnorm(problem, model, smallest_batch)
 
 
