@@ -3,9 +3,10 @@
     python benchmarks/time_to_target.py --setup                            # makes Optuna's environment, once
     python benchmarks/time_to_target.py --tasks digits --seeds 5           # a few minutes a task and seed
 
-Three ways, in turn, for each seed, in two processes of one thread each: Optuna with its defaults (TPE, MedianPruner)
-and a plain PyTorch loop (DataLoader, the optimizer as it comes); `zi.tune` with two workers; Optuna with
-HyperbandPruner and zeroin's fast loop. The same space, the same networks. The test score is that of the trial which the
+Four ways, in turn, for each seed, in two processes of one thread each: Optuna with its defaults (TPE, MedianPruner)
+and a plain PyTorch loop (DataLoader, the optimizer as it comes); `zi.tune` with two workers and no playbook; the same
+with the playbook that comes with zeroin, the lesson of the task itself taken out; Optuna with HyperbandPruner and
+zeroin's fast loop. The same space, the same networks. The test score is that of the trial which the
 validation set holds for the best so far, seen at the end of a trial's job; testing it takes no time.
 
 Two targets for each task. *Hard*: the median over seeds of the test score where Optuna with its defaults stands after
@@ -29,13 +30,19 @@ from methods import ONE_THREAD, set_up
 HERE = Path(__file__).resolve().parent
 EASY = {"digits": 0.98, "mnist5k": 0.96, "reviews": 0.74, "diamonds": 0.975}  # test scores worth reaching
 TRAININGS = 20  # that set the hard target
-WAYS = {"plain": ("optuna_time", 2), "zeroin": ("zeroin_time", 1), "hyperband": ("optuna_time", 2)}  # processes started
+WAYS = {  # the script, and processes of it that are started
+    "plain": ("optuna_time", 2),
+    "zeroin": ("zeroin_time", 1),
+    "playbook": ("zeroin_time", 1),
+    "hyperband": ("optuna_time", 2),
+}
+PAIRS = [(peer, ours) for ours in ("zeroin", "playbook") for peer in ("plain", "hyperband")]  # whose ratio is told
 
 
 def run(way: str, task: str, seed: int, seconds: float, venvs: Path) -> list[dict[str, float]]:
     """What each trial reached and when, in order of time; `cpu` of all processes."""
     script, processes = WAYS[way]
-    python = sys.executable if way == "zeroin" else str(venvs / "time" / "bin" / "python")
+    python = sys.executable if script == "zeroin_time" else str(venvs / "time" / "bin" / "python")
     paths = os.pathsep.join([str(HERE.parent / "src"), *(p for p in [os.environ.get("PYTHONPATH")] if p)])
     with tempfile.TemporaryDirectory() as folder:
         command = [python, str(HERE / "peers" / f"{script}.py"), "--task", task, "--way", way, "--seed", str(seed)]
@@ -76,7 +83,7 @@ def cells(studies: dict[str, list[list[dict[str, float]]]], target: float, what:
         missed = sum(t is None for t in times)
         note = f", {missed} never" if missed else ""
         found.append(f"{middle[way]:.1f} ({min(known):.1f}..{max(known):.1f}{note})")
-    return [*found, *(f"{middle[way] / middle['zeroin']:.1f}" for way in ("plain", "hyperband"))]
+    return [*found, *(f"{middle[peer] / middle[ours]:.1f}" for peer, ours in PAIRS)]
 
 
 def main() -> None:
@@ -96,8 +103,9 @@ def main() -> None:
     kept: dict[str, list[dict[str, float]]] = (
         json.loads(given.out.read_text()) if given.out and given.out.exists() else {}
     )
-    print("| task, test score | measure | " + " | ".join(WAYS) + " | plain / zeroin | hyperband / zeroin |")
-    print("|" + "---|" * (len(WAYS) + 4))
+    ratios = " | ".join(f"{peer} / {ours}" for peer, ours in PAIRS)
+    print(f"| task, test score | measure | {' | '.join(WAYS)} | {ratios} |")
+    print("|" + "---|" * (len(WAYS) + len(PAIRS) + 2))
     for task in given.tasks:
         studies: dict[str, list[list[dict[str, float]]]] = {way: [] for way in WAYS}
         for seed in range(given.first_seed, given.first_seed + given.seeds):

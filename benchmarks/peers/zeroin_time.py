@@ -14,6 +14,7 @@ from zeroin.executors.checkpoint import trial_folder
 from zeroin.history import incumbent
 from zeroin.nn import loop
 from zeroin.nn.export import newest
+from zeroin.playbook import Playbook, shipped
 from zeroin.study import Study
 from zeroin.tasks import load
 from zeroin.types import Ended, Status
@@ -28,11 +29,18 @@ def of_workers() -> float:
     return ticks / os.sysconf("SC_CLK_TCK")
 
 
+def others(task: str, folder: Path) -> Playbook:
+    """A playbook of the lessons that come with zeroin, without this task's own."""
+    book = Playbook(folder / "playbook.db", shipped=False)
+    book.learn(*(lesson for lesson in shipped() if lesson.name != task))
+    return book
+
+
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
     add = parser.add_argument
     add("--task", required=True)
-    add("--way", required=True)
+    add("--way", choices=("zeroin", "playbook"), required=True)
     add("--seed", type=int, required=True)
     add("--seconds", type=float, required=True)
     add("--folder", type=Path, required=True)
@@ -40,6 +48,7 @@ def main() -> None:
     torch.set_num_threads(1)
     task = load(given.task)
     problem = task.problem
+    book = others(given.task, given.folder) if given.way == "playbook" else False
     untimed, last = [0.0, 0.0], [None]
     began, cpu = time.perf_counter(), time.process_time()
 
@@ -61,7 +70,7 @@ def main() -> None:
 
     zi.tune(
         task, epochs=60 * task.max_epochs, minutes=given.seconds / 60, seed=given.seed, store=given.folder / "z.db",
-        playbook=False, confirm=0, listen=listen, workers=2,
+        playbook=book, confirm=0, listen=listen, workers=2,
     )  # fmt: skip
 
 
