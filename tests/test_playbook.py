@@ -114,9 +114,9 @@ def by_epochs(book, centre):
     return zi.tune(objective, SPACE, max_epochs=16, epochs=60, store=None, name="new", playbook=book)
 
 
-def test_the_best_bets_are_trained_in_full_at_once(book):
+def test_the_best_bets_go_on_to_the_full_budget_before_anything_else(book):
     jobs = [job for job in by_epochs(book, -2.2).history.jobs if job.kind is Kind.PLAYBOOK]
-    assert [job.stop for job in jobs] == [2, 16, 2, 16, 2, 16]
+    assert [job.stop for job in jobs] == [2, 4, 8, 16] * 3
 
 
 def test_the_coarse_round_ends_with_the_advice_where_that_holds(book, tmp_path):

@@ -348,11 +348,30 @@ def test_a_perfect_score_among_others_is_no_outlier():
     assert -1.0 <= np.diff(warp(losses))[-1] <= -0.6  # half of the smallest error seen
 
 
-def test_a_default_that_somebody_named_is_trained_in_full_first():
+def test_no_slot_is_idle_while_the_last_of_the_coarse_round_are_trained():
+    loop = Loop()
+    running = list(loop.ask(2))
+    while not any(job.kind is Kind.ZOOM for job in running):
+        loop.tell(running.pop(0))
+        running += loop.ask(2 - len(running))
+        assert len(running) == 2 or any(t.epoch < 1 for t in loop.history.trials)
+    survivors = [t for t in loop.history.trials if t.kind is Kind.SCREEN and t.number != running[-1].trial]
+    assert sum(t.epoch == 8 for t in survivors) < 2  # the round is not over, and its survivors are not forgotten
+    for _ in range(12):
+        loop.tell(running.pop(0))
+        running += loop.ask(2 - len(running))
+    assert sum(t.epoch == 8 for t in loop.history.trials if t.kind is Kind.SCREEN) >= 2
+
+
+def test_a_default_that_somebody_named_goes_on_to_the_full_budget_before_anything_else():
     named = zi.Space(lr=zi.Float(1e-4, 1.0, scale="log", default=0.003), x=zi.Float(0, 1))
     unnamed = zi.Space(lr=zi.Float(1e-4, 1.0, scale="log"), x=zi.Float(0, 1))
     held = zi.Space(lr=zi.Float(1e-4, 1.0, scale="log", default=0.003, fixed=0.01), x=zi.Float(0, 1))
-    for space, stop in ((named, 8), (unnamed, 1), (held, 1)):
-        first, second = Loop(space).decide(free=2).proposals
-        assert (first.stop, second.stop) == (stop, 1)
-        assert first.config == pytest.approx(space.default)
+    for space, goes_on in ((named, True), (unnamed, False), (held, False)):
+        loop = Loop(space)
+        loop.run(20, loss=lambda config, epoch: 0.1 + config["x"] / (epoch + 1))
+        assert loop.history.trials[0].config == pytest.approx(space.default)
+        assert ([job.trial for job in loop.history.jobs[:4]] == [0, 0, 0, 0]) is goes_on
+        assert [job.stop for job in loop.history.jobs if job.trial == 0][: 4 if goes_on else 1] == (
+            [1, 2, 4, 8] if goes_on else [1]
+        )

@@ -202,11 +202,12 @@ def run(study: Study, executor: Executor, searcher: Searcher, budget: Budget) ->
         executor.start(job, history.trials[job.trial].epoch)
     while True:
         running = sum(1 for _ in history.running)
-        if running < executor.slots and not _late(began, budget) and not _in_vain(history.trials, first):
-            for job in study.decide(searcher, executor.slots - running, budget):
+        slots = 0 if _late(began, budget) or _in_vain(history.trials, first) else executor.slots
+        while running < slots and (jobs := study.decide(searcher, slots - running, budget)):
+            for job in jobs:
                 executor.start(job, history.trials[job.trial].epoch)
-        else:
-            study.keep()
+            running += len(jobs)
+        study.keep()
         if not any(history.running):
             return
         for ended in executor.wait(report):

@@ -33,6 +33,11 @@ def loss_at(trial: Trial, rung: int) -> float:
     return min(losses) if len(losses) == rung else np.inf
 
 
+def next_rung(ladder: Sequence[int], trial: Trial) -> int:
+    """The lowest rung that the trial has not come to."""
+    return next(rung for rung in ladder if rung > trial.epoch)
+
+
 def can_go_on(trial: Trial, max_epochs: int) -> bool:
     """Whether an idle trial may be carried on: it neither failed, nor ended by itself, nor is complete."""
     return not trial.status.is_failure and trial.epoch < max_epochs

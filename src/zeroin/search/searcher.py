@@ -25,6 +25,7 @@ from zeroin.search.zoom import Box
 from zeroin.space import Space
 from zeroin.types import Decision, Kind, Proposal, Region, Trial
 
+BEAT = "the default, on to the full budget: what others have to beat"
 CHECKS = 3  # fresh trials that come before what the playbook advises, so that a bad bet is seen to be one
 
 
@@ -85,22 +86,18 @@ class Zoom:
 
 
 def _screen(view: View, free: int) -> Decision | None:
-    """The screening round's next jobs; None once it is over."""
+    """The screening round's next jobs; None where the model may fill the free slots."""
     history, size = view.history, view.wanted[0]
     trials = rungs.screened(history, size)
-    bets = _bets(view, trials)[:free]
-    if bets:
-        return Decision(tuple(bets))
+    chosen = _sure(view, trials)[:free]
     if len(view.ladder) > 1 and view.advice_holds:
-        return None  # it is over: the model knows where to begin
-    if any(job.kind in (Kind.ZOOM, Kind.EXPLORE) for job in history.jobs[view.screen : 5 * size]):
-        return None  # it is over: something came after
-    fresh = [_coarse(view, i) for i in range(len(trials), min(size, len(trials) + free))]
-    if fresh:
-        region = None if history.regions else _first_region(view)
-        return Decision(tuple(fresh), region)
-    chosen: list[Proposal] = []
-    busy = view.busy
+        return Decision(tuple(chosen)) if chosen else None  # it is over: the model knows where to begin
+    if not any(job.kind in (Kind.ZOOM, Kind.EXPLORE) for job in history.jobs[view.screen : 5 * size]):
+        fresh = [_coarse(view, i) for i in range(len(trials), min(size, len(trials) + free - len(chosen)))]
+        if fresh:
+            region = None if history.regions else _first_region(view)
+            return Decision((*chosen, *fresh), region)
+    busy = view.busy | {proposal.trial for proposal in chosen if proposal.trial is not None}
     rivals = [t for t in trials if t.kind is not Kind.PLAYBOOK]  # advice that does not hold takes nobody's place
     while len(chosen) < free:
         step = rungs.promotion(rivals, busy, view.steps, view.wanted)
@@ -110,22 +107,31 @@ def _screen(view: View, free: int) -> Decision | None:
         why = f"{place}. of {size} after {view.steps[rung - 1]} epochs"
         chosen.append(Proposal(view.steps[rung], Kind.SCREEN, why, trial=trial.number))
         busy = busy | {trial.number}
-    under_way = any(trial.number in busy for trial in rivals)
-    return Decision(tuple(chosen)) if under_way else None
+    waits = any(t.number in view.busy and not rungs.reached(t, view.steps) for t in rivals)
+    return Decision(tuple(chosen)) if chosen or waits else None
 
 
-def _bets(view: View, trials: Sequence[Trial]) -> list[Proposal]:
-    """The playbook's best bets, to be trained in full at once where a short training speaks not against them.
+def _sure(view: View, trials: Sequence[Trial]) -> list[Proposal]:
+    """Jobs of those that go on to the full budget, first in line; each ends at a rung, so that a network is there soon.
 
-    What a short training tells of configs that are all good is little; a bad one is worse than much that is fresh.
+    They are the default that somebody named, and the playbook's best bets where a short training speaks not against
+    them. What that tells of configs that are all good is little; a bad one is worse than much that is fresh.
     """
     low, full = view.ladder[0], view.ladder[-1]
-    first = [t for t in trials if t.kind is Kind.PLAYBOOK][: view.settings.sure]
+    bets = [t for t in trials if t.kind is Kind.PLAYBOOK][: view.settings.sure]
     fresh = [rungs.loss_at(t, low) for t in trials if t.kind is Kind.SCREEN and (t.epoch >= low or t.status.is_failure)]
     middle = float(np.median(fresh)) if fresh else np.inf
-    why = f"a best bet, not worse than half of {len(fresh)} fresh ones after {low} epochs"
-    waiting = [t for t in first if t.epoch == low and rungs.can_go_on(t, full) and t.number not in view.busy]
-    return [Proposal(full, Kind.PLAYBOOK, why, trial=t.number) for t in waiting if rungs.loss_at(t, low) <= middle]
+    why = {
+        t.number: f"a best bet, not worse than half of {len(fresh)} fresh ones after {low} epochs"
+        if t.epoch == low
+        else "a best bet"
+        for t in bets
+        if (rungs.loss_at(t, low) <= middle if t.epoch == low else view.history.jobs[t.jobs[-1]].kind is t.kind)
+    }
+    if trials and trials[0].kind is Kind.SCREEN and _begins_with_default(view):
+        why[trials[0].number] = BEAT
+    waiting = [t for t in trials if t.number in why and rungs.can_go_on(t, full) and t.number not in view.busy]
+    return [Proposal(rungs.next_rung(view.ladder, t), t.kind, why[t.number], trial=t.number) for t in waiting]
 
 
 def _coarse(view: View, index: int) -> Proposal:
@@ -153,11 +159,15 @@ def _coarse(view: View, index: int) -> Proposal:
 
 
 def _default(view: View) -> Proposal:
-    """The default config: in full at once where somebody named it, and no past study knows better."""
+    """The default config, or the middle of every range."""
     config = view.space.config(view.space.units(view.space.default))
-    if view.space.has_default and not view.history.advice:
-        return Proposal(view.ladder[-1], Kind.SCREEN, "the default, in full: what others have to beat", config=config)
-    return Proposal(view.ladder[0], Kind.SCREEN, "the default, or the middle of every range", config=config)
+    why = BEAT if _begins_with_default(view) else "the default, or the middle of every range"
+    return Proposal(view.ladder[0], Kind.SCREEN, why, config=config)
+
+
+def _begins_with_default(view: View) -> bool:
+    """Whether the default is trained in full, rung by rung: somebody named it, and no past study knows better."""
+    return view.space.has_default and not view.history.advice
 
 
 def _first_region(view: View) -> Region:
@@ -228,8 +238,7 @@ class _Choosing:
         return float(ndtr((self.model.best - mean[0]) / sd[0]))
 
     def _go_on(self, trial: Trial, kind: Kind, why: str) -> None:
-        stop = next(rung for rung in self.view.ladder if rung > trial.epoch)
-        self.chosen.append(Proposal(stop, kind, why, trial=trial.number))
+        self.chosen.append(Proposal(rungs.next_rung(self.view.ladder, trial), kind, why, trial=trial.number))
         self.busy.add(trial.number)
         self.paused.pop(trial.number, None)
 
