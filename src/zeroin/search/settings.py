@@ -10,7 +10,7 @@ class Settings:
     rungs: int = 3  # below the full budget; 0: full-length mode
     eta: int = 2  # ratio of neighbouring rungs
     screen: int = 12  # trials of the screening round with several rungs
-    sure: int = 3  # configs of the playbook, the best bets, that are trained to the full budget after a first look
+    sure: int = 3  # configs of the playbook, the best bets, that go on to the full budget after a first look
     keep: int = 3  # one in so many goes on to the next rung of the screening round
     glances: int = 24  # further trials of the screening round, looked at for T/32 where that tells enough; 0: never
     alike: float = 0.7  # the rank correlation with the lowest rung from which it does
