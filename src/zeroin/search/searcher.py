@@ -118,20 +118,19 @@ def _sure(view: View, trials: Sequence[Trial]) -> list[Proposal]:
     them. What that tells of configs that are all good is little; a bad one is worse than much that is fresh.
     """
     low, full = view.ladder[0], view.ladder[-1]
-    bets = [t for t in trials if t.kind is Kind.PLAYBOOK][: view.settings.sure]
     fresh = [rungs.loss_at(t, low) for t in trials if t.kind is Kind.SCREEN and (t.epoch >= low or t.status.is_failure)]
     middle = float(np.median(fresh)) if fresh else np.inf
-    why = {
-        t.number: f"a best bet, not worse than half of {len(fresh)} fresh ones after {low} epochs"
-        if t.epoch == low
-        else "a best bet"
-        for t in bets
-        if (rungs.loss_at(t, low) <= middle if t.epoch == low else view.history.jobs[t.jobs[-1]].kind is t.kind)
-    }
-    if trials and trials[0].kind is Kind.SCREEN and _begins_with_default(view):
-        why[trials[0].number] = BEAT
-    waiting = [t for t in trials if t.number in why and rungs.can_go_on(t, full) and t.number not in view.busy]
-    return [Proposal(rungs.next_rung(view.ladder, t), t.kind, why[t.number], trial=t.number) for t in waiting]
+
+    def holds(bet: Trial) -> bool:
+        if bet.epoch > low:
+            return view.history.jobs[bet.jobs[-1]].kind is Kind.PLAYBOOK
+        return bet.epoch == low and rungs.loss_at(bet, low) <= middle
+
+    named = [t for t in trials[:1] if t.kind is Kind.SCREEN and _begins_with_default(view)]
+    bets = [t for t in trials if t.kind is Kind.PLAYBOOK][: view.settings.sure]
+    waiting = [t for t in (*named, *filter(holds, bets)) if rungs.can_go_on(t, full) and t.number not in view.busy]
+    why = {Kind.SCREEN: BEAT, Kind.PLAYBOOK: f"a best bet, not worse than half of the fresh ones after {low} epochs"}
+    return [Proposal(rungs.next_rung(view.ladder, t), t.kind, why[t.kind], trial=t.number) for t in waiting]
 
 
 def _coarse(view: View, index: int) -> Proposal:
