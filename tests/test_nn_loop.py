@@ -1,6 +1,7 @@
 """The loop: cut anywhere it gives the same network; what a config says is what happens."""
 
 import math
+import random
 from itertools import pairwise
 from pathlib import Path
 
@@ -236,6 +237,18 @@ class Complex(nn.Module):
         return self.inner(x.to(torch.cfloat)).abs()
 
 
+class Drawing(nn.Module):
+    """Draws where PyTorch does not see it."""
+
+    def __init__(self):
+        super().__init__()
+        self.inner = nn.Linear(6, 2)
+        self.inner.weight.data = torch.from_numpy(np.random.rand(2, 6).astype("f"))  # noqa: NPY002
+
+    def forward(self, x):
+        return self.inner(x) * (random.random() + np.random.rand() if self.training else 1)  # noqa: NPY002
+
+
 class Extra(nn.Linear):
     def get_extra_state(self):
         return {"version": 1}
@@ -267,6 +280,7 @@ ANY = {  # shape of an example; none: words
     "complex": ((6,), lambda _: Complex()),
     "lazy": ((6,), lambda _: nn.Sequential(nn.LazyLinear(8), nn.LazyBatchNorm1d(), nn.LazyLinear(2))),
     "sparse": ((), sparse),
+    "drawing": ((6,), lambda _: Drawing()),
     "tied": ((6,), lambda _: tied()),
     "extra state": ((6,), lambda _: Extra(6, 2)),
 }

@@ -1,17 +1,16 @@
 """Whether a stack of a network computes what the network computes alone: tried on one mini-batch before it is used."""
 
-import random
 import warnings
 from dataclasses import dataclass, replace
 from typing import Any
 
-import numpy as np
 import torch
 from torch import Tensor, nn
 
 from zeroin.nn.batch import Batch
 from zeroin.nn.content import ACTIVATIONS, PLAIN, attributes, content, parts
 from zeroin.nn.data import InMemory, edges, order
+from zeroin.nn.drawing import standing
 from zeroin.nn.dropout import CountedDropout, begin_step, dropouts, keys
 from zeroin.nn.layout import is_running
 from zeroin.nn.loop import evaluate
@@ -75,13 +74,13 @@ def _difference(problem: Problem, config: Config, which: str) -> str:
     one = stack(problem, [(config, seed, fresh(problem, config, seed)) for seed in SEEDS], which)
     batch, judged = _batch(one, x, y, how.label_smoothing), InMemory(x[0], y[0])
     _scores(one, judged)  # what a network sets up when it is first called is there from here on
-    kept, drawn, began = _attributes(one), _generators(), {n: b.clone() for n, b in one.buffers.items()}
+    kept, drawn, began = _attributes(one), standing(), {n: b.clone() for n, b in one.buffers.items()}
     one.layout.base.train()
     loss, g = one.gradients(batch, one.keys(1)[0], one.momenta())
     found = zip(kept, _attributes(one), strict=True)
     if any(now.get(name) not in (value, repr(ACTIVATIONS)) for own, now in found for name, value in own.items()):
         return "it changes attributes of its own while it trains"
-    if _generators() != drawn:
+    if standing() != drawn:
         return "it draws random numbers of Python's or NumPy's"
     scores = _scores(one, judged)
     for row, seed in enumerate(SEEDS):
@@ -173,12 +172,6 @@ def _attributes(one: Stack) -> list[dict[str, Any]]:
         for m, is_steered in zip(model.modules(), steered, strict=True)
         if not is_steered
     ]
-
-
-def _generators() -> tuple[Any, ...]:
-    """Where the random numbers of Python and NumPy stand."""
-    numpy: Any = np.random.get_state()  # noqa: NPY002  # looked at, not drawn from
-    return random.getstate(), numpy[1].tobytes(), numpy[2]
 
 
 def first_line(error: Exception) -> str:

@@ -13,6 +13,7 @@ from torch import Tensor, nn
 
 from zeroin.executors.run import Run
 from zeroin.nn.data import Data, edges, order
+from zeroin.nn.drawing import drawing
 from zeroin.nn.dropout import begin_step, counted, dropouts, keys
 from zeroin.nn.fused import Optimizer
 from zeroin.nn.networks import network
@@ -111,8 +112,7 @@ def train_epoch(problem: Problem, now: Training, how: Recipe, seed: int, max_epo
     now.model.train()
     drops = dropouts(now.model)
     drawn = keys([(seed, step)], len(cuts), len(drops))[:, 0].to(problem.device)
-    with torch.random.fork_rng(devices=[]):
-        _seed(seed_of(seed, "dropout", now.epoch), problem.device)  # of layers that draw from the global generator
+    with drawing(seed_of(seed, "dropout", now.epoch), problem.device):  # of layers that draw for themselves
         sum_ = torch.zeros((), device=problem.device)
         for i, (x, y) in enumerate(problem.train.batches(order(seed, now.epoch, count), cuts)):
             begin_step(drops, drawn[i])
@@ -180,7 +180,7 @@ def _lay_out(problem: Problem, model: nn.Module) -> None:
         p.data = p.data.contiguous(memory_format=torch.channels_last)
     model.train()
     try:
-        with torch.random.fork_rng(devices=[]):
+        with drawing(0, "cpu"):
             x, y = two_examples(problem.train)
             loss_of(problem.loss, model(x), y).backward()  # type: ignore[no-untyped-call]
     except (RuntimeError, ValueError):  # whatever it is: if it is not the layout, training tells
@@ -242,14 +242,6 @@ def saved(problem: Problem, run: Run) -> dict[str, Any] | None:
         return None
     state: dict[str, Any] = torch.load(run.checkpoint / STATE, map_location=problem.device, weights_only=True)
     return state if state["epoch"] <= run.start else None
-
-
-def _seed(seed: int, device: str) -> None:
-    """`torch.manual_seed`, which formats the stack three times for other devices: a tenth of a short epoch."""
-    if device == "cpu":
-        torch.default_generator.manual_seed(seed)
-    else:
-        torch.manual_seed(seed)
 
 
 def _copy(model: nn.Module) -> Weights:

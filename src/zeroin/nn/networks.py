@@ -4,10 +4,10 @@ import math
 from collections.abc import Callable, Iterator, Mapping
 from typing import TypeAlias
 
-import torch
 from torch import nn
 
 from zeroin.errors import TaskError
+from zeroin.nn.drawing import drawing
 from zeroin.nn.normlayers import KINDS, Settings, make
 from zeroin.nn.optim import number
 from zeroin.rng import seed_of
@@ -48,6 +48,7 @@ def mlp(inputs: int, outputs: int, config: Config) -> nn.Sequential:
     Raises:
         TaskError: an activation, norm or position of it that there is none of.
 
+    >>> import torch
     >>> mlp(64, 10, {"layers": 1, "units": 32})(torch.zeros(5, 8, 8)).shape
     torch.Size([5, 10])
     """
@@ -77,6 +78,7 @@ def small_cnn(channels: int, size: int, outputs: int, config: Config) -> nn.Sequ
     Raises:
         TaskError: an activation, norm or position of it that there is none of.
 
+    >>> import torch
     >>> small_cnn(1, 8, 10, {"batchnorm": True})(torch.zeros(5, 1, 8, 8)).shape
     torch.Size([5, 10])
     """
@@ -108,8 +110,7 @@ def network(build: Build, config: Config, seed: int = 0) -> nn.Module:
 def built(build: Build, config: Config, seed: int = 0) -> tuple[nn.Module, set[str]]:
     """The network as `network` makes it, and the names that `build` asked the config for."""
     asked = Asked(config)
-    with torch.random.fork_rng(devices=[]):
-        torch.manual_seed(seed_of(seed, "init"))
+    with drawing(seed_of(seed, "init")):
         model = build(asked)
         if not isinstance(model, nn.Module):
             raise TaskError(
