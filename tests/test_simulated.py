@@ -23,6 +23,7 @@ def test_many_workers_spend_the_same_epochs_in_a_fraction_of_the_time():
     assert alone.history.spent == many.history.spent == 16 * 20
     assert clock1.clock == 16 * 20
     assert clock8.clock < clock1.clock / 3
+    assert many.history.seconds == 16 * 20  # what the jobs took, added up
     assert abs(many.best.config["x"] - 0.3) < 0.05
 
 

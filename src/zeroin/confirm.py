@@ -16,7 +16,7 @@ from scipy.special import stdtrit
 from zeroin.goal import metric_at_best
 from zeroin.history import History, incumbent
 from zeroin.space import Space
-from zeroin.types import Config, Decision, Kind, Proposal, Trial
+from zeroin.types import Config, Decision, Kind, Proposal, Status, Trial
 
 CONTENDERS = 3
 RESERVE = 1 / 3  # of the whole budget at most
@@ -222,7 +222,7 @@ def _score(kind: Kind, runs: Sequence[Trial]) -> Score:
 
 
 def _over(trial: Trial) -> bool:
-    return trial.status != "running"
+    return trial.status is not Status.RUNNING
 
 
 def _key(config: Config) -> str:

@@ -4,6 +4,7 @@ import csv
 import io
 import json
 import math
+from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
@@ -33,10 +34,7 @@ def as_csv(header: Header, history: History) -> str:
 def as_json(header: Header, history: History) -> str:
     """The whole study: space, trials with every epoch's score and metrics, regions; null where JSON has no number."""
     trials = [_trial(shown(header.goal, t)) for t in history.trials]
-    regions = [
-        {"round": r.round, "after": r.after, "ranges": r.ranges, "likely": r.likely, "volume": r.volume, "why": r.why}
-        for r in history.regions
-    ]
+    regions = [asdict(region) for region in history.regions]
     head = {"study": header.name, "goal": header.goal, "max_epochs": header.max_epochs, "seed": header.seed}
     return json.dumps(head | {"space": header.space.to_json(), "trials": trials, "regions": regions}, indent=1) + "\n"
 

@@ -42,15 +42,15 @@ class Simulated:
 
     def wait(self, report: Report) -> list[Ended]:
         """Go on to the moment when the next job ends."""
-        began = self.clock
         self.clock, number, job, known = heapq.heappop(self._under_way)
+        each, took = self._seconds(job.config), 0.0
         for epoch, score in enumerate(self._curve(job.config)[known : job.stop], start=known + 1):
+            took += each
             if not math.isfinite(score):
-                note = f"the loss was not finite in epoch {epoch}"
-                return [Ended(number, Status.DIVERGED, note, self.clock - began)]
-            if not report(job, Observation(epoch, float(score))):
+                return [Ended(number, Status.DIVERGED, f"the loss was not finite in epoch {epoch}", took)]
+            if not report(job, Observation(epoch, float(score), seconds=took)):
                 break
-        return [Ended(number, Status.DONE, "", self.clock - began)]
+        return [Ended(number, Status.DONE, "", took)]
 
     def close(self) -> None:
         """Drop what is under way."""

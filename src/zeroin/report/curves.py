@@ -8,7 +8,7 @@ from zeroin.goal import turned
 from zeroin.history import History
 from zeroin.report.scores import ScoreAxis, score_axis
 from zeroin.report.thin import CURVE_POINTS, evenly
-from zeroin.types import Kind, Trial
+from zeroin.types import Kind, Status, Trial
 
 
 @dataclass(frozen=True, slots=True)
@@ -82,7 +82,7 @@ def ending(trial: Trial, max_epochs: int) -> str:
         return trial.status.replace("_", " ")
     if trial.epoch >= max_epochs:
         return "to the end"
-    return "paused" if trial.paused else "running" if trial.status == "running" else "waiting"
+    return "paused" if trial.paused else "running" if trial.status is Status.RUNNING else "waiting"
 
 
 def progress(history: History, goal: str) -> Progress:

@@ -14,7 +14,7 @@ from zeroin.search import surrogate
 from zeroin.search.rungs import loss_at
 from zeroin.space import Choice, Space
 from zeroin.space.scales import Array
-from zeroin.types import Config, Job, Trial
+from zeroin.types import Config, Job, Status, Trial
 
 TAIL = 2.0  # losses worse than median + TAIL (median - best) count as that
 PERFECT = (0.0, -1.0, -100.0)  # losses that cannot be beaten: of an error, of a share or R² maximised, of a percentage
@@ -58,7 +58,7 @@ class Memory:
         """The history as rows."""
         trials, jobs = history.trials, history.jobs
         self._encode(space, trials[self.encoded :])
-        while self.jobs < len(jobs) and jobs[self.jobs].status != "running":
+        while self.jobs < len(jobs) and jobs[self.jobs].status is not Status.RUNNING:
             self._add(_rows_of(jobs[self.jobs], trials[jobs[self.jobs].trial], ladder))
             self.jobs += 1
         late = [row for j in jobs[self.jobs :] for row in _rows_of(j, trials[j.trial], ladder)]
@@ -92,7 +92,7 @@ class Memory:
 
 def _rows_of(job: Job, trial: Trial, ladder: tuple[int, ...]) -> list[tuple[int, int, float]]:
     """(trial, rung, loss) of the rungs that a job came to; infinite at the rung it failed on the way to."""
-    if job.status == "running" or not job.kind.is_search:
+    if job.status is Status.RUNNING or not job.kind.is_search:
         return []
     rows = [(trial.number, r, loss_at(trial, e)) for r, e in enumerate(ladder) if job.start < e <= job.stop]
     return rows if job.status.is_failure else [row for row in rows if np.isfinite(row[2])]
@@ -116,7 +116,10 @@ class Features:
 
     @property
     def prior(self) -> surrogate.Prior:
-        """Groups of columns; length scales grow with the square root of the dimension."""
+        """Groups of columns; length scales grow with the square root of the dimension.
+
+        Source: Hvarfner, Hellsten & Nardi 2024, "Vanilla Bayesian Optimization Performs Great in High Dimensions".
+        """
         d = len(self.options)
         groups = [j for j, k in enumerate(self.options) for _ in range(max(1, k))]
         lengths = np.full(d, np.log(0.6) + 0.5 * np.log(max(d, 2) / 4))

@@ -13,6 +13,8 @@ GLANCE = 32  # the part of a full training that a first look takes
 def ladder(max_epochs: int, rungs: int = 3, eta: int = 2) -> tuple[int, ...]:
     """Rungs from the lowest to `max_epochs`: T/8, T/4, T/2, T by default; fewer where T is small.
 
+    Source: Li et al. 2020, "A System for Massively Parallel Hyperparameter Tuning" (the rungs of successive halving).
+
     >>> ladder(52), ladder(3), ladder(1)
     ((6, 13, 26, 52), (1, 2, 3), (1,))
     """

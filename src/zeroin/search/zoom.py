@@ -82,7 +82,11 @@ def candidates(model: Model, box: Box, leads: Array, rng: np.random.Generator, f
 
 
 def penalty(model: Model, points: Array, centre: Array) -> Array:
-    """What a point under way at `centre` [D] takes off log EI at points [m, D]; nothing one length scale away."""
+    """What a point under way at `centre` [D] takes off log EI at points [m, D]; nothing one length scale away.
+
+    Source: González et al. 2016, "Batch Bayesian Optimization via Local Penalization", with the distance itself in
+    place of a bound by the function's slope.
+    """
     distance = np.sqrt(((model.scaled(points) - model.scaled(centre[None])) ** 2).sum(1))
     return np.asarray(np.log(np.clip(distance, 1e-9, 1.0)))
 

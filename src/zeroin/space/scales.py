@@ -35,7 +35,7 @@ class Scale:
 LINEAR = Scale("linear", lambda x: x, lambda t: t, -np.inf, np.inf, "finite numbers")
 LOG = Scale("log", np.log, np.exp, 0.0, np.inf, "low > 0")
 LOG2 = Scale("log2", np.log2, np.exp2, 0.0, np.inf, "low > 0")
-# The article's scale for momentum and the betas, 1 - 10^r: 1 - x is log-uniform.
+# For momentum and the betas, 1 - 10^r with r uniform: from 0.9 to 0.99 is as far as from 0.99 to 0.999.
 ONE_MINUS_LOG = Scale(
     "one_minus_log", lambda x: -np.log1p(-np.asarray(x)), lambda t: -np.expm1(-t), -np.inf, 1.0, "high < 1"
 )
