@@ -123,7 +123,8 @@ def main() -> None:
                 pruned = True
                 break
         t, c = time.perf_counter(), time.process_time()
-        test = loop.evaluate(problem, training.model, problem.test, weights)[0]
+        training.model.load_state_dict(weights)
+        test = loop.evaluate(problem, training.model, problem.test)[0]
         line = {"wall": t - began - untimed[0], "cpu": c - cpu - untimed[1], "valid": best, "test": test}
         line["epochs"] = trained
         told = given.folder / "trials.jsonl"

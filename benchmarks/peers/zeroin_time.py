@@ -60,8 +60,9 @@ def main() -> None:
             return
         last[0] = (best.number, best.loss)
         t, c = time.perf_counter(), time.process_time() + of_workers()
-        weights = newest(trial_folder(study.folder, best.number))["best"]["weights"]
-        test = loop.evaluate(problem, task.network(best.config), problem.test, weights)[0]
+        model = task.network(best.config)
+        model.load_state_dict(newest(trial_folder(study.folder, best.number))["best"]["weights"])
+        test = loop.evaluate(problem, model, problem.test)[0]
         line = {"wall": t - began - untimed[0], "cpu": c - cpu - untimed[1], "valid": -best.loss, "test": test}
         with (given.folder / "trials.jsonl").open("a") as file:
             file.write(json.dumps(line) + "\n")
