@@ -322,6 +322,26 @@ def test_a_tasks_goal_is_its_metrics(tmp_path):
     assert list(tmp_path.iterdir()) == []
 
 
+def test_another_function_of_the_same_name_does_not_get_the_first_ones_results(tmp_path):
+    def two(config):
+        return 2.0
+
+    store = tmp_path / "z.db"
+    assert zi.tune(lambda c: 1.0, SPACE, trials=2, store=store).best.loss == 1.0
+    with pytest.raises(
+        StudyError, match=r"'study' in .* is of .*<lambda> in test_tuning \w+, not of .* name='study' to go"
+    ):
+        zi.tune(lambda c: 2.0, SPACE, trials=2, store=store)
+    assert zi.tune(lambda c: 1.0, SPACE, trials=3, store=store).best.loss == 1.0
+    assert len(zi.tune(lambda c: 2.0, SPACE, trials=4, store=store, name="study").trials) == 4
+    zi.tune(two, SPACE, trials=2, store=store)
+    two.__qualname__ = "elsewhere.two"
+    with pytest.raises(
+        StudyError, match=r"'two' in .* is of .*two in test_tuning, not of elsewhere.two in test_tuning: use an"
+    ):
+        zi.tune(two, SPACE, trials=2, store=store)
+
+
 def test_a_score_of_zero_is_shown_without_a_sign():
     study = zi.tune(lambda config: 0.0, SPACE, trials=3, store=None, goal="maximize")
     assert str(study.best.loss) == "0.0"

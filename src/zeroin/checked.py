@@ -108,6 +108,11 @@ def check_kept(which: str, name: str, facts: Mapping[str, tuple[Value, Value]]) 
                 f"a study goes on with the data it began with; those of {name!r} have changed, or are prepared "
                 f"otherwise: add --name {name}-2."
             )
+        if was != now and fact == "function":
+            raise StudyError(
+                f"a study without a name of its own is of one function; {which} is of {was}, not of {now}: use another "
+                f"name=, store=None, or name={name!r} to go on with it all the same."
+            )
         if was != now:
             raise StudyError(
                 f"a study keeps its {fact}; {which} has {was!r}, not {now!r}: use {fact}={was!r}, or another name."

@@ -1,6 +1,7 @@
 """`tune`: the one front door, and the loop."""
 
 import logging
+import sys
 import time
 import warnings
 from collections.abc import Sequence
@@ -27,7 +28,7 @@ from zeroin.search import Zoom
 from zeroin.search.ranking import best_configs
 from zeroin.space import Space
 from zeroin.study import Listener, Study
-from zeroin.types import Config, Ended, Job, Observation, Status, Trial
+from zeroin.types import Config, Ended, Job, Observation, Status, Trial, Value
 from zeroin.wording import duration
 
 log = logging.getLogger("zeroin")
@@ -73,7 +74,8 @@ def tune(
             file, whose call of tune stands under `if __name__ == "__main__":`.
         executor: anything else that does jobs.
         store: the file that keeps everything; None: memory only.
-        name: of the study; the same name goes on where it stopped. The objective's name if not given.
+        name: of the study; the same name goes on where it stopped. The objective's name if not given; another function
+            of that name is then refused.
         seed: decides every draw.
         playbook: start from what past studies taught, and learn from this one: True for the user's playbook (a study
             in memory alone is then not learned from), a file for another, False for none.
@@ -142,7 +144,7 @@ def tune(
         start=start,
         task=task_name,
         scenario=scenario_of(objective, space, depth),
-        measure=measure_of(objective),
+        measure=_measure_of(objective, name),
     )
     with study:
         if book and not study.history.jobs:
@@ -249,6 +251,19 @@ def _timed_out(ended: Ended, study: Study, budget: Budget) -> Ended:
 def _name_of(objective: Any) -> str:
     name = str(getattr(objective, "name", None) or getattr(objective, "__name__", "study"))
     return "study" if name == "<lambda>" else name
+
+
+def _measure_of(objective: Any, name: str | None) -> dict[str, Value]:
+    """What scores are scores of; of a function whose study got no name its file too, as others there have that name."""
+    measure = measure_of(objective)
+    if name is not None or "objective" not in measure:
+        return measure
+    module = sys.modules.get(getattr(objective, "__module__", ""))
+    words = [str(measure["objective"])]
+    words += [f"in {Path(file).stem}" for file in [getattr(module, "__file__", None)] if file]
+    if "<lambda>" in words[0]:  # it has no name: it is what it does
+        words += [str(measure["code"])] if "code" in measure else []
+    return {**measure, "function": " ".join(words)}
 
 
 def _space_of(task: Any, trainings: float) -> Space:
