@@ -105,6 +105,13 @@ def test_eight_slots_get_eight_different_jobs(max_epochs, before):
     assert not known & set(fresh)
 
 
+def test_no_config_is_trained_twice_where_the_best_lies_in_a_corner():
+    corner = Loop(zi.Space(x=zi.Float(0, 1), y=zi.Float(0, 1)), max_epochs=16)
+    configs = corner.run(150, loss=lambda config, epoch: 2 - config["x"] - config["y"] + 1 / (epoch + 1)).new_configs
+    assert len(configs) > 20
+    assert len({tuple(c.items()) for c in configs}) == len(configs)
+
+
 def test_no_slot_no_job():
     assert not Loop().decide(0).proposals
 

@@ -268,6 +268,8 @@ class _Choosing:
             best = self.model.units[np.argsort(self.model.mean, kind="stable")[: max(3, len(self.model.mean) // 5)]]
             point = self._agreeing(view.box.mutate(best, 1, 0.2, rng)[0])
             why = "exploring: around a good config"
+        if self._tried(point):  # where the best lies in a corner, many draws do
+            point, why = view.whole.uniform(1, rng)[0], "exploring: anywhere"
         return Proposal(view.steps[0], Kind.EXPLORE, why, config=view.space.config(point))
 
     def _promote(self) -> Proposal | None:
