@@ -255,8 +255,7 @@ class _Choosing:
         """Successive halving over everything seen; where nothing is to be promoted, a new trial."""
         view = self.view
         rng = generator(view.seed, "explore", len(view.history.jobs), len(self.chosen))
-        promoted = self._promote()
-        if promoted:
+        if promoted := self._promote():
             return promoted
         draw = rng.random()
         if draw < 1 / 3:
@@ -286,8 +285,7 @@ class _Choosing:
             for i in np.argsort(losses, kind="stable")[:third]:
                 trial = view.history.trials[trials[i]]
                 if not further[i] and rungs.can_go_on(trial, view.ladder[-1]):
-                    why = f"exploring: in the best third after {step} epochs"
-                    self._go_on(trial, Kind.EXPLORE, why)
+                    self._go_on(trial, Kind.EXPLORE, f"exploring: in the best third after {step} epochs")
                     return self.chosen.pop()
         return None
 
