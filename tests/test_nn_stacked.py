@@ -3,6 +3,7 @@
 import json
 import shutil
 import time
+from dataclasses import asdict
 from functools import partial
 
 import pytest
@@ -293,21 +294,28 @@ from zeroin.nn import Task, mlp
 rng = np.random.default_rng(0)
 x = rng.normal(size=(200, 6)).astype("f")
 y = (x[:, 0] * x[:, 1] > 0).astype(int)
-space = zi.Space(
-    lr=zi.Float(1e-3, 1.0, scale="log"), units=zi.Choice(8, 12), dropout=zi.Float(0, 0.5),
-    batchnorm=zi.Choice(True, False)
-)
-task = Task(build=lambda c: mlp(6, 2, c), train=(x[:120], y[:120]), valid=(x[120:], y[120:]), space=space, max_epochs=4)
+space = zi.Space(lr=zi.Float(1e-3, 1.0, scale="log"), dropout=zi.Float(0, 0.5), weight_decay=zi.Float(0, 0.1))
+task = Task(build=lambda c: mlp(6, 2, {**c, "units": 12, "batchnorm": True}), train=(x[:128], y[:128]),
+            valid=(x[128:], y[128:]), space=space, max_epochs=4)
 """
 
 
-@pytest.mark.parametrize("kills", [1, pytest.param(8, marks=pytest.mark.slow)])
-def test_a_study_killed_in_the_middle_of_a_stack_equals_the_unbroken_one(tmp_path, kills):
-    (tmp_path / "own.py").write_text(TASK)
-    command = ["tune", tmp_path / "own.py", "--epochs", "100", "--confirm", "2", "--name", "s"]
+KILLS = [(1, False), pytest.param(8, False, marks=pytest.mark.slow), pytest.param(2, True, marks=pytest.mark.slow)]
+
+
+@pytest.mark.parametrize(("kills", "compiled"), KILLS)
+def test_a_study_killed_in_the_middle_of_a_stack_equals_the_unbroken_one(tmp_path, kills, compiled):
+    (tmp_path / "own.py").write_text(TASK.replace("max_epochs=4", f"max_epochs=4, compile={compiled}"))
+    for store in ("whole", "killed"):
+        folder = tmp_path / f"{store}.files" / "s"
+        folder.mkdir(parents=True)
+        sizes = {size: asdict(Choice(8, BACKWARD, 3.0)) for size in range(12)}
+        (folder / choice.FILE).write_text(json.dumps({"words": "by hand", "sizes": sizes}))
+    command = ["tune", tmp_path / "own.py", "--epochs", "120", "--confirm", "2", "--name", "s"]
     code, _, err = run(*command, "--store", tmp_path / "whole.db")
     assert code == 0, err
     kill_again_and_again(tmp_path, command, kills, seed=kills)
     jobs_of = rows(tmp_path / "whole.db", "jobs", "status")
     assert len(jobs_of) > 20
     assert everything(tmp_path / "killed.db")["observations"]
+    assert "by hand" in (folder / choice.FILE).read_text()  # so it was trained in stacks

@@ -13,6 +13,7 @@ from zeroin.nn.problem import Problem
 from zeroin.space import Space
 from zeroin.types import Config
 
+TOLD = ("label_smoothing", "grad_clip", "weight_decay")  # a step without them is another one
 PER_ROW = {CountedDropout: {"idle", "uses"}}
 
 
@@ -20,9 +21,10 @@ def signature(model: nn.Module, how: Recipe, config: Config) -> str:
     """Equal for networks (with counted dropout) that differ only in weights and in hyperparameters of a stack's rows.
 
     What changes it: classes of layers, their attributes but for the dropout rate and the momentum of batch norm, hooks,
-    shapes and types of parameters and buffers, the optimizer, the batch size, a space with label smoothing or without.
+    shapes and types of parameters and buffers, the optimizer, the batch size, and whether the config tells of label
+    smoothing, clipping and weight decay at all.
     """
-    told: list[Any] = [rule(how), how.batch_size, config.get("label_smoothing") is not None]
+    told: list[Any] = [rule(how), how.batch_size, *(config.get(name) is not None for name in TOLD)]
     seen = parts(model)
     for path, module in model.named_modules():
         per_row = PER_ROW.get(type(module), set()) | ({"momentum"} if _has_momentum(module) else set())

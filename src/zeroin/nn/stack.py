@@ -81,8 +81,10 @@ class Stack:
         drawn, momenta = self.keys(len(cuts)), self.momenta()
         sums = torch.zeros(len(self.p), device=self.p.device)
         self.layout.base.train()
-        for name in self.layout.drops:  # where no row drops anything, nothing need be drawn
-            idle = bool((self.buffers[f"{name}.scale"] == 1).all())
+        for name in self.layout.drops:
+            # Where no row drops anything, nothing need be drawn; a compiled step would be another then, and round
+            # otherwise, so that a row would feel whether others drop something.
+            idle = not self.problem.compile and bool((self.buffers[f"{name}.scale"] == 1).all())
             self.layout.base.get_submodule(name).idle = idle  # type: ignore[assignment]
         batches: dict[int, Batch] = {}
         for i, (a, b) in enumerate(cuts):
@@ -120,8 +122,10 @@ class Stack:
         UPDATES[kind][0](p, g, state, now)
 
     def _extras(self) -> tuple[bool, bool]:
-        """Whether the gradients of some row are clipped, and whether the weights of some row decay."""
-        return any(r.how.grad_clip > 0 for r in self.rows), any(r.how.weight_decay > 0 for r in self.rows)
+        """Whether configs of this signature say how gradients are clipped, and how weights decay, be it not at all."""
+        configs = [row.config for row in self.rows]
+        clips, decays = (any(c.get(name) is not None for c in configs) for name in ("grad_clip", "weight_decay"))
+        return clips, decays
 
     def _compiled(self, batch: Batch, now: Tree, drawn: Tensor, momenta: Tree) -> Tensor | None:
         """`step` by the compiled one, made when first asked for; None: there is none."""
