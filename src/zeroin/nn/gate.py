@@ -1,21 +1,23 @@
 """Whether a stack of a network computes what the network computes alone: tried on one mini-batch before it is used."""
 
 import warnings
+from contextlib import suppress
 from dataclasses import dataclass, replace
 from typing import Any
 
 import torch
 from torch import Tensor, nn
+from torch.utils._python_dispatch import TorchDispatchMode
 
 from zeroin.nn.batch import Batch
 from zeroin.nn.content import ACTIVATIONS, PLAIN, attributes, content, parts
 from zeroin.nn.data import InMemory, edges, order
-from zeroin.nn.drawing import standing
+from zeroin.nn.drawing import drawing, standing
 from zeroin.nn.dropout import CountedDropout, begin_step, dropouts, keys
 from zeroin.nn.layout import is_running
 from zeroin.nn.loop import evaluate
 from zeroin.nn.optim import recipe
-from zeroin.nn.problem import Problem, loss_of
+from zeroin.nn.problem import Problem, loss_of, two_examples
 from zeroin.nn.stack import BACKWARD, EACH, Stack, fresh, stack
 from zeroin.types import Config
 
@@ -42,9 +44,8 @@ def verdict(problem: Problem, config: Config) -> Verdict:
     why = _unfit(model)
     if why:
         return Verdict(None, why)
-    padded = any(getattr(m, "padding_idx", None) is not None for m in model.modules())
     # The faster order gives the padding a gradient, in mini-batches that have some.
-    orders = (EACH,) if padded else (BACKWARD, EACH)
+    orders = (EACH,) if _pads(problem, model) else (BACKWARD, EACH)
     why = ""
     for which in orders:
         with warnings.catch_warnings(record=True) as warned:
@@ -114,6 +115,31 @@ def _unfit(model: nn.Module) -> str:
     if any(type(m).get_extra_state is not nn.Module.get_extra_state for m in model.modules()):
         return "it keeps more than tensors in its state"
     return ""
+
+
+class _Embeddings(TorchDispatchMode):  # type: ignore[no-untyped-call]
+    """Sees whether an embedding has a padding, be it a layer's or a function's."""
+
+    padded = False
+
+    @classmethod
+    def _should_skip_dynamo(cls) -> bool:
+        return False  # nothing is compiled here; to keep out of it, PyTorch would import its compiler
+
+    def __torch_dispatch__(self, func: Any, types: Any, args: Any = (), kwargs: Any = None) -> Any:
+        if func is torch.ops.aten.embedding.default and len(args) > 2 and args[2] >= 0:
+            self.padded = True
+        return func(*args, **kwargs or {})
+
+
+def _pads(problem: Problem, model: nn.Module) -> bool:
+    """Whether some embedding has a padding."""
+    embeddings = _Embeddings()
+    x, _ = two_examples(problem.train)
+    with embeddings, torch.no_grad(), drawing(0), suppress(Exception):  # what stops here is told by `_difference`
+        model.train()(x)
+    found: bool = embeddings.padded
+    return found
 
 
 def _batch(one: Stack, x: Tensor, y: Tensor, smooth: float) -> Batch:
