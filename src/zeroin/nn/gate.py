@@ -134,7 +134,7 @@ class _Embeddings(TorchDispatchMode):  # type: ignore[no-untyped-call]
 
 def _pads(problem: Problem, model: nn.Module) -> bool:
     """Whether some embedding has a padding."""
-    embeddings = _Embeddings()
+    embeddings = _Embeddings()  # type: ignore[no-untyped-call]
     x, _ = two_examples(problem.train)
     with embeddings, torch.no_grad(), drawing(0), suppress(Exception):  # what stops here is told by `_difference`
         model.train()(x)
