@@ -1,0 +1,100 @@
+"""The coarse round: which trials it begins, which of them go on, and when it is over."""
+
+from collections.abc import Sequence
+
+import numpy as np
+
+from zeroin.search import coarse, rungs, together
+from zeroin.search.view import View
+from zeroin.types import Decision, Kind, Proposal, Region, Trial
+
+BEAT = "the default, on to the full budget: what others have to beat"
+CHECKS = 3  # fresh trials that come before what the playbook advises, so that a bad bet is seen to be one
+
+
+def screen(view: View, free: int) -> Decision | None:
+    """The screening round's next jobs; None where the model may fill the free slots."""
+    history, size = view.history, view.wanted[0]
+    trials = rungs.screened(history, size)
+    chosen = _sure(view, trials)[:free]
+    if len(view.ladder) > 1 and view.advice_holds:
+        return Decision(tuple(chosen)) if chosen else None  # it is over: the model knows where to begin
+    if not any(job.kind in (Kind.ZOOM, Kind.EXPLORE) for job in history.jobs[view.screen : 5 * size]):
+        fresh = [_coarse(view, i) for i in range(len(trials), min(size, len(trials) + free - len(chosen)))]
+        if fresh:
+            region = None if history.regions else _first_region(view)
+            return Decision((*chosen, *fresh), region)
+    busy = view.busy | {proposal.trial for proposal in chosen if proposal.trial is not None}
+    rivals = [t for t in trials if t.kind is not Kind.PLAYBOOK]  # advice that does not hold takes nobody's place
+    while len(chosen) < free:
+        step = rungs.promotion(rivals, busy, view.steps, view.wanted)
+        if step is None:
+            break
+        trial, rung, place = step
+        why = f"{place}. of {size} after {view.steps[rung - 1]} epochs"
+        chosen.append(Proposal(view.steps[rung], Kind.SCREEN, why, trial=trial.number))
+        busy = busy | {trial.number}
+    waits = any(t.number in view.busy and not rungs.reached(t, view.steps) for t in rivals)
+    return Decision(tuple(chosen)) if chosen or waits else None
+
+
+def _sure(view: View, trials: Sequence[Trial]) -> list[Proposal]:
+    """Jobs of those that go on to the full budget, first in line; each ends at a rung, so that a network is there soon.
+
+    They are the default that somebody named, and the playbook's best bets where a short training speaks not against
+    them. What that tells of configs that are all good is little; a bad one is worse than much that is fresh.
+    """
+    low, full = view.ladder[0], view.ladder[-1]
+    fresh = [rungs.loss_at(t, low) for t in trials if t.kind is Kind.SCREEN and (t.epoch >= low or t.status.is_failure)]
+    middle = float(np.median(fresh)) if fresh else np.inf
+
+    def holds(bet: Trial) -> bool:
+        if bet.epoch > low:
+            return view.history.jobs[bet.jobs[-1]].kind is Kind.PLAYBOOK
+        return bet.epoch == low and rungs.loss_at(bet, low) <= middle
+
+    named = [t for t in trials[:1] if t.kind is Kind.SCREEN and _begins_with_default(view)]
+    bets = [t for t in trials if t.kind is Kind.PLAYBOOK][: view.settings.sure]
+    waiting = [t for t in (*named, *filter(holds, bets)) if rungs.can_go_on(t, full) and t.number not in view.busy]
+    why = {Kind.SCREEN: BEAT, Kind.PLAYBOOK: f"a best bet, not worse than half of the fresh ones after {low} epochs"}
+    return [Proposal(rungs.next_rung(view.ladder, t), t.kind, why[t.kind], trial=t.number) for t in waiting]
+
+
+def _coarse(view: View, index: int) -> Proposal:
+    """The trial of this index: a few fresh points, what the playbook advises, then fresh points again."""
+    advice = view.history.advice
+    started = sum(t.kind is Kind.START for t in view.history.trials[:index])
+    place = index - started - CHECKS
+    looks = index >= view.screen
+    if 0 <= place < len(advice):
+        given = advice[place]
+        config = view.space.config(np.clip(view.space.units(given.config), 0.0, 1.0))
+        return Proposal(view.ladder[0], Kind.PLAYBOOK, given.why, config=config)
+    index -= len(advice) if place >= 0 else 0
+    if index == 0:
+        return _default(view)
+    point = coarse.points(index, 1, len(view.space), view.seed)
+    shape = coarse.points(max(1, index - index % together.SHARE), 1, len(view.space), view.seed)[0]
+    point = np.where(view.together, shape, point)
+    why = f"point {index + 1} of {view.wanted[0]} that cover the space evenly"
+    why += ", a first look, as early losses tell much of later ones" if looks else ""
+    placed, anywhere = view.box.place(point)[0], view.whole.place(point)[0]
+    point = np.where(view.together | (index % 2 == 0), placed, anywhere)  # those that should agree still do
+    stop = view.steps[0] if looks else view.ladder[0]
+    return Proposal(stop, Kind.SCREEN, why, config=view.space.config(point))
+
+
+def _default(view: View) -> Proposal:
+    """The default config, or the middle of every range."""
+    config = view.space.config(view.space.units(view.space.default))
+    why = BEAT if _begins_with_default(view) else "the default, or the middle of every range"
+    return Proposal(view.ladder[0], Kind.SCREEN, why, config=config)
+
+
+def _begins_with_default(view: View) -> bool:
+    """Whether the default is trained in full, rung by rung: somebody named it, and no past study knows better."""
+    return view.space.has_default and not view.history.advice
+
+
+def _first_region(view: View) -> Region:
+    return Region(0, 0, view.ranges, view.ranges, 1.0, f"coarse round: {view.screen} trials over the whole space")
