@@ -4,6 +4,7 @@ Networks of one class may still differ: in an object they were given, in what a 
 closes over, in a tensor that is no buffer. A stack calls the layers of one of them for all.
 """
 
+import copyreg
 import hashlib
 import itertools
 import types
@@ -100,7 +101,8 @@ def _numbers(value: Any) -> Any:
 
 def _reduced(value: Any, inner: Any) -> Any:
     """An object by what pickle would keep of it."""
-    parts = value.__reduce_ex__(2)
+    reduced = copyreg.dispatch_table.get(type(value))
+    parts = reduced(value) if reduced else value.__reduce_ex__(2)
     if isinstance(parts, str):
         return getattr(value, "__module__", ""), parts
     return tuple(inner(list(part) if isinstance(part, Iterator) else part) for part in parts)

@@ -80,7 +80,7 @@ def _difference(problem: Problem, config: Config, which: str) -> str:
     loss, g = one.gradients(batch, one.keys(1)[0], one.momenta())
     found = zip(kept, _attributes(one), strict=True)
     if any(now.get(name) not in (value, repr(ACTIVATIONS)) for own, now in found for name, value in own.items()):
-        return "it changes attributes of its own while it trains"
+        return "it changes attributes of its own while it trains, or has some that cannot be compared"
     if standing() != drawn:
         return "it draws random numbers of Python's or NumPy's"
     scores = _scores(one, judged)
