@@ -14,7 +14,7 @@ pd = pytest.importorskip("pandas")
 pytest.importorskip("pyarrow")
 Image = pytest.importorskip("PIL.Image")
 
-from zeroin.data import own  # noqa: E402
+from zeroin.data import images, own  # noqa: E402
 from zeroin.data.columns import learn, number_in_words, numbers  # noqa: E402
 from zeroin.data.files import read  # noqa: E402
 from zeroin.data.preparation import from_plain  # noqa: E402
@@ -264,6 +264,7 @@ def test_columns_as_numbers():
         '\ufeffa,b\r\n1.5,"x"\r\n2,y\r\n',
         "a,b\r1.5,x\r2,y\r",
         "a|b\n\n1.5|x\n2|y\n",
+        "\ufeffsep=;\r\na;b\r\n1,5;x\r\n2;y\r\n",
     ],
 )
 def test_the_usual_forms_of_csv(text, tmp_path):
@@ -411,6 +412,44 @@ def test_rare_classes_are_judged_by_what_sees_them(tmp_path, recwarn):
     assert "roc_auc is tuned" in noted(tmp_path, frame, recwarn, target="lived")
 
 
+def test_classes_that_differ_in_case_and_those_a_set_lacks_are_told(tmp_path, recwarn):
+    lived = passengers().lived.to_numpy(object)
+    lived[:2], lived[2:40] = "rare", "Yes"
+    told = noted(tmp_path, passengers().assign(lived=lived), recwarn, target="lived")
+    assert "'yes' and 'Yes' of 'lived' are two classes" in told or "'Yes' and 'yes' of 'lived' are two classes" in told
+    assert re.search(r"no example to (validate|test|train on) is of 'lived' 'rare'", told)
+
+
+def test_images_of_sixteen_bits_and_transparent_ones_keep_what_they_show(tmp_path):
+    deep = np.full((8, 8), 25_700, np.uint16)
+    Image.fromarray(deep).save(tmp_path / "deep.png")
+    Image.new("RGBA", (8, 8), (0, 0, 0, 0)).save(tmp_path / "clear.png")
+    grey, clear = images.pixels([tmp_path / "deep.png", tmp_path / "clear.png"], 1, 8)
+    assert (grey.min(), grey.max(), clear.min()) == (100, 100, 255)
+    Image.fromarray(np.ones((8, 8), np.float32)).save(tmp_path / "real.tiff")
+    with pytest.raises(TaskError, match="more than 16 bits"):
+        images.pixels([tmp_path / "real.tiff"], 1, 8)
+
+
+def test_images_of_no_class_are_told(tmp_path, recwarn):
+    digits(tmp_path / "f")
+    (tmp_path / "f" / "empty").mkdir()
+    (tmp_path / "f" / "dark" / "0.bmp").rename(tmp_path / "f" / "loose.bmp")
+    own.task_of(tmp_path / "f")
+    told = " | ".join(str(w.message) for w in recwarn)
+    assert "1 images beside the folders, such as 'loose.bmp', are left out" in told
+    assert "folder 'empty' has no images of its own and is left out" in told
+
+
+def test_dates_stay_dates_of_one_form():
+    frame = pd.DataFrame({"d": ["2024-01-31", "2024-02-01", None, "2024-03-01"]})
+    columns = learn(frame)
+    for written in ("sometime", "31.12.2024"):
+        with pytest.raises(TaskError, match=f"dates written as ISO8601 in training and here holds '{written}'"):
+            numbers(columns, frame.assign(d=written))
+    assert np.isfinite(numbers(columns, frame.assign(d=None))).all()
+
+
 # ----------------------------------------------------------------------------------------------------- spoiled files
 
 GOOD = "".join(f"{i % 7},{'xyz'[i % 3]},{i % 5 + 0.5}\n" for i in range(40))
@@ -528,6 +567,11 @@ OTHERS = {  # name: (the file, how it is made, what is said)
     "npz without y": ("t.npz", lambda p: savez(p, X=np.zeros((30, 2))), "has X"),
     "npz of objects": ("t.npz", lambda p: savez(p, X=np.array([{}] * 30), y=np.arange(30)), "holds arrays of numbers"),
     "npz of two lengths": ("t.npz", lambda p: savez(p, X=np.zeros((30, 2)), y=np.arange(29)), "give one for each"),
+    "npz beyond it": (
+        "t.npz",
+        lambda p: savez(p, X=np.eye(30) * 1e99, y=np.arange(30) % 2),
+        "at most 3.4",
+    ),
     "npz of one axis": ("t.npz", lambda p: savez(p, X=np.zeros(30), y=np.arange(30) % 2), "reshape it"),
     "npz with NaN": ("t.npz", lambda p: savez(p, X=np.full((30, 2), np.nan), y=np.arange(30) % 2), "NaN or infinite"),
 }

@@ -108,6 +108,7 @@ def answer_of(
         answer = Answer(name)
     else:
         counts = labels(there).value_counts()
+        notes += _alike(name, counts.index)
         single = counts[counts < 2].index
         answer = Answer(name, _classes(name, counts[counts > 1].index.tolist(), counts, instead))
         if len(single):
@@ -158,6 +159,15 @@ def _classes(name: str, several: list[str], counts: pd.Series, instead: str) -> 
         what = "has one class" if len(counts) < 2 else f"has {len(counts):,} classes, {len(several)} of them with two"
         raise TaskError(f"a target has two classes or more with two examples or more each; {name!r} {what}: {instead}.")
     return tuple(sorted(several, key=_order))
+
+
+def _alike(name: str, words: pd.Index) -> list[str]:
+    """What to tell of classes that are one but for capital letters."""
+    first: dict[str, str] = {}
+    for word in words:
+        if (known := first.setdefault(word.lower(), word)) != word:
+            return [f"{known!r} and {word!r} of {name!r} are two classes; if they are one, write them alike"]
+    return []
 
 
 def _order(label: str) -> tuple[int, float, str]:

@@ -11,6 +11,7 @@ from numpy.typing import NDArray
 from zeroin.data.files import bytes_of
 from zeroin.errors import TaskError
 
+LARGEST = float(np.finfo(np.float32).max)
 ZIP = b"PK"  # how each .npz file begins
 
 
@@ -55,6 +56,16 @@ def as_inputs(path: Path, x: NDArray[Any]) -> NDArray[Any]:
         raise TaskError(
             f"X holds numbers [N, features], [N, steps, features] or images [N, channels, height, width]; "
             f"{path.name} has {x.dtype} {list(x.shape)}: reshape it."
+        )
+    if odd := int((~np.isfinite(x)).sum() if x.dtype.kind == "f" else 0):
+        raise TaskError(
+            f"data are finite numbers; {odd:,} of {x.size:,} of X in {path.name} are NaN or infinite: leave those "
+            f"examples out, or fill the gaps."
+        )
+    if x.dtype.kind == "f" and np.abs(x).max() > LARGEST:
+        raise TaskError(
+            f"numbers are at most {LARGEST:g}, as networks reckon in float32; X in {path.name} has "
+            f"{np.abs(x).max():g}: divide it."
         )
     if (x == x[:1]).all():
         raise TaskError(f"examples differ from one another; all {len(x):,} of X in {path.name} are equal: give others.")

@@ -39,12 +39,12 @@ def notes_on(
     if constant:
         yield f"{_columns(constant)} never change{'s' * (len(constant) == 1)} and {_are(constant)} left out"
     dates = [name for name in frame.columns if str(name) not in constant and kind_of(frame[name]) == "date"]
-    for name in dates if by_chance else ():
-        if in_time(frame[name]).diff().dropna().pipe(lambda step: (step >= 0).all() or (step <= 0).all()):
-            yield (
-                f"rows are in the order of {name!r} and are cut by chance, each to test between some to train on: "
-                f"if the future is to be predicted, add --order {name!r}"
-            )
+    ordered = [name for name in dates if by_chance and _in_order(in_time(frame[name]))]
+    if ordered:
+        yield (
+            f"rows are in the order of {', '.join(map(repr, ordered))} and are cut by chance, each to test between "
+            f"some to train on: if the future is to be predicted, add --order {ordered[0]!r}"
+        )
     rows = np.random.default_rng(0).permutation(len(frame))[:LOOKED_AT]
     some, y = frame.drop(columns=constant).iloc[rows], target.iloc[rows]
     for name in some.columns:
@@ -65,6 +65,11 @@ def notes_on(
             yield f"{name!r} is infinite in {endless:,} of {len(values):,} rows, which is taken as missing"
     if repeated:
         yield f"{repeated:,} of {len(frame):,} rows repeat an earlier one; copies in two sets make the score too good"
+
+
+def _in_order(values: pd.Series) -> bool:
+    step = values.diff().dropna()
+    return bool((step >= 0).all() or (step <= 0).all())
 
 
 def _names_rows(values: pd.Series, kind: str) -> bool:

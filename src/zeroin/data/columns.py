@@ -230,6 +230,8 @@ def _applied(column: Column, values: pd.Series) -> Array:
         return np.concatenate([known, other, *gap], 1).astype(np.float32)
     if column.kind == "number":
         _only_numbers(column.name, values)
+    else:
+        _mostly_dates(column, values)
     amount = _amount(column, values)
     parts = [np.clip((amount - column.mean) / column.scale, -FAR, FAR)[:, None]]
     if column.kind == "date":  # and where it stands in its year, its week and its day, each on a circle
@@ -260,6 +262,16 @@ def _only_numbers(name: str, values: pd.Series) -> None:
         raise TaskError(
             f"a column stays of one kind; {name!r} held numbers in training and here holds "
             f"{str(odd.iloc[0])[:40]!r}: mend it, or leave it empty."
+        )
+
+
+def _mostly_dates(column: Column, values: pd.Series) -> None:
+    there = values.dropna()
+    read = as_dates(there, column.form).notna()
+    if read.mean() < MIXED:
+        raise TaskError(
+            f"a column stays of one kind; {column.name!r} held dates written as {column.form} in training and here "
+            f"holds {str(there[~read].iloc[0])[:40]!r}: write them so, or leave them empty."
         )
 
 

@@ -16,6 +16,7 @@ from zeroin.errors import TaskError
 TEXT, PARQUET = (".csv", ".tsv", ".txt"), (".parquet", ".pq")
 SEPARATORS = ",;\t|"
 LONGEST = 1_000_000  # characters of a field; a longer one is a quote that is never closed
+SAID = re.compile(r"sep=([,;\t|])\n")  # a first line that names the separator
 COMMA = re.compile(r"[-+]?\d*,\d+|[-+]?\d+")  # a number with a decimal comma
 
 
@@ -71,7 +72,9 @@ def bytes_of(path: Path) -> bytes:
 
 def _csv(path: Path, missing: Sequence[str]) -> pd.DataFrame:
     text = _decoded(path)
-    separator = _separator(text)
+    if said := SAID.match(text):  # by Excel
+        text = text[said.end() :]
+    separator = said[1] if said else _separator(text)
     names = _checked(path.name, text, separator)
     frame = pd.read_csv(
         io.StringIO(text),

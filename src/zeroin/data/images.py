@@ -1,6 +1,6 @@
 """Folders of images, one folder a class, as arrays of one size."""
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 
 import numpy as np
@@ -12,6 +12,7 @@ from zeroin.errors import TaskError
 
 LARGEST, SMALLEST = 64, 8  # pixels of a side; larger images are made smaller
 GREY = ("1", "L", "LA", "I;16", "I", "F")  # Pillow's modes without colour
+SIXTEEN = 257  # a step of eight bits in sixteen
 LOOKED_AT = 200  # images that the size and the colours are taken from
 
 Pixels = NDArray[np.uint8]
@@ -26,6 +27,7 @@ def labelled(folder: Path) -> tuple[list[Path], pd.Series]:
     below = sorted(f for f in folder.iterdir() if f.is_dir() and not f.name.startswith("."))
     found = {f.name: images_in(f) for f in below}
     deeper = [f.name for f in below if not found[f.name] and any(g.is_dir() for g in f.iterdir())]
+    deeper.sort(key=lambda name: "train" not in name.lower())
     if not any(found.values()):
         remedy = f"use {folder / deeper[0]}" if deeper else "make folder/cats/1.png, folder/dogs/1.png, ..."
         raise TaskError(
@@ -34,6 +36,17 @@ def labelled(folder: Path) -> tuple[list[Path], pd.Series]:
         )
     paths = [path for images in found.values() for path in images]
     return paths, pd.Series([path.parent.name for path in paths], name="class", dtype=object)
+
+
+def left_out(folder: Path) -> Iterator[str]:
+    """What to tell of images and folders that are of no class."""
+    if loose := images_in(folder):
+        yield f"{len(loose):,} images beside the folders, such as {loose[0].name!r}, are left out"
+    for place in sorted(f for f in folder.iterdir() if f.is_dir() and not f.name.startswith(".")):
+        if not images_in(place):
+            yield f"folder {place.name!r} has no images of its own and is left out"
+        elif any(images_in(f) for f in place.iterdir() if f.is_dir()):
+            yield f"images in folders within {place.name!r} are left out"
 
 
 def images_in(folder: Path) -> list[Path]:
@@ -79,15 +92,32 @@ def pixels(paths: Sequence[Path], channels: int, size: int) -> Pixels:
     out = np.empty((len(paths), channels, size, size), np.uint8)
     for place, path in zip(out, paths, strict=True):
         with _opened(path) as image:
-            square = ImageOps.exif_transpose(image).convert("L" if channels == 1 else "RGB").resize((size, size))
+            square = (
+                _plain(ImageOps.exif_transpose(image)).convert("L" if channels == 1 else "RGB").resize((size, size))
+            )
         place[:] = np.asarray(square).reshape(size, size, channels).transpose(2, 0, 1)
     return out
+
+
+def _plain(image: Image.Image) -> Image.Image:
+    """The image with eight bits a colour, what is transparent white.
+
+    Pillow itself would cut more bits off at 255, and show what colour transparent pixels hide, black as a rule.
+    """
+    if image.mode.startswith("I"):
+        return Image.fromarray((np.asarray(image, np.float64) / SIXTEEN).clip(0, 255).astype(np.uint8))
+    if image.mode in ("LA", "La", "PA", "RGBA", "RGBa") or "transparency" in image.info:
+        over = image.convert("RGBA")
+        return Image.alpha_composite(Image.new("RGBA", over.size, "white"), over)
+    return image
 
 
 def _opened(path: Path) -> Image.Image:
     try:
         image = Image.open(path)
         image.load()
+        if image.mode == "F" or (image.mode == "I" and np.asarray(image).max() > 255 * SIXTEEN):
+            raise ValueError("more than 16 bits a pixel")
     except (OSError, SyntaxError, ValueError, Image.DecompressionBombError) as error:
         raise TaskError(
             f"an image is one that Pillow opens; {path.parent.name}/{path.name}: {str(error)[:100]}: "

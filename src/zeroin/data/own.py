@@ -126,7 +126,7 @@ def _images(path: Path) -> Source:
         examples,
         classes,
         lambda some: Images(*images.form_of(list(some["path"]))),
-        _nothing,
+        lambda *_: images.left_out(path),
         instead="add images, in a folder for each class",
     )
 
@@ -138,7 +138,7 @@ def _arrays(path: Path) -> Source:
     if y.ndim != 1 or len(x) != len(y) or y.dtype.kind not in "fiubUS":
         raise TaskError(
             f"y holds a class or a number for each example of X; {path.name} has X {list(x.shape)} and y "
-            f"{list(y.shape)} of {y.dtype}: give one for each."
+            f"{list(y.shape)} of {y.dtype}: give one for each{', such as y.argmax(1)' * (y.ndim == 2)}."
         )
     examples = as_inputs(path, x)
     target = pd.Series(y.astype(str) if y.dtype.kind in "US" else y, name="y")
@@ -218,7 +218,7 @@ def _task(name: str, source: Source, kind: str | None, metric: str | None) -> Ta
     ready = Preparation(source.learn(_chosen(examples, cut.train)), answer)
     metric = _metric(metric, answer, values)
     x, y = ready.inputs.encoded(examples), answer.encoded(values)
-    for note in (*notes, *_read(ready.inputs), *_untaught(answer, values, cut), _summary(answer, cut, metric)):
+    for note in (*notes, *_read(ready.inputs), *_absent(answer, values, cut), _summary(answer, cut, metric)):
         warnings.warn(note, stacklevel=3)
     return Task(
         build=ready.build,
@@ -260,13 +260,15 @@ def _metric(asked: str | None, answer: Answer, values: pd.Series) -> str:
 def _read(inputs: Inputs) -> Iterator[str]:
     texts = (inputs,) if isinstance(inputs, Text) else inputs.texts if isinstance(inputs, Table) else ()
     for text in texts:
-        yield f"{text.column!r} is read as text, up to {text.length} words of {len(text.words):,} that are known"
+        yield f"{text.column!r} is read as text: {len(text.words):,} words are known, {text.length} of one read at most"
 
 
-def _untaught(answer: Answer, values: pd.Series, cut: Cut) -> Iterator[str]:
-    known = set(answer.encoded(values.iloc[cut.train]))
-    if gone := [name for i, name in enumerate(answer.classes) if i not in known]:
-        yield f"no row to train on has {answer.name!r} {', '.join(map(repr, gone[:5]))}{', ...' * (len(gone) > 5)}"
+def _absent(answer: Answer, values: pd.Series, cut: Cut) -> Iterator[str]:
+    """Classes that a set has no example of."""
+    for to, rows in zip(("train on", "validate", "test"), cut, strict=True):
+        there = set(answer.encoded(values.iloc[rows]))
+        if gone := [repr(name) for i, name in enumerate(answer.classes) if i not in there]:
+            yield f"no example to {to} is of {answer.name!r} {', '.join(gone[:5])}{', ...' * (len(gone) > 5)}"
 
 
 def _summary(answer: Answer, cut: Cut, metric: str) -> str:
