@@ -1,6 +1,7 @@
 """Tasks: data in all forms, normalised rightly; mistakes told in one sentence before any training."""
 
 import dataclasses
+import pickle
 import subprocess
 import sys
 import warnings
@@ -18,6 +19,7 @@ from zeroin.nn.data import InMemory, OnDemand, edges, order, prepared
 from zeroin.nn.metrics import METRICS
 from zeroin.nn.optim import NORMS
 from zeroin.nn.sequences import columns_and_texts, gru, text_cnn
+from zeroin.nn.task import importable
 from zeroin.space import Choice, Float, Int, Space
 from zeroin.tasks import TASKS, Ready, load
 from zeroin.types import Job, Kind
@@ -198,6 +200,17 @@ def test_a_hyperparameter_that_nothing_asks_for_is_told(tmp_path):
     with warnings.catch_warnings():
         warnings.simplefilter("error")
         task(build=lambda c: [mlp(4, 3, c), dict(**c)][0], space=space).check(space)
+
+
+LAMBDA = task(build=lambda c: nn.Linear(4, 3))
+
+
+def test_a_task_with_a_lambda_is_found_by_its_name_and_trains_as_an_objective(tmp_path):
+    by_name = importable(LAMBDA, loop.train)
+    assert by_name.func is not loop.train
+    executor = Inline(pickle.loads(pickle.dumps(by_name)), tmp_path, 2)
+    executor.start(Job(0, 0, {"lr": 0.1}, 0, 0, 1, Kind.SCREEN, ""), 0)
+    assert [str(ended.status) for ended in executor.wait(lambda *_: True)] == ["done"]
 
 
 def test_a_mistake_is_told_too_where_the_space_is_given_to_tune(tmp_path):

@@ -130,6 +130,13 @@ def test_regions_are_intervals_by_round(told):
     assert optimizer.found == "best likely adamw"
 
 
+def test_the_coarse_round_does_not_say_where_the_best_lies():
+    history = History(4)
+    history.apply(Asked((), Region(0, 0, SPACE.ranges, SPACE.ranges, 1.0, "coarse round")))
+    lr, *_, optimizer = summarise("s", SPACE, history, max_epochs=4).axes
+    assert (lr.found, optimizer.found) == ("", "best likely any of them")
+
+
 def test_curves_and_progress(told):
     s = summarise("s", SPACE, told, max_epochs=4)
     assert [(c.trial, c.epochs, c.scores, c.ending, c.best) for c in s.curves.curves] == [

@@ -250,9 +250,10 @@ def importable(task: Task, function: Callable[..., Any], *first: Any) -> Callabl
     return by_value
 
 
-def _of_named(module: str, name: str, function: Callable[..., Any], first: tuple[Any, ...], *rest: Any) -> Any:
+def _of_named(module: str, name: str, function: Callable[..., Any], first: tuple[Any, ...], a: Any, b: Any) -> Any:
+    """Two arguments are left, (config, run) or (folder, max_epochs): an objective is told by how many it takes."""
     task: Task = getattr(importlib.import_module(module), name)
-    return function(task.problem, *first, *rest)
+    return function(task.problem, *first, a, b)
 
 
 def _there(device: str) -> None:

@@ -212,6 +212,8 @@ def _words(param: Hyperparameter, searched: Range) -> str:
 def _found(param: Hyperparameter, likely: Range | None, searched: Range) -> str:
     if not likely:
         return "best likely without it" if param.when else ""
+    if not isinstance(param, Choice) and tuple(likely) == tuple(searched):
+        return ""  # nothing is known yet, as in the coarse round
     words = range_words(likely, isinstance(param, Choice))
     if isinstance(param, Choice):
         return "best likely any of them" if set(likely) == set(searched) else f"best likely {words}"
