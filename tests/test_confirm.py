@@ -166,3 +166,14 @@ def test_a_default_config_that_beats_the_winner_over_fresh_seeds_is_the_best():
     assert [s.kind for s in scores(study.history)][-1] is Kind.DEFAULT
     assert winner(study.history) == study.best.config == {"x": 0.5}
     assert study.best.loss == 0.2
+
+
+def test_where_scores_are_equal_the_test_is_that_of_the_network_that_is_kept():
+    """A network is kept for its lower loss where scores are equal; which epoch that is, the last of them knows."""
+
+    def objective(config, run):
+        for epoch in run.epochs():
+            run.report((0.5, 0.3, 0.3, 0.4)[epoch] + 0 * config["x"], test=(0.1, 0.2, 0.7, 0.7)[epoch])
+
+    study = zi.tune(objective, SPACE, max_epochs=4, epochs=120, confirm=2, store=None)
+    assert {test for score in scores(study.history) for test in score.tests} == {0.7}

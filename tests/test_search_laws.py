@@ -4,6 +4,8 @@ import math
 
 import numpy as np
 import pytest
+from scipy.integrate import quad
+from scipy.special import ndtr
 
 import zeroin as zi
 from zeroin.asking import jobs_of
@@ -11,6 +13,7 @@ from zeroin.budget import Budget
 from zeroin.history import History
 from zeroin.search import Settings, Zoom
 from zeroin.search.model import Features, Memory, build, warp
+from zeroin.search.surrogate import log_ei
 from zeroin.types import Asked, Ended, Kind, Observation, Observed, Region, Status
 
 SPACE = zi.Space(
@@ -382,3 +385,14 @@ def test_a_default_that_somebody_named_goes_on_to_the_full_budget_before_anythin
         assert [job.stop for job in loop.history.jobs if job.trial == 0][: 4 if goes_on else 1] == (
             [1, 2, 4, 8] if goes_on else [1]
         )
+
+
+@pytest.mark.parametrize("z", [3.0, 0.0, -0.99, -1.01, -4.0, -8.0, -20.0])
+def test_the_expected_improvement_is_exact_however_hopeless(z):
+    gain = quad(ndtr, -np.inf, z, epsabs=0)[0]  # integrated by parts, E[max(z - x, 0)] of a standard normal x
+    assert log_ei(np.array([-2.0 * z]), np.array([2.0]), 0.0)[0] == pytest.approx(math.log(2.0 * gain), abs=1e-7)
+
+
+def test_the_expected_improvement_falls_steadily_to_where_numbers_end():
+    expected = log_ei(np.geomspace(1.0, 1e7, 2_000), np.ones(2_000), 0.0)
+    assert (np.diff(expected) < 0).all()

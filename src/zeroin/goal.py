@@ -44,8 +44,13 @@ def shown(goal: str, trial: Trial) -> Trial:
 
 
 def metric_at_best(trial: Trial, name: str) -> float | None:
-    """A metric at the epoch of the trial's lowest loss; None where it was not reported."""
+    """A metric at the epoch of the trial's lowest loss; None where it was not reported.
+
+    Of several such epochs the last: a network that is kept by its loss where scores are equal is known only then.
+    """
     if not trial.losses:
         return None
-    metrics: Mapping[str, float] = trial.metrics[trial.losses.index(min(trial.losses))]
+    lowest = min(trial.losses)
+    epoch = max(i for i, loss in enumerate(trial.losses) if loss == lowest)
+    metrics: Mapping[str, float] = trial.metrics[epoch]
     return metrics.get(name)

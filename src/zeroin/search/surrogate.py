@@ -15,7 +15,7 @@ from typing import ParamSpec, TypeVar
 
 import numpy as np
 from scipy.linalg import lapack
-from scipy.special import ndtr
+from scipy.special import erfcx, ndtr
 from threadpoolctl import ThreadpoolController
 
 from zeroin.space.scales import Array
@@ -209,17 +209,18 @@ def root(covariance: Array, noise: Array | float = 0.0) -> Array:
 
 
 def log_ei(mean: Array, sd: Array, best: float) -> Array:
-    """Logarithm of the expected improvement below `best`; stable where the improvement is hopeless.
+    """Logarithm of the expected improvement below `best`; exact also where the improvement is hopeless.
 
-    Source: Ament et al. 2023, eq. 9; the asymptote phi(z) / z^2 replaces the difference below z = -4.
+    Source: Ament et al. 2023, eq. 9, and its asymptote below z = -1e5, where the difference is rounding alone.
     """
     z = (best - mean) / sd
     out = np.empty_like(z)
-    near = z > -4.0
+    near = z > -1.0
     q = z[near]
-    out[near] = np.log(np.maximum(np.exp(-0.5 * q * q) / np.sqrt(2.0 * np.pi) + q * ndtr(q), 1e-300))
-    q = z[~near]
-    out[~near] = -0.5 * q * q - 0.5 * np.log(2.0 * np.pi) - 2.0 * np.log(-q)
+    out[near] = np.log(np.exp(-0.5 * q * q) / np.sqrt(2.0 * np.pi) + q * ndtr(q))
+    q = -z[~near]
+    tail = np.maximum(1.0 - np.sqrt(np.pi / 2.0) * q * erfcx(q / np.sqrt(2.0)), 0.0)  # of phi(z)
+    out[~near] = -0.5 * q * q - 0.5 * np.log(2.0 * np.pi) + np.log(np.where(q > 1e5, 1.0 / q**2, tail))
     return out + np.log(sd)
 
 
