@@ -459,6 +459,8 @@ BY = ("--target", "price")
 SPOILED = {  # name: (what is in it, options, what is said)
     "empty": ("", BY, "is empty"),
     "only blanks": (" \n\n", BY, "is empty"),
+    "only a mark of order": ("\ufeff", BY, "is empty"),
+    "only a separator": ("sep=;\n\n", BY, "is empty"),
     "only a header": ("size,town,price\n", BY, "only a header"),
     "one column": ("price\n" + "1.5\n2.5\n" * 20, BY, "a column to learn from beside its target"),
     "no target named": (TABLE, (), "add --target COLUMN"),

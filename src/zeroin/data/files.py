@@ -6,12 +6,15 @@ import io
 import re
 from collections.abc import Iterable, Sequence
 from pathlib import Path
+from typing import TypeVar
 
 import pandas as pd
 import pyarrow as pa
 import pyarrow.parquet as pq
 
 from zeroin.errors import TaskError
+
+Content = TypeVar("Content", str, bytes)
 
 TEXT, PARQUET = (".csv", ".tsv", ".txt"), (".parquet", ".pq")
 SEPARATORS = ",;\t|"
@@ -65,16 +68,20 @@ def bytes_of(path: Path) -> bytes:
         raw = path.read_bytes()
     except OSError as error:
         raise TaskError(f"data are read from a file; {str(path)!r}: {error.strerror}: check the path.") from error
-    if not raw.strip():
+    return _some(path, raw)
+
+
+def _some(path: Path, read: Content) -> Content:
+    if not read.strip():
         raise TaskError(f"data are read from a file that holds some; {path.name} is empty: check how it was written.")
-    return raw
+    return read
 
 
 def _csv(path: Path, missing: Sequence[str]) -> pd.DataFrame:
     text = _decoded(path)
     if said := SAID.match(text):  # by Excel
-        text = text[said.end() :]
-    separator = said[1] if said else _separator(text)
+        text = _some(path, text[said.end() :])
+    separator = said[1] if said else _separator(_some(path, text))
     names = _checked(path.name, text, separator)
     frame = pd.read_csv(
         io.StringIO(text),
