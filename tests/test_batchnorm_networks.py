@@ -118,6 +118,11 @@ def test_what_cannot_be_done_safely_is_refused_with_the_reason(row):
         assert [(n, type(m)) for n, m in result.named_modules()] == [(n, type(m)) for n, m in model.named_modules()]
 
 
+def test_what_is_no_network_is_told():
+    with pytest.raises(TaskError, match=r"a network is a torch\.nn\.Module; got a str: pass the model itself"):
+        insert_batchnorm("resnet")  # type: ignore[arg-type]
+
+
 @ROWS
 def test_after_the_activation(row):
     model, x = built(row), row.example()

@@ -261,6 +261,7 @@ TARGETS = {
     ("target", "words"),
     [
         ("nowhere.py", ("a target file exists", "nowhere.py", "check the path")),
+        ("data/nowhere", ("data are in a file or folder that is there", "'data/nowhere'", "check the path")),
         ("digit", ("a target is a ready-made task (", "'digit'", "zeroin tune digits")),
         ("raises.py", ("imports without error", "ZeroDivisionError: division by zero", "run `python ")),
         ("syntax.py", ("imports without error", "SyntaxError", "run `python ")),

@@ -437,7 +437,7 @@ def test_images_of_no_class_are_told(tmp_path, recwarn):
     (tmp_path / "f" / "dark" / "0.bmp").rename(tmp_path / "f" / "loose.bmp")
     own.task_of(tmp_path / "f")
     told = " | ".join(str(w.message) for w in recwarn)
-    assert "1 images beside the folders, such as 'loose.bmp', are left out" in told
+    assert "beside the folders, and left out: 1 image, such as 'loose.bmp'" in told
     assert "folder 'empty' has no images of its own and is left out" in told
 
 

@@ -2,6 +2,7 @@
 
 import difflib
 import importlib.util
+import os
 import sys
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, replace
@@ -58,6 +59,8 @@ def find(target: str, data: Mapping[str, Any] | None = None) -> Target:
         return Target(target, load(target))
     path, _, name = target.partition(":") if ".py:" in target else (target, "", "")
     if not path.endswith(".py"):
+        if os.sep in target and not Path(target).exists():
+            raise TaskError(f"data are in a file or folder that is there; {target!r} is not: check the path.")
         near = difflib.get_close_matches(target.lower(), TASKS, n=1) or [next(iter(TASKS))]
         raise TaskError(
             f"a target is a ready-made task ({', '.join(TASKS)}), a table ({', '.join(DATA)}), a folder of images or "

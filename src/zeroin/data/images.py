@@ -9,6 +9,7 @@ from numpy.typing import NDArray
 from PIL import Image, ImageOps
 
 from zeroin.errors import TaskError
+from zeroin.wording import counted
 
 LARGEST, SMALLEST = 64, 8  # pixels of a side; larger images are made smaller
 GREY = ("1", "L", "LA", "I;16", "I", "F")  # Pillow's modes without colour
@@ -41,7 +42,7 @@ def labelled(folder: Path) -> tuple[list[Path], pd.Series]:
 def left_out(folder: Path) -> Iterator[str]:
     """What to tell of images and folders that are of no class."""
     if loose := images_in(folder):
-        yield f"{len(loose):,} images beside the folders, such as {loose[0].name!r}, are left out"
+        yield f"beside the folders, and left out: {counted(len(loose), 'image')}, such as {loose[0].name!r}"
     for place in sorted(f for f in folder.iterdir() if f.is_dir() and not f.name.startswith(".")):
         if not images_in(place):
             yield f"folder {place.name!r} has no images of its own and is left out"

@@ -18,8 +18,10 @@ def copied(model: nn.Module) -> nn.Module:
     """A deep copy.
 
     Raises:
-        TaskError: the network has layers that do not know their sizes yet, or cannot be copied.
+        TaskError: no network, layers that do not know their sizes yet, or what cannot be copied.
     """
+    if not isinstance(model, nn.Module):
+        raise TaskError(f"a network is a torch.nn.Module; got a {type(model).__name__}: pass the model itself.")
     lazy = [p for p, m in model.named_modules() if isinstance(m, nn.modules.lazy.LazyModuleMixin)]
     if any(m.has_uninitialized_params() for m in model.modules() if isinstance(m, nn.modules.lazy.LazyModuleMixin)):
         raise TaskError(f"layers know their sizes; {', '.join(lazy)} do not yet: call model(x[:2]) once before.")
