@@ -48,8 +48,9 @@ def text_cnn(words: int, outputs: int, config: Config) -> nn.Module:
     torch.Size([2, 2])
     """
     width = _width(config)
+    blocks = _convolutions(round(number(config, "layers", 1)), config)
     head = nn.Sequential(*dropout_of(config), nn.Linear(width, outputs))
-    return _reading(words, round(number(config, "layers", 1)), config, head)
+    return TextCNN(nn.Embedding(words, width), blocks, head)
 
 
 class Joined(nn.Module):
@@ -85,7 +86,7 @@ def columns_and_texts(columns: int, texts: Sequence[tuple[int, int]], outputs: i
     torch.Size([4, 2])
     """
     width = _width(config)
-    readers = [_reading(words, 1, config, nn.Sequential()) for words, _ in texts]
+    readers = [TextCNN(nn.Embedding(words, width), _convolutions(1, config), nn.Sequential()) for words, _ in texts]
     head = mlp(columns + width * len(texts), outputs, config)
     return Joined(columns, [length for _, length in texts], readers, head)
 
@@ -94,14 +95,14 @@ def _width(config: Config) -> int:
     return round(number(config, "units", 64))
 
 
-def _reading(words: int, layers: int, config: Config, head: nn.Sequential) -> TextCNN:
-    """A text up to its mean, and what takes it."""
+def _convolutions(layers: int, config: Config) -> nn.Sequential:
+    """Each over 5 words, with its norm and activation; [B, units, T] -> [B, units, T]."""
     width = _width(config)
     blocks: list[nn.Module] = []
     for _ in range(layers):
         blocks.append(nn.Conv1d(width, width, KERNEL, padding=KERNEL // 2, bias=not redundant_bias(config)))
         blocks += activated(config, width, 3)
-    return TextCNN(nn.Embedding(words, width), nn.Sequential(*blocks), head)
+    return nn.Sequential(*blocks)
 
 
 class LastStep(nn.Module):
