@@ -176,16 +176,17 @@ def _lay_out(problem: Problem, model: nn.Module) -> None:
     if not kernels:
         return
     standing = {name: buffer.clone() for name, buffer in model.named_buffers()}
-    for p in kernels:
-        p.data = p.data.contiguous(memory_format=torch.channels_last)
+    plain = [p.data for p in kernels]
+    for p in kernels:  # by `to`: `contiguous` leaves kernels of one channel as they are
+        p.data = p.data.to(p.dtype, memory_format=torch.channels_last)
     model.train()
     try:
         with drawing(0, "cpu"):
             x, y = two_examples(problem.train)
             loss_of(problem.loss, model(x), y).backward()  # type: ignore[no-untyped-call]
     except (RuntimeError, ValueError):  # whatever it is: if it is not the layout, training tells
-        for p in kernels:
-            p.data = p.data.contiguous()
+        for p, values in zip(kernels, plain, strict=True):
+            p.data = values
     for p in model.parameters():
         p.grad = None
     for name, buffer in model.named_buffers():
