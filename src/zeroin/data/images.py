@@ -25,7 +25,7 @@ def labelled(folder: Path) -> tuple[list[Path], pd.Series]:
     Raises:
         TaskError: there is no folder with images in it.
     """
-    below = sorted(f for f in folder.iterdir() if f.is_dir() and not f.name.startswith("."))
+    below = _folders(folder)
     found = {f.name: images_in(f) for f in below}
     deeper = [f.name for f in below if not found[f.name] and any(g.is_dir() for g in f.iterdir())]
     deeper.sort(key=lambda name: "train" not in name.lower())
@@ -43,11 +43,15 @@ def left_out(folder: Path) -> Iterator[str]:
     """What to tell of images and folders that are of no class."""
     if loose := images_in(folder):
         yield f"beside the folders, and left out: {counted(len(loose), 'image')}, such as {loose[0].name!r}"
-    for place in sorted(f for f in folder.iterdir() if f.is_dir() and not f.name.startswith(".")):
+    for place in _folders(folder):
         if not images_in(place):
             yield f"folder {place.name!r} has no images of its own and is left out"
         elif any(images_in(f) for f in place.iterdir() if f.is_dir()):
             yield f"images in folders within {place.name!r} are left out"
+
+
+def _folders(folder: Path) -> list[Path]:
+    return sorted(f for f in folder.iterdir() if f.is_dir() and not f.name.startswith("."))
 
 
 def images_in(folder: Path) -> list[Path]:

@@ -1,13 +1,13 @@
 """Whether a stack of a network computes what the network computes alone: tried on one mini-batch before it is used."""
 
 import warnings
+from collections.abc import Sequence
 from contextlib import suppress
 from dataclasses import dataclass, replace
 from typing import Any
 
 import torch
 from torch import Tensor, nn
-from torch.utils._python_dispatch import TorchDispatchMode
 
 from zeroin.nn.batch import Batch
 from zeroin.nn.content import ACTIVATIONS, PLAIN, attributes, content, parts
@@ -16,6 +16,7 @@ from zeroin.nn.drawing import drawing, standing
 from zeroin.nn.dropout import CountedDropout, begin_step, dropouts, keys
 from zeroin.nn.layout import is_running
 from zeroin.nn.loop import evaluate
+from zeroin.nn.operations import Watching
 from zeroin.nn.optim import recipe
 from zeroin.nn.problem import Problem, loss_of, two_examples
 from zeroin.nn.stack import BACKWARD, EACH, Stack, fresh, stack
@@ -117,29 +118,18 @@ def _unfit(model: nn.Module) -> str:
     return ""
 
 
-class _Embeddings(TorchDispatchMode):  # type: ignore[no-untyped-call]
-    """Sees whether an embedding has a padding, be it a layer's or a function's."""
-
+def _pads(problem: Problem, model: nn.Module) -> bool:
+    """Whether some embedding has a padding, be it a layer's or a function's."""
     padded = False
 
-    @classmethod
-    def _should_skip_dynamo(cls) -> bool:
-        return False  # nothing is compiled here; to keep out of it, PyTorch would import its compiler
+    def see(func: Any, args: Sequence[Any], _out: Any) -> None:
+        nonlocal padded
+        padded |= func is torch.ops.aten.embedding.default and len(args) > 2 and args[2] >= 0
 
-    def __torch_dispatch__(self, func: Any, types: Any, args: Any = (), kwargs: Any = None) -> Any:
-        if func is torch.ops.aten.embedding.default and len(args) > 2 and args[2] >= 0:
-            self.padded = True
-        return func(*args, **kwargs or {})
-
-
-def _pads(problem: Problem, model: nn.Module) -> bool:
-    """Whether some embedding has a padding."""
-    embeddings = _Embeddings()  # type: ignore[no-untyped-call]
     x, _ = two_examples(problem.train)
-    with embeddings, torch.no_grad(), drawing(0), suppress(Exception):  # what stops here is told by `_difference`
+    with Watching(see), torch.no_grad(), drawing(0), suppress(Exception):  # what stops here is told by `_difference`
         model.train()(x)
-    found: bool = embeddings.padded
-    return found
+    return padded
 
 
 def _batch(one: Stack, x: Tensor, y: Tensor, smooth: float) -> Batch:

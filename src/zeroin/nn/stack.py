@@ -20,6 +20,7 @@ from zeroin.nn.layout import Layout, is_running, layout
 from zeroin.nn.loop import EVALUATED
 from zeroin.nn.metrics import alike
 from zeroin.nn.networks import network
+from zeroin.nn.operations import Watching
 from zeroin.nn.optim import Recipe, recipe, rule
 from zeroin.nn.problem import Problem
 from zeroin.nn.recalibration import BATCH, EXAMPLES, Moments, equal_edges, evenly
@@ -339,7 +340,8 @@ def _laid_out(problem: Problem, member: Member, order: str) -> Layout:
     batch = Batch.of(data, ROWS, size)
     batch.fill(data, torch.arange(size).expand(ROWS, size), torch.full((ROWS, 1), few.rows[0].how.label_smoothing))
     few.layout.base.train()
-    with Tails() as tails:
+    tails = Tails()
+    with Watching(tails.see):
         few._gradients(few.p, few.buffers, batch.x, batch.y, batch.smooth, few.momenta())
     return replace(common, spare=tails.spare)
 

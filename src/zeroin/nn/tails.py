@@ -6,11 +6,11 @@ rows at the end take them instead. How many are enough depends on how many numbe
 """
 
 import math
+from collections.abc import Sequence
 from typing import Any
 
 import torch
 from torch import Tensor
-from torch.utils._python_dispatch import TorchDispatchMode
 from torch.utils._pytree import tree_leaves
 
 ROWS = 3  # of the stack that is looked at: a number of numbers that it does not divide was padded, as in `crossentropy`
@@ -40,33 +40,32 @@ ALIKE = frozenset({
 })  # fmt: skip
 
 
-class Tails(TorchDispatchMode):  # type: ignore[no-untyped-call]
-    """Sees each operation of a step of `ROWS` rows below vmap and autograd, where tensors are plain."""
+class Tails:
+    """What is seen of a step of `ROWS` rows that is watched."""
 
     def __init__(self) -> None:
-        super().__init__()  # type: ignore[no-untyped-call]
         self.fewest = math.inf  # numbers of a row that an operation was given whose last few are another's
-
-    @classmethod
-    def _should_skip_dynamo(cls) -> bool:
-        return False  # nothing is compiled here; to keep out of it, PyTorch would import its compiler
 
     @property
     def spare(self) -> int:
         """Rows that a stack needs beyond its networks."""
         return 0 if math.isinf(self.fewest) else math.ceil(LAST_FEW / self.fewest)
 
-    def __torch_dispatch__(self, func: Any, types: Any, args: Any = (), kwargs: Any = None) -> Any:
-        out = func(*args, **kwargs or {})
-        if any(isinstance(value, Tensor) and value.is_complex() for value in tree_leaves(out)):
-            raise RuntimeError("it computes with complex numbers")  # their kernels were not looked at
+    def see(self, func: Any, _args: Sequence[Any], out: Any) -> None:
+        """Look at an operation and what it gave.
+
+        Raises:
+            RuntimeError: it computes with complex numbers, whose kernels were not looked at.
+        """
+        found = [value for value in tree_leaves(out) if isinstance(value, Tensor)]
+        if any(value.is_complex() for value in found):
+            raise RuntimeError("it computes with complex numbers")
         is_view = any(r.alias_info is not None and not r.alias_info.is_write for r in func._schema.returns)
         if is_view or func.overloadpacket.__name__.rstrip("_") in ALIKE or func.overloadpacket.__name__ in ALIKE:
-            return out
-        for value in tree_leaves(out):
-            if isinstance(value, Tensor) and value.is_floating_point() and value.numel():
+            return
+        for value in found:
+            if value.is_floating_point() and value.numel():
                 # What does not go element by element may take a function of a sum over the last axis.
                 count = value.numel() // (1 if torch.Tag.pointwise in func.tags else value.shape[-1])
                 if count % ROWS == 0 and count // ROWS % VECTORS:
                     self.fewest = min(self.fewest, count // ROWS)
-        return out

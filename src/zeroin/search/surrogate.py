@@ -219,7 +219,7 @@ def log_ei(mean: Array, sd: Array, best: float) -> Array:
     q = z[near]
     out[near] = np.log(np.exp(-0.5 * q * q) / np.sqrt(2.0 * np.pi) + q * ndtr(q))
     q = -z[~near]
-    tail = np.maximum(1.0 - np.sqrt(np.pi / 2.0) * q * erfcx(q / np.sqrt(2.0)), 0.0)  # of phi(z)
+    tail = 1.0 - np.sqrt(np.pi / 2.0) * q * erfcx(q / np.sqrt(2.0))  # of phi(z)
     out[~near] = -0.5 * q * q - 0.5 * np.log(2.0 * np.pi) + np.log(np.where(q > 1e5, 1.0 / q**2, tail))
     return out + np.log(sd)
 
