@@ -5,7 +5,7 @@ from dataclasses import dataclass
 
 @dataclass(frozen=True, slots=True)
 class Settings:
-    """The searcher's constants; each was chosen by measurement (docs/search.md)."""
+    """The searcher's constants; each was chosen by measurement (docs/search-experiments.md)."""
 
     rungs: int = 3  # below the full budget; 0: full-length mode
     eta: int = 2  # ratio of neighbouring rungs
