@@ -4,6 +4,7 @@ import dataclasses
 import pickle
 import subprocess
 import sys
+import time
 import warnings
 
 import numpy as np
@@ -14,7 +15,7 @@ from torch.utils.data import DataLoader, Dataset, TensorDataset
 
 from zeroin.errors import TaskError
 from zeroin.executors.inline import Inline
-from zeroin.nn import Metric, Task, loop, mlp, small_cnn
+from zeroin.nn import Metric, Task, choice, loop, mlp, small_cnn
 from zeroin.nn.data import InMemory, OnDemand, edges, order, prepared
 from zeroin.nn.metrics import METRICS
 from zeroin.nn.optim import NORMS
@@ -22,7 +23,8 @@ from zeroin.nn.sequences import columns_and_texts, gru, text_cnn
 from zeroin.nn.task import importable
 from zeroin.space import Choice, Float, Int, Space
 from zeroin.tasks import TASKS, Ready, load
-from zeroin.types import Job, Kind
+from zeroin.tuning import tune
+from zeroin.types import Job, Kind, Status
 
 torch.set_num_threads(1)
 RNG = np.random.default_rng(0)
@@ -228,6 +230,30 @@ def test_images_of_one_example_may_be_normalised_alone(tmp_path):
         train=(X.reshape(60, 1, 2, 2), Y), valid=(X.reshape(60, 1, 2, 2), Y), space=Space(batch_size=Int(1, 8)),
     )  # fmt: skip
     assert isinstance(made.executor(tmp_path, max_epochs=3, workers=1), Inline)
+
+
+class Stuck(nn.Module):
+    """A layer that never ends."""
+
+    def forward(self, x):
+        time.sleep(600)
+
+
+def sometimes_stuck(config):
+    return nn.Sequential(nn.Linear(4, 8), *[Stuck()] * bool(config["stuck"]), nn.Linear(8, 3))
+
+
+@pytest.mark.parametrize("rows", [1, 8], ids=["one by one", "stacked"])
+def test_a_network_that_hangs_is_ended_and_the_others_go_on(rows, tmp_path, monkeypatch):
+    monkeypatch.setattr(choice.Choices, "of", lambda self, config: choice.Choice(rows, "both", why="of this test"))
+    monkeypatch.setattr(choice.Choices, "most", rows)
+    space = Space(lr=Float(1e-3, 0.1, scale="log", default=0.01), stuck=Choice(False, True))
+    made = task(build=sometimes_stuck, space=space)
+    given = {"max_epochs": 2, "workers": 2, "confirm": 0, "store": tmp_path / "z.db", "playbook": False}
+    study = tune(made, **given, trials=6, trial_minutes=1 / 60, start=[{"lr": 0.01, "stuck": True}])
+    assert {t.status for t in study.trials if t.config["stuck"]} == {Status.TIMED_OUT}
+    assert "no epoch ended within" in study.trials[0].note
+    assert {t.status for t in study.trials if not t.config["stuck"]} == {Status.DONE}
 
 
 def test_a_task_is_a_frozen_trainable():

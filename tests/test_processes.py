@@ -1,6 +1,7 @@
 """Worker processes: the same results as inline, whatever dies; nothing is left behind."""
 
 import os
+import re
 import signal
 import subprocess
 import sys
@@ -34,6 +35,8 @@ def trained(config, run):
         if config.get("do") == "die once" and epoch == 1 and not list(Path(config["folder"]).iterdir()):
             (Path(config["folder"]) / "died").touch()
             os.kill(os.getpid(), signal.SIGKILL)
+        if config.get("do") == "hang" and epoch == 1:
+            time.sleep(600)
         if config.get("do") == "exit":
             os._exit(7)
         if config.get("do") == "memory":
@@ -45,6 +48,11 @@ def trained(config, run):
 
 def plain(config):
     return (config["x"] - 0.3) ** 2
+
+
+def stuck(config):
+    time.sleep(600 * (config["x"] > 0.9))
+    return config["x"]
 
 
 def wrong(config, run):
@@ -143,6 +151,24 @@ def test_what_goes_wrong_is_told_and_the_rest_goes_on(pair):
     assert "SIGKILL" in ended[1].note
     assert "exit status 7" in ended[2].note
     assert len(losses[4]) == len(losses[5]) == 3
+
+
+def test_an_epoch_that_hangs_is_ended_and_the_others_go_on(tmp_path, pair):
+    pair.patience = 0.6
+    began = time.monotonic()
+    losses, ended = work(pair, [job(0, do="hang"), *(job(i, sleep=0.01) for i in range(1, 6))])
+    assert time.monotonic() - began < 30
+    assert [ended[i].status for i in range(6)] == [Status.TIMED_OUT] + [Status.DONE] * 5
+    assert re.fullmatch(r"no epoch ended within .* s; its process was killed", ended[0].note)
+    assert ended[0].seconds >= 0.6
+    assert [epoch for epoch, _ in losses[0]] == [1]
+    assert all(len(losses[i]) == 3 for i in range(1, 6))
+    study = zi.tune(stuck, SPACE, trials=6, workers=2, trial_minutes=0.01, start=[{"x": 0.99}], store=tmp_path / "z.db")
+    assert study.trials[0].status is Status.TIMED_OUT
+    assert [t.status for t in study.trials[1:]] == [
+        Status.TIMED_OUT if t.config["x"] > 0.9 else Status.DONE for t in study.trials[1:]
+    ]
+    assert study.best.config["x"] <= 0.9
 
 
 def test_a_job_whose_worker_died_is_done_again_by_itself(tmp_path, pair):

@@ -35,7 +35,8 @@ class Executor(Protocol):
     """Does the jobs: inline, in processes, stacked, simulated, on a cluster.
 
     One that does jobs at once only where their configs agree in some hyperparameters has their names as `grouping`; one
-    that measured what an epoch takes has `seconds`.
+    that measured what an epoch takes has `seconds`; one that can end a job by force has `patience`, None or the seconds
+    that a job may go on without an epoch, which the loop sets.
     """
 
     @property

@@ -68,7 +68,8 @@ def tune(
         epochs, trials, minutes: the whole budget; the first reached ends the search; 60 full trainings if none is
             given. Confirmation takes up to a third of `epochs`; `trials` are the search's; minutes are this call's.
         trial_minutes: of a trial of the search, its jobs together; one that is not trained in full when an epoch ends
-            beyond them has failed (`timed_out`): its losses are kept, but it is not the best.
+            beyond them has failed (`timed_out`): its losses are kept, but it is not the best. So has one whose epoch
+            takes that long alone, which several workers end by force; one process cannot interrupt itself.
         goal: "minimize" (the default for functions) or "maximize"; a Task has that of its metric.
         workers: processes on this machine, of one thread each; more than 1 ask for an objective at the top level of a
             file, whose call of tune stands under `if __name__ == "__main__":`.
@@ -117,10 +118,10 @@ def tune(
     if budget == Budget():
         budget = Budget(epochs=TRAININGS * depth)
     check_positive("trial_minutes", trial_minutes, 10)
-    if trial_minutes is not None and depth == 1:
+    if trial_minutes is not None and depth == 1 and workers == 1 and not hasattr(executor, "patience"):
         raise StudyError(
             f"trial_minutes are looked at after each epoch; trial_minutes={trial_minutes!r} of trials without epochs: "
-            f"report epochs and give max_epochs=..., or leave it out."
+            f"report epochs and give max_epochs=..., use workers=2, which are ended by force, or leave it out."
         )
     budget = replace(budget, trial_minutes=trial_minutes)
     trainings = budget.trainings(depth)
@@ -192,6 +193,8 @@ def run(study: Study, executor: Executor, searcher: Searcher, budget: Budget) ->
     began, first = time.monotonic(), len(study.history.trials)
     history = study.history
     too_long: set[int] = set()  # jobs whose trial takes more than a trial may
+    if hasattr(executor, "patience"):  # it can end what hangs
+        executor.patience = None if budget.trial_minutes is None else 60 * budget.trial_minutes
 
     def report(job: Job, seen: Observation, *, with_next: bool = False) -> bool:
         study.observe(job, seen, with_next=with_next)

@@ -18,7 +18,11 @@ from zeroin.cli.options import STORE, about_data, changed_space, changes_of, dat
 @click.option("--epochs", type=int, help="The whole budget in epochs; 60 full trainings by default.")
 @click.option("--trials", type=int, help="The whole budget in configs.")
 @click.option("--minutes", type=float, help="The whole budget in minutes of this call.")
-@click.option("--trial-minutes", type=float, help="What a trial may take; one that takes longer has failed.")
+@click.option(
+    "--trial-minutes",
+    type=float,
+    help="What a trial may take; one that takes longer has failed, with --workers also one that hangs.",
+)
 @click.option("--max-epochs", type=int, help="The deepest budget of one trial; the task's by default.")
 @click.option("--confirm", type=int, help="Fresh seeds for the best and the default at the end.")
 @click.option("--workers", type=int, default=1, show_default=True, help="Processes on this machine.")

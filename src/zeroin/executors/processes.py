@@ -1,11 +1,13 @@
 """Jobs in processes that stay for the whole study, each with an executor of its own."""
 
+import math
 import multiprocessing
 import os
 import pickle
 import signal
 import sys
 import threading
+import time
 import warnings
 import weakref
 from collections.abc import Callable, Iterator, Sequence
@@ -22,6 +24,7 @@ from zeroin.errors import StudyError, TaskError, ZeroinError
 from zeroin.executors import worker
 from zeroin.protocols import STORE_THREAD, Executor, Report
 from zeroin.types import Ended, Job, Status
+from zeroin.wording import duration
 
 SPAWN = multiprocessing.get_context("spawn")  # what an objective started, a forked process may deadlock in
 FORK = multiprocessing.get_context("fork") if sys.platform == "linux" else SPAWN
@@ -45,6 +48,7 @@ class _Place:
     ready: bool = False
     jobs: dict[int, tuple[Job, int]] = field(default_factory=dict)  # under way, with the epochs known of their trials
     kills: int = 0  # of the kernel for want of memory, when the first of them began
+    heard: float = 0.0  # when it last told something, or was given the first of them, on the monotonic clock
 
 
 class Processes:
@@ -68,6 +72,10 @@ class Processes:
         forked: whether workers are copies of this process, there at once, instead of new ones that import everything;
             see `can_fork`.
 
+    Attributes:
+        patience: seconds that a job may go on without an epoch; a worker in which one hangs is then killed and
+            replaced, and the job told as timed out. None: as long as it takes. A job in this process cannot be ended.
+
     Raises:
         TaskError: an objective that workers cannot import, such as a lambda.
     """
@@ -78,6 +86,7 @@ class Processes:
         started: Sequence[_Place] = (), forked: bool = False,
     ) -> None:  # fmt: skip
         self.grouping = grouping
+        self.patience: float | None = None
         self.seconds = seconds / (workers + (here is not None))
         self._make: worker.Make | None = make if forked else None
         self._pickled = b"" if forked else pickled(make)
@@ -154,7 +163,7 @@ class Processes:
 
     def _give(self, place: _Place, job: Job, known: int) -> None:
         if not place.jobs:
-            place.kills = _out_of_memory_kills() or 0
+            place.kills, place.heard = _out_of_memory_kills() or 0, time.monotonic()
         place.jobs[job.number] = job, known
         if place is self._home:
             assert self._here
@@ -167,14 +176,22 @@ class Processes:
     def _listen(self, report: Report) -> list[Ended]:
         """What the workers have to say; where this process has nothing to do, wait for it."""
         ended: list[Ended] = []
-        seconds = 0.0 if self._home.jobs else None
         while True:
             by_line = {w.line: w for w in self._workers if w.line}
-            heard = wait(list(by_line), seconds)
+            left = min((self._left(w) for w in self._workers), default=math.inf)
+            heard = wait(list(by_line), 0.0 if self._home.jobs else None if math.isinf(left) else max(0.0, left))
             for line in heard:
                 ended += self._hear(by_line[line], report)  # type: ignore[index]
+            for hung in [w for w in self._workers if self._left(w) < 0 and w.line not in heard]:
+                ended += self._hung(hung)
             if not heard or not self._home.jobs:
                 return ended
+
+    def _left(self, of: _Place) -> float:
+        """Seconds until a worker that tells nothing is killed; jobs that are done at once take as many times longer."""
+        if self.patience is None or not of.jobs:
+            return math.inf
+        return of.heard + self.patience * len(of.jobs) - time.monotonic()
 
     def _hear(self, of: _Place, report: Report) -> list[Ended]:
         assert of.line
@@ -182,6 +199,7 @@ class Processes:
             message = of.line.recv()
         except (EOFError, ConnectionError):
             return self._lost(of)
+        of.heard = time.monotonic()
         match message:
             case worker.Up():
                 of.up = True
@@ -222,10 +240,26 @@ class Processes:
             self._waiting[:0] = of.jobs.values()
             return []
         how = signal.Signals(-code).name if code < 0 else f"exit status {code}"
+        again = self._again(of)
+        return [Ended(n, Status.FAILED, f"its process ended with {how}, twice") for n in of.jobs if n not in again]
+
+    def _hung(self, of: _Place) -> list[Ended]:
+        """What becomes of the jobs of a worker that told nothing for too long: a single one is what hangs."""
+        assert of.process
+        self._workers.remove(of)
+        of.process.kill()
+        of.process.join()
+        again = self._again(of) if len(of.jobs) > 1 else []
+        took = time.monotonic() - of.heard
+        why = f"no epoch ended within {duration(took)}; its process was killed"
+        return [Ended(n, Status.TIMED_OUT, why, took) for n in of.jobs if n not in again]
+
+    def _again(self, of: _Place) -> list[int]:
+        """The jobs of a worker that is gone which are done again, each by itself: those that were not so already."""
         again = [number for number in of.jobs if number not in self._suspects]
         self._suspects |= of.jobs.keys()
         self._waiting[:0] = [of.jobs[number] for number in again]
-        return [Ended(n, Status.FAILED, f"its process ended with {how}, twice") for n in of.jobs if n not in again]
+        return again
 
 
 @contextmanager
