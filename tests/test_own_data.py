@@ -15,7 +15,8 @@ pytest.importorskip("pyarrow")
 Image = pytest.importorskip("PIL.Image")
 
 from zeroin.data import images, own  # noqa: E402
-from zeroin.data.columns import learn, number_in_words, numbers  # noqa: E402
+from zeroin.data.amounts import amounts, style_of  # noqa: E402
+from zeroin.data.columns import learn, numbers  # noqa: E402
 from zeroin.data.files import read  # noqa: E402
 from zeroin.data.preparation import from_plain  # noqa: E402
 from zeroin.data.split import by_group  # noqa: E402
@@ -318,41 +319,91 @@ def test_ids_constants_texts_and_missing_targets_are_told(tmp_path, recwarn):
     frame.loc[:4, "price"] = np.nan
     told = noted(tmp_path, frame, recwarn)
     assert "5 of 120 rows have no 'price' and are left out" in told
-    assert "columns 'same', 'empty' never change and are left out" in told
+    assert "columns 'same', 'empty' never change in the rows to train on and are left out" in told
     assert "'id' looks like the number or name of a row" in told
     assert "'key' looks like the number or name of a row" in told
     assert "'code' holds words of its own in nearly every row" in told
     assert "leak?" not in told
 
 
-def test_what_is_no_plain_number_is_told(tmp_path, recwarn):
-    many = [f"{i % 50}.5 kg" for i in range(ROWS)]
+def test_what_is_infinite_is_told(tmp_path, recwarn):
     endless = np.where(np.arange(ROWS) < 6, np.inf, np.arange(ROWS) / 7)
-    houses().assign(weight=many, endless=endless).to_parquet(tmp_path / "houses.parquet")
+    houses().assign(endless=endless).to_parquet(tmp_path / "houses.parquet")
     own.task_of(tmp_path / "houses.parquet", target="price")
     told = [str(w.message) for w in recwarn]
-    assert any(re.search(r"'weight' holds numbers that are taken as words, such as '(.*) kg': .* \1$", t) for t in told)
     assert any("'endless' is infinite in 6 of 120 rows, which is taken as missing" in t for t in told)
     own.task_of(tmp_path / "houses.parquet", target="endless")
     assert any("6 of 120 rows have a 'endless' that is not finite and are left out" in str(w.message) for w in recwarn)
 
 
 @pytest.mark.parametrize(
-    ("words", "number"),
+    ("words", "read"),
     [
-        (["1,250,000", "990"], "1250000"),
-        (["1.250,75 €", "99 €"], "1250.75"),
-        (["12,5", "-3,25"], "3.25"),
-        (["45%", "7%"], "45"),
+        (["1,250,000", "990"], [1_250_000, 990]),
+        (["1,250", "2,500"], [1250, 2500]),  # of both readings that of thousands
+        (["1 250,5", "99"], [1250.5, 99]),
+        (["1.250,75 €", "99 €"], [1250.75, 99]),
+        (["12,5", "-3,25"], [12.5, -3.25]),
+        (["0,125", "1,250"], [0.125, 1.25]),
+        (["-$1,250.50", "$990", "$-3"], [-1250.5, 990, -3]),
+        (["+45%", "7%", None], [45, 7, np.nan]),
+        (["USD 1'250", "USD 5"], [1250, 5]),
+        (["2,50,000", "1,000"], [250_000, 1000]),
         (["A12", "A13"], None),
         (["192.168.0.1", "10.0.0.2"], None),
+        (["030 123", "040 123"], None),
+        (["1,5", "1.5"], None),
         (["5 kg", "6 lb"], None),
+        (["5 kg", "6"], None),
+        (["1st", "2nd"], None),
+        (["12:30", "11:20"], None),
         (["red", "blue"], None),
     ],
 )
-def test_numbers_in_words(words, number):
-    found = number_in_words(pd.Series(words))
-    assert (found and found[1].lstrip("-")) == number
+def test_how_numbers_are_written(words, read):
+    values = pd.Series(words)
+    style = style_of(values)
+    assert (style and amounts(values, style).tolist()) == (read and pytest.approx(read, nan_ok=True))
+
+
+def test_numbers_with_signs_and_separators_are_numbers(zeroin):
+    rng = np.random.default_rng(0)
+    rent, share = rng.uniform(900, 9000, ROWS), rng.integers(1, 99, ROWS)
+    frame = pd.DataFrame({"rent": [f"${r:,.2f}" for r in rent], "share": [f"{s} %" for s in share]})
+    frame["price"] = [f"{p:,.0f} €" for p in 100 * rent + share]
+    path = zeroin.folder / "flats.csv"
+    frame.to_csv(path, index=False)
+    model, said = tuned(zeroin, path, "--target", "price", "--fix", "lr=0.01", "--epochs", "40", "--max-epochs", "20")
+    assert re.search(r"'rent' is read as numbers, such as '\$(\d),(\d+)\.(\d+)' as \1\2\.\3", " ".join(said.split()))
+    assert "'price' is read as numbers" in said
+    table = predicted(zeroin, model, path)
+    assert np.corrcoef(table["prediction"].astype(float), rent)[0, 1] > 0.9
+    new = zeroin.folder / "new.csv"
+    new.write_text('rent,share\n"$1,250.5",5 %\n,7 %\n')
+    assert np.isfinite(predicted(zeroin, model, new)["prediction"].astype(float)).all()
+    for odd in ("€1250", "1250", "cheap"):
+        new.write_text(f"rent,share\n{odd},5 %\n")
+        code, _, errors = zeroin("predict", model, new)
+        assert code == 2
+        assert f"'rent' held numbers written like '$1,234.5' in training and here holds '{odd}'" in errors
+
+
+def test_training_rows_alone_say_what_a_column_is(tmp_path, recwarn):
+    """What is told and what is learned are one decision: text and constants elsewhere do not count."""
+    houses().to_csv(tmp_path / "t.csv", index=False)
+    train = set(own.task_of(tmp_path / "t.csv", target="price").train[1].round(4))
+    answer = own.task_of(tmp_path / "t.csv", target="price").preparation["answer"]
+    scaled = ((houses().price - answer["mean"]) / answer["scale"]).astype(np.float32).round(4)
+    inside = scaled.isin(train).to_numpy()
+    long = [f"of {i} old trees that stood here, the last one fell" for i in range(ROWS)]
+    frame = houses().assign(same=np.where(inside, 1, range(ROWS)), note=np.where(inside, "none", long))
+    recwarn.clear()
+    told = noted(tmp_path, frame, recwarn)
+    assert "columns 'same', 'note' never change in the rows to train on and are left out" in told
+    assert "read as text" not in told
+    told = noted(tmp_path, houses().assign(note=np.where(inside, long, "none")), recwarn)
+    assert "'note' is read as text" in told
+    assert "'note' holds words of its own" not in told
 
 
 def test_rows_in_the_order_of_time_are_told_and_cut_by_it(tmp_path, recwarn):
@@ -375,7 +426,7 @@ def test_rows_of_a_group_are_in_one_set(tmp_path, recwarn):
     frame = pd.DataFrame({"who": who, "row": np.arange(400) + 0.5, "ill": ill})
     frame.loc[0, "ill"] = None  # a row without a target belongs to nobody's share
     told = noted(tmp_path, frame, recwarn, target="ill", group="who", kind="classes")
-    assert "rows of one 'who' are in the same set, and it is not learned from" in told
+    assert "examples of one 'who' are in the same set, and it is not learned from" in told
     task = own.task_of(tmp_path / "t.csv", target="ill", group="who")
     assert [c["name"] for c in task.preparation["inputs"]["columns"]] == ["row"]
     column = task.preparation["inputs"]["columns"][0]
@@ -386,6 +437,44 @@ def test_rows_of_a_group_are_in_one_set(tmp_path, recwarn):
     assert [len(some) / 399 for some in rows] == pytest.approx([0.7, 0.15, 0.15], abs=0.03)
     for _, y in (task.train, task.valid, task.test):
         assert y.mean() == pytest.approx(np.mean(ill == "well"), abs=0.12)
+
+
+def test_images_of_a_folder_within_their_class_are_in_one_set(tmp_path, recwarn):
+    digits(tmp_path / "f")
+    for i, image in enumerate(sorted(tmp_path.glob("f/*/*"))):
+        (image.parent / f"P{i % 12}").mkdir(exist_ok=True)
+        image.rename(image.parent / f"P{i % 12}" / image.name)
+    with pytest.raises(TaskError, match="without images"):
+        own.task_of(tmp_path / "f")
+    with pytest.raises(TaskError, match="--group 'patient' names nothing else: use --group folder"):
+        own.task_of(tmp_path / "f", group="patient")
+    seen = []
+    paths, _ = images.labelled(tmp_path / "f", inner=True)
+    task = own.task_of(tmp_path / "f", group="folder")
+    plain = {images.pixels([p], *task.train[0].shape[1:3]).tobytes(): p.parent.name for p in paths}
+    assert task.measure["data"]
+    for x, y in (task.train, task.valid, task.test):
+        assert set(y) == {0, 1}
+        seen.append({plain[one[None].tobytes()] for one in x})
+    assert sum(map(len, seen)) == len(set.union(*seen)) == 12
+    assert any("examples of one 'folder' are in the same set" in str(w.message) for w in recwarn)
+    (tmp_path / "f" / "dark" / "P0" / "0.bmp").rename(tmp_path / "f" / "dark" / "0.bmp")
+    with pytest.raises(TaskError, match=r"each image lies in a folder within that of its class; .*dark/0.bmp does not"):
+        own.task_of(tmp_path / "f", group="folder")
+
+
+def test_arrays_are_cut_by_an_array_of_groups(tmp_path):
+    rng = np.random.default_rng(0)
+    who, y = rng.integers(0, 15, 90), rng.integers(0, 2, 90)
+    savez(tmp_path / "a.npz", X=np.column_stack([who, rng.normal(size=90)]), y=y, who=who)
+    task = own.task_of(tmp_path / "a.npz", group="who")
+    sets = [set(x[:, 0]) for x, _ in (task.train, task.valid, task.test)]
+    assert sum(map(len, sets)) == len(set.union(*sets)) == 15
+    with pytest.raises(TaskError, match=r"no array 'whom' among X, y, who: use --group who"):
+        own.task_of(tmp_path / "a.npz", group="whom")
+    savez(tmp_path / "a.npz", X=np.column_stack([who, who]), y=y, who=who[:9])
+    with pytest.raises(TaskError, match=r"'who' in a.npz is \[9\] for 90 examples"):
+        own.task_of(tmp_path / "a.npz", group="who")
 
 
 @pytest.mark.parametrize("sizes", [(30, 1, 1), (5, 5, 5), (50, 30, 9, 9, 1), tuple(range(1, 40))])
@@ -472,19 +561,19 @@ SPOILED = {  # name: (what is in it, options, what is said)
     "one answer at the end": (
         "t,y\n" + "".join(f"{i},{i // 30}\n" for i in range(60)),
         ("--target", "y", "--order", "t"),
-        "valid has 9 rows with 1 of 'y'",
+        "valid has 9 examples with 1 of 'y'",
     ),
     "two groups": (TABLE.replace("z", "y"), (*BY, "--group", "town"), "cut into three sets; 'town' has 2"),
     "a group with gaps": (
         TABLE + "1,,2.5\n",
         (*BY, "--group", "town"),
-        "what each row belongs to; 'town' is missing in 1",
+        "what each example belongs to; 'town' is missing in 1",
     ),
     "a group that is the target": (TABLE, (*BY, "--group", "price"), "name another --group"),
     "groups of one answer": (
         "t,x,y\n" + "".join(f"{i % 3},{i % 7},{i % 3 < 2}\n" for i in range(60)),
         ("--target", "y", "--group", "t"),
-        "rows with 1 of 'y'",
+        "examples with 1 of 'y'",
     ),
     "by time and by groups": (TABLE, (*BY, "--group", "town", "--order", "size"), "leave one of them out"),
     "text is the target": (TABLE, ("--target", "town", "--text", "town"), "two columns"),
@@ -498,8 +587,11 @@ SPOILED = {  # name: (what is in it, options, what is said)
     "mixed types": (TABLE + "old,x,1.5\n" * 9, BY, "40 numbers and 9 others such as 'old'"),
     "few rows": ("size,price\n1,2.5\n2,3.5\n", BY, "20 examples or more"),
     "wrong case of a column to drop": (TABLE, (*BY, "--drop", "Size"), "use --drop 'size'"),
-    "a target in dollars": ("size,price\n" + '1,"$1,250.50"\n2,$990\n' * 20, BY, "holds '$1,250.50': write 1250.50"),
-    "a target with thousands": ("size,price\n" + '1,"1,250"\n2,990\n' * 20, BY, "holds '1,250': write 1250"),
+    "a target in two currencies": (
+        "size,price\n" + '1,"$1,250.50"\n2,€990\n' * 20,
+        (*BY, "--kind", "number"),
+        "--kind classes",
+    ),
     "huge field": (TABLE + '1,"' + "y" * 1_100_000 + '",2.5\n', BY, "at most 1,000,000 characters"),
     "open quote": (TABLE + '1,"x,2.5\n' + GOOD, BY, "its quotes are closed"),
     "not UTF-8": ((TABLE + "1,K\xf6ln,2.5\n").encode("latin1"), BY, "line 42 of spoiled.csv has the byte 0xf6"),

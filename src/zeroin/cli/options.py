@@ -29,7 +29,11 @@ _DATA = (
     ),
     click.option("--metric", help="What is tuned: accuracy, balanced_accuracy, roc_auc, r2, mae, mse or rmse."),
     click.option("--order", metavar="COLUMN", help="Of a table: cut by time, the latest rows to test."),
-    click.option("--group", metavar="COLUMN", help="Of a table: rows of one patient, user, ... to the same set."),
+    click.option(
+        "--group",
+        metavar="NAME",
+        help="Examples of one patient, user, ... to the same set; of .npz an array, of images folder.",
+    ),
     click.option(
         "--missing", multiple=True, metavar="WORD", help="Of a table: a word that stands for a missing value."
     ),

@@ -7,7 +7,8 @@ import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
-from zeroin.data.columns import as_numbers, kind_of, number_in_words
+from zeroin.data.amounts import Style, longest
+from zeroin.data.columns import as_numbers, kind_of, written
 from zeroin.errors import TaskError
 
 FEW = 20  # different whole numbers that are still taken as classes
@@ -25,12 +26,14 @@ class Answer:
         name: of the column.
         classes: what is chosen among; none where it is a number.
         mean, scale: of the number over the training rows; the network predicts (number - mean) / scale.
+        style: how the number is written; None: plainly.
     """
 
     name: str
     classes: tuple[str, ...] = ()
     mean: float = 0.0
     scale: float = 1.0
+    style: Style | None = None
 
     @property
     def outputs(self) -> int:
@@ -41,7 +44,11 @@ class Answer:
         """Class numbers int64 [N], or numbers float32 [N] with the training rows' mean 0 and deviation 1."""
         if self.classes:
             return np.asarray(pd.Index(self.classes, dtype=object).get_indexer(pd.Index(labels(values), dtype=object)))
-        return np.asarray((as_numbers(values).to_numpy(float) - self.mean) / self.scale, np.float32)
+        return np.asarray((self.numbers(values).to_numpy(float) - self.mean) / self.scale, np.float32)
+
+    def numbers(self, values: pd.Series) -> pd.Series:
+        """The numbers to predict, as a column writes them."""
+        return as_numbers(values, self.style)
 
     def decoded(self, output: NDArray[Any]) -> dict[str, Any]:
         """Columns to write: `prediction`, and for classes the probability of each.
@@ -60,7 +67,7 @@ class Answer:
         """The same, a number's mean and scale those of the training rows."""
         if self.classes:
             return self
-        real = as_numbers(values).to_numpy(float)
+        real = self.numbers(values).to_numpy(float)
         return replace(self, mean=float(real.mean()), scale=float(real.std()) or 1.0)
 
 
@@ -99,13 +106,16 @@ def answer_of(
     found, told = _kind(there, kind)
     notes += told
     if found == "number":
-        real = as_numbers(there)
+        answer = Answer(name, style=written(there))
+        real = answer.numbers(there)
+        if answer.style:
+            word, number = longest(there, answer.style)
+            notes.append(f"{name!r} is read as numbers, such as {word!r} as {number}; else add --kind classes")
         if real.nunique() < 2:
             raise TaskError(f"a target varies; {name!r} is {real.iloc[0]:g} in every row: {instead}.")
-        usable &= as_numbers(values).notna()
+        usable &= answer.numbers(values).notna()
         if gone := len(there) - int(usable.sum()):
             notes.append(f"{gone:,} of {len(values):,} rows have a {name!r} that is not finite and are left out")
-        answer = Answer(name)
     else:
         counts = labels(there).value_counts()
         notes += _alike(name, counts.index)
@@ -139,13 +149,8 @@ def _kind(there: pd.Series, asked: str | None) -> tuple[str, list[str]]:
             f"{str(there.iloc[0])[:20]!r}: choose another column, or add one of numbers."
         )
     if held == "category":
-        if asked is None and (dressed := number_in_words(there)):
-            raise TaskError(
-                f"a number is predicted from plain ones; {there.name!r} holds {dressed[0]!r}: write {dressed[1]}, or "
-                f"take all as classes with --kind classes."
-            )
         return "classes", []
-    real = as_numbers(there)
+    real = as_numbers(there, written(there))
     different = real.nunique()
     if bool((real == real.round()).all()) and different <= min(FEW, max(2, len(real) / EACH)):
         return "classes", [

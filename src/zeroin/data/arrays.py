@@ -15,8 +15,8 @@ LARGEST = float(np.finfo(np.float32).max)
 ZIP = b"PK"  # how each .npz file begins
 
 
-def arrays(path: Path, *names: str) -> list[NDArray[Any]]:
-    """The arrays of these names, in whichever case.
+def arrays(path: Path, *names: str, option: str = "") -> list[NDArray[Any]]:
+    """The arrays of these names, in whichever case; `option` of the command line asked for them, if one did.
 
     Raises:
         TaskError: no .npz file, one of them is not there, or holds something else than numbers and words.
@@ -28,6 +28,11 @@ def arrays(path: Path, *names: str) -> list[NDArray[Any]]:
         with np.load(io.BytesIO(raw), allow_pickle=False) as file:
             held = {key.lower(): key for key in file.files}
             gone = [name for name in names if name.lower() not in held]
+            if gone and option:
+                raise TaskError(
+                    f"{option} names an array; there is no array {gone[0]!r} among {', '.join(file.files)}: "
+                    f"use {option} {file.files[-1]}."
+                )
             if gone:
                 raise TaskError(
                     f"an .npz file to tune on has the arrays X and y; {path.name} has "

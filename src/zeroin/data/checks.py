@@ -1,6 +1,6 @@
 """What looks wrong with a table to learn from: told before anything is trained, for a person to decide."""
 
-from collections.abc import Collection, Iterator
+from collections.abc import Collection, Iterator, Sequence
 from typing import Any
 
 import numpy as np
@@ -9,9 +9,9 @@ from numpy.typing import NDArray
 from scipy.stats import rankdata
 from sklearn.tree import DecisionTreeClassifier
 
+from zeroin.data.amounts import longest
 from zeroin.data.answer import Answer
-from zeroin.data.columns import as_numbers, as_words, in_time, kind_of, number_in_words, varies
-from zeroin.data.words import is_text
+from zeroin.data.columns import Column, as_numbers, as_words, measured
 
 ENOUGH = 0.999  # the share of the target that a column alone must tell for a leak to be suspected
 MONOTONE = 0.9999  # the rank correlation from which one number is another in disguise
@@ -20,7 +20,13 @@ LOOKED_AT = 20_000  # rows
 
 
 def notes_on(
-    frame: pd.DataFrame, target: pd.Series, answer: Answer, *, by_chance: bool = True, texts: Collection[str] = ()
+    frame: pd.DataFrame,
+    target: pd.Series,
+    answer: Answer,
+    columns: Sequence[Column],
+    *,
+    texts: Collection[str] = (),
+    by_chance: bool = True,
 ) -> Iterator[str]:
     """What to tell of the columns to learn from.
 
@@ -28,43 +34,48 @@ def notes_on(
         frame: those columns.
         target: of each row, none missing.
         answer: what it was taken for.
+        columns: as the training rows have taught to read them.
+        texts: columns that are read as texts.
         by_chance: whether rows are cut by chance, and not by time or by groups.
-        texts: columns that are to be read as texts, beside those that look like it.
     """
-    read = [name for name in frame.columns if name in texts or is_text(frame[name])]
-    yield from (note for name in read for note in _of_text(frame[name]))
+    yield from (note for name in texts for note in _of_text(frame[name]))
     repeated = int(pd.concat([frame, target], axis=1).duplicated().sum())
-    frame = frame.drop(columns=read)
-    constant = [str(name) for name in frame.columns if not varies(frame[name])]
-    if constant:
-        yield f"{_columns(constant)} never change{'s' * (len(constant) == 1)} and {_are(constant)} left out"
-    dates = [name for name in frame.columns if str(name) not in constant and kind_of(frame[name]) == "date"]
-    ordered = [name for name in dates if by_chance and _in_order(in_time(frame[name]))]
-    if ordered:
+    known = [column.name for column in columns]
+    if constant := [str(name) for name in frame.columns if name not in known and name not in texts]:
+        changes, are = ("changes", "is") if len(constant) == 1 else ("change", "are")
+        yield f"{_columns(constant)} never {changes} in the rows to train on and {are} left out"
+    dates = [column for column in columns if column.kind == "date"]
+    if ordered := [c.name for c in dates if by_chance and _in_order(measured(c, frame[c.name]))]:
         yield (
             f"rows are in the order of {', '.join(map(repr, ordered))} and are cut by chance, each to test between "
             f"some to train on: if the future is to be predicted, add --order {ordered[0]!r}"
         )
     rows = np.random.default_rng(0).permutation(len(frame))[:LOOKED_AT]
-    some, y = frame.drop(columns=constant).iloc[rows], target.iloc[rows]
-    for name in some.columns:
-        values = some[name]
-        kind = kind_of(values)
-        if kind == "category" and (dressed := number_in_words(values.dropna())):
-            yield f"{name!r} holds numbers that are taken as words, such as {dressed[0]!r}: better write {dressed[1]}"
-        elif _names_rows(values, kind):
-            yield f"{name!r} looks like the number or name of a row, an id: if it is, add --drop {name!r}"
-        elif _is_own(values, kind):
-            yield f"{name!r} holds words of its own in nearly every row, which tell nothing of others: see --text"
-        elif _tells(values, kind, y, answer):
-            yield (
-                f"a leak? {name!r} alone determines {answer.name!r}: if it is not known when predicting, "
-                f"add --drop {name!r}"
-            )
-        if kind == "number" and (endless := int(np.isinf(pd.to_numeric(values, errors="coerce").astype(float)).sum())):
-            yield f"{name!r} is infinite in {endless:,} of {len(values):,} rows, which is taken as missing"
+    for column in columns:
+        yield from _of_column(column, frame[column.name].iloc[rows], target.iloc[rows], answer)
     if repeated:
         yield f"{repeated:,} of {len(frame):,} rows repeat an earlier one; copies in two sets make the score too good"
+
+
+def _of_column(column: Column, values: pd.Series, target: pd.Series, answer: Answer) -> Iterator[str]:
+    """What to tell of one column."""
+    name, is_words = column.name, column.kind == "category"
+    real = as_words(values) if is_words else measured(column, values)
+    if column.style:
+        word, number = longest(values, column.style)
+        yield f"{name!r} is read as numbers, such as {word!r} as {number}"
+    if _names_rows(real, column.kind):
+        yield f"{name!r} looks like the number or name of a row, an id: if it is, add --drop {name!r}"
+    elif is_words and _is_own(real.dropna()):
+        yield f"{name!r} holds words of its own in nearly every row, which tell nothing of others: see --text"
+    elif _tells(real, column.kind, target, answer):
+        yield (
+            f"a leak? {name!r} alone determines {answer.name!r}: if it is not known when predicting, "
+            f"add --drop {name!r}"
+        )
+    plain = column.kind == "number" and not column.style
+    if plain and (endless := int(np.isinf(pd.to_numeric(values, errors="coerce").astype(float)).sum())):
+        yield f"{name!r} is infinite in {endless:,} of {len(values):,} rows, which is taken as missing"
 
 
 def _in_order(values: pd.Series) -> bool:
@@ -77,7 +88,7 @@ def _names_rows(values: pd.Series, kind: str) -> bool:
         return False
     if kind == "category":
         return True
-    real = as_numbers(values).to_numpy()
+    real = values.to_numpy()
     spread = real.max() - real.min()
     return bool((real == np.round(real)).all()) and spread < 20 * len(real)  # numbered, perhaps with gaps
 
@@ -89,16 +100,15 @@ def _of_text(values: pd.Series) -> Iterator[str]:
         yield f"{gone:,} of {len(values):,} rows have no {values.name!r} and are taken as empty texts"
 
 
-def _is_own(values: pd.Series, kind: str) -> bool:
-    words = values.dropna()
-    return kind == "category" and bool(len(words)) and words.nunique() > OWN * len(words)
+def _is_own(words: pd.Series) -> bool:
+    return bool(len(words)) and words.nunique() > OWN * len(words)
 
 
 def _tells(values: pd.Series, kind: str, target: pd.Series, answer: Answer) -> bool:
-    """Whether a column alone tells the target."""
+    """Whether a column alone, words or numbers, tells the target."""
     if not answer.classes:
-        y = as_numbers(target).to_numpy()
-        return _same_number(as_numbers(values), y) if kind == "number" else _group_means(values, y) > ENOUGH
+        y = answer.numbers(target).to_numpy()
+        return _same_number(values, y) if kind == "number" else _group_means(values, y) > ENOUGH
     y = answer.encoded(target)
     usual = float(np.bincount(y).max()) / len(y)
     return _hits(values, kind, y, len(answer.classes)) - usual > ENOUGH * (1 - usual)
@@ -107,7 +117,7 @@ def _tells(values: pd.Series, kind: str, target: pd.Series, answer: Answer) -> b
 def _hits(values: pd.Series, kind: str, y: NDArray[Any], classes: int) -> float:
     """The share of classes that a column alone gets right."""
     if kind == "number":
-        x = as_numbers(values).fillna(-1e30).to_numpy()[:, None]
+        x = values.fillna(-1e30).to_numpy()[:, None]
         return float(DecisionTreeClassifier(max_leaf_nodes=max(2, classes), random_state=0).fit(x, y).score(x, y))
     words = as_words(values).fillna("")
     if words.nunique() > len(words) / 2:
@@ -135,7 +145,3 @@ def _group_means(values: pd.Series, y: NDArray[Any]) -> float:
 def _columns(names: list[str]) -> str:
     listed = ", ".join(map(repr, names[:5])) + (f" and {len(names) - 5} more" if len(names) > 5 else "")
     return f"column{'s' * (len(names) > 1)} {listed}"
-
-
-def _are(names: list[str]) -> str:
-    return "is" if len(names) == 1 else "are"

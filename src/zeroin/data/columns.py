@@ -13,6 +13,7 @@ import pandas as pd
 from numpy.typing import NDArray
 from pandas.tseries.api import guess_datetime_format
 
+from zeroin.data.amounts import Style, amounts, style_of
 from zeroin.errors import TaskError
 
 MOST = 40  # categories of a column that get a number of their own; the others share one
@@ -24,10 +25,6 @@ DATES = 0.95  # the share of dates from which a column is one of dates
 LARGEST = 1e30  # larger amounts are taken as this: their squares are still numbers
 YEAR = 365.2425  # days
 ISO = "ISO8601"
-GROUPED = r"\d{1,3}(?:[,.' ]\d{3})+"  # thousands
-DRESSED = re.compile(
-    rf"[-+]?\s?(?P<before>[$€£¥₹]?)\s?[-+]?(?P<digits>(?:{GROUPED}|\d+)(?:[.,]\d+)?)\s?(?P<after>[$€£¥₹%]|[^\W\d_]{{0,4}})"
-)
 LOOKS_LIKE_A_DATE = re.compile(r"\d{4}|\d{1,2}[-/.]\d{1,2}[-/.]\d{2,4}")
 
 Array = NDArray[np.float32]
@@ -46,6 +43,7 @@ class Column:
         mean, scale: of the number, or of the years since 2000 of a date, in the training rows.
         options: categories with a number of their own.
         form: how dates are written, as `strptime` names it, or "ISO8601".
+        style: how numbers are written; None: plainly.
     """
 
     name: str
@@ -57,6 +55,7 @@ class Column:
     scale: float = 1.0
     options: tuple[str, ...] = ()
     form: str = ""
+    style: Style | None = None
 
     @property
     def width(self) -> int:
@@ -127,35 +126,29 @@ def kind_of(values: pd.Series, otherwise: str = "leave the column out with --dro
     if pd.api.types.is_numeric_dtype(values):
         return "number"
     there = values.dropna()
-    known = as_numbers(there).notna()
-    share = float(known.mean()) if len(there) else 0.0
-    if share == 1.0:
+    if all_numbers(there, otherwise):
         return "number"
-    if share > MIXED:
-        odd = str(there[~known].iloc[0])[:40]
-        raise TaskError(
-            f"a column holds numbers or words; {values.name!r} holds {int(known.sum()):,} numbers and "
-            f"{int((~known).sum()):,} others such as {odd!r}: mend those, add --missing {odd!r} if it stands for "
-            f"missing, or {otherwise} {values.name!r}."
-        )
     return "date" if form_of(there) else "category"
 
 
-def number_in_words(there: pd.Series) -> tuple[str, str] | None:
-    """The longest word of a column whose words are all numbers with one sign or unit, or with commas, and that number.
+def all_numbers(there: pd.Series, otherwise: str = "leave the column out with --drop") -> bool:
+    """Whether a column, none of it missing, holds numbers, in whichever way all of them are written.
 
-    >>> number_in_words(pd.Series(["$1,250.50", "$990"]))
-    ('$1,250.50', '1250.50')
-    >>> number_in_words(pd.Series(["a1", "a2"]))
+    Raises:
+        TaskError: numbers and words mixed.
     """
-    found = [DRESSED.fullmatch(str(word).strip()) for word in there.unique()]
-    if not all(found) or len({(one["before"], one["after"]) for one in found if one}) != 1:
-        return None
-    first = max((one for one in found if one), key=lambda one: len(one[0]))
-    digits = first["digits"]
-    grouped = re.fullmatch(GROUPED, digits) or re.fullmatch(r"\d+", digits)
-    whole, point, part = (digits, "", "") if grouped else re.fullmatch(r"(.*)([.,])(\d*)", digits).groups()  # type: ignore[union-attr]
-    return first[0], re.sub(r"\D", "", whole) + ("." + part if point else "")
+    known = as_numbers(there).notna()
+    share = float(known.mean()) if len(there) else 0.0
+    if share == 1.0 or style_of(there):
+        return True
+    if share > MIXED:
+        odd = str(there[~known].iloc[0])[:40]
+        raise TaskError(
+            f"a column holds numbers or words; {there.name!r} holds {int(known.sum()):,} numbers and "
+            f"{int((~known).sum()):,} others such as {odd!r}: mend those, add --missing {odd!r} if it stands for "
+            f"missing, or {otherwise} {there.name!r}."
+        )
+    return False
 
 
 def form_of(there: pd.Series) -> str:
@@ -181,10 +174,15 @@ def as_dates(values: pd.Series, form: str) -> pd.Series:
     return pd.to_datetime(values, format=form or ISO, errors="coerce", utc=True).dt.tz_localize(None)
 
 
-def as_numbers(values: pd.Series) -> pd.Series:
-    """Numbers; what is none, or is infinite, is missing."""
-    real = pd.to_numeric(values, errors="coerce").astype(float)
+def as_numbers(values: pd.Series, style: Style | None = None) -> pd.Series:
+    """Numbers, written plainly or in a style; what is none, or is infinite, is missing."""
+    real = amounts(values, style) if style else pd.to_numeric(values, errors="coerce").astype(float)
     return real.replace([np.inf, -np.inf], np.nan).clip(-LARGEST, LARGEST)
+
+
+def written(values: pd.Series) -> Style | None:
+    """How a column of numbers writes them; None: plainly."""
+    return style_of(values) if as_numbers(values.dropna()).isna().any() else None
 
 
 def in_time(values: pd.Series) -> pd.Series:
@@ -193,10 +191,17 @@ def in_time(values: pd.Series) -> pd.Series:
     Raises:
         TaskError: it holds words.
     """
-    kind = kind_of(values)
-    if kind == "category":
+    column = _read("", values)
+    if column.kind == "category":
         raise TaskError(f"--order is a column of dates or numbers; {values.name!r} holds words: name another.")
-    return _measured(values, kind, form_of(values.dropna()) if kind == "date" else "")
+    return measured(column, values)
+
+
+def measured(column: Column, values: pd.Series) -> pd.Series:
+    """The numbers of a column, or the years of its dates since 2000; missing where there is none."""
+    if column.kind == "number":
+        return as_numbers(values, column.style)
+    return (as_dates(values, column.form) - pd.Timestamp("2000-01-01")) / pd.Timedelta(days=1) / YEAR
 
 
 def as_words(values: pd.Series) -> pd.Series:
@@ -204,19 +209,25 @@ def as_words(values: pd.Series) -> pd.Series:
     return values.astype(object).where(values.notna(), None).map(lambda v: None if v is None else str(v))
 
 
-def _learn(name: str, values: pd.Series) -> Column:
+def _read(name: str, values: pd.Series) -> Column:
+    """What a column holds, and how it is written."""
     kind = kind_of(values)
-    gaps = bool(values.isna().any())
     if kind == "number":
-        real = as_numbers(values).dropna()
-        log = len(real) > SEEN and float(real.min()) >= 0 and float(real.skew()) > SKEWED
-        return _scaled(Column(name, kind, float(real.median()), gaps, bool(log)), values)
+        return Column(name, kind, style=written(values))
     if kind == "date":
-        form = ISO if pd.api.types.is_datetime64_any_dtype(values) else form_of(values.dropna())
-        return _scaled(Column(name, kind, float(_years(as_dates(values, form)).median()), gaps, form=form), values)
-    counts = values.dropna().astype(str).value_counts()
-    options = sorted(counts[counts >= SEEN].index[:MOST])
-    return Column(name, kind, gaps=gaps, options=tuple(options))
+        is_date = pd.api.types.is_datetime64_any_dtype(values)
+        return Column(name, kind, form=ISO if is_date else form_of(values.dropna()))
+    return Column(name, kind)
+
+
+def _learn(name: str, values: pd.Series) -> Column:
+    column = replace(_read(name, values), gaps=bool(values.isna().any()))
+    if column.kind == "category":
+        counts = values.dropna().astype(str).value_counts()
+        return replace(column, options=tuple(sorted(counts[counts >= SEEN].index[:MOST])))
+    real = measured(column, values).dropna()
+    log = column.kind == "number" and len(real) > SEEN and float(real.min()) >= 0 and float(real.skew()) > SKEWED
+    return _scaled(replace(column, fill=float(real.median()), log=bool(log)), values)
 
 
 def _applied(column: Column, values: pd.Series) -> Array:
@@ -229,7 +240,7 @@ def _applied(column: Column, values: pd.Series) -> Array:
         gap = [words.isna().to_numpy()[:, None]] if column.gaps else []
         return np.concatenate([known, other, *gap], 1).astype(np.float32)
     if column.kind == "number":
-        _only_numbers(column.name, values)
+        _only_numbers(column, values)
     else:
         _mostly_dates(column, values)
     amount = _amount(column, values)
@@ -238,15 +249,13 @@ def _applied(column: Column, values: pd.Series) -> Array:
         turns = np.stack([amount, amount * YEAR / 7, amount * YEAR], 1) * 2 * np.pi  # [N, 3]
         parts += [np.sin(turns), np.cos(turns)]
     if column.gaps:
-        given = as_dates(values, column.form) if column.kind == "date" else as_numbers(values)
-        parts.append(given.isna().to_numpy()[:, None])
+        parts.append(measured(column, values).isna().to_numpy()[:, None])
     return np.concatenate(parts, 1).astype(np.float32)
 
 
 def _amount(column: Column, values: pd.Series) -> NDArray[np.float64]:
     """A number, or the years of a date, as it is before its mean is taken away [N]."""
-    real = _measured(values, column.kind, column.form)
-    filled = real.fillna(column.fill).to_numpy(float)
+    filled = measured(column, values).fillna(column.fill).to_numpy(float)
     return np.asarray(np.log1p(np.maximum(filled, 0)) if column.log else filled)
 
 
@@ -256,11 +265,13 @@ def _scaled(column: Column, values: pd.Series) -> Column:
     return replace(column, mean=float(amount.mean()), scale=float(amount.std()) or 1.0)
 
 
-def _only_numbers(name: str, values: pd.Series) -> None:
-    odd = values[values.notna() & pd.to_numeric(values, errors="coerce").isna()]
+def _only_numbers(column: Column, values: pd.Series) -> None:
+    read = amounts(values, column.style) if column.style else pd.to_numeric(values, errors="coerce")
+    odd = values[values.notna() & read.isna()]
     if len(odd):
+        how = f" written like {column.style.example!r}" if column.style else ""
         raise TaskError(
-            f"a column stays of one kind; {name!r} held numbers in training and here holds "
+            f"a column stays of one kind; {column.name!r} held numbers{how} in training and here holds "
             f"{str(odd.iloc[0])[:40]!r}: mend it, or leave it empty."
         )
 
@@ -273,13 +284,3 @@ def _mostly_dates(column: Column, values: pd.Series) -> None:
             f"a column stays of one kind; {column.name!r} held dates written as {column.form} in training and here "
             f"holds {str(there[~read].iloc[0])[:40]!r}: write them so, or leave them empty."
         )
-
-
-def _measured(values: pd.Series, kind: str, form: str) -> pd.Series:
-    """Dates in years, else numbers."""
-    return _years(as_dates(values, form)) if kind == "date" else as_numbers(values)
-
-
-def _years(dates: pd.Series) -> pd.Series:
-    """Years since 2000 with their fraction."""
-    return (dates - pd.Timestamp("2000-01-01")) / pd.Timedelta(days=1) / YEAR

@@ -1,4 +1,4 @@
-"""How the rows of a table are cut into those to train on, to validate and to test: by chance, by time, or by groups."""
+"""How examples are cut into those to train on, to validate and to test: by chance, by time, or by groups."""
 
 from collections.abc import Callable
 from functools import partial
@@ -28,8 +28,13 @@ def cutting(frame: pd.DataFrame, target: str, order: str | None, group: str | No
     if group:
         if column_of(frame, group, "--group") == target:
             raise TaskError(f"--group and --target are two columns; both are {group!r}: name another --group.")
-        return partial(_by_group, frame[group])
+        return grouped(frame[group])
     return partial(_by_order, in_time(frame[column_of(frame, order, "--order")])) if order else by_chance
+
+
+def grouped(groups: pd.Series) -> Cutting:
+    """A cut that leaves whole what each example belongs to; `groups` are named as the user named them."""
+    return partial(_by_group, groups)
 
 
 def by_chance(_usable: pd.Series, answer: Answer, values: pd.Series) -> Cut:
@@ -43,11 +48,11 @@ def _by_order(order: pd.Series, usable: pd.Series, answer: Answer, values: pd.Se
 
 
 def _by_group(groups: pd.Series, usable: pd.Series, answer: Answer, values: pd.Series) -> Cut:
-    known = _given("--group", "what each row belongs to", groups[usable])
+    known = _given("--group", "what each example belongs to", groups[usable])
     if (different := known.nunique()) < len(Cut._fields):
         raise TaskError(
-            f"groups are cut into three sets; {groups.name!r} has {different}: add rows of others, or leave --group "
-            f"out."
+            f"groups are cut into three sets; {groups.name!r} has {different}: add examples of others, or leave "
+            f"--group out."
         )
     parts = by_group(known.factorize()[0], answer.encoded(values))
     return _varied("--group", known, Cut(*parts), answer, values)
@@ -67,7 +72,7 @@ def _varied(option: str, by: pd.Series, cut: Cut, answer: Answer, values: pd.Ser
     for part, rows in zip(cut._fields, cut, strict=True):
         if (different := values.iloc[rows].nunique()) < 2:
             raise TaskError(
-                f"each set holds two different answers; cut by {by.name!r} {part} has {len(rows):,} rows with "
+                f"each set holds two different answers; cut by {by.name!r} {part} has {len(rows):,} examples with "
                 f"{different} of {answer.name!r}: leave {option} out."
             )
     return cut

@@ -19,14 +19,25 @@ LOOKED_AT = 200  # images that the size and the colours are taken from
 Pixels = NDArray[np.uint8]
 
 
-def labelled(folder: Path) -> tuple[list[Path], pd.Series]:
+def labelled(folder: Path, *, inner: bool = False) -> tuple[list[Path], pd.Series]:
     """The images of a folder and the class of each: the name of the folder it lies in.
 
+    Args:
+        folder: of folders, one a class.
+        inner: images lie in folders within that of their class.
+
     Raises:
-        TaskError: there is no folder with images in it.
+        TaskError: there is no folder with images in it; with `inner`, one lies in the folder of its class itself.
     """
     below = _folders(folder)
     found = {f.name: images_in(f) for f in below}
+    if inner:
+        if loose := [image for some in found.values() for image in some]:
+            raise TaskError(
+                f"with --group each image lies in a folder within that of its class; {loose[0]} does not: make it "
+                f"{loose[0].parent / 'tom' / loose[0].name}, or leave --group out."
+            )
+        found = {f.name: [image for one in _folders(f) for image in images_in(one)] for f in below}
     deeper = [f.name for f in below if not found[f.name] and any(g.is_dir() for g in f.iterdir())]
     deeper.sort(key=lambda name: "train" not in name.lower())
     if not any(found.values()):
@@ -36,17 +47,19 @@ def labelled(folder: Path) -> tuple[list[Path], pd.Series]:
             f"{f'folders such as {below[0].name!r} without images' if below else 'no folders'}: {remedy}."
         )
     paths = [path for images in found.values() for path in images]
-    return paths, pd.Series([path.parent.name for path in paths], name="class", dtype=object)
+    classes = [name for name, images in found.items() for _ in images]
+    return paths, pd.Series(classes, name="class", dtype=object)
 
 
-def left_out(folder: Path) -> Iterator[str]:
-    """What to tell of images and folders that are of no class."""
+def left_out(folder: Path, *, inner: bool = False) -> Iterator[str]:
+    """What to tell of images and folders that are of no class; `inner` as for `labelled`."""
     if loose := images_in(folder):
         yield f"beside the folders, and left out: {counted(len(loose), 'image')}, such as {loose[0].name!r}"
     for place in _folders(folder):
-        if not images_in(place):
+        within = any(map(images_in, _folders(place)))
+        if not (within if inner else images_in(place)):
             yield f"folder {place.name!r} has no images of its own and is left out"
-        elif any(images_in(f) for f in place.iterdir() if f.is_dir()):
+        elif within and not inner:
             yield f"images in folders within {place.name!r} are left out"
 
 

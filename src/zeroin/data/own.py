@@ -12,13 +12,14 @@ from typing import Any
 import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
+from pandas.api.types import is_object_dtype, is_string_dtype
 
 from zeroin.data import images
 from zeroin.data.answer import KINDS, Answer, answer_of
 from zeroin.data.arrays import arrays, as_inputs
 from zeroin.data.checks import notes_on
-from zeroin.data.columns import as_words, learn
-from zeroin.data.cuts import Cutting, by_chance, cutting
+from zeroin.data.columns import all_numbers, as_words, learn
+from zeroin.data.cuts import Cutting, by_chance, cutting, grouped
 from zeroin.data.files import column_of, read
 from zeroin.data.preparation import Arrays, Images, Inputs, Preparation, Table, Text
 from zeroin.data.split import Cut, Rows
@@ -30,6 +31,7 @@ from zeroin.space import Space
 
 FOR_CLASSES, FOR_NUMBERS = ("accuracy", "balanced_accuracy", "roc_auc"), ("r2", "mae", "mse", "rmse")
 RARE = 0.2  # the share of the rarest of two classes below which accuracy says little
+FOLDER = "folder"  # what images are grouped by
 WORDS = (8, 200)  # of a text that are read, at least and at most
 EPOCHS = (6, 30)  # of a full training, at least and at most
 
@@ -41,7 +43,7 @@ class Source:
     examples: Any  # a DataFrame, or an array
     target: pd.Series
     learn: Callable[[Any], Inputs]
-    notes: Callable[[Any, pd.Series, Answer], Iterable[str]]
+    notes: Callable[[Inputs, Any, pd.Series, Answer], Iterable[str]]
     cut: Cutting = by_chance
     instead: str = "choose another column"  # of a target that nothing can be learned from
 
@@ -72,8 +74,9 @@ def task_of(
         missing: words that stand for a missing value.
         order: the column of dates or numbers by which a table is cut: the earliest rows are to train on, the latest to
             test; None: by chance.
-        group: the column of what rows belong to (a patient, a user, a store): those of one are all in the same set,
-            and the column is not learned from.
+        group: what examples belong to (a patient, a user, a store): those of one are all in the same set. Of a table
+            a column, which is not learned from; of an .npz file an array; of images "folder": that in which an image
+            lies within the folder of its class.
 
     Returns:
         The task: 70 % of the rows to train on, 15 % each to validate and to test; it keeps its preparation, so that
@@ -90,15 +93,15 @@ def task_of(
         raise TaskError(f"--kind is one of {', '.join(KINDS)}; got {kind!r}: use --kind {KINDS[0]}.")
     if path.is_dir() or path.suffix.lower() == ".npz":
         what = "a folder of images" if path.is_dir() else "an .npz file"
-        _no_table(what, path, target=target, text=text, drop=drop, missing=missing, order=order, group=group)
+        _no_table(what, path, target=target, text=text, drop=drop, missing=missing, order=order)
     if path.is_dir():
         if kind == "number":
             raise TaskError(
                 f"images are told apart by class, the name of their folder; {path}: leave out --kind number."
             )
-        source, kind = _images(path), "classes"
+        source, kind = _images(path, group), "classes"
     elif path.suffix.lower() == ".npz":
-        source = _arrays(path)
+        source = _arrays(path, group)
     else:
         texts = (text,) if isinstance(text, str) else tuple(text)
         source = _table(path, _named(target), texts, drop, missing, order, group)
@@ -119,19 +122,30 @@ def _no_table(what: str, path: Path, **options: Any) -> None:
         raise TaskError(f"{given[0]} is about the columns of a table; {str(path)!r} is {what}: leave it out.")
 
 
-def _images(path: Path) -> Source:
-    paths, classes = images.labelled(path)
-    examples = pd.DataFrame({"path": paths})
+def _images(path: Path, group: str | None) -> Source:
+    if group and group != FOLDER:
+        raise TaskError(
+            f"images belong to the folder that they lie in within that of their class, as {path / 'cats/tom/1.png'} to "
+            f"'tom'; --group {group!r} names nothing else: use --group {FOLDER}."
+        )
+    paths, classes = images.labelled(path, inner=bool(group))
+    inner = pd.Series([one.parent.name for one in paths], name=FOLDER, dtype=object)
     return Source(
-        examples,
+        pd.DataFrame({"path": paths}),
         classes,
         lambda some: Images(*images.form_of(list(some["path"]))),
-        lambda *_: images.left_out(path),
+        lambda *_: (*_grouped(group), *images.left_out(path, inner=bool(group))),
+        grouped(inner) if group else by_chance,
         instead="add images, in a folder for each class",
     )
 
 
-def _arrays(path: Path) -> Source:
+def _grouped(group: str | None) -> Iterator[str]:
+    if group:
+        yield f"examples of one {group!r} are in the same set, and it is not learned from"
+
+
+def _arrays(path: Path, group: str | None) -> Source:
     x, y = arrays(path, "X", "y")
     if y.ndim == 2 and y.shape[1] == 1:
         y = y[:, 0]
@@ -142,7 +156,19 @@ def _arrays(path: Path) -> Source:
         )
     examples = as_inputs(path, x)
     target = pd.Series(y.astype(str) if y.dtype.kind in "US" else y, name="y")
-    return Source(examples, target, lambda some: Arrays(some.shape[1:]), _nothing, instead="give another y")
+    cut = grouped(_groups_of(path, group, len(y))) if group else by_chance
+    told = lambda *_: _grouped(group)  # noqa: E731
+    return Source(examples, target, lambda some: Arrays(some.shape[1:]), told, cut, instead="give another y")
+
+
+def _groups_of(path: Path, name: str, count: int) -> pd.Series:
+    (of,) = arrays(path, name, option="--group")
+    if of.shape not in ((count,), (count, 1)):
+        raise TaskError(
+            f"--group names an array of what each example belongs to; {name!r} in {path.name} is {list(of.shape)} for "
+            f"{count:,} examples: give one for each."
+        )
+    return pd.Series(of.reshape(-1), name=name)
 
 
 def _table(
@@ -165,16 +191,20 @@ def _table(
         if text in drop:
             raise TaskError(f"a column is read or left out; {text!r} is in both --text and --drop: leave out one.")
     chosen = frame.drop(columns=[*drop, target, *([group] if group and group not in drop else [])])
+    for name in chosen.columns:
+        if name not in texts and (is_object_dtype(chosen[name]) or is_string_dtype(chosen[name])):
+            all_numbers(chosen[name].dropna())  # words between numbers are told with the counts of the whole file
     if not chosen.shape[1]:
         raise TaskError(
             f"a table has a column to learn from beside its target; {path.name} has {', '.join(frame.columns)}: "
             f"add one, or check what separates the columns."
         )
 
-    def told(some: pd.DataFrame, target: pd.Series, answer: Answer) -> Iterator[str]:
-        if group:
-            yield f"rows of one {group!r} are in the same set, and it is not learned from"
-        yield from notes_on(some, target, answer, by_chance=not (order or group), texts=texts)
+    def told(inputs: Inputs, some: pd.DataFrame, target: pd.Series, answer: Answer) -> Iterator[str]:
+        yield from _grouped(group)
+        columns, read = (inputs.columns, inputs.texts) if isinstance(inputs, Table) else ((), (inputs,))
+        named = [one.column for one in read if isinstance(one, Text)]
+        yield from notes_on(some, target, answer, columns, texts=named, by_chance=not (order or group))
 
     return Source(chosen, values, partial(_learn_table, tuple(missing), tuple(texts)), told, cut)
 
@@ -205,17 +235,13 @@ def _learn_text(name: str, missing: tuple[str, ...], some: pd.DataFrame) -> Text
     return Text(name, tuple(words), int(np.clip(long, *WORDS)), missing)
 
 
-def _nothing(_some: Any, _target: pd.Series, _answer: Answer) -> Iterable[str]:
-    return ()
-
-
 def _task(name: str, source: Source, kind: str | None, metric: str | None) -> Task:
     answer, usable, notes = answer_of(source.target, kind, source.instead)
     examples, values = source.examples[usable.to_numpy()], source.target[usable]
-    notes += source.notes(examples, values, answer)
     cut = source.cut(usable, answer, values)
-    answer = answer.scaled(values.iloc[cut.train])
-    ready = Preparation(source.learn(_chosen(examples, cut.train)), answer)
+    ready = Preparation(source.learn(_chosen(examples, cut.train)), answer.scaled(values.iloc[cut.train]))
+    answer = ready.answer
+    notes += source.notes(ready.inputs, examples, values, answer)
     metric = _metric(metric, answer, values)
     x, y = ready.inputs.encoded(examples), answer.encoded(values)
     for note in (*notes, *_read(ready.inputs), *_absent(answer, values, cut), _summary(answer, cut, metric)):

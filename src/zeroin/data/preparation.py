@@ -15,6 +15,7 @@ from numpy.typing import NDArray
 from torch import nn
 
 from zeroin.data import images
+from zeroin.data.amounts import Style
 from zeroin.data.answer import Answer
 from zeroin.data.arrays import arrays, as_inputs
 from zeroin.data.columns import Column, as_words, check_there, numbers
@@ -160,13 +161,14 @@ def from_plain(plain: Mapping[str, Any]) -> Preparation:
 
 
 def _tuples(plain: Mapping[str, Any]) -> dict[str, Any]:
-    return {name: tuple(v) if isinstance(v, list) else v for name, v in plain.items()}
+    values = {name: tuple(v) if isinstance(v, list) else v for name, v in plain.items()}
+    return values | ({"style": Style(**plain["style"])} if "style" in plain else {})
 
 
 def _lists(value: Any) -> Any:
-    """Tuples as lists, as JSON would give them back; numpy's numbers as Python's."""
+    """Tuples as lists, as JSON would give them back; numpy's numbers as Python's; what is None left out."""
     if isinstance(value, dict):
-        return {name: _lists(v) for name, v in value.items()}
+        return {name: _lists(v) for name, v in value.items() if v is not None}
     if isinstance(value, tuple | list):
         return [_lists(v) for v in value]
     return value.item() if isinstance(value, np.generic) else value

@@ -1,0 +1,95 @@
+"""Numbers as people write them: with thousands set apart, a decimal comma, a sign of currency or a unit."""
+
+import re
+from dataclasses import dataclass
+
+import numpy as np
+import pandas as pd
+
+SIGNS = "$€£¥₹₽₩₺฿"
+SPACES = " \u00a0\u202f\u2009"  # of which three are not to be broken
+BEFORE, AFTER = rf"[{SIGNS}]|[A-Z]{{1,3}}[{SIGNS}]|[A-Z]{{3}}(?=[{SPACES}])", rf"[{SIGNS}%‰]|[^\W\d_]{{1,4}}\.?"
+
+
+@dataclass(frozen=True, slots=True)
+class Style:
+    """How the numbers of a column are written.
+
+    Args:
+        mark: what stands before their decimals, "." or ",".
+        before, after: the sign or unit that all of them have, or none has.
+    """
+
+    mark: str = "."
+    before: str = ""
+    after: str = ""
+
+    @property
+    def example(self) -> str:
+        """A number written so."""
+        return f"{self.before}1{',' if self.mark == '.' else '.'}234{self.mark}5{self.after}"
+
+
+def style_of(values: pd.Series) -> Style | None:
+    """How all words of a column write numbers; None where they do not, or not all alike.
+
+    Where separators could be of thousands or of decimals (`1,250` and `2,500` alone), they are of thousands.
+
+    >>> style_of(pd.Series(["$1,250.50", "$990"]))
+    Style(mark='.', before='$', after='')
+    >>> style_of(pd.Series(["1.250,5", "12,5", None])).mark, style_of(pd.Series(["A1", "A2"]))
+    (',', None)
+    """
+    words = pd.unique(values.dropna())
+    if not len(words) or not all(isinstance(word, str) for word in words):
+        return None
+    thousands = "," if any(re.search(r"\.\d", word) for word in words) else "."  # the mark that leaves no decimals
+    for mark in (thousands, ".", ","):
+        first = _written(mark).fullmatch(words[0].strip())
+        if first:
+            style = Style(mark, first["before"], first["after"])
+            if all(amount(word, style) is not None for word in words):
+                return style
+    return None
+
+
+def amount(word: str, style: Style) -> float | None:
+    """The number that a word writes; a plain one has no sign and no unit. None: it is not written so.
+
+    >>> amount("-1.250,50 €", Style(",", "", "€")), amount("12", Style(",", "", "€")), amount("12 $", Style(after="€"))
+    (-1250.5, None, None)
+    """
+    found = _written(style.mark).fullmatch(word.strip())
+    if not found or (found["before"], found["after"]) != (style.before, style.after):
+        return None
+    digits = re.sub(rf"[^\d{re.escape(style.mark)}]", "", found["digits"]).replace(style.mark, ".")
+    return -float(digits) if {found["sign"], found["inner"]} & {*"-−"} else float(digits)
+
+
+def amounts(values: pd.Series, style: Style) -> pd.Series:
+    """The numbers that a column's words write, missing where they write none; numbers already are themselves."""
+    if pd.api.types.is_numeric_dtype(values):
+        return values.astype(float)
+    words = values.dropna().astype(str)
+    known = {word: amount(word, style) for word in words.unique()}
+    return words.map(known).astype(float).reindex(values.index)
+
+
+def longest(values: pd.Series, style: Style) -> tuple[str, str]:
+    """The longest word of a column and the number that it writes, to show how they are read.
+
+    >>> longest(pd.Series(["$1,250.50", "$990"]), Style(".", "$"))
+    ('$1,250.50', '1250.5')
+    """
+    word = max((str(one).strip() for one in values.dropna()), key=len)
+    return word, np.format_float_positional(amount(word, style) or 0.0, trim="-")
+
+
+def _written(mark: str) -> re.Pattern[str]:
+    """What writes a number with this decimal mark; thousands apart by the other, a space or an apostrophe."""
+    apart = rf"[{',' if mark == '.' else '.'}'’{SPACES}]"
+    whole = rf"[1-9]\d{{0,2}}(?P<apart>{apart})(?:\d{{2,3}}(?P=apart))*\d{{3}}|\d+"  # twos are India's
+    return re.compile(
+        rf"(?P<sign>[-−+])?[{SPACES}]?(?P<before>{BEFORE}|)[{SPACES}]?(?P<inner>[-−+])?"
+        rf"(?P<digits>(?:{whole})(?:{re.escape(mark)}\d+)?)[{SPACES}]?(?P<after>{AFTER}|)"
+    )
