@@ -188,7 +188,7 @@ def test_the_verb_prints_the_table_and_draws_the_picture(tmp_path):
     assert ran.exit_code == 0, ran.output
     assert "8 trainings, at most about" in ran.stderr
     assert "kaiming" in ran.stdout
-    assert "lr 0.0001 .. 10 (log)" in ran.stdout
+    assert "lr 1e-4..10 (log scale)" in ran.stdout
     assert file.read_text().startswith("<svg")
 
 

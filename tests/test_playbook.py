@@ -256,7 +256,7 @@ def test_ranges_of_the_catalogue_begin_where_past_studies_did_well(tmp_path):
     assert declared[0] < low < 0.03 < high
     assert math.log10(high / low) < 0.7 * math.log10(declared[1] / declared[0])
     assert "good in past" in study.regions[0].why
-    assert "lr: range moved from 1e-5 … 0.1 to" in study.report(tmp_path / "r.html").read_text("utf-8")
+    assert "lr: range moved from 1e-5..0.1 to" in study.report(tmp_path / "r.html").read_text("utf-8")
     again = zi.tune(deep(0.05), CATALOGUED, trials=20, playbook=False, **kept)  # what it began with is kept
     assert again.regions[0] == study.regions[0]
     asked = CATALOGUED.set("lr", 1e-6, 1.0)

@@ -18,9 +18,10 @@ from zeroin.report.page import render, write
 from zeroin.report.scores import score_axis
 from zeroin.report.summary import summarise
 from zeroin.report.thin import evenly
-from zeroin.report.ticks import across, measured, show, upwards
+from zeroin.report.ticks import across, upwards
 from zeroin.space import SCALES, Choice, Float, Int, Space
 from zeroin.types import Asked, Ended, Job, Kind, Observation, Observed, Region, Status
+from zeroin.wording import measured, value_words
 
 CHROMIUM = shutil.which("chromium")
 SPACE = Space(
@@ -105,7 +106,7 @@ def test_axis_positions_are_on_the_scale(told):
     assert [p.kind for p in lr.points] == [Kind.SCREEN] * 3 + [Kind.ZOOM]
     assert [t.label for t in lr.ticks] == ["1e-5", "1e-4", "0.001", "0.01", "0.1", "1"]
     assert [p.trial for p in momentum.points] == [0, 2]  # inactive elsewhere
-    assert momentum.when == "only where optimizer = sgd"
+    assert momentum.when == "only where optimizer=sgd"
     assert [p.position for p in momentum.points] == pytest.approx([-math.log(0.1)] * 2)
     assert [t.label for t in momentum.ticks] == ["0.9", "0.99", "0.999"]
     assert [p.position for p in layers.points] == [2, 3, 2, 4]
@@ -122,7 +123,7 @@ def test_regions_are_intervals_by_round(told):
     places = [(i.round, *(round(math.exp(v), 9) for v in (i.low, i.high))) for i in lr.searched]
     assert places == [(-1, 1e-4, 1.0), (0, 1e-5, 1.0)]
     assert [(i.round, round(math.exp(i.low), 9), round(math.exp(i.high), 9)) for i in lr.likely] == [(0, 1e-3, 0.1)]
-    assert lr.found == "best likely in 0.001 … 0.1"
+    assert lr.found == "best likely in 0.001..0.1"
     assert momentum.likely == ()
     assert decay.likely[0].low == decay.searched[0].low == decay.ticks[0].position  # the exact zero is in
     assert (layers.likely[0].low, layers.likely[0].high) == pytest.approx((1.7, 3.3))
@@ -213,8 +214,8 @@ def test_events_in_words_and_in_order(told):
     assert [line.text for line in lines] == [
         "1 trial paused; trial 1 at epoch 2: chance to beat the best: 4 %",
         "Round 0: a tenth is likely",
-        "lr: range moved from 1e-4 … 1 to 1e-5 … 1.",
-        "1 trial diverged; first trial 2 (lr 1, momentum 0.9, decay 0, layers 2, optimizer sgd): loss is not finite",
+        "lr: range moved from 1e-4..1 to 1e-5..1.",
+        "1 trial diverged; first trial 2 (lr=1 momentum=0.9 decay=0 layers=2 optimizer=sgd): loss is not finite",
     ]
 
 
@@ -328,7 +329,7 @@ def test_ticks_are_round_and_have_room(scale, low, high, whole, labels):
 
 
 def test_numbers_as_text():
-    assert [show(v) for v in (0.0, 1e-4, 0.001, 123.456, 99999.0, 1e5, 0.99995, -2e-9, None, "x")] == [
+    assert [value_words(v) for v in (0.0, 1e-4, 0.001, 123.456, 99999.0, 1e5, 0.99995, -2e-9, None, "x")] == [
         *("0", "1e-4", "0.001", "123.5", "99999", "1e5", "0.99995", "-2e-9", "None", "x")
     ]
     assert measured(0.5, 0.0) == "0.5"

@@ -16,9 +16,10 @@ from zeroin.confirm import scores, winner
 from zeroin.goal import turned
 from zeroin.history import History, incumbent
 from zeroin.plan import Plan
-from zeroin.space import Choice, Space
-from zeroin.types import Asked, Ended, Event, Kind, Value
-from zeroin.wording import duration
+from zeroin.space import Space
+from zeroin.space.words import range_words
+from zeroin.types import Asked, Ended, Event, Kind, Range
+from zeroin.wording import config_words, duration
 
 Told: TypeAlias = Event | Plan
 SECONDS_BETWEEN_LINES = 10.0  # of progress, where there is no terminal
@@ -133,20 +134,6 @@ class Display:
         return grid
 
 
-def config_words(config: Mapping[str, Value]) -> str:
-    """A config in one line: `lr=0.0032 layers=2`."""
-    return " ".join(f"{name}={value_words(value)}" for name, value in config.items())
-
-
-def value_words(value: Value) -> str:
-    """A value in four digits; near 1 in as many as tell it from 1."""
-    if not isinstance(value, float):
-        return str(value)
-    if 0.9 < value < 1.0:
-        return f"{1 - float(f'{1 - value:.2g}'):.10g}"
-    return f"{value:.4g}"
-
-
 def result_table(study: Shown) -> Table:
     """The best config beside the default over fresh seeds: scores as mean ± sd, and where the mean lies with 95 %."""
     table = Table(box=None, pad_edge=False)
@@ -171,14 +158,8 @@ def spread(values: "tuple[float, ...] | list[float]") -> str:
     return f"{np.mean(values):.4g}{sd}"
 
 
-def _likely(study: Shown, likely: Mapping[str, tuple[Value, ...]]) -> str:
+def _likely(study: Shown, likely: Mapping[str, Range]) -> str:
     """Where the best likely lies, for each hyperparameter of which that says more than its range."""
-    parts = []
-    for name, found in likely.items():
-        param = study.space[name]
-        if isinstance(param, Choice):
-            words = " or ".join(map(value_words, found)) if set(found) < set(param.range) else ""
-        else:
-            words = "..".join(dict.fromkeys(map(value_words, found))) if found != param.range else ""
-        parts += [f"{name} {words}"] if words else []
+    told = ((name, study.space[name], found) for name, found in likely.items())
+    parts = [f"{name} {range_words(param, found)}" for name, param, found in told if set(found) != set(param.range)]
     return "; best likely within " + ", ".join(parts) if parts else ""

@@ -1,4 +1,9 @@
-"""Counts and times as a person says them."""
+"""Counts, times and values as a person says them."""
+
+import math
+from collections.abc import Mapping
+
+from zeroin.types import Value
 
 
 def counted(n: int, noun: str) -> str:
@@ -24,3 +29,43 @@ def duration(seconds: float) -> str:
     if whole < 3600:
         return f"{whole // 60} min {whole % 60:02d} s"
     return f"{minutes // 60} h {minutes % 60:02d} min"
+
+
+def value_words(value: Value, digits: int = 4) -> str:
+    """A value as short text: so many digits, more where it is close to 1 (0.99986 is not 1).
+
+    >>> value_words(0.00023), value_words(123456.0), value_words(True), value_words(0.99986, 3)
+    ('2.3e-4', '1.235e5', 'True', '0.99986')
+    """
+    if not isinstance(value, float) or not math.isfinite(value):
+        return str(value)
+    if 0.9 < abs(value) < 1:
+        digits = max(digits, 1 + math.ceil(-math.log10(1 - abs(value))))
+    if value and not 1e-3 <= abs(value) < 1e5:
+        mantissa, _, exponent = f"{value:.{digits - 1}e}".partition("e")
+        return f"{mantissa.rstrip('0').rstrip('.') if '.' in mantissa else mantissa}e{int(exponent)}"
+    text = f"{value:.{digits}g}"
+    return f"{value:.0f}" if "e" in text else text
+
+
+def config_words(config: Mapping[str, Value]) -> str:
+    """A config in one line.
+
+    >>> config_words({"lr": 0.0032, "layers": 2})
+    'lr=0.0032 layers=2'
+    """
+    return " ".join(f"{name}={value_words(value)}" for name, value in config.items())
+
+
+def measured(mean: float, error: float | None) -> str:
+    """A mean with its spread, both to the digits that the spread leaves sure.
+
+    >>> measured(0.69871, 0.0103), measured(0.5, None)
+    ('0.699 ± 0.010', '0.5')
+    """
+    if not error or not math.isfinite(error):
+        return value_words(mean)
+    places = 1 - math.floor(math.log10(error))
+    if not 0 <= places <= 5 or abs(mean) >= 1e5:
+        return f"{value_words(mean)} ± {value_words(error, 2)}"
+    return f"{mean:.{places}f} ± {error:.{places}f}"

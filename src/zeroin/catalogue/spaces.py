@@ -8,7 +8,7 @@ from typing import Any, TypeAlias
 
 from zeroin.catalogue.entries import CATALOGUE, OPTIMIZERS, Entry, lookup
 from zeroin.errors import SpaceError
-from zeroin.space import Choice, Float, Hyperparameter, Int, Space
+from zeroin.space import SCALES, Choice, Float, Hyperparameter, Int, Space
 from zeroin.space.plain import When
 from zeroin.types import Value
 
@@ -163,7 +163,7 @@ def _numbers(entry: Entry, param: Float | Int, values: tuple[Value, ...], is_ran
         )
     if isinstance(param, Float):
         numbers = [float(v) for v in numbers]
-    real = [v for v in numbers if param.measure.allows(v)]  # Float and Int say themselves what the scale needs
+    real = [v for v in numbers if SCALES[param.scale].allows(v)]  # Float and Int say themselves what the scale needs
     limits = (min(*param.legal, *real), max(*param.legal, *real))
     if not is_range:
         power = param.scale != "log2" or not int(numbers[0]) & (int(numbers[0]) - 1)

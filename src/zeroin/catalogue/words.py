@@ -1,7 +1,9 @@
 """The catalogue in words: as a table, and one entry as a person reads it."""
 
 from zeroin.catalogue.entries import CATALOGUE, OPTIMIZERS, Entry, lookup
-from zeroin.space import Choice, Float, Hyperparameter
+from zeroin.space import Choice, Hyperparameter
+from zeroin.space.words import range_words, when_words, zero_words
+from zeroin.wording import value_words
 
 COLUMNS = ("name", "for", "symbol", "default", "range", "scale", "limits", "meaning")
 
@@ -52,8 +54,7 @@ def describe(name: str) -> str:
         lines.append(f"- {owners}: default {default}; searched {where}")
     tuned = {None: "only when named", 0: "always"}.get(entry.worth, f"from {entry.worth} full trainings on")
     tuned += f"; for {', '.join(entry.unasked)} only when named" if entry.unasked else ""
-    for parent, values in (entry.param.when or {}).items():
-        tuned += f"; where {parent} is {' or '.join(map(str, values)) if isinstance(values, tuple) else values}"
+    tuned += f"; where {when}" if (when := when_words(entry.param)) else ""
     return "\n".join([*lines, f"- tuned: {tuned}", f"- depends on: {entry.depends}", f"- source: {entry.source}"])
 
 
@@ -73,8 +74,8 @@ def _groups(entry: Entry) -> list[tuple[str, Hyperparameter]]:
 
 def _words(param: Hyperparameter) -> tuple[str, str, str, str]:
     """Default, range, scale and limits."""
+    start, searched = value_words(param.start), range_words(param, param.range)
     if isinstance(param, Choice):
-        return str(param.start), ", ".join(map(str, param.options)), "choice", ""
-    (low, high), zero = param.legal, " or 0" if isinstance(param, Float) and param.zero else ""
-    searched, limits = (f"{a:g}..{b:g}{zero}" for a, b in ((param.low, param.high), (low, high)))
-    return f"{param.start:g}", searched, param.scale, limits
+        return start, searched, "choice", ""
+    zero = zero_words(param)
+    return start, searched + zero, param.scale, range_words(param, param.legal) + zero

@@ -56,9 +56,10 @@ def watch(name: str | None, store: Path) -> None:
     from rich.markup import escape
 
     from zeroin.confirm import chosen
-    from zeroin.display import Display, config_words, result_table
+    from zeroin.display import Display, result_table
     from zeroin.goal import turned
     from zeroin.watching import watch as watched
+    from zeroin.wording import config_words
 
     console = Console(soft_wrap=True, highlight=False)
     with Display(console) as display:
@@ -148,9 +149,9 @@ def catalogue(name: str | None) -> None:
 
 def _status_of(store: Path, name: str) -> None:
     from zeroin.confirm import chosen
-    from zeroin.display import config_words
     from zeroin.goal import turned
     from zeroin.store import read_study
+    from zeroin.wording import config_words
 
     header, history = read_study(store, name)
     best = chosen(history)

@@ -117,8 +117,9 @@ def _tell(study: Any, store: Path, console: Any, as_json: bool) -> None:
     """The end of a study: the best config, beside the default, and where everything is."""
     from rich.markup import escape
 
-    from zeroin.display import config_words, result_table
+    from zeroin.display import result_table
     from zeroin.exports import result
+    from zeroin.wording import config_words
 
     best, report_file = study.best, study.report()
     if as_json:

@@ -15,8 +15,9 @@ from zeroin.nn.problem import Problem
 from zeroin.nn.stack import fresh
 from zeroin.nn.task import Task
 from zeroin.rng import generator
-from zeroin.space import Choice, Float, Space
+from zeroin.space import SCALES, Choice, Float, Hyperparameter, Space
 from zeroin.space.scales import Array
+from zeroin.space.words import range_words
 from zeroin.types import Config, Value
 
 NORMS = {"batchnorm": "batch", "layernorm": "layer", "groupnorm": "group"}  # and what `norm` calls it
@@ -67,7 +68,7 @@ class Design:
         """Ranges in words by name, of what is not fixed."""
         free = {n: p for n, p in self.space.params.items() if len(set(p.range)) > 1}
         asked = {name for given in (*self.settings, *(a.change for a in self.arms)) for name in given}
-        return {n: _words(p.range, getattr(p, "scale", "")) for n, p in free.items() if n not in asked}
+        return {n: _words(p) for n, p in free.items() if n not in asked}
 
 
 def design(task: Task, choice: str, at: Mapping[str, Sequence[Value]], held: Mapping[str, Value]) -> Design:
@@ -167,12 +168,9 @@ def _first_default(param: Choice) -> list[Value]:
     return [param.start, *(v for v in param.range if v != param.start)]
 
 
-def _words(range_: Sequence[Value], scale: str) -> str:
-    if not scale:
-        return ", ".join(map(str, range_))
-    low, high = range_
-    usual = {"linear": "", "log": " (log)", "log2": " (powers of 2)", "one_minus_log": " (log in 1 - it)"}
-    return f"{low:g} .. {high:g}{usual.get(scale, f' ({scale})')}"
+def _words(param: Hyperparameter) -> str:
+    scale = "" if isinstance(param, Choice) else f" ({SCALES[param.scale].words})"
+    return range_words(param, param.range) + scale
 
 
 def places(count: int, dimensions: int, seed: int) -> Array:

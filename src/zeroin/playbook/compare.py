@@ -5,8 +5,9 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from zeroin.playbook.lesson import Lesson, shown
+from zeroin.playbook.lesson import Lesson
 from zeroin.space import Choice, Hyperparameter
+from zeroin.space.words import range_words
 from zeroin.types import Range, Value
 
 AGREE, DIFFER = 0.5, 0.1  # shares of the span of all good ranges that lie in each of them
@@ -21,10 +22,6 @@ class Cell:
     good: Range
     best: Value
     importance: float
-
-    def words(self) -> str:
-        """The good values, and how much they mattered."""
-        return f"{shown(self.good)} ({self.importance:.0%})"
 
 
 @dataclass(frozen=True, slots=True)
@@ -44,6 +41,10 @@ class Row:
     def importance(self) -> float:
         """The mean over the studies that searched it."""
         return float(np.mean([cell.importance for cell in self.cells if cell]))
+
+    def words_of(self, cell: Cell) -> str:
+        """The good values of a study, and how much they mattered."""
+        return f"{range_words(self.param, cell.good)} ({cell.importance:.0%})"
 
     def words(self) -> str:
         """Whether the studies agree, in words."""
@@ -69,7 +70,7 @@ class Comparison:
         """As Markdown, readable as it is."""
         out = [f"| | {' | '.join(self.names)} | |", "|---" * (len(self.names) + 2) + "|"]
         for row in self.rows:
-            cells = " | ".join("" if cell is None else cell.words() for cell in row.cells)
+            cells = " | ".join("" if cell is None else row.words_of(cell) for cell in row.cells)
             out.append(f"| `{row.name}` | {cells} | {row.words()} |")
         return "\n".join(out)
 

@@ -15,7 +15,6 @@ from zeroin.catalogue import CATALOGUE
 from zeroin.errors import PlaybookError
 from zeroin.history import History
 from zeroin.playbook.scenario import Scenario
-from zeroin.report.ticks import show
 from zeroin.search import rungs, surrogate
 from zeroin.search.importance import importances
 from zeroin.search.model import Features, Memory, Model, build
@@ -23,7 +22,9 @@ from zeroin.search.surrogate import one_blas_thread
 from zeroin.space import Choice, Hyperparameter, Space
 from zeroin.space.plain import OUTSIDE
 from zeroin.space.scales import Array
+from zeroin.space.words import range_words
 from zeroin.types import Config, Kind, Range, Value
+from zeroin.wording import config_words
 
 FEWEST = 8  # trials with a loss that teach something
 BEST, OTHERS = 16, 16  # configs kept: so many of the best, and evenly of the others
@@ -75,7 +76,7 @@ class Lesson:
 
     def line(self) -> str:
         """The study and what it taught in one line."""
-        best = ", ".join(f"{name} {shown(self.good[name])}" for name in self.ranked[:3])
+        best = ", ".join(f"{name} {self._good_words(name)}" for name in self.ranked[:3])
         return f"{self.name} ({self.trainings:g} trainings, {self.created or 'undated'}): good {best}"
 
     def words(self) -> str:
@@ -85,9 +86,11 @@ class Lesson:
             f"{self.name}: {facts}",
             f"{self.trainings:g} full trainings of {self.max_epochs} epochs, {self.created}",
         ]
-        rows = [f"  {n}: good {shown(self.good[n])}, mattered {self.importance.get(n, 0.0):.0%}" for n in self.ranked]
-        best = ", ".join(f"{name}={show(value)}" for name, value in self.configs[0].items())
-        return "\n".join([*head, *rows, f"  best config: {best}"])
+        rows = [f"  {n}: good {self._good_words(n)}, mattered {self.importance.get(n, 0.0):.0%}" for n in self.ranked]
+        return "\n".join([*head, *rows, f"  best config: {config_words(self.configs[0])}"])
+
+    def _good_words(self, name: str) -> str:
+        return range_words(self.space[name], self.good[name])
 
     @property
     def ranked(self) -> list[str]:
@@ -195,14 +198,6 @@ def _good(param: Hyperparameter, values: Sequence[Value]) -> Range:
         return tuple(option for option in param.options if option in values)
     low, high = np.quantile([param.unit(v) for v in values], [0.1, 0.9])
     return tuple(_plain(param.value(float(u))) for u in (low, high))
-
-
-def shown(good: Range) -> str:
-    """Good values in words: `0.001..0.1` of numbers, `sgd/adamw` of options."""
-    if any(isinstance(value, str | bool) or value is None for value in good) or len(good) != 2:
-        return "/".join(map(str, good))
-    low, high = (show(value, 3) for value in good)
-    return low if low == high else f"{low}..{high}"
 
 
 def _places(space: Space, configs: Sequence[Config]) -> Array:

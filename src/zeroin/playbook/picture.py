@@ -4,8 +4,9 @@ from collections.abc import Iterator
 from html import escape
 
 from zeroin.playbook.compare import Comparison, Row, place
-from zeroin.report.ticks import across, show
-from zeroin.space import Choice, Hyperparameter, Int
+from zeroin.report.ticks import across
+from zeroin.space import SCALES, Choice, Hyperparameter, Int
+from zeroin.wording import value_words
 
 LABEL, WIDTH, LINE, GAP = 190, 520, 16, 46  # pixels
 BAR, BEST, INK, GRID = "#0072B2", "#D55E00", "#555", "#bbb"  # of the palette of Okabe and Ito
@@ -51,7 +52,7 @@ def _panel(row: Row, names: tuple[str, ...], top: float) -> Iterator[str]:
             left, right = x(a), max(x(b), x(a) + 2)
             yield (
                 f'<rect x="{left:.1f}" y="{y - 5:.1f}" width="{right - left:.1f}" height="10" rx="2" fill="{BAR}" '
-                f'opacity="{opacity:.2f}"><title>{escape(name)}: {escape(cell.words())}</title></rect>'
+                f'opacity="{opacity:.2f}"><title>{escape(name)}: {escape(row.words_of(cell))}</title></rect>'
             )
         if cell.best is not None:
             at = min(max(row.param.unit(cell.best), low), high)
@@ -77,12 +78,13 @@ def _bars(param: Hyperparameter, good: tuple[object, ...]) -> list[tuple[float, 
 
 def _marks(param: Hyperparameter, low: float, high: float) -> list[tuple[float, str]]:
     if isinstance(param, Choice):
-        return [(param.unit(option), show(option)) for option in param.options]
-    ends = [param.measure.forward(param.value(min(max(u, 0.0), 1.0)) or param.low) for u in (low, high)]
+        return [(param.unit(option), value_words(option)) for option in param.options]
+    scale = SCALES[param.scale]
+    ends = [scale.forward(param.value(min(max(u, 0.0), 1.0)) or param.low) for u in (low, high)]
     if not ends[0] < ends[1]:
         return []
-    ticks = across(param.measure, float(ends[0]), float(ends[1]), whole=isinstance(param, Int))
-    return [(param.unit(float(param.measure.inverse(t.position))), t.label) for t in ticks]
+    ticks = across(scale, float(ends[0]), float(ends[1]), whole=isinstance(param, Int))
+    return [(param.unit(float(scale.inverse(t.position))), t.label) for t in ticks]
 
 
 def _text(x: float, y: float, words: str, *, anchor: str = "start", bold: bool = False) -> str:

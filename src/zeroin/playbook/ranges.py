@@ -12,9 +12,10 @@ import numpy as np
 
 from zeroin.catalogue import PACE
 from zeroin.playbook.compare import MATTERS, place
-from zeroin.playbook.lesson import Lesson, shown
+from zeroin.playbook.lesson import Lesson
 from zeroin.space import Choice, Float, Int, Space
 from zeroin.space.scales import Array
+from zeroin.space.words import range_words
 from zeroin.types import Range, Region
 
 TAIL = 0.1  # of the past studies' weight that may have had its good values outside, at each end
@@ -39,7 +40,8 @@ def corrected(space: Space, past: Sequence[tuple[Lesson, float, Collection[str]]
         moved = _moved(param, good, np.array([w for _, w in known]), beyond=name not in PACE)
         if moved and moved != param.range:
             ranges[name] = moved
-            words.append(f"{name} {shown(moved)} instead of {shown(param.range)} (good in {_several(known)})")
+            now, was = (range_words(param, ends) for ends in (moved, param.range))
+            words.append(f"{name} {now} instead of {was} (good in {_several(known)})")
     if not words:
         return None
     return Region(0, 0, ranges, ranges, 1.0, f"coarse round, ranges corrected by past studies: {', '.join(words)}")

@@ -7,9 +7,8 @@ import numpy as np
 
 from zeroin.goal import turned
 from zeroin.history import History
-from zeroin.report.ticks import show
 from zeroin.types import Kind, Trial
-from zeroin.wording import counted
+from zeroin.wording import counted, value_words
 
 
 @dataclass(frozen=True, slots=True)
@@ -64,7 +63,7 @@ def _losses(trials: Sequence[Trial], epoch: int) -> tuple[float, ...]:
 def _first(said: Sequence[str], early: tuple[tuple[float, ...], tuple[float, ...]], epoch: int, goal: str) -> str:
     ours, theirs = early
     better = int((np.array(theirs) > min(ours)).sum())
-    best, other = (show(turned(goal, min(losses))) for losses in early)
+    best, other = (value_words(turned(goal, min(losses))) for losses in early)
     begun = counted(len(said), "config") + " of the playbook"
     return (
         f"The study began with {begun}. After {counted(epoch, 'epoch')} each, the best of them had {best}, the best of "
@@ -93,10 +92,12 @@ def _lead(history: History, advised: Sequence[Trial]) -> tuple[int | None, float
 
 
 def _after(history: History, lead: int | None, loss: float, goal: str) -> str:
-    came = f"The best of them came to {show(turned(goal, loss))} in the end"
+    came = f"The best of them came to {value_words(turned(goal, loss))} in the end"
     if lead is None:
         return f"{came}; nothing else that the study tried was as good."
     if lead == 0:
         return f"{came}; another config was as good before, so that they saved nothing."
-    trainings = f" ({show(round(lead / history.max_epochs, 1))} full trainings)" if history.max_epochs > 1 else ""
+    trainings = (
+        f" ({value_words(round(lead / history.max_epochs, 1))} full trainings)" if history.max_epochs > 1 else ""
+    )
     return f"{came}; it took {counted(lead, 'epoch')} more{trainings} until another config was as good."

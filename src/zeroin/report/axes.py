@@ -1,23 +1,18 @@
 """The axis plot of one hyperparameter, as numbers: where trials, ranges and likely regions lie on its scale."""
 
 import math
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 
 from zeroin.goal import turned
 from zeroin.report.scores import ScoreAxis
-from zeroin.report.ticks import Tick, across, show
-from zeroin.space import Choice, Float, Hyperparameter, Int
+from zeroin.report.ticks import Tick, across
+from zeroin.space import SCALES, Choice, Float, Hyperparameter, Int
+from zeroin.space.words import range_words, when_words
 from zeroin.types import Kind, Range, Region, Trial, Value
+from zeroin.wording import value_words
 
 GOLDEN = 0.6180339887498949  # its multiples spread evenly: the jitter within an option
-SCALE_WORDS = {
-    "linear": "linear scale",
-    "log": "log scale",
-    "log2": "powers of two",
-    "one_minus_log": "log scale of 1 − x",
-    "logit": "logit scale",
-}
 
 Place = Callable[[Value], float | None]
 
@@ -106,7 +101,7 @@ def _point(trial: Trial, name: str, x: float, jitter: float, scores: ScoreAxis, 
     return Point(
         trial.number,
         x + jitter * ((trial.number * GOLDEN) % 1.0 - 0.5),
-        show(trial.config[name]),
+        value_words(trial.config[name]),
         score,
         scores.gutter if score is None else scores.place(score),
         score is not None and scores.beyond(score),
@@ -118,7 +113,7 @@ def _point(trial: Trial, name: str, x: float, jitter: float, scores: ScoreAxis, 
 def _numbers(
     param: Float | Int, values: Iterable[Value], ranges: Sequence[Range]
 ) -> tuple[Place, tuple[Tick, ...], float, float]:
-    scale = param.measure
+    scale = SCALES[param.scale]
 
     def known(value: Value) -> float | None:
         number = isinstance(value, int | float) and not isinstance(value, bool) and math.isfinite(value)
@@ -148,7 +143,7 @@ def _options(
     places: dict[tuple[str, Value], int] = {}
     for option in (*param.options, *(v for r in ranges for v in r), *values):  # those no longer offered come last
         places.setdefault((type(option).__name__, option), len(places))
-    ticks = tuple(Tick(float(i), _short(show(option))) for (_, option), i in places.items())
+    ticks = tuple(Tick(float(i), _short(value_words(option))) for (_, option), i in places.items())
 
     def place(value: Value) -> float | None:
         return float(places[type(value).__name__, value])
@@ -191,39 +186,25 @@ def _runs(places: Sequence[int]) -> list[tuple[int, int]]:
     return runs
 
 
-def range_words(range: Range, choice: bool) -> str:
-    """A range in words.
-
-    >>> range_words((1e-5, 0.1), choice=False)
-    '1e-5 … 0.1'
-    """
-    if choice:
-        return ", ".join(show(v) for v in range)
-    low, high = (show(v, 3) for v in (range[0], range[-1]))
-    return low if low == high else f"{low} … {high}"
-
-
 def _words(param: Hyperparameter, searched: Range) -> str:
-    if isinstance(param, Choice):
-        return f"searched {range_words(searched, choice=True)}"
-    return f"{SCALE_WORDS[param.scale]} · searched {range_words(searched, choice=False)}"
+    scale = "" if isinstance(param, Choice) else f"{SCALES[param.scale].words} · "
+    return f"{scale}searched {range_words(param, searched)}"
 
 
 def _found(param: Hyperparameter, likely: Range | None, searched: Range) -> str:
     if not likely:
         return "best likely without it" if param.when else ""
-    if not isinstance(param, Choice) and tuple(likely) == tuple(searched):
+    if isinstance(param, Choice) and set(likely) == set(searched):
+        return "best likely any of them"
+    if tuple(likely) == tuple(searched):
         return ""  # nothing is known yet, as in the coarse round
-    words = range_words(likely, isinstance(param, Choice))
-    if isinstance(param, Choice):
-        return "best likely any of them" if set(likely) == set(searched) else f"best likely {words}"
-    return f"best likely {'in ' if '…' in words else ''}{words}"
+    words = range_words(param, likely)
+    return f"best likely {'in ' if '..' in words else ''}{words}"
 
 
 def _when(param: Hyperparameter) -> str:
-    when: Mapping[str, Value | tuple[Value, ...]] = param.when or {}
-    parts = [f"{k} = {' or '.join(map(show, v)) if isinstance(v, tuple) else show(v)}" for k, v in when.items()]
-    return "only where " + " and ".join(parts) if parts else ""
+    when = when_words(param)
+    return f"only where {when}" if when else ""
 
 
 def _short(text: str, most: int = 16) -> str:

@@ -11,9 +11,9 @@ from zeroin.report.axes import AxisPlot, Interval, Point
 from zeroin.report.curves import Curve
 from zeroin.report.scores import ScoreAxis
 from zeroin.report.summary import Row, Summary
-from zeroin.report.ticks import Tick, show
+from zeroin.report.ticks import Tick
 from zeroin.types import Kind
-from zeroin.wording import counted
+from zeroin.wording import counted, value_words
 
 # Of the palette of Okabe and Ito, told apart with any colour vision; shapes say the same once more.
 COLOURS = {
@@ -247,9 +247,9 @@ def _texts(trials: Iterable[int], summary: Summary) -> list[str]:
 def _hover(row: Row, summary: Summary) -> str:
     at = f" at epoch {row.best_epoch}" if summary.max_epochs > 1 else ""
     depth = f" · {row.ending}, {counted(row.epoch, 'epoch')}" if summary.max_epochs > 1 else ""
-    score = f"{row.ending}" if row.score is None else f"{summary.measure} {show(row.score)}{at}"
+    score = f"{row.ending}" if row.score is None else f"{summary.measure} {value_words(row.score)}{at}"
     lines = [f"<b>trial {row.trial}</b> · {row.kind}{depth}", score]
-    lines += [_plain(f"{name} = {show(value)}") for name, value in row.config.items()]
+    lines += [_plain(f"{name} = {value_words(value)}") for name, value in row.config.items()]
     for sentence in (row.why, row.note):
         lines += [f"<i>{_plain(part)}</i>" for part in textwrap.wrap(sentence[:300], 56)]
     return "<br>".join(lines)

@@ -10,8 +10,8 @@ from scipy.special import stdtrit
 from zeroin.confirm import Score, interval, scores
 from zeroin.goal import turned
 from zeroin.history import History
-from zeroin.report.ticks import measured, show
 from zeroin.types import Config, Kind
+from zeroin.wording import measured, value_words
 
 
 @dataclass(frozen=True, slots=True)
@@ -34,7 +34,7 @@ class Stat:
     @property
     def within(self) -> str:
         """Such as "0.0271 to 0.0353"; empty of fewer than two."""
-        return f"{show(self.interval[0])} to {show(self.interval[1])}" if self.interval else ""
+        return f"{value_words(self.interval[0])} to {value_words(self.interval[1])}" if self.interval else ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -85,7 +85,7 @@ def verdict(rows: Sequence[Group], measure: str, goal: str) -> str:
     theirs = f"the default config, {_times(default.score.n)}, {default.score.words}"
     found = _error(confirmed.score, default.score)
     if found is None:
-        return f"{ours}; {theirs}: {show(abs(gain))} {direction} (too few trainings to know how sure that is)."
+        return f"{ours}; {theirs}: {value_words(abs(gain))} {direction} (too few trainings to know how sure that is)."
     error, clear = found
     if abs(gain) <= clear:
         return f"{ours}; {theirs}: no clear difference ({measured(gain, error)} standard error)."

@@ -15,9 +15,8 @@ from markupsafe import Markup
 from zeroin.errors import StudyError
 from zeroin.report.charts import BEST, COLOURS, FAILED, LIKELY, axis_figure, curves_figure, progress_figure
 from zeroin.report.summary import Summary
-from zeroin.report.ticks import show
 from zeroin.report.words import STATUS_WORDS
-from zeroin.wording import counted, duration
+from zeroin.wording import counted, duration, value_words
 
 
 def write(summary: Summary, path: str | os.PathLike[str]) -> Path:
@@ -75,7 +74,7 @@ def render(summary: Summary) -> str:
     """
     environment = jinja2.Environment(autoescape=True, undefined=jinja2.StrictUndefined, trim_blocks=True)
     environment.filters |= {
-        "show": show,
+        "show": value_words,
         "duration": duration,
         "counted": counted,
         "data": _data,

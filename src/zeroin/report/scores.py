@@ -6,8 +6,9 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from zeroin.report.ticks import Tick, show, upwards
+from zeroin.report.ticks import Tick, upwards
 from zeroin.space import SCALES
+from zeroin.wording import value_words
 
 LOG_SPREAD = 30.0  # losses that spread wider are drawn on a log axis
 REACH = {"linear": 8.0, "log": 3.0}  # the axis ends this many times as far from the best as the median lies
@@ -81,7 +82,7 @@ def _limit(distances: np.ndarray[tuple[int, ...], np.dtype[np.float64]], reach: 
 
 
 def _note(beyond: int, n: int, what: str, limit: float, worst: float, scale: str, down: bool) -> str:
-    at, end = (show(math.exp(t) if scale == "log" else t, 3) for t in (limit, worst))
+    at, end = (value_words(math.exp(t) if scale == "log" else t, 3) for t in (limit, worst))
     side = "above" if down else "below"
     return f"{beyond:,} of {n:,} {what} lie {side} {at} (the worst at {end}); they are drawn on the edge."
 

@@ -25,11 +25,10 @@ from zeroin.report.thin import (
     the_best,
     thinned,
 )
-from zeroin.report.ticks import show
 from zeroin.report.words import Line, events
 from zeroin.space import Space
 from zeroin.types import Config, Importance, Kind, Status, Trial, Value
-from zeroin.wording import counted
+from zeroin.wording import counted, value_words
 
 TOP = 10
 
@@ -144,12 +143,12 @@ def summarise(
         measure=measure,
         max_epochs=deepest,
         plan=_plan(len(free), goal, deepest),
-        settings=tuple((k, show(v) if isinstance(v, Value) else str(v)) for k, v in (settings or {}).items()),
+        settings=tuple((k, value_words(v) if isinstance(v, Value) else str(v)) for k, v in (settings or {}).items()),
         best=_row(best, goal, deepest) if best else None,
         verdict=verdict(compared, measure, goal),
         scores=axis,
         axes=tuple(axis_plot(k, p, drawn, rounds, axis, goal) for k, p in free.items()),
-        fixed=tuple((k, show(p.fixed)) for k, p in space.params.items() if k not in free),
+        fixed=tuple((k, value_words(p.fixed)) for k, p in space.params.items() if k not in free),
         curves=learning_curves(curved, goal, deepest, best.number if best else None),
         progress=steps,
         table=tuple(_row(t, goal, deepest) for t in the_best(search, TOP)),

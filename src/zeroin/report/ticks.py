@@ -1,4 +1,4 @@
-"""Numbers for people: round ticks on any scale, values as text."""
+"""Round ticks on any scale."""
 
 import itertools
 import math
@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from typing import TypeAlias
 
 from zeroin.space import Scale
-from zeroin.types import Value
+from zeroin.wording import value_words
 
 ROOM = 44.0  # characters beside one another below an axis plot
 LINES = 11.0  # labels above one another beside it
@@ -23,39 +23,6 @@ class Tick:
 
     position: float
     label: str
-
-
-def show(value: Value, digits: int = 4) -> str:
-    """A value as short text: so many digits, more where it is close to 1 (0.99986 is not 1).
-
-    >>> show(0.00023), show(123456.0), show(True), show(0.99986, 3)
-    ('2.3e-4', '1.235e5', 'True', '0.99986')
-    """
-    if isinstance(value, bool) or not isinstance(value, int | float):
-        return str(value)
-    if isinstance(value, int) or not math.isfinite(value):
-        return str(value)
-    if 0.9 < abs(value) < 1:
-        digits = max(digits, 1 + math.ceil(-math.log10(1 - abs(value))))
-    if value and not 1e-3 <= abs(value) < 1e5:
-        mantissa, _, exponent = f"{value:.{digits - 1}e}".partition("e")
-        return f"{mantissa.rstrip('0').rstrip('.') if '.' in mantissa else mantissa}e{int(exponent)}"
-    text = f"{value:.{digits}g}"
-    return f"{value:.0f}" if "e" in text else text
-
-
-def measured(mean: float, error: float | None) -> str:
-    """A mean with its spread, both to the digits that the spread leaves sure.
-
-    >>> measured(0.69871, 0.0103), measured(0.5, None)
-    ('0.699 ± 0.010', '0.5')
-    """
-    if not error or not math.isfinite(error):
-        return show(mean)
-    places = 1 - math.floor(math.log10(error))
-    if not 0 <= places <= 5 or abs(mean) >= 1e5:
-        return f"{show(mean)} ± {show(error, 2)}"
-    return f"{mean:.{places}f} ± {error:.{places}f}"
 
 
 def across(scale: Scale, low: float, high: float, *, whole: bool = False) -> tuple[Tick, ...]:
@@ -81,12 +48,12 @@ def _ticks(scale: Scale, low: float, high: float, whole: bool, room: float, gap:
     slack = 1e-6 * (high - low)
     for values in _levels(scale, low, high, whole):
         kept = [v for v in values if scale.allows(v) and low - slack <= float(scale.forward(v)) <= high + slack]
-        ticks = [Tick(float(scale.forward(v)), show(int(v) if whole else v, 6)) for v in kept]
+        ticks = [Tick(float(scale.forward(v)), value_words(int(v) if whole else v, 6)) for v in kept]
         gaps = [(b.position - a.position) / (high - low) * room - gap(a.label, b.label) for a, b in _pairs(ticks)]
         if 2 <= len(ticks) <= MOST and min(gaps) >= 0:
             return tuple(ticks)
     ends = (float(scale.inverse(low)), float(scale.inverse(high)))
-    return tuple(Tick(float(scale.forward(v)), show(v, 3)) for v in ends if scale.allows(v))
+    return tuple(Tick(float(scale.forward(v)), value_words(v, 3)) for v in ends if scale.allows(v))
 
 
 def _pairs(ticks: list[Tick]) -> Iterable[tuple[Tick, Tick]]:

@@ -5,11 +5,10 @@ from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 
-from zeroin.report.axes import range_words
-from zeroin.report.ticks import show
-from zeroin.space import Choice, Space
+from zeroin.space import Space
+from zeroin.space.words import range_words
 from zeroin.types import Range, Region, Status, Trial
-from zeroin.wording import counted
+from zeroin.wording import config_words, counted
 
 STATUS_WORDS = {
     Status.DIVERGED: "diverged",
@@ -50,9 +49,8 @@ def _regions(space: Space, regions: Sequence[Region]) -> Iterator[Line]:
             yield Line(region.after, "region", f"Round {region.round}: {region.why}")
         for name, new in region.ranges.items():
             old = ranges.get(name, new)
-            if tuple(old) != tuple(new):
-                choice = name in space.params and isinstance(space[name], Choice)
-                moved = f"{range_words(old, choice)} to {range_words(new, choice)}"
+            if name in space.params and tuple(old) != tuple(new):
+                moved = f"{range_words(space[name], old)} to {range_words(space[name], new)}"
                 yield Line(region.after, "range", f"{name}: range moved from {moved}.")
         ranges = region.ranges
 
@@ -73,7 +71,6 @@ def _failed(trials: Sequence[Trial], jobs: int) -> Iterator[Line]:
     failed = [t for t in trials if t.status.is_failure]
     for status, n in Counter(t.status for t in failed).most_common():
         first = next(t for t in failed if t.status is status)
-        setting = ", ".join(f"{k} {show(v)}" for k, v in first.config.items())
         note = f": {first.note}" if first.note else ""
-        text = f"{counted(n, 'trial')} {STATUS_WORDS[status]}; first trial {first.number} ({setting}){note}"
-        yield Line(jobs, "failed", text)
+        told = f"{counted(n, 'trial')} {STATUS_WORDS[status]}; first trial {first.number}"
+        yield Line(jobs, "failed", f"{told} ({config_words(first.config)}){note}")

@@ -1,7 +1,5 @@
 """Ranges that move: where the model expects the best at an edge, and the legal limits allow."""
 
-from collections.abc import Mapping, Sequence
-
 import numpy as np
 
 from zeroin.search.model import Model
@@ -9,7 +7,8 @@ from zeroin.search.view import View
 from zeroin.search.zoom import Box
 from zeroin.space import Choice
 from zeroin.space.scales import Array
-from zeroin.types import Range, Region
+from zeroin.space.words import range_words
+from zeroin.types import Region
 
 GROWTH = 2.0  # widths by which a range grows at an edge
 PLACES = np.linspace(0.0, 1.0, 5)  # of a range, that are compared
@@ -32,7 +31,9 @@ def extended(view: View, model: Model) -> Region | None:
         param = view.space[name]
         ranges[name] = (param.value(low), param.value(high))
     number = regions[-1].round + 1 if regions else 1
-    why = "range moved, the best is expected at its edge: " + _words(ranges, list(moved))
+    why = "range moved, the best is expected at its edge: " + ", ".join(
+        f"{name} {range_words(view.space[name], ranges[name])}" for name in moved
+    )
     return Region(number, len(view.history.jobs), ranges, view.ranges, 1.0, why)
 
 
@@ -79,8 +80,3 @@ def _expected(model: Model, points: Array, j: int, box: Box) -> Array:
     tried[:, :, j] = (box.low[j] + PLACES * (box.high[j] - box.low[j]))[:, None]
     flat = box.space.snap(box.clip(tried.reshape(-1, points.shape[1])))
     return np.asarray(model.posterior.expected(model.features(flat)).reshape(len(PLACES), -1).mean(axis=1))
-
-
-def _words(ranges: Mapping[str, Range], names: Sequence[str]) -> str:
-    """Ranges in a sentence: `lr 0.001..0.1, momentum 0.9..0.99`."""
-    return ", ".join(f"{name} {ranges[name][0]:.3g}..{ranges[name][1]:.3g}" for name in names)

@@ -1,10 +1,8 @@
 """What differs between two spaces, in words."""
 
-from collections.abc import Sequence
-from typing import Any
-
 from zeroin.space.params import Hyperparameter
 from zeroin.space.space import Space
+from zeroin.space.words import range_words
 
 
 def changed(before: Space, after: Space) -> str:
@@ -18,16 +16,9 @@ def changed(before: Space, after: Space) -> str:
 
 
 def _difference(before: Hyperparameter, after: Hyperparameter) -> str:
-    was, now = _range_words(before.range), _range_words(after.range)
+    was, now = range_words(before, before.range), range_words(after, after.range)
     if was != now:
         return f"{was} -> {now}"
     old, new = before.to_json(), after.to_json()
     fields = [key for key in {**old, **new} if old.get(key) != new.get(key)]
     return ", ".join(f"{key} {old.get(key)} -> {new.get(key)}" for key in fields)
-
-
-def _range_words(values: Sequence[Any]) -> str:
-    if len(set(values)) == 1:
-        return f"= {values[0]}"
-    numbers = all(isinstance(v, int | float) and not isinstance(v, bool) for v in values)
-    return f"{values[0]:g}..{values[1]:g}" if numbers and len(values) == 2 else "{" + ", ".join(map(str, values)) + "}"

@@ -61,11 +61,6 @@ class Float:
         return written(_show(self), self.to_json())
 
     @property
-    def measure(self) -> Scale:
-        """The scale as a pair of functions."""
-        return SCALES[self.scale]
-
-    @property
     def legal(self) -> tuple[float, float]:
         """How far the range may move; with an exact zero below it, only upwards."""
         low, high = self.limits or (self.low, self.high)
@@ -92,7 +87,7 @@ class Float:
             return 0.0
         low, high = self.legal
         a, b = _ends(self.scale, low, high)
-        value = float(self.measure.inverse(a + (unit - floor) / (1.0 - floor) * (b - a)))
+        value = float(SCALES[self.scale].inverse(a + (unit - floor) / (1.0 - floor) * (b - a)))
         return min(max(_tidy(value), low), high)
 
     def unit(self, value: Value) -> float:
@@ -103,7 +98,7 @@ class Float:
         if self.zero and x == 0.0:
             return ZERO_SHARE / 2
         floor = ZERO_SHARE if self.zero else 0.0
-        return floor + (1.0 - floor) * _place(self.measure, x, *self.legal)
+        return floor + (1.0 - floor) * _place(SCALES[self.scale], x, *self.legal)
 
     def span(self, range: Range) -> tuple[float, float]:
         """The part of the unit interval that holds a range of values (and the zero, where there is one)."""
@@ -171,11 +166,6 @@ class Int:
         return written(_show(self), self.to_json())
 
     @property
-    def measure(self) -> Scale:
-        """The scale as a pair of functions."""
-        return SCALES[self.scale]
-
-    @property
     def legal(self) -> tuple[int, int]:
         """How far the range may move."""
         return self.limits or (self.low, self.high)
@@ -204,7 +194,8 @@ class Int:
             return -OUTSIDE
         a, b = self._ends(self.legal)
         x = number(value)
-        return (self.measure.forward(x) - a) / (b - a) if self.measure.allows(x) else -OUTSIDE
+        scale = SCALES[self.scale]
+        return (scale.forward(x) - a) / (b - a) if scale.allows(x) else -OUTSIDE
 
     def span(self, range: Range) -> tuple[float, float]:
         """The part of the unit interval that holds a range of values, whole cells."""
@@ -218,7 +209,7 @@ class Int:
         if self.fixed is not None:
             return np.full_like(units, self.unit(self.fixed))
         a, b = self._ends(self.legal)
-        return np.asarray((self.measure.forward(self._values(units)) - a) / (b - a))
+        return np.asarray((SCALES[self.scale].forward(self._values(units)) - a) / (b - a))
 
     def allows(self, value: Value) -> bool:
         """Whether a value may stand in a config: a legal whole number, on log2 a power of two."""
@@ -234,7 +225,7 @@ class Int:
     def _values(self, units: Array) -> Array:
         a, b = self._ends(self.legal)
         t = a + units * (b - a)
-        whole = np.exp2(np.rint(t)) if self.scale == "log2" else np.rint(self.measure.inverse(t))
+        whole = np.exp2(np.rint(t)) if self.scale == "log2" else np.rint(SCALES[self.scale].inverse(t))
         return np.clip(whole, *self.legal)
 
     def _ends(self, range: Range) -> tuple[float, float]:
@@ -242,7 +233,8 @@ class Int:
         low, high = (number(v) for v in range)
         if self.scale == "log2":
             return math.log2(low) - 0.5, math.log2(high) + 0.5
-        return float(self.measure.forward(low - 0.5)), float(self.measure.forward(high + 0.5))
+        scale = SCALES[self.scale]
+        return float(scale.forward(low - 0.5)), float(scale.forward(high + 0.5))
 
 
 def _data(param: Float | Int, **more: Value) -> dict[str, Any]:
@@ -285,8 +277,11 @@ def _place(scale: Scale, value: float, low: float, high: float) -> float:
 
 def _show(param: Float | Int) -> str:
     """The range alone, for errors."""
-    scale = "" if param.scale == "linear" else f", scale={param.scale!r}"
-    return f"{type(param).__name__}({param.low!r}, {param.high!r}{scale})"
+    return f"{type(param).__name__}({param.low!r}, {param.high!r}{_scaled(param)})"
+
+
+def _scaled(param: Float | Int) -> str:
+    return "" if param.scale == "linear" else f", scale={param.scale!r}"
 
 
 def _check_range(param: Float | Int) -> None:
@@ -298,14 +293,13 @@ def _check_range(param: Float | Int) -> None:
     if param.scale not in SCALES:
         raise SpaceError(f"a scale is one of {', '.join(SCALES)}; scale={param.scale!r}: use scale='log'.")
     if param.low >= param.high:
-        scale = "" if param.scale == "linear" else f", scale={param.scale!r}"
-        swapped = f"use {kind}({param.high!r}, {param.low!r}{scale})"
+        swapped = f"use {kind}({param.high!r}, {param.low!r}{_scaled(param)})"
         alone = f"to hold it, widen the range and add fixed={param.low!r}"
         raise SpaceError(f"low is below high; {_show(param)}: {swapped if param.low > param.high else alone}.")
-    measure = param.measure
+    scale = SCALES[param.scale]
     for name, (low, high) in (("range", (param.low, param.high)), ("limits", param.legal)):
-        if not (measure.allows(low) and measure.allows(high)):
-            raise SpaceError(f"scale {measure.name} needs {measure.rule}; {name} {low!r}..{high!r}: {_remedy(param)}.")
+        if not (scale.allows(low) and scale.allows(high)):
+            raise SpaceError(f"scale {scale.name} needs {scale.rule}; {name} {low!r}..{high!r}: {_remedy(param)}.")
         if low > param.low or high < param.high:
             raise SpaceError(
                 f"limits enclose the range; limits={param.limits!r} of {_show(param)}: "

@@ -31,6 +31,11 @@ def plain_when(when: Any) -> When | None:
     return {k: tuple(map(plain, v)) if isinstance(v, list | tuple) else plain(v) for k, v in when.items()}
 
 
+def several(allowed: Value | tuple[Value, ...]) -> tuple[Value, ...]:
+    """The values of which `when` asks for one."""
+    return allowed if isinstance(allowed, tuple) else (allowed,)
+
+
 def is_number(value: Any) -> bool:
     """Whether it counts; True and False do not."""
     return isinstance(value, int | float) and not isinstance(value, bool)

@@ -26,18 +26,25 @@ class Scale:
     above: float
     below: float
     rule: str  # what must hold of a range on this scale
+    words: str
 
     def allows(self, value: float) -> bool:
         """Whether the scale is defined at `value`."""
         return self.above < value < self.below
 
 
-LINEAR = Scale("linear", lambda x: x, lambda t: t, -np.inf, np.inf, "finite numbers")
-LOG = Scale("log", np.log, np.exp, 0.0, np.inf, "low > 0")
-LOG2 = Scale("log2", np.log2, np.exp2, 0.0, np.inf, "low > 0")
+LINEAR = Scale("linear", lambda x: x, lambda t: t, -np.inf, np.inf, "finite numbers", "linear scale")
+LOG = Scale("log", np.log, np.exp, 0.0, np.inf, "low > 0", "log scale")
+LOG2 = Scale("log2", np.log2, np.exp2, 0.0, np.inf, "low > 0", "powers of two")
 # For momentum and the betas, 1 - 10^r with r uniform: from 0.9 to 0.99 is as far as from 0.99 to 0.999.
 ONE_MINUS_LOG = Scale(
-    "one_minus_log", lambda x: -np.log1p(-np.asarray(x)), lambda t: -np.expm1(-t), -np.inf, 1.0, "high < 1"
+    "one_minus_log",
+    lambda x: -np.log1p(-np.asarray(x)),
+    lambda t: -np.expm1(-t),
+    -np.inf,
+    1.0,
+    "high < 1",
+    "log scale of 1 − x",
 )
 LOGIT = Scale(
     "logit",
@@ -46,6 +53,7 @@ LOGIT = Scale(
     0.0,
     1.0,
     "0 < low and high < 1",
+    "logit scale",
 )
 
 SCALES: dict[str, Scale] = {s.name: s for s in (LINEAR, LOG, LOG2, ONE_MINUS_LOG, LOGIT)}

@@ -11,7 +11,7 @@ from zeroin.space import table
 from zeroin.space.choice import Choice
 from zeroin.space.numbers import Float, Int
 from zeroin.space.params import Hyperparameter, from_json
-from zeroin.space.plain import plain
+from zeroin.space.plain import plain, several
 from zeroin.space.scales import Array
 from zeroin.types import Config, Range, Value
 
@@ -96,7 +96,7 @@ class Space:
                 continue
             active = np.ones(len(out), bool)
             for parent, allowed in param.when.items():
-                places = [self.params[parent].unit(v) for v in _several(allowed)]
+                places = [self.params[parent].unit(v) for v in several(allowed)]
                 active &= np.isclose(out[:, [names.index(parent)]], places, atol=1e-9).any(axis=1)
                 active &= ~np.isnan(out[:, names.index(parent)])
             out[~active, names.index(name)] = np.nan
@@ -230,11 +230,7 @@ class Space:
 
 def _is_one(param: Hyperparameter, value: Value, allowed: Value | tuple[Value, ...]) -> bool:
     exact = isinstance(param, Choice)  # an option True is not the option 1
-    return any(value == v and (type(value) is type(v) or not exact) for v in _several(allowed))
-
-
-def _several(allowed: Value | tuple[Value, ...]) -> tuple[Value, ...]:
-    return allowed if isinstance(allowed, tuple) else (allowed,)
+    return any(value == v and (type(value) is type(v) or not exact) for v in several(allowed))
 
 
 def _parents_first(params: Mapping[str, Hyperparameter]) -> list[str]:
@@ -246,7 +242,7 @@ def _parents_first(params: Mapping[str, Hyperparameter]) -> list[str]:
                     f"`when` names another hyperparameter of the space; {name} has when={{{parent!r}: ...}}: "
                     f"use one of {', '.join(p for p in params if p != name) or 'none, there is no other'}."
                 )
-            for value in _several(allowed):
+            for value in several(allowed):
                 if not params[parent].allows(value):
                     raise SpaceError(
                         f"`when` asks for a value that {parent} can have; {name} has when={{{parent!r}: {value!r}}}: "

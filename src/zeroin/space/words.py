@@ -1,0 +1,32 @@
+"""Hyperparameters in words: a range, and when one is active. One way to write them, wherever a person reads them."""
+
+from zeroin.space.choice import Choice
+from zeroin.space.numbers import Float
+from zeroin.space.params import Hyperparameter
+from zeroin.space.plain import several
+from zeroin.types import Range
+from zeroin.wording import value_words
+
+
+def range_words(param: Hyperparameter, values: Range) -> str:
+    """A range of a hyperparameter: the ends of a number's, once where they are one; the options of a choice.
+
+    >>> range_words(Float(1e-5, 1.0, scale="log"), (1e-5, 0.1)), range_words(Choice("sgd", "adamw"), ("sgd", "adamw"))
+    ('1e-5..0.1', 'sgd/adamw')
+    """
+    return ("/" if isinstance(param, Choice) else "..").join(dict.fromkeys(map(value_words, values)))
+
+
+def zero_words(param: Hyperparameter) -> str:
+    """What to add to the range of a number that may also be exactly 0."""
+    return " or 0" if isinstance(param, Float) and param.zero else ""
+
+
+def when_words(param: Hyperparameter) -> str:
+    """When a hyperparameter is active; empty: always.
+
+    >>> when_words(Float(0.9, 0.999, when={"optimizer": ("adam", "adamw"), "layers": 2}))
+    'optimizer=adam/adamw and layers=2'
+    """
+    when = (param.when or {}).items()
+    return " and ".join(f"{other}={'/'.join(map(value_words, several(asked)))}" for other, asked in when)
