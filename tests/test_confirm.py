@@ -177,3 +177,24 @@ def test_where_scores_are_equal_the_test_is_that_of_the_network_that_is_kept():
 
     study = zi.tune(objective, SPACE, max_epochs=4, epochs=120, confirm=2, store=None)
     assert {test for score in scores(study.history) for test in score.tests} == {0.7}
+
+
+def test_two_seeds_seldom_part_contenders_that_are_equal_and_soon_those_far_apart():
+    """Two standard errors part a third of the equal ones, as two seeds hardly tell how large an error is."""
+    configs = ({"x": 0.1}, {"x": 0.2}, {"x": 0.3})
+
+    def parted(gap, races=200):
+        rng, found = np.random.default_rng(0), 0
+        for _ in range(races):
+            history = History(1)
+            for number in range(6):
+                job = Job(number, number, configs[number % 3], number, 0, 1, Kind.CONFIRM, "")
+                loss = rng.standard_normal() + gap * (number % 3 == 2)
+                for event in (Asked((job,)), Observed(number, Observation(1, loss)), Ended(number, Status.DONE)):
+                    history.apply(event)
+            proposals = Confirm(5, 3, configs).decide(SPACE, history, 3, max_epochs=1, seed=0).proposals
+            found += len({p.config["x"] for p in proposals}) < 3
+        return found / races
+
+    assert parted(0.0) < 0.2
+    assert parted(10.0) > 0.9

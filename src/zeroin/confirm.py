@@ -1,8 +1,8 @@
 """After the search: the best configs again with fresh seeds, and the default config beside them.
 
 A lucky draw looks like a good config. Up to three contenders race over fresh seeds; one that falls behind by more
-than two standard errors drops out, and what it leaves over goes to those that are not separated yet. The default config
-is trained as often as a contender is promised, and wins where its mean is lower.
+than chance explains (Student's t, as few seeds ask for) drops out, and what it leaves over goes to those that are not
+separated yet. The default config is trained as often as a contender is promised, and wins where its mean is lower.
 """
 
 import json
@@ -20,6 +20,9 @@ from zeroin.types import Config, Decision, Kind, Proposal, Status, Trial
 
 CONTENDERS = 3
 RESERVE = 1 / 3  # of the whole budget at most
+BEHIND = (
+    0.975  # quantile of Student's t, of the difference of two contenders over its error, beyond which one drops out
+)
 
 
 @dataclass(frozen=True, slots=True)
@@ -98,19 +101,24 @@ class Confirm:
         return asked
 
     def _survivors(self, runs: Sequence[Sequence[Trial]]) -> list[int]:
-        """Those not separated from the best: within two standard errors, spread pooled over contenders."""
+        """Those not separated from the best by Student's t, the spread pooled over contenders.
+
+        With two seeds each the spread is a guess: two of its errors are then no rare difference between equals.
+        """
         losses = [[math.inf if t.loss is None else t.loss for t in some if _over(t)] for some in runs]
         tried = [i for i, some in enumerate(losses) if len(some) >= 2]
         if len(tried) < 2:
             return list(range(len(runs)))
         means = {i: float(np.mean(losses[i])) for i in tried}
         best = min(tried, key=lambda i: means[i])
-        finite = [i for i in tried if math.isfinite(means[i])]
-        spread = math.sqrt(float(np.mean([np.var(losses[i], ddof=1) for i in finite]))) if finite else 0.0
+        finite = [losses[i] for i in tried if math.isfinite(means[i])]
+        freedom = sum(len(some) - 1 for some in finite)
+        square = sum(float(np.var(some)) * len(some) for some in finite) / max(1, freedom)
+        chance = stdtrit(max(1, freedom), BEHIND) * math.sqrt(square)
         gone = set()
         for i in tried:
-            error = spread * math.sqrt(1 / len(losses[i]) + 1 / len(losses[best]))
-            if i != best and (not math.isfinite(means[i]) or means[i] - means[best] > 2 * error):
+            error = chance * math.sqrt(1 / len(losses[i]) + 1 / len(losses[best]))
+            if i != best and (not math.isfinite(means[i]) or means[i] - means[best] > error):
                 gone.add(i)
         return [i for i in range(len(runs)) if i not in gone]
 
