@@ -1,6 +1,7 @@
 """Laws of the searcher, seen through `decide` alone: a pure function of the history, whatever order it came in."""
 
 import math
+import zlib
 
 import numpy as np
 import pytest
@@ -11,10 +12,11 @@ import zeroin as zi
 from zeroin.asking import jobs_of
 from zeroin.budget import Budget
 from zeroin.history import History
+from zeroin.plan import Plan
 from zeroin.search import Settings, Zoom
 from zeroin.search.model import Features, Memory, build, warp
 from zeroin.search.surrogate import log_ei
-from zeroin.types import Asked, Ended, Kind, Observation, Observed, Region, Status
+from zeroin.types import Asked, Decision, Ended, Kind, Observation, Observed, Region, Status
 
 SPACE = zi.Space(
     lr=zi.Float(1e-4, 1.0, scale="log"),
@@ -113,6 +115,78 @@ def test_no_config_is_trained_twice_where_the_best_lies_in_a_corner():
     configs = corner.run(150, loss=lambda config, epoch: 2 - config["x"] - config["y"] + 1 / (epoch + 1)).new_configs
     assert len(configs) > 20
     assert len({tuple(c.items()) for c in configs}) == len(configs)
+
+
+FEW = {
+    "plain": (12, zi.Space(a=zi.Choice("x", "y", "z"), n=zi.Int(1, 4))),
+    "conditional": (
+        25,
+        zi.Space(
+            kind=zi.Choice("a", "b", "c"),
+            n=zi.Int(3, 13, when={"kind": "a"}),
+            m=zi.Choice(8, 16, 32, ordered=True, when={"kind": "b"}),
+            k=zi.Int(16, 128, scale="log2", when={"kind": "c"}),
+            j=zi.Choice(True, False, when={"kind": "b"}),
+            wide=zi.Int(1, 2, when={"m": (8, 16)}),
+        ),
+    ),
+}
+
+
+@pytest.mark.parametrize(
+    ("name", "max_epochs", "free", "fails"),
+    [
+        ("plain", 1, 1, False),
+        ("plain", 16, 1, True),
+        ("plain", 16, 5, False),
+        ("conditional", 1, 5, True),
+        ("conditional", 16, 1, False),
+        ("conditional", 16, 5, True),
+    ],
+)
+def test_of_few_configs_none_is_trained_twice_and_the_search_ends_when_all_were(name, max_epochs, free, fails):
+    count, space = FEW[name]
+
+    def loss(config, epoch):
+        bad = fails and "n" in config
+        return math.nan if bad else 1.0 + zlib.crc32(repr(config).encode()) % 97 + 1 / (epoch + 1)
+
+    loop = Loop(space, max_epochs=max_epochs)
+    while jobs := loop.ask(free):
+        for job in jobs:
+            loop.tell(job, loss)
+    tried = {tuple(t.config.items()) for t in loop.history.trials}
+    assert len(tried) == len(loop.history.trials) == count
+    assert all(t.epoch == max_epochs or t.status is Status.DIVERGED for t in loop.history.trials)
+    said = [r.why for r in loop.history.regions if f"all {count} configs of the space were tried" in r.why]
+    assert len(said) == 1
+    assert loop.decide(free) == Decision()
+
+
+def test_a_search_that_tried_all_configs_says_so_and_a_wider_range_goes_on(tmp_path, caplog):
+    def objective(config):
+        return config["n"] + {"a": 0.0, "b": 1.0}[config["o"]]
+
+    space = zi.Space(o=zi.Choice("a", "b"), n=zi.Int(1, 4))
+    given = {"trials": 40, "store": tmp_path / "z.db", "playbook": False, "name": "s"}
+    told = []
+    study = zi.tune(objective, space, **given, listen=lambda _, event: told.append(event))
+    assert len(study.trials) == 8
+    plan = next(event for event in told if isinstance(event, Plan)).words()
+    assert "They have 8 configs in all." in plan
+    assert "8 in all" in plan
+    assert "About 8 epochs" in plan
+    assert study.regions[-1].why == "all 8 configs of the space were tried, so the search is over"
+    zi.tune(objective, space, **given)
+    assert "all 8 configs of the space were tried" in caplog.text
+    wider = zi.tune(objective, zi.Space(o=zi.Choice("a", "b"), n=zi.Int(1, 6)), **given)
+    assert len({tuple(t.config.items()) for t in wider.trials}) == len(wider.trials) == 12
+
+
+def test_where_every_hyperparameter_is_held_trials_differ_by_their_seeds():
+    held = zi.Space(o=zi.Choice("a", "b", fixed="a"), n=zi.Int(1, 6, fixed=2))
+    study = zi.tune(lambda config, run: run.report(run.seed % 7), held, trials=15, store=None, playbook=False)
+    assert len(study.trials) == len({t.seed for t in study.trials}) == 15
 
 
 def test_no_slot_no_job():

@@ -16,7 +16,7 @@ class Plan:
     `confirm` the trainings kept for the end: the comparison, or the best carried on where `seeds` is 0; of the fresh
     seeds that were `asked` for the budget pays for so many; `seconds` of an epoch, None where not measured; `known`
     trials and `spent` epochs of the search are those that an earlier run left; the coarse round begins with `advised`
-    configs of the playbook; `began` in seconds since 1970.
+    configs of the playbook; `began` in seconds since 1970; `configs` is how many the ranges have, None for very many.
     """
 
     name: str
@@ -33,6 +33,7 @@ class Plan:
     spent: int = 0
     advised: int = 0
     began: float = 0.0
+    configs: int | None = None
 
     @staticmethod
     def from_json(kept: Mapping[str, Any]) -> "Plan":
@@ -54,10 +55,11 @@ class Plan:
         if not self.hyperparameters:
             return f"{self.name}: every hyperparameter is held; trials differ by their seeds alone."
         count = counted(len(self.hyperparameters), "hyperparameter")
-        return f"{self.name}: {count} ({', '.join(self.hyperparameters)})."
+        few = f" They have {self.configs} configs in all." if self.configs else ""
+        return f"{self.name}: {count} ({', '.join(self.hyperparameters)}).{few}"
 
     def _search(self) -> Iterator[str]:
-        trials, (lowest, *later) = self.budget.trials, self.ladder
+        trials, (lowest, *later) = self._most(self.budget.trials), self.ladder
         trainings = None if self.trainings is None else self.trainings - self.confirm
         begins = self.known < self.screen
         if trials and trials <= self.screen:
@@ -68,15 +70,20 @@ class Plan:
                 count = f"{trials} configs in all"
             elif trainings is not None:
                 each = self.spent / (self.known * self.ladder[-1]) if self.known and self.spent else 1 / 4
-                count = f"about {max(self.screen, round(trainings / each))} configs in all"
+                configs = max(self.screen, round(trainings / each))
+                count = f"about {self._most(configs)} configs in all"
             first = f"Coarse round of {self.screen} configs to epoch {lowest}, then {count}"
             rungs = ", ".join(map(str, later))
             yield f"{first if begins else count.capitalize()}, the promising ones carried on to epoch {rungs}."
         elif trainings is not None:
             first = f"Coarse round of {self.screen} configs, then the" if begins else "The"
-            yield f"{first} model's choice, {trials or round(trainings)} in all."
+            yield f"{first} model's choice, {trials or self._most(round(trainings))} in all."
         if self.advised and not self.known:
             yield f"Begins with {counted(self.advised, 'config')} of the playbook, which did well in past studies."
+
+    def _most(self, configs: int | None) -> int | None:
+        """So many configs, or as many as there are."""
+        return configs if configs is None or self.configs is None else min(configs, self.configs)
 
     def _end(self) -> Iterator[str]:
         if self.confirm and not self.seeds:

@@ -10,7 +10,7 @@ from zeroin.errors import StudyError
 from zeroin.executors.checkpoint import trial_folder
 from zeroin.plan import Plan
 from zeroin.protocols import Executor
-from zeroin.search import Zoom
+from zeroin.search import Zoom, finite
 from zeroin.search.rungs import ladder
 from zeroin.study import Study
 from zeroin.types import Job, Kind, Observation
@@ -56,13 +56,17 @@ def plan_of(study: Study, budget: Budget, after: int, seeds: tuple[int, int], ex
     seconds = None
     if executor and depth > 1 and not history.searched:
         seconds = getattr(executor, "seconds", 0.0) or _seconds_per_epoch(study, executor)
+    configs = finite.count(study.space, study.space.ranges) if zoom else None
+    trainings = None if budget.epochs is None and budget.trials is None else budget.trainings(depth)
+    if trainings is not None and configs is not None:
+        trainings = min(trainings, configs + after)
     return Plan(
         name=study.name,
         hyperparameters=tuple(name for name, p in study.space.params.items() if p.fixed is None),
         ladder=rungs,
         screen=zoom.screening(study.space, rungs, advised) if zoom else 0,
         budget=budget,
-        trainings=None if budget.epochs is None and budget.trials is None else budget.trainings(depth),
+        trainings=trainings,
         confirm=after,
         seeds=seeds[0],
         asked=seeds[1],
@@ -71,6 +75,7 @@ def plan_of(study: Study, budget: Budget, after: int, seeds: tuple[int, int], ex
         spent=history.spent,
         advised=advised,
         began=time.time(),
+        configs=configs,
     )
 
 

@@ -25,6 +25,7 @@ from zeroin.planning import budget_of, check_positive, plan_of
 from zeroin.playbook import Playbook, playbook_of, scenario_of, teach
 from zeroin.protocols import Executor, Searcher, Trainable
 from zeroin.search import Zoom
+from zeroin.search.finite import OVER
 from zeroin.search.ranking import best_configs
 from zeroin.space import Space
 from zeroin.study import Listener, Study
@@ -161,6 +162,8 @@ def tune(
             timed = doing if task and listen else None  # how long it takes is measured for a person who waits
             study.record(plan_of(study, budget, after, (final.seeds, confirm or 0), timed))
             run(study, doing, study.searcher, budget.without(after * depth))
+            if not listen and study.regions and OVER in study.regions[-1].why:
+                log.warning("study %r: %s", study.name, study.regions[-1].why)
             if final.seeds:
                 best = best_configs(study.space, study.history, final.contenders, max_epochs=study.max_epochs)
                 run(study, doing, replace(final, configs=tuple(best)), Budget())

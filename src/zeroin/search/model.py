@@ -10,11 +10,11 @@ from dataclasses import dataclass, field, replace
 import numpy as np
 
 from zeroin.history import History
-from zeroin.search import surrogate
+from zeroin.search import finite, surrogate
 from zeroin.search.rungs import loss_at
 from zeroin.space import Choice, Space
 from zeroin.space.scales import Array
-from zeroin.types import Config, Job, Status, Trial
+from zeroin.types import Config, Job, Range, Status, Trial
 
 TAIL = 2.0  # losses worse than median + TAIL (median - best) count as that
 PERFECT = (0.0, -1.0, -100.0)  # losses that cannot be beaten: of an error, of a share or R² maximised, of a percentage
@@ -53,18 +53,19 @@ class Memory:
     loss: list[float] = field(default_factory=list)
     fits: dict[int, tuple[Array, float]] = field(default_factory=dict)
     leads: Array | None = None
+    listing: tuple[dict[str, Range], Array | None] | None = None
 
     def rows(self, space: Space, history: History, ladder: tuple[int, ...]) -> Rows:
         """The history as rows."""
         trials, jobs = history.trials, history.jobs
-        self._encode(space, trials[self.encoded :])
+        units = self.encode(space, trials)
         while self.jobs < len(jobs) and jobs[self.jobs].status is not Status.RUNNING:
             self._add(_rows_of(jobs[self.jobs], trials[jobs[self.jobs].trial], ladder))
             self.jobs += 1
         late = [row for j in jobs[self.jobs :] for row in _rows_of(j, trials[j.trial], ladder)]
         kept = len(self.trial)
         self._add(late)
-        rows = Rows(np.array(self.trial, int), np.array(self.rung, int), np.array(self.loss), self.units[: len(trials)])
+        rows = Rows(np.array(self.trial, int), np.array(self.rung, int), np.array(self.loss), units)
         del self.trial[kept:], self.rung[kept:], self.loss[kept:]
         return rows
 
@@ -74,14 +75,22 @@ class Memory:
             self.leads = np.array([space.units(config) for config in leads]).reshape(-1, len(space))
         return self.leads
 
-    def _encode(self, space: Space, trials: Sequence[Trial]) -> None:
-        for trial in trials:
+    def listed(self, space: Space, ranges: dict[str, Range]) -> Array | None:
+        """All configs of the ranges as points [n, D]; None where they are many."""
+        if self.listing is None or self.listing[0] != ranges:
+            self.listing = ranges, finite.listed(space, ranges)
+        return self.listing[1]
+
+    def encode(self, space: Space, trials: Sequence[Trial]) -> Array:
+        """The trials' configs as points [n, D]."""
+        for trial in trials[self.encoded :]:
             if self.encoded == len(self.units):
                 grown = np.empty((max(64, 2 * self.encoded), len(space)))
                 grown[: self.encoded] = self.units[: self.encoded] if self.encoded else 0.0
                 self.units = grown
             self.units[self.encoded] = space.units(trial.config)
             self.encoded += 1
+        return self.units[: len(trials)] if trials else np.empty((0, len(space)))
 
     def _add(self, rows: list[tuple[int, int, float]]) -> None:
         for trial, rung, loss in rows:

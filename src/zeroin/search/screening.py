@@ -4,8 +4,10 @@ from collections.abc import Sequence
 
 import numpy as np
 
-from zeroin.search import coarse, rungs, together
+from zeroin.rng import generator
+from zeroin.search import coarse, finite, rungs, together
 from zeroin.search.view import View
+from zeroin.space.scales import Array
 from zeroin.types import Decision, Kind, Proposal, Region, Trial
 
 BEAT = "the default, on to the full budget: what others have to beat"
@@ -20,7 +22,10 @@ def screen(view: View, free: int) -> Decision | None:
     if len(view.ladder) > 1 and view.advice_holds:
         return Decision(tuple(chosen)) if chosen else None  # it is over: the model knows where to begin
     if not any(job.kind in (Kind.ZOOM, Kind.EXPLORE) for job in history.jobs[view.screen : 5 * size]):
-        fresh = [_coarse(view, i) for i in range(len(trials), min(size, len(trials) + free - len(chosen)))]
+        fresh: list[Proposal] = []
+        for index in range(len(trials), min(size, len(trials) + free - len(chosen))):
+            proposal = _coarse(view, index, [view.space.units(p.config) for p in fresh if p.config])
+            fresh += [proposal] if proposal else []
         if fresh:
             region = None if history.regions else _first_region(view)
             return Decision((*chosen, *fresh), region)
@@ -60,8 +65,11 @@ def _sure(view: View, trials: Sequence[Trial]) -> list[Proposal]:
     return [Proposal(rungs.next_rung(view.ladder, t), t.kind, why[t.kind], trial=t.number) for t in waiting]
 
 
-def _coarse(view: View, index: int) -> Proposal:
-    """The trial of this index: a few fresh points, what the playbook advises, then fresh points again."""
+def _coarse(view: View, index: int, chosen: Sequence[Array]) -> Proposal | None:
+    """The trial of this index: a few fresh points, what the playbook advises, then fresh points again.
+
+    None where all configs were tried or are `chosen`.
+    """
     advice = view.history.advice
     started = sum(t.kind is Kind.START for t in view.history.trials[:index])
     place = index - started - CHECKS
@@ -73,15 +81,25 @@ def _coarse(view: View, index: int) -> Proposal:
     index -= len(advice) if place >= 0 else 0
     if index == 0:
         return _default(view)
+    point = _placed(view, index)
+    if finite.among(point[None], [*view.tried, *chosen])[0]:
+        found = view.untried(view.whole, chosen, generator(view.seed, "coarse", index))
+        if found is None:
+            return None
+        point = found
+    why = f"point {index + 1} of {view.wanted[0]} that cover the space evenly"
+    why += ", a first look, as early losses tell much of later ones" if looks else ""
+    stop = view.steps[0] if looks else view.ladder[0]
+    return Proposal(stop, Kind.SCREEN, why, config=view.space.config(point))
+
+
+def _placed(view: View, index: int) -> Array:
+    """The point [D] of the sequence that covers the space evenly."""
     point = coarse.points(index, 1, len(view.space), view.seed)
     shape = coarse.points(max(1, index - index % together.SHARE), 1, len(view.space), view.seed)[0]
     point = np.where(view.together, shape, point)
-    why = f"point {index + 1} of {view.wanted[0]} that cover the space evenly"
-    why += ", a first look, as early losses tell much of later ones" if looks else ""
     placed, anywhere = view.box.place(point)[0], view.whole.place(point)[0]
-    point = np.where(view.together | (index % 2 == 0), placed, anywhere)  # those that should agree still do
-    stop = view.steps[0] if looks else view.ladder[0]
-    return Proposal(stop, Kind.SCREEN, why, config=view.space.config(point))
+    return np.asarray(np.where(view.together | (index % 2 == 0), placed, anywhere))  # those that should agree still do
 
 
 def _default(view: View) -> Proposal:

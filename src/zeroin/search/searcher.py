@@ -16,7 +16,7 @@ from scipy.special import ndtr
 
 from zeroin.history import History
 from zeroin.rng import generator
-from zeroin.search import edges, rungs, screening, together, zoom
+from zeroin.search import edges, finite, rungs, screening, together, zoom
 from zeroin.search.model import Features, Memory, Model, Rows, build
 from zeroin.search.settings import Settings
 from zeroin.search.surrogate import one_blas_thread
@@ -71,7 +71,8 @@ class Zoom:
     def screening(self, space: Space, ladder: Sequence[int], advised: int = 0) -> int:
         """Trials of the screening round; at least half as many as without advice are fresh, lest a bad one mislead."""
         size = self.settings.screen if len(ladder) > 1 else int(np.clip(len(space) + 1, 6, 12))
-        return max(size, advised + (size + 1) // 2) if advised else size
+        size = max(size, advised + (size + 1) // 2) if advised else size
+        return finite.count(space, space.ranges, size) or size
 
     def _memory(self, space: Space, history: History) -> Memory:
         """What was computed of this history and space before; a new one for others. It decides nothing."""
@@ -84,7 +85,7 @@ def _zoom(view: View, free: int) -> Decision:
     """Everything after the screening round."""
     rows = view.memory.rows(view.space, view.history, view.ladder)
     if len(np.unique(rows.trial)) < 2 or not np.isfinite(rows.loss).any():
-        return Decision(tuple(_uniform(view, i) for i in range(free)))
+        return _uniform(view, free)
     model = build(rows, Features.of(view.space, view.ladder), view.memory)
     moved = edges.extended(view, model)
     if moved:
@@ -115,10 +116,12 @@ class _Choosing:
 
     def decision(self) -> Decision:
         self._carry_on()
-        while len(self.chosen) < self.free and self._explore_next():
-            self.chosen.append(self._explore())
+        while len(self.chosen) < self.free and self._explore_next() and (proposal := self._explore()):
+            self.chosen.append(proposal)
         if len(self.chosen) < self.free:
             self._zoom_in()
+        if not self.chosen and not self.busy:
+            self._end()
         return Decision(tuple(self.chosen), self.region, self.paused)
 
     def _carry_on(self) -> None:
@@ -158,8 +161,8 @@ class _Choosing:
             explored += (p.stop - begun) * (p.kind is Kind.EXPLORE)
         return explored < view.share(self.model.trust) * all_epochs
 
-    def _explore(self) -> Proposal:
-        """Successive halving over everything seen; where nothing is to be promoted, a new trial."""
+    def _explore(self) -> Proposal | None:
+        """Successive halving over everything seen; where nothing is to be promoted, a new trial, if any is left."""
         view = self.view
         rng = generator(view.seed, "explore", len(view.history.jobs), len(self.chosen))
         if promoted := self._promote():
@@ -175,7 +178,10 @@ class _Choosing:
             point = self._agreeing(view.box.mutate(best, 1, 0.2, rng)[0])
             why = "exploring: around a good config"
         if self._tried(point):  # where the best lies in a corner, many draws do
-            point, why = view.whole.uniform(1, rng)[0], "exploring: anywhere"
+            found, why = view.untried(view.whole, self._fresh(), rng), "exploring: anywhere"
+            if found is None:
+                return None
+            point = found
         return Proposal(view.steps[0], Kind.EXPLORE, why, config=view.space.config(point))
 
     def _promote(self) -> Proposal | None:
@@ -218,12 +224,18 @@ class _Choosing:
             best = together.best(pool.points, pool.score, self._shapes(), view.together, view.settings.agree)
             while pool.resting and pool.resting[0][1].number in self.busy:
                 pool.resting.pop(0)
-            if pool.resting and pool.resting[0][0] >= pool.score[best]:
+            new = bool(np.isfinite(pool.score[best]))
+            if not new and view.listed is not None:
+                left = self._by_promise(self.model, view.history.trials)
+                if not left:
+                    return
+                self._go_on(left[0][1], Kind.ZOOM, "every config was tried; this one promises most")
+            elif pool.resting and pool.resting[0][0] >= pool.score[best]:
                 self._go_on(pool.resting[0][1], Kind.ZOOM, "promises more than any new config")
-            elif np.isfinite(pool.score[best]) and self._tried(pool.points[best]):
+            elif new and self._tried(pool.points[best]):
                 pool.score[best] = -np.inf
             else:
-                point = pool.points[best] if np.isfinite(pool.score[best]) else self._anywhere()
+                point = pool.points[best] if new else self._anywhere()
                 self._start(point, leap)
                 for each in pools.values():
                     each.score += zoom.penalty(self.model, each.points, point)
@@ -235,12 +247,15 @@ class _Choosing:
         view = self.view
         rng = generator(view.seed, "leap" if leap else "zoom", len(view.history.jobs))
         model = self.model.aiming(view.settings.leap) if leap else self.model
-        points, score = zoom.candidates(model, view.box, view.leads, rng, self.free)
+        if view.listed is None:
+            points, score = zoom.candidates(model, view.box, view.leads, rng, self.free)
+        else:
+            points, score = view.listed, model.log_ei(view.listed)
         self._draw_region(points, rng)
         more = together.agreeing(view.space, (points, score), self._shapes(), view.together)
         if len(more):
             points, score = np.vstack([points, more]), np.append(score, model.log_ei(more))
-        for centre in self.centres + [view.space.units(p.config) for p in self.chosen if p.config]:
+        for centre in self.centres + self._fresh():
             score = score + zoom.penalty(model, points, centre)
         return _Pool(points, score, self._resting(model))
 
@@ -254,6 +269,10 @@ class _Choosing:
         """The point, moved to agree with the latest one under way."""
         found = self._shapes()
         return together.moved(self.view.space, point[None], found[0], self.view.together)[0] if len(found) else point
+
+    def _fresh(self) -> list[np.ndarray]:
+        """Points of the new configs chosen so far."""
+        return [self.view.space.units(p.config) for p in self.chosen if p.config]
 
     def _anywhere(self) -> np.ndarray:
         view = self.view
@@ -271,18 +290,20 @@ class _Choosing:
         if len(view.ladder) == 1:
             return []
         complete = rows.trial[(rows.rung == len(view.ladder) - 1) | ~np.isfinite(rows.loss)]
-        idle = [
-            view.history.trials[n]
-            for n in np.setdiff1d(model.tried, complete)
-            if n not in self.busy and rungs.can_go_on(view.history.trials[n], view.ladder[-1])
-        ]
+        return self._by_promise(model, [view.history.trials[n] for n in np.setdiff1d(model.tried, complete)])
+
+    def _by_promise(self, model: Model, trials: Sequence[Trial]) -> list[tuple[float, Trial]]:
+        """Those of the trials that can go on now, by log expected improvement."""
+        last = self.view.ladder[-1]
+        idle = [t for t in trials if t.number not in self.busy and t.kind.is_search and rungs.can_go_on(t, last)]
         if not idle:
             return []
-        score = model.log_ei(view.memory.units[[t.number for t in idle]])
+        score = model.log_ei(self.view.tried[[t.number for t in idle]])
         return sorted(zip(score.tolist(), idle, strict=True), key=lambda pair: -pair[0])
 
     def _tried(self, point: np.ndarray) -> bool:
-        return bool((np.abs(self.view.memory.units[: len(self.view.history.trials)] - point).max(1) < 1e-9).any())
+        """Whether a point was tried, or is chosen now."""
+        return bool((np.abs(np.vstack([self.view.tried, *self._fresh()]) - point).max(1) < 1e-9).any())
 
     def _words(self, point: np.ndarray) -> str:
         mean, sd = self.model.predict(point[None])
@@ -293,11 +314,23 @@ class _Choosing:
         since = sum(job.kind is Kind.ZOOM for job in view.history.jobs[regions[-1].after if regions else 0 :])
         if self.region is None and regions and regions[-1].round > 0 and since < view.settings.region_every:
             return
+        why = self.region.why if self.region else ""
+        self.region = self._region(points, rng, why)
+
+    def _region(self, points: np.ndarray, rng: np.random.Generator, why: str) -> Region:
+        """Where the best lies by the model now; in what words, unless `why` says more."""
+        view, regions = self.view, self.view.history.regions
         order = np.argsort(self.model.predict(points)[0], kind="stable")
         likely, share = zoom.likely(self.model, points, order, view.box, view.ranges, rng)
-        why = self.region.why if self.region else _zoom_words(regions[-1] if regions else None, share)
+        why = why or _zoom_words(regions[-1] if regions else None, share)
         number = regions[-1].round + 1 if regions else 1
-        self.region = Region(number, len(view.history.jobs), view.ranges, likely, share, why)
+        return Region(number, len(view.history.jobs), view.ranges, likely, share, why)
+
+    def _end(self) -> None:
+        """Nothing is left to try: said once."""
+        listed, regions = self.view.listed, self.view.history.regions
+        if listed is not None and not (regions and regions[-1].why == (why := finite.over(len(listed)))):
+            self.region = self._region(listed, self.view.rng("zoom"), why)
 
 
 def _zoom_words(before: Region | None, share: float) -> str:
@@ -308,6 +341,20 @@ def _zoom_words(before: Region | None, share: float) -> str:
     return f"region drawn anew: {share:.2g} of the searched volume"
 
 
-def _uniform(view: View, index: int) -> Proposal:
-    point = view.box.uniform(1, generator(view.seed, "uniform", len(view.history.jobs), index))[0]
-    return Proposal(view.ladder[0], Kind.SCREEN, "too few trials worked for a model", config=view.space.config(point))
+def _uniform(view: View, free: int) -> Decision:
+    """New configs without a model."""
+    chosen: list[np.ndarray] = []
+    for index in range(free):
+        rng = generator(view.seed, "uniform", len(view.history.jobs), index)
+        if (point := view.untried(view.box, chosen, rng)) is None:
+            break
+        chosen.append(point)
+    why, stop = "too few trials worked for a model", view.ladder[0]
+    proposals = tuple(Proposal(stop, Kind.SCREEN, why, config=view.space.config(point)) for point in chosen)
+    regions, listed = view.history.regions, view.listed
+    if proposals or view.busy or listed is None or regions[-1].why == finite.over(len(listed)):
+        return Decision(proposals)
+    after = len(view.history.jobs)
+    return Decision(
+        region=Region(regions[-1].round + 1, after, view.ranges, view.ranges, 1.0, finite.over(len(listed)))
+    )

@@ -1,18 +1,21 @@
 """What a decision looks at: a history with what was computed of it."""
 
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
 
 import numpy as np
 
 from zeroin.history import History
 from zeroin.rng import generator
-from zeroin.search import rungs
+from zeroin.search import finite, rungs
 from zeroin.search.model import Memory
 from zeroin.search.settings import Settings
 from zeroin.search.zoom import Box
-from zeroin.space import Space
+from zeroin.space import Choice, Space
 from zeroin.space.scales import Array
 from zeroin.types import Kind, Range
+
+DRAWS = 32  # points, of which the first that was not tried is taken
 
 
 @dataclass(frozen=True, slots=True)
@@ -48,7 +51,8 @@ class View:
         wanted = [rungs.survivors(size, settings.keep, rung) for rung in range(len(self.ladder))]
         if not self.glance:
             return wanted
-        return [size + settings.glances, size + settings.glances // 4, *wanted[1:]]
+        looks = settings.glances if self.listed is None else min(settings.glances, len(self.listed) - size)
+        return [size + looks, size + looks // 4, *wanted[1:]]
 
     def share(self, trust: float) -> float:
         """The share of the epochs for exploring; half of `doubt` where every try costs a full training."""
@@ -80,7 +84,39 @@ class View:
         return generator(self.seed, purpose, len(self.history.jobs))
 
     @property
+    def tried(self) -> Array:
+        """Points [n, D] of all trials."""
+        return self.memory.encode(self.space, self.history.trials)
+
+    @property
+    def listed(self) -> Array | None:
+        """Points [n, D] of all configs of the ranges as declared and as they are now; None where they are many."""
+        ranges = {
+            name: self.ranges[name] if isinstance(param, Choice) else _both(param.range, self.ranges[name])
+            for name, param in self.space.params.items()
+        }
+        return self.memory.listed(self.space, ranges)
+
+    def untried(self, box: Box, chosen: Sequence[Array], rng: np.random.Generator) -> Array | None:
+        """A point [D] of a box, at random, that was neither tried nor chosen; None where all that are listed were.
+
+        Where configs are too many to be listed and yet no draw is a new one, one that was tried.
+        """
+        draws = box.uniform(DRAWS, rng)
+        seen = [*self.tried, *chosen]
+        fresh = draws[~finite.among(draws, seen)]
+        if len(fresh) or self.listed is None:
+            return np.asarray(fresh[0] if len(fresh) else draws[0])
+        left = self.listed[~finite.among(self.listed, seen)]
+        return np.asarray(left[rng.integers(len(left))]) if len(left) else None
+
+    @property
     def whole(self) -> Box:
         """The ranges as declared and as they are now: the playbook may have begun with others, and mislead."""
         low, high = self.space.span(self.space.ranges).T
         return replace(self.box, low=np.minimum(low, self.box.low), high=np.maximum(high, self.box.high))
+
+
+def _both(declared: Range, now: Range) -> Range:
+    """The range of a number that holds two."""
+    return min(declared[0], now[0]), max(declared[1], now[1])  # type: ignore[type-var]

@@ -89,6 +89,10 @@ class Choice:
             return self.fixed
         return self.options[max(0, min(int(unit * len(self.options)), len(self.options) - 1))]
 
+    def values(self, within: Range) -> Sequence[Value]:
+        """Every value of a range: its options."""
+        return within if self.fixed is None else (self.fixed,)
+
     def unit(self, value: Value) -> float:
         """The place of an option, the middle of its cell; below 0 for one that is no longer offered."""
         place = self._keys.get(_key(value))

@@ -5,6 +5,7 @@ Equal lengths of the unit interval are equally likely under the coarse round, so
 """
 
 import math
+from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import lru_cache
 from typing import Any
@@ -89,6 +90,10 @@ class Float:
         a, b = _ends(self.scale, low, high)
         value = float(SCALES[self.scale].inverse(a + (unit - floor) / (1.0 - floor) * (b - a)))
         return min(max(_tidy(value), low), high)
+
+    def values(self, within: Range) -> Sequence[Value] | None:  # noqa: ARG002  called as the others' is
+        """Every value of a range; None, as there is no end of them, unless it is held."""
+        return None if self.fixed is None else (self.fixed,)
 
     def unit(self, value: Value) -> float:
         """The place of a value; outside 0..1 for a value beyond the legal limits, and for what is no number."""
@@ -187,6 +192,15 @@ class Int:
         if self.fixed is not None:
             return self.fixed
         return int(self._values(np.asarray(unit)))
+
+    def values(self, within: Range) -> Sequence[Value]:
+        """Every value of a range, the lowest first."""
+        low, high = (int(number(v)) for v in within)
+        if self.fixed is not None:
+            return (self.fixed,)
+        if self.scale == "log2":
+            return [1 << power for power in range(low.bit_length() - 1, high.bit_length())]
+        return range(low, high + 1)
 
     def unit(self, value: Value) -> float:
         """The place of a value: the middle of its cell; below 0 for what the scale does not know."""

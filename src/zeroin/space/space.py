@@ -1,6 +1,6 @@
 """The space: all hyperparameters by name, printable, checked, and a map between configs and the unit cube."""
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import replace
 from typing import Any
 
@@ -79,6 +79,21 @@ class Space:
         """The config at a point of the unit cube, shape [D]."""
         values = {name: p.value(float(u)) for (name, p), u in zip(self.params.items(), units, strict=True)}
         return self._active(values) if self._conditional else values
+
+    def configs(self, ranges: Mapping[str, Range]) -> Iterator[dict[str, Value]] | None:
+        """Every config of the ranges, one by one; None where a Float is searched, as there is no end of them.
+
+        >>> space = Space(o=Choice("a", "b"), n=Int(1, 3, when={"o": "b"}))
+        >>> list(space.configs(space.ranges))
+        [{'o': 'a'}, {'o': 'b', 'n': 1}, {'o': 'b', 'n': 2}, {'o': 'b', 'n': 3}]
+        """
+        values: dict[str, Sequence[Value]] = {}
+        for name, param in self.params.items():
+            found = param.values(ranges[name])
+            if found is None:
+                return None
+            values[name] = found
+        return self._grown({}, self._order, values)
 
     def units(self, config: Config) -> Array:
         """The point of a config, shape [D]; inactive hyperparameters stand at their default."""
@@ -222,10 +237,24 @@ class Space:
     def _active(self, values: dict[str, Value]) -> dict[str, Value]:
         active: dict[str, Value] = {}
         for name in self._order:
-            when = self.params[name].when or {}
-            if all(q in active and _is_one(self.params[q], active[q], allowed) for q, allowed in when.items()):
+            if self._is_active(name, active):
                 active[name] = values[name]
         return {name: active[name] for name in self.params if name in active}
+
+    def _is_active(self, name: str, parents: Config) -> bool:
+        when = self.params[name].when or {}
+        return all(q in parents and _is_one(self.params[q], parents[q], allowed) for q, allowed in when.items())
+
+    def _grown(
+        self, config: dict[str, Value], names: Sequence[str], values: Mapping[str, Sequence[Value]]
+    ) -> Iterator[dict[str, Value]]:
+        """Every config that grows from one by the values of further hyperparameters, parents first."""
+        if not names:
+            yield {name: config[name] for name in self.params if name in config}
+            return
+        name, *others = names
+        for more in [{name: v} for v in values[name]] if self._is_active(name, config) else [{}]:
+            yield from self._grown({**config, **more}, others, values)
 
 
 def _is_one(param: Hyperparameter, value: Value, allowed: Value | tuple[Value, ...]) -> bool:

@@ -1,0 +1,42 @@
+"""Spaces of few configs: which those are, so that none is trained twice while another waits."""
+
+from collections.abc import Mapping, Sequence
+from itertools import islice
+
+import numpy as np
+
+from zeroin.space import Space
+from zeroin.space.scales import Array
+from zeroin.types import Range
+
+LISTED = 1024  # configs that are listed; of more a search does not come to the end
+OVER = "configs of the space were tried, so the search is over"
+
+
+def over(configs: int) -> str:
+    """The end of a search that has tried all configs, in words."""
+    return f"all {configs} {OVER}"
+
+
+def count(space: Space, ranges: Mapping[str, Range], most: int = LISTED) -> int | None:
+    """How many configs the ranges have; None for more than `most`, and for the one of a space that is held throughout.
+
+    >>> from zeroin.space import Choice, Float
+    >>> count(Space(o=Choice(1, 2, 3)), {"o": (1, 2, 3)}), count(Space(x=Float(0, 1)), {"x": (0.0, 1.0)})
+    (3, None)
+    """
+    configs = space.configs(ranges)
+    found = most + 1 if configs is None else sum(1 for _ in islice(configs, most + 1))
+    return found if 1 < found <= most else None
+
+
+def listed(space: Space, ranges: Mapping[str, Range]) -> Array | None:
+    """The points [n, D] of all configs of the ranges; None where `count` has none."""
+    configs = space.configs(ranges) if count(space, ranges) else None
+    return None if configs is None else np.array([space.units(config) for config in configs])
+
+
+def among(points: Array, others: Array | Sequence[Array]) -> np.ndarray:
+    """Which of the points [n, D] are the same config as one of the others [m, D]: mask [n]."""
+    keys = {(row.round(9) + 0.0).tobytes() for row in others}
+    return np.array([(row.round(9) + 0.0).tobytes() in keys for row in points], bool)
