@@ -27,10 +27,10 @@ from playbook import PAST, lesson_from
 from playbook_live import LIVE
 from zeroin.errors import ZeroinError
 from zeroin.playbook import Lesson, as_data, shipped
-from zeroin.playbook.compare import MATTERS, compare, place
-from zeroin.playbook.lesson import from_json, shown
+from zeroin.playbook.compare import compare
+from zeroin.playbook.lesson import from_json
 from zeroin.playbook.picture import svg
-from zeroin.space import Choice
+from zeroin.space.words import range_words
 from zeroin.tasks import TASKS
 
 ROOT = Path(__file__).resolve().parents[1]
@@ -48,9 +48,11 @@ Made by `python benchmarks/make_playbook.py` from the studies that the shipped p
 For your own studies: `zeroin compare STUDY...`.
 
 *Good* is where the middle eight tenths of the best fifth of a study's configs lie, which is also where the search
-looked most; *mattered* is the share of the loss's variance that is gone when that hyperparameter is held, by the
-study's model. One study a task and one seed each: read a single range with care, and what many have in common with
-more trust."""
+looked most; *mattered* is the share of the spread of scores that is gone when that hyperparameter is held, by the
+study's model; *good where it matters* the values that are good in the most studies of those in which it mattered by a
+tenth or more, where that is more than half of them. *Luck of the seed* is the share of the spread that there is
+between seeds of one config: the more of it, the less the study counts, here and in the advice for new ones. One study
+a task and one seed each: read a single range with care, and what many have in common with more trust."""
 WORDS = {
     "lcbench": "LCBench: fully connected networks on 17 tables, SGD with momentum, 52 epochs",
     "taskset": "TaskSet: recurrent networks on 6 text tasks, Adam, 50 evaluations",
@@ -112,28 +114,16 @@ def page(lessons: Sequence[Lesson], about: dict[str, Any]) -> str:
 
 def across_tasks(lessons: Sequence[Lesson]) -> str:
     """One row a hyperparameter: in how many tasks it mattered, where its good values lie, and where the best ones."""
-    out = ["| | mattered, median | in so many tasks | best values, quartiles | good in half the tasks or more |"]
+    out = ["| | mattered, median | in so many tasks | best values, quartiles | good where it matters |"]
     out += ["|---" * 5 + "|"]
     for row in compare(lessons).rows:
         cells = [cell for cell in row.cells if cell]
         weight = [cell.importance for cell in cells]
         units = np.quantile([row.param.unit(cell.best) for cell in cells], [0.25, 0.5, 0.75])
-        best = " / ".join(shown((row.param.value(float(u)),) * 2) for u in units)
-        out.append(
-            f"| `{row.name}` | {np.median(weight):.0%} | {sum(w >= MATTERS for w in weight)} of {len(cells)} "
-            f"| {best} | {_common(row.param, [cell.good for cell in cells])} |"
-        )
+        best = " / ".join(range_words(row.param, (row.param.value(float(u)),)) for u in units)
+        matters = f"{row.matters} of {len(cells)}"
+        out.append(f"| `{row.name}` | {np.median(weight):.0%} | {matters} | {best} | {row.words()} |")
     return "\n".join(out)
-
-
-def _common(param: Any, good: Sequence[tuple[Any, ...]]) -> str:
-    """The values that lie in the good ranges of at least half the tasks, in words."""
-    if isinstance(param, Choice):
-        return "/".join(str(o) for o in param.options if 2 * sum(o in g for g in good) >= len(good)) or "none"
-    grid = np.linspace(0.0, 1.0, 401)
-    ends = [place(param, g) for g in good]
-    inside = grid[[2 * sum(a - 0.02 <= u <= b + 0.02 for a, b in ends) >= len(ends) for u in grid]]
-    return shown((param.value(float(inside.min())), param.value(float(inside.max())))) if len(inside) else "none"
 
 
 def main() -> None:

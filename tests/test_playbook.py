@@ -19,7 +19,7 @@ from zeroin.playbook.lesson import from_json, scores, to_json
 from zeroin.playbook.portfolio import advised, apart, fitted, greedy
 from zeroin.playbook.scenario import weights
 from zeroin.report.advice import advice
-from zeroin.search import zoom
+from zeroin.search import coarse, zoom
 from zeroin.search.model import Features, Memory, build
 from zeroin.store import read_study
 from zeroin.types import Kind
@@ -214,9 +214,80 @@ def test_similarity_is_learned_from_where_good_configs_agree():
     rows, images = rng.random(64), rng.random(64)
     scores = np.array([base + 0.1 * rng.random(64) for base in (rows, rows, rows, images, images, images)])
     past = [{"inputs": kind, "loss": loss} for kind in ("row", "image") for loss in ("a", "b", "c")]
-    found = weights({"inputs": "row", "loss": "a"}, past, scores)
+    found = weights({"inputs": "row", "loss": "a"}, past, scores, np.ones(6))
     assert found[:3].min() > 2 * found[3:].max()
     assert found.min() > 0  # what differs is asked less, not never
+
+
+RATES = zi.Space(lr=zi.Float(1e-5, 1.0, scale="log"), layers=zi.Int(1, 6))
+PLACES = [RATES.config(u) for u in coarse.points(0, 64, 2, 0)]
+
+
+def pair(best_of, task, inputs, seed):
+    """A lesson of a task of this name and these inputs, its best learning rate where `best_of` says."""
+    centre = best_of(task, inputs)
+    loss = lambda c: 0.1 + abs(math.log10(c["lr"]) - centre) / 2 + abs(c["layers"] - 2) / 8  # noqa: E731
+    study = zi.tune(loss, RATES, trials=18, store=None, playbook=False, seed=seed)
+    return lesson_of(task, RATES, study.history, scenario={"task": task, "inputs": inputs})
+
+
+@pytest.mark.parametrize(
+    ("best_of", "alike"),
+    [
+        (lambda task, inputs: -1.0 if inputs == "row" else -4.0, ("b", "row")),  # another name, the same optimum
+        (lambda task, inputs: -1.0 if task == "a" else -4.0, ("a", "image")),  # names tell, and are believed
+    ],
+    ids=["names mislead", "names tell"],
+)
+def test_a_study_of_the_same_name_and_another_optimum_counts_less_than_one_of_another_name_and_the_same(best_of, alike):
+    past = [(task, inputs) for task in ("a", "b", "c") for inputs in ("row", "image")]
+    known = [pair(best_of, *each, seed) for seed, each in enumerate(past)]
+    mean, _ = scores(known, PLACES)
+    trust = np.array([lesson.trust for lesson in known])
+    found = weights({"task": "a", "inputs": "row"}, [lesson.scenario for lesson in known], mean, trust)
+    counts = dict(zip(past, found, strict=True))
+    other = ("a", "image") if alike == ("b", "row") else ("b", "row")
+    assert counts[alike] > 3 * counts[other]
+    assert max(counts, key=counts.get) == ("a", "row")
+    first = advised(RATES, {"task": "a", "inputs": "row"}, known).suggestions[0].config
+    assert abs(math.log10(first["lr"]) - best_of("a", "row")) < 0.7
+
+
+def test_a_study_whose_scores_are_mostly_luck_counts_little(lessons):
+    """Noise of a tenth changes nothing that matters; where luck decides, another study's advice comes first."""
+    lucky = replace(taught(-4.5, "lucky"), noise=3.0)
+    assert lucky.trust == pytest.approx(0.1)
+    assert lessons[0].trust > 0.95
+    two = [replace(taught(-4.5, "lucky"), noise=0.0), lessons[0]]
+    first = {x.noise: suggested(SPACE, {}, [x, lessons[0]])[0].config["lr"] for x in (two[0], lucky)}
+    assert first[3.0] == pytest.approx(lessons[0].configs[0]["lr"], rel=0.9)
+    assert lucky.mattered("lr") < 0.1 < two[0].mattered("lr")
+    rows = {row.name: row for row in compare([lucky, *lessons]).rows}
+    assert rows["lr"].matters == 3
+    assert "mostly luck of the seed" in lucky.line()
+
+
+def test_luck_is_told_by_fresh_seeds_or_by_the_model():
+    """The same valley with seeds that matter by a third of its depth, and by nothing."""
+
+    def loss(spread):
+        return lambda config, run: run.report(valley(-2.0)(config) + spread * np.random.default_rng(run.seed).normal())
+
+    def noise(spread, confirm):
+        study = zi.tune(loss(spread), SPACE, trials=40, store=None, playbook=False, confirm=confirm)
+        return lesson_of("s", SPACE, study.history, scenario={"task": "s"}).noise
+
+    assert noise(0.0, 5) == 0.0
+    assert noise(0.0, 0) < 0.1
+    assert 0.1 < noise(0.2, 5) < 1.5
+    assert 0.1 < noise(0.2, 0) < 1.5
+
+
+def test_a_lesson_from_before_luck_was_told_is_read_and_believed(lessons):
+    old = to_json(lessons[0])
+    del old["noise"]
+    assert from_json(old).trust == 1.0
+    assert from_json(old | {"of_a_newer_zeroin": 1}).configs == lessons[0].configs
 
 
 def test_a_misleading_memory_costs_little(tmp_path):
@@ -382,7 +453,7 @@ def test_the_command_shows_learns_exports_imports_and_forgets(zeroin, mine, tmp_
     assert zeroin("playbook")[1].startswith("0 lessons")
     code, out, _ = zeroin("playbook", "learn", "first", "--store", "z.db")
     assert (code, mine.lessons()[0].name) == (0, "first")
-    assert out.startswith("first (12 trainings")
+    assert out.startswith("learned: first (12 trainings")
     assert "1 lesson in" in zeroin("playbook", "show")[1]
     told = zeroin("playbook", "show", "first")[1]
     assert "lr: good" in told
@@ -391,7 +462,9 @@ def test_the_command_shows_learns_exports_imports_and_forgets(zeroin, mine, tmp_
     assert zeroin("playbook", "export", "book.json")[0] == 0
     assert zeroin("playbook", "forget", "first")[0] == 0
     assert mine.lessons() == []
-    assert zeroin("playbook", "import", "book.json")[0] == 0
+    assert zeroin("playbook", "import", "book.json")[1] == "1 lesson learned, 1 of them new\n"
+    assert zeroin("playbook", "import", "book.json")[1] == "1 lesson learned, 0 of them new\n"
+    assert "best config" in zeroin("playbook", "show", "digits")[1]  # of those that come with zeroin
     assert isinstance(mine.lessons()[0], Lesson)
     assert zeroin("playbook", "forget", "--all")[0] == 0
 
@@ -399,20 +472,38 @@ def test_the_command_shows_learns_exports_imports_and_forgets(zeroin, mine, tmp_
 def test_studies_are_compared_side_by_side(zeroin, lessons, tmp_path):
     found = compare(lessons)
     rows = {row.name: row for row in found.rows}
-    assert rows["optimizer"].agreement == 1.0  # adamw in all three
-    assert rows["lr"].agreement < 0.5  # the valleys lie apart
+    assert rows["optimizer"].words() == "adamw in 3 of 3"
+    low, high = rows["lr"].common
+    assert rows["lr"].agree >= 2
+    assert low < 10**-1.7
+    assert high > 10**-2.4
     assert all(cell.importance > 0 for cell in rows["lr"].cells)
     Playbook(shipped=False).learn(*lessons)
     studied(-2.0, "fourth", store="z.db", playbook=False, trials=12)
     code, out, error = zeroin("compare", "past0", "past1", "fourth", "--store", "z.db", "--svg", "c.svg")
     assert code == 0, error
-    assert "| `optimizer` | adamw (" in out
+    assert "adamw in 3 of 3" in out
+    assert len({len(line) for line in out.splitlines() if line.startswith("|")}) == 1  # readable as it is
     drawn = ElementTree.parse(tmp_path / "c.svg").getroot()
     bars = [rect for rect in drawn.iter("{http://www.w3.org/2000/svg}rect") if rect.get("rx")]
     assert len(bars) >= 9
     assert all(190 <= float(bar.get("x")) <= 710 and float(bar.get("width")) > 0 for bar in bars)
     told = json.loads(zeroin("compare", "past0", "past1", "--json", "--svg", "again.svg")[1])
     assert {row["name"] for row in told["rows"]} == set(SPACE)
+
+
+def test_studies_of_other_legal_limits_are_compared_on_one_line():
+    """Small networks beside large ones: each has its good values where they are, and they do not agree."""
+
+    def lesson(low, high):
+        space = zi.Space(units=zi.Int(low, high, scale="log"), lr=zi.Float(1e-5, 1.0, scale="log"))
+        loss = lambda c: 0.1 + math.log(high / c["units"]) + abs(math.log10(c["lr"]) + 2) / 8  # noqa: E731
+        study = zi.tune(loss, space, trials=14, store=None, playbook=False)
+        return lesson_of(f"to{high}", space, study.history, scenario={})
+
+    row = next(row for row in compare([lesson(64, 512), lesson(4, 16)]).rows if row.name == "units")
+    assert 0.0 < row.param.unit(4) < 0.05
+    assert row.words() == "differs in 2"
 
 
 @pytest.mark.parametrize(

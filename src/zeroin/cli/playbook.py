@@ -1,6 +1,7 @@
 """`zeroin playbook`: what past studies taught: shown, learned, forgotten, taken elsewhere; `zeroin compare`."""
 
 import json
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
@@ -9,6 +10,9 @@ import click
 from zeroin.cli.options import STORE, write
 from zeroin.wording import counted
 
+READ = """Where the good configs of each study lie, and in brackets how much the hyperparameter mattered: the share of
+the spread of scores that is gone when it is held; a part of it is luck of the seed."""
+SEVERAL = "Last, what is good in most of the studies in which the hyperparameter mattered."
 BOOK = click.option(
     "--playbook",
     "book",
@@ -31,14 +35,15 @@ def playbook(context: click.Context) -> None:
 @click.option("--json", "as_json", is_flag=True, help="For programs.")
 @BOOK
 def show(name: str | None = None, shipped: bool = False, as_json: bool = False, book: Path | None = None) -> None:
-    """The lessons, or that of study NAME in full."""
+    """The lessons, or that of study NAME in full: yours, or else one that comes with zeroin."""
     from zeroin.playbook import Playbook, as_data, named
     from zeroin.playbook import shipped as those_shipped
 
     kept = Playbook(book)
     lessons = those_shipped() if shipped else kept.lessons()
     if name:
-        lessons = named(lessons, name)
+        own = [lesson for lesson in lessons if lesson.name == name]
+        lessons = own or named([*lessons, *those_shipped()], name)
     if as_json:
         click.echo(json.dumps(as_data(lessons), indent=1))
         return
@@ -65,7 +70,7 @@ def learn(study: str, store: Path, book: Path | None) -> None:
 
     lesson = lesson_from(*read_study(store, study))
     Playbook(book).learn(lesson)
-    click.echo(lesson.line())
+    click.echo(f"learned: {lesson.line()}")
 
 
 @playbook.command()
@@ -104,8 +109,11 @@ def import_(file: Path, book: Path | None) -> None:
     from zeroin.playbook import Playbook, as_lessons
 
     lessons = as_lessons(_read(file))
-    Playbook(book).learn(*lessons)
-    click.echo(f"{counted(len(lessons), 'lesson')} learned")
+    kept = Playbook(book)
+    before = len(kept.lessons())
+    kept.learn(*lessons)
+    new = len(kept.lessons()) - before
+    click.echo(f"{counted(len(lessons), 'lesson')} learned, {new} of them new")
 
 
 @click.command()
@@ -126,14 +134,25 @@ def compare(studies: tuple[str, ...], svg: Path | None, as_json: bool, store: Pa
     if svg:
         write(svg, picture(found), "a picture goes to", aside=as_json)
     if as_json:
-        rows = [{"name": r.name, "agreement": r.agreement, "studies": _cells(found.names, r)} for r in found.rows]
-        click.echo(
-            json.dumps({"studies": dict(zip(found.names, found.scenarios, strict=True)), "rows": rows}, indent=1)
-        )
+        rows = [
+            {"name": row.name, "common": row.common, "agree": row.agree, "matters": row.matters}
+            | {"studies": _cells(found.names, row)}
+            for row in found.rows
+        ]
+        facts = {name: dict(scenario) for name, scenario in zip(found.names, found.scenarios, strict=True)}
+        luck = dict(zip(found.names, found.luck, strict=True))
+        click.echo(json.dumps({"studies": facts, "luck": luck, "rows": rows}, indent=1))
         return
+    if found.alike:
+        click.echo(f"all: {_facts(found.alike)}")
     for name, scenario in zip(found.names, found.scenarios, strict=True):
-        click.echo(f"{name}: {scenario}")
-    click.echo(f"\ngood values, and in brackets how much they mattered\n\n{found.table()}")
+        own = {fact: value for fact, value in scenario.items() if fact not in found.alike}
+        click.echo(f"{name}: {_facts(own) or 'nothing else is known'}")
+    click.echo("\n".join(["", READ, *([SEVERAL] if len(found.names) > 1 else []), "", found.table()]))
+
+
+def _facts(scenario: Mapping[str, Any]) -> str:
+    return ", ".join(f"{fact} {value}" for fact, value in scenario.items())
 
 
 def _cells(names: tuple[str, ...], row: Any) -> dict[str, Any]:

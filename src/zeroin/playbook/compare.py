@@ -1,18 +1,18 @@
 """What works well in which scenario: lessons side by side, where they agree and where they differ."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 import numpy as np
 
 from zeroin.playbook.lesson import Lesson
-from zeroin.space import Choice, Hyperparameter
+from zeroin.space import Choice, Float, Hyperparameter, Int
 from zeroin.space.words import range_words
 from zeroin.types import Range, Value
 
-AGREE, DIFFER = 0.5, 0.1  # shares of the span of all good ranges that lie in each of them
-NEAR = 0.05  # of the unit line: values no further apart do alike
+NEAR = 0.02  # of the unit line: values no further apart do alike
 MATTERS = 0.1  # a hyperparameter of less importance hardly matters
+GRID = 401  # places of the unit line that are looked at
 
 
 @dataclass(frozen=True, slots=True)
@@ -28,14 +28,16 @@ class Cell:
 class Row:
     """A hyperparameter in all studies.
 
-    `param` as the first study has it, on whose unit line they are compared; `cells` by study, None where it was not
-    searched; `agreement`, 0 to 1: how much of all good values is good in each of them, None of a single study.
+    `param` is the first study's, but wide enough for all: on its unit line they are compared; `cells` by study, None
+    where it was not searched; `common` the values that are good in the most studies of those in which it mattered,
+    `agree` in how many.
     """
 
     name: str
     param: Hyperparameter
     cells: tuple[Cell | None, ...]
-    agreement: float | None
+    common: Range
+    agree: int
 
     @property
     def importance(self) -> float:
@@ -46,41 +48,62 @@ class Row:
         """The good values of a study, and how much they mattered."""
         return f"{range_words(self.param, cell.good)} ({cell.importance:.0%})"
 
-    def words(self) -> str:
-        """Whether the studies agree, in words."""
-        known = sum(cell is not None for cell in self.cells)
-        if self.agreement is None:
-            return "searched once"
-        if max(cell.importance for cell in self.cells if cell) < MATTERS:
-            return f"hardly matters in {known}"
-        if self.agreement >= AGREE:
-            return f"alike in {known}"
-        return f"differs in {known}" if self.agreement < DIFFER else f"partly alike in {known}"
+    @property
+    def matters(self) -> int:
+        """In how many studies it mattered."""
+        return sum(cell is not None and cell.importance >= MATTERS for cell in self.cells)
+
+    def words(self, before: str = "") -> str:
+        """Whether the studies in which it mattered agree, in words; `before` comes before what is good in most."""
+        if self.matters < 2:
+            return f"matters in {self.matters}" if self.matters else "hardly matters"
+        if 2 * self.agree <= self.matters or self.agree < 2:
+            return f"differs in {self.matters}"
+        return f"{before}{range_words(self.param, self.common)} in {self.agree} of {self.matters}"
 
 
 @dataclass(frozen=True, slots=True)
 class Comparison:
-    """Studies side by side: `names` of the studies, `scenarios` in words, `rows` the most important first."""
+    """Studies side by side: `names`, `scenarios`, and `luck`, the share of the spread of scores that is the seeds'.
+
+    `rows` the most important first.
+    """
 
     names: tuple[str, ...]
-    scenarios: tuple[str, ...]
+    scenarios: tuple[Mapping[str, Value], ...]
+    luck: tuple[float | None, ...]
     rows: tuple[Row, ...]
 
+    @property
+    def alike(self) -> dict[str, Value]:
+        """The facts that all studies have in common."""
+        first, *others = self.scenarios
+        return {f: v for f, v in first.items() if others and all(other.get(f) == v for other in others)}
+
     def table(self) -> str:
-        """As Markdown, readable as it is."""
-        out = [f"| | {' | '.join(self.names)} | |", "|---" * (len(self.names) + 2) + "|"]
-        for row in self.rows:
-            cells = " | ".join("" if cell is None else row.words_of(cell) for cell in row.cells)
-            out.append(f"| `{row.name}` | {cells} | {row.words()} |")
-        return "\n".join(out)
+        """As Markdown, its columns aligned, so that it is readable as it is."""
+        several = len(self.names) > 1
+        lines = [["", *self.names, "good where it matters"]]
+        lines += [
+            [f"`{row.name}`", *("" if cell is None else row.words_of(cell) for cell in row.cells), row.words()]
+            for row in self.rows
+        ]
+        if any(luck is not None for luck in self.luck):
+            lines.append(["luck of the seed", *("" if luck is None else f"{luck:.0%}" for luck in self.luck), ""])
+        lines = lines if several else [line[:-1] for line in lines]
+        widths = [max(map(len, column)) for column in zip(*lines, strict=True)]
+        out = [" | ".join(cell.ljust(width) for cell, width in zip(line, widths, strict=True)) for line in lines]
+        out.insert(1, " | ".join("-" * max(3, width) for width in widths))
+        return "\n".join(f"| {line} |" for line in out)
 
 
 def compare(lessons: Sequence[Lesson]) -> Comparison:
     """What several studies taught, side by side."""
     names = list(dict.fromkeys(name for lesson in lessons for name in lesson.ranked))
     rows = sorted((_row(name, lessons) for name in names), key=lambda row: -row.importance)
-    facts = (", ".join(f"{fact} {value}" for fact, value in lesson.scenario.items()) for lesson in lessons)
-    return Comparison(tuple(lesson.name for lesson in lessons), tuple(facts), tuple(rows))
+    luck = (None if lesson.noise is None else 1.0 - lesson.trust for lesson in lessons)
+    scenarios = (lesson.scenario for lesson in lessons)
+    return Comparison(tuple(lesson.name for lesson in lessons), tuple(scenarios), tuple(luck), tuple(rows))
 
 
 def place(param: Hyperparameter, good: Range) -> tuple[float, float]:
@@ -91,19 +114,39 @@ def place(param: Hyperparameter, good: Range) -> tuple[float, float]:
 
 def _row(name: str, lessons: Sequence[Lesson]) -> Row:
     cells = tuple(
-        Cell(lesson.good[name], lesson.configs[0].get(name), lesson.importance.get(name, 0.0))
-        if name in lesson.good
-        else None
+        Cell(lesson.good[name], lesson.configs[0].get(name), lesson.mattered(name)) if name in lesson.good else None
         for lesson in lessons
     )
-    param = next(lesson.space[name] for lesson in lessons if name in lesson.good)
-    known = [cell.good for cell in cells if cell]
-    return Row(name, param, cells, _agreement(param, known) if len(known) > 1 else None)
+    param = _axis([lesson.space[name] for lesson in lessons if name in lesson.good])
+    return Row(name, param, cells, *_common(param, [c.good for c in cells if c and c.importance >= MATTERS]))
 
 
-def _agreement(param: Hyperparameter, good: Sequence[Range]) -> float:
+def _axis(params: Sequence[Hyperparameter]) -> Hyperparameter:
+    """The first study's hyperparameter, wide enough for the others' values on the same scale."""
+    first = params[0]
+    if isinstance(first, Choice):
+        options = [option for p in params if isinstance(p, Choice) for option in p.options]
+        return Choice(*dict.fromkeys(options), ordered=first.ordered)
+    if isinstance(first, Int):
+        whole = [p for p in params if isinstance(p, Int) and p.scale == first.scale]
+        return Int(min(p.legal[0] for p in whole), max(p.legal[1] for p in whole), first.scale)
+    real = [p for p in params if isinstance(p, Float) and p.scale == first.scale]
+    low, high = min(p.legal[0] for p in real), max(p.legal[1] for p in real)
+    return Float(low, high, first.scale, zero=any(p.zero for p in real))
+
+
+def _common(param: Hyperparameter, good: Sequence[Range]) -> tuple[Range, int]:
+    """The values that are good in the most studies, and in how many they are; nothing of none."""
+    if not good:
+        return (), 0
     if isinstance(param, Choice):
-        return len(set.intersection(*map(set, good))) / len(set.union(*map(set, good)))
-    ends = np.array([place(param, each) for each in good]) + np.array([-NEAR, NEAR])
-    common, whole = ends[:, 1].min() - ends[:, 0].max(), ends[:, 1].max() - ends[:, 0].min()
-    return max(0.0, float(common / whole))
+        counts = [sum(option in each for each in good) for option in param.options]
+        most = max(counts)
+        return tuple(o for o, n in zip(param.options, counts, strict=True) if n == most), most
+    grid = np.linspace(0.0, 1.0, GRID)
+    low, high = np.array([place(param, each) for each in good]).T[:, :, None]
+    inside = ((low - NEAR <= grid) & (grid <= high + NEAR)).sum(0)
+    most = int(inside.max())
+    first = int(np.argmax(inside == most))  # of several stretches the lowest
+    last = first + int(np.argmin(np.append(inside[first:] == most, False)))
+    return (param.value(float(grid[first])), param.value(float(grid[last - 1]))), most

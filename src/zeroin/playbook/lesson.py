@@ -12,24 +12,26 @@ from typing import Any
 import numpy as np
 
 from zeroin.catalogue import CATALOGUE
+from zeroin.confirm import by_config
 from zeroin.errors import PlaybookError
 from zeroin.history import History
 from zeroin.playbook.scenario import Scenario
 from zeroin.search import rungs, surrogate
 from zeroin.search.importance import importances
-from zeroin.search.model import Features, Memory, Model, build
+from zeroin.search.model import Features, Memory, Model, Rows, build, warp
 from zeroin.search.surrogate import one_blas_thread
 from zeroin.space import Choice, Hyperparameter, Space
 from zeroin.space.plain import OUTSIDE
 from zeroin.space.scales import Array
 from zeroin.space.words import range_words
 from zeroin.types import Config, Kind, Range, Value
-from zeroin.wording import config_words
+from zeroin.wording import config_words, counted
 
 FEWEST = 8  # trials with a loss that teach something
 BEST, OTHERS = 16, 16  # configs kept: so many of the best, and evenly of the others
 WORST = 2.0  # scores beyond are all alike: bad
 NOISE = 1e-2  # of a score, in variances of the scores
+SEEDS = 4  # degrees of freedom of fresh seeds from which they tell more of luck than the model
 
 
 @dataclass(frozen=True)  # no slots: cached_property keeps its value in the instance
@@ -49,6 +51,8 @@ class Lesson:
         importance: by hyperparameter, the share of the loss's variance that is gone when it is held.
         good: by hyperparameter, where the middle eight tenths of the best fifth lie; of a choice, the options in it;
             without what none of them has.
+        noise: the spread of one config's scores over seeds, a standard deviation, against 1 between the best and the
+            middle config; None of a lesson that does not tell, from before it was asked.
     """
 
     name: str
@@ -64,6 +68,16 @@ class Lesson:
     signal: float
     importance: Mapping[str, float]
     good: Mapping[str, Range]
+    noise: float | None = None
+
+    @property
+    def trust(self) -> float:
+        """The share of the spread of scores that is of the configs, not of the seeds: how much the lesson counts."""
+        return 1.0 if self.noise is None else 1.0 / (1.0 + self.noise**2)
+
+    def mattered(self, name: str) -> float:
+        """The share of the spread of scores, the seeds' included, that is gone when a hyperparameter is held."""
+        return self.trust * self.importance.get(name, 0.0)
 
     def shares(self, space: Space, scenario: Scenario) -> list[str]:
         """What both search and mean the same by: names of the catalogue, and all others in studies of one task."""
@@ -77,20 +91,26 @@ class Lesson:
     def line(self) -> str:
         """The study and what it taught in one line."""
         best = ", ".join(f"{name} {self._good_words(name)}" for name in self.ranked[:3])
-        return f"{self.name} ({self.trainings:g} trainings, {self.created or 'undated'}): good {best}"
+        luck = "; mostly luck of the seed" if self.trust < 0.5 else ""
+        return f"{self.name} ({', '.join([f'{self.trainings:g} trainings', *self._date])}): good {best}{luck}"
 
     def words(self) -> str:
         """All that it says, in lines."""
         facts = ", ".join(f"{fact} {value}" for fact, value in self.scenario.items())
-        head = [
-            f"{self.name}: {facts}",
-            f"{self.trainings:g} full trainings of {self.max_epochs} epochs, {self.created}",
-        ]
-        rows = [f"  {n}: good {self._good_words(n)}, mattered {self.importance.get(n, 0.0):.0%}" for n in self.ranked]
-        return "\n".join([*head, *rows, f"  best config: {config_words(self.configs[0])}"])
+        spent = f"{self.trainings:g} full trainings of {counted(self.max_epochs, 'epoch')}"
+        rows = [f"  {n}: good {self._good_words(n)}, mattered {self.mattered(n):.0%}" for n in self.ranked]
+        luck = f"  luck of the seed: {1.0 - self.trust:.0%} of the spread of scores, so much less the lesson counts"
+        told = [luck] if self.noise is not None else []
+        head = [f"{self.name}: {facts}", ", ".join([spent, *self._date])]
+        return "\n".join([*head, *rows, *told, f"  best config: {config_words(self.configs[0])}"])
 
     def _good_words(self, name: str) -> str:
         return range_words(self.space[name], self.good[name])
+
+    @property
+    def _date(self) -> list[str]:
+        """The day; of those that come with zeroin it is not told."""
+        return [self.created[:10]] if self.created else []
 
     @property
     def ranked(self) -> list[str]:
@@ -142,7 +162,8 @@ def lesson_of(
             f"a study teaches from {FEWEST} trials that worked; {name!r} has {len(worked)}: go on with it first."
         )
     model = build(rows, Features.of(space, ladder), memory)
-    score = _normalised(model, history, memory)
+    low, unit = _scale(model, history, memory)
+    score = np.clip((model.mean - low) / unit, 0.0, WORST)
     order = np.argsort(score, kind="stable")
     rest = order[BEST:]
     kept = np.append(order[:BEST], rest[np.linspace(0, len(rest) - 1, min(OTHERS, len(rest))).astype(int)])
@@ -163,6 +184,7 @@ def lesson_of(
         _digits(model.posterior.signal),
         {i.name: round(i.mean, 3) for i in importances(space, history, max_epochs=history.max_epochs)},
         {n: _good(p, have) for n, p in space.params.items() if p.fixed is None and (have := _values(n, fifth))},
+        _digits(_luck(model, rows, history) / unit),
     )
 
 
@@ -176,17 +198,31 @@ def from_json(data: Mapping[str, Any]) -> Lesson:
     """The inverse of `to_json`."""
     good = {name: tuple(values) for name, values in data["good"].items()}
     changed = {"space": Space.from_json(data["space"]), "good": good}
-    return Lesson(**{**data, **changed, "configs": tuple(data["configs"]), "scores": tuple(data["scores"])})
+    known = {key: value for key, value in data.items() if key in Lesson.__dataclass_fields__}  # a newer one has more
+    return Lesson(**{**known, **changed, "configs": tuple(data["configs"]), "scores": tuple(data["scores"])})
 
 
-def _normalised(model: Model, history: History, memory: Memory) -> Array:
-    """Scores of the trials that the model sees, in their order."""
+def _scale(model: Model, history: History, memory: Memory) -> tuple[float, float]:
+    """Where scores begin, at the best config by the model, and how far the coarse round's middle one is from it."""
     coarse = [t.number for t in history.trials if t.kind is Kind.SCREEN and t.number in model.tried]
     shown = memory.units[coarse] if len(coarse) > 2 else model.units
     low, middle = float(model.mean.min()), float(np.median(model.posterior.expected(model.features(shown))))
     if middle - low < 1e-9:
         raise PlaybookError("a study teaches where its configs differ; all of them did alike: search wider ranges.")
-    return np.asarray(np.clip((model.mean - low) / (middle - low), 0.0, WORST))
+    return low, middle - low
+
+
+def _luck(model: Model, rows: Rows, history: History) -> float:
+    """Spread of a config's loss over seeds, in the model's units: of fresh seeds where there were, else as it fits."""
+    known = [by_config(history, kind).values() for kind in (Kind.CONFIRM, Kind.DEFAULT)]
+    again = [[t.loss for t in trials if t.loss is not None] for group in known for trials in group]
+    degrees = sum(max(0, len(losses) - 1) for losses in again)
+    if degrees < SEEDS:
+        return float(np.sqrt(model.posterior.noise) * model.posterior.scale)
+    searched = len(rows.loss)
+    warped = warp(np.append(rows.loss, np.concatenate(again)), np.arange(searched + sum(map(len, again))) < searched)
+    parts = np.split(warped[searched:], np.cumsum([len(losses) for losses in again])[:-1])
+    return float(np.sqrt(sum(((part - part.mean()) ** 2).sum() for part in parts if len(part)) / degrees))
 
 
 def _values(name: str, configs: Sequence[Config]) -> list[Value]:

@@ -40,7 +40,7 @@ def _panel(row: Row, names: tuple[str, ...], top: float) -> Iterator[str]:
     def x(unit: float) -> float:
         return LABEL + WIDTH * (unit - low) / (high - low)
 
-    yield _text(4, top + 12, f"{row.name}: {row.words()}", bold=True)
+    yield _text(4, top + 12, f"{row.name}: {row.words('good ')}", bold=True)
     for unit, label in _marks(row.param, low, high):
         yield f'<path d="M{x(unit):.1f} {top + 18}V{bottom}" stroke="{GRID}" stroke-width="0.7"/>'
         yield _text(x(unit), bottom + 13, label, anchor="middle")

@@ -1,7 +1,8 @@
 """What past studies advise a new one: a portfolio of configs, together good in as many as possible, and ranges.
 
 Each candidate did well in one of them; what it would have scored in the others their models tell. Picked is, one after
-the other, what lowers the mean of the best score over the studies most, each study weighted by how alike it is.
+the other, what lowers the mean of the best score over the studies most, each study weighted by how alike it is, and by
+how far its scores are to be trusted.
 
 Source: Feurer et al., "Auto-Sklearn 2.0", JMLR 23 (2022), section 3.1 (greedy portfolios).
 """
@@ -49,15 +50,16 @@ def advised(
     box = space.span(space.ranges)
     spread = [space.config(u) for u in box[:, 0] + coarse.points(0, POINTS, len(space), 0) * (box[:, 1] - box[:, 0])]
     mean, sd = scores(asked, [*configs, *spread])
-    similar = weights(scenario, [x.scenario for x in asked], mean[:, len(configs) :])
+    trust = np.array([lesson.trust for lesson in asked])
+    counts = trust * weights(scenario, [x.scenario for x in asked], mean[:, len(configs) :], trust)
     sure = np.clip(mean + DOUBT * sd, 0.0, 1.0)[:, : len(configs)].T  # [candidates, lessons]
-    weight = similar / similar.sum()
+    weight = counts / counts.sum()
     chosen = greedy(apart(sure), weight, most)
     said = tuple(Suggestion(configs[i], _why(origins[i], sure[i], len(asked))) for i in chosen)
     others = [int(i) for i in np.argsort(apart(sure) @ weight, kind="stable") if i not in chosen]
     leads = tuple({json.dumps(configs[i]): configs[i] for i in others[:LEADS]}.values())
     known = [set(movable) & set(lesson.shares(space, scenario)) for lesson in asked]
-    return Advised(said, corrected(space, list(zip(asked, similar.tolist(), known, strict=True))), leads)
+    return Advised(said, corrected(space, list(zip(asked, counts.tolist(), known, strict=True))), leads)
 
 
 def greedy(expected: Array, weight: Array, most: int) -> list[int]:

@@ -51,7 +51,7 @@ def _speaks(param: Float | Int, name: str, lesson: Lesson) -> bool:
     """Whether the hyperparameter mattered in a past study, and its good values are legal in the new one."""
     good = lesson.good.get(name, ())
     legal = bool(good) and all(0.0 <= param.unit(value) <= 1.0 for value in good)
-    return legal and lesson.importance.get(name, 0.0) >= MATTERS
+    return legal and lesson.mattered(name) >= MATTERS
 
 
 def _moved(param: Float | Int, good: Sequence[tuple[float, float]], weight: Array, *, beyond: bool) -> Range | None:

@@ -47,13 +47,14 @@ def difference(a: Scenario, b: Scenario) -> Array:
     return np.array([_differ(a.get(fact), b.get(fact)) for fact in FACTS])
 
 
-def weights(new: Scenario, past: Sequence[Scenario], scores: Array) -> Array:
-    """How much each past study counts for a new one, 0.05 to 1.
+def weights(new: Scenario, past: Sequence[Scenario], scores: Array, trust: Array) -> Array:
+    """How alike a new study each past one is, 0.05 to 1.
 
     Args:
         new: the scenario of the new study.
         past: those of N past studies.
         scores: [N, points], what the same configs score in each.
+        trust: [N], 0 to 1, how far these are to be trusted: a pair of studies tells as much as the two together.
     """
     from scipy.optimize import nnls  # noqa: PLC0415  a quarter of the time that `import zeroin` would take
 
@@ -62,8 +63,9 @@ def weights(new: Scenario, past: Sequence[Scenario], scores: Array) -> Array:
     agree = np.array([np.corrcoef(ranks[i], ranks[j])[0, 1] for i, j in pairs])
     differ = np.array([difference(past[i], past[j]) for i, j in pairs]).reshape(-1, len(FACTS))
     known = np.hstack([np.ones((len(pairs), 1)), differ])  # the first column: how much any two studies disagree
+    told = np.sqrt([trust[i] * trust[j] for i, j in pairs])
     prior = np.sqrt(PAIRS) * np.eye(len(FACTS) + 1)
-    lost, _ = nnls(np.vstack([known, prior]), np.append(1.0 - agree, prior.sum(0) * USUALLY))
+    lost, _ = nnls(np.vstack([told[:, None] * known, prior]), np.append(told * (1.0 - agree), prior.sum(0) * USUALLY))
     apart = np.array([difference(new, each) for each in past])
     return np.asarray(np.clip(1.0 - lost[0] - apart @ lost[1:], LEAST, 1.0))
 
