@@ -1,7 +1,11 @@
 """`tune`: the budget is kept, what goes on equals what was never broken, mistakes come before anything is stored."""
 
+import asyncio
 import linecache
 import math
+import os
+import subprocess
+import sys
 import time
 from collections import deque
 
@@ -268,6 +272,23 @@ def three(config, run, more):
     return 1.0
 
 
+def by_name(config, *, run):
+    return 1.0
+
+
+def yields(config):
+    yield 1.0
+
+
+async def waits(config):
+    return 1.0
+
+
+class Waits:
+    async def __call__(self, config):
+        return 1.0
+
+
 @pytest.mark.parametrize(
     ("objective", "given", "rule", "value", "remedy"),
     [
@@ -291,6 +312,10 @@ def three(config, run, more):
         (plain, {"goal": "max"}, "a goal is 'minimize' or 'maximize'", "'max'", "goal='minimize'"),
         (none_needed, {}, "an objective is f(config) or f(config, run)", "none_needed needs 0", "lambda config"),
         (three, {}, "an objective is f(config) or f(config, run)", "three needs 3", "lambda config"),
+        (by_name, {}, "an objective is f(config) or f(config, run)", "by_name needs run by name", "lambda config"),
+        (yields, {}, "returns its loss when it is called", "yields is a generator", "use return"),
+        (waits, {}, "returns its loss when it is called", "waits is a coroutine", "asyncio.run"),
+        (Waits(), {}, "returns its loss when it is called", "is a coroutine", "asyncio.run"),
         (3, {}, "a function f(config) or a Task", "3", "tune(objective, space)"),
         (plain, {"space": None}, "tuned over a space", "none", "zi.Space(lr="),
         (plain, {"start": [{"width": 3}]}, "a config names hyperparameters", "'width'", "leave it out"),
@@ -361,9 +386,48 @@ def test_an_objective_that_never_works_stops_the_study(tmp_path):
         calls.append(config)
         raise RuntimeError("no data at /nowhere")
 
-    with pytest.raises(StudyError, match="all of the first 3 trials raised RuntimeError: no data at /nowhere: mend it"):
+    with pytest.raises(
+        StudyError, match=r"all of the first 3 trials raised RuntimeError: no data at /nowhere .*: mend it"
+    ):
         zi.tune(broken, SPACE, trials=50, store=tmp_path / "z.db")
     assert len(calls) == 3
+
+
+def test_where_it_was_raised_is_told_also_without_a_store(tmp_path):
+    def broken(config):
+        return config["rate"]
+
+    line = broken.__code__.co_firstlineno + 1
+    with pytest.raises(
+        StudyError, match=rf"raised KeyError: 'rate' \(test_tuning.py, line {line}\): mend it, then use another name\.$"
+    ):
+        zi.tune(broken, SPACE, trials=50, store=None)
+    with pytest.raises(
+        StudyError, match=r"line \d+\): .* \(`zeroin export broken --json - --store .*z\.db` has the tr"
+    ):
+        zi.tune(broken, SPACE, trials=50, store=tmp_path / "z.db")
+
+
+def test_sys_exit_in_an_objective_fails_its_trial_and_what_cancels_goes_through():
+    def leaves(config):
+        return sys.exit("no licence") if config["lr"] > 0.01 else 1.0
+
+    study = zi.tune(leaves, SPACE, trials=12, store=None)
+    assert {str(t.status) for t in study.trials} == {"done", "failed"}
+    assert all("SystemExit: no licence" in t.note for t in study.trials if t.status == "failed")
+
+    def cancelled(config):
+        raise asyncio.CancelledError
+
+    with pytest.raises(asyncio.CancelledError):
+        zi.tune(cancelled, SPACE, trials=12, store=None)
+
+
+def test_run_may_have_a_default_so_that_an_objective_can_be_called_alone():
+    def objective(config, run=None):
+        return [run.report(config["lr"]) for _ in run.epochs()] and None
+
+    assert {t.epoch for t in zi.tune(objective, SPACE, max_epochs=4, epochs=20, store=None).trials} >= {1, 4}
 
 
 def test_one_that_fails_after_it_worked_does_not():
@@ -383,6 +447,12 @@ def test_one_that_fails_after_it_worked_does_not():
     [
         (lambda config, run: [None for _ in run.epochs()], "each epoch reports its loss once"),
         (lambda config, run: [run.report("x") for _ in run.epochs()], "a reported loss is a number; got 'x'"),
+        (
+            lambda config, run: run.report({"loss": 1.0}),
+            r"got \{'loss': 1.0\} of type dict: report float\(loss\['loss'\]\)",
+        ),
+        (lambda config, run: run.report((1.0, 2.0)), r"of type tuple: report float\(loss\[0\]\)"),
+        (lambda config, run: run.report(np.zeros((90, 2))), r"^[^\n]* of type ndarray: report float\(loss.mean\(\)\)"),
         (lambda config, run: [run.report(1.0) for _ in range(9)], r"a job ends at run\.stop"),
     ],
 )
@@ -460,6 +530,30 @@ def test_an_objective_that_was_changed_is_told(before, after, words, tmp_path, c
         assert len(study.trials) == trials
         assert ("another" in caplog.text.replace("another name=", "")) == bool(words and trials == 4)  # told once
         assert words in caplog.text or trials == 5
+
+
+def test_code_that_was_typed_in_is_known_and_is_the_same_in_every_process(tmp_path, caplog):
+    def typed(text):
+        space = {"__name__": "__main__"}
+        exec(text, space)
+        return space["objective"]
+
+    given = {"store": tmp_path / "z.db", "name": "s", "space": SPACE}
+    zi.tune(typed(BOWL), **given, trials=3)
+    zi.tune(typed(BOWL), **given, trials=4)
+    assert "another code" not in caplog.text
+    zi.tune(typed(BOWL.replace("** 2", "** 4")), **given, trials=5)
+    assert "another code since its 4 trials" in caplog.text
+
+    code = (
+        "from zeroin.executors.code import measure_of\n"
+        "print(measure_of(lambda c: [n for n in c if n in {'a', 'b', 'c', 'd'}])['code'])"
+    )
+    seen = {
+        subprocess.run([sys.executable, "-c", code], env=os.environ | {"PYTHONHASHSEED": seed}, stdout=-1).stdout
+        for seed in "123"
+    }
+    assert len(seen) == 1
 
 
 def test_a_study_of_a_function_does_not_go_on_with_a_task(tmp_path):

@@ -1,6 +1,7 @@
 """`tune`: the one front door, and the loop."""
 
 import logging
+import re
 import sys
 import time
 import warnings
@@ -35,6 +36,7 @@ from zeroin.wording import duration
 log = logging.getLogger("zeroin")
 IN_VAIN = 60  # so many trials in a row that ended before an epoch was seen: they spend nothing, and would go on forever
 GOES_ON = "study %r in %s goes on: %d trials and %d epochs are known; another name=, or store=None, begins anew"
+OURS = Path(__file__).parent
 HOPELESS_FAILURES = 3  # so many failed trials before any worked: it is not the hyperparameters
 
 
@@ -320,8 +322,17 @@ def _check_failures(study: Study) -> None:
     failed = [t for t in trials if t.status is Status.FAILED]
     if len(failed) >= HOPELESS_FAILURES and len(failed) == len(trials):
         last = failed[-1].note.strip()
+        kept = ""
+        if study.path:
+            kept = f" (`zeroin export {study.name} --json - --store {study.path}` has the traceback)"
         raise StudyError(
             f"an objective works for some config; all of the first {len(failed)} trials raised "
-            f"{last.splitlines()[-1]}: mend it, then use another name (the notes of the trials keep the traceback: "
-            f"`zeroin export {study.name} --json -`, or study.trials)."
+            f"{last.splitlines()[-1]}{_place_of(last)}: mend it, then use another name{kept}."
         )
+
+
+def _place_of(traceback: str) -> str:
+    """Where the user's own code stood, by the text of a traceback; empty where it tells nothing of it."""
+    lines = re.findall(r'File "([^"]+)", line (\d+)', traceback)
+    own = [(Path(file), line) for file, line in lines if "site-packages" not in file and OURS not in Path(file).parents]
+    return f" ({own[-1][0].name}, line {own[-1][1]})" if own else ""

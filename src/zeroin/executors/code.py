@@ -15,7 +15,8 @@ def measure_of(objective: Any) -> dict[str, Value]:
     """What the scores of an objective are scores of: what a Task says of itself; of a function its name and its code.
 
     The code is that of the function alone, without comments and layout, as a short hash; what it calls and the data it
-    reads are not seen.
+    reads are not seen. Of a lambda and of what was typed in (its source is that of the whole statement, or nowhere) it
+    is what Python made of it.
 
     >>> measure_of(lambda config: config["x"])["objective"]
     '<lambda>'
@@ -27,17 +28,25 @@ def measure_of(objective: Any) -> dict[str, Value]:
         objective = objective.func
     function = inspect.unwrap(objective)
     name = str(getattr(function, "__qualname__", type(function).__name__))
-    if name.endswith("<lambda>"):  # its source is that of the whole statement, with the budget of the search
-        inside = function.__code__
-        plain = [const for const in inside.co_consts if not inspect.iscode(const)]
-        return {"objective": name, "code": _hash(repr((inside.co_code, inside.co_names, plain)))}
-    try:
-        text = textwrap.dedent(inspect.getsource(function if hasattr(function, "__qualname__") else type(function)))
-    except (OSError, TypeError):  # typed in, or of another language
-        return {"objective": name}
-    with suppress(SyntaxError):  # what a decorator made of it
-        text = ast.dump(ast.parse(text))
-    return {"objective": name, "code": _hash(text)}
+    compiled = getattr(function, "__code__", None)
+    if not name.endswith("<lambda>"):
+        with suppress(OSError, TypeError):
+            text = textwrap.dedent(inspect.getsource(function if hasattr(function, "__qualname__") else type(function)))
+            with suppress(SyntaxError):  # what a decorator made of it
+                text = ast.dump(ast.parse(text))
+            return {"objective": name, "code": _hash(text)}
+    return {"objective": name} if compiled is None else {"objective": name, "code": _hash(_written(compiled))}
+
+
+def _written(value: Any) -> str:
+    """A constant, or what Python made of a function, in the same words in every process."""
+    if inspect.iscode(value):
+        return _written((value.co_code, value.co_names, value.co_consts))
+    if isinstance(value, tuple):
+        return f"({', '.join(map(_written, value))})"
+    if isinstance(value, frozenset):  # its order is another one in each process
+        return f"{{{', '.join(sorted(map(_written, value)))}}}"
+    return repr(value)
 
 
 def _hash(text: str) -> str:

@@ -7,7 +7,7 @@ import shutil
 import time
 import traceback
 import warnings
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import replace
 from pathlib import Path
 from typing import Any, TypeAlias
@@ -20,6 +20,11 @@ Objective: TypeAlias = Callable[..., Any]  # f(config) -> loss, or f(config, run
 Steps: TypeAlias = Callable[[Config, "Run"], Iterator[None]]  # an objective that pauses after each epoch
 Heard: TypeAlias = Callable[[Observation], bool]  # of an epoch; False asks to end there
 
+LAZY = (  # functions that have done nothing yet when they return
+    (inspect.iscoroutinefunction, "a coroutine (async def)", "use `lambda config: asyncio.run(it(config))`"),
+    (inspect.isasyncgenfunction, "an asynchronous generator", "use def, and return the loss"),
+    (inspect.isgeneratorfunction, "a generator (it has a yield)", "use return, or call run.report(loss) in each epoch"),
+)
 SPARE_BYTES = 1 << 20  # a disk with less is full
 UNSAVED = (
     "a trial that is paused goes on from what it saved; this objective saved nothing to run.checkpoint, which is "
@@ -134,7 +139,7 @@ class Run:
 
 
 def perform(objective: Objective, job: Job, root: Path, known: int, max_epochs: int, heard: Heard) -> Ended:
-    """Do a job with an objective, in this process and thread; every outcome but Ctrl-C comes back as a value.
+    """Do a job with an objective, in this process and thread; what it raises, `SystemExit` too, comes back as a value.
 
     Args:
         objective: f(config, run); it may return the loss instead of reporting it.
@@ -175,7 +180,7 @@ def stepwise(steps: Steps, job: Job, root: Path, known: int, max_epochs: int, he
             yield None
             began = time.monotonic()
         outcome = finish(run, checkpoint)
-    except Exception as error:
+    except (Exception, SystemExit) as error:  # what cancels (Ctrl-C, asyncio, a test that ends) goes through
         outcome = failure(error, root)
     yield Ended(job.number, *outcome, took + time.monotonic() - began)
 
@@ -198,7 +203,7 @@ def finish(run: Run, checkpoint: Checkpoint) -> tuple[Status, str]:
     return Status.DONE, ""
 
 
-def failure(error: Exception, root: Path) -> tuple[Status, str]:
+def failure(error: Exception | SystemExit, root: Path) -> tuple[Status, str]:
     """What training raised, as the status of its job and a note.
 
     Raises:
@@ -216,30 +221,44 @@ def failure(error: Exception, root: Path) -> tuple[Status, str]:
 
 
 def takes_run(objective: Objective) -> bool:
-    """Whether an objective is f(config, run) rather than f(config).
+    """Whether an objective is f(config, run) rather than f(config); a second argument `run` may have a default.
 
     Raises:
-        TaskError: it takes neither one nor two arguments.
+        TaskError: it takes neither one nor two arguments, or returns before it has run (async def, yield).
     """
+    name = getattr(objective, "__name__", objective)
+    for is_lazy, kind, remedy in LAZY:
+        if is_lazy(objective) or is_lazy(getattr(objective, "__call__", None)):  # noqa: B004  of an object, its method
+            raise TaskError(f"an objective returns its loss when it is called; {name!s} is {kind}: {remedy}.")
     try:
-        parameters = inspect.signature(objective).parameters.values()
+        parameters = list(inspect.signature(objective).parameters.values())
     except (TypeError, ValueError):
         return False
-    needed = [p for p in parameters if p.kind in (p.POSITIONAL_ONLY, p.POSITIONAL_OR_KEYWORD) and p.default is p.empty]
-    if len(needed) in (1, 2):
+    in_place = [p for p in parameters if p.kind in (p.POSITIONAL_ONLY, p.POSITIONAL_OR_KEYWORD)]
+    needed = [p for p in in_place if p.default is p.empty or p.name == "run"]
+    by_name = [p.name for p in parameters if p.kind is p.KEYWORD_ONLY and p.default is p.empty]
+    if len(needed) in (1, 2) and not by_name:
         return len(needed) == 2
+    how = f"{by_name[0]} by name" if by_name else f"{len(needed)} arguments"
     raise TaskError(
-        f"an objective is f(config) or f(config, run); {getattr(objective, '__name__', objective)!s} needs "
-        f"{len(needed)} arguments: wrap it as `lambda config: ...`."
+        f"an objective is f(config) or f(config, run); {name!s} needs {how}: wrap it as `lambda config: ...`."
     )
 
 
 def _number(name: str, value: Any) -> float:
     try:
         return float(value.item() if getattr(value, "size", None) == 1 else value)  # NumPy: an array of one number
-    except (TypeError, ValueError):
+    except (TypeError, ValueError, RuntimeError):  # the last of a tensor of several
+        one = name
+        if isinstance(value, Mapping) and value:
+            one = f"{name}[{next(iter(value))!r}]"
+        elif isinstance(value, list | tuple) and value:
+            one = f"{name}[0]"
+        elif hasattr(value, "mean"):
+            one = f"{name}.mean()"
+        shown = " ".join(repr(value).split())[:60]
         raise TaskError(
-            f"a reported {name} is a number; got {value!r} of type {type(value).__name__}: report float({name})."
+            f"a reported {name} is a number; got {shown} of type {type(value).__name__}: report float({one})."
         ) from None
 
 
@@ -254,7 +273,7 @@ def _is_full_disk(error: BaseException | None, root: Path) -> bool:
     return _is_full_disk(error.__cause__ or error.__context__, root)
 
 
-def is_out_of_memory(error: Exception) -> bool:
+def is_out_of_memory(error: BaseException) -> bool:
     """Whether it says that memory ran out."""
     # torch's own class is named, not imported: torch stops at the door of zeroin.nn.
     return (
