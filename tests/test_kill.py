@@ -214,8 +214,8 @@ def test_many_processes_start_their_studies_in_one_store_at_once(tmp_path, many)
             process.kill()
     assert [process.returncode for process in processes] == [0] * many, told
     studies = list_studies(tmp_path / "z.db")
-    assert sorted(row["name"] for row in studies) == sorted(f"s{i}" for i in range(many))
-    assert all(row["trials"] == 8 and row["running"] == 0 for row in studies)
+    assert sorted(study.name for study in studies) == sorted(f"s{i}" for i in range(many))
+    assert all(study.trials == 8 and study.running == 0 for study in studies)
     configs = rows(tmp_path / "z.db", "trials", "study, number, config")
     first = {study: [] for study, *_ in configs}
     for study, _, config in sorted(configs):

@@ -224,7 +224,7 @@ def test_maximize_shows_the_users_own_numbers():
     for i, accuracy in enumerate((0.5, 0.9, 0.8)):
         t.job(i, SGD, [-accuracy])
     s = summarise("s", SPACE, t.history, goal="maximize")
-    assert (s.measure, s.best.score, [r.score for r in s.table]) == ("score", 0.9, [0.9, 0.8, 0.5])
+    assert (s.score_name, s.best.score, [r.score for r in s.table]) == ("score", 0.9, [0.9, 0.8, 0.5])
     assert [p.score for p in s.axes[0].points] == [0.5, 0.9, 0.8]
     assert [p.score for p in s.progress.steps] == [0.5, 0.9]
     assert s.scores.scale == "linear"

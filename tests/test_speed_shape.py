@@ -140,7 +140,7 @@ def test_the_list_of_studies_looks_at_each_row_a_few_times(tmp_path: Path, monke
             study.record(Ended(number, Status.FAILED if number % 2 == 0 else Status.DONE))
         db.execute("COMMIT")
     monkeypatch.setattr(sqlite3, "connect", at_once)
-    assert list_studies(tmp_path / "z.db")[0]["best"] == 1.0
+    assert list_studies(tmp_path / "z.db")[0].best == 1.0
     assert 0 < steps < 100 * trials
 
 

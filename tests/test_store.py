@@ -34,8 +34,8 @@ def test_one_file_holds_many_studies(tmp_path):
     path = tmp_path / "z.db"
     for i in range(3):
         zi.tune(bowl, SPACE, trials=4 + i, store=path, name=f"s{i}", seed=i)
-    assert [row["name"] for row in list_studies(path)] == ["s0", "s1", "s2"]
-    assert [row["trials"] for row in list_studies(path)] == [4, 5, 6]
+    assert [study.name for study in list_studies(path)] == ["s0", "s1", "s2"]
+    assert [study.trials for study in list_studies(path)] == [4, 5, 6]
     assert read_study(path)[0].name == "s2"  # the newest
     assert len(read_study(path, "s0")[1].trials) == 4
 
@@ -46,7 +46,7 @@ def test_reading_goes_on_while_another_writes(tmp_path):
         (job,) = study.ask()
         study.observe(job, Observation(1, 0.5))
         assert read_study(path)[1].trials[0].losses == (0.5,)
-        assert list_studies(path)[0]["running"] == 1
+        assert list_studies(path)[0].running == 1
 
 
 def test_the_best_in_a_list_is_the_best_of_the_study(tmp_path):
@@ -55,8 +55,8 @@ def test_the_best_in_a_list_is_the_best_of_the_study(tmp_path):
         first, second = study.ask(2)
         study.tell(first, status="diverged", losses=[0.001])
         study.tell(second, losses=[0.5])
-        assert study.best.loss == list_studies(path)[0]["best"] == 0.5
-        assert list_studies(path)[0]["failures"] == 1
+        assert study.best.loss == list_studies(path)[0].best == 0.5
+        assert list_studies(path)[0].failures == 1
 
 
 @pytest.mark.parametrize("name", ["a b.db", "50%.db", "a#b?.db", "ü.sqlite", "plain"])

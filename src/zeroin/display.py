@@ -5,17 +5,17 @@ from collections.abc import Mapping
 from types import TracebackType
 from typing import Protocol, TypeAlias
 
-import numpy as np
 from rich.console import Console, RenderableType
 from rich.live import Live
 from rich.markup import escape
 from rich.progress_bar import ProgressBar
 from rich.table import Table
 
-from zeroin.confirm import scores, winner
+from zeroin.confirm import winner
 from zeroin.goal import turned
 from zeroin.history import History, incumbent
 from zeroin.plan import Plan
+from zeroin.report.compare import groups
 from zeroin.space import Space
 from zeroin.space.words import range_words
 from zeroin.types import Asked, Ended, Event, Kind, Range
@@ -140,22 +140,13 @@ def result_table(study: Shown) -> Table:
     for column in ("", "validation", "mean with 95 %", "test", "fresh seeds"):
         table.add_column(column)
     best = winner(study.history)
-    for score in scores(study.history):
-        name = "default" if score.kind is Kind.DEFAULT else "best" if score.config == best else "contender"
-        name += " (best)" if score.kind is Kind.DEFAULT and score.config == best else ""
-        values = [turned(study.goal, loss) for loss in score.losses]
-        ends = sorted(turned(study.goal, end) for end in score.interval or ())
-        within = " to ".join(f"{end:.4g}" for end in ends) or "-"
-        table.add_row(name, spread(values), within, spread(score.tests), str(len(values)))
+    for group in groups(study.history, study.goal):
+        name = "default" if group.kind is Kind.DEFAULT else "best" if group.config == best else "contender"
+        name += " (best)" if group.kind is Kind.DEFAULT and group.config == best else ""
+        score, test = (stat.words if stat else "-" for stat in (group.score, group.test))
+        within = (group.score.within if group.score else "") or "-"
+        table.add_row(name, score, within, test, str(group.trained - group.failed))
     return table
-
-
-def spread(values: "tuple[float, ...] | list[float]") -> str:
-    """Mean ± standard deviation."""
-    if not values:
-        return "-"
-    sd = f" ± {np.std(values, ddof=1) if np.ptp(values) else 0.0:.2g}" if len(values) > 1 else ""
-    return f"{np.mean(values):.4g}{sd}"
 
 
 def _likely(study: Shown, likely: Mapping[str, Range]) -> str:

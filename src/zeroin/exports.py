@@ -8,14 +8,13 @@ from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
-import numpy as np
-
 from zeroin import trialtable
-from zeroin.confirm import Score, contenders, scores, winner
+from zeroin.confirm import contenders, winner
 from zeroin.errors import StudyError
 from zeroin.executors.checkpoint import trial_folder
-from zeroin.goal import shown, turned
+from zeroin.goal import shown
 from zeroin.history import History
+from zeroin.report.compare import Group, Stat, groups
 from zeroin.store import Header
 from zeroin.study import Study
 from zeroin.trialtable import FIELDS
@@ -40,13 +39,19 @@ def as_json(header: Header, history: History) -> str:
 
 
 def result(study: Study) -> dict[str, Any]:
-    """What came of a study, in a few numbers."""
+    """What came of a study, in a few numbers; the best score was reached at `best_epoch` of the `epoch` trained."""
     best = study.best
     return {
         "study": study.name,
         "goal": study.goal,
-        "best": {"config": dict(best.config), "score": best.loss, "trial": best.number, "epoch": best.epoch},
-        "fresh_seeds": [_score(study.goal, s) for s in scores(study.history)],
+        "best": {
+            "config": dict(best.config),
+            "score": best.loss,
+            "best_epoch": best.best_epoch,
+            "trial": best.number,
+            "epoch": best.epoch,
+        },
+        "fresh_seeds": [_group(group) for group in groups(study.history, study.goal)],
         "trials": len(study.history.trials),
         "search_epochs": study.history.spent,
         "all_epochs": study.history.trained,
@@ -84,13 +89,17 @@ def _trial(trial: Trial) -> dict[str, Any]:
     }
 
 
-def _score(goal: str, score: Score) -> dict[str, Any]:
-    def spread(values: tuple[float, ...]) -> dict[str, float | None]:
-        if not values:
-            return {"mean": None, "sd": None}
-        return {"mean": float(np.mean(values)), "sd": float(np.std(values, ddof=1)) if len(values) > 1 else None}
+def _group(group: Group) -> dict[str, Any]:
+    ends = group.score.interval if group.score else None
+    return {
+        "kind": str(group.kind),
+        "config": dict(group.config),
+        "seeds": group.trained - group.failed,
+        "failures": group.failed,
+        "validation": _spread(group.score) | {"interval": list(ends) if ends else None},
+        "test": _spread(group.test),
+    }
 
-    losses = tuple(turned(goal, loss) for loss in score.losses)
-    head = {"kind": str(score.kind), "config": dict(score.config), "seeds": len(losses), "failures": score.failures}
-    ends = sorted(turned(goal, end) for end in score.interval) if score.interval else None
-    return head | {"validation": spread(losses) | {"interval": ends}, "test": spread(score.tests)}
+
+def _spread(stat: Stat | None) -> dict[str, float | None]:
+    return {"mean": stat.mean, "sd": stat.sd} if stat else {"mean": None, "sd": None}

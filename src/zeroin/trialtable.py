@@ -5,7 +5,8 @@ from collections.abc import Iterable, Iterator
 from zeroin.space import Space
 from zeroin.types import Trial, Value
 
-FIELDS = ("number", "kind", "status", "epoch", "loss", "seed", "why", "paused")  # of a trial, in every table
+# Of a trial, in every table: `epoch` is how far it was trained, `loss` its best at any epoch, first at `best_epoch`.
+FIELDS = ("number", "kind", "status", "epoch", "loss", "best_epoch", "seed", "why", "paused")
 
 
 def columns(space: Space) -> list[str]:

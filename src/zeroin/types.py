@@ -115,6 +115,11 @@ class Trial:
             return None
         return min(self.losses) if self.goal == "minimize" else max(self.losses)
 
+    @property
+    def best_epoch(self) -> int | None:
+        """The first epoch of that loss, counted from 1."""
+        return None if self.loss is None else self.losses.index(self.loss) + 1
+
 
 @dataclass(frozen=True, slots=True)
 class Proposal:

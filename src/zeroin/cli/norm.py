@@ -60,7 +60,7 @@ def effect(choice: str, target: str, picture: Path | None, as_json: bool, **opti
     """
     from rich.console import Console
 
-    from zeroin.nn import effect as measure
+    from zeroin.nn import effect as compare_arms
 
     name, task = _task(target, "effect")
     file = picture or Path(f"effect-{choice}-{name}.svg")
@@ -71,7 +71,7 @@ def effect(choice: str, target: str, picture: Path | None, as_json: bool, **opti
     reach = options.pop("reach")
     console = Console(stderr=True, soft_wrap=True, highlight=False)
     with _progress(console) as listen:
-        found = measure(task, choice, at=at, held=held, target=reach, listen=listen, **options)
+        found = compare_arms(task, choice, at=at, held=held, target=reach, listen=listen, **options)
     click.echo(json.dumps(found.to_json(), indent=1) if as_json else str(found))
     with writing(file, "a picture goes to"):
         found.picture(file)

@@ -166,7 +166,7 @@ def _lesson(name: str, store: Path, book: Path | None) -> Any:
     from zeroin.playbook import shipped as those_shipped
     from zeroin.store import list_studies, read_study
 
-    if store.is_file() and any(row["name"] == name for row in list_studies(store)):
+    if store.is_file() and any(study.name == name for study in list_studies(store)):
         return lesson_from(*read_study(store, name))
     return named([*Playbook(book).lessons(), *those_shipped()], name)[-1]
 

@@ -2,6 +2,7 @@
 
 import json
 import sys
+from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
@@ -20,25 +21,25 @@ def status(name: str | None, store: Path, as_json: bool) -> None:
     from zeroin.goal import turned
     from zeroin.store import is_written, list_studies
 
-    rows = [row for row in list_studies(store) if name in (None, row["name"])]
-    if not rows:
+    studies = [study for study in list_studies(store) if name in (None, study.name)]
+    if not studies:
         raise StudyError(
             f"a status is of a study in the store; {store} has no {name!r}: see `zeroin status --store {store}`."
         )
-    for row in rows:
-        row["best"] = None if row["best"] is None else turned(row["goal"], row["best"])
+    scores = [None if study.best is None else turned(study.goal, study.best) for study in studies]
     if as_json:
+        rows = [asdict(study) | {"best": score} for study, score in zip(studies, scores, strict=True)]
         click.echo(json.dumps(rows, indent=1))
         return
-    for row in rows:
-        best = "none yet" if row["best"] is None else f"{row['best']:.5g}"
-        failures = f", {row['failures']} failed" if row["failures"] else ""
-        open_jobs = f", {row['running']} open" if row["running"] else ""
-        if open_jobs and not is_written(store, row["name"]):
+    for study, score in zip(studies, scores, strict=True):
+        best = "none yet" if score is None else f"{score:.5g}"
+        failures = f", {study.failures} failed" if study.failures else ""
+        open_jobs = f", {study.running} open" if study.running else ""
+        if open_jobs and not is_written(store, study.name):
             open_jobs += ", its process is gone: the same command goes on"
         click.echo(
-            f"{row['name']}: {row['trials']:,} trials, {row['epochs']:,} epochs, best {best} ({row['goal']})"
-            f"{failures}{open_jobs}; since {row['created']}"
+            f"{study.name}: {study.trials:,} trials, {study.epochs:,} epochs, best {best} ({study.goal})"
+            f"{failures}{open_jobs}; since {study.created}"
         )
     if name:
         _status_of(store, name)

@@ -126,8 +126,7 @@ def _tell(study: Any, store: Path, console: Any, as_json: bool) -> None:
         click.echo(json.dumps(result(study) | {"store": str(store), "report": str(report_file)}, indent=1))
         return
     console.print(f"\nbest config: [bold]{escape(config_words(best.config))}[/]")
-    assert best.loss is not None
-    depth = f" at epoch {best.losses.index(best.loss) + 1}" if study.max_epochs > 1 else ""
+    depth = f" at epoch {best.best_epoch}" if study.max_epochs > 1 else ""
     console.print(f"in the search: validation score {best.loss:.5g}{depth} (trial {best.number}, {escape(best.why)})")
     if any(not t.kind.is_search for t in study.trials):
         console.print(result_table(study))

@@ -52,7 +52,7 @@ def axis_figure(plot: AxisPlot, summary: Summary) -> go.Figure:
         figure.add_trace(_star([p for p in plot.points if p.trial == summary.best.trial], summary))
     figure.update_layout(
         xaxis=_ticked(plot.ticks) | {"range": [plot.low, plot.high], "anchor": "y2" if rounds else "y"},
-        yaxis=_score_axis(summary.scores, summary.measure) | {"domain": [top, 1], "anchor": "x"},
+        yaxis=_score_axis(summary.scores, summary.score_name) | {"domain": [top, 1], "anchor": "x"},
         shapes=_bands(plot, rounds),
     )
     if rounds:
@@ -89,7 +89,7 @@ def curves_figure(summary: Summary) -> go.Figure:
             "zeroline": False,
             "rangemode": "tozero",
         },
-        yaxis=_score_axis(summary.curves.axis, summary.measure),
+        yaxis=_score_axis(summary.curves.axis, summary.score_name),
     )
     return figure
 
@@ -118,7 +118,7 @@ def progress_figure(summary: Summary) -> go.Figure:
             "gridcolor": GRID,
             "zeroline": False,
         },
-        yaxis=_score_axis(progress.axis, f"best {summary.measure} so far"),
+        yaxis=_score_axis(progress.axis, f"best {summary.score_name} so far"),
     )
     return figure
 
@@ -247,7 +247,7 @@ def _texts(trials: Iterable[int], summary: Summary) -> list[str]:
 def _hover(row: Row, summary: Summary) -> str:
     at = f" at epoch {row.best_epoch}" if summary.max_epochs > 1 else ""
     depth = f" · {row.ending}, {counted(row.epoch, 'epoch')}" if summary.max_epochs > 1 else ""
-    score = f"{row.ending}" if row.score is None else f"{summary.measure} {value_words(row.score)}{at}"
+    score = f"{row.ending}" if row.score is None else f"{summary.score_name} {value_words(row.score)}{at}"
     lines = [f"<b>trial {row.trial}</b> · {row.kind}{depth}", score]
     lines += [_plain(f"{name} = {value_words(value)}") for name, value in row.config.items()]
     for sentence in (row.why, row.note):

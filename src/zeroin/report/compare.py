@@ -3,7 +3,7 @@
 import math
 import statistics
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from scipy.special import stdtrit
 
@@ -18,7 +18,7 @@ from zeroin.wording import measured, value_words
 class Stat:
     """Mean, standard deviation, number of some scores, and where the mean lies with 95 %.
 
-    `sd` and `interval` are None of fewer than two.
+    `sd` and `interval` are None of fewer than two, `interval` too where some trainings failed and gave no score.
     """
 
     mean: float
@@ -33,13 +33,16 @@ class Stat:
 
     @property
     def within(self) -> str:
-        """Such as "0.0271 to 0.0353"; empty of fewer than two."""
+        """Such as "0.0271 to 0.0353"; empty where that is not known."""
         return f"{value_words(self.interval[0])} to {value_words(self.interval[1])}" if self.interval else ""
 
 
 @dataclass(frozen=True, slots=True)
 class Group:
-    """One config `trained` so often, each time with a fresh seed; `score` and `test` are None where none gave one."""
+    """One config `trained` so often, each time with a fresh seed; `score` and `test` are None where none gave one.
+
+    Scores are in the user's own direction.
+    """
 
     label: str
     kind: Kind
@@ -68,15 +71,15 @@ def groups(history: History, goal: str) -> tuple[Group, ...]:
     return tuple(_group(history, score, goal) for score in scores(history))
 
 
-def verdict(rows: Sequence[Group], measure: str, goal: str) -> str:
+def verdict(rows: Sequence[Group], score_name: str, goal: str) -> str:
     """What the trainings after the search say, in a sentence; empty where there were none to compare."""
     confirmed = next((g for g in rows if g.kind is Kind.CONFIRM and g.score), None)
     default = next((g for g in rows if g.kind is Kind.DEFAULT and g.trained), None)
     if confirmed is None or confirmed.score is None or default is None:
         return ""
     n, words = _times(confirmed.score.n), confirmed.score.words
-    sure = f" (95 % sure: {confirmed.score.within})" if confirmed.score.interval and not confirmed.failed else ""
-    ours = f"Trained afresh {n}, the {confirmed.label} has a mean {measure} of {words}{sure}"
+    sure = f" (95 % sure: {confirmed.score.within})" if confirmed.score.interval else ""
+    ours = f"Trained afresh {n}, the {confirmed.label} has a mean {score_name} of {words}{sure}"
     if default.score is None:
         return f"{ours}; the default config failed every time."
     gain = confirmed.score.mean - default.score.mean
@@ -100,6 +103,8 @@ def _group(history: History, score: Score, goal: str) -> Group:
     name = "default config" if score.kind is Kind.DEFAULT else "config"
     label = name if score.kind is Kind.DEFAULT or origin is None else f"config of trial {origin}"
     ours = stat(turned(goal, loss) for loss in score.losses)
+    if ours and score.failures:
+        ours = replace(ours, interval=None)
     trained = len(score.losses) + score.failures
     return Group(label, score.kind, score.config, trained, score.failures, ours, stat(score.tests))
 

@@ -65,11 +65,11 @@ class Cost:
 
 @dataclass(frozen=True, slots=True)
 class Summary:
-    """All that a report shows. Scores are in the user's own direction; `measure` is "loss" or "score"."""
+    """All that a report shows. Scores are in the user's own direction; `score_name` is "loss" or "score"."""
 
     name: str
     goal: str
-    measure: str
+    score_name: str
     max_epochs: int
     plan: str
     settings: tuple[tuple[str, str], ...]
@@ -134,18 +134,18 @@ def summarise(
     best = chosen(history)
     steps = progress(history, goal)
     compared = groups(history, goal)
-    measure = "loss" if goal == "minimize" else "score"
+    score_name = "loss" if goal == "minimize" else "score"
     free = {k: p for k, p in space.params.items() if getattr(p, "fixed", None) is None or _varies(k, drawn)}
     told = {t.number: t for t in [*drawn, *curved, *(history.trials[s.trial] for s in steps.steps)]}
     return Summary(
         name=name,
         goal=goal,
-        measure=measure,
+        score_name=score_name,
         max_epochs=deepest,
         plan=_plan(len(free), goal, deepest),
         settings=tuple((k, value_words(v) if isinstance(v, Value) else str(v)) for k, v in (settings or {}).items()),
         best=_row(best, goal, deepest) if best else None,
-        verdict=verdict(compared, measure, goal),
+        verdict=verdict(compared, score_name, goal),
         scores=axis,
         axes=tuple(axis_plot(k, p, drawn, rounds, axis, goal) for k, p in free.items()),
         fixed=tuple((k, value_words(p.fixed)) for k, p in space.params.items() if k not in free),
@@ -167,7 +167,7 @@ def _row(trial: Trial, goal: str, max_epochs: int) -> Row:
     return Row(
         trial=trial.number,
         score=None if loss is None else turned(goal, loss),
-        best_epoch=0 if loss is None else trial.losses.index(loss) + 1,
+        best_epoch=trial.best_epoch or 0,
         epoch=trial.epoch,
         kind=trial.kind,
         ending=ending(trial, max_epochs),

@@ -1,6 +1,16 @@
 """Where studies are kept."""
 
-from zeroin.store.reading import Header, list_studies, read_study
+from zeroin.store.reading import Header, Listed, list_studies, read_study
 from zeroin.store.sqlite import SqliteStore, files_of, fitting, is_written, open_study
 
-__all__ = ["Header", "SqliteStore", "files_of", "fitting", "is_written", "list_studies", "open_study", "read_study"]
+__all__ = [
+    "Header",
+    "Listed",
+    "SqliteStore",
+    "files_of",
+    "fitting",
+    "is_written",
+    "list_studies",
+    "open_study",
+    "read_study",
+]

@@ -71,8 +71,28 @@ def read_study(path: Path, name: str | None = None) -> tuple[Header, History]:
         return load(db, wanted[0])
 
 
-def list_studies(path: Path) -> list[dict[str, Any]]:
-    """Each study in a few numbers: name, goal, trials, epochs, best, running jobs; without loading histories."""
+@dataclass(frozen=True, slots=True)
+class Listed:
+    """A study in a few numbers: `epochs` observed, `running` and failed jobs, `best` the search's lowest loss."""
+
+    name: str
+    goal: str
+    max_epochs: int
+    created: str
+    task: str
+    trials: int
+    epochs: int
+    running: int
+    failures: int
+    best: float | None
+
+
+def list_studies(path: Path) -> list[Listed]:
+    """Each study of a store, without loading histories.
+
+    Raises:
+        StoreError: no such file, or it is no store.
+    """
     query = """
         WITH failed AS MATERIALIZED
             (SELECT DISTINCT study, trial FROM jobs WHERE status NOT IN ('running', 'done'))
@@ -86,9 +106,7 @@ def list_studies(path: Path) -> list[dict[str, Any]]:
              WHERE o.study = id AND t.kind NOT IN ('confirm', 'default') AND f.trial IS NULL) AS best
         FROM studies ORDER BY id"""
     with telling(), _reading(path) as db:
-        cursor = db.execute(query)
-        names = [column[0] for column in cursor.description]
-        return [dict(zip(names, row, strict=True)) for row in cursor]
+        return [Listed(*row) for row in db.execute(query)]
 
 
 def load(db: sqlite3.Connection, study: int) -> tuple[Header, History]:
