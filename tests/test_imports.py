@@ -17,7 +17,7 @@ LAYERS = (
     {"wording"},
     {"space"},
     {"history", "goal", "budget", "catalogue", "checked"},
-    {"plan"},
+    {"plan", "clock"},
     {"protocols", "confirm", "asking", "trialtable"},
     {"search", "executors", "store", "report"},
     {"playbook", "reporting"},

@@ -66,7 +66,11 @@ class Confirm:
     @staticmethod
     def within(trainings: float, seeds: int) -> "Confirm":
         """What a budget of full trainings pays for: at most a third of it."""
-        runs = int(trainings * RESERVE)
+        return Confirm.of(int(trainings * RESERVE), seeds)
+
+    @staticmethod
+    def of(runs: int, seeds: int) -> "Confirm":
+        """What so many full trainings pay for."""
         seeds = min(seeds, runs // 2)  # the best and the default
         return Confirm(seeds, min(CONTENDERS, max(1, runs // seeds - 1)) if seeds else 0)
 

@@ -90,7 +90,8 @@ class Plan:
             yield "Then the best is carried on to the end."
         elif self.confirm:
             seeds = counted(self.seeds, "fresh seed")
-            yield f"Then up to {self.confirm} trainings: the best and the default with {seeds}."
+            within = ", in at most a third of the time" if self.budget.minutes is not None else ""
+            yield f"Then up to {self.confirm} trainings{within}: the best and the default with {seeds}."
         if self.asked > self.seeds:
             yield f"A third of this budget pays for {self.seeds or 'none'} of {self.asked} fresh seeds."
 
@@ -102,7 +103,7 @@ class Plan:
                 took = f", about {duration(self.seconds * epochs)}"
             yield f"{'' if self.budget.epochs else 'About '}{round(epochs):,} epochs{took}."
         if self.budget.minutes is not None:
-            yield f"At most {self.budget.minutes:g} minutes."
+            yield f"At most {self.budget.minutes:g} minutes in all."
         if self.budget.trial_minutes is not None:
             yield f"A trial of the search takes at most {self.budget.trial_minutes:g} minutes."
 

@@ -36,7 +36,7 @@ class Executor(Protocol):
 
     One that does jobs at once only where their configs agree in some hyperparameters has their names as `grouping`; one
     that measured what an epoch takes has `seconds`; one that can end a job by force has `patience`, None or the seconds
-    that a job may go on without an epoch, which the loop sets.
+    that a job may go on without an epoch, which the loop sets; one with a clock of its own has it as `now`.
     """
 
     @property

@@ -1,6 +1,7 @@
 """`tune`: the one front door, and the loop."""
 
 import logging
+import math
 import re
 import sys
 import time
@@ -15,6 +16,7 @@ from typing import Any
 from zeroin import catalogue
 from zeroin.budget import TRAININGS, Budget
 from zeroin.checked import checked_max_epochs, checked_space, is_whole
+from zeroin.clock import Clock, Pace
 from zeroin.confirm import Confirm, Finish
 from zeroin.errors import StudyError
 from zeroin.executors.code import measure_of
@@ -37,6 +39,7 @@ log = logging.getLogger("zeroin")
 IN_VAIN = 60  # so many trials in a row that ended before an epoch was seen: they spend nothing, and would go on forever
 GOES_ON = "study %r in %s goes on: %d trials and %d epochs are known; another name=, or store=None, begins anew"
 OURS = Path(__file__).parent
+FEWER_SEEDS = "study %r: what is left of %g minutes is time for %s of %d fresh seeds; the same command goes on"
 HOPELESS_FAILURES = 3  # so many failed trials before any worked: it is not the hyperparameters
 
 
@@ -69,7 +72,8 @@ def tune(
         space: the hyperparameters; a Task brings its own unless one is given.
         max_epochs: the deepest budget of one trial in epochs; None: the objective has no epochs.
         epochs, trials, minutes: the whole budget; the first reached ends the search; 60 full trainings if none is
-            given. Confirmation takes up to a third of `epochs`; `trials` are the search's; minutes are this call's.
+            given. Confirmation takes up to a third of `epochs` and of `minutes`; `trials` are the search's. Minutes
+            are this call's, from its beginning to its end, but for an epoch that takes longer than those before it.
         trial_minutes: of a trial of the search, its jobs together; one that is not trained in full when an epoch ends
             beyond them has failed (`timed_out`): its losses are kept, but it is not the best. So has one whose epoch
             takes that long alone, which several workers end by force; one process cannot interrupt itself.
@@ -100,8 +104,10 @@ def tune(
     >>> round(study.best.config["x"], 1)
     0.3
     """
+    clock = Clock(now=getattr(executor, "now", time.monotonic))  # from here on, preparation and all
     book = playbook_of(playbook)
     budget = budget_of(epochs, trials, minutes)
+    clock.seconds = math.inf if minutes is None else 60 * minutes
     task: Any = objective if hasattr(objective, "space_for") else None
     if max_epochs is None and task:
         max_epochs = task.max_epochs
@@ -129,8 +135,9 @@ def tune(
     budget = replace(budget, trial_minutes=trial_minutes)
     trainings = budget.trainings(depth)
     final = Confirm.within(trainings, (5 if task else 0) if confirm is None else confirm)
-    finish = task is not None and confirm != 0 and not final.seeds and (budget.epochs is None or trainings >= 2)
-    after = 1 if finish else final.most  # full trainings after the search
+    finish = task is not None and confirm != 0 and (budget.epochs is None or trainings >= 2)
+    after = clock.after = final.most or int(finish)  # full trainings after the search
+    clock.finish = finish
     movable = catalogue.unasked(space) if space else ()  # ranges that the playbook may correct
     if space is None:
         space = _space_of(task, trainings - final.most)
@@ -150,6 +157,7 @@ def tune(
         scenario=scenario_of(objective, space, depth),
         measure=_measure_of(objective, name),
     )
+    before = study.history.seconds
     with study:
         if book and not study.history.jobs:
             study.advise(book.look_up(space, study.scenario, movable))
@@ -163,14 +171,10 @@ def tune(
                 log.warning(GOES_ON, study.name, study.path, len(study.history.trials), study.history.spent)
             timed = doing if task and listen else None  # how long it takes is measured for a person who waits
             study.record(plan_of(study, budget, after, (final.seeds, confirm or 0), timed))
-            run(study, doing, study.searcher, budget.without(after * depth))
+            run(study, doing, study.searcher, budget.without(after * depth), clock)
             if not listen and study.regions and OVER in study.regions[-1].why:
                 log.warning("study %r: %s", study.name, study.regions[-1].why)
-            if final.seeds:
-                best = best_configs(study.space, study.history, final.contenders, max_epochs=study.max_epochs)
-                run(study, doing, replace(final, configs=tuple(best)), Budget())
-            elif finish:
-                run(study, doing, Finish(), Budget())
+            _compare(study, doing, final, clock, before, finish=finish)
         finally:
             doing.close()
     if book and (study.path or playbook is not True):
@@ -193,10 +197,10 @@ def space_within(
     return task.space_for(trainings - Confirm.within(trainings, 5 if confirm is None else confirm).most)
 
 
-def run(study: Study, executor: Executor, searcher: Searcher, budget: Budget) -> None:
-    """The loop: ask, start, wait, record, until the budget is spent or the searcher has nothing more."""
-    began, first = time.monotonic(), len(study.history.trials)
-    history = study.history
+def run(study: Study, executor: Executor, searcher: Searcher, budget: Budget, clock: Clock | None = None) -> None:
+    """The loop: ask, start, wait, record, until the budget or the time is spent or the searcher has nothing more."""
+    history, first, before = study.history, len(study.history.trials), study.history.seconds
+    clock = clock or Clock()
     too_long: set[int] = set()  # jobs whose trial takes more than a trial may
     if hasattr(executor, "patience"):  # it can end what hangs
         executor.patience = None if budget.trial_minutes is None else 60 * budget.trial_minutes
@@ -206,16 +210,23 @@ def run(study: Study, executor: Executor, searcher: Searcher, budget: Budget) ->
         took = history.seconds_of(job.trial) + seen.seconds
         if budget.trial_minutes is not None and took > 60 * budget.trial_minutes and seen.epoch < study.max_epochs:
             too_long.add(job.number)
-        return job.number not in too_long and not _late(began, budget)
+        in_time = clock.goes_on(job.number) or not job.kind.is_search  # half a fresh seed says nothing
+        return in_time and job.number not in too_long
+
+    def start(job: Job) -> None:
+        clock.begin(job.number)
+        executor.start(job, history.trials[job.trial].epoch)
 
     for job in list(history.running):  # left over from a run that was cut short
-        executor.start(job, history.trials[job.trial].epoch)
+        start(job)
     while True:
         running = sum(1 for _ in history.running)
-        slots = 0 if _late(began, budget) or _in_vain(history.trials, first) else executor.slots
+        if clock.limited:
+            clock.keep(Pace.of(history, history.trials, clock.elapsed, before))
+        slots = 0 if _in_vain(history.trials, first) else clock.slots(executor.slots)
         while running < slots and (jobs := study.decide(searcher, slots - running, budget)):
             for job in jobs:
-                executor.start(job, history.trials[job.trial].epoch)
+                start(job)
             running += len(jobs)
         study.keep()
         if not any(history.running):
@@ -240,8 +251,28 @@ def _in_vain(trials: Sequence[Trial], first: int) -> bool:
     return True
 
 
-def _late(began: float, budget: Budget) -> bool:
-    return budget.minutes is not None and time.monotonic() - began > 60 * budget.minutes
+def _compare(study: Study, executor: Executor, final: Confirm, clock: Clock, before: float, *, finish: bool) -> None:
+    """What follows the search: the best again with fresh seeds; where there is no room for any, carried on to the end.
+
+    Where time is limited, with as many seeds as there is time for; no training begins that would not end in time.
+    """
+    clock.after, clock.kept = 0, 0.0
+    best: list[Config] = []
+    if final.seeds:
+        best = best_configs(study.space, study.history, final.contenders, max_epochs=study.max_epochs)
+    if final.seeds and clock.limited:
+        trials = study.history.trials
+        alike = [t for t in trials if t.config in best] or trials
+        clock.whole = Pace.of(study.history, alike, clock.elapsed, before)
+        fits = clock.whole.trainings(clock.left) if clock.whole else 0
+        asked, final = final.seeds, Confirm.of(min(fits, final.most), final.seeds)
+        if final.seeds < asked:
+            log.warning(FEWER_SEEDS, study.name, clock.seconds / 60, final.seeds or "none", asked)
+    if final.seeds:
+        run(study, executor, replace(final, configs=tuple(best[: final.contenders])), Budget(), clock)
+    elif finish:
+        clock.whole = None
+        run(study, executor, Finish(), Budget(), clock)
 
 
 def _timed_out(ended: Ended, study: Study, budget: Budget) -> Ended:

@@ -3,9 +3,22 @@
 import heapq
 import math
 from collections.abc import Callable, Sequence
+from dataclasses import dataclass
 
 from zeroin.protocols import Report
 from zeroin.types import Config, Ended, Job, Observation, Status
+
+
+@dataclass(slots=True)
+class _UnderWay:
+    """A job, the scores of its epochs, what each takes, when it began and after how many; `done` of them are told."""
+
+    job: Job
+    scores: Sequence[float]
+    seconds: float
+    began: float
+    known: int
+    done: int = 0
 
 
 class Simulated:
@@ -33,24 +46,33 @@ class Simulated:
         self.slots = slots
         self.clock = 0.0
         self._curve, self._seconds = curve, seconds
-        self._under_way: list[tuple[float, int, Job, int]] = []
+        self._under_way: list[tuple[float, int, _UnderWay]] = []  # by the end of their epoch
+
+    def now(self) -> float:
+        """Seconds on the simulated clock."""
+        return self.clock
 
     def start(self, job: Job, known: int) -> None:
         """Begin a job now, by the simulated clock."""
-        took = (job.stop - known) * self._seconds(job.config)
-        heapq.heappush(self._under_way, (self.clock + took, job.number, job, known))
+        scores = self._curve(job.config)[known : job.stop]
+        self._push(_UnderWay(job, scores, self._seconds(job.config), self.clock, known))
 
     def wait(self, report: Report) -> list[Ended]:
-        """Go on to the moment when the next job ends."""
-        self.clock, number, job, known = heapq.heappop(self._under_way)
-        each, took = self._seconds(job.config), 0.0
-        for epoch, score in enumerate(self._curve(job.config)[known : job.stop], start=known + 1):
-            took += each
+        """Go on, epoch by epoch, to the moment when the next job ends."""
+        while True:
+            self.clock, _, one = heapq.heappop(self._under_way)
+            one.done += 1
+            took = one.done * one.seconds
+            epoch, score = one.known + one.done, one.scores[one.done - 1]
             if not math.isfinite(score):
-                return [Ended(number, Status.DIVERGED, f"the loss was not finite in epoch {epoch}", took)]
-            if not report(job, Observation(epoch, float(score), seconds=took)):
-                break
-        return [Ended(number, Status.DONE, "", took)]
+                return [Ended(one.job.number, Status.DIVERGED, f"the loss was not finite in epoch {epoch}", took)]
+            goes_on = report(one.job, Observation(epoch, float(score), seconds=took))
+            if not goes_on or one.done == len(one.scores):
+                return [Ended(one.job.number, Status.DONE, "", took)]
+            self._push(one)
+
+    def _push(self, one: "_UnderWay") -> None:
+        heapq.heappush(self._under_way, (one.began + (one.done + 1) * one.seconds, one.job.number, one))
 
     def close(self) -> None:
         """Drop what is under way."""
