@@ -5,7 +5,7 @@
     python benchmarks/make_playbook.py --only digits cells --live FOLDER     # lessons that playbook_live.py left there
 
 One study without a playbook of each ready-made task whose data are here, and of each task of the tables of real runs
-(families.py), then a lesson of each. Lessons of what is not asked for with `--only`, or not here, stay as they are.
+(families/), then a lesson of each. Lessons of what is not asked for with `--only`, or not here, stay as they are.
 Written: src/zeroin/playbook/shipped.json, docs/what-works.md and its pictures. Seeds follow from the tasks' names.
 """
 

@@ -8,7 +8,7 @@ Of each task one past study of 60 full trainings, the usual budget, is a lesson;
 playbook with which it is then tuned, with other seeds. `adversary` is a playbook of the same size from studies that
 looked for the *worst* configs: its configs are bad, and its surfaces are inverted. `none` has no playbook.
 
-Regret: see families.py. Reached: the first full training by which the mean curve over the seeds is down to where
+Regret: see families/. Reached: the first full training by which the mean curve over the seeds is down to where
 `none` is after 20. Runs already in `--out` are not run again.
 """
 
@@ -201,7 +201,7 @@ def _known(file: Path) -> dict[str, list[float]]:
 
 def arguments() -> argparse.Namespace:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--family", default="lcbench", help="of families.py")
+    parser.add_argument("--family", default="lcbench", help="one of families/")
     parser.add_argument("--seeds", type=int, default=3)
     parser.add_argument("--out", type=Path, default=Path("playbook-benchmark"), help="folder of lessons and runs")
     parser.add_argument("--data", type=Path, default=DATA, help="folder with the tables of real runs")

@@ -4,7 +4,7 @@
     python benchmarks/search.py --families lcbench taskset --methods zeroin random optuna-tpe --seeds 5
 
 Prints the tables at the end; `report.py` prints them again from the files of results. Runs already in `--out` are not
-run again, so a stopped benchmark goes on where it was. Families: see families.py; methods: methods.py. Where the rules
+run again, so a stopped benchmark goes on where it was. Families: see families/; methods: methods.py. Where the rules
 of the comparison stand: README.md beside this file.
 A study runs in its peer's environment, on one thread.
 """
@@ -149,7 +149,7 @@ def run_all(given: argparse.Namespace, tasks: list[Task], results: Results) -> N
 
 
 def chosen(given: argparse.Namespace) -> list[Task]:
-    """Of each family every so many-th task, in the order of families.py."""
+    """Of each family every so many-th task, in the order of families/."""
     tasks: list[Task] = []
     for family in given.families:
         of_family = available([family], given.data, given.cache)
