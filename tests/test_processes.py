@@ -141,6 +141,19 @@ def test_workers_are_kept_and_have_one_thread(pair):
     assert os.getpid() not in {m["pid"] for m in seen}
 
 
+def test_a_job_waits_for_whichever_worker_is_free_first(tmp_path):
+    """Of three groups beside a long job none is put in a queue behind it, though its worker has room."""
+    executor = Processes(partial(Inline, trained), tmp_path, 6, 2, rows=2, grouping=("kind",))
+    pids = {}
+    jobs = [job(0, kind="long", sleep=0.5), *(job(i, kind=i) for i in (1, 2, 3))]
+    try:
+        work(executor, [job(8, kind="first", sleep=0.2), job(9, kind="second", sleep=0.2)])  # both workers are there
+        work(executor, jobs, lambda of, o: pids.update({of.number: o.metrics["pid"]}) or True)
+    finally:
+        executor.close()
+    assert pids[1] == pids[2] == pids[3] != pids[0]
+
+
 def test_what_goes_wrong_is_told_and_the_rest_goes_on(pair):
     jobs = [job(0, do="raise"), job(1, do="die"), job(2, do="exit"), job(3, do="memory"), job(4), job(5)]
     losses, ended = work(pair, jobs)

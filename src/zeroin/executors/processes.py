@@ -118,6 +118,8 @@ class Processes:
                 ended += self._here.wait(report)
                 for one in ended:
                     del self._home.jobs[one.job]
+            if ended:
+                self._hand_out()  # no worker waits until the study has decided
             if ended or self._home.jobs:
                 return ended
 
@@ -144,7 +146,11 @@ class Processes:
                 self._give(place, job, known)
 
     def _place_for(self, job: Job, ready: Sequence[_Place], share: int) -> _Place | None:
-        """Where a job goes: to most of its like, unless there is more to do there than an even share."""
+        """Where a job goes: to most of its like, unless there is more to do there than an even share.
+
+        Others wait here until a process is free, so that none is left without work while a group waits in another; one
+        that is older than all that a process has goes there, and is done first.
+        """
         suspect = job.number in self._suspects
         rooms = [
             p
@@ -152,14 +158,18 @@ class Processes:
             if len(p.jobs) < (1 if suspect else self._rows)
             and not self._suspects & p.jobs.keys()
             and not (suspect and p is self._home)
+            and (self._alike(job, p) or all(job.number < number for number in p.jobs))
         ]
 
-        def alike(place: _Place) -> int:
-            if len(place.jobs) >= share:
-                return 0
-            return sum(all(job.config.get(n) == o.config.get(n) for n in self.grouping) for o, _ in place.jobs.values())
+        def fit(place: _Place) -> tuple[int, int]:
+            count = len(place.jobs)
+            return self._alike(job, place) if self.grouping and count < share else 0, -count
 
-        return max(rooms, key=lambda p: (alike(p) if self.grouping else 0, -len(p.jobs)), default=None)
+        return max(rooms, key=fit, default=None)
+
+    def _alike(self, job: Job, place: _Place) -> int:
+        """How many jobs of a process can be done at once with another."""
+        return sum(all(job.config.get(n) == o.config.get(n) for n in self.grouping) for o, _ in place.jobs.values())
 
     def _give(self, place: _Place, job: Job, known: int) -> None:
         if not place.jobs:
@@ -213,10 +223,11 @@ class Processes:
                 _send(of, report(job, seen))
             case worker.Warned(text):
                 warnings.warn(text, stacklevel=2)
-            case Ended():
-                del of.jobs[message.job]
-                self._suspects.discard(message.job)
-                return [message]
+            case [*ended]:
+                for one in ended:
+                    del of.jobs[one.job]
+                    self._suspects.discard(one.job)
+                return ended
             case ZeroinError():
                 raise message
         return []

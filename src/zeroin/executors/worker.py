@@ -8,7 +8,7 @@ import threading
 import traceback
 import warnings
 from collections import deque
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from multiprocessing.connection import Connection, wait
 from pathlib import Path
@@ -73,8 +73,7 @@ def main(near: Connection, root: Path, max_epochs: int, make: Make | None = None
             line.take(0.0)
             while not line.jobs:
                 line.take(None)
-            for ended in executor.wait(line):
-                line.end(ended)
+            line.end(executor.wait(line))
     except ZeroinError as error:
         near.send(error)
     except (EOFError, ConnectionError):
@@ -109,10 +108,11 @@ class _Line:
         self.take(PATIENCE if self._executor.slots == 1 and len(self._unanswered) == 1 else 0.0)
         return job.number not in self._refused
 
-    def end(self, ended: Ended) -> None:
-        """Tell how a job ended."""
-        self._near.send(ended)
-        self.jobs -= 1
+    def end(self, ended: Sequence[Ended]) -> None:
+        """Tell how jobs ended, those of a stack at once."""
+        if ended:
+            self._near.send(list(ended))
+            self.jobs -= len(ended)
 
 
 def _made(pickled: bytes) -> Make:
