@@ -1,6 +1,6 @@
-"""The mini-batches of a stack's step, in memory that stays where it is from step to step."""
+"""What a stack's steps read and change, in memory that stays where it is from step to step and from epoch to epoch."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 import torch
 from torch import Tensor
@@ -36,3 +36,20 @@ class Batch:
         for place, whole in ((self.x, data.x), (self.y, data.y)):
             torch.index_select(whole, 0, index, out=place.flatten(0, 1))
         self.smooth.copy_(smooth[:, 0])
+
+
+@dataclass(slots=True, eq=False)
+class Place:
+    """Where stacks of a signature and a number of rows are trained in turn; to bind a step anew takes two steps' time.
+
+    Args:
+        p: parameters [M, P].
+        buffers: by name, [M, ...].
+        momenta: of the running statistics by name, [M, 1].
+        batches: by size of the mini-batch and idle dropout layers.
+    """
+
+    p: Tensor
+    buffers: dict[str, Tensor]
+    momenta: dict[str, Tensor]
+    batches: dict[tuple[int | bool, ...], Batch] = field(default_factory=dict)

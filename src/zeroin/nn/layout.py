@@ -10,6 +10,7 @@ import torch
 from torch import Tensor, nn
 
 from zeroin.nn.affine import affine
+from zeroin.nn.batch import Place
 from zeroin.nn.compiling import Whole
 from zeroin.nn.dropout import CountedDropout
 from zeroin.nn.networks import BATCHNORMS
@@ -31,7 +32,8 @@ class Layout:
         spare: rows that a stack needs beyond its networks; see `tails`.
         steps: by order of vmap and grad, rows, mini-batch and idle dropout layers: the recorded step, or how often it
             went unrecorded.
-        compiled: the compiled step by the same, and by what of the optimizer is in use; None: it could not be.
+        places: by order and rows, the memory in which stacks are trained.
+        compiled: the compiled step by what `steps` goes by, and by what of the optimizer is in use; None: none is.
     """
 
     base: nn.Module
@@ -41,7 +43,13 @@ class Layout:
     norms: tuple[str, ...]
     spare: int = 0
     steps: dict[tuple[str | int, ...], Recorded | int] = field(default_factory=dict)
+    places: dict[tuple[str, int], Place] = field(default_factory=dict)
     compiled: dict[tuple[str | int, ...], Whole | None] = field(default_factory=dict)
+
+    def forget(self) -> None:
+        """Let go of recorded steps and of the memory that they and their stacks hold."""
+        self.steps.clear()
+        self.places.clear()
 
     def flat(self, tensors: Mapping[str, Tensor]) -> Tensor:
         """Tensors by name as a row [P]."""

@@ -11,7 +11,7 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 from torch.func import functional_call, grad_and_value, vmap
 
-from zeroin.nn.batch import Batch
+from zeroin.nn.batch import Batch, Place
 from zeroin.nn.compiling import compiled
 from zeroin.nn.crossentropy import cross_entropy
 from zeroin.nn.data import InMemory, edges, order
@@ -74,12 +74,36 @@ class Stack:
 
     def train_epoch(self, max_epochs: int) -> Tensor:
         """One pass of each row over the training set in its own order; mean losses [rows], not finite if diverged."""
+        place = self._place()
+        work = replace(self, p=place.p, buffers=place.buffers)
+        losses = work._train_epoch(max_epochs, place)
+        self.p.copy_(place.p)
+        for name, buffer in self.buffers.items():
+            buffer.copy_(place.buffers[name])
+        return losses
+
+    def _place(self) -> Place:
+        """Memory to train in that is the same from epoch to epoch, so that recorded steps stay bound to it."""
+        places, key = self.layout.places, (self.order, len(self.p))
+        if key not in places:
+            places[key] = Place(
+                torch.empty_like(self.p), {n: torch.empty_like(b) for n, b in self.buffers.items()}, self.momenta()
+            )
+        found = places[key]
+        found.p.copy_(self.p)
+        for name, buffer in self.buffers.items():
+            found.buffers[name].copy_(buffer)
+        for name, momentum in self.momenta().items():
+            found.momenta[name].copy_(momentum)
+        return found
+
+    def _train_epoch(self, max_epochs: int, place: Place) -> Tensor:
         data = self.problem.train
         assert isinstance(data, InMemory)
         cuts = edges(len(data), self.rows[0].how.batch_size)
         orders = torch.stack([order(r.seed, r.epoch, len(data)) for r in self.padded])  # [M, N]
         tables = self.tables(len(cuts), max_epochs * len(cuts))
-        drawn, momenta = self.keys(len(cuts)), self.momenta()
+        drawn = self.keys(len(cuts))
         sums = torch.zeros(len(self.p), device=self.p.device)
         self.layout.base.train()
         for name in self.layout.drops:
@@ -87,12 +111,13 @@ class Stack:
             # otherwise, so that a row would feel whether others drop something.
             idle = not self.problem.compile and bool((self.buffers[f"{name}.scale"] == 1).all())
             self.layout.base.get_submodule(name).idle = idle  # type: ignore[assignment]
-        batches: dict[int, Batch] = {}
+        idle_now = self.layout.idle()
         for i, (a, b) in enumerate(cuts):
-            batch = batches.get(b - a) or batches.setdefault(b - a, Batch.of(data, len(self.p), b - a))
+            key = b - a, *idle_now
+            batch = place.batches.get(key) or place.batches.setdefault(key, Batch.of(data, len(self.p), b - a))
             now = {name: table[i] for name, table in tables.items()}
             batch.fill(data, orders[:, a:b], now["smooth"])
-            sums += self.step(batch, now, drawn[i], momenta) * (b - a)
+            sums += self.step(batch, now, drawn[i], place.momenta) * (b - a)
         for row in self.rows:
             row.epoch += 1
         if self.problem.recalibrate:
