@@ -10,6 +10,8 @@ from torch import nn
 
 from zeroin.nn import Task, mlp
 from zeroin.nn.gate import verdict
+from zeroin.nn.grouping import signature
+from zeroin.nn.optim import recipe
 from zeroin.nn.sequences import columns_and_texts
 from zeroin.nn.stack import BACKWARD, EACH, fresh, stack
 
@@ -83,6 +85,37 @@ def cached(self, x):
     if not hasattr(self, "known"):
         self.known = torch.full((x.shape[1],), 2.0)
     return self.out(x * self.known)
+
+
+class ClassCount(nn.Linear):
+    calls = 0
+
+    def forward(self, x):
+        ClassCount.calls += 1
+        return super().forward(x) * (1.0 if ClassCount.calls < 1000 else 0.5)
+
+
+CALLS = [0]
+
+
+def of_the_file(self, x):
+    CALLS[0] += 1
+    return self.out(x) * (1.0 if CALLS[0] < 1000 else 0.5)
+
+
+def slowly(self, x):
+    CALLS[0] += 1
+    return self.out(x) * (1 + CALLS[0] * 1e-6)
+
+
+class Halved(nn.BatchNorm1d):
+    def forward(self, x):
+        return super().forward(x) / 2
+
+
+def with_more_in_its_state(model):
+    model._register_state_dict_hook(lambda _m, state, prefix, _l: state.update({f"{prefix}more": torch.zeros(1)}))
+    return model
 
 
 class Extra(nn.Linear):
@@ -165,6 +198,12 @@ ROWS = [  # name, network, an example's inputs, in which order a stack is right,
     ("clipped by a hook", lambda: clipped(nn.Linear(4, 3)), numbers(4), None, "hooks on gradients"),
     ("extra state", lambda: Extra(4, 3), numbers(4), None, "more than tensors"),
     ("double", lambda: Fn(lambda s, x: s.out(x.double()), out=nn.Linear(4, 3).double()), numbers(4), None, "float64"),
+    ("a count of its class", lambda: ClassCount(4, 3), numbers(4), None, "its code changes ClassCount.calls"),
+    ("a count of its file", lambda: Fn(of_the_file, out=nn.Linear(4, 3)), numbers(4), None, "CALLS of of_the_file"),
+    ("a slow count", lambda: Fn(slowly, out=nn.Linear(4, 3)), numbers(4), None, "CALLS of slowly"),
+    ("a batch norm's own forward", lambda: flat(Halved(4), width=4), numbers(4), None, "a forward of its own"),
+    ("more in its state", lambda: with_more_in_its_state(nn.Linear(4, 3)), numbers(4), None, "state_dict holds more"),
+    ("weights kept twice", lambda: nn.utils.weight_norm(nn.Linear(4, 3)), numbers(4), None, "hold different things"),
     ("counting", lambda: Fn(counting, out=nn.Linear(4, 3), ), numbers(4), None, "attributes of its own"),
 ]  # fmt: skip
 
@@ -183,6 +222,12 @@ def test_a_stack_is_right_or_refused_with_a_reason(build, x, orders, reason):
     assert found.order in (orders if isinstance(orders, tuple) else (orders,)), found
     assert (found.order is None) == bool(found.why)
     assert reason in found.why
+
+
+def test_recurrent_networks_of_one_config_are_of_one_signature():
+    made = [recurrent(kind) for kind in (nn.GRU, nn.GRU, nn.LSTM)]
+    signatures = [signature(model, recipe(CONFIG), CONFIG) for model in made]
+    assert signatures[0] == signatures[1] != signatures[2]
 
 
 SOME = ("linear", "batch norm 2d", "lstm")

@@ -212,6 +212,27 @@ def log_cosh(output, target):
     return torch.log(torch.cosh(output[:, 0] - target))
 
 
+def few_channels(_config):
+    """Kernels that oneDNN picks by the number of groups, and images of one pixel, whose biases are sums of columns."""
+    first = nn.Sequential(nn.Conv2d(1, 16, 3), nn.ReLU(), nn.Conv2d(16, 8, 2, dilation=2, padding=1), nn.ReLU())
+    return nn.Sequential(first, nn.AvgPool2d(2), nn.ConvTranspose2d(8, 3, 1), nn.Flatten(), nn.Linear(3, 3))
+
+
+def volume(_config):
+    return nn.Sequential(nn.Conv3d(1, 3, 2), nn.MaxPool3d(2), nn.Conv3d(3, 4, 1), nn.Flatten(), nn.Linear(4, 3))
+
+
+class Coarse(nn.Module):
+    """A sigmoid of numbers of 16 bits, of which a vector holds twice as many."""
+
+    def __init__(self):
+        super().__init__()
+        self.a, self.b = nn.Linear(6, 5), nn.Linear(5, 3)
+
+    def forward(self, x):
+        return self.b(torch.sigmoid(self.a(x).bfloat16()).float())
+
+
 def without_statistics(_config):
     norms = nn.BatchNorm1d(7, track_running_stats=False), nn.BatchNorm1d(7, affine=False)
     return nn.Sequential(nn.Linear(6, 7), norms[0], nn.SiLU(), nn.Linear(7, 7), norms[1], nn.Linear(7, 3))
@@ -221,16 +242,19 @@ def without_statistics(_config):
     ("build", "shape", "loss"),
     [
         (cnn, (1, 8, 8), "cross_entropy"),
+        (few_channels, (1, 4, 4), "cross_entropy"),
+        (volume, (1, 4, 4, 4), "cross_entropy"),
+        (lambda _: Coarse(), (6,), "cross_entropy"),
         (lambda _: Odd(), (6,), "cross_entropy"),
         (lambda _: Tempered(), (6,), "cross_entropy"),
         (without_statistics, (6,), "cross_entropy"),
         (lambda _: nn.Sequential(nn.Linear(6, 7), nn.ReLU(), nn.Linear(7, 1)), (6,), log_cosh),
     ],
-    ids=["cnn", "odd", "tempered", "without statistics", "own loss"],
+    ids=["cnn", "few channels", "volume", "coarse", "odd", "tempered", "without statistics", "own loss"],
 )
 def test_other_networks_are_the_same_in_any_stack(build, shape, loss):
     problem = task(build, n=77, shape=shape, loss=loss, metric="loss").problem
-    some = members(problem, configs(9, batch_size=15))
+    some = members(problem, configs(9, batch_size=16))
     whole = stack(problem, some)
     parts = [stack(problem, some[:2]), stack(problem, some[2:5]), stack(problem, some[5:])]
     for one in (whole, *parts):

@@ -15,7 +15,7 @@ from zeroin.nn import loop
 from zeroin.nn.compiling import obstacle
 from zeroin.nn.data import InMemory, edges
 from zeroin.nn.fused import Optimizer
-from zeroin.nn.gate import verdict
+from zeroin.nn.gate import Verdict, verdict
 from zeroin.nn.loop import Best, Training
 from zeroin.nn.networks import network
 from zeroin.nn.optim import recipe
@@ -182,13 +182,13 @@ def measured(problem: Problem, config: Config, sizes: Sequence[int] = SIZES, sha
             return Choice(1, why=found.why)
         checked = time.process_time() - began
         alone = _seconds(problem, config, None)[1]
-        least = _kernels(problem, config, found.order, sizes[0]) / sizes[0]
+        least = _kernels(problem, config, found, sizes[0]) / sizes[0]
         if least * PAYS > alone:
             why = f"a stack of {sizes[0]} would be {alone / least:.2f} times as fast at most"
             return Choice(1, ratio=round(alone / least, 2), why=why, seconds=steps * alone)
         took = {}
         for rows in sizes:
-            first, each = _seconds(problem, config, found.order, rows)
+            first, each = _seconds(problem, config, found, rows)
             took[rows] = each / rows + (checked + RECORDINGS * first) / (shared * steps)
     ratio, rows = max((alone / took[rows], rows) for rows in sizes)
     if ratio < PAYS:
@@ -198,10 +198,10 @@ def measured(problem: Problem, config: Config, sizes: Sequence[int] = SIZES, sha
     return Choice(rows, found.order, round(ratio, 2), seconds=steps * (alone + took[rows]) / 2)
 
 
-def _seconds(problem: Problem, config: Config, order: str | None, rows: int = 1) -> tuple[float, float]:
-    """CPU seconds that the first steps take beyond those after them, and of a step; `order` None: of one alone."""
+def _seconds(problem: Problem, config: Config, found: Verdict | None, rows: int = 1) -> tuple[float, float]:
+    """CPU seconds that the first steps take beyond those after them, and of a step; `found` None: of one alone."""
     few = _first(problem, STEPS * recipe(config).batch_size)
-    train = _training(problem, few, config, order, rows)
+    train = _training(problem, few, config, found, rows)
     took = []
     for turn in range(ROUNDS + 1):
         began = time.process_time()
@@ -213,11 +213,11 @@ def _seconds(problem: Problem, config: Config, order: str | None, rows: int = 1)
     return max(0.0, took[0] - again), again / len(edges(len(few.train), recipe(config).batch_size))
 
 
-def _kernels(problem: Problem, config: Config, order: str, rows: int) -> float:
+def _kernels(problem: Problem, config: Config, found: Verdict, rows: int) -> float:
     """CPU seconds of a stack's step beyond those for two examples: kernels' work, which no recording can save."""
 
     def took(count: int) -> float:
-        train = _training(problem, _first(problem, count), config, order, rows)
+        train = _training(problem, _first(problem, count), config, found, rows)
         train()  # it warms up
         began = time.process_time()
         train()
@@ -233,12 +233,13 @@ def _first(problem: Problem, count: int) -> Problem:
     return replace(problem, compile=False, train=InMemory(data.x[:count], data.y[:count]))
 
 
-def _training(problem: Problem, few: Problem, config: Config, order: str | None, rows: int) -> Callable[[], object]:
-    """Trains an epoch of the few examples at each call: a stack, or without an `order` one network alone."""
-    if order is None:
+def _training(problem: Problem, few: Problem, config: Config, found: Verdict | None, rows: int) -> Callable[[], object]:
+    """Trains an epoch of the few examples at each call: a stack, or without a verdict one network alone."""
+    if found is None or found.order is None or found.layout is None:
         how, model = recipe(config), fresh(problem, config, 0)
         now = Training(model, Optimizer(model, how), 0, Best())
         return lambda: loop.train_epoch(few, now, how, 0, 100)
-    one = stack(problem, [(config, seed, fresh(problem, config, seed)) for seed in range(rows)], order)
-    one.problem = few  # only now, as how many spare rows there are depends on the smallest mini-batch
+    unused = replace(found.layout, steps={}, places={})
+    members = [(config, seed, fresh(problem, config, seed)) for seed in range(rows)]
+    one = stack(few, members, found.order, unused)
     return lambda: one.train_epoch(100)

@@ -8,7 +8,9 @@ import copyreg
 import hashlib
 import itertools
 import types
-from collections.abc import Iterator
+import weakref
+from collections import deque
+from collections.abc import Iterator, Sized
 from functools import partial
 from typing import Any
 
@@ -19,6 +21,8 @@ from torch import Tensor, nn
 from zeroin.nn.networks import Asked
 
 PLAIN = (bool, int, float, complex, str, bytes, type(None))
+DATA = (*PLAIN, list, dict, set, deque, itertools.count, Tensor, np.ndarray)
+MANY = 1000
 ACTIVATIONS = "activations"  # of a transformed step: a later step that reads them stops
 UNLIKE = itertools.count()
 OF_TORCH = frozenset(vars(nn.Module())) | {"_is_full_backward_hook"}
@@ -46,6 +50,8 @@ def content(value: Any, seen: dict[int, tuple[int, Any]] | None = None) -> Any:
         return "number", seen[id(value)][0]
     seen[id(value)] = len(seen), value
     inner = partial(content, seen=seen)
+    if isinstance(value, weakref.ref):  # which recurrent layers have of their parameters
+        return "reference", inner(value())
     if isinstance(value, Tensor) and torch._C._functorch.is_functorch_wrapped_tensor(value):
         return ACTIVATIONS
     if isinstance(value, tuple | list):
@@ -82,6 +88,56 @@ def attributes(module: nn.Module) -> dict[str, Any]:
     """What a module has beside its parameters, buffers and children, by name; hooks too, but those on gradients."""
     own = {name: value for name, value in sorted(vars(module).items()) if name not in OF_TORCH}
     return own | {name: list(getattr(module, name).values()) for name in HOOKS}
+
+
+def surroundings(model: nn.Module, *others: Any) -> dict[str, str]:
+    """Data that the code of a network reads and might change, by name: of its classes, closures and files.
+
+    Args:
+        model: the network.
+        others: functions that are called with it, such as a loss.
+    """
+    classes = {c for m in model.modules() for c in type(m).__mro__ if _is_foreign(c)}
+    values = [v for c in classes for v in vars(c).values()] + [v for m in model.modules() for v in vars(m).values()]
+    functions = [v for v in (*values, *others) if isinstance(v, types.FunctionType)]
+    found = {f"{c.__qualname__}.{n}": v for c in classes for n, v in vars(c).items() if n not in OF_A_CLASS}
+    seen: set[types.CodeType] = set()
+    while functions:
+        one = functions.pop()
+        if one.__code__ in seen or not _is_foreign(one):
+            continue
+        seen.add(one.__code__)
+        named = {n: one.__globals__[n] for n in _names(one.__code__) if n in one.__globals__}
+        named |= dict(zip(one.__code__.co_freevars, map(_cell, one.__closure__ or ()), strict=True))
+        functions += [v for v in named.values() if isinstance(v, types.FunctionType)]
+        found |= {f"{n} of {one.__qualname__}": v for n, v in named.items()}
+        for each in (v for v in named.values() if isinstance(v, type) and _is_foreign(v)):
+            found |= {f"{each.__qualname__}.{n}": v for n, v in vars(each).items() if n not in OF_A_CLASS}
+    known = parts(model)
+    said = {name: [_said(value, known) for _ in range(2)] for name, value in found.items() if isinstance(value, DATA)}
+    return {name: once for name, (once, again) in said.items() if once == again}  # what is like nothing is left out
+
+
+def _names(code: types.CodeType) -> set[str]:
+    """Names of a file that code reads, functions within it included."""
+    inner = [_names(const) for const in code.co_consts if isinstance(const, types.CodeType)]
+    return set(code.co_names).union(*inner)
+
+
+def _said(value: Any, known: dict[int, tuple[int, Any]]) -> str:
+    """The content of data; of very many numbers, such as a data set, a sample."""
+    if isinstance(value, Tensor) and value.numel() > MANY:
+        return repr((id(value), value._version))
+    if isinstance(value, np.ndarray) and value.size > MANY:
+        value = value.flat[:: value.size // MANY]
+    if isinstance(value, Sized) and not isinstance(value, Tensor | np.ndarray | str | bytes) and len(value) > MANY:
+        return repr(len(value))
+    return repr(content(value, dict(known)))
+
+
+def _is_foreign(code: Any) -> bool:
+    """Whether a class or function is neither Python's, nor PyTorch's, nor ours."""
+    return (code.__module__ or "").partition(".")[0] not in ("builtins", "torch", "numpy", "zeroin")
 
 
 def _cell(cell: Any) -> Any:

@@ -3,19 +3,21 @@
 import warnings
 from collections.abc import Sequence
 from contextlib import suppress
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 import torch
 from torch import Tensor, nn
 
 from zeroin.nn.batch import Batch
-from zeroin.nn.content import ACTIVATIONS, PLAIN, attributes, content, parts
+from zeroin.nn.content import ACTIVATIONS, PLAIN, attributes, content, parts, surroundings
 from zeroin.nn.data import InMemory, edges, order
 from zeroin.nn.drawing import drawing, standing
 from zeroin.nn.dropout import CountedDropout, begin_step, dropouts, keys
-from zeroin.nn.layout import is_running
+from zeroin.nn.grouping import signature
+from zeroin.nn.layout import Layout, is_running
 from zeroin.nn.loop import evaluate
+from zeroin.nn.networks import BATCHNORMS
 from zeroin.nn.operations import Watching
 from zeroin.nn.optim import recipe
 from zeroin.nn.problem import Problem, loss_of, two_examples
@@ -28,10 +30,11 @@ SEEDS = (1, 2)
 
 @dataclass(frozen=True, slots=True)
 class Verdict:
-    """The order of vmap and grad in which a stack is right; None: in neither, and why."""
+    """The order of vmap and grad in which a stack is right, and its layout; None: in neither, and why."""
 
     order: str | None
     why: str = ""
+    layout: Layout | None = field(default=None, repr=False)
 
 
 def verdict(problem: Problem, config: Config) -> Verdict:
@@ -52,7 +55,8 @@ def verdict(problem: Problem, config: Config) -> Verdict:
         with warnings.catch_warnings(record=True) as warned:
             warnings.simplefilter("always")
             try:
-                why = _difference(problem, config, which)
+                one, models = _pair(problem, config, which)
+                why = _difference(problem, one, models)
                 if why and _agrees_in_double(problem, config, which):
                     why = ""
             except Exception as error:  # vmap and networks raise what they like; it is a reason, not a failure
@@ -61,32 +65,35 @@ def verdict(problem: Problem, config: Config) -> Verdict:
         if not why and slow:
             why = f"a part of it has no stacked form ({slow.split('for ')[-1].split('.')[0]})"
         if not why:
-            return Verdict(which)
+            return Verdict(which, layout=one.layout)
     return Verdict(None, why)
 
 
-def _difference(problem: Problem, config: Config, which: str) -> str:
-    """What differs, in words; nothing where nothing does."""
-    data = problem.train
+def _pair(problem: Problem, config: Config, which: str) -> tuple[Stack, list[nn.Module]]:
+    """Two networks of a config, and a stack of them."""
+    models = [fresh(problem, config, seed).train() for seed in SEEDS]
+    if len({signature(model, recipe(config), config) for model in models}) > 1:
+        raise RuntimeError("two of one config hold different things beside their tensors")
+    return stack(problem, [(config, seed, model) for seed, model in zip(SEEDS, models, strict=True)], which), models
+
+
+def _difference(problem: Problem, one: Stack, models: Sequence[nn.Module]) -> str:
+    """What differs between a stack and its networks alone, in words; nothing where nothing does."""
+    data, how = problem.train, one.rows[0].how
     assert isinstance(data, InMemory)
-    how = recipe(config)
     a, b = edges(len(data), how.batch_size)[0]
     chosen = torch.stack([order(seed, 0, len(data))[a:b] for seed in SEEDS])
     x, y = data.x[chosen], data.y[chosen]  # [2, B, ...]
-    one = stack(problem, [(config, seed, fresh(problem, config, seed)) for seed in SEEDS], which)
     batch, judged = _batch(one, x, y, how.label_smoothing), InMemory(x[0], y[0])
-    _scores(one, judged)  # what a network sets up when it is first called is there from here on
-    kept, drawn, began = _attributes(one), standing(), {n: b.clone() for n, b in one.buffers.items()}
+    # What a network sets up when it is first called is there since its operations were looked at.
+    kept, began = _kept(problem, one), {n: b.clone() for n, b in one.buffers.items()}
     one.layout.base.train()
     loss, g = one.gradients(batch, one.keys(1)[0], one.momenta())
-    found = zip(kept, _attributes(one), strict=True)
-    if any(now.get(name) not in (value, repr(ACTIVATIONS)) for own, now in found for name, value in own.items()):
-        return "it changes attributes of its own while it trains, or has some that cannot be compared"
-    if standing() != drawn:
-        return "it draws random numbers of Python's or NumPy's"
+    why = _changed(kept, _kept(problem, one))
+    if why:
+        return why
     scores = _scores(one, judged)
-    for row, seed in enumerate(SEEDS):
-        model = fresh(problem, config, seed)
+    for row, (seed, model) in enumerate(zip(SEEDS, models, strict=True)):
         alone = _alone(problem, model, (x[row], y[row]), how.label_smoothing, seed)
         stacked = {"loss": loss[row]} | _by_name(one, g, row)
         for name, value in (alone | dict(model.named_buffers())).items():
@@ -95,12 +102,15 @@ def _difference(problem: Problem, config: Config, which: str) -> str:
             ours = stacked[name] if name in stacked else one.buffers[name][row]
             if not _agree(ours, value) and not name.endswith(".key"):
                 return f"stacked, {name} differs from what the network computes alone"
+        weights = one.state_dict(row)
+        if not all(_agree(weights[name], value) for name, value in model.state_dict().items()):
+            return "it changes its own parameters"
         if not _agree(torch.tensor(scores[row]), torch.tensor(evaluate(problem, model, judged)[1])):
             return "stacked, its validation loss differs from what the network computes alone"
     one.layout.base.train()
     for name, buffer in one.buffers.items():
         buffer.copy_(began[name])
-    if not _agree(one.gradients(batch, one.keys(1)[0], one.momenta())[0], loss):
+    if not torch.equal(one.gradients(batch, one.keys(1)[0], one.momenta())[0], loss):
         return "the same mini-batch again gives another loss: it keeps a count elsewhere than in its buffers"
     return ""
 
@@ -115,7 +125,16 @@ def _unfit(model: nn.Module) -> str:
         return "it has hooks on gradients"
     if any(type(m).get_extra_state is not nn.Module.get_extra_state for m in model.modules()):
         return "it keeps more than tensors in its state"
+    own = {id(tensor) for tensor in (*model.parameters(), *model.buffers())}
+    if any(id(tensor) not in own for tensor in model.state_dict(keep_vars=True).values()):
+        return "its state_dict holds more than its parameters and buffers"
+    if any(isinstance(m, BATCHNORMS) and not _is_usual(m) for m in model.modules()):
+        return "it has a batch norm with a forward of its own"
     return ""
+
+
+def _is_usual(norm: nn.Module) -> bool:
+    return type(norm).forward is BATCHNORMS.forward and "forward" not in vars(norm)
 
 
 def _pads(problem: Problem, model: nn.Module) -> bool:
@@ -152,7 +171,7 @@ def _agrees_in_double(problem: Problem, config: Config, which: str) -> bool:
     x, y = (t[:count].to(torch.double if t.is_floating_point() else None) for t in (problem.train.x, problem.train.y))
     precise = replace(problem, build=lambda config: problem.build(config).double(), train=InMemory(x, y))
     try:
-        return not _difference(precise, config, which)
+        return not _difference(precise, *_pair(precise, config, which))
     except Exception:  # a network may know single precision alone
         return False
 
@@ -178,16 +197,28 @@ def _agree(a: Tensor, b: Tensor) -> bool:
     return bool(((a - b).abs() <= AGREE * scale).all())
 
 
-def _attributes(one: Stack) -> list[dict[str, Any]]:
-    """What each layer keeps beside its tensors, written out; those that a stack steers are left out."""
+def _kept(problem: Problem, one: Stack) -> tuple[list[dict[str, Any]], dict[str, str], Any]:
+    """What is kept beside tensors: by each layer, by the code of the network and its loss; where generators stand."""
     model = one.layout.base
     known = parts(model)
     steered = [isinstance(m, CountedDropout) or is_running(m) or type(m) is nn.Linear for m in model.modules()]
-    return [
+    own = [
         {n: v if isinstance(v, PLAIN) else repr(content(v, dict(known))) for n, v in attributes(m).items()}
         for m, is_steered in zip(model.modules(), steered, strict=True)
         if not is_steered
     ]
+    return own, surroundings(model, problem.loss), standing()
+
+
+def _changed(before: tuple[Any, ...], after: tuple[Any, ...]) -> str:
+    """What a step has changed of what is kept beside tensors, in words; layers that a stack steers are left out."""
+    for own, now in zip(before[0], after[0], strict=True):
+        if any(now.get(name) not in (value, repr(ACTIVATIONS)) for name, value in own.items()):
+            return "it changes attributes of its own while it trains, or has some that cannot be compared"
+    for name, value in before[1].items():
+        if after[1].get(name) != value:
+            return f"its code changes {name} while it trains"
+    return "" if before[2] == after[2] else "it draws random numbers of Python's or NumPy's"
 
 
 def first_line(error: Exception) -> str:

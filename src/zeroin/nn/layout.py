@@ -12,6 +12,7 @@ from torch import Tensor, nn
 from zeroin.nn.affine import affine
 from zeroin.nn.batch import Place
 from zeroin.nn.compiling import Whole
+from zeroin.nn.convolutions import convolved, has_few_channels
 from zeroin.nn.dropout import CountedDropout
 from zeroin.nn.networks import BATCHNORMS
 from zeroin.nn.norming import normed
@@ -30,6 +31,8 @@ class Layout:
         drops: names of the dropout layers.
         norms: names of the batch norms with running statistics.
         spare: rows that a stack needs beyond its networks; see `tails`.
+        least: rows that a stack needs in all; see `convolutions`.
+        convolves: whether there are convolutions.
         steps: by order of vmap and grad, rows, mini-batch and idle dropout layers: the recorded step, or how often it
             went unrecorded.
         places: by order and rows, the memory in which stacks are trained.
@@ -42,6 +45,8 @@ class Layout:
     drops: tuple[str, ...]
     norms: tuple[str, ...]
     spare: int = 0
+    least: int = 2
+    convolves: bool = False
     steps: dict[tuple[str | int, ...], Recorded | int] = field(default_factory=dict)
     places: dict[tuple[str, int], Place] = field(default_factory=dict)
     compiled: dict[tuple[str | int, ...], Whole | None] = field(default_factory=dict)
@@ -88,6 +93,8 @@ def layout(model: nn.Module) -> Layout:
             module.forward = partial(normed, module)  # type: ignore[method-assign]
         if type(module) is nn.Linear and "forward" not in vars(module):
             module.forward = partial(affine, module)  # type: ignore[method-assign]
+        if has_few_channels(module) and "forward" not in vars(module):
+            module.forward = partial(convolved, module)  # type: ignore[arg-type]
         if isinstance(module, CountedDropout):
             module.idle = False
     shrunk = decayed(model)

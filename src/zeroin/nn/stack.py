@@ -13,6 +13,7 @@ from torch.func import functional_call, grad_and_value, vmap
 
 from zeroin.nn.batch import Batch, Place
 from zeroin.nn.compiling import compiled
+from zeroin.nn.convolutions import least
 from zeroin.nn.crossentropy import cross_entropy
 from zeroin.nn.data import InMemory, edges, order
 from zeroin.nn.dropout import counted, keys
@@ -228,9 +229,7 @@ class Stack:
         self.layout.base.eval()
         outputs = []
         for a, b in edges(len(data), EVALUATED):  # the same for any M, as a product's last bit depends on it
-            x = data.x[a:b]
-            x = x.expand(len(self.p), *x.shape)
-            outputs.append(vmap(self._forward)(self.layout.tree(self.p), self.buffers, x))
+            outputs.append(self._outputs(data.x[a:b]))
         output = torch.cat(outputs, 1)  # [M, N, ...]
         return [judged(self.problem, one, data.y) for one in output[: len(self.rows)]]
 
@@ -243,8 +242,7 @@ class Stack:
         found = {name: Moments() for name in self.layout.norms}
         rows = evenly(len(data), EXAMPLES).to(data.x.device)
         for a, b in equal_edges(len(rows), BATCH):
-            x = data.x[rows[a:b]]
-            vmap(self._forward)(self.layout.tree(self.p), self.buffers, x.expand(len(self.p), *x.shape))
+            self._outputs(data.x[rows[a:b]])
             for name, moments in found.items():
                 count = int(base.get_submodule(name).values)  # type: ignore[arg-type]
                 mean, variance = (self.buffers[key].double() for key in running(name))  # of the mini-batch alone
@@ -278,6 +276,17 @@ class Stack:
     def padded(self) -> list[Row]:
         """M rows, spare ones included."""
         return [*self.rows, *[self.rows[0]] * (len(self.p) - len(self.rows))]
+
+    def _outputs(self, x: Tensor) -> Tensor:
+        """Of each row for the same inputs [B, ...]."""
+        tree = self.layout.tree(self.p)
+        if not self.layout.convolves:
+            return vmap(self._forward)(tree, self.buffers, x.expand(len(self.p), *x.shape))
+        # Of many examples one row's convolutions are all the work there is; alone they have one kernel.
+        each = [
+            ({n: t[i] for n, t in tree.items()}, {n: b[i] for n, b in self.buffers.items()}) for i in range(len(self.p))
+        ]
+        return torch.stack([self._forward(p, buffers, x) for p, buffers in each])
 
     def _forward(self, p: Tree, buffers: Tree, x: Tensor) -> Tensor:
         out: Tensor = functional_call(self.layout.base, (p, buffers), (x,))
@@ -361,14 +370,18 @@ def _laid_out(problem: Problem, member: Member, order: str) -> Layout:
     few = _together(problem, [member] * ROWS, order, common)
     data = problem.train
     assert isinstance(data, InMemory)
-    size = min(b - a for a, b in edges(len(data), few.rows[0].how.batch_size))
+    cuts = edges(len(data), few.rows[0].how.batch_size)
+    size = min(b - a for a, b in cuts)
     batch = Batch.of(data, ROWS, size)
     batch.fill(data, torch.arange(size).expand(ROWS, size), torch.full((ROWS, 1), few.rows[0].how.label_smoothing))
     few.layout.base.train()
     tails = Tails()
     with Watching(tails.see):
         few._gradients(few.p, few.buffers, batch.x, batch.y, batch.smooth, few.momenta())
-    return replace(common, spare=tails.spare)
+    common = replace(common, spare=tails.spare, convolves=bool(tails.convolutions))
+    sizes = tuple(sorted({rows + _spares(common, rows) for rows in range(1, SIZES[-1] + 1)}))
+    found = [least(c.sized(size, b - a), sizes) for c in tails.convolutions for a, b in cuts]
+    return replace(common, least=max(found, default=common.least))
 
 
 def _together(problem: Problem, members: Sequence[Member], order: str, common: Layout) -> Stack:
@@ -407,4 +420,4 @@ def joined(stacks: Sequence[Stack]) -> Stack:
 def _spares(common: Layout, rows: int) -> int:
     """A small stack has one of a few sizes, so that a step recorded for one is good for the next."""
     size = next((s for s in SIZES if s >= rows), rows)
-    return max(common.spare, size - rows)
+    return max(common.spare, size - rows, common.least - rows)

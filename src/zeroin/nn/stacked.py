@@ -156,13 +156,13 @@ class Stacked:
     def _way(self, which: str, config: Config) -> _Way:
         """How networks of a signature are trained; a reason for going one by one is told once."""
         if which not in self._ways:
-            order = None
+            way = _Way(None)
             if self.slots > 1 and self.choices.of(config).rows > 1:
                 found = verdict(self.problem, config)
-                order = found.order
+                way = _Way(found.order, found.layout)
                 if found.why:
                     self._tell_why(found.why)
-            self._ways[which] = _Way(order)
+            self._ways[which] = way
         return self._ways[which]
 
     def _tell_why(self, why: str) -> None:

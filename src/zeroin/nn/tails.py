@@ -3,6 +3,7 @@
 Kernels compute the numbers of a tensor a vector at a time, and the last few, which fill none, one by one; for some
 functions (sigmoid, gelu, a power) that is another formula. In a stack [M, ...] the last few are the last row's: spare
 rows at the end take them instead. How many are enough depends on how many numbers of a row such a function is given.
+Sums of columns are the same where the rows lie side by side in memory, as behind a convolution.
 """
 
 import math
@@ -13,9 +14,11 @@ import torch
 from torch import Tensor
 from torch.utils._pytree import tree_leaves
 
+from zeroin.nn.convolutions import Convolution
+
 ROWS = 3  # of the stack that is looked at: a number of numbers that it does not divide was padded, as in `crossentropy`
-LAST_FEW = 31  # at most: two vectors of 16 float32, less one
-VECTORS = 64
+LAST_BYTES = 128  # two vectors: the last few are at most what fills them, less one
+VECTORS = 64  # numbers in four vectors
 # Operations that round every element alike, in vectors and one by one (a test tries those of single elements), and
 # those that compute each row by itself.
 ALIKE = frozenset({
@@ -40,18 +43,18 @@ ALIKE = frozenset({
 })  # fmt: skip
 
 
+# Reductions that add in another order in the last few columns than in blocks of them, where rows lie side by side.
+COLUMNS = (torch.ops.aten.sum.dim_IntList, torch.ops.aten.mean.dim)
+
+
 class Tails:
-    """What is seen of a step of `ROWS` rows that is watched."""
+    """What is seen of a step of `ROWS` rows that is watched: `spare` rows are needed beyond a stack's networks."""
 
     def __init__(self) -> None:
-        self.fewest = math.inf  # numbers of a row that an operation was given whose last few are another's
+        self.spare = 0
+        self.convolutions: set[Convolution] = set()
 
-    @property
-    def spare(self) -> int:
-        """Rows that a stack needs beyond its networks."""
-        return 0 if math.isinf(self.fewest) else math.ceil(LAST_FEW / self.fewest)
-
-    def see(self, func: Any, _args: Sequence[Any], out: Any) -> None:
+    def see(self, func: Any, args: Sequence[Any], out: Any) -> None:
         """Look at an operation and what it gave.
 
         Raises:
@@ -60,6 +63,10 @@ class Tails:
         found = [value for value in tree_leaves(out) if isinstance(value, Tensor)]
         if any(value.is_complex() for value in found):
             raise RuntimeError("it computes with complex numbers")
+        if func is torch.ops.aten.convolution.default:
+            self.convolutions.add(Convolution.of(args, ROWS))
+        if func in COLUMNS and _interleaved(*args[:2]):
+            self._count(found[0].numel(), VECTORS - 1)
         is_view = any(r.alias_info is not None and not r.alias_info.is_write for r in func._schema.returns)
         if is_view or func.overloadpacket.__name__.rstrip("_") in ALIKE or func.overloadpacket.__name__ in ALIKE:
             return
@@ -67,5 +74,16 @@ class Tails:
             if value.is_floating_point() and value.numel():
                 # What does not go element by element may take a function of a sum over the last axis.
                 count = value.numel() // (1 if torch.Tag.pointwise in func.tags else value.shape[-1])
-                if count % ROWS == 0 and count // ROWS % VECTORS:
-                    self.fewest = min(self.fewest, count // ROWS)
+                self._count(count, LAST_BYTES // value.itemsize - 1)
+
+    def _count(self, count: int, last_few: int) -> None:
+        """Numbers of all rows, of which the last few are computed by another formula."""
+        if count % ROWS == 0 and count // ROWS % VECTORS:
+            self.spare = max(self.spare, math.ceil(last_few / (count // ROWS)))
+
+
+def _interleaved(x: Tensor, axes: Sequence[int] | None) -> bool:
+    """Whether a reduction goes over the outermost axis in memory, not the innermost, so that rows share vectors."""
+    order = sorted((step, i) for i, (step, size) in enumerate(zip(x.stride(), x.shape, strict=True)) if size > 1)
+    reduced = {axis % x.dim() for axis in axes or range(x.dim())}
+    return bool(order) and order[-1][1] in reduced and order[0][1] not in reduced
