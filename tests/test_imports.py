@@ -22,7 +22,7 @@ LAYERS = (
     {"search", "executors", "store", "report"},
     {"playbook", "reporting"},
     {"nn", "study"},
-    {"data", "planning"},
+    {"data", "planning", "running"},
     {"tasks", "tuning"},
     {"targets", "display", "exports", "integrations", "sklearn", "watching"},
     {"__init__", "cli"},

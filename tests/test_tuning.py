@@ -18,8 +18,8 @@ from zeroin.errors import StudyError, TaskError
 from zeroin.executors.run import perform
 from zeroin.executors.simulated import Simulated
 from zeroin.plan import Plan
+from zeroin.running import run
 from zeroin.search import QuasiRandom, Settings, Zoom
-from zeroin.tuning import run
 from zeroin.types import Asked, Ended, Job, Kind, Observation, Status
 
 SPACE = zi.Space(

@@ -2,7 +2,7 @@
 
 from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import Final, Protocol
+from typing import Final, Protocol, runtime_checkable
 
 from zeroin.history import History
 from zeroin.plan import Plan
@@ -34,9 +34,7 @@ class Searcher(Protocol):
 class Executor(Protocol):
     """Does the jobs: inline, in processes, stacked, simulated, on a cluster.
 
-    One that does jobs at once only where their configs agree in some hyperparameters has their names as `grouping`; one
-    that measured what an epoch takes has `seconds`; one that can end a job by force has `patience`, None or the seconds
-    that a job may go on without an epoch, which the loop sets; one with a clock of its own has it as `now`.
+    What it may have besides, each a socket of its own: `Grouping`, `Timed`, `Patient`, `Clocked`.
     """
 
     @property
@@ -54,6 +52,42 @@ class Executor(Protocol):
 
     def close(self) -> None:
         """Give back what it holds; jobs under way are dropped and will be done again."""
+
+
+@runtime_checkable
+class Grouping(Protocol):
+    """An executor that does jobs at once only where their configs agree in some hyperparameters."""
+
+    @property
+    def grouping(self) -> tuple[str, ...]:
+        """Their names."""
+
+
+@runtime_checkable
+class Timed(Protocol):
+    """An executor that knows what an epoch takes."""
+
+    @property
+    def seconds(self) -> float:
+        """Of an epoch of one job, as many under way as there are slots; 0: not measured."""
+
+
+@runtime_checkable
+class Patient(Protocol):
+    """An executor that can end a job by force; `patience` are the seconds that one may go on without an epoch.
+
+    The loop sets them; None: as long as it takes.
+    """
+
+    patience: float | None
+
+
+@runtime_checkable
+class Clocked(Protocol):
+    """An executor with a clock of its own."""
+
+    def now(self) -> float:
+        """Seconds on it."""
 
 
 class Store(Protocol):

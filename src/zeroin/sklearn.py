@@ -28,8 +28,9 @@ from zeroin.nn import Task, loop, mlp
 from zeroin.nn.data import Normalisation
 from zeroin.nn.export import newest
 from zeroin.reporting import write_report
+from zeroin.running import run
 from zeroin.space import Float, Int, Space
-from zeroin.tuning import run, tune
+from zeroin.tuning import tune
 from zeroin.types import Config, Trial
 
 LEAST = 4  # examples: three to train on, one to judge by

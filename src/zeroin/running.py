@@ -1,0 +1,140 @@
+"""The loop of a study: ask, start, wait, record; and what follows the search."""
+
+import logging
+import re
+import warnings
+from collections.abc import Sequence
+from dataclasses import replace
+from itertools import islice
+from pathlib import Path
+
+from zeroin.budget import Budget
+from zeroin.clock import Clock, Pace
+from zeroin.confirm import Confirm, Finish
+from zeroin.errors import StudyError
+from zeroin.history import incumbent
+from zeroin.protocols import Executor, Patient, Searcher
+from zeroin.search.ranking import best_configs
+from zeroin.study import Study
+from zeroin.types import Config, Ended, Job, Observation, Status, Trial
+from zeroin.wording import duration
+
+log = logging.getLogger("zeroin")
+IN_VAIN = 60  # so many trials in a row that ended before an epoch was seen: they spend nothing, and would go on forever
+HOPELESS_FAILURES = 3  # so many failed trials before any worked: it is not the hyperparameters
+OURS = Path(__file__).parent
+FEWER_SEEDS = "study %r: what is left of %g minutes is time for %s of %d fresh seeds; the same command goes on"
+
+
+def run(study: Study, executor: Executor, searcher: Searcher, budget: Budget, clock: Clock | None = None) -> None:
+    """The loop: ask, start, wait, record, until the budget or the time is spent or the searcher has nothing more."""
+    history, first, before = study.history, len(study.history.trials), study.history.seconds
+    clock = clock or Clock()
+    too_long: set[int] = set()  # jobs whose trial takes more than a trial may
+    if isinstance(executor, Patient):
+        executor.patience = None if budget.trial_minutes is None else 60 * budget.trial_minutes
+
+    def report(job: Job, seen: Observation, *, with_next: bool = False) -> bool:
+        study.observe(job, seen, with_next=with_next)
+        took = history.seconds_of(job.trial) + seen.seconds
+        if budget.trial_minutes is not None and took > 60 * budget.trial_minutes and seen.epoch < study.max_epochs:
+            too_long.add(job.number)
+        in_time = clock.goes_on(job.number) or not job.kind.is_search  # half a fresh seed says nothing
+        return in_time and job.number not in too_long
+
+    def start(job: Job) -> None:
+        clock.begin(job.number)
+        executor.start(job, history.trials[job.trial].epoch)
+
+    for job in list(history.running):  # left over from a run that was cut short
+        start(job)
+    while True:
+        running = sum(1 for _ in history.running)
+        if clock.limited:
+            clock.keep(Pace.of(history, history.trials, clock.elapsed, before))
+        slots = 0 if _in_vain(history.trials, first) else clock.slots(executor.slots)
+        while running < slots and (jobs := study.decide(searcher, slots - running, budget)):
+            for job in jobs:
+                start(job)
+            running += len(jobs)
+        study.keep()
+        if not any(history.running):
+            return
+        for ended in executor.wait(report):
+            study.record(_timed_out(ended, study, budget) if ended.job in too_long else ended, with_next=True)
+            _check_failures(study)
+
+
+def compare(study: Study, executor: Executor, final: Confirm, clock: Clock, before: float, *, finish: bool) -> None:
+    """What follows the search: the best again with fresh seeds; where there is no room for any, carried on to the end.
+
+    Where time is limited, with as many seeds as there is time for; no training begins that would not end in time.
+    """
+    clock.after, clock.kept = 0, 0.0
+    best: list[Config] = []
+    if final.seeds:
+        best = best_configs(study.space, study.history, final.contenders, max_epochs=study.max_epochs)
+    if final.seeds and clock.limited:
+        trials = study.history.trials
+        alike = [t for t in trials if t.config in best] or trials
+        clock.whole = Pace.of(study.history, alike, clock.elapsed, before)
+        fits = clock.whole.trainings(clock.left) if clock.whole else 0
+        asked, final = final.seeds, Confirm.of(min(fits, final.most), final.seeds)
+        if final.seeds < asked:
+            log.warning(FEWER_SEEDS, study.name, clock.seconds / 60, final.seeds or "none", asked)
+    if final.seeds:
+        run(study, executor, replace(final, configs=tuple(best[: final.contenders])), Budget(), clock)
+    elif finish:
+        clock.whole = None
+        run(study, executor, Finish(), Budget(), clock)
+
+
+def _in_vain(trials: Sequence[Trial], first: int) -> bool:
+    """Whether nothing works any more, by the trials of this call, `first` the first: the same command tries again."""
+    ended = (t for t in reversed(trials) if t.status is not Status.RUNNING)  # others may be under way at any time
+    last = list(islice(ended, IN_VAIN))
+    if len(last) < IN_VAIN or last[-1].number < first or not all(t.status.is_failure and not t.losses for t in last):
+        return False
+    why = last[0].note.strip().splitlines()[-1:] or [str(last[0].status)]
+    warnings.warn(
+        f"the last {IN_VAIN} trials ended before an epoch was seen, and the search ends here; {why[0]}: mend that, or "
+        f"change the ranges (--set), and the same command goes on",
+        stacklevel=3,
+    )
+    return True
+
+
+def _timed_out(ended: Ended, study: Study, budget: Budget) -> Ended:
+    """How a job ended whose trial took too long; what failed by itself has its own reason, what got through is done."""
+    trial = study.history.trials[study.history.jobs[ended.job].trial]
+    if ended.status is not Status.DONE or trial.epoch == study.max_epochs:
+        return ended
+    took = duration(study.history.seconds_of(trial.number) + ended.seconds)
+    note = (
+        f"{took} to epoch {trial.epoch} of {study.max_epochs}; a trial takes at most {budget.trial_minutes:g} minutes"
+    )
+    return replace(ended, status=Status.TIMED_OUT, note=note)
+
+
+def _check_failures(study: Study) -> None:
+    """Stop where nothing but failures came: the fault lies in the objective, not in the hyperparameters."""
+    trials = study.history.trials
+    if len(trials) > 2 * HOPELESS_FAILURES or incumbent(study.history):
+        return
+    failed = [t for t in trials if t.status is Status.FAILED]
+    if len(failed) >= HOPELESS_FAILURES and len(failed) == len(trials):
+        last = failed[-1].note.strip()
+        kept = ""
+        if study.path:
+            kept = f" (`zeroin export {study.name} --json - --store {study.path}` has the traceback)"
+        raise StudyError(
+            f"an objective works for some config; all of the first {len(failed)} trials raised "
+            f"{last.splitlines()[-1]}{_place_of(last)}: mend it, then use another name{kept}."
+        )
+
+
+def _place_of(traceback: str) -> str:
+    """Where the user's own code stood, by the text of a traceback; empty where it tells nothing of it."""
+    lines = re.findall(r'File "([^"]+)", line (\d+)', traceback)
+    own = [(Path(file), line) for file, line in lines if "site-packages" not in file and OURS not in Path(file).parents]
+    return f" ({own[-1][0].name}, line {own[-1][1]})" if own else ""
