@@ -2,6 +2,7 @@
 
 import math
 import zlib
+from types import SimpleNamespace
 
 import numpy as np
 import pytest
@@ -16,6 +17,7 @@ from zeroin.plan import Plan
 from zeroin.search import Settings, Zoom
 from zeroin.search.model import Features, Memory, build, warp
 from zeroin.search.surrogate import log_ei
+from zeroin.search.zoom import Box, density
 from zeroin.types import Asked, Decision, Ended, Kind, Observation, Observed, Region, Status
 
 SPACE = zi.Space(
@@ -470,3 +472,46 @@ def test_the_expected_improvement_is_exact_however_hopeless(z):
 def test_the_expected_improvement_falls_steadily_to_where_numbers_end():
     expected = log_ei(np.geomspace(1.0, 1e7, 2_000), np.ones(2_000), 0.0)
     assert (np.diff(expected) < 0).all()
+
+
+def test_where_the_best_likely_lies_is_narrow_for_what_matters_and_wide_for_what_does_not():
+    """Candidates gather around the best: among these alone ten hyperparameters that do nothing seem to be known."""
+    space = zi.Space(**{f"x{i}": zi.Float(0, 1) for i in range(12)})
+    best = {"x0": 0.3, "x1": 0.7}
+    for seed in range(2):
+        loop = Loop(space, max_epochs=1, seed=seed)
+        loop.run(34, loss=lambda config, epoch: 0.01 + sum((config[n] - at) ** 2 for n, at in best.items()))
+        likely = loop.history.regions[-1].likely
+        for name, at in best.items():
+            assert likely[name][0] - 0.02 <= at <= likely[name][1] + 0.02
+            assert likely[name][1] - likely[name][0] < 0.3
+        idle = [likely[n][1] - likely[n][0] for n in space if n not in best]
+        assert np.mean(idle) > 0.55
+
+
+def test_a_range_that_moves_tells_where_the_best_likely_lies_in_it():
+    space = zi.Space(
+        x=zi.Float(1e-3, 1e-1, scale="log", limits=(1e-5, 3.0)), y=zi.Float(0, 1), z=zi.Float(0, 1), o=zi.Choice(1, 2)
+    )
+
+    def loss(config, epoch):
+        return 0.1 + abs(math.log10(config["x"] / 2.0)) + 0.1 * config["y"] + 1 / (epoch + 1)
+
+    moved = [r for r in Loop(space).run(60, loss=loss).history.regions if "range moved" in r.why]
+    assert moved
+    assert all(r.volume < 0.9 and r.likely != r.ranges for r in moved)
+
+
+def test_draws_of_the_density_are_as_wide_in_a_narrow_range_as_in_the_whole():
+    """The same losses in a space whose limits are ten times its ranges: the same law in units of the range."""
+
+    def widths(scale):
+        space = zi.Space(**{n: zi.Float(0.0, 1.0 / scale, limits=(0.0, 1.0)) for n in "ab"})
+        points = np.random.default_rng(0).random((40, 2)) / scale
+        box = Box.of(space, space.ranges)
+        model = SimpleNamespace(mean=((points * scale - 0.5) ** 2).sum(1), units=points)
+        rng = np.random.default_rng(1)
+        drawn = np.array([density(model, box, rng) for _ in range(200)]) * scale
+        return np.abs(drawn[:, None] - points * scale).max(2).min(1).mean()
+
+    assert widths(10.0) == pytest.approx(widths(1.0), rel=0.01)

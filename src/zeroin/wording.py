@@ -31,6 +31,17 @@ def duration(seconds: float) -> str:
     return f"{minutes // 60} h {minutes % 60:02d} min"
 
 
+def part(share: float) -> str:
+    """A share of something, as small as it may be.
+
+    >>> part(0.36), part(0.0123), part(2.4e-7), part(1e-20)
+    ('36%', '1/81', '1/4,200,000', 'less than a billionth')
+    """
+    if share >= 0.095:
+        return f"{share:.0%}"
+    return f"1/{float(f'{1 / share:.2g}'):,.0f}" if share >= 1e-9 else "less than a billionth"
+
+
 def value_words(value: Value, digits: int = 4) -> str:
     """A value as short text: so many digits, more where it is close to 1 (0.99986 is not 1).
 

@@ -9,6 +9,7 @@ from zeroin.search import coarse, finite, rungs, together
 from zeroin.search.view import View
 from zeroin.space.scales import Array
 from zeroin.types import Decision, Kind, Proposal, Region, Trial
+from zeroin.wording import counted
 
 BEAT = "the default, on to the full budget: what others have to beat"
 CHECKS = 3  # fresh trials that come before what the playbook advises, so that a bad bet is seen to be one
@@ -36,7 +37,7 @@ def screen(view: View, free: int) -> Decision | None:
         if step is None:
             break
         trial, rung, place = step
-        why = f"{place}. of {size} after {view.steps[rung - 1]} epochs"
+        why = f"{place}. of {size} after {counted(view.steps[rung - 1], 'epoch')}"
         chosen.append(Proposal(view.steps[rung], Kind.SCREEN, why, trial=trial.number))
         busy = busy | {trial.number}
     waits = any(t.number in view.busy and not rungs.reached(t, view.steps) for t in rivals)
@@ -61,7 +62,10 @@ def _sure(view: View, trials: Sequence[Trial]) -> list[Proposal]:
     named = [t for t in trials[:1] if t.kind is Kind.SCREEN and _begins_with_default(view)]
     bets = [t for t in trials if t.kind is Kind.PLAYBOOK][: view.settings.sure]
     waiting = [t for t in (*named, *filter(holds, bets)) if rungs.can_go_on(t, full) and t.number not in view.busy]
-    why = {Kind.SCREEN: BEAT, Kind.PLAYBOOK: f"a best bet, not worse than half of the fresh ones after {low} epochs"}
+    why = {
+        Kind.SCREEN: BEAT,
+        Kind.PLAYBOOK: f"a best bet, not worse than half of the fresh ones after {counted(low, 'epoch')}",
+    }
     return [Proposal(rungs.next_rung(view.ladder, t), t.kind, why[t.kind], trial=t.number) for t in waiting]
 
 

@@ -24,6 +24,7 @@ from zeroin.search.view import View
 from zeroin.search.zoom import Box
 from zeroin.space import Space
 from zeroin.types import Decision, Kind, Proposal, Region, Trial
+from zeroin.wording import counted, part
 
 
 @dataclass(slots=True)
@@ -108,7 +109,7 @@ class _Choosing:
 
     def __init__(self, view: View, rows: Rows, model: Model, free: int, moved: Region | None) -> None:
         self.view, self.rows, self.model, self.free = view, rows, model, free
-        self.region = moved
+        self.region = self.moved = moved
         self.busy = view.busy
         self.chosen: list[Proposal] = []
         self.centres = [view.memory.units[number] for number in sorted(self.busy)]
@@ -120,6 +121,9 @@ class _Choosing:
             self.chosen.append(proposal)
         if len(self.chosen) < self.free:
             self._zoom_in()
+        if self.moved and self.region is self.moved:  # where the best lies there was not looked for yet
+            points = zoom.candidates(self.model, self.view.box, self.view.leads, self.view.rng("moved"), self.free)[0]
+            self.region = self._region(points, self.view.rng("moved"), self.moved.why)
         if not self.chosen and not self.busy:
             self._end()
         return Decision(tuple(self.chosen), self.region, self.paused)
@@ -137,7 +141,8 @@ class _Choosing:
                 elif chance < view.settings.hopeless:
                     self.paused[trial.number] = f"{chance:.0%} chance to beat the best"
             else:
-                self.paused[trial.number] = f"{self._last_kind(trial)} ended here; waits in case it promises most"
+                left = "exploring" if self._last_kind(trial) is Kind.EXPLORE else "the coarse round"
+                self.paused[trial.number] = f"{left} left it here; it goes on if it promises most"
 
     def _last_kind(self, trial: Trial) -> Kind:
         return self.view.history.jobs[trial.jobs[-1]].kind
@@ -198,7 +203,7 @@ class _Choosing:
             for i in np.argsort(losses, kind="stable")[:third]:
                 trial = view.history.trials[trials[i]]
                 if not further[i] and rungs.can_go_on(trial, view.ladder[-1]):
-                    self._go_on(trial, Kind.EXPLORE, f"exploring: in the best third after {step} epochs")
+                    self._go_on(trial, Kind.EXPLORE, f"exploring: in the best third after {counted(step, 'epoch')}")
                     return self.chosen.pop()
         return None
 
@@ -335,10 +340,10 @@ class _Choosing:
 
 def _zoom_words(before: Region | None, share: float) -> str:
     if before is None or before.volume <= 0:
-        return f"zoom: the best lies in {share:.2g} of the searched volume"
+        return f"zoom: the best lies in {part(share)} of the searched volume"
     if share < 0.5 * before.volume:
-        return f"zoom: {share / before.volume:.2g} of the previous volume"
-    return f"region drawn anew: {share:.2g} of the searched volume"
+        return f"zoom: {part(share / before.volume)} of the previous volume"
+    return f"region drawn anew: {part(share)} of the searched volume"
 
 
 def _uniform(view: View, free: int) -> Decision:

@@ -15,6 +15,9 @@ from zeroin.types import Range, Value
 CANDIDATES = 600
 REFINED = 100  # mutations of the best candidates, in each of four rounds
 STEPS = (0.1, 0.05, 0.03, 0.01)
+LEADING = 200  # candidates of the lowest means, among which the best is looked for
+SPREAD = 100  # of them that are spread over what does not matter
+MAY = 2.0  # standard deviations below its mean a point must come to the best mean to be kept there
 DENSITY_KEPT = 48  # draws of the density model, of which the best is taken
 
 
@@ -101,14 +104,14 @@ def density(model: Model, box: Box, rng: np.random.Generator) -> Array:
     good, rest = np.split(model.units[order], [max(3, len(order) // 5)])
     if not len(rest):
         return np.asarray(box.uniform(1, rng)[0])
-    spread = _bandwidth(good)
+    spread = _bandwidth(good, box)
     draws = good[rng.integers(0, len(good), DENSITY_KEPT)]
-    normal = box.clip(draws + spread * (box.high - box.low) * rng.standard_normal(draws.shape))
+    normal = box.clip(draws + spread * rng.standard_normal(draws.shape))
     drawn = box.low + rng.random(draws.shape) * (box.high - box.low)
     option = np.where(rng.random(draws.shape) < 0.3, drawn, draws)
     draws = box.space.snap(np.where(box.choice, option, normal))
     draws[:4] = box.uniform(4, rng)
-    ratio = _log_density(draws, good, spread, box) - _log_density(draws, rest, _bandwidth(rest), box)
+    ratio = _log_density(draws, good, spread, box) - _log_density(draws, rest, _bandwidth(rest, box), box)
     return np.asarray(draws[ratio.argmax()])
 
 
@@ -125,7 +128,8 @@ def likely(
     Of a number 5 to 95 % of the minima, of a choice the fewest options that hold 90 % of them; what only configs of
     another option have is left out. The share is over the numbers that are searched.
     """
-    chosen = points[score_order[:300]]
+    leading = points[score_order[:LEADING]]
+    chosen = np.vstack([leading, spread(model, leading[:SPREAD], box, rng)])
     mean, covariance = model.posterior.joint(model.features(chosen))
     draws = mean[:, None] + surrogate.root(covariance) @ rng.standard_normal((len(chosen), 64))
     minima = chosen[draws.argmin(axis=0)]
@@ -146,6 +150,22 @@ def likely(
     return out, share
 
 
+def spread(model: Model, points: Array, box: Box, rng: np.random.Generator) -> Array:
+    """Points [n, D], each moved anywhere along one hyperparameter after the other, where it may still be the best.
+
+    Candidates crowd around the best ones seen. Among these alone, whatever hardly matters would look as if it were
+    known, because few of them differ in it.
+    """
+    goal = float(model.predict(points)[0].min())
+    for j in rng.permutation(points.shape[1]):
+        tried = points.copy()
+        tried[:, j] = box.uniform(len(points), rng)[:, j]
+        tried = box.space.snap(tried)
+        mean, sd = model.predict(tried)
+        points = np.where((mean - MAY * sd <= goal)[:, None], tried, points)
+    return points
+
+
 def _most_likely(seen: Sequence[Value], options: Range) -> Range:
     """The fewest options that hold 90 % of those seen, in the order of `options`.
 
@@ -161,9 +181,11 @@ def _most_likely(seen: Sequence[Value], options: Range) -> Range:
     return tuple(option for option in options if option in kept)
 
 
-def _bandwidth(points: Array) -> Array:
+def _bandwidth(points: Array, box: Box) -> Array:
+    """The kernels' widths [D], at least 8 % of what is searched."""
     n, d = points.shape
-    return np.asarray(np.maximum(points.std(axis=0) * n ** (-1.0 / (d + 4)), 0.08))
+    least = 0.08 * np.maximum(box.high - box.low, 1e-3)  # of what is held too: it is divided by
+    return np.asarray(np.maximum(points.std(axis=0) * n ** (-1.0 / (d + 4)), least))
 
 
 def _log_density(at: Array, points: Array, spread: Array, box: Box) -> Array:
