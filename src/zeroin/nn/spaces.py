@@ -5,6 +5,7 @@ told beforehand.
 """
 
 from zeroin import catalogue
+from zeroin.catalogue.spaces import Asked
 from zeroin.space import Float, Int, Space
 
 Sizes = tuple[int, int]
@@ -17,60 +18,52 @@ def mlp_space(trainings: float, *, batch_size: Sizes = (64, 512)) -> Space:
         trainings: full trainings that the budget pays for.
         batch_size: its range.
     """
-    return catalogue.space(
-        "adamw",
+    return _space(
         trainings,
-        weight_decay=True,
         batch_size=batch_size,
         layers=Int(1, 4, default=2, limits=(1, 4)),
         units=Int(32, 256, scale="log", default=128, limits=(16, 256)),
         dropout=(0.0, 0.5),
         batchnorm=True,
-        schedule="cosine",
     )
 
 
 def cnn_space(trainings: float, *, batch_size: Sizes = (32, 256), units: Sizes = (4, 12)) -> Space:
     """For `small_cnn` on images; units are the first layer's, and wider ones take minutes without a GPU."""
-    return catalogue.space(
-        "adamw",
+    return _space(
         trainings,
-        weight_decay=True,
         batch_size=batch_size,
         layers=Int(2, 3, default=2, limits=(1, 3)),
         units=Int(*units, scale="log", default=8, limits=(2, units[1])),
         dropout=(0.0, 0.5),
         batchnorm=True,
-        schedule="cosine",
     )
 
 
 def text_space(trainings: float, *, batch_size: Sizes = (32, 256), smoothing: bool = True) -> Space:
     """For `text_cnn` and `columns_and_texts`; `smoothing` of labels where classes are predicted."""
-    return catalogue.space(
-        "adamw",
+    return _space(
         trainings,
-        weight_decay=True,
         batch_size=batch_size,
         layers=Int(1, 2, default=1, limits=(1, 2)),
         units=Int(16, 64, scale="log", default=32, limits=(8, 64)),
         dropout=(0.0, 0.7),
         batchnorm=True,
-        schedule="cosine",
         label_smoothing=Float(0.0, 0.2, default=0.0) if smoothing else False,
     )
 
 
 def gru_space(trainings: float, *, batch_size: Sizes = (16, 128)) -> Space:
     """For `gru` on sequences and forecasts."""
-    return catalogue.space(
-        "adamw",
+    return _space(
         trainings,
-        weight_decay=True,
         batch_size=batch_size,
         layers=Int(1, 2, default=1, limits=(1, 2)),
         units=Int(16, 48, scale="log", default=32, limits=(8, 48)),
         dropout=(0.0, 0.5),
         grad_clip=True,
-        schedule="cosine",
     )
+
+
+def _space(trainings: float, **include: Asked) -> Space:
+    return catalogue.space("adamw", trainings, weight_decay=True, schedule="cosine", **include)

@@ -82,13 +82,7 @@ def curves_figure(summary: Summary) -> go.Figure:
         figure.add_trace(_lines([c for c in curves if c.kind is kind and not c.best], colour, 1.3, 0.55, summary))
     figure.add_trace(_lines([c for c in curves if c.best], BEST, 3.5, 1.0, summary))
     figure.update_layout(
-        xaxis={
-            "title": {"text": "epoch"},
-            "automargin": True,
-            "gridcolor": GRID,
-            "zeroline": False,
-            "rangemode": "tozero",
-        },
+        xaxis=_epoch_axis("epoch") | {"rangemode": "tozero"},
         yaxis=_score_axis(summary.curves.axis, summary.score_name),
     )
     return figure
@@ -112,12 +106,7 @@ def progress_figure(summary: Summary) -> go.Figure:
             )
         )
     figure.update_layout(
-        xaxis={
-            "title": {"text": "epochs spent by the search"},
-            "automargin": True,
-            "gridcolor": GRID,
-            "zeroline": False,
-        },
+        xaxis=_epoch_axis("epochs spent by the search"),
         yaxis=_score_axis(progress.axis, f"best {summary.score_name} so far"),
     )
     return figure
@@ -142,45 +131,35 @@ def _figure(height: int) -> go.Figure:
 
 def _points(points: Sequence[Point], kind: Kind, summary: Summary) -> go.Scatter:
     over = "triangle-up" if summary.scores.down else "triangle-down"
-    return go.Scatter(
-        x=[p.position for p in points],
-        y=[p.height for p in points],
-        text=_texts((p.trial for p in points), summary),
-        mode="markers",
-        marker={
-            "color": COLOURS[kind],
-            "symbol": [over if p.beyond else SYMBOLS[kind] for p in points],
-            "size": [4.5 + 6 * (p.epoch / summary.max_epochs) ** 0.5 for p in points],
-            "opacity": 0.75,
-            "line": {"width": 0.5, "color": "rgba(255,255,255,0.7)"},
-        },
-        hovertemplate="%{text}<extra></extra>",
-        name=kind.value,
-    )
+    marker = {
+        "color": COLOURS[kind],
+        "symbol": [over if p.beyond else SYMBOLS[kind] for p in points],
+        "size": [4.5 + 6 * (p.epoch / summary.max_epochs) ** 0.5 for p in points],
+        "opacity": 0.75,
+        "line": {"width": 0.5, "color": "rgba(255,255,255,0.7)"},
+    }
+    return _marks(points, marker, kind.value, summary)
 
 
 def _crosses(points: Sequence[Point], summary: Summary) -> go.Scatter:
-    return go.Scatter(
-        x=[p.position for p in points],
-        y=[p.height for p in points],
-        text=_texts((p.trial for p in points), summary),
-        mode="markers",
-        marker={"color": FAILED, "symbol": "x-thin-open", "size": 7, "line": {"width": 1.4}},
-        cliponaxis=False,
-        hovertemplate="%{text}<extra></extra>",
-        name="failed",
-    )
+    marker = {"color": FAILED, "symbol": "x-thin-open", "size": 7, "line": {"width": 1.4}}
+    return _marks(points, marker, "failed", summary).update(cliponaxis=False)  # they lie in the gutter
 
 
 def _star(points: Sequence[Point], summary: Summary) -> go.Scatter:
+    marker = {"color": BEST, "symbol": "star", "size": 17, "line": {"width": 1, "color": "white"}}
+    return _marks(points, marker, "best", summary)
+
+
+def _marks(points: Sequence[Point], marker: dict[str, Any], name: str, summary: Summary) -> go.Scatter:
     return go.Scatter(
         x=[p.position for p in points],
         y=[p.height for p in points],
         text=_texts((p.trial for p in points), summary),
         mode="markers",
-        marker={"color": BEST, "symbol": "star", "size": 17, "line": {"width": 1, "color": "white"}},
+        marker=marker,
         hovertemplate="%{text}<extra></extra>",
-        name="best",
+        name=name,
     )
 
 
@@ -233,6 +212,10 @@ def _ticked(ticks: Sequence[Tick]) -> dict[str, Any]:
         "fixedrange": True,
         "automargin": True,
     }
+
+
+def _epoch_axis(title: str) -> dict[str, Any]:
+    return {"title": {"text": title}, "automargin": True, "gridcolor": GRID, "zeroline": False}
 
 
 def _score_axis(axis: ScoreAxis, title: str) -> dict[str, Any]:
