@@ -16,13 +16,13 @@ ROOT = Path(__file__).parent.parent
 pytest.importorskip("torch")
 pd = pytest.importorskip("pandas")
 
-from zeroin.cli.tasks import _words  # noqa: E402
 from zeroin.data.split import split  # noqa: E402
 from zeroin.executors.inline import Inline  # noqa: E402
 from zeroin.nn import loop  # noqa: E402
 from zeroin.nn.gate import verdict  # noqa: E402
 from zeroin.tasks import TASKS, load, sources  # noqa: E402
 from zeroin.types import Job, Kind  # noqa: E402
+from zeroin.wording import value_words  # noqa: E402
 
 # name: (train, valid, test), an example's shape where it is known beforehand, and what knowing nothing scores
 SETS = {
@@ -149,4 +149,5 @@ def test_the_page_has_the_figures_of_the_list():
     rows = dict(re.findall(r"^\| `(\w+)` \|(.+)\|$", page, re.M))
     for name, ready in TASKS.items():
         cells = [cell.strip() for cell in rows[name].split("|")]
-        assert [cells[1], *cells[2:5]] == [ready.metric, *map(_words, (ready.default, ready.tuned, ready.minutes))]
+        figures = ["-" if v is None else value_words(v) for v in (ready.default, ready.tuned, ready.minutes)]
+        assert [cells[1], *cells[2:5]] == [ready.metric, *figures]

@@ -21,6 +21,7 @@ def tasks(as_json: bool) -> None:
     from rich.table import Table
 
     from zeroin.tasks import TASKS
+    from zeroin.wording import value_words
 
     if as_json:
         rows = [{k: v for k, v in asdict(ready).items() if k != "module"} for ready in TASKS.values()]
@@ -30,9 +31,7 @@ def tasks(as_json: bool) -> None:
     for column in COLUMNS:
         table.add_column(column, overflow="fold")
     for r in TASKS.values():
-        table.add_row(r.name, r.field, r.size, r.metric, *map(_words, (r.minutes, r.default, r.tuned)))
+        known = (r.minutes, r.default, r.tuned)
+        figures = ["-" if value is None else value_words(value) for value in known]
+        table.add_row(r.name, r.field, r.size, r.metric, *figures)
     Console(width=None if sys.stdout.isatty() else 120, highlight=False).print(table)
-
-
-def _words(value: float | None) -> str:
-    return "-" if value is None else f"{value:g}"

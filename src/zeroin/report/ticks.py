@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from typing import TypeAlias
 
 from zeroin.space import Scale
+from zeroin.space.plain import tidy
 from zeroin.wording import value_words
 
 ROOM = 44.0  # characters beside one another below an axis plot
@@ -80,10 +81,10 @@ def _powers(scale: Scale, low: float, high: float, whole: bool) -> Iterator[list
         if scale.name == "log":
             yield [v for v in grid if not whole or v.is_integer()]
         elif scale.name == "one_minus_log":
-            yield [_tidy(1.0 - v) for v in grid]
+            yield [tidy(1.0 - v) for v in grid]
         else:
             small = [v for v in grid if v < 0.5]
-            yield [*small, 0.5, *(_tidy(1.0 - v) for v in small)]
+            yield [*small, 0.5, *(tidy(1.0 - v) for v in small)]
 
 
 def _decades(scale: Scale, low: float, high: float) -> tuple[int, int]:
@@ -107,8 +108,4 @@ def _linear(low: float, high: float, whole: bool) -> Iterator[list[float]]:
             if whole and not float(step).is_integer():
                 continue
             first = math.ceil(low / step - 1e-9)
-            yield [_tidy(i * step) + 0.0 for i in range(first, math.floor(high / step + 1e-9) + 1)]
-
-
-def _tidy(value: float) -> float:
-    return float(f"{value:.12g}")
+            yield [tidy(i * step) + 0.0 for i in range(first, math.floor(high / step + 1e-9) + 1)]

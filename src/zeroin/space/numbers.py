@@ -13,7 +13,7 @@ from typing import Any
 import numpy as np
 
 from zeroin.errors import SpaceError
-from zeroin.space.plain import OUTSIDE, When, data_of, is_number, number, plain, plain_when, written
+from zeroin.space.plain import OUTSIDE, When, data_of, is_number, number, plain, plain_when, tidy, written
 from zeroin.space.scales import SCALES, Array, Scale
 from zeroin.types import Range, Value
 
@@ -89,7 +89,7 @@ class Float:
         low, high = self.legal
         a, b = _ends(self.scale, low, high)
         value = float(SCALES[self.scale].inverse(a + (unit - floor) / (1.0 - floor) * (b - a)))
-        return min(max(_tidy(value), low), high)
+        return min(max(tidy(value), low), high)
 
     def values(self, within: Range) -> Sequence[Value] | None:  # noqa: ARG002  called as the others' is
         """Every value of a range; None, as there is no end of them, unless it is held."""
@@ -270,11 +270,6 @@ def _make_plain(param: Float | Int) -> None:
                 f"limits are two numbers; limits={param.limits!r}: use limits=({param.low!r}, {param.high!r})."
             )
         object.__setattr__(param, "limits", limits)
-
-
-def _tidy(value: float) -> float:
-    # Twelve digits: 0.01 rather than 0.010000000000000002, and the same on every machine's exp().
-    return float(f"{value:.12g}")
 
 
 @lru_cache(maxsize=1024)

@@ -47,6 +47,11 @@ def number(value: Value) -> float:
     return float(value)
 
 
+def tidy(value: float) -> float:
+    """Twelve digits: 0.01 rather than 0.010000000000000002, and the same on every machine's exp()."""
+    return float(f"{value:.12g}")
+
+
 def data_of(**fields: Any) -> dict[str, Any]:
     """Fields of a hyperparameter as plain data, without those that are None."""
     data = {name: value for name, value in fields.items() if value is not None}
