@@ -340,8 +340,14 @@ def test_a_wrong_command_shows_how_it_is_used(zeroin, words):
 @pytest.mark.parametrize(
     ("words", "sentence"),
     [
-        (["status"], "a store is a file that a study has written; 'zeroin.db' is not there: check --store."),
-        (["report"], "a store is a file that a study has written; 'zeroin.db' is not there: check --store."),
+        (
+            ["status"],
+            "a store is a file that a study has written; 'zeroin.db' is not there: check store='...' (--store).",
+        ),
+        (
+            ["report"],
+            "a store is a file that a study has written; 'zeroin.db' is not there: check store='...' (--store).",
+        ),
         (["export", "--csv", "-"], "a store is a file that a study has written"),
         (["export"], "an export goes to a file; none was named: add --csv trials.csv"),
         (["catalogue", "leaning_rate"], "a name is one of the catalogue's; got 'leaning_rate': use "),

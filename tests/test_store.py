@@ -165,10 +165,10 @@ def test_a_folder_without_permission_is_told(tmp_path):
 
 
 def test_a_store_or_study_that_is_not_there_is_told(tmp_path):
-    with pytest.raises(StoreError, match=r"is not there: check --store\.$"):
+    with pytest.raises(StoreError, match=r"is not there: check store='\.\.\.' \(--store\)\.$"):
         read_study(tmp_path / "z.db")
     zi.tune(bowl, SPACE, trials=2, store=tmp_path / "z.db", name="s")
-    with pytest.raises(StoreError, match="has s, not 't': check --name"):
+    with pytest.raises(StoreError, match="has s, not 't': check its name"):
         read_study(tmp_path / "z.db", "t")
 
 

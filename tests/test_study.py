@@ -2,12 +2,15 @@
 
 import gc
 import math
+import os
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
 
 import numpy as np
 import pytest
 
 import zeroin as zi
-from zeroin.errors import SpaceError, StoreError, StudyError
+from zeroin.errors import PlaybookError, SpaceError, StoreError, StudyError
 from zeroin.search import QuasiRandom
 
 SPACE = zi.Space(
@@ -258,6 +261,91 @@ def test_a_closed_study_takes_nothing_that_would_be_lost(tmp_path):
     with zi.Study(SPACE, store=tmp_path / "z.db", name="s") as again:
         again.tell(again.ask()[0], losses=[1.0])
     assert len(again.trials) == 1
+
+
+@pytest.mark.parametrize(
+    ("store", "sentence"),
+    [
+        ("sqlite:///trials.db", r"not a database's address; 'sqlite:///trials.db' is one: use 'trials.db'\."),
+        (Path("postgresql://host/db"), r"not a database's address; .* is one: use 'host/db'\."),
+        (":memory:", "':memory:' is one: use store=None for memory alone"),
+        (3, r"a store is a file, or None for memory alone; store=3: use store='zeroin.db'"),
+    ],
+)
+def test_a_store_that_is_no_file_is_told(store, sentence, tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    for use in (lambda: zi.Study(SPACE, store=store), lambda: zi.tune(loss_of, SPACE, store=store)):
+        with pytest.raises(StoreError, match=sentence):
+            use()
+    with pytest.raises(StoreError, match=r"a store is a file; '.*' is a folder: use '.*zeroin.db'"):
+        zi.load(store=tmp_path)
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_a_store_may_lie_in_the_users_home(tmp_path, monkeypatch):
+    monkeypatch.setenv("HOME", str(tmp_path))
+    zi.tune(loss_of, SPACE, trials=2, store="~/z.db", name="s", playbook=False)
+    assert (tmp_path / "z.db").is_file()
+    assert len(zi.load("s", "~/z.db").trials) == 2
+
+
+@pytest.mark.parametrize("start", [None, 3, "lr"])
+def test_what_is_no_list_of_configs_to_start_with_is_told(start):
+    with pytest.raises(StudyError, match=r"stand in a list; start=.*: use start=\["):
+        zi.Study(SPACE, store=None, start=start)
+
+
+def test_any_thread_may_use_a_study(tmp_path):
+    with zi.Study(SPACE, store=tmp_path / "z.db", name="s") as study:
+
+        def use():
+            (job,) = study.ask()
+            study.tell(job, losses=[0.5])
+
+        for _ in range(2):
+            with ThreadPoolExecutor(1) as pool:
+                pool.submit(use).result()
+    assert len(zi.load("s", tmp_path / "z.db").trials) == 2
+
+
+@pytest.mark.skipif(not hasattr(os, "fork"), reason="there are no copies of processes")
+def test_a_copy_of_the_process_writes_nothing(tmp_path):
+    study = zi.Study(SPACE, store=tmp_path / "z.db", name="s")
+    (job,) = study.ask()
+    if os.fork() == 0:
+        try:
+            study.tell(job, losses=[9.0])
+        except StoreError as error:
+            study.close()
+            os._exit(3 if "a copy of it that os.fork() made: end the copy with os._exit(0)" in str(error) else 1)
+        os._exit(2)
+    assert os.waitstatus_to_exitcode(os.wait()[1]) == 3
+    with pytest.raises(StoreError, match="one process at a time writes a study"):
+        zi.Study(SPACE, store=tmp_path / "z.db", name="s")
+    study.tell(job, losses=[0.5])
+    study.close()
+    assert zi.load("s", tmp_path / "z.db").best.loss == 0.5
+
+
+def test_what_is_no_character_is_kept_written_out(tmp_path):
+    def raises(config):
+        raise ValueError("half a pair: \ud83d")
+
+    with pytest.raises(StudyError, match=r"half a pair: \\ud83d"):
+        zi.tune(raises, SPACE, trials=5, store=tmp_path / "z.db", name="s", task_name="a\udcff.py")
+    study = zi.Study(SPACE, store=tmp_path / "z.db", name="t", task="a\udcff.py")
+    study.tell(study.ask()[0], status="failed", note="\ud83d")
+    study.close()
+    assert zi.load("t", tmp_path / "z.db").trials[0].note == "\\ud83d"
+
+
+@pytest.mark.parametrize("playbook", [3, None, "own.py"])
+def test_what_is_no_playbook_is_told_before_anything_is_stored(playbook, tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "own.py").write_text("x = 1\n" * 99)
+    with pytest.raises(PlaybookError, match=r"a playbook is .*playbook=False"):
+        zi.tune(loss_of, SPACE, trials=3, store="z.db", name="s", playbook=playbook)
+    assert [file.name for file in tmp_path.iterdir()] == ["own.py"]
 
 
 def test_what_a_study_in_memory_wrote_goes_with_it():

@@ -1,12 +1,15 @@
 """What a person asks of a study, as it is taken: whole numbers of any kind, one score or several; or what is wrong."""
 
-from collections.abc import Iterable, Mapping
+import os
+import re
+from collections.abc import Iterable, Mapping, Sequence
 from numbers import Integral
+from pathlib import Path
 from typing import Any
 
-from zeroin.errors import SpaceError, StudyError
+from zeroin.errors import SpaceError, StoreError, StudyError
 from zeroin.space import Space
-from zeroin.types import Value
+from zeroin.types import Config, Value
 
 OBJECTIVE = ("objective", "code")  # what a function is known by
 
@@ -28,6 +31,39 @@ def checked_space(space: Space) -> Space:
         )
         raise SpaceError(f"a space is a Space; got a {type(space).__name__}: {remedy}.")
     return space
+
+
+def checked_start(space: Space, start: Sequence[Config]) -> list[dict[str, Value]]:
+    """Configs to start with, whole and legal.
+
+    Raises:
+        StudyError: they stand in no list.
+        SpaceError: one does not fit the space.
+    """
+    if isinstance(start, Mapping | str) or not isinstance(start, Iterable):
+        shown = dict(start) if isinstance(start, Mapping) else start
+        raise StudyError(f"configs to start with stand in a list; start={shown!r}: use start=[{{...}}].")
+    return [space.check(config) for config in start]
+
+
+def checked_store(store: str | Path | None) -> Path | None:
+    """The file of a store, with the user's home for ~; None: memory alone.
+
+    Raises:
+        StoreError: no file's name, such as a database's address.
+    """
+    if store is None:
+        return None
+    if not isinstance(store, str | os.PathLike):
+        raise StoreError(
+            f"a store is a file, or None for memory alone; store={store!r}: use store='zeroin.db' (--store)."
+        )
+    path = Path(store)
+    address = re.match(r"\w{2,}:/+(.*)", str(path))  # of Windows' drives the name has one letter
+    if address or str(path) == ":memory:":
+        remedy = f"use {address[1]!r}" if address and address[1] else "use store=None for memory alone"
+        raise StoreError(f"a store is a file, not a database's address; {str(store)!r} is one: {remedy}.")
+    return path.expanduser()
 
 
 def checked_max_epochs(max_epochs: int | None) -> int:

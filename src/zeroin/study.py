@@ -22,6 +22,8 @@ from zeroin.checked import (
     checked_scores,
     checked_seed,
     checked_space,
+    checked_start,
+    checked_store,
     is_whole,
     unchanging,
 )
@@ -49,6 +51,7 @@ from zeroin.types import (
     Trial,
     Value,
 )
+from zeroin.wording import storable
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -70,7 +73,7 @@ class Study:
         space: the hyperparameters.
         max_epochs: the deepest budget of one trial; None: the objective has no epochs.
         goal: "minimize" or "maximize" what is told.
-        store: a file that keeps everything; None: memory only.
+        store: a file that keeps everything; None: memory only. Any thread may use the study, one at a time.
         name: of the study in the store; the same name goes on where it stopped.
         seed: decides every draw.
         searcher: the default screens, zooms and carries on.
@@ -110,19 +113,18 @@ class Study:
         self.goal, self.name, self.seed = direction.check(goal), name, checked_seed(seed)
         self.space, self.max_epochs = checked_space(space), checked_max_epochs(max_epochs)
         self.searcher: Searcher = searcher or Zoom()
-        if isinstance(start, Mapping):
-            raise StudyError(f"configs to start with stand in a list; start={dict(start)!r}: use start=[{{...}}].")
-        self._start = [space.check(config) for config in start]
+        self._start = checked_start(self.space, start)
         self._store: Store | None = None
         self._temporary: Path | None = None
         self.history = History(self.max_epochs)
-        self.path = None if store is None else Path(store)
+        self.path = checked_store(store)
         self._unkept: list[Event | Plan] = []  # ends of jobs, which count already
         self.created, self.scenario = datetime.now(UTC).isoformat(timespec="seconds"), dict(scenario or {})
         self.measure = dict(measure or {})
         self.listeners: list[Listener] = []
         if self.path:
-            header = Header(name, goal, self.max_epochs, self.seed, space, task, "", self.scenario, self.measure)
+            named = storable(task)
+            header = Header(name, goal, self.max_epochs, self.seed, space, named, "", self.scenario, self.measure)
             self._store, known, self.history = open_study(self.path, header)
             self.created = known.created
             self._go_on(known)
@@ -193,7 +195,7 @@ class Study:
             self.observe(job, Observation(epoch, value))
         if status in (None, Status.DONE) and not values:
             raise StudyError("a job is told its scores or its failure; got neither: use tell(job, losses=[...]).")
-        self.record(Ended(job.number, Status(status or Status.DONE), note))
+        self.record(Ended(job.number, Status(status or Status.DONE), storable(note)))
 
     # --- results
 
@@ -370,7 +372,8 @@ def load(name: str | None = None, store: str | Path = "zeroin.db") -> Study:
     >>> load("digits").best.config["lr"]  # doctest: +SKIP
     0.003505
     """
-    header, history = read_study(Path(store), name)
+    path = checked_store(store) or Path()
+    header, history = read_study(path, name)
     study = Study(
         header.space,
         max_epochs=header.max_epochs,
@@ -381,5 +384,5 @@ def load(name: str | None = None, store: str | Path = "zeroin.db") -> Study:
         scenario=header.scenario,
         measure=header.measure,
     )
-    study.path, study.history, study.created = Path(store), history, header.created
+    study.path, study.history, study.created = path, history, header.created
     return study

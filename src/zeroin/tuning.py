@@ -114,6 +114,8 @@ def tune(
         movable = tuple(space)
     if executor is None:
         _check(objective, task, space, depth, workers)
+    scenario = scenario_of(objective, space, depth)
+    advised = book.look_up(space, scenario, movable) if book else None  # first of all: it may be no playbook
     study = Study(
         space,
         max_epochs=max_epochs,
@@ -124,13 +126,13 @@ def tune(
         searcher=searcher,
         start=start,
         task=task_name,
-        scenario=scenario_of(objective, space, depth),
+        scenario=scenario,
         measure=_measure_of(objective, name),
     )
     before = study.history.seconds
     with study:
-        if book and not study.history.jobs:
-            study.advise(book.look_up(space, study.scenario, movable))
+        if advised and not study.history.jobs:
+            study.advise(advised)
         doing = executor or _executor(objective, task, study, workers, course.trainings)
         if searcher is None:
             study.searcher = Zoom(together=doing.grouping if isinstance(doing, Grouping) else ())

@@ -42,6 +42,15 @@ def part(share: float) -> str:
     return f"1/{float(f'{1 / share:.2g}'):,.0f}" if share >= 1e-9 else "less than a billionth"
 
 
+def storable(text: str) -> str:
+    """Text as every file can hold it: what is no character (half a pair, a byte of a file's name) is written out.
+
+    >>> storable("a\\ud800")
+    'a\\\\ud800'
+    """
+    return text.encode("utf-8", "backslashreplace").decode("utf-8")
+
+
 def value_words(value: Value, digits: int = 4) -> str:
     """A value as short text: so many digits, more where it is close to 1 (0.99986 is not 1).
 

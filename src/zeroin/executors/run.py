@@ -15,6 +15,7 @@ from typing import Any, TypeAlias
 from zeroin.errors import StoreError, TaskError, ZeroinError
 from zeroin.executors.checkpoint import Checkpoint, trial_folder
 from zeroin.types import Config, Ended, Job, Kind, Observation, Status
+from zeroin.wording import storable
 
 Objective: TypeAlias = Callable[..., Any]  # f(config) -> loss, or f(config, run) that reports each epoch
 Steps: TypeAlias = Callable[[Config, "Run"], Iterator[None]]  # an objective that pauses after each epoch
@@ -217,7 +218,7 @@ def failure(error: Exception | SystemExit, root: Path) -> tuple[Status, str]:
             f"command again; what was observed before is kept."
         ) from error
     status = Status.OUT_OF_MEMORY if is_out_of_memory(error) else Status.FAILED
-    return status, "".join(traceback.format_exception(error))[-4000:]
+    return status, storable("".join(traceback.format_exception(error))[-4000:])
 
 
 def takes_run(objective: Objective) -> bool:

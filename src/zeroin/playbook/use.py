@@ -38,7 +38,15 @@ class Studied(Protocol):
 
 
 def playbook_of(asked: bool | str | Path | Playbook) -> Playbook | None:
-    """The playbook that was asked for: the user's, a file's, or none."""
+    """The playbook that was asked for: the user's, a file's, or none.
+
+    Raises:
+        PlaybookError: something else was asked for.
+    """
+    if asked is None or not isinstance(asked, bool | str | Path | Playbook):
+        raise PlaybookError(
+            f"a playbook is True for yours, a file, or False for none; playbook={asked!r}: use playbook=False."
+        )
     if asked is False or (asked is True and is_off()):
         return None
     return asked if isinstance(asked, Playbook) else Playbook(None if asked is True else asked)

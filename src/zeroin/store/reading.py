@@ -66,7 +66,8 @@ def read_study(path: Path, name: str | None = None) -> tuple[Header, History]:
         if not wanted:
             names = ", ".join(known for _, known in rows) or "none yet"
             raise StoreError(
-                f"a study must be in the store; {path} has {names}, not {name!r}: check --name and --store."
+                f"a study must be in the store; {path} has {names}, not {name!r}: check its name, or store='...' "
+                f"(--store)."
             )
         return load(db, wanted[0])
 
@@ -227,9 +228,11 @@ def told(error: sqlite3.DatabaseError | OSError) -> StoreError:
 
 @contextmanager
 def _reading(path: Path) -> Iterator[sqlite3.Connection]:
-    if not path.is_file():
-        raise StoreError(f"a store is a file that a study has written; {str(path)!r} is not there: check --store.")
     check_file(path)
+    if not path.is_file():
+        raise StoreError(
+            f"a store is a file that a study has written; {str(path)!r} is not there: check store='...' (--store)."
+        )
     uri = path.absolute().as_uri() + "?mode=ro"  # a # or % in the name is quoted
     if not os.access(path.parent, os.W_OK) and not any(path.parent.glob(f"{glob.escape(path.name)}-*")):
         uri += "&immutable=1"  # nobody writes it; SQLite would want to make files beside it all the same

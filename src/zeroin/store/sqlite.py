@@ -5,6 +5,7 @@ Write-ahead logging: an event that was written outlives a kill at once, and a po
 """
 
 import json
+import os
 import re
 import sqlite3
 from collections.abc import Iterator, Mapping, Sequence
@@ -46,14 +47,20 @@ class SqliteStore:
 
     def __init__(self, db: sqlite3.Connection, study: int, lock: FileLock, log: Path) -> None:
         self._db, self._study, self._lock = db, study, lock
-        self._sync = LateSync(log)
+        self._sync, self._writer = LateSync(log), os.getpid()
 
     def write(self, *events: Event | Plan) -> None:
         """Keep events; when this returns they outlive the process, and a tenth of a second later a power cut.
 
         Raises:
-            StoreError: the disk is full or the file cannot be written; nothing of the events is kept.
+            StoreError: the disk is full or the file cannot be written, or this process is a copy of the one that
+                opened it; nothing of the events is kept.
         """
+        if self._is_copy():
+            raise StoreError(
+                "one process at a time writes a study; this is a copy of it that os.fork() made: "
+                "end the copy with os._exit(0) where its work is done."
+            )
         try:
             if len(events) == 1 and not isinstance(events[0], Asked | Advised):  # a statement alone is a transaction
                 self._put(events[0])
@@ -87,9 +94,14 @@ class SqliteStore:
 
     def close(self) -> None:
         """Give the study back for others to write."""
+        if self._is_copy():  # SQLite's file and the lock are those of the process that opened them
+            return
         self._sync.close()
         self._db.close()
         self._lock.release()
+
+    def _is_copy(self) -> bool:
+        return os.getpid() != self._writer
 
     def _put(self, event: Event | Plan) -> None:
         match event:
@@ -217,7 +229,7 @@ def _claim(path: Path, name: str, folder: Path) -> FileLock:
 
 
 def _connect(path: Path) -> sqlite3.Connection:
-    db = sqlite3.connect(path, timeout=BUSY_SECONDS, isolation_level=None)
+    db = sqlite3.connect(path, timeout=BUSY_SECONDS, isolation_level=None, check_same_thread=False)
     with FileLock(f"{path}.lock", timeout=BUSY_SECONDS):  # making the file and going over to WAL need it alone
         db.execute("PRAGMA journal_mode = WAL")
         migrate(db)
