@@ -499,3 +499,9 @@ def test_nothing_outside_plotly_names_an_address(told):
     assert page.count(plotly) == 1
     assert re.findall(r"(?:https?:)?//[\w.-]+\.\w+|@import|url\(", page.replace(plotly, "")) == []
     assert incumbent(told).number == 3
+
+
+def test_whole_numbers_beyond_64_bits_have_their_picture(tmp_path):
+    space = Space(steps=Int(1, 10**30, scale="log"), width=Int(1, 2**70, scale="log2"))
+    study = zi.tune(lambda config: math.log(config["steps"]), space, trials=4, store=None, playbook=False)
+    assert study.report(tmp_path / "page.html").stat().st_size > 10_000

@@ -230,7 +230,13 @@ MISTAKES = [
     (lambda: Float(0, 1, default=2), "a default lies in its range", "default=2", "use 1"),
     (lambda: Float(1e-3, 1, scale="log", default=0), "a default lies in its range", "default=0", "use 0.001"),
     (lambda: Int(1, 5, default=9), "a default lies in its range", "default=9", "use 5"),
-    (lambda: Int(16, 64, scale="log2", default=24), "a default lies in its range", "default=24", "use"),
+    (lambda: Int(16, 64, scale="log2", default=24), "in its range and is a power of two", "default=24", "use 32"),
+    (lambda: Int(1, 8, scale="log2", fixed=3), "in its range and is a power of two", "fixed=3", "use 4"),
+    (lambda: Float(0, 1, default=float("nan")), "a default lies in its range", "default=nan", "use 0"),
+    (lambda: Int(1, 10**400), "high is a finite number", "Int(1, 1000", "Int(1, 10)"),
+    (lambda: Float(-1e308, 1e308), "a range is at most 1.8e+308 wide", "Float(-1e+308, 1e+308)", "a narrower one"),
+    (lambda: Float(1e15, 1e15 + 10), "low is below high in twelve digits", "Float(1000000000000000.0, ", "added to"),
+    (lambda: Float(0, 1, when={"o": ()}), "`when` asks for a value or several", "when={'o': ()}", "leave it out"),
     (lambda: Int(1.5, 3), "whole numbers", "low=1.5", "use Float"),
     (lambda: Int(1, 3, limits=(0.5, 3)), "whole numbers", "limits=0.5", "use Float"),
     (lambda: Int(True, 3), "whole numbers", "low=True", "use Float"),
@@ -292,3 +298,11 @@ def test_the_remedy_of_a_range_can_be_pasted(make):
         make()
     for call in re.findall(r"use ((?:Float|Int)\([^)]*\))", str(told.value)):
         eval(call, {"Float": Float, "Int": Int})
+
+
+def test_a_hyperparameter_may_have_any_name_and_a_whole_number_any_size():
+    space = Space(**{"self": Int(1, 10**30, scale="log"), "学習率": Int(1, 2**70, scale="log2"), "a b": Int(0, 2**63)})
+    for share in (0.0, 0.3, 1.0):
+        config = space.config(np.full(3, share))
+        assert space.check(config) == config
+        assert all(isinstance(value, int) for value in config.values())

@@ -117,7 +117,7 @@ def _numbers(
 
     def known(value: Value) -> float | None:
         number = isinstance(value, int | float) and not isinstance(value, bool) and math.isfinite(value)
-        return float(scale.forward(value)) if number and scale.allows(value) else None  # type: ignore[arg-type]
+        return float(scale.forward(float(value))) if number and scale.allows(value) else None  # type: ignore[arg-type]
 
     everything = [*values, *param.range, *(v for r in ranges for v in r)]
     seen = [t for t in map(known, everything) if t is not None]

@@ -5,6 +5,7 @@ Equal lengths of the unit interval are equally likely under the coarse round, so
 """
 
 import math
+import sys
 from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import lru_cache
@@ -17,6 +18,7 @@ from zeroin.space.plain import OUTSIDE, When, data_of, is_number, number, plain,
 from zeroin.space.scales import SCALES, Array, Scale
 from zeroin.types import Range, Value
 
+LARGEST = sys.float_info.max
 ZERO_SHARE = 0.1  # of the unit interval stands for the exact zero of a log-scaled Float(zero=True)
 
 
@@ -163,8 +165,9 @@ class Int:
         if self.scale == "log2":
             for value in (self.low, self.high, *self.legal):
                 if value & (value - 1):
-                    near = 2 ** round(math.log2(value))
-                    raise SpaceError(f"log2 counts in powers of two; {_show(self)}: use {near} instead of {value}.")
+                    raise SpaceError(
+                        f"log2 counts in powers of two; {_show(self)}: use {_power_near(value)} instead of {value}."
+                    )
         _check_default(self)
 
     def __repr__(self) -> str:
@@ -272,6 +275,10 @@ def _make_plain(param: Float | Int) -> None:
         object.__setattr__(param, "limits", limits)
 
 
+def _power_near(value: float) -> int:
+    return int(2 ** round(math.log2(value)))
+
+
 @lru_cache(maxsize=1024)
 def _ends(scale: str, low: float, high: float) -> tuple[float, float]:
     return float(SCALES[scale].forward(low)), float(SCALES[scale].forward(high))
@@ -297,7 +304,7 @@ def _check_range(param: Float | Int) -> None:
     kind = type(param).__name__
     for name in ("low", "high"):
         value = getattr(param, name)
-        if not is_number(value) or not math.isfinite(value):
+        if not is_number(value) or not -LARGEST <= value <= LARGEST:
             raise SpaceError(f"{name} is a finite number; {_show(param)}: write the range as {kind}(1, 10).")
     if param.scale not in SCALES:
         raise SpaceError(f"a scale is one of {', '.join(SCALES)}; scale={param.scale!r}: use scale='log'.")
@@ -314,6 +321,11 @@ def _check_range(param: Float | Int) -> None:
                 f"limits enclose the range; limits={param.limits!r} of {_show(param)}: "
                 f"use limits=({min(low, param.low)!r}, {max(high, param.high)!r})."
             )
+    if isinstance(param, Float) and tidy(param.low) == tidy(param.high):
+        raise SpaceError(f"low is below high in twelve digits; {_show(param)}: search what is added to {param.low!r}.")
+    lowest, highest = _ends(param.scale, *map(float, param.legal))
+    if not math.isfinite(highest - lowest):
+        raise SpaceError(f"a range is at most {LARGEST:.2g} wide; {_show(param)}: search a narrower one.")
 
 
 def _remedy(param: Float | Int) -> str:
@@ -333,8 +345,11 @@ def _check_default(param: Float | Int) -> None:
         if value is None:
             continue
         if not param.allows(value) or (name == "default" and not _in_range(param, value)):
-            near = min(max(value, param.low), param.high) if isinstance(value, int | float) else param.low
-            raise SpaceError(f"a {name} lies in its range; {name}={value!r} in {_show(param)}: use {near!r}.")
+            near = min(max(value, param.low), param.high) if value == value and is_number(value) else param.low
+            rule = f"a {name} lies in its range"
+            if isinstance(param, Int) and param.scale == "log2":
+                near, rule = _power_near(near), f"{rule} and is a power of two"
+            raise SpaceError(f"{rule}; {name}={value!r} in {_show(param)}: use {near!r}.")
 
 
 def _in_range(param: Float | Int, value: float) -> bool:

@@ -22,12 +22,17 @@ def plain_when(when: Any) -> When | None:
     """A condition in Python's own types.
 
     Raises:
-        SpaceError: it is no mapping.
+        SpaceError: it is no mapping, or asks for no value at all.
     """
     if when is None:
         return None
     if not isinstance(when, Mapping):
         raise SpaceError(f"`when` is {{other: value or tuple of values}}; when={when!r}: use when={{'name': value}}.")
+    for name, values in when.items():
+        if isinstance(values, list | tuple) and not values:
+            raise SpaceError(
+                f"`when` asks for a value or several; when={{{name!r}: {values!r}}} has none: leave it out."
+            )
     return {k: tuple(map(plain, v)) if isinstance(v, list | tuple) else plain(v) for k, v in when.items()}
 
 

@@ -32,7 +32,7 @@ class Space:
 
     __slots__ = ("_conditional", "_order", "params")
 
-    def __init__(self, **params: Hyperparameter) -> None:
+    def __init__(self, /, **params: Hyperparameter) -> None:
         if not params:
             raise SpaceError(
                 "a space has at least one hyperparameter; got none: use Space(lr=Float(1e-5, 1.0, scale='log'))."
@@ -253,7 +253,7 @@ class Space:
             yield {name: config[name] for name in self.params if name in config}
             return
         name, *others = names
-        for more in [{name: v} for v in values[name]] if self._is_active(name, config) else [{}]:
+        for more in ({name: v} for v in values[name]) if self._is_active(name, config) else [{}]:
             yield from self._grown({**config, **more}, others, values)
 
 
