@@ -69,6 +69,31 @@ def test_each_size_of_network_is_measured_by_one_process_of_a_study(tmp_path, mo
     assert [path.name for path in tmp_path.iterdir()] == [choice.FILE]
 
 
+def took(monkeypatch, idle, stacked):
+    """A step of one network takes 1 s, `idle` of it beside the kernels' work, one of a stack `stacked` s a row."""
+
+    def seconds(problem, config, examples, found=None, rows=1):
+        return 0.0, rows * stacked if found else idle if examples == 2 else 1.0
+
+    monkeypatch.setattr(choice, "_seconds", seconds)
+
+
+def test_a_network_whose_step_is_the_kernels_work_is_trained_alone_without_a_look_at_stacks(monkeypatch):
+    took(monkeypatch, 0.15, 0.1)
+    monkeypatch.setattr(choice, "verdict", None)
+    found = choice.measured(task(n=100).problem, next(iter(configs(1))))
+    assert (found.rows, found.why) == (1, "a stack of 8 would be 1.15 times as fast at most")
+
+
+def test_stacks_are_half_as_full_where_shapes_are_searched(monkeypatch):
+    took(monkeypatch, 0.9, 0.75)
+    problem, config = task(n=100).problem, next(iter(configs(1)))
+    assert choice.measured(problem, config).rows == 8
+    assert choice.measured(problem, config, shared=1e9).rows == 1
+    took(monkeypatch, 0.9, 0.5)
+    assert choice.measured(problem, config, shared=1e9).rows == 8
+
+
 def saved(folder, trial):
     return newest(folder / f"trial-{trial:05d}")
 

@@ -10,6 +10,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
+from zeroin import catalogue
 from zeroin.errors import TaskError
 
 ROOT = Path(__file__).parent.parent
@@ -74,6 +75,14 @@ def test_the_default_config_of_a_task_learns(name, tmp_path):
     sign, nothing = 1 if task.goal == "maximize" else -1, SETS[name][2]
     assert sign * seen[-1].loss > sign * nothing
     assert sign * seen[-1].metrics["test"] > sign * nothing
+
+
+@pytest.mark.parametrize("name", TASKS)
+def test_a_search_begins_where_a_short_training_arrives_and_asks_for_the_catalogues_ranges(name):
+    space, usual = loaded(name).space_for(60), catalogue.space("adamw")
+    assert (space.default["lr"], space.default["dropout"]) == (0.005, 0.2)
+    assert (space["lr"].range, space["lr"].limits) == (usual["lr"].range, usual["lr"].limits)
+    assert "lr" in catalogue.unasked(space)
 
 
 @pytest.mark.parametrize("name", ["lending", "diamonds", "electricity", "mnist5k"])

@@ -37,7 +37,7 @@ SIZES = (4, 8)  # rows; more would be faster still, and the search would learn l
 PER_ROW = 6  # full trainings in the budget for each row: deciding about many configs at once learns less from each
 STEPS = 4  # timed at once
 ROUNDS = 3
-ENOUGH = 0.2  # seconds of CPU after which a round more is not worth it
+ENOUGH = 0.1  # seconds of CPU after which a round more is not worth it
 
 
 @dataclass(frozen=True, slots=True)
@@ -166,7 +166,7 @@ def _count(param: Hyperparameter) -> float:
 
 
 def measured(problem: Problem, config: Config, sizes: Sequence[int] = SIZES, shared: float = math.inf) -> Choice:
-    """Time a few steps alone and in stacks of two sizes; half a second of CPU or a little more.
+    """Time a few steps alone and in stacks of two sizes; a few tenths of a second of CPU.
 
     Args:
         problem: what is trained.
@@ -174,33 +174,44 @@ def measured(problem: Problem, config: Config, sizes: Sequence[int] = SIZES, sha
         sizes: rows of the stacks.
         shared: epochs of its shape, over all configs, among which a stack's checks and recordings are divided.
     """
-    steps = len(edges(len(problem.train), recipe(config).batch_size))
+    batch_size = recipe(config).batch_size
+    steps = len(edges(len(problem.train), batch_size))
     with loop.one_thread():
+        alone = _seconds(problem, config, STEPS * batch_size)[1]
+        idle = min(alone, _seconds(problem, config, 2)[1])
+        most = alone / _filled(alone - idle + idle / sizes[-1], alone, shared)
+        if most < PAYS:  # nearly all is the kernels' work, which networks do not share
+            why = f"a stack of {sizes[-1]} would be {most:.2f} times as fast at most"
+            return Choice(1, ratio=round(most, 2), why=why, seconds=steps * alone)
         began = time.process_time()
         found = verdict(problem, config)
         if found.order is None:
             return Choice(1, why=found.why)
         checked = time.process_time() - began
-        alone = _seconds(problem, config, None)[1]
-        least = _kernels(problem, config, found, sizes[0]) / sizes[0]
-        if least * PAYS > alone:
-            why = f"a stack of {sizes[0]} would be {alone / least:.2f} times as fast at most"
-            return Choice(1, ratio=round(alone / least, 2), why=why, seconds=steps * alone)
         took = {}
         for rows in sizes:
-            first, each = _seconds(problem, config, found, rows)
+            first, each = _seconds(problem, config, STEPS * batch_size, found, rows)
             took[rows] = each / rows + (checked + RECORDINGS * first) / (shared * steps)
-    ratio, rows = max((alone / took[rows], rows) for rows in sizes)
+    ratio, rows = max((alone / _filled(took[rows], alone, shared), rows) for rows in sizes)
     if ratio < PAYS:
         why = f"a stack of {rows} would be {ratio:.2f} times as fast"
         return Choice(1, ratio=round(ratio, 2), why=why, seconds=steps * alone)
-    # Half of a search's networks find fewer of their shape under way than a stack has room for.
     return Choice(rows, found.order, round(ratio, 2), seconds=steps * (alone + took[rows]) / 2)
 
 
-def _seconds(problem: Problem, config: Config, found: Verdict | None, rows: int = 1) -> tuple[float, float]:
-    """CPU seconds that the first steps take beyond those after them, and of a step; `found` None: of one alone."""
-    few = _first(problem, STEPS * recipe(config).batch_size)
+def _filled(full: float, alone: float, shared: float) -> float:
+    """Seconds of a network's step in a search; where shapes are searched, half find too few of theirs under way."""
+    return full if math.isinf(shared) else (alone + full) / 2
+
+
+def _seconds(
+    problem: Problem, config: Config, examples: int, found: Verdict | None = None, rows: int = 1
+) -> tuple[float, float]:
+    """CPU seconds that the first steps on so many examples take beyond those after them, and of a step.
+
+    `found` None: of one network alone.
+    """
+    few = _first(problem, examples)
     train = _training(problem, few, config, found, rows)
     took = []
     for turn in range(ROUNDS + 1):
@@ -211,19 +222,6 @@ def _seconds(problem: Problem, config: Config, found: Verdict | None, rows: int 
             break
     again = min(took[1:])
     return max(0.0, took[0] - again), again / len(edges(len(few.train), recipe(config).batch_size))
-
-
-def _kernels(problem: Problem, config: Config, found: Verdict, rows: int) -> float:
-    """CPU seconds of a stack's step beyond those for two examples: kernels' work, which no recording can save."""
-
-    def took(count: int) -> float:
-        train = _training(problem, _first(problem, count), config, found, rows)
-        train()  # it warms up
-        began = time.process_time()
-        train()
-        return time.process_time() - began
-
-    return took(recipe(config).batch_size) - took(2)
 
 
 def _first(problem: Problem, count: int) -> Problem:

@@ -4,11 +4,34 @@ As everywhere in the catalogue, more layers and units than the range has are bey
 told beforehand.
 """
 
+from dataclasses import replace
+from typing import Any
+
 from zeroin import catalogue
-from zeroin.catalogue.spaces import Asked
-from zeroin.space import Float, Int, Space
+from zeroin.space import Float, Hyperparameter, Int, Space
 
 Sizes = tuple[int, int]
+
+# Where a search begins. These networks train for some hundreds of steps: the usual learning rate of 0.001 does not
+# arrive in so few, and to drop half of the units costs more than it brings (docs/benchmarks.md).
+STARTS = {"lr": 0.005, "dropout": 0.2}
+
+
+def short_space(trainings: float, *, dropout: tuple[float, float] = (0.0, 0.5), **searched: Any) -> Space:
+    """For a small network that trains for some hundreds of steps.
+
+    Args:
+        trainings: full trainings that the budget pays for.
+        dropout: its range.
+        searched: what else is, as `catalogue.space` takes it; weight decay is.
+    """
+    usual = catalogue.space("adamw", trainings, weight_decay=True, dropout=dropout, schedule="cosine", **searched)
+    return Space(**{**usual.params, **{name: _starting(usual[name], start) for name, start in STARTS.items()}})
+
+
+def _starting(param: Hyperparameter, start: float) -> Hyperparameter:
+    assert isinstance(param, Float)
+    return replace(param, default=start)
 
 
 def mlp_space(trainings: float, *, batch_size: Sizes = (64, 512)) -> Space:
@@ -18,31 +41,29 @@ def mlp_space(trainings: float, *, batch_size: Sizes = (64, 512)) -> Space:
         trainings: full trainings that the budget pays for.
         batch_size: its range.
     """
-    return _space(
+    return short_space(
         trainings,
         batch_size=batch_size,
         layers=Int(1, 4, default=2, limits=(1, 4)),
         units=Int(32, 256, scale="log", default=128, limits=(16, 256)),
-        dropout=(0.0, 0.5),
         batchnorm=True,
     )
 
 
 def cnn_space(trainings: float, *, batch_size: Sizes = (32, 256), units: Sizes = (4, 12)) -> Space:
     """For `small_cnn` on images; units are the first layer's, and wider ones take minutes without a GPU."""
-    return _space(
+    return short_space(
         trainings,
         batch_size=batch_size,
         layers=Int(2, 3, default=2, limits=(1, 3)),
         units=Int(*units, scale="log", default=8, limits=(2, units[1])),
-        dropout=(0.0, 0.5),
         batchnorm=True,
     )
 
 
 def text_space(trainings: float, *, batch_size: Sizes = (32, 256), smoothing: bool = True) -> Space:
     """For `text_cnn` and `columns_and_texts`; `smoothing` of labels where classes are predicted."""
-    return _space(
+    return short_space(
         trainings,
         batch_size=batch_size,
         layers=Int(1, 2, default=1, limits=(1, 2)),
@@ -55,15 +76,10 @@ def text_space(trainings: float, *, batch_size: Sizes = (32, 256), smoothing: bo
 
 def gru_space(trainings: float, *, batch_size: Sizes = (16, 128)) -> Space:
     """For `gru` on sequences and forecasts."""
-    return _space(
+    return short_space(
         trainings,
         batch_size=batch_size,
         layers=Int(1, 2, default=1, limits=(1, 2)),
         units=Int(16, 48, scale="log", default=32, limits=(8, 48)),
-        dropout=(0.0, 0.5),
         grad_clip=True,
     )
-
-
-def _space(trainings: float, **include: Asked) -> Space:
-    return catalogue.space("adamw", trainings, weight_decay=True, schedule="cosine", **include)

@@ -7,10 +7,9 @@ from sklearn.datasets import load_digits
 from sklearn.model_selection import train_test_split
 from torch import nn
 
-from zeroin import catalogue
 from zeroin.data.split import split
 from zeroin.nn import Task, mlp, small_cnn
-from zeroin.nn.spaces import cnn_space
+from zeroin.nn.spaces import cnn_space, short_space
 from zeroin.space import Int, Space
 from zeroin.tasks import sources
 from zeroin.types import Config
@@ -75,15 +74,11 @@ def _cnn(config: Config) -> nn.Module:
 
 
 def _space(trainings: float) -> Space:
-    return catalogue.space(
-        "adamw",
+    return short_space(
         trainings,
-        weight_decay=True,
         batch_size=(32, 256),
         layers=(1, 3),
         units=Int(32, 256, scale="log2", default=128, limits=(16, 256)),  # wider ones cost more than they bring
-        dropout=(0.0, 0.5),
         batchnorm=True,
-        schedule="cosine",
         label_smoothing=(0.0, 0.2),
     )
