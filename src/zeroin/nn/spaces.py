@@ -5,9 +5,9 @@ told beforehand.
 """
 
 from dataclasses import replace
-from typing import Any
 
 from zeroin import catalogue
+from zeroin.catalogue.spaces import Asked
 from zeroin.space import Float, Hyperparameter, Int, Space
 
 Sizes = tuple[int, int]
@@ -17,7 +17,7 @@ Sizes = tuple[int, int]
 STARTS = {"lr": 0.005, "dropout": 0.2}
 
 
-def short_space(trainings: float, *, dropout: tuple[float, float] = (0.0, 0.5), **searched: Any) -> Space:
+def short_space(trainings: float, *, dropout: Asked = (0.0, 0.5), **searched: Asked) -> Space:
     """For a small network that trains for some hundreds of steps.
 
     Args:
