@@ -157,6 +157,28 @@ def test_further_good_configs_are_leads_that_the_model_weighs(book, lessons, tmp
     assert all(np.abs(points - lead).max(1).min() < 1e-6 for lead in leads)
 
 
+def test_the_default_is_a_bet_where_it_is_as_good_as_those_of_the_playbook(book):
+    """At the lowest rung, beside them; where they are better it is left at that, as without anybody's default."""
+
+    def jobs(lr):
+        rate, depth = zi.Float(1e-5, 1.0, scale="log", default=lr), zi.Int(1, 6, default=2)
+        named = zi.Space(lr=rate, layers=depth, optimizer=SPACE["optimizer"]).fix("optimizer", "adamw")
+
+        def objective(config, run):
+            for _ in run.epochs():
+                run.report(valley(-2.2)(config))
+
+        study = zi.tune(objective, named, max_epochs=16, epochs=60, store=None, name="new", playbook=book)
+        assert study.history.advice
+        return [job for job in study.history.jobs if job.trial == 0], study.history.jobs
+
+    good, all_jobs = jobs(10**-2.2)
+    assert [job.stop for job in good] == [2, 4, 8, 16]
+    assert "not worse than half of the playbook's" in good[1].why
+    assert [job.number for job in good][1] < min(j.number for j in all_jobs if j.kind is Kind.PLAYBOOK and j.start > 0)
+    assert len(jobs(1e-5)[0]) == 1
+
+
 def test_a_bet_that_looks_bad_at_once_is_not_trained_in_full(tmp_path):
     wrong = Playbook(tmp_path / "wrong.db", shipped=False)
     wrong.learn(taught(-2.2, "w", sign=-1.0, trials=12))

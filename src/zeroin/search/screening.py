@@ -48,10 +48,17 @@ def _sure(view: View, trials: Sequence[Trial]) -> list[Proposal]:
     """Jobs of those that go on to the full budget, first in line; each ends at a rung, so that a network is there soon.
 
     They are the default that somebody named, and the playbook's best bets where a short training speaks not against
-    them. What that tells of configs that are all good is little; a bad one is worse than much that is fresh.
+    them. What that tells of configs that are all good is little; a bad one is worse than much that is fresh. Beside
+    bets the default is one of them: it goes on where it is as good as the middle one of those tried so far.
     """
     low, full = view.ladder[0], view.ladder[-1]
-    fresh = [rungs.loss_at(t, low) for t in trials if t.kind is Kind.SCREEN and (t.epoch >= low or t.status.is_failure)]
+    early = {
+        kind: sorted(
+            rungs.loss_at(t, low) for t in trials if t.kind is kind and (t.epoch >= low or t.status.is_failure)
+        )
+        for kind in (Kind.SCREEN, Kind.PLAYBOOK)
+    }
+    fresh, advised = early[Kind.SCREEN], early[Kind.PLAYBOOK]
     middle = float(np.median(fresh)) if fresh else np.inf
 
     def holds(bet: Trial) -> bool:
@@ -59,12 +66,19 @@ def _sure(view: View, trials: Sequence[Trial]) -> list[Proposal]:
             return view.history.jobs[bet.jobs[-1]].kind is Kind.PLAYBOOK
         return bet.epoch == low and rungs.loss_at(bet, low) <= middle
 
-    named = [t for t in trials[:1] if t.kind is Kind.SCREEN and _begins_with_default(view)]
+    def stands(default: Trial) -> bool:
+        if not view.history.advice or default.epoch > low:
+            return True
+        return bool(advised) and rungs.loss_at(default, low) <= advised[len(advised) // 2]
+
+    named = [t for t in trials[:1] if t.kind is Kind.SCREEN and view.space.has_default and stands(t)]
     bets = [t for t in trials if t.kind is Kind.PLAYBOOK][: view.settings.sure]
     waiting = [t for t in (*named, *filter(holds, bets)) if rungs.can_go_on(t, full) and t.number not in view.busy]
+    after = f"after {counted(low, 'epoch')}"
+    said = f"the default, not worse than half of the playbook's {after}: on to the full budget like them"
     why = {
-        Kind.SCREEN: BEAT,
-        Kind.PLAYBOOK: f"a best bet, not worse than half of the fresh ones after {counted(low, 'epoch')}",
+        Kind.SCREEN: said if view.history.advice else BEAT,
+        Kind.PLAYBOOK: f"a best bet, not worse than half of the fresh ones {after}",
     }
     return [Proposal(rungs.next_rung(view.ladder, t), t.kind, why[t.kind], trial=t.number) for t in waiting]
 
