@@ -50,9 +50,10 @@ For your own studies: `zeroin compare STUDY...`.
 *Good* is where the middle eight tenths of the best fifth of a study's configs lie, which is also where the search
 looked most; *mattered* is the share of the spread of scores that is gone when that hyperparameter is held, by the
 study's model; *good where it matters* the values that are good in the most studies of those in which it mattered by a
-tenth or more, where that is more than half of them. *Luck of the seed* is the share of the spread that there is
-between seeds of one config: the more of it, the less the study counts, here and in the advice for new ones. One study
-a task and one seed each: read a single range with care, and what many have in common with more trust."""
+tenth or more, where that is more than half of them. *Luck* is the share of the spread that the configs of the
+other trials do not tell of one that is left out: the more of it, the less the study counts, here and in the advice for
+new ones. One study a task and one seed each: read a single range with care, and what many have in common with more
+trust."""
 WORDS = {
     "lcbench": "LCBench: fully connected networks on 17 tables, SGD with momentum, 52 epochs",
     "taskset": "TaskSet: recurrent networks on 6 text tasks, Adam, 50 evaluations",

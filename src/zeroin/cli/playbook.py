@@ -11,7 +11,7 @@ from zeroin.cli.options import STORE, write
 from zeroin.wording import counted
 
 READ = """Where the good configs of each study lie, and in brackets how much the hyperparameter mattered: the share of
-the spread of scores that is gone when it is held; a part of it is luck of the seed."""
+the spread of scores that is gone when it is held. Luck is the share of it that the configs do not tell."""
 SEVERAL = "Last, what is good in most of the studies in which the hyperparameter mattered."
 BOOK = click.option(
     "--playbook",
@@ -42,8 +42,7 @@ def show(name: str | None = None, shipped: bool = False, as_json: bool = False, 
     kept = Playbook(book)
     lessons = those_shipped() if shipped else kept.lessons()
     if name:
-        own = [lesson for lesson in lessons if lesson.name == name]
-        lessons = own or named([*lessons, *those_shipped()], name)
+        lessons = named(name, lessons, those_shipped())
     if as_json:
         click.echo(json.dumps(as_data(lessons), indent=1))
         return
@@ -168,7 +167,7 @@ def _lesson(name: str, store: Path, book: Path | None) -> Any:
 
     if store.is_file() and any(study.name == name for study in list_studies(store)):
         return lesson_from(*read_study(store, name))
-    return named([*Playbook(book).lessons(), *those_shipped()], name)[-1]
+    return named(name, Playbook(book).lessons(), those_shipped())[-1]
 
 
 def _read(file: Path) -> Any:

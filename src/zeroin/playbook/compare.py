@@ -64,9 +64,9 @@ class Row:
 
 @dataclass(frozen=True, slots=True)
 class Comparison:
-    """Studies side by side: `names`, `scenarios`, and `luck`, the share of the spread of scores that is the seeds'.
+    """Studies side by side.
 
-    `rows` the most important first.
+    `luck` is the share of the spread of scores that the configs do not tell; `rows` the most important first.
     """
 
     names: tuple[str, ...]
@@ -89,7 +89,7 @@ class Comparison:
             for row in self.rows
         ]
         if any(luck is not None for luck in self.luck):
-            lines.append(["luck of the seed", *("" if luck is None else f"{luck:.0%}" for luck in self.luck), ""])
+            lines.append(["luck", *("" if luck is None else f"{luck:.0%}" for luck in self.luck), ""])
         lines = lines if several else [line[:-1] for line in lines]
         widths = [max(map(len, column)) for column in zip(*lines, strict=True)]
         out = [" | ".join(cell.ljust(width) for cell, width in zip(line, widths, strict=True)) for line in lines]
@@ -101,7 +101,7 @@ def compare(lessons: Sequence[Lesson]) -> Comparison:
     """What several studies taught, side by side."""
     names = list(dict.fromkeys(name for lesson in lessons for name in lesson.ranked))
     rows = sorted((_row(name, lessons) for name in names), key=lambda row: -row.importance)
-    luck = (None if lesson.noise is None else 1.0 - lesson.trust for lesson in lessons)
+    luck = (lesson.luck for lesson in lessons)
     scenarios = (lesson.scenario for lesson in lessons)
     return Comparison(tuple(lesson.name for lesson in lessons), tuple(scenarios), tuple(luck), tuple(rows))
 

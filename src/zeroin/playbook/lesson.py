@@ -12,13 +12,12 @@ from typing import Any
 import numpy as np
 
 from zeroin.catalogue import CATALOGUE
-from zeroin.confirm import by_config
 from zeroin.errors import PlaybookError
 from zeroin.history import History
 from zeroin.playbook.scenario import Scenario
 from zeroin.search import rungs, surrogate
 from zeroin.search.importance import importances
-from zeroin.search.model import Features, Memory, Model, Rows, build, warp
+from zeroin.search.model import Features, Memory, Model, build
 from zeroin.search.surrogate import one_blas_thread
 from zeroin.space import Choice, Hyperparameter, Space
 from zeroin.space.plain import OUTSIDE
@@ -31,7 +30,7 @@ FEWEST = 8  # trials with a loss that teach something
 BEST, OTHERS = 16, 16  # configs kept: so many of the best, and evenly of the others
 WORST = 2.0  # scores beyond are all alike: bad
 NOISE = 1e-2  # of a score, in variances of the scores
-SEEDS = 4  # degrees of freedom of fresh seeds from which they tell more of luck than the model
+LEAST = 0.05  # what a lesson counts at least
 
 
 @dataclass(frozen=True)  # no slots: cached_property keeps its value in the instance
@@ -51,8 +50,8 @@ class Lesson:
         importance: by hyperparameter, the share of the loss's variance that is gone when it is held.
         good: by hyperparameter, where the middle eight tenths of the best fifth lie; of a choice, the options in it;
             without what none of them has.
-        noise: the spread of one config's scores over seeds, a standard deviation, against 1 between the best and the
-            middle config; None of a lesson that does not tell, from before it was asked.
+        luck: the share of the spread of scores that other trials' configs do not tell of one left out: luck of the
+            seed and of the validation set, and what so few trials cannot tell. None of a lesson that does not say.
     """
 
     name: str
@@ -68,15 +67,15 @@ class Lesson:
     signal: float
     importance: Mapping[str, float]
     good: Mapping[str, Range]
-    noise: float | None = None
+    luck: float | None = None
 
     @property
     def trust(self) -> float:
-        """The share of the spread of scores that is of the configs, not of the seeds: how much the lesson counts."""
-        return 1.0 if self.noise is None else 1.0 / (1.0 + self.noise**2)
+        """How much the lesson counts, 0.05 to 1: the share of the spread of scores that the configs tell."""
+        return 1.0 if self.luck is None else max(LEAST, 1.0 - self.luck)
 
     def mattered(self, name: str) -> float:
-        """The share of the spread of scores, the seeds' included, that is gone when a hyperparameter is held."""
+        """The share of the spread of scores, luck included, that is gone when a hyperparameter is held."""
         return self.trust * self.importance.get(name, 0.0)
 
     def shares(self, space: Space, scenario: Scenario) -> list[str]:
@@ -91,7 +90,7 @@ class Lesson:
     def line(self) -> str:
         """The study and what it taught in one line."""
         best = ", ".join(f"{name} {self._good_words(name)}" for name in self.ranked[:3])
-        luck = "; mostly luck of the seed" if self.trust < 0.5 else ""
+        luck = "; mostly luck" if self.trust < 0.5 else ""
         return f"{self.name} ({', '.join([f'{self.trainings:g} trainings', *self._date])}): good {best}{luck}"
 
     def words(self) -> str:
@@ -99,10 +98,10 @@ class Lesson:
         facts = ", ".join(f"{fact} {value}" for fact, value in self.scenario.items())
         spent = f"{self.trainings:g} full trainings of {counted(self.max_epochs, 'epoch')}"
         rows = [f"  {n}: good {self._good_words(n)}, mattered {self.mattered(n):.0%}" for n in self.ranked]
-        luck = f"  luck of the seed: {1.0 - self.trust:.0%} of the spread of scores, so much less the lesson counts"
-        told = [luck] if self.noise is not None else []
+        if self.luck is not None:
+            rows.append(f"  luck: {self.luck:.0%} of the spread of scores; the lesson counts so much less")
         head = [f"{self.name}: {facts}", ", ".join([spent, *self._date])]
-        return "\n".join([*head, *rows, *told, f"  best config: {config_words(self.configs[0])}"])
+        return "\n".join([*head, *rows, f"  best config: {config_words(self.configs[0])}"])
 
     def _good_words(self, name: str) -> str:
         return range_words(self.space[name], self.good[name])
@@ -184,7 +183,7 @@ def lesson_of(
         _digits(model.posterior.signal),
         {i.name: round(i.mean, 3) for i in importances(space, history, max_epochs=history.max_epochs)},
         {n: _good(p, have) for n, p in space.params.items() if p.fixed is None and (have := _values(n, fifth))},
-        _digits(_luck(model, rows, history) / unit),
+        round(_luck(model, low, unit), 3),
     )
 
 
@@ -212,17 +211,13 @@ def _scale(model: Model, history: History, memory: Memory) -> tuple[float, float
     return low, middle - low
 
 
-def _luck(model: Model, rows: Rows, history: History) -> float:
-    """Spread of a config's loss over seeds, in the model's units: of fresh seeds where there were, else as it fits."""
-    known = [by_config(history, kind).values() for kind in (Kind.CONFIRM, Kind.DEFAULT)]
-    again = [[t.loss for t in trials if t.loss is not None] for group in known for trials in group]
-    degrees = sum(max(0, len(losses) - 1) for losses in again)
-    if degrees < SEEDS:
-        return float(np.sqrt(model.posterior.noise) * model.posterior.scale)
-    searched = len(rows.loss)
-    warped = warp(np.append(rows.loss, np.concatenate(again)), np.arange(searched + sum(map(len, again))) < searched)
-    parts = np.split(warped[searched:], np.cumsum([len(losses) for losses in again])[:-1])
-    return float(np.sqrt(sum(((part - part.mean()) ** 2).sum() for part in parts if len(part)) / degrees))
+def _luck(model: Model, low: float, unit: float) -> float:
+    """The share of the spread of scores that other trials' configs do not tell of a trial left out."""
+    scale = model.posterior.scale / unit
+    first = (model.posterior.mean - low) / unit
+    seen, predicted = (np.minimum(first + scale * x, WORST) for x in model.posterior.left_out(model.owners)[:2])
+    told = float(np.corrcoef(seen, predicted)[0, 1])
+    return 1.0 - max(0.0, told) ** 2 if np.isfinite(told) else 1.0
 
 
 def _values(name: str, configs: Sequence[Config]) -> list[Value]:

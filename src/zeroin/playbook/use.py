@@ -75,18 +75,18 @@ def teach(book: Playbook, study: Studied, history: History) -> None:
         log.warning("nothing was learned for the playbook: %s", error)
 
 
-def named(lessons: Sequence[Lesson], name: str) -> list[Lesson]:
-    """The lessons of studies of a name.
+def named(name: str, *books: Sequence[Lesson]) -> list[Lesson]:
+    """The lessons of studies of a name, the oldest first, of the first book that has any.
 
     Raises:
         PlaybookError: there is none.
     """
-    found = [lesson for lesson in lessons if lesson.name == name]
-    if not found:
-        known = list(dict.fromkeys(lesson.name for lesson in lessons))
+    found = [[lesson for lesson in book if lesson.name == name] for book in books]
+    if not any(found):
+        known = list(dict.fromkeys(lesson.name for book in books for lesson in book))
         near = difflib.get_close_matches(name, known, n=1)
         remedy = f"use {near[0]!r}" if near else "see `zeroin playbook show`, and with --shipped"
         raise PlaybookError(
-            f"a lesson is shown by the name of its study; none of {len(known)} lessons is of {name!r}: {remedy}."
+            f"a lesson is shown by the name of its study; none of {len(known)} studies is {name!r}: {remedy}."
         )
-    return found
+    return next(filter(None, found))
