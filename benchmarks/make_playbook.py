@@ -69,7 +69,7 @@ def from_tables(family: str, given: argparse.Namespace) -> Iterator[Lesson]:
 def from_ready(name: str, folder: Path) -> Lesson:
     """A lesson of a ready-made task, made now unless `playbook_live.py` left it in the folder."""
     file = folder / f"lesson-{name}.json"
-    return from_json(json.loads(file.read_text())) if file.exists() else playbook_live.lesson_from(name)
+    return from_json(json.loads(file.read_text())) if file.exists() else playbook_live.lesson_from(name, folder)
 
 
 def learned(given: argparse.Namespace) -> dict[str, list[Lesson]]:

@@ -65,7 +65,7 @@ class Again:
 
 
 def studied(
-    task: Trainable, seed: str, trainings: int, playbook: Playbook | None = None
+    task: Trainable, seed: str, trainings: int, playbook: Playbook | None = None, store: Path | None = None
 ) -> tuple[zi.Study, dict[int, Config]]:
     """A study of a ready-made task without fresh seeds at its end, and its incumbents after so many full trainings."""
     found: dict[int, Config] = {}
@@ -82,7 +82,7 @@ def studied(
         task,
         task.space_for(LIVE),
         epochs=trainings * task.max_epochs,
-        store=None,
+        store=store,
         seed=seed_of(seed),
         playbook=playbook or False,
         confirm=0,
@@ -108,10 +108,11 @@ def truths(task: Trainable, seed: str, configs: Sequence[Config]) -> list[dict[s
     return [{"loss": score.mean, "test": float(np.mean(score.tests))} for score in found]
 
 
-def lesson_from(name: str) -> Lesson:
-    """What a ready-made task teaches."""
+def lesson_from(name: str, folder: Path) -> Lesson:
+    """What a ready-made task teaches; a study that was cut short goes on from the store in the folder."""
     task = TASKS[name].make()
-    study, _ = studied(task, f"{name}@past", LIVE)
+    folder.mkdir(parents=True, exist_ok=True)
+    study, _ = studied(task, f"{name}@past", LIVE, store=folder / f"past-{name}.db")
     scenario = scenario_of(task, study.space, task.max_epochs)
     return lesson_of(name, study.space, study.history, scenario=scenario, version=version("zeroin"))
 
@@ -129,7 +130,7 @@ def teach(folder: Path, name: str) -> None:
     """The lesson of a task, kept in the folder."""
     file = folder / f"lesson-{name}.json"
     if not file.exists():
-        file.write_text(json.dumps(to_json(lesson_from(name))))
+        file.write_text(json.dumps(to_json(lesson_from(name, folder))))
 
 
 def run(folder: Path, name: str, variant: str, seed: int) -> None:

@@ -8,7 +8,7 @@ from zeroin.rng import generator
 from zeroin.search import coarse, finite, rungs, together
 from zeroin.search.view import View
 from zeroin.space.scales import Array
-from zeroin.types import Decision, Kind, Proposal, Region, Trial
+from zeroin.types import Decision, Kind, Proposal, Region, Suggestion, Trial
 from zeroin.wording import counted
 
 BEAT = "the default, on to the full budget: what others have to beat"
@@ -67,7 +67,7 @@ def _sure(view: View, trials: Sequence[Trial]) -> list[Proposal]:
         return bet.epoch == low and rungs.loss_at(bet, low) <= middle
 
     def stands(default: Trial) -> bool:
-        if not view.history.advice or default.epoch > low:
+        if not view.history.advice:
             return True
         return bool(advised) and rungs.loss_at(default, low) <= advised[len(advised) // 2]
 
@@ -88,15 +88,14 @@ def _coarse(view: View, index: int, chosen: Sequence[Array]) -> Proposal | None:
 
     None where all configs were tried or are `chosen`.
     """
-    advice = view.history.advice
     started = sum(t.kind is Kind.START for t in view.history.trials[:index])
-    place = index - started - CHECKS
-    looks = index >= view.screen
-    if 0 <= place < len(advice):
-        given = advice[place]
+    order, looks = _order(view, started), index >= view.screen
+    before = order[: index - started]
+    given = order[len(before)] if len(before) < len(order) else None
+    if given:
         config = view.space.config(np.clip(view.space.units(given.config), 0.0, 1.0))
         return Proposal(view.ladder[0], Kind.PLAYBOOK, given.why, config=config)
-    index -= len(advice) if place >= 0 else 0
+    index -= sum(each is not None for each in before)
     if index == 0:
         return _default(view)
     point = _placed(view, index)
@@ -109,6 +108,18 @@ def _coarse(view: View, index: int, chosen: Sequence[Array]) -> Proposal | None:
     why += ", a first look, as early losses tell much of later ones" if looks else ""
     stop = view.steps[0] if looks else view.ladder[0]
     return Proposal(stop, Kind.SCREEN, why, config=view.space.config(point))
+
+
+def _order(view: View, started: int) -> list[Suggestion | None]:
+    """What the playbook advises and, where it says None, the fresh points before and between that.
+
+    The best bet stands right beside a default that somebody named: the better of the two goes on first.
+    """
+    advice: list[Suggestion | None] = list(view.history.advice)
+    fresh: list[Suggestion | None] = [None] * CHECKS
+    if view.space.has_default and not started:
+        return [*fresh[:1], *advice[:1], *fresh[1:], *advice[1:]]
+    return [*fresh, *advice]
 
 
 def _placed(view: View, index: int) -> Array:
