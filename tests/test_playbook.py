@@ -176,7 +176,11 @@ def test_the_default_is_a_bet_where_it_is_as_good_as_those_of_the_playbook(book)
     assert [job.stop for job in good] == [2, 4, 8, 16]
     assert "not worse than half of the playbook's" in good[1].why
     assert [job.number for job in good][1] < min(j.number for j in all_jobs if j.kind is Kind.PLAYBOOK and j.start > 0)
-    assert len(jobs(1e-5)[0]) == 1
+    bad, all_jobs = jobs(1e-5)
+    assert len(bad) == 1
+    kinds = [job.kind for job in all_jobs if job.start == 0]
+    assert kinds[:6] == [Kind.SCREEN, Kind.PLAYBOOK, Kind.SCREEN, Kind.SCREEN, Kind.PLAYBOOK, Kind.PLAYBOOK]
+    assert [job.stop for job in all_jobs if job.trial == 1] == [2, 4, 8, 16]  # it is better than the default
 
 
 def test_a_bet_that_looks_bad_at_once_is_not_trained_in_full(tmp_path):
