@@ -55,9 +55,12 @@ def space_of(task: Task) -> zi.Space:
 
 
 def studied(
-    task: Task, seed: str, trainings: int, playbook: Playbook | None = None, sign: float = 1.0
+    task: Task, seed: str, trainings: int, playbook: Playbook | None = None, sign: float = 1.0, luck: float = 0.0
 ) -> tuple[zi.Study, list[tuple[int, float]]]:
-    """A study of a task, and (epochs spent, lowest loss so far) wherever it fell; `sign` -1 looks for the worst."""
+    """A study of a task, and (epochs spent, lowest loss so far) wherever it fell; `sign` -1 looks for the worst.
+
+    With `luck` all losses of a trial are off by a normal draw of its seed, its standard deviation in units of regret.
+    """
     space, theirs = space_of(task), {OURS.get(d.name, d.name): d.name for d in task.dims}
     open_curve, curves, spent = task.open(), {}, 0
     steps: list[tuple[int, float]] = []
@@ -67,8 +70,9 @@ def studied(
         key = tuple(sorted(config.items()))
         if key not in curves:
             curves[key] = open_curve({theirs[name]: value for name, value in config.items()}, len(curves))
+        off = luck * (task.median_random - task.best) * np.random.default_rng(run.seed).normal() if luck else 0.0
         for epoch in run.epochs():
-            loss, spent = float(curves[key][epoch]), spent + 1
+            loss, spent = float(curves[key][epoch]) + off, spent + 1
             if not steps or loss < steps[-1][1]:
                 steps.append((spent, loss))
             run.report(sign * loss if math.isfinite(loss) and abs(loss) < 1e12 else math.nan)
