@@ -14,7 +14,7 @@ from sklearn.base import BaseEstimator, ClassifierMixin, RegressorMixin
 from sklearn.model_selection import train_test_split
 from sklearn.utils import check_random_state
 from sklearn.utils.multiclass import check_classification_targets
-from sklearn.utils.validation import check_is_fitted, column_or_1d, validate_data
+from sklearn.utils.validation import _check_sample_weight, check_is_fitted, column_or_1d, validate_data
 from torch import Tensor, nn
 
 from zeroin import catalogue
@@ -24,7 +24,7 @@ from zeroin.data.split import by_group
 from zeroin.executors.checkpoint import trial_folder
 from zeroin.executors.inline import Inline
 from zeroin.history import History
-from zeroin.nn import Task, loop, mlp
+from zeroin.nn import Task, loop, mlp, weighing
 from zeroin.nn.data import Normalisation
 from zeroin.nn.export import newest
 from zeroin.reporting import write_report
@@ -122,13 +122,15 @@ class TunedClassifier(ClassifierMixin, BaseEstimator):  # type: ignore[misc]  # 
         self.metric, self.validation_fraction = metric, validation_fraction
         self.playbook, self.device, self.random_state = playbook, device, random_state
 
-    def fit(self, X: Any, y: Any, groups: Any = None) -> Self:
+    def fit(self, X: Any, y: Any, groups: Any = None, sample_weight: Any = None) -> Self:
         """Tune on examples X [N, features] with labels y [N] of any kind.
 
         Args:
             X, y: the examples.
             groups: what each example belongs to [N], such as a patient: those of one are all trained on, or all judged
                 by.
+            sample_weight: how much each example counts [N], in the loss and in the metric; 0: as if it were not there.
+                A `zeroin.nn.Metric` of your own sees no weights.
 
         Raises:
             ValueError: data that scikit-learn's own estimators refuse, fewer than 4 examples, a single class.
@@ -136,13 +138,14 @@ class TunedClassifier(ClassifierMixin, BaseEstimator):  # type: ignore[misc]  # 
         """
         X, y = validate_data(self, X, y, dtype=NUMBERS, ensure_min_samples=LEAST)
         check_classification_targets(y)
+        X, y, groups, weights = _counting(X, y, groups, sample_weight)
         self.classes_, labels = np.unique(y, return_inverse=True)
         if len(self.classes_) < 2:
             raise ValueError(
                 f"a classifier tells classes apart; y has one class, {self.classes_.tolist()[0]!r}: "
                 f"give examples of another."
             )
-        self.tuned_ = _tuned(self, (X, labels, groups), len(self.classes_), "cross_entropy", self.metric)
+        self.tuned_ = _tuned(self, (X, labels, groups, weights), len(self.classes_), "cross_entropy", self.metric)
         self.best_config_, self.best_score_ = dict(self.tuned_.best.config), self.tuned_.score
         return self
 
@@ -199,20 +202,21 @@ class TunedRegressor(RegressorMixin, BaseEstimator):  # type: ignore[misc]  # sc
         self.metric, self.validation_fraction = metric, validation_fraction
         self.playbook, self.device, self.random_state = playbook, device, random_state
 
-    def fit(self, X: Any, y: Any, groups: Any = None) -> Self:
+    def fit(self, X: Any, y: Any, groups: Any = None, sample_weight: Any = None) -> Self:
         """Tune on examples X [N, features] with numbers y [N].
 
         Args:
-            X, y, groups: as for `TunedClassifier`.
+            X, y, groups, sample_weight: as for `TunedClassifier`.
 
         Raises:
             ValueError: data that scikit-learn's own estimators refuse, fewer than 4 examples.
             ZeroinError: a space, budget or network that cannot be tuned.
         """
         X, y = validate_data(self, X, y, dtype=NUMBERS, ensure_min_samples=LEAST, y_numeric=True)
-        y = y.astype(np.float64)
-        self._center, self._scale = float(y.mean()), float(y.std()) or 1.0
-        self.tuned_ = _tuned(self, (X, (y - self._center) / self._scale, groups), 1, "mse", self.metric)
+        X, y, groups, weights = _counting(X, y.astype(np.float64), groups, sample_weight)
+        self._center = float(np.average(y, weights=weights))
+        self._scale = float(np.sqrt(np.average((y - self._center) ** 2, weights=weights))) or 1.0
+        self.tuned_ = _tuned(self, (X, (y - self._center) / self._scale, groups, weights), 1, "mse", self.metric)
         self.best_config_, self.best_score_ = dict(self.tuned_.best.config), self.tuned_.score
         return self
 
@@ -223,16 +227,22 @@ class TunedRegressor(RegressorMixin, BaseEstimator):  # type: ignore[misc]  # sc
         return self.tuned_.outputs(X).reshape(-1) * self._scale + self._center
 
 
-def _tuned(model: Any, examples: tuple[Any, Any, Any], outputs: int, loss: Any, metric: Any) -> Tuned:
-    """Tune as an estimator's parameters say; examples are X, class numbers or standardised numbers [N], and groups."""
+def _tuned(model: Any, examples: tuple[Any, Any, Any, Any], outputs: int, loss: Any, metric: Any) -> Tuned:
+    """Tune as an estimator's parameters say; examples are X, class numbers or standardised numbers [N], groups and
+    weights."""
     seed = int(check_random_state(model.random_state).randint(2**31 - 1))
-    X = examples[0]
-    train, valid = _split(*examples, model.validation_fraction, loss == "cross_entropy", seed)
-    if metric == "r2" and np.ptp(valid[1]) == 0:  # nothing to explain; the smallest error still tells configs apart
+    X, y, groups, weights = examples
+    train, valid = _split(y, groups, model.validation_fraction, loss == "cross_entropy", seed)
+    if metric == "r2" and np.ptp(y[valid]) == 0:  # nothing to explain; the smallest error still tells configs apart
         metric = "mse"
+    targets = [y[rows] for rows in (train, valid)]
+    if weights is not None:
+        targets = [weighing.beside(y[rows], weights[rows]) for rows in (train, valid)]
+        loss, metric = weighing.LOSSES[loss], weighing.metric_of(metric, loss)
     build = partial(model.build or mlp, X.shape[1], outputs)
-    space = model.space or partial(_space, len(train[0]))
-    task = Task(build, train, valid, loss=loss, metric=metric, space=space, name="fit", max_epochs=model.max_epochs,
+    space = model.space or partial(_space, len(train))
+    sets = (X[train], targets[0]), (X[valid], targets[1])
+    task = Task(build, sets[0], sets[1], loss=loss, metric=metric, space=space, name="fit", max_epochs=model.max_epochs,
                 device=model.device)  # fmt: skip
     budget = {"trials": model.trials, "epochs": model.epochs, "minutes": model.minutes}
     with tempfile.TemporaryDirectory(prefix="zeroin-", ignore_cleanup_errors=True) as folder:
@@ -250,22 +260,37 @@ def _tuned(model: Any, examples: tuple[Any, Any, Any], outputs: int, loss: Any, 
     )  # fmt: skip
 
 
-def _split(
-    X: Any, y: Any, groups: Any, share: float, stratified: bool, seed: int
-) -> tuple[tuple[Any, Any], tuple[Any, Any]]:
-    """Examples to train on and to judge by; every class in both where there are enough of each."""
+def _counting(X: Any, y: Any, groups: Any, sample_weight: Any) -> tuple[Any, Any, Any, Any]:
+    """The examples that count, their groups, and their weights if there are any; one of weight 0 is as if not there."""
+    groups = None if groups is None else _checked(groups, len(y))
+    if sample_weight is None:
+        return X, y, groups, None
+    weights = _check_sample_weight(sample_weight, X, dtype=np.float64, ensure_non_negative=True)
+    there = weights > 0
+    if there.sum() < LEAST:
+        raise ValueError(
+            f"{LEAST} examples count, three to train on and one to judge by; sample_weight is above 0 for "
+            f"{there.sum()}: give weights above 0."
+        )
+    return X[there], y[there], groups if groups is None else groups[there], weights[there]
+
+
+def _split(y: Any, groups: Any, share: float, stratified: bool, seed: int) -> tuple[Any, Any]:
+    """Which examples to train on and to judge by; every class in both where there are enough of each."""
     if not 0 < share < 1:
         raise ValueError(
             f"validation_fraction is a share of the examples, between 0 and 1; validation_fraction={share!r}: use 0.2."
         )
     if groups is not None:
-        train, valid = by_group(_checked(groups, len(y)), y, (1 - share, share), seed)
-        return (X[train], y[train]), (X[valid], y[valid])
+        train, valid = by_group(groups, y, (1 - share, share), seed)
+        return train, valid
     count = min(max(1, round(share * len(y))), len(y) - 1)
     classes, sizes = np.unique(y, return_counts=True) if stratified else ((), ())
     enough = stratified and min(sizes) >= 2 and len(classes) <= min(count, len(y) - count)
-    x, x_valid, y, y_valid = train_test_split(X, y, test_size=count, random_state=seed, stratify=y if enough else None)
-    return (x, y), (x_valid, y_valid)
+    train, valid = train_test_split(
+        np.arange(len(y)), test_size=count, random_state=seed, stratify=y if enough else None
+    )
+    return train, valid
 
 
 def _checked(groups: Any, count: int) -> "np.ndarray[Any, Any]":
