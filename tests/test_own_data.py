@@ -5,6 +5,7 @@ import io
 import pickle
 import re
 import sys
+import unicodedata
 
 import numpy as np
 import pytest
@@ -20,6 +21,7 @@ from zeroin.data.columns import learn, numbers  # noqa: E402
 from zeroin.data.files import read  # noqa: E402
 from zeroin.data.preparation import from_plain  # noqa: E402
 from zeroin.data.split import by_group  # noqa: E402
+from zeroin.data.words import is_text, words_of  # noqa: E402
 from zeroin.errors import TaskError  # noqa: E402
 
 TINY = ("--epochs", "6", "--max-epochs", "2", "--confirm", "0")
@@ -157,6 +159,33 @@ def test_a_table_with_texts(zeroin):
     code, _, errors = zeroin("predict", model, new)
     assert code == 2
     assert "lacks 'review'" in errors
+
+
+@pytest.mark.parametrize(
+    ("text", "words"),
+    [
+        ("Don't stop!", ["don't", "stop", "!"]),
+        ("Große Café cafe\u0301", ["große", "café", "café"]),
+        ("料理はとても美味しい。", list("料理はとても美味しい")),
+        ("房间很干净！Wi-Fi 5", ["房", "间", "很", "干", "净", "！", "wi", "fi", "5"]),
+        ("खाना बढ़िया था", ["खाना", "बढ़िया", "था"]),
+        ("ดีมาก", list("ดีมาก")),
+        ("음식이 맛있다", ["음식이", "맛있다"]),
+        ("الطعامُ لذيذٌ", ["الطعامُ", "لذيذٌ"]),
+    ],
+)
+def test_words_of_many_scripts(text, words):
+    assert words_of(text) == [unicodedata.normalize("NFC", word) for word in words]
+
+
+def test_texts_without_blanks_are_texts():
+    rng = np.random.default_rng(0)
+    said = [
+        f"这里的{a}{b}，{c}"
+        for a, b, c in rng.choice(["食物", "房间", "服务", "很好", "糟糕", "干净", "太慢"], (60, 3))
+    ]
+    assert is_text(pd.Series([f"{one}，{i}号" for i, one in enumerate(said)]))
+    assert not is_text(pd.Series([f"上海{i}号" for i in range(60)]))
 
 
 def test_which_columns_are_texts(tmp_path, recwarn):

@@ -1,6 +1,7 @@
 """Texts as whole numbers: the words of the training texts, numbered from the most frequent."""
 
 import re
+import unicodedata
 from collections import Counter
 from collections.abc import Iterable, Sequence
 
@@ -12,20 +13,26 @@ MOST = 5_000  # words with a number of their own
 SEEN = 3  # texts to train on that have such a word
 LONGEST = 120  # words of a text that are read
 NONE, UNKNOWN = 0, 1
-LONG = 30  # mean characters from which the words of a column are texts
+LONG = 30  # mean characters from which the words of a column are texts; one that is a word counts as three
 OWN = 0.5  # the share of rows with a text of their own from which they are
 LOOKED_AT = 1_000  # texts
 
-WORD = re.compile(r"[^\W_]+(?:'[^\W_]+)?|[!?]")
+# Scripts that do not set words apart (Han, kana, Thai, Lao, Burmese, Khmer): each character is read as a word.
+ALONE = (
+    r"\u0e00-\u0eff\u1000-\u109f\u1780-\u17ff\u3040-\u30ff\u3400-\u4dbf\u4e00-\u9fff\uf900-\ufaff\U00020000-\U0003ffff"
+)
+MARKS = r"\u0591-\u05c7\u0610-\u061a\u064b-\u065f\u0670\u0900-\u0963\u0966-\u0dff"  # vowels, which \w leaves out
+LETTER = rf"(?:[^\W_{ALONE}]|[{MARKS}])"
+WORD = re.compile(rf"[{ALONE}]|{LETTER}+(?:'{LETTER}+)?|[!?！？]")
 
 
 def words_of(text: str) -> list[str]:
     """The words of a text in small letters, tags left out.
 
-    >>> words_of("It's <br />GREAT!")
-    ["it's", 'great', '!']
+    >>> words_of("It's <br />GREAT!"), words_of("很好吃")
+    (["it's", 'great', '!'], ['很', '好', '吃'])
     """
-    return WORD.findall(re.sub(r"<[^>]{1,20}>", " ", text.lower()))
+    return WORD.findall(re.sub(r"<[^>]{1,20}>", " ", unicodedata.normalize("NFC", text).lower()))
 
 
 def is_text(values: pd.Series) -> bool:
@@ -41,7 +48,7 @@ def is_text(values: pd.Series) -> bool:
     if not len(there) or pd.api.types.is_numeric_dtype(there) or there.nunique() <= OWN * len(there):
         return False
     some = [str(one) for one in there.iloc[:LOOKED_AT]]
-    return sum(map(len, some)) >= LONG * len(some) and bool(vocabulary(some))
+    return sum(len(re.sub(f"[{ALONE}]", "...", one)) for one in some) >= LONG * len(some) and bool(vocabulary(some))
 
 
 def vocabulary(texts: Iterable[str]) -> list[str]:
