@@ -4,6 +4,7 @@ import csv
 import io
 import pickle
 import re
+import subprocess
 import sys
 import unicodedata
 
@@ -275,7 +276,7 @@ def test_columns_as_numbers():
         }
     )
     columns = learn(frame)
-    assert [(c.name, c.kind, c.width) for c in columns] == [("n", "number", 2), ("c", "category", 2), ("d", "date", 8)]
+    assert [(c.name, c.kind, c.width) for c in columns] == [("n", "number", 2), ("c", "category", 2), ("d", "date", 24)]
     x = numbers(columns, frame)  # number, missing; x, another; year, circles, missing
     assert x[:, 0] == pytest.approx(np.sqrt(2) * np.array([-1, 0, 1, 0]))
     assert x[:, 1:4].tolist() == [[0, 1, 0], [0, 1, 0], [0, 1, 0], [1, 0, 1]]
@@ -559,6 +560,25 @@ def test_images_of_no_class_are_told(tmp_path, recwarn):
     assert "folder 'empty' has no images of its own and is left out" in told
 
 
+def test_a_date_tells_its_weekday_to_a_linear_network():
+    """A week's waves are a basis of its days, so that "closed on Tuesdays" needs no hidden layer."""
+    days = pd.date_range("2023-01-01", periods=400, freq="D")
+    frame = pd.DataFrame({"d": days.strftime("%d.%m.%Y")})
+    x = np.column_stack([numbers(learn(frame), frame), np.ones(400)])
+    tuesday = (days.dayofweek == 1).astype(float)
+    found = np.linalg.lstsq(x, tuesday, rcond=None)[0]
+    assert np.abs(x @ found - tuesday).max() < 0.01
+
+
+def test_a_parquet_file_that_is_refused_ends_the_command_with_status_2(tmp_path):
+    """In a process of its own, which threads of Arrow used to abort at its end."""
+    pd.DataFrame({"price": [1.5] * 40, "a": [[1]] * 40}).to_parquet(tmp_path / "t.parquet")
+    words = [sys.executable, "-c", "from zeroin.cli import main; main()", "tune", str(tmp_path / "t.parquet"), *BY]
+    for _ in range(3):
+        done = subprocess.run(words, capture_output=True, text=True, cwd=tmp_path)
+        assert (done.returncode, done.stderr.count("\n")) == (2, 1), done.stderr
+
+
 def test_dates_stay_dates_of_one_form():
     frame = pd.DataFrame({"d": ["2024-01-31", "2024-02-01", None, "2024-03-01"]})
     columns = learn(frame)
@@ -632,6 +652,7 @@ SPOILED = {  # name: (what is in it, options, what is said)
     "infinite target": (TABLE + "1,x,inf\n", BY, "others such as 'inf'"),
     "wrong kind": (TABLE, ("--target", "town", "--kind", "number"), "holds 'x': use --kind classes"),
     "wrong metric": (TABLE, (*BY, "--metric", "accuracy"), "use --metric r2"),
+    "predicted and left out": (TABLE, (*BY, "--drop", "price"), "'price' is in both --target and --drop"),
     "read and left out": (TABLE, (*BY, "--text", "town", "--drop", "town"), "'town' is in both --text and --drop"),
     "texts without a word": ("text,price\n" + "#,1.5\n?,2.5\n" * 20, (*BY, "--text", "text"), "share words"),
 }

@@ -45,7 +45,7 @@ def find(target: str, data: Mapping[str, Any] | None = None) -> Target:
         TaskError: neither a ready-made task, nor data, nor a file with a Task or an objective in it.
     """
     asked = {name: value for name, value in (data or {}).items() if value}
-    if target not in TASKS and (Path(target).suffix.lower() in DATA or Path(target).is_dir()):
+    if target and target not in TASKS and (Path(target).suffix.lower() in DATA or Path(target).is_dir()):
         return _from_data(target, asked)
     if asked and Path(target).is_file() and not target.endswith(".py"):
         raise TaskError(

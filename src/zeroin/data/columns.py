@@ -24,6 +24,11 @@ MIXED = 0.5  # the share of numbers from which a column is one of numbers, and i
 DATES = 0.95  # the share of dates from which a column is one of dates
 LARGEST = 1e30  # larger amounts are taken as this: their squares are still numbers
 YEAR = 365.2425  # days
+WAVES = (
+    (YEAR, 8),
+    (7, 3),
+    (1, 2),
+)  # days of a period, and in how many waves a date stands in it: a week's tell its days
 ISO = "ISO8601"
 LOOKS_LIKE_A_DATE = re.compile(r"\d{4}|\d{1,2}[-/.]\d{1,2}[-/.]\d{2,4}")
 
@@ -60,7 +65,8 @@ class Column:
     @property
     def width(self) -> int:
         """How many numbers it becomes."""
-        return self.gaps + {"number": 1, "date": 7, "category": len(self.options) + 1}[self.kind]
+        waves = 2 * sum(count for _, count in WAVES)
+        return self.gaps + {"number": 1, "date": 1 + waves, "category": len(self.options) + 1}[self.kind]
 
 
 def learn(frame: pd.DataFrame) -> tuple[Column, ...]:
@@ -245,8 +251,9 @@ def _applied(column: Column, values: pd.Series) -> Array:
         _mostly_dates(column, values)
     amount = _amount(column, values)
     parts = [np.clip((amount - column.mean) / column.scale, -FAR, FAR)[:, None]]
-    if column.kind == "date":  # and where it stands in its year, its week and its day, each on a circle
-        turns = np.stack([amount, amount * YEAR / 7, amount * YEAR], 1) * 2 * np.pi  # [N, 3]
+    if column.kind == "date":  # and where it stands in its year, its week and its day
+        often = [wave * YEAR / days for days, count in WAVES for wave in range(1, count + 1)]  # in a year
+        turns = amount[:, None] * np.array(often) * 2 * np.pi  # [N, waves]
         parts += [np.sin(turns), np.cos(turns)]
     if column.gaps:
         parts.append(measured(column, values).isna().to_numpy()[:, None])

@@ -182,7 +182,10 @@ def _table(
 ) -> Source:
     frame = read(path, missing)
     for name in drop:
-        column_of(frame, name, "--drop")
+        if column_of(frame, name, "--drop") == target:
+            raise TaskError(
+                f"a column is predicted or left out; {target!r} is in both --target and --drop: drop others."
+            )
     values = frame[column_of(frame, target, "--target")]
     cut = cutting(frame, target, order, group)
     for text in texts:
