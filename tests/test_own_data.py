@@ -276,7 +276,7 @@ def test_columns_as_numbers():
         }
     )
     columns = learn(frame)
-    assert [(c.name, c.kind, c.width) for c in columns] == [("n", "number", 2), ("c", "category", 2), ("d", "date", 24)]
+    assert [(c.name, c.kind, c.width) for c in columns] == [("n", "number", 2), ("c", "category", 2), ("d", "date", 28)]
     x = numbers(columns, frame)  # number, missing; x, another; year, circles, missing
     assert x[:, 0] == pytest.approx(np.sqrt(2) * np.array([-1, 0, 1, 0]))
     assert x[:, 1:4].tolist() == [[0, 1, 0], [0, 1, 0], [0, 1, 0], [1, 0, 1]]
@@ -565,7 +565,7 @@ def test_a_date_tells_its_weekday_to_a_linear_network():
     days = pd.date_range("2023-01-01", periods=400, freq="D")
     frame = pd.DataFrame({"d": days.strftime("%d.%m.%Y")})
     x = np.column_stack([numbers(learn(frame), frame), np.ones(400)])
-    tuesday = (days.dayofweek == 1).astype(float)
+    tuesday = (days.day_of_week == 1).astype(float)
     found = np.linalg.lstsq(x, tuesday, rcond=None)[0]
     assert np.abs(x @ found - tuesday).max() < 0.01
 
