@@ -37,7 +37,6 @@ from zeroin.space import Space
 from zeroin.space.changes import changed
 from zeroin.store import Header, files_of, open_study, read_study
 from zeroin.types import (
-    Advised,
     Asked,
     Config,
     Decision,
@@ -276,11 +275,6 @@ class Study:
         else:
             self.keep()
         return list(asked.jobs)
-
-    def advise(self, advised: Advised) -> None:
-        """Begin the coarse round with what the playbook said; kept with the study, so that it goes on alike."""
-        if advised.suggestions:
-            self.record(advised)
 
     def observe(self, job: Job, seen: Observation, *, with_next: bool = False) -> None:
         """Record an epoch's score, given in the user's sense; `with_next` as for `record`."""

@@ -131,8 +131,8 @@ def tune(
     )
     before = study.history.seconds
     with study:
-        if advised and not study.history.jobs:
-            study.advise(advised)
+        if advised and advised.suggestions and not study.history.jobs:
+            study.record(advised)
         doing = executor or _executor(objective, task, study, workers, course.trainings)
         if searcher is None:
             study.searcher = Zoom(together=doing.grouping if isinstance(doing, Grouping) else ())

@@ -23,7 +23,7 @@ from zeroin.nn.task import Task, importable
 from zeroin.nn.volume import Draw, Goal, compared
 from zeroin.protocols import Executor
 from zeroin.rng import seed_of
-from zeroin.types import Config, Job, Kind, Observation, Status, Value
+from zeroin.types import Config, Ended, Job, Kind, Observation, Status, Value
 
 USUAL = ("accuracy", "balanced_accuracy")  # metrics with a usual target
 TARGET = 0.9
@@ -131,9 +131,7 @@ def effect(
 def train_piece(problem: Problem, pieces: Sequence[Piece], _config: Config, run: Run) -> None:
     """The trial with a piece's number as an objective: its loss is of no use, its metrics are those of the draws."""
     piece = pieces[run.trial]
-    if piece.norm:
-        problem = replace(problem, build=partial(with_norm, problem.build, problem, piece.norm))
-    for _, seen in zip(run.epochs(), curves(problem, piece.members, run.max_epochs), strict=True):
+    for _, seen in zip(run.epochs(), curves(_arm_of(problem, piece), piece.members, run.max_epochs), strict=True):
         run.report(0.0 if seen else math.nan, **{str(place): value for place, value in seen.items()})
 
 
@@ -169,18 +167,30 @@ def _trained(
             left = len(pieces)
             while left:
                 for ended in executor.wait(heard):
-                    if ended.status not in (Status.DONE, Status.DIVERGED):
-                        said = ended.note.strip().splitlines()[-1:] or [""]
-                        raise TaskError(
-                            f"the draws of an arm are trained to their end; a stack of them ended as {ended.status} "
-                            f"with '{said[0]}': mend the network, or leave that setting out."
-                        )
+                    _check(ended)
                     left -= 1
                     done[longest_first[ended.job]] = goal.epochs
                 tell()
         finally:
             executor.close()
     return tables
+
+
+def _arm_of(problem: Problem, piece: Piece) -> Problem:
+    """The problem with the networks of the piece's arm."""
+    if not piece.norm:
+        return problem
+    return replace(problem, build=partial(with_norm, problem.build, problem, piece.norm))
+
+
+def _check(ended: Ended) -> None:
+    if ended.status in (Status.DONE, Status.DIVERGED):
+        return
+    said = ended.note.strip().splitlines()[-1:] or [""]
+    raise TaskError(
+        f"the draws of an arm are trained to their end; a stack of them ended as {ended.status} with '{said[0]}': mend "
+        f"the network, or leave that setting out."
+    )
 
 
 def _executor(task: Task, pieces: Sequence[Piece], folder: Path, epochs: int, workers: int) -> Executor:
@@ -194,10 +204,7 @@ def _costs(task: Task, pieces: Sequence[Piece]) -> list[float]:
     known: dict[tuple[int, int], float] = {}
     for piece in pieces:
         if (piece.setting, piece.arm) not in known:
-            problem = task.problem
-            if piece.norm:
-                problem = replace(problem, build=partial(with_norm, problem.build, problem, piece.norm))
-            known[piece.setting, piece.arm] = seconds_of_an_epoch(problem, piece.members[0])
+            known[piece.setting, piece.arm] = seconds_of_an_epoch(_arm_of(task.problem, piece), piece.members[0])
     return [known[p.setting, p.arm] * len(p.members) for p in pieces]
 
 
