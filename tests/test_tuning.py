@@ -342,6 +342,12 @@ def test_a_tasks_goal_is_its_metrics(tmp_path):
         def space_for(self, trainings):
             return SPACE
 
+        def check(self, space):
+            pass
+
+        def executor(self, folder, **kwargs):
+            raise AssertionError("it is refused before")
+
     with pytest.raises(StudyError, match=r"that of its metric; it is 'maximize', not 'minimize': leave goal= out"):
         zi.tune(Judged(), goal="minimize", store=tmp_path / "z.db")
     assert list(tmp_path.iterdir()) == []

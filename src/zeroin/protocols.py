@@ -106,6 +106,7 @@ class Store(Protocol):
         """Give the study back for others to write."""
 
 
+@runtime_checkable
 class Trainable(Protocol):
     """What `tune` needs of a task that brings its own training: its space, its direction, its executor."""
 

@@ -12,6 +12,7 @@ from typing import Any
 
 from zeroin.data import install
 from zeroin.errors import TaskError, ZeroinError
+from zeroin.protocols import Trainable
 from zeroin.space import Space
 from zeroin.store import fitting
 from zeroin.tasks import TASKS, load
@@ -97,7 +98,7 @@ def _from_data(target: str, asked: Mapping[str, Any]) -> Target:
 
 
 def _from_task(module: ModuleType, path: str, name: str) -> Target | None:
-    found = {k: v for k, v in vars(module).items() if hasattr(v, "space_for") and not isinstance(v, type)}
+    found = {k: v for k, v in vars(module).items() if isinstance(v, Trainable) and not isinstance(v, type)}
     if name:
         found = {k: v for k, v in found.items() if k == name}
     if len(found) > 1:

@@ -94,13 +94,13 @@ def tune(
     """
     clock = Clock(now=executor.now if isinstance(executor, Clocked) else time.monotonic)  # preparation and all
     book = playbook_of(playbook)
-    task: Any = objective if hasattr(objective, "space_for") else None
-    if max_epochs is None and task:
-        max_epochs = task.max_epochs
+    is_task = isinstance(objective, Trainable)
+    if max_epochs is None and isinstance(objective, Trainable):
+        max_epochs = objective.max_epochs
     depth = checked_max_epochs(max_epochs)
     _check_sockets(space, executor, searcher)
-    goal = _goal_of(task, goal)
-    course = course_of(budget_of(epochs, trials, minutes, trial_minutes), depth, confirm, is_task=task is not None)
+    goal = _goal_of(objective, goal)
+    course = course_of(budget_of(epochs, trials, minutes, trial_minutes), depth, confirm, is_task=is_task)
     if trial_minutes is not None and depth == 1 and workers == 1 and not isinstance(executor, Patient):
         raise StudyError(
             f"trial_minutes are looked at after each epoch; trial_minutes={trial_minutes!r} of trials without epochs: "
@@ -110,10 +110,10 @@ def tune(
     clock.after, clock.finish = course.after, course.finish
     movable = catalogue.unasked(space) if space else ()  # ranges that the playbook may correct
     if space is None:
-        space = _space_of(task, course.for_search)
+        space = _space_of(objective, course.for_search)
         movable = tuple(space)
     if executor is None:
-        _check(objective, task, space, depth, workers)
+        _check(objective, space, depth, workers)
     scenario = scenario_of(objective, space, depth)
     advised = book.look_up(space, scenario, movable) if book else None  # first of all: it may be no playbook
     study = Study(
@@ -133,7 +133,7 @@ def tune(
     with study:
         if advised and advised.suggestions and not study.history.jobs:
             study.record(advised)
-        doing = executor or _executor(objective, task, study, workers, course.trainings)
+        doing = executor or _executor(objective, study, workers, course.trainings)
         if searcher is None:
             study.searcher = Zoom(together=doing.grouping if isinstance(doing, Grouping) else ())
         try:
@@ -141,7 +141,7 @@ def tune(
                 study.listeners.append(listen)
             elif study.history.jobs:
                 log.warning(GOES_ON, study.name, study.path, len(study.history.trials), study.history.spent)
-            timed = doing if task and listen else None  # how long it takes is measured for a person who waits
+            timed = doing if is_task and listen else None  # how long it takes is measured for a person who waits
             study.record(plan_of(study, course, timed))
             run(study, doing, study.searcher, course.budget.without(course.after * depth), clock)
             if not listen and study.regions and OVER in study.regions[-1].why:
@@ -177,13 +177,15 @@ def _check_sockets(space: Space | None, executor: Executor | None, searcher: Sea
             raise StudyError(f"{what} has a method {does}; got {given!r}: leave it out, or see zeroin.protocols.")
 
 
-def _goal_of(task: Any, asked: str | None) -> str:
-    if task and asked not in (None, task.goal):
+def _goal_of(objective: Objective | Trainable, asked: str | None) -> str:
+    if not isinstance(objective, Trainable):
+        return asked or "minimize"
+    if asked not in (None, objective.goal):
         raise StudyError(
-            f"a task's goal is that of its metric; it is {task.goal!r}, not {asked!r}: leave goal= out, or give the "
-            f"task another metric."
+            f"a task's goal is that of its metric; it is {objective.goal!r}, not {asked!r}: leave goal= out, or give "
+            f"the task another metric."
         )
-    return asked or (task.goal if task else "minimize")
+    return objective.goal
 
 
 def _name_of(objective: Any) -> str:
@@ -204,32 +206,29 @@ def _measure_of(objective: Any, name: str | None) -> dict[str, Value]:
     return {**measure, "function": " ".join(words)}
 
 
-def _space_of(task: Any, trainings: float) -> Space:
-    if task is None:
-        raise StudyError(
-            "a function is tuned over a space; got none: "
-            "use tune(objective, zi.Space(lr=zi.Float(1e-5, 1, scale='log')))."
-        )
-    found: Space = task.space_for(trainings)
-    return found
+def _space_of(objective: Objective | Trainable, trainings: float) -> Space:
+    if isinstance(objective, Trainable):
+        return objective.space_for(trainings)
+    raise StudyError(
+        "a function is tuned over a space; got none: use tune(objective, zi.Space(lr=zi.Float(1e-5, 1, scale='log')))."
+    )
 
 
-def _executor(objective: Any, task: Any, study: Study, workers: int, trainings: float) -> Executor:
-    if task is not None:
-        done: Executor = task.executor(
+def _executor(objective: Objective | Trainable, study: Study, workers: int, trainings: float) -> Executor:
+    if isinstance(objective, Trainable):
+        return objective.executor(
             study.folder, max_epochs=study.max_epochs, workers=workers, space=study.space, trainings=trainings
         )
-        return done
     if workers > 1:
         return Processes(partial(Inline, objective), study.folder, study.max_epochs, workers)
     return Inline(objective, study.folder, study.max_epochs)
 
 
-def _check(objective: Any, task: Any, space: Space, max_epochs: int, workers: int) -> None:
+def _check(objective: Objective | Trainable, space: Space, max_epochs: int, workers: int) -> None:
     """What can be known to be wrong before the study is in the store."""
     check_workers(workers)
-    if task is not None:
-        task.check(space)
+    if isinstance(objective, Trainable):
+        objective.check(space)
         return
     if not callable(objective):
         raise StudyError(
