@@ -11,7 +11,7 @@ import unicodedata
 import numpy as np
 import pytest
 
-pytest.importorskip("torch")
+torch = pytest.importorskip("torch")
 pd = pytest.importorskip("pandas")
 pytest.importorskip("pyarrow")
 Image = pytest.importorskip("PIL.Image")
@@ -226,8 +226,9 @@ def test_arrays(shape, zeroin):
     x = rng.normal(size=(60, *shape)) + (y == "b").reshape(-1, *[1] * len(shape))
     np.savez(zeroin.folder / "some.npz", X=x, y=y)
     model, _ = tuned(zeroin, zeroin.folder / "some.npz")
-    np.savez(zeroin.folder / "new.npz", X=x[:7])
-    assert set(predicted(zeroin, model, zeroin.folder / "new.npz")["prediction"]) <= {"a", "b"}
+    for count in (7, 1):
+        np.savez(zeroin.folder / "new.npz", X=x[:count])
+        assert set(predicted(zeroin, model, zeroin.folder / "new.npz")["prediction"]) <= {"a", "b"}
 
 
 def test_a_study_is_not_continued_with_other_data(zeroin):
@@ -745,6 +746,29 @@ def test_options_about_columns_are_for_tables(options, said, zeroin):
     savez(zeroin.folder / "f.npz", X=np.eye(30), y=np.arange(30) % 2 + 0.5)
     if options[0] != "--kind":
         refused(zeroin, "f.npz", said.replace("'f' is a folder of images", "'f.npz' is an .npz file"), *options)
+
+
+def test_a_model_that_does_not_fit_together_is_one_sentence(zeroin):
+    path = zeroin.folder / "passengers.csv"
+    passengers().to_csv(path, index=False)
+    model, _ = tuned(zeroin, path, "--target", "lived")
+    whole = torch.load(model, weights_only=True)
+    for odd in (
+        {"preparation": whole["preparation"] | {"kind": "sound"}},
+        {"preparation": whole["preparation"] | {"inputs": {"what": 1}}},
+        {"preparation": 3},
+        {"state_dict": {}},
+        {"config": None},
+    ):
+        torch.save(whole | odd, zeroin.folder / "odd.pt")
+        code, _, errors = zeroin("predict", "odd.pt", path)
+        assert (code, errors.strip().count("\n")) == (2, 0), errors
+        assert "export it again" in errors
+    before = path.read_bytes()
+    code, _, errors = zeroin("predict", model, path, "--out", "passengers.csv")
+    assert code == 2
+    assert "--out passengers.csv is what they are made of" in errors
+    assert path.read_bytes() == before
 
 
 @pytest.mark.parametrize("content", [None, b"", b"no model"])

@@ -27,5 +27,7 @@ def predict(model: Path, data: Path, out: Path | None) -> None:
             f"predictions need PyTorch and what reads the data; {error.name or error} is not installed: "
             f"run {install.line(*install.OWN)}"
         ) from error
+    if out and any(out.exists() and one.exists() and out.samefile(one) for one in (model, data)):
+        raise TaskError(f"predictions go to a file of their own; --out {out} is what they are made of: choose another.")
     text = predictions(model, data).to_csv(index=False)
     write(out or Path("-"), text, "predictions go to")

@@ -35,7 +35,7 @@ def arrays(path: Path, *names: str, option: str = "") -> list[NDArray[Any]]:
                 )
             if gone:
                 raise TaskError(
-                    f"an .npz file to tune on has the arrays X and y; {path.name} has "
+                    f"an .npz file has {' and '.join(names)}; {path.name} has "
                     f"{', '.join(file.files) or 'none'}: use np.savez({path.name!r}, X=X, y=y)."
                 )
             return [file[held[name.lower()]] for name in names]
@@ -72,8 +72,6 @@ def as_inputs(path: Path, x: NDArray[Any]) -> NDArray[Any]:
             f"numbers are at most {LARGEST:g}, as networks reckon in float32; X in {path.name} has "
             f"{np.abs(x).max():g}: divide it."
         )
-    if (x == x[:1]).all():
-        raise TaskError(f"examples differ from one another; all {len(x):,} of X in {path.name} are equal: give others.")
     if x.ndim < 4:
         return x.astype(np.float32)
     if x.shape[3] in (1, 3) and x.shape[1] not in (1, 3):

@@ -155,6 +155,8 @@ def _arrays(path: Path, group: str | None) -> Source:
             f"{list(y.shape)} of {y.dtype}: give one for each{', such as y.argmax(1)' * (y.ndim == 2)}."
         )
     examples = as_inputs(path, x)
+    if (x == x[:1]).all():
+        raise TaskError(f"examples differ from one another; all {len(x):,} of X in {path.name} are equal: give others.")
     target = pd.Series(y.astype(str) if y.dtype.kind in "US" else y, name="y")
     cut = grouped(_groups_of(path, group, len(y))) if group else by_chance
     told = lambda *_: _grouped(group)  # noqa: E731

@@ -1,14 +1,17 @@
 """Predictions of an exported model for new data."""
 
+import warnings
 from pathlib import Path
 from typing import Any
 
 import pandas as pd
 import torch
+from torch import nn
 
 from zeroin.data.preparation import Images, Preparation, from_plain
 from zeroin.errors import TaskError
 from zeroin.nn.data import Normalisation
+from zeroin.nn.gate import first_line
 from zeroin.nn.loop import EVALUATED
 from zeroin.nn.networks import network
 
@@ -25,16 +28,25 @@ def predictions(model: Path, data: Path) -> pd.DataFrame:
         TaskError: no such model, or data that do not fit it.
     """
     saved = _loaded(model)
-    ready = from_plain(saved["preparation"])
+    try:
+        ready = from_plain(saved["preparation"])
+        net = network(ready.build, saved["config"])
+        net.load_state_dict(saved["state_dict"])
+    except (KeyError, TypeError, ValueError, AttributeError, RuntimeError) as error:
+        raise TaskError(
+            f"a model holds weights and how data are prepared as this version of zeroin writes them; {str(model)!r}: "
+            f"{type(error).__name__}: {first_line(error)}: export it again with `zeroin export STUDY --model best.pt`."
+        ) from error
     source: Any = ready.inputs.opened(data)
-    columns = ready.answer.decoded(_outputs(ready, saved, source).numpy())
+    columns = ready.answer.decoded(_outputs(net.eval(), ready, saved, source).numpy())
     files = {"file": source["file"].to_numpy()} if isinstance(ready.inputs, Images) else {}
     return pd.DataFrame({**files, **columns})
 
 
 def _loaded(model: Path) -> dict[str, Any]:
     try:
-        saved = torch.load(model, map_location="cpu", weights_only=True)
+        with warnings.catch_warnings(action="ignore"):  # what it has to say of files that are none
+            saved = torch.load(model, map_location="cpu", weights_only=True)
     except Exception as error:
         what = error.strerror if isinstance(error, OSError) else f"it is none ({type(error).__name__})"
         raise TaskError(
@@ -50,11 +62,8 @@ def _loaded(model: Path) -> dict[str, Any]:
 
 
 @torch.no_grad()
-def _outputs(ready: Preparation, saved: dict[str, Any], source: Any) -> torch.Tensor:
+def _outputs(net: nn.Module, ready: Preparation, saved: dict[str, Any], source: Any) -> torch.Tensor:
     """The network's output [N, outputs]."""
     x = torch.from_numpy(ready.inputs.encoded(source))
-    net = network(ready.build, saved["config"])
-    net.load_state_dict(saved["state_dict"])
-    net.eval()
     norm = Normalisation(saved["mean"], saved["scale"]) if "mean" in saved else None
     return torch.cat([net(norm.apply(some) if norm else some) for some in torch.split(x, EVALUATED)])
