@@ -2,13 +2,13 @@
 
 import argparse
 import json
-import time
 import warnings
 from pathlib import Path
 
 import optuna
 import torch
 from optuna.storages.journal import JournalFileBackend
+from timing import Account
 from torch.utils.data import DataLoader, TensorDataset
 
 from zeroin.nn import loop
@@ -30,11 +30,10 @@ def suggested(trial: optuna.Trial, space: Space) -> dict:
             config[name] = p.fixed
         elif isinstance(p, Choice):
             config[name] = trial.suggest_categorical(name, list(p.range))
+        elif isinstance(p, Int) and p.scale == "log2":
+            config[name] = 2 ** trial.suggest_int(f"log2 {name}", p.low.bit_length() - 1, p.high.bit_length() - 1)
         elif isinstance(p, Int):
-            if p.scale == "log2":
-                config[name] = 2 ** trial.suggest_int(f"log2 {name}", p.low.bit_length() - 1, p.high.bit_length() - 1)
-            else:
-                config[name] = trial.suggest_int(name, p.low, p.high, log=p.scale == "log")
+            config[name] = trial.suggest_int(name, p.low, p.high, log=p.scale == "log")
         elif isinstance(p, Float) and p.zero and trial.suggest_categorical(f"{name} = 0", [False, True]):
             config[name] = 0.0
         elif p.scale == "one_minus_log":
@@ -84,6 +83,23 @@ class Fast:
         loop.train_epoch(self.problem, self.now, self.how, self.seed, self.epochs)
 
 
+def trained_on(training: Plain | Fast, trial: optuna.Trial, epochs: int) -> tuple[float, dict, int, bool]:
+    """Train to the end, or until Optuna prunes: the best score, its weights, the epochs, whether it was pruned."""
+    best, weights, problem = None, {}, training.problem
+    for epoch in range(epochs):
+        training.epoch()
+        score = -problem.sign * loop.evaluate(problem, training.model, problem.valid)[0]
+        if score != score:
+            raise optuna.TrialPruned
+        if best is None or score > best:
+            best = score
+            weights = {k: v.detach().clone() for k, v in training.model.state_dict().items()}
+        trial.report(score, epoch)
+        if trial.should_prune():
+            return best, weights, epoch + 1, True
+    return best, weights, epochs, False
+
+
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
     add = parser.add_argument
@@ -100,40 +116,19 @@ def main() -> None:
     task = load(given.task)
     problem, space, epochs = task.problem, task.space_for(40.0), task.max_epochs
     assert isinstance(problem.train, InMemory)
-    untimed = [0.0, 0.0]
-    began, cpu = time.perf_counter(), time.process_time()
+    file = given.folder / "trials.jsonl"
+    account = Account(file)
+    way = Plain if given.way == "plain" else Fast
 
     def objective(trial: optuna.Trial) -> float:
-        config = suggested(trial, space)
-        seed = given.seed * 100_000 + trial.number
-        training = (Plain if given.way == "plain" else Fast)(problem, config, seed, epochs)
-        best, weights, pruned = None, None, False
-        trained = 0
-        for epoch in range(epochs):
-            training.epoch()
-            trained += 1
-            score = -problem.sign * loop.evaluate(problem, training.model, problem.valid)[0]
-            if score != score:
-                raise optuna.TrialPruned
-            if best is None or score > best:
-                best = score
-                weights = {k: v.detach().clone() for k, v in training.model.state_dict().items()}
-            trial.report(score, epoch)
-            if trial.should_prune():
-                pruned = True
-                break
-        t, c = time.perf_counter(), time.process_time()
-        training.model.load_state_dict(weights)
-        test = loop.evaluate(problem, training.model, problem.test)[0]
-        line = {"wall": t - began - untimed[0], "cpu": c - cpu - untimed[1], "valid": best, "test": test}
-        line["epochs"] = trained
-        told = given.folder / "trials.jsonl"
-        with told.open("a") as file:
-            file.write(json.dumps(line) + "\n")
-        if sum(json.loads(one)["epochs"] for one in told.read_text().splitlines()) >= given.trainings * epochs:
+        training = way(problem, suggested(trial, space), given.seed * 100_000 + trial.number, epochs)
+        best, weights, trained, pruned = trained_on(training, trial, epochs)
+        with account.line() as told:
+            training.model.load_state_dict(weights)
+            test = loop.evaluate(problem, training.model, problem.test)[0]
+            told |= {"valid": best, "test": test, "epochs": trained}
+        if sum(json.loads(one)["epochs"] for one in file.read_text().splitlines()) >= given.trainings * epochs:
             trial.study.stop()
-        untimed[0] += time.perf_counter() - t
-        untimed[1] += time.process_time() - c
         if pruned:
             raise optuna.TrialPruned
         return best

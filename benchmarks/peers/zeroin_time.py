@@ -1,13 +1,13 @@
 """Tune a ready-made task with zeroin; appends a line of JSON at each better trial. See time_to_target.py."""
 
 import argparse
-import json
 import multiprocessing
 import os
 import time
 from pathlib import Path
 
 import torch
+from timing import Account
 
 import zeroin as zi
 from zeroin.executors.checkpoint import trial_folder
@@ -49,25 +49,20 @@ def main() -> None:
     task = load(given.task)
     problem = task.problem
     book = others(given.task, given.folder) if given.way == "playbook" else False
-    untimed, last = [0.0, 0.0], [None]
-    began, cpu = time.perf_counter(), time.process_time()
+    last = [None]
+    account = Account(given.folder / "trials.jsonl", lambda: time.process_time() + of_workers())
 
-    def listen(study: Study, told: object) -> None:
+    def listen(study: Study, event: object) -> None:
         best = incumbent(study.history)
-        if not isinstance(told, Ended) or best is None or (best.number, best.loss) == last[0]:
+        if not isinstance(event, Ended) or best is None or (best.number, best.loss) == last[0]:
             return
         if best.status is Status.RUNNING:  # it is tested when its job ends, as Optuna's trials are
             return
         last[0] = (best.number, best.loss)
-        t, c = time.perf_counter(), time.process_time() + of_workers()
-        model = task.network(best.config)
-        model.load_state_dict(newest(trial_folder(study.folder, best.number))["best"]["weights"])
-        test = loop.evaluate(problem, model, problem.test)[0]
-        line = {"wall": t - began - untimed[0], "cpu": c - cpu - untimed[1], "valid": -best.loss, "test": test}
-        with (given.folder / "trials.jsonl").open("a") as file:
-            file.write(json.dumps(line) + "\n")
-        untimed[0] += time.perf_counter() - t
-        untimed[1] += time.process_time() + of_workers() - c
+        with account.line() as told:
+            model = task.network(best.config)
+            model.load_state_dict(newest(trial_folder(study.folder, best.number))["best"]["weights"])
+            told |= {"valid": -best.loss, "test": loop.evaluate(problem, model, problem.test)[0]}
 
     zi.tune(
         task, epochs=60 * task.max_epochs, minutes=given.seconds / 60, seed=given.seed, store=given.folder / "z.db",
