@@ -283,6 +283,18 @@ def test_the_picture_has_a_line_for_each_layer():
     assert all(math.isclose(sum(level.histogram), 1) for level in result.levels)
 
 
+def test_arrays_of_numpy_are_data_too():
+    x, y = (part.numpy() for part in DATA)
+    assert str(audit(normed(), (x.astype("float64"), y.astype("int32")))) == str(audit(normed(), DATA))
+    models = normed(), normed()
+    models[1].load_state_dict(models[0].state_dict())
+    for model, data in zip(models, ((x.astype("float64"), y), DATA), strict=True):
+        assert recalibrate(model, data).examples == len(x)
+    assert all(torch.equal(a, b) for a, b in zip(models[0].buffers(), models[1].buffers(), strict=True))
+    with pytest.raises(TaskError, match=r"an array or a tensor; got a list: use audit"):
+        audit(normed(), ([1.0], [0]))
+
+
 def test_what_cannot_be_looked_at_is_told():
     result = audit(normed(), X)
     assert dict(result.skipped).keys() >= {"weight decay on γ and β", "gradients", "running statistics stale"}

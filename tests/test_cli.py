@@ -3,6 +3,7 @@
 import csv
 import io
 import json
+import os
 import re
 import sqlite3
 import subprocess
@@ -64,7 +65,7 @@ def test_tune_shows_plan_zoom_best_and_where_everything_is(zeroin, plain):
     lines = out.splitlines()
     assert "4 hyperparameters (lr, units, optimizer, decay)" in lines[0]
     assert "20 in all" in lines[0]
-    assert any(line.startswith("round 1 zoom:") for line in lines)
+    assert any(line.startswith("round 1 ") for line in lines)
     assert any(line.startswith("best ") and "lr=" in line for line in lines)
     assert "best config: lr=" in out
     assert "store zeroin.db, study plain; report zeroin.files/plain/report.html" in out
@@ -141,7 +142,7 @@ def test_status_report_and_export(zeroin, plain, epochs):
     assert f"12 trials, 12 epochs, best {best:.5g} (minimize)" in out
     code, out, _ = zeroin("status", "plain")
     assert code == 0
-    assert "round 1: zoom" in out
+    assert "round 1: " in out
     rows = json.loads(zeroin("status", "--json")[1])
     assert [(r["name"], r["goal"], r["epochs"]) for r in rows] == [
         ("plain", "minimize", 12),
@@ -164,6 +165,47 @@ def test_status_report_and_export(zeroin, plain, epochs):
     assert (code, out) == (0, "all.json\n")
     assert all(loss <= 0 for t in whole["trials"] for loss in t["losses"])
     assert zi.Space.from_json(whole["space"]) == read_study(zeroin.folder / "zeroin.db", "second")[0].space
+
+
+def test_status_of_one_study_as_json_has_its_best_config(zeroin, plain):
+    zeroin("tune", plain, "--trials", "4", "--name", "s")
+    (row,) = json.loads(zeroin("status", "s", "--json")[1])
+    assert row["config"].keys() >= {"lr", "units"}
+    assert "config" not in json.loads(zeroin("status", "--json")[1])[0]
+
+
+NAMED = """
+import zeroin as zi
+space = zi.Space(**{"学習率": zi.Float(1e-4, 1.0, scale="log")})
+def objective(config):
+    return config["学習率"]
+"""
+
+
+def installed(*words, folder, out=subprocess.PIPE, **environment):
+    command = [sys.executable, "-c", "from zeroin.cli import main; main()", *map(str, words)]
+    done = subprocess.run(
+        command, cwd=folder, stdout=out, stderr=subprocess.PIPE, env=os.environ | environment, timeout=120
+    )
+    return done.returncode, (done.stdout or b"").decode("ascii", "replace"), done.stderr.decode("utf-8", "replace")
+
+
+def test_a_terminal_without_the_characters_shows_them_written_out(tmp_path):
+    (tmp_path / "own.py").write_text(NAMED, encoding="utf-8")
+    code, out, err = installed("tune", "own.py", "--trials", 3, folder=tmp_path, PYTHONIOENCODING="ascii")
+    assert (code, err) == (0, "")
+    assert r"best config: \u5b66\u7fd2\u7387=" in out
+
+
+@pytest.mark.skipif(not os.path.exists("/dev/full"), reason="no such device here")
+@pytest.mark.parametrize("words", [["tune", "own.py", "--trials", "3"], ["tasks"]])
+def test_an_output_without_room_is_told_in_one_sentence(words, tmp_path):
+    (tmp_path / "own.py").write_text(NAMED, encoding="utf-8")
+    with open("/dev/full", "wb") as full:
+        code, _, err = installed(*words, folder=tmp_path, out=full)
+    assert code == 2
+    assert err.startswith("zeroin: what is shown goes where there is room; standard output: No space left")
+    assert err.count("\n") == 1
 
 
 def test_catalogue(zeroin):
@@ -262,6 +304,7 @@ TARGETS = {
     [
         ("nowhere.py", ("a target file exists", "nowhere.py", "check the path")),
         ("data/nowhere", ("data are in a file or folder that is there", "'data/nowhere'", "check the path")),
+        ("", ("a target is a ready-made task (", "'' is none of them", "zeroin tune digits")),
         ("digit", ("a target is a ready-made task (", "'digit'", "zeroin tune digits")),
         ("raises.py", ("imports without error", "ZeroDivisionError: division by zero", "run `python ")),
         ("syntax.py", ("imports without error", "SyntaxError", "run `python ")),

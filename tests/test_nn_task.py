@@ -13,7 +13,7 @@ import torch
 from torch import nn
 from torch.utils.data import DataLoader, Dataset, TensorDataset
 
-from zeroin.errors import TaskError
+from zeroin.errors import TaskError, ZeroinError
 from zeroin.executors.inline import Inline
 from zeroin.nn import Metric, Task, choice, loop, mlp, small_cnn
 from zeroin.nn.data import InMemory, OnDemand, edges, order, prepared
@@ -158,6 +158,9 @@ def broken(values, at, value):
         ({"valid": (X[:, :3], Y)}, r"one shape; valid has \[3\], train \[4\]"),
         ({"loss": "hinge"}, r"loss is one of"),
         ({"metric": "f2"}, r"metric is one of"),
+        ({"loss": nn.CrossEntropyLoss}, r"got the class CrossEntropyLoss: use CrossEntropyLoss\(\)"),
+        ({"metric": lambda output, target: 1.0}, r"name or a Metric; got a function: use Metric\('my score', "),
+        ({"max_epochs": None}, r"whole number from 1; max_epochs=None: use max_epochs=30"),
         ({"space": {"lr": 0.1}}, r"a space is a Space, .*; got a dict"),
         ({"device": "hyperdrive"}, r"a device is one that PyTorch finds here; 'hyperdrive': .* use device='cpu'"),
         ({"loss": "mse", "metric": "r2", "valid": (X, np.ones(60))}, r"all 60 in the valid set are equal"),
@@ -180,6 +183,12 @@ def test_bad_data_are_told_when_the_task_is_made(kwargs, message):
         ({"build": lambda c: nn.LSTM(4, 3)}, r"returns a tuple"),
         ({"build": lambda c: nn.Linear(4, 3).requires_grad_(False)}, r"of this one all are frozen"),
         ({"space": Space(lr=Float(0.1, 1.0), optimizer=Choice("adamw", "lion"))}, r"optimizer is one of sgd, .*'lion'"),
+        ({"space": Space(lr=Float(-1.0, 1.0))}, r"lr is a number from 0; the config has lr=-1.0: use lr=0.001"),
+        ({"space": Space(lr=Float(0.1, 1.0), momentum=Float(0.5, 1.0))}, r"from 0 and below 1; .*momentum=1.0: use"),
+        ({"space": Space(lr=Float(0.1, 1.0), label_smoothing=Float(0, 2))}, r"from 0 to 1; .*label_smoothing=2"),
+        ({"space": Space(lr=Float(0.1, 1.0), dropout=Float(0, 1.5))}, r"dropout is a number from 0 to 1; .*=1.5"),
+        ({"space": lambda trainings: {"lr": 1}}, r"a space is a Space; got a dict"),
+        ({"loss": lambda output, target: None}, r"a loss returns a tensor; this one returns a NoneType"),
         ({"space": Space(batch_size=Int(1, 8)), "build": NORMED},
          r"needs two examples.*batch_size=1.*use batch_size=2"),
         ({"space": Space(batch_size=Choice(1, 8)), "build": NORMED},
@@ -189,7 +198,7 @@ def test_bad_data_are_told_when_the_task_is_made(kwargs, message):
     ],
 )  # fmt: skip
 def test_a_network_that_does_not_fit_is_told_before_training(kwargs, message, tmp_path):
-    with pytest.raises(TaskError, match=message):
+    with pytest.raises(ZeroinError, match=message):
         task(**kwargs).executor(tmp_path, max_epochs=3, workers=1)
 
 

@@ -2,10 +2,12 @@
 
 import itertools
 import math
+import os
 import re
 import shutil
 import subprocess
 import time
+from concurrent.futures import ThreadPoolExecutor
 
 import pytest
 
@@ -440,6 +442,7 @@ def test_no_text_of_the_user_becomes_markup():
 
 PROBE = """<script>setTimeout(() => {
   for (const name of ["beforeprint", "afterprint"]) window.dispatchEvent(new Event(name));
+  document.documentElement.dataset.beyond = document.documentElement.scrollWidth - window.innerWidth;
   document.documentElement.dataset.requests = performance.getEntriesByType("resource").map((e) => e.name).join(" ");
 }, 12000);</script></body>"""
 
@@ -478,8 +481,11 @@ def test_the_page_draws_in_a_real_browser_without_a_network(told, tmp_path):
 
 
 def test_a_hostile_page_stays_text_in_a_real_browser(tmp_path):
-    dom, console = chromium(render(nasty()), tmp_path)
-    assert console == []
+    long = "<b>" + 200 * "y"
+    for page in (render(nasty()), render(nasty(long))):
+        dom, console = chromium(page, tmp_path)
+        assert console == []
+        assert int(re.search(r'data-beyond="(-?\d+)"', dom)[1]) <= 0  # nothing is wider than the window
     assert 'data-requests=""' in dom
     assert "<title>broken" not in dom
     assert min(pictures(dom).values()) > 0
@@ -505,3 +511,18 @@ def test_whole_numbers_beyond_64_bits_have_their_picture(tmp_path):
     space = Space(steps=Int(1, 10**30, scale="log"), width=Int(1, 2**70, scale="log2"))
     study = zi.tune(lambda config: math.log(config["steps"]), space, trials=4, store=None, playbook=False)
     assert study.report(tmp_path / "page.html").stat().st_size > 10_000
+
+
+def test_a_pipe_is_written_to_and_a_link_followed_rather_than_replaced(told, tmp_path):
+    summary = summarise("s", SPACE, told, max_epochs=4)
+    pipe, link, page = tmp_path / "pipe", tmp_path / "link.html", tmp_path / "page.html"
+    os.mkfifo(pipe)
+    page.write_text("old")
+    link.symlink_to(page)
+    with ThreadPoolExecutor(1) as reader:
+        read = reader.submit(pipe.read_text, "utf-8")
+        write(summary, pipe)
+        assert read.result(10) == render(summary)
+    write(summary, link)
+    assert link.is_symlink()
+    assert page.read_text("utf-8") == render(summary)

@@ -8,6 +8,7 @@ import subprocess
 import sys
 import time
 from collections import deque
+from dataclasses import replace
 
 import numpy as np
 import pytest
@@ -503,6 +504,15 @@ def test_the_plan_has_the_rungs_that_are_searched():
             listen=lambda _, told: plans.append(told) if isinstance(told, Plan) else None,
         )  # fmt: skip
     assert [plan.ladder for plan in plans] == [(2, 4, 8, 16), (4, 16)]
+
+
+def test_the_plan_of_one_trial_counts_one():
+    plans = []
+    given = {"store": None, "minutes": 1, "listen": lambda _, told: plans.append(told) if isinstance(told, Plan) else 0}
+    zi.tune(plain, zi.Space(lr=zi.Float(1e-4, 1.0, scale="log")), trials=1, **given)
+    words = replace(plans[0], advised=3).words()
+    assert ": 1 config. Begins with 1 config of the playbook, which did well in past studies. About 1 epoch;" in words
+    assert "At most 1 minute in all." in words
 
 
 def made(tmp_path, text):

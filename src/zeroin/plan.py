@@ -5,7 +5,7 @@ from dataclasses import dataclass, fields
 from typing import Any
 
 from zeroin.budget import Budget
-from zeroin.wording import counted, duration
+from zeroin.wording import counted, duration, minutes
 
 
 @dataclass(frozen=True, slots=True)
@@ -63,7 +63,7 @@ class Plan:
         trainings = None if self.trainings is None else self.trainings - self.confirm
         begins = self.known < self.screen
         if trials and trials <= self.screen:
-            yield f"Coarse round alone: {trials} configs{f' to epoch {lowest}' if later else ''}."
+            yield f"Coarse round alone: {counted(trials, 'config')}{f' to epoch {lowest}' if later else ''}."
         elif later:
             count = "more"
             if trials:
@@ -79,7 +79,8 @@ class Plan:
             first = f"Coarse round of {self.screen} configs, then the" if begins else "The"
             yield f"{first} model's choice, {trials or self._most(round(trainings))} in all."
         if self.advised and not self.known:
-            yield f"Begins with {counted(self.advised, 'config')} of the playbook, which did well in past studies."
+            begun = min(self.advised, trials or self.advised)
+            yield f"Begins with {counted(begun, 'config')} of the playbook, which did well in past studies."
 
     def _most(self, configs: int | None) -> int | None:
         """So many configs, or as many as there are."""
@@ -101,11 +102,11 @@ class Plan:
             took = "; how long is seen after the first trials"
             if self.seconds is not None:
                 took = f", about {duration(self.seconds * epochs)}"
-            yield f"{'' if self.budget.epochs else 'About '}{round(epochs):,} epochs{took}."
+            yield f"{'' if self.budget.epochs else 'About '}{counted(round(epochs), 'epoch')}{took}."
         if self.budget.minutes is not None:
-            yield f"At most {self.budget.minutes:g} minutes in all."
+            yield f"At most {minutes(self.budget.minutes)} in all."
         if self.budget.trial_minutes is not None:
-            yield f"A trial of the search takes at most {self.budget.trial_minutes:g} minutes."
+            yield f"A trial of the search takes at most {minutes(self.budget.trial_minutes)}."
 
     def _is_spent(self) -> bool:
         epochs, trials = self.budget.epochs, self.budget.trials

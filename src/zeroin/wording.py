@@ -42,6 +42,15 @@ def part(share: float) -> str:
     return f"1/{float(f'{1 / share:.2g}'):,.0f}" if share >= 1e-9 else "less than a billionth"
 
 
+def minutes(of: float) -> str:
+    """Minutes as they were asked for.
+
+    >>> minutes(1.0), minutes(0.5)
+    ('1 minute', '0.5 minutes')
+    """
+    return f"{of:g} minute" + ("" if of == 1 else "s")
+
+
 def storable(text: str) -> str:
     """Text as every file can hold it: what is no character (half a pair, a byte of a file's name) is written out.
 

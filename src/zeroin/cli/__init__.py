@@ -1,5 +1,8 @@
 """The command line: a file for each group of verbs. A verb imports what it needs: reading a store stays quick."""
 
+import errno
+import io
+import os
 import sys
 import warnings
 
@@ -35,6 +38,9 @@ for verb in (
 def main() -> None:
     """The command `zeroin`: a user's mistake is one sentence and exit status 2, never a traceback."""
     warnings.showwarning = lambda message, *_: click.echo(f"note: {message}", err=True)
+    for stream in (sys.stdout, sys.stderr):
+        if isinstance(stream, io.TextIOWrapper):
+            stream.reconfigure(errors="backslashreplace")  # names and words that the terminal has no characters for
     try:
         cli(standalone_mode=False)
     except ZeroinError as error:
@@ -47,3 +53,13 @@ def main() -> None:
         sys.exit(130)
     except BrokenPipeError:
         sys.exit(0)
+    except OSError as error:  # of a file zeroin's own sentence is told; this is of the output
+        if error.errno not in (errno.ENOSPC, errno.EDQUOT):
+            raise
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())  # Python writes what is left when it ends
+        click.echo(
+            f"zeroin: what is shown goes where there is room; standard output: {error.strerror}: free some space, and "
+            f"give the same command again; what was observed is kept.",
+            err=True,
+        )
+        sys.exit(2)

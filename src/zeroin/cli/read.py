@@ -29,6 +29,8 @@ def status(name: str | None, store: Path, as_json: bool) -> None:
     scores = [None if study.best is None else turned(study.goal, study.best) for study in studies]
     if as_json:
         rows = [asdict(study) | {"best": score} for study, score in zip(studies, scores, strict=True)]
+        if name:
+            rows[0]["config"] = _best_config(store, name)
         click.echo(json.dumps(rows, indent=1))
         return
     for study, score in zip(studies, scores, strict=True):
@@ -146,6 +148,14 @@ def catalogue(name: str | None) -> None:
     for row in known.rows():
         table.add_row(*row)
     Console(width=None if sys.stdout.isatty() else 200, highlight=False).print(table)
+
+
+def _best_config(store: Path, name: str) -> dict[str, Any] | None:
+    from zeroin.confirm import chosen
+    from zeroin.store import read_study
+
+    best = chosen(read_study(store, name)[1])
+    return None if best is None else dict(best.config)
 
 
 def _status_of(store: Path, name: str) -> None:

@@ -13,7 +13,7 @@ from torch.utils.data import DataLoader
 from zeroin.checked import is_whole
 from zeroin.errors import TaskError
 from zeroin.nn import rules, rules_signal
-from zeroin.nn.data import edges
+from zeroin.nn.data import edges, taken
 from zeroin.nn.findings import SEVERITIES, Audit, Finding
 from zeroin.nn.fused import Optimizer
 from zeroin.nn.loop import Best, Training, one_thread, train_epoch
@@ -160,11 +160,13 @@ def _subject(
         data = (torch.stack([torch.as_tensor(r[0]) for r in rows]), torch.as_tensor([r[1] for r in rows]))
     elif batch_size is not None:
         smallest = batch_size
-    x, y = data if isinstance(data, tuple | list) and len(data) == 2 else (data, None)
+    x, y = map(taken, data if isinstance(data, tuple | list) and len(data) == 2 else (data, None))
     if not isinstance(x, Tensor) or not len(x):
         raise TaskError(
-            f"an audit measures on data; got a {type(data).__name__}: use audit(model, (x_train, y_train)), or a Task."
+            f"an audit measures on data, an array or a tensor; got a {type(x).__name__}: "
+            f"use audit(model, (x_train, y_train)), or a Task."
         )
+    valid = None if valid is None else tuple(map(taken, valid))
     return Subject(model, x, y, valid, loss, batch_size, smallest)
 
 

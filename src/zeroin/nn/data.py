@@ -211,6 +211,14 @@ def _pair(name: str, given: Any) -> tuple[Tensor, Tensor]:
     return _tensor(f"{name} inputs", given[0]), _tensor(f"{name} targets", given[1])
 
 
+def taken(values: Any) -> Any:
+    """A NumPy array as the tensor that networks and losses take; anything else as it is."""
+    if not isinstance(values, np.ndarray):
+        return values
+    found = _tensor("values", values)
+    return found.float() if found.is_floating_point() else found.long()
+
+
 def _tensor(what: str, values: Any) -> Tensor:
     if isinstance(values, Tensor):
         return values.detach().cpu()

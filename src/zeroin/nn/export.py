@@ -64,6 +64,11 @@ def save(
     """
     norm = {k: v.float() for k, v in normalisation.items()} if normalisation else {}
     what = {"format": 1, "task": task_name, "config": dict(config), "state_dict": state_dict, **norm, **facts}
+    target = target.resolve()  # of a link, what it leads to
+    if target.exists() and not target.is_file():  # a device or pipe: in its place would be a file
+        with target.open("wb") as file:
+            torch.save(what, file)
+        return
     half = target.with_name(target.name + ".part")
     with half.open("wb") as file:  # torch opens a file with errors of its own
         torch.save(what, file)

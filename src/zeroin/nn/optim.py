@@ -12,6 +12,20 @@ from zeroin.types import Config
 OPTIMIZERS = ("sgd", "momentum", "nesterov", "rmsprop", "adam", "adamw", "nadam")
 SCHEDULES = ("constant", "cosine", "linear", "step", "wsd")
 NORMS = (nn.modules.batchnorm._NormBase, nn.LayerNorm, nn.GroupNorm, nn.RMSNorm)
+BELOW_ONE = math.nextafter(1.0, 0.0)
+LEGAL = {  # what these can be at all; how far a search may go is the catalogue's matter
+    "lr": (0.0, math.inf, "from 0"),
+    "momentum": (0.0, BELOW_ONE, "from 0 and below 1"),
+    "beta1": (0.0, BELOW_ONE, "from 0 and below 1"),
+    "beta2": (0.0, BELOW_ONE, "from 0 and below 1"),
+    "eps": (0.0, math.inf, "from 0"),
+    "weight_decay": (0.0, math.inf, "from 0"),
+    "lr_decay": (0.0, 1.0, "from 0 to 1"),
+    "warmup": (0.0, 1.0, "from 0 to 1"),
+    "label_smoothing": (0.0, 1.0, "from 0 to 1"),
+    "grad_clip": (0.0, math.inf, "from 0"),
+    "dropout": (0.0, 1.0, "from 0 to 1"),
+}
 STABLE = 0.8  # share of the steps after which "wsd" begins to decay
 
 
@@ -42,7 +56,7 @@ def recipe(config: Config) -> Recipe:
     """Read a config.
 
     Raises:
-        TaskError: an optimizer or schedule that there is none of, or a value that is no number.
+        TaskError: an optimizer or schedule that there is none of, or a value that is no legal number.
 
     >>> recipe({"lr": 0.1, "optimizer": "momentum"}).momentum
     0.9
@@ -120,13 +134,16 @@ def number(config: Config, name: str, usual: float) -> float:
     """A number of a config, or the usual one where it has none.
 
     Raises:
-        TaskError: it is no number.
+        TaskError: it is no number, or one that this hyperparameter cannot be.
     """
     value = config.get(name)
     if value is None:
         return usual
     if isinstance(value, str) or not math.isfinite(value):
         raise TaskError(f"{name} is a number; the config has {name}={value!r}: use {name}={usual:g}.")
+    low, high, words = LEGAL.get(name, (-math.inf, math.inf, ""))
+    if not low <= value <= high:
+        raise TaskError(f"{name} is a number {words}; the config has {name}={value!r}: use {name}={usual:g}.")
     return float(value)
 
 

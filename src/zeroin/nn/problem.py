@@ -2,6 +2,7 @@
 
 import warnings
 from collections.abc import Callable, Collection
+from contextlib import suppress
 from dataclasses import dataclass, fields
 from typing import Any
 
@@ -84,6 +85,7 @@ def check(problem: Problem, config: Config, smallest_batch: int) -> None:
                 f"(X.astype('float32') for numbers, whole numbers are left as they are for Embedding)."
             ) from error
         check_outputs(problem, output, y)
+        _check_loss(problem, output, y)
     if not any(p.requires_grad for p in model.parameters()):
         raise TaskError(
             "a network has parameters to train; of this one all are frozen, or there are none: "
@@ -139,6 +141,16 @@ def check_outputs(problem: Problem, output: Any, y: Tensor) -> None:
         _labels_fit(problem, output.shape[1])
     elif isinstance(problem.loss, str):
         alike(output, y)
+
+
+def _check_loss(problem: Problem, output: Tensor, y: Tensor) -> None:
+    if isinstance(problem.loss, str):
+        return
+    found: Any = output
+    with suppress(Exception):  # it may ask for more than two examples
+        found = problem.loss(output, y)
+    if not isinstance(found, Tensor):
+        raise TaskError(f"a loss returns a tensor; this one returns a {type(found).__name__}: end it with return.")
 
 
 def check_batchnorm(problem: Problem, model: nn.Module, batch_size: int) -> None:

@@ -9,6 +9,7 @@ import torch
 from torch import Tensor, nn
 
 from zeroin.errors import TaskError
+from zeroin.nn.data import taken
 from zeroin.nn.problem import Problem
 from zeroin.nn.trace import BATCHNORMS, as_in_evaluation, on_batches
 
@@ -194,13 +195,13 @@ def _cut(data: Any, batch_size: int, examples: int | None) -> Iterable[Any]:
     if isinstance(data, Problem):
         rows = evenly(len(data.train), examples)
         return data.train.batches(rows, equal_edges(len(rows), batch_size))
-    if isinstance(data, tuple | list) and len(data) == 2 and all(isinstance(t, Tensor) for t in data):
-        data = data[0]
+    pair = [taken(part) for part in data] if isinstance(data, tuple | list) and len(data) == 2 else []
+    data = pair[0] if pair and all(isinstance(part, Tensor) for part in pair) else taken(data)
     if isinstance(data, Tensor):
         return (data[a:b] for a, b in equal_edges(len(data), batch_size))
     if not isinstance(data, Iterable):
         raise TaskError(
-            f"data are a Task, a tensor, (X, y) or mini-batches; got a {type(data).__name__}: "
+            f"data are a Task, an array or a tensor, (X, y) or mini-batches; got a {type(data).__name__}: "
             f"use recalibrate(model, x_train)."
         )
     return data

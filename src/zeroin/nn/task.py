@@ -14,6 +14,7 @@ from typing import Any, Literal
 import torch
 from torch import Tensor, nn
 
+from zeroin.checked import checked_space, is_whole
 from zeroin.errors import TaskError
 from zeroin.executors.inline import Inline
 from zeroin.executors.processes import Processes, can_fork, pickled, starting
@@ -26,11 +27,11 @@ from zeroin.nn.grouping import shaping
 from zeroin.nn.kept import keep
 from zeroin.nn.metrics import METRICS, Metric
 from zeroin.nn.networks import Build, network
-from zeroin.nn.optim import recipe
+from zeroin.nn.optim import number, recipe
 from zeroin.nn.problem import Problem, check, shaped
 from zeroin.nn.stacked import Stacked
 from zeroin.protocols import Executor
-from zeroin.space import Choice, Float, Int, Space
+from zeroin.space import Float, Int, Space
 from zeroin.types import Config, Value
 
 log = logging.getLogger("zeroin")
@@ -90,12 +91,21 @@ class Task:
     problem: Problem = field(init=False, repr=False)
 
     def __post_init__(self) -> None:
+        if isinstance(self.loss, type):
+            raise TaskError(f"a loss is a function; got the class {self.loss.__name__}: use {self.loss.__name__}().")
         if self.loss not in LOSSES and not callable(self.loss):
             raise TaskError(f"a loss is one of {', '.join(LOSSES)} or a function; got {self.loss!r}: use 'mse'.")
         if isinstance(self.metric, str) and self.metric not in METRICS and self.metric != "loss":
             raise TaskError(
                 f"a metric is one of {', '.join(METRICS)}, loss, or a Metric; got {self.metric!r}: use metric='loss'."
             )
+        if not isinstance(self.metric, str | Metric | None):
+            raise TaskError(
+                f"a metric is a name or a Metric; got a {type(self.metric).__name__}: "
+                f"use Metric('my score', 'maximize', f) of f(output, target)."
+            )
+        if not is_whole(self.max_epochs, 1):
+            raise TaskError(f"max_epochs is a whole number from 1; max_epochs={self.max_epochs!r}: use max_epochs=30.")
         if self.space is not None and not isinstance(self.space, Space) and not callable(self.space):
             raise TaskError(
                 f"a space is a Space, or f(trainings) -> Space; got a {type(self.space).__name__}: "
@@ -154,7 +164,7 @@ class Task:
                 f"a task is tuned over a space; task {self.name!r} has none: "
                 f"use Task(..., space=Space(lr=Float(1e-5, 1.0, scale='log')))."
             )
-        return self.space if isinstance(self.space, Space) else self.space(trainings)
+        return checked_space(self.space if isinstance(self.space, Space) else self.space(trainings))
 
     def executor(
         self, folder: Path, *, max_epochs: int, workers: int, space: Space | None = None, trainings: float = 0.0
@@ -207,14 +217,17 @@ class Task:
         return partial(function, self.problem, *first)
 
     def check(self, space: Space) -> None:
-        """Try the default config of a space on two examples, and each option of a Choice for its meaning.
+        """Try the default config of a space on two examples, and each option and end of a range for its meaning.
 
         Raises:
-            TaskError: the network does not fit the data or the loss; an optimizer or schedule that there is none of.
+            TaskError: the network does not fit the data or the loss; an optimizer or schedule that there is none of, a
+                range that its hyperparameter cannot have.
         """
         for name, param in space.params.items():
-            for option in param.range if isinstance(param, Choice) else ():
-                recipe({**space.default, name: option})
+            for value in param.range:
+                recipe({**space.default, name: value})
+                if name == "dropout":
+                    number({name: value}, name, 0.0)
         sizes = space.params.get("batch_size")
         if isinstance(sizes, Int | Float):
             smallest = int(min(sizes.low, sizes.fixed or sizes.low))

@@ -47,6 +47,10 @@ def write(summary: Summary, path: str | os.PathLike[str]) -> Path:
 
 
 def _replace(target: Path, text: str) -> None:
+    target = target.resolve()  # of a link, what it leads to
+    if target.exists() and not target.is_file():
+        target.write_text(text, encoding="utf-8")  # a device or pipe, such as /dev/stdout: in its place would be a file
+        return
     target.parent.mkdir(parents=True, exist_ok=True)
     handle, draft = tempfile.mkstemp(dir=target.parent, prefix=f".{target.name}.", suffix=".tmp")
     try:
