@@ -1,4 +1,4 @@
-"""The command line: a file for each group of verbs. A verb imports what it needs: reading a store stays quick."""
+"""The command line: a file for each group of verbs. What is slow, rich and PyTorch, a verb imports itself."""
 
 import errno
 import io

@@ -10,10 +10,13 @@ from typing import Any
 
 import click
 
+from zeroin.catalogue import CATALOGUE
 from zeroin.cli.options import about_data, changes_of, data_of, plain_value, value_of, writing
 from zeroin.errors import StudyError
 from zeroin.space import Space
+from zeroin.targets import find
 from zeroin.types import Value
+from zeroin.wording import duration
 
 SECONDS_BETWEEN_LINES = 10.0  # of progress, where there is no terminal
 
@@ -81,7 +84,6 @@ def effect(choice: str, target: str, picture: Path | None, as_json: bool, **opti
 def _task(target: str, verb: str, data: Mapping[str, Any] | None = None) -> tuple[str, Any]:
     """Its name and the Task."""
     from zeroin.nn import Task
-    from zeroin.targets import find
 
     found = find(target, data)
     if not isinstance(found.objective, Task):
@@ -99,8 +101,6 @@ def _settings(task: Any, depths: str | None, inits: str | None, others: tuple[st
 def _progress(console: Any) -> Iterator[Any]:
     """A listener: the time it will take, then a bar on a terminal, a line now and then elsewhere."""
     from rich.progress import BarColumn, Progress, TextColumn, TimeRemainingColumn
-
-    from zeroin.wording import duration
 
     columns = (BarColumn(), TextColumn("{task.percentage:.0f} %"), TimeRemainingColumn())
     told: list[float] = []
@@ -121,8 +121,6 @@ def _progress(console: Any) -> Iterator[Any]:
 
 def _config(task: Any, values: tuple[str, ...]) -> dict[str, Value]:
     """The default config of a task with the values asked for; names that its space has not are added."""
-    from zeroin.catalogue import CATALOGUE
-
     config: dict[str, Value] = {} if task.space is None else dict(task.space_for(1.0).default)
     for name, _, _ in changes_of((), values) if task.space is not None else ():
         if name not in config and name not in CATALOGUE:

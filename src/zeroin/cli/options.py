@@ -7,8 +7,10 @@ from typing import Any
 
 import click
 
+from zeroin import tuning
 from zeroin.errors import SpaceError, StudyError
 from zeroin.space import Choice, Int, Space
+from zeroin.targets import Target
 from zeroin.types import Value
 
 STORE = click.option(
@@ -93,12 +95,10 @@ def changes_of(ranges: tuple[str, ...], fixed: tuple[str, ...]) -> list[tuple[st
     return changes
 
 
-def changed_space(found: Any, changes: list[tuple[str, str, bool]], budgets: dict[str, Any]) -> Space | None:
+def changed_space(found: Target, changes: list[tuple[str, str, bool]], budgets: dict[str, Any]) -> Space | None:
     """The target's space with the changes asked for; None where there are none."""
-    from zeroin import tuning
-
     if not changes:
-        return found.space  # type: ignore[no-any-return]
+        return found.space
     space: Space = found.space or tuning.space_within(found.objective, **budgets)
     for name, text, is_fixed in changes:
         if name not in space.params:

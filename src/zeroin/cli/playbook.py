@@ -2,12 +2,21 @@
 
 import json
 from collections.abc import Mapping
+from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
 import click
 
 from zeroin.cli.options import STORE, write
+from zeroin.errors import PlaybookError
+from zeroin.playbook import Lesson, Playbook, as_data, as_lessons, lesson_from, named
+from zeroin.playbook import shipped as those_shipped
+from zeroin.playbook.compare import Row
+from zeroin.playbook.compare import compare as side_by_side
+from zeroin.playbook.picture import svg as picture
+from zeroin.store import list_studies, read_study
+from zeroin.types import Value
 from zeroin.wording import counted
 
 READ = """Where the good configs of each study lie, and in brackets how much the hyperparameter mattered: the share of
@@ -36,9 +45,6 @@ def playbook(context: click.Context) -> None:
 @BOOK
 def show(name: str | None = None, shipped: bool = False, as_json: bool = False, book: Path | None = None) -> None:
     """The lessons, or that of study NAME in full: yours, or else one that comes with zeroin."""
-    from zeroin.playbook import Playbook, as_data, named
-    from zeroin.playbook import shipped as those_shipped
-
     kept = Playbook(book)
     lessons = those_shipped() if shipped else kept.lessons()
     if name:
@@ -64,9 +70,6 @@ def show(name: str | None = None, shipped: bool = False, as_json: bool = False, 
 @BOOK
 def learn(study: str, store: Path, book: Path | None) -> None:
     """Learn from a study that is in a store; what was learned of it before is replaced."""
-    from zeroin.playbook import Playbook, lesson_from
-    from zeroin.store import read_study
-
     lesson = lesson_from(*read_study(store, study))
     Playbook(book).learn(lesson)
     click.echo(f"learned: {lesson.line()}")
@@ -78,9 +81,6 @@ def learn(study: str, store: Path, book: Path | None) -> None:
 @BOOK
 def forget(names: tuple[str, ...], everything: bool, book: Path | None) -> None:
     """Take the lessons of studies out."""
-    from zeroin.errors import PlaybookError
-    from zeroin.playbook import Playbook
-
     if bool(names) == everything:
         raise PlaybookError(
             f"what is forgotten is named, or is everything; {'both were' if names else 'neither was'} asked for: use "
@@ -95,8 +95,6 @@ def forget(names: tuple[str, ...], everything: bool, book: Path | None) -> None:
 @BOOK
 def export_(file: Path, book: Path | None) -> None:
     """Write your lessons to a JSON FILE, for another machine or person; - for standard output."""
-    from zeroin.playbook import Playbook, as_data
-
     write(file, json.dumps(as_data(Playbook(book).lessons()), indent=1) + "\n", "a playbook is exported to")
 
 
@@ -105,8 +103,6 @@ def export_(file: Path, book: Path | None) -> None:
 @BOOK
 def import_(file: Path, book: Path | None) -> None:
     """Add the lessons of a JSON FILE that `export` wrote."""
-    from zeroin.playbook import Playbook, as_lessons
-
     lessons = as_lessons(_read(file))
     kept = Playbook(book)
     before = len(kept.lessons())
@@ -126,9 +122,6 @@ def compare(studies: tuple[str, ...], svg: Path | None, as_json: bool, store: Pa
 
     A study is looked for in the store, then among the lessons of the playbook and those that come with zeroin.
     """
-    from zeroin.playbook.compare import compare as side_by_side
-    from zeroin.playbook.picture import svg as picture
-
     found = side_by_side([_lesson(name, store, book) for name in studies])
     if svg:
         write(svg, picture(found), "a picture goes to", aside=as_json)
@@ -150,29 +143,21 @@ def compare(studies: tuple[str, ...], svg: Path | None, as_json: bool, store: Pa
     click.echo("\n".join(["", READ, *([SEVERAL] if len(found.names) > 1 else []), "", found.table()]))
 
 
-def _facts(scenario: Mapping[str, Any]) -> str:
+def _facts(scenario: Mapping[str, Value]) -> str:
     return ", ".join(f"{fact} {value}" for fact, value in scenario.items())
 
 
-def _cells(names: tuple[str, ...], row: Any) -> dict[str, Any]:
-    from dataclasses import asdict
-
+def _cells(names: tuple[str, ...], row: Row) -> dict[str, Any]:
     return {name: asdict(cell) for name, cell in zip(names, row.cells, strict=True) if cell}
 
 
-def _lesson(name: str, store: Path, book: Path | None) -> Any:
-    from zeroin.playbook import Playbook, lesson_from, named
-    from zeroin.playbook import shipped as those_shipped
-    from zeroin.store import list_studies, read_study
-
+def _lesson(name: str, store: Path, book: Path | None) -> Lesson:
     if store.is_file() and any(study.name == name for study in list_studies(store)):
         return lesson_from(*read_study(store, name))
     return named(name, Playbook(book).lessons(), those_shipped())[-1]
 
 
 def _read(file: Path) -> Any:
-    from zeroin.errors import PlaybookError
-
     try:
         return json.loads(file.read_text("utf-8"))
     except (OSError, ValueError) as error:

@@ -5,6 +5,7 @@ from pathlib import Path
 import click
 
 from zeroin.cli.options import write
+from zeroin.data import install
 from zeroin.errors import TaskError
 
 
@@ -18,8 +19,6 @@ def predict(model: Path, data: Path, out: Path | None) -> None:
     DATA is a table with the columns of the training table, a folder of images or one image, or an .npz file with X. For
     classes the probability of each is written too.
     """
-    from zeroin.data import install
-
     try:
         from zeroin.data.predict import predictions
     except ImportError as error:

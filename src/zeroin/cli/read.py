@@ -4,12 +4,22 @@ import json
 import sys
 from dataclasses import asdict
 from pathlib import Path
-from typing import Any
 
 import click
 
+from zeroin import catalogue as known
+from zeroin import exports
 from zeroin.cli.options import NAME, STORE, write, writing
+from zeroin.confirm import chosen
 from zeroin.errors import StudyError
+from zeroin.executors.checkpoint import trial_folder
+from zeroin.goal import turned
+from zeroin.reporting import write_report
+from zeroin.store import Header, files_of, is_written, list_studies, read_study
+from zeroin.tasks import TASKS
+from zeroin.types import Trial, Value
+from zeroin.watching import watch as watched
+from zeroin.wording import config_words
 
 
 @click.command()
@@ -18,9 +28,6 @@ from zeroin.errors import StudyError
 @STORE
 def status(name: str | None, store: Path, as_json: bool) -> None:
     """The studies in a store, or one study in more detail."""
-    from zeroin.goal import turned
-    from zeroin.store import is_written, list_studies
-
     studies = [study for study in list_studies(store) if name in (None, study.name)]
     if not studies:
         raise StudyError(
@@ -58,11 +65,7 @@ def watch(name: str | None, store: Path) -> None:
     from rich.console import Console
     from rich.markup import escape
 
-    from zeroin.confirm import chosen
     from zeroin.display import Display, result_table
-    from zeroin.goal import turned
-    from zeroin.watching import watch as watched
-    from zeroin.wording import config_words
 
     console = Console(soft_wrap=True, highlight=False)
     with Display(console) as display:
@@ -87,9 +90,6 @@ def watch(name: str | None, store: Path) -> None:
 @STORE
 def report(name: str | None, output: Path | None, store: Path) -> None:
     """Write the report of a study, one HTML file that opens offline; the newest study if none is named."""
-    from zeroin.reporting import write_report
-    from zeroin.store import files_of, read_study
-
     header, history = read_study(store, name)
     folder = files_of(store, header.name)
     target = output or folder / "report.html"
@@ -110,10 +110,6 @@ def export(
     name: str | None, csv_file: Path | None, json_file: Path | None, model_file: Path | None, store: Path
 ) -> None:
     """Take the results out: as CSV, as JSON, or the best model's weights with its config."""
-    from zeroin import exports
-    from zeroin.executors.checkpoint import trial_folder
-    from zeroin.store import files_of, read_study
-
     if not (csv_file or json_file or model_file):
         raise StudyError(
             "an export goes to a file; none was named: add --csv trials.csv, --json study.json or --model best.pt."
@@ -137,8 +133,6 @@ def catalogue(name: str | None) -> None:
     from rich.console import Console
     from rich.table import Table
 
-    from zeroin import catalogue as known
-
     if name:
         click.echo(known.describe(name))
         return
@@ -150,20 +144,12 @@ def catalogue(name: str | None) -> None:
     Console(width=None if sys.stdout.isatty() else 200, highlight=False).print(table)
 
 
-def _best_config(store: Path, name: str) -> dict[str, Any] | None:
-    from zeroin.confirm import chosen
-    from zeroin.store import read_study
-
+def _best_config(store: Path, name: str) -> dict[str, Value] | None:
     best = chosen(read_study(store, name)[1])
     return None if best is None else dict(best.config)
 
 
 def _status_of(store: Path, name: str) -> None:
-    from zeroin.confirm import chosen
-    from zeroin.goal import turned
-    from zeroin.store import read_study
-    from zeroin.wording import config_words
-
     header, history = read_study(store, name)
     best = chosen(history)
     if best and best.loss is not None:
@@ -178,10 +164,9 @@ def _status_of(store: Path, name: str) -> None:
         click.echo(f"open: trial {job.trial}, epochs {job.start + 1}..{job.stop}, {job.why}")
 
 
-def _weights(header: Any, trial: Any, folder: Path, target: Path) -> str:
+def _weights(header: Header, trial: Trial, folder: Path, target: Path) -> str:
     """Write the weights; what to do with them."""
     from zeroin.nn.export import export as write_weights
-    from zeroin.tasks import TASKS
 
     source = None
     if header.task not in TASKS:

@@ -6,6 +6,9 @@ from dataclasses import asdict
 
 import click
 
+from zeroin.tasks import TASKS
+from zeroin.wording import value_words
+
 COLUMNS = ("task", "field", "data", "metric", "core minutes", "default", "tuned")
 
 
@@ -19,9 +22,6 @@ def tasks(as_json: bool) -> None:
     """
     from rich.console import Console
     from rich.table import Table
-
-    from zeroin.tasks import TASKS
-    from zeroin.wording import value_words
 
     if as_json:
         rows = [{k: v for k, v in asdict(ready).items() if k != "module"} for ready in TASKS.values()]

@@ -10,7 +10,12 @@ from typing import Any
 
 import click
 
+from zeroin import tuning
 from zeroin.cli.options import STORE, about_data, changed_space, changes_of, data_of
+from zeroin.exports import result
+from zeroin.study import Study
+from zeroin.targets import find, switched
+from zeroin.wording import config_words
 
 
 @click.command()
@@ -61,9 +66,7 @@ def tune(
     """
     from rich.console import Console
 
-    from zeroin import tuning
     from zeroin.display import Display
-    from zeroin.targets import find, switched
 
     signal.signal(signal.SIGTERM, lambda *_: _interrupt())
     console = Console(stderr=as_json, soft_wrap=True, highlight=False)
@@ -113,13 +116,11 @@ def _same_command() -> str:
     return shlex.join(["zeroin", *sys.argv[1:]])
 
 
-def _tell(study: Any, store: Path, console: Any, as_json: bool) -> None:
+def _tell(study: Study, store: Path, console: Any, as_json: bool) -> None:
     """The end of a study: the best config, beside the default, and where everything is."""
     from rich.markup import escape
 
     from zeroin.display import result_table
-    from zeroin.exports import result
-    from zeroin.wording import config_words
 
     best, report_file = study.best, study.report()
     if as_json:
