@@ -288,6 +288,10 @@ def test_a_study_whose_scores_are_mostly_luck_counts_little(lessons):
     rows = {row.name: row for row in compare([lucky, *lessons]).rows}
     assert rows["lr"].matters == 3
     assert "mostly luck" in lucky.line()
+    silent = [replace(lesson, luck=None) for lesson in (lessons[0], elsewhere)]
+    assert suggested(SPACE, {}, [*silent, lucky]) == suggested(
+        SPACE, {}, [*(replace(x, luck=0.9) for x in silent), lucky]
+    )
 
 
 def test_luck_is_what_the_configs_do_not_tell():

@@ -50,7 +50,7 @@ def advised(
     box = space.span(space.ranges)
     spread = [space.config(u) for u in box[:, 0] + coarse.points(0, POINTS, len(space), 0) * (box[:, 1] - box[:, 0])]
     mean, sd = scores(asked, [*configs, *spread])
-    trust = np.array([lesson.trust for lesson in asked])
+    trust = _trusted(asked)
     counts = trust * weights(scenario, [x.scenario for x in asked], mean[:, len(configs) :], trust)
     sure = np.clip(mean + DOUBT * sd, 0.0, 1.0)[:, : len(configs)].T  # [candidates, lessons]
     weight = counts / counts.sum()
@@ -110,6 +110,13 @@ def _comparable(space: Space, scenario: Scenario, lesson: Lesson) -> bool:
     alike = ours == theirs or "any" in (ours, theirs)
     known = len(lesson.shares(space, scenario))
     return alike and known > 0 and 2 * known >= searched
+
+
+def _trusted(lessons: Sequence[Lesson]) -> Array:
+    """How far each is to be trusted; those that do not say what is luck, as far as the others on average."""
+    told = [lesson.trust for lesson in lessons if lesson.luck is not None]
+    usual = float(np.mean(told)) if told else 1.0
+    return np.array([usual if lesson.luck is None else lesson.trust for lesson in lessons])
 
 
 def _mapped(space: Space, lesson: Lesson) -> list[Config]:
