@@ -9,7 +9,7 @@ from typing import Any, TypeAlias
 from zeroin.catalogue.entries import CATALOGUE, OPTIMIZERS, Entry, lookup
 from zeroin.errors import SpaceError
 from zeroin.space import SCALES, Choice, Float, Hyperparameter, Int, Space
-from zeroin.space.plain import When
+from zeroin.space.plain import When, is_number
 from zeroin.types import Value
 
 Asked: TypeAlias = Hyperparameter | tuple[Value, ...] | Value
@@ -154,7 +154,7 @@ def _asked(entry: Entry, param: Hyperparameter, asked: Asked) -> Hyperparameter:
 def _numbers(entry: Entry, param: Float | Int, values: tuple[Value, ...], is_range: bool) -> Hyperparameter:
     """A number's range, or its one fixed value; the limits widen as far as need be."""
     lowest, highest = entry.possible
-    numbers = [v for v in values if isinstance(v, int | float) and not isinstance(v, bool) and lowest <= v <= highest]
+    numbers = [v for v in values if is_number(v) and lowest <= v <= highest]
     if len(numbers) < len(values) or len(values) != 1 + is_range:
         bounds = f" in {lowest:g}..{highest:g}" if entry.possible != (-math.inf, math.inf) else ""
         raise SpaceError(

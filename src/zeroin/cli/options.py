@@ -10,6 +10,7 @@ import click
 from zeroin import tuning
 from zeroin.errors import SpaceError, StudyError
 from zeroin.space import Choice, Int, Space
+from zeroin.space.plain import is_number
 from zeroin.targets import Target
 from zeroin.types import Value
 
@@ -124,7 +125,7 @@ def value_of(space: Space, name: str, text: str) -> Value:
             raise StudyError(f"{name} is true or false; {text!r} is neither: write --fix {name}=true.")
         return found
     value = plain_value(text)
-    if not isinstance(value, int | float) or isinstance(value, bool):
+    if not is_number(value):
         raise StudyError(f"{name} has numbers; {text!r} is none: write --set {name}=1..10 or --fix {name}=1.")
     return int(value) if isinstance(param, Int) and float(value).is_integer() else float(value)
 

@@ -6,6 +6,7 @@ from html import escape
 from zeroin.playbook.compare import Comparison, Row, place
 from zeroin.report.ticks import across
 from zeroin.space import SCALES, Choice, Hyperparameter, Int
+from zeroin.types import Range
 from zeroin.wording import value_words
 
 LABEL, WIDTH, LINE, GAP = 190, 520, 16, 46  # pixels
@@ -69,9 +70,9 @@ def _view(row: Row) -> tuple[float, float]:
     return min(ends) - room, max(ends) + room
 
 
-def _bars(param: Hyperparameter, good: tuple[object, ...]) -> list[tuple[float, float]]:
+def _bars(param: Hyperparameter, good: Range) -> list[tuple[float, float]]:
     if not isinstance(param, Choice):
-        return [place(param, good)]  # type: ignore[arg-type]
+        return [place(param, good)]
     half = 0.3 / len(param.options)
     return [(param.unit(v) - half, param.unit(v) + half) for v in param.options if v in good]
 

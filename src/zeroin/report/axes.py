@@ -8,6 +8,7 @@ from zeroin.goal import turned
 from zeroin.report.scores import ScoreAxis
 from zeroin.report.ticks import Tick, across
 from zeroin.space import SCALES, Choice, Float, Hyperparameter, Int
+from zeroin.space.plain import is_number, number
 from zeroin.space.words import range_words, when_words
 from zeroin.types import Kind, Range, Region, Trial, Value
 from zeroin.wording import value_words
@@ -116,8 +117,9 @@ def _numbers(
     scale = SCALES[param.scale]
 
     def known(value: Value) -> float | None:
-        number = isinstance(value, int | float) and not isinstance(value, bool) and math.isfinite(value)
-        return float(scale.forward(float(value))) if number and scale.allows(value) else None  # type: ignore[arg-type]
+        if not is_number(value) or not math.isfinite(value) or not scale.allows(value):
+            return None
+        return float(scale.forward(float(value)))
 
     everything = [*values, *param.range, *(v for r in ranges for v in r)]
     seen = [t for t in map(known, everything) if t is not None]
@@ -172,7 +174,7 @@ def _cells(param: Float | Int, place: Place, values: Range, ends: list[float]) -
         return (place(0.0) or 0.0) if with_zero else ends[0], ends[1]
     if param.scale == "log2":
         return ends[0] - 0.3, ends[1] + 0.3
-    low, high = (float(v) for v in values)  # type: ignore[arg-type]
+    low, high = (number(v) for v in values)
     return place(low - 0.3) or ends[0], place(high + 0.3) or ends[1]
 
 

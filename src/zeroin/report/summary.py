@@ -135,7 +135,7 @@ def summarise(
     steps = progress(history, goal)
     compared = groups(history, goal)
     score_name = "loss" if goal == "minimize" else "score"
-    free = {k: p for k, p in space.params.items() if getattr(p, "fixed", None) is None or _varies(k, drawn)}
+    free = {k: p for k, p in space.params.items() if p.fixed is None or _varies(k, drawn)}
     told = {t.number: t for t in [*drawn, *curved, *(history.trials[s.trial] for s in steps.steps)]}
     return Summary(
         name=name,

@@ -1,7 +1,7 @@
 """Values as a file keeps them (numbers, strings, booleans, None), and how a hyperparameter is written."""
 
 from collections.abc import Mapping
-from typing import Any, TypeAlias
+from typing import Any, TypeAlias, TypeGuard
 
 import numpy as np
 
@@ -41,7 +41,7 @@ def several(allowed: Value | tuple[Value, ...]) -> tuple[Value, ...]:
     return allowed if isinstance(allowed, tuple) else (allowed,)
 
 
-def is_number(value: Any) -> bool:
+def is_number(value: object) -> TypeGuard[float]:
     """Whether it counts; True and False do not."""
     return isinstance(value, int | float) and not isinstance(value, bool)
 
