@@ -178,3 +178,52 @@ def test_starting_takes_little_cpu(what, limit, store):
         if took[-1] <= limit:
             return
     raise AssertionError(f"{what} took {took} s of CPU; see `python -X importtime -c 'import zeroin'`")
+
+
+NO_TORCH = """
+import sys
+class Door:
+    def find_spec(name, path, target=None):
+        if name == "torch":
+            raise ModuleNotFoundError("No module named 'torch'", name=name)
+sys.meta_path.insert(0, Door)
+from zeroin.cli import main
+main()
+"""
+
+
+@pytest.mark.parametrize("words", [["tune", "digits"], ["audit", "digits"], ["effect", "batchnorm", "digits"]])
+def test_without_torch_a_verb_says_what_to_install(words, tmp_path):
+    done = subprocess.run(
+        [sys.executable, "-c", NO_TORCH, *words], capture_output=True, text=True, cwd=tmp_path, check=False
+    )
+    assert done.returncode == 2
+    assert "PyTorch and made with scikit-learn and pandas; torch is not installed: run " in done.stderr
+    assert done.stderr.count("\n") == 1
+
+
+TYPED = """
+import zeroin as zi
+from torch import nn
+from zeroin.nn import Task
+
+def objective(config: zi.Config, run: zi.Run) -> None:
+    for epoch in run.epochs():
+        run.report(float(config["lr"]) ** 2 + epoch, accuracy=0.5)
+
+space = zi.Space(lr=zi.Float(1e-5, 1.0, scale="log"), units=zi.Int(8, 64))
+study = zi.tune(objective, space, max_epochs=4, epochs=20, start=[{"lr": 0.1}])
+best: zi.Trial = study.best
+lr: float = best.config["lr"]
+jobs: list[zi.Job] = zi.Study(space).ask(2)
+task = Task(lambda c: nn.Linear(4, c["units"] + int(c["lr"])), train=([], []), valid=([], []), space=space)
+zi.tune(task, epochs=20)
+"""
+
+
+@pytest.mark.slow
+def test_a_users_own_file_passes_a_strict_type_checker(tmp_path):
+    (tmp_path / "own.py").write_text(TYPED)
+    command = [sys.executable, "-m", "mypy", "--strict", "--cache-dir", str(tmp_path / "cache"), "own.py"]
+    done = subprocess.run(command, capture_output=True, text=True, cwd=tmp_path, check=False)
+    assert done.returncode == 0, done.stdout

@@ -3,6 +3,7 @@
 import gc
 import math
 import os
+import sys
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
@@ -346,6 +347,12 @@ def test_what_is_no_playbook_is_told_before_anything_is_stored(playbook, tmp_pat
     with pytest.raises(PlaybookError, match=r"a playbook is .*playbook=False"):
         zi.tune(loss_of, SPACE, trials=3, store="z.db", name="s", playbook=playbook)
     assert [file.name for file in tmp_path.iterdir()] == ["own.py"]
+
+
+def test_without_pandas_it_is_told_what_to_install(monkeypatch):
+    monkeypatch.setitem(sys.modules, "pandas", None)
+    with pytest.raises(StudyError, match=r"pandas is not installed: run `pip install pandas`, or use study.trials"):
+        zi.Study(SPACE, store=None).to_dataframe()
 
 
 def test_what_a_study_in_memory_wrote_goes_with_it():

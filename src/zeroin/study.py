@@ -224,8 +224,17 @@ class Study:
         return list(self.history.regions)
 
     def to_dataframe(self) -> "pd.DataFrame":
-        """One row a trial: its number, kind, status, epoch, loss, ..., then each hyperparameter (needs pandas)."""
-        import pandas as pd  # noqa: PLC0415  an optional dependency
+        """One row a trial: its number, kind, status, epoch, loss, ..., then each hyperparameter (needs pandas).
+
+        Raises:
+            StudyError: pandas is not installed.
+        """
+        try:
+            import pandas as pd  # noqa: PLC0415  an optional dependency
+        except ImportError as error:
+            raise StudyError(
+                "a DataFrame is pandas'; pandas is not installed: run `pip install pandas`, or use study.trials."
+            ) from error
 
         rows = trialtable.rows(self.space, self.trials)
         return pd.DataFrame(list(rows), columns=trialtable.columns(self.space))

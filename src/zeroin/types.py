@@ -3,10 +3,10 @@
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from enum import StrEnum
-from typing import TypeAlias
+from typing import Any, TypeAlias
 
 Value: TypeAlias = bool | int | float | str | None
-Config: TypeAlias = Mapping[str, Value]
+Config: TypeAlias = Mapping[str, Any]  # of a Value each; Any, as a user knows which are numbers
 Range: TypeAlias = tuple[Value, ...]  # (low, high) of a number, the options of a choice
 
 

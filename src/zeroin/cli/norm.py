@@ -13,6 +13,7 @@ import click
 from zeroin.catalogue import CATALOGUE
 from zeroin.cli.options import about_data, changes_of, data_of, plain_value, value_of, writing
 from zeroin.errors import StudyError
+from zeroin.protocols import Trainable
 from zeroin.space import Space
 from zeroin.targets import find
 from zeroin.types import Value
@@ -33,9 +34,9 @@ def audit(target: str, values: tuple[str, ...], epochs: int, seed: int, **data: 
     TARGET is a ready-made task's name, data of your own as for `tune`, or path/to/file.py[:name] with a Task. Its
     default config is looked at as it begins and after some epochs. Exit status 1: a finding of severity "error".
     """
-    from zeroin.nn import audit as look
-
     _, task = _task(target, "audit", data_of(data))
+    from zeroin.nn import audit as look  # not before the task, which tells where PyTorch is not installed
+
     result = look(task, config=_config(task, values), epochs=epochs, seed=seed)
     click.echo(f"{result}\n\n{result.picture()}")
     sys.exit(1 if result.worst == "error" else 0)
@@ -63,9 +64,9 @@ def effect(choice: str, target: str, picture: Path | None, as_json: bool, **opti
     """
     from rich.console import Console
 
+    name, task = _task(target, "effect")
     from zeroin.nn import effect as compare_arms
 
-    name, task = _task(target, "effect")
     file = picture or Path(f"effect-{choice}-{name}.svg")
     with writing(file, "a picture goes to"):
         file.touch()  # what takes long is not lost for want of a folder
@@ -83,10 +84,8 @@ def effect(choice: str, target: str, picture: Path | None, as_json: bool, **opti
 
 def _task(target: str, verb: str, data: Mapping[str, Any] | None = None) -> tuple[str, Any]:
     """Its name and the Task."""
-    from zeroin.nn import Task
-
     found = find(target, data)
-    if not isinstance(found.objective, Task):
+    if not isinstance(found.objective, Trainable):
         raise StudyError(f"an {verb} is of a Task; {target} has a function: give a file with `task = Task(...)`.")
     return found.name, found.objective
 

@@ -70,7 +70,7 @@ def batchnorm(config: Config) -> dict[str, float]:
             )
         found["momentum"] = 1.0 - share
     if "bn_eps" in config:
-        found["epsilon"] = float(config["bn_eps"])  # type: ignore[arg-type]
+        found["epsilon"] = float(config["bn_eps"])
     return found
 
 

@@ -131,7 +131,8 @@ class Asked(Mapping[str, Value]):
 
     def __getitem__(self, name: str) -> Value:
         self.names.add(name)
-        return self._config[name]
+        value: Value = self._config[name]
+        return value
 
     def __iter__(self) -> Iterator[str]:
         return iter(self._config)

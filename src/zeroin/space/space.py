@@ -151,7 +151,7 @@ class Space:
                     f"a value lies within the legal limits; {name}={value!r} does not fit {self.params[name]!r}: "
                     f"use {name}={self.params[name].start!r}."
                 )
-        whole = {name: int(v) for name, v in config.items() if isinstance(self.params[name], Int)}  # type: ignore[arg-type]
+        whole = {name: int(v) for name, v in config.items() if isinstance(self.params[name], Int)}
         return self._active({name: p.start for name, p in self.params.items()} | config | whole)
 
     def set(self, name: str, *range: Value) -> "Space":
