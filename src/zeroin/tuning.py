@@ -101,11 +101,8 @@ def tune(
     _check_sockets(space, executor, searcher)
     goal = _goal_of(objective, goal)
     course = course_of(budget_of(epochs, trials, minutes, trial_minutes), depth, confirm, is_task=is_task)
-    if trial_minutes is not None and depth == 1 and workers == 1 and not isinstance(executor, Patient):
-        raise StudyError(
-            f"trial_minutes are looked at after each epoch; trial_minutes={trial_minutes!r} of trials without epochs: "
-            f"report epochs and give max_epochs=..., use workers=2, which are ended by force, or leave it out."
-        )
+    if trial_minutes is not None and depth == 1:
+        _check_ended_by_force(trial_minutes, workers, executor)
     clock.seconds = math.inf if minutes is None else 60 * minutes
     clock.after, clock.finish = course.after, course.finish
     movable = catalogue.unasked(space) if space else ()  # ranges that the playbook may correct
@@ -175,6 +172,15 @@ def _check_sockets(space: Space | None, executor: Executor | None, searcher: Sea
     for what, given, does in (("an executor", executor, "start"), ("a searcher", searcher, "decide")):
         if given is not None and not hasattr(given, does):
             raise StudyError(f"{what} has a method {does}; got {given!r}: leave it out, or see zeroin.protocols.")
+
+
+def _check_ended_by_force(trial_minutes: float, workers: int, executor: Executor | None) -> None:
+    """Whether a trial without epochs can be ended."""
+    if workers == 1 and not isinstance(executor, Patient):
+        raise StudyError(
+            f"trial_minutes are looked at after each epoch; trial_minutes={trial_minutes!r} of trials without epochs: "
+            f"report epochs and give max_epochs=..., use workers=2, which are ended by force, or leave it out."
+        )
 
 
 def _goal_of(objective: Objective | Trainable, asked: str | None) -> str:

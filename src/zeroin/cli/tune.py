@@ -101,11 +101,16 @@ def tune(
         sys.exit(130)
     _tell(study, store, console, as_json)
     if not as_json and hasattr(found.objective, "network"):
-        words = ["zeroin", "export", study.name, "--model", "best.pt"]
-        words += [] if store == Path("zeroin.db") else ["--store", str(store)]
         predicts = getattr(found.objective, "preparation", None) is not None
-        then = " && zeroin predict best.pt NEW-DATA" if predicts else ""
-        console.print(f"{'to predict' if predicts else 'the network'}: {shlex.join(words)}{then}", markup=False)
+        console.print(_next_command(study.name, store, predicts=predicts), markup=False)
+
+
+def _next_command(name: str, store: Path, *, predicts: bool) -> str:
+    """The line that takes the tuned network out, and where its data are prepared for that, predicts with it."""
+    words = ["zeroin", "export", name, "--model", "best.pt"]
+    words += [] if store == Path("zeroin.db") else ["--store", str(store)]
+    then = " && zeroin predict best.pt NEW-DATA" if predicts else ""
+    return f"{'to predict' if predicts else 'the network'}: {shlex.join(words)}{then}"
 
 
 def _interrupt() -> None:
