@@ -17,13 +17,13 @@ from functools import partial
 from multiprocessing.connection import Connection, wait
 from multiprocessing.process import BaseProcess
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeAlias
 
 from zeroin.checked import is_whole
 from zeroin.errors import StudyError, TaskError, ZeroinError
 from zeroin.executors import worker
 from zeroin.protocols import STORE_THREAD, Executor, Report
-from zeroin.types import Ended, Job, Status
+from zeroin.types import Ended, Job, Status, Value
 from zeroin.wording import duration
 
 SPAWN = multiprocessing.get_context("spawn")  # what an objective started, a forked process may deadlock in
@@ -38,6 +38,9 @@ ONE_THREAD = {
 }
 
 
+Group: TypeAlias = tuple[Value | None, ...]  # what jobs that can be done at once have in common
+
+
 @dataclass(slots=True, eq=False)
 class _Place:
     """Where jobs are done: a process and the line to it; without them in this one."""
@@ -48,6 +51,7 @@ class _Place:
     ready: bool = False
     jobs: dict[int, tuple[Job, int]] = field(default_factory=dict)  # under way, with the epochs known of their trials
     kills: int = 0  # of the kernel for want of memory, when the first of them began
+    groups: set[Group] = field(default_factory=set)  # of jobs that it has begun
     heard: float = 0.0  # when it last told something, or was given the first of them, on the monotonic clock
 
 
@@ -139,11 +143,21 @@ class Processes:
             self._workers.append(_start(self._folder, self._max_epochs, self._make))
         ready = [p for p in (self._home, *self._workers) if p.ready]
         share = -(-total // max(1, len(ready)))
-        for job, known in list(self._waiting):
-            place = self._place_for(job, ready, share)
-            if place:
-                self._waiting.remove((job, known))
-                self._give(place, job, known)
+        for anywhere in (False, True):  # first where nothing new has to be prepared for a job, as far as that is even
+            for job, known in list(self._waiting):
+                places = [p for p in ready if anywhere or (len(p.jobs) < share and not self._is_others(job, p))]
+                place = self._place_for(job, places, share)
+                if place:
+                    self._waiting.remove((job, known))
+                    self._give(place, job, known)
+
+    def _group(self, job: Job) -> Group:
+        return tuple(job.config.get(name) for name in self.grouping)
+
+    def _is_others(self, job: Job, place: _Place) -> bool:
+        """Whether others have begun the group of a job and this process has not."""
+        group = self._group(job)
+        return group not in place.groups and any(group in p.groups for p in (self._home, *self._workers))
 
     def _place_for(self, job: Job, ready: Sequence[_Place], share: int) -> _Place | None:
         """Where a job goes: to most of its like, unless there is more to do there than an even share.
@@ -169,12 +183,13 @@ class Processes:
 
     def _alike(self, job: Job, place: _Place) -> int:
         """How many jobs of a process can be done at once with another."""
-        return sum(all(job.config.get(n) == o.config.get(n) for n in self.grouping) for o, _ in place.jobs.values())
+        return sum(self._group(job) == self._group(other) for other, _ in place.jobs.values())
 
     def _give(self, place: _Place, job: Job, known: int) -> None:
         if not place.jobs:
             place.kills, place.heard = _out_of_memory_kills() or 0, time.monotonic()
         place.jobs[job.number] = job, known
+        place.groups.add(self._group(job))
         if place is self._home:
             assert self._here
             self._here.start(job, known)

@@ -38,7 +38,7 @@ class CrossEntropy(torch.autograd.Function):
         if smooth is None:
             less = torch.full_like(wrong, -1 / count)
             return loss, g.scatter_add_(-1, chosen, less)
-        smooth = smooth[..., None, None]
+        smooth = smooth[..., None, None].to(output.dtype)
         even = (shifted.gather(-1, chosen) - shifted.mean(-1, keepdim=True)).mean((-2, -1))  # of the other targets
         g = g.scatter_add_(-1, chosen, ((smooth - 1) / count).expand_as(wrong)).sub_(smooth / (count * classes))
         return loss + smooth[..., 0, 0] * even, g
