@@ -35,6 +35,7 @@ PART = 4  # of a full training, that a config of a search comes to on average: o
 RECORDINGS = 4  # of a shape: as rows end, stacks become smaller; the last mini-batch of an epoch has its own
 SIZES = (4, 8)  # rows; more would be faster still, and the search would learn less from each trial
 PER_ROW = 6  # full trainings in the budget for each row: deciding about many configs at once learns less from each
+NEAR = 0.1  # of it: so near, a second look decides
 STEPS = 4  # timed at once
 ROUNDS = 3
 ENOUGH = 0.1  # seconds of CPU after which a round more is not worth it
@@ -188,11 +189,17 @@ def measured(problem: Problem, config: Config, sizes: Sequence[int] = SIZES, sha
         if found.order is None:
             return Choice(1, why=found.why)
         checked = time.process_time() - began
-        took = {}
-        for rows in sizes:
+
+        def gain(rows: int) -> float:
             first, each = _seconds(problem, config, STEPS * batch_size, found, rows)
-            took[rows] = each / rows + (checked + RECORDINGS * first) / (shared * steps)
-    ratio, rows = max((alone / _filled(took[rows], alone, shared), rows) for rows in sizes)
+            took[rows] = min(took.get(rows, math.inf), each / rows + (checked + RECORDINGS * first) / (shared * steps))
+            return alone / _filled(took[rows], alone, shared)
+
+        took: dict[int, float] = {}
+        ratio, rows = max((gain(rows), rows) for rows in sizes)
+        if abs(ratio / PAYS - 1) < NEAR:
+            alone = min(alone, _seconds(problem, config, STEPS * batch_size)[1])
+            ratio = gain(rows)
     if ratio < PAYS:
         why = f"a stack of {rows} would be {ratio:.2f} times as fast"
         return Choice(1, ratio=round(ratio, 2), why=why, seconds=steps * alone)
