@@ -9,6 +9,7 @@ from torch import nn
 from zeroin.executors.run import perform
 from zeroin.nn import Task, compiling, loop, mlp, small_cnn
 from zeroin.nn.export import newest
+from zeroin.nn.gate import verdict
 from zeroin.nn.optim import OPTIMIZERS
 from zeroin.nn.replay import Recorded
 from zeroin.nn.stack import BACKWARD, EACH, fresh, joined, stack
@@ -184,6 +185,24 @@ def test_a_step_recorded_without_dropout_is_not_used_where_there_is_some():
     assert all(same(outcome(first, row), outcome(second, row)) for row in range(3))
 
 
+def test_a_step_is_recorded_only_where_being_watched_changes_nothing():
+    problems = [task(build, n=64).problem for build in (lambda _: Odd(), lambda _: Product())]
+    found = [verdict(problem, {"batch_size": 16}) for problem in problems]
+    assert [one.layout is not None and one.layout.replays for one in found] == [True, False]
+    one = stack(problems[1], members(problems[1], [{"batch_size": 16}] * 2), common=found[1].layout)
+    one.train_epoch(1)
+    assert not any(isinstance(step, Recorded) for step in one.layout.steps.values())
+
+
+def test_sums_that_feel_their_place_are_recorded_as_they_are():
+    """The biases of kernels on one pixel: written into their place among the gradients they were summed otherwise."""
+    build = lambda _: nn.Sequential(nn.Unflatten(1, (6, 1, 1)), nn.ConvTranspose2d(6, 3, 1), nn.Flatten())  # noqa: E731
+    problem = task(build, n=80).problem
+    one = stack(problem, members(problem, configs(9, batch_size=5)))
+    one.train_epoch(1)
+    assert any(isinstance(step, Recorded) for step in one.layout.steps.values())
+
+
 class Odd(nn.Module):
     """Activations of other kernels, and sizes that are no multiple of a vector's."""
 
@@ -220,6 +239,18 @@ def few_channels(_config):
 
 def volume(_config):
     return nn.Sequential(nn.Conv3d(1, 3, 2), nn.MaxPool3d(2), nn.Conv3d(3, 4, 1), nn.Flatten(), nn.Linear(4, 3))
+
+
+class Product(nn.Module):
+    """A product over the mini-batch: while its operations are watched PyTorch takes its gradient by another formula."""
+
+    def __init__(self):
+        super().__init__()
+        self.a, self.b = nn.Linear(6, 4), nn.Linear(4, 3)
+
+    def forward(self, x):
+        x = self.a(x)
+        return self.b(x + (1 + 0.1 * x).prod(0))
 
 
 class Coarse(nn.Module):

@@ -33,6 +33,7 @@ class Layout:
         spare: rows that a stack needs beyond its networks; see `tails`.
         least: rows that a stack needs in all; see `convolutions`.
         convolves: whether there are convolutions.
+        replays: whether a step does the same while it is watched, so that it can be recorded.
         steps: by order of vmap and grad, rows, mini-batch and idle dropout layers: the recorded step, or how often it
             went unrecorded.
         places: by order and rows, the memory in which stacks are trained.
@@ -47,6 +48,7 @@ class Layout:
     spare: int = 0
     least: int = 2
     convolves: bool = False
+    replays: bool = True
     steps: dict[tuple[str | int, ...], Recorded | int] = field(default_factory=dict)
     places: dict[tuple[str, int], Place] = field(default_factory=dict)
     compiled: dict[tuple[str | int, ...], Whole | None] = field(default_factory=dict)

@@ -18,6 +18,8 @@ from torch._ops import OpOverload
 from torch.fx import Graph, GraphModule, Node
 from torch.fx.node import map_arg
 
+from zeroin.nn.tails import COLUMNS, interleaved
+
 Call: TypeAlias = Callable[[], object]
 Step: TypeAlias = Callable[[], Sequence[Tensor]]
 aten = torch.ops.aten
@@ -218,8 +220,7 @@ class _Binding:
             fresh = isinstance(source.target, OpOverload) and not (_changes(source) or _is_view(source))
             if fresh and len(source.users) == 1 and source not in self.plan.constant | self.places.keys():
                 inner = _before(views, place, source.meta["layout"].shape)
-                # A product of stacks goes to MKL as one call only where its result is contiguous.
-                if inner is not None and (inner.is_contiguous() or source.target not in PRODUCTS):
+                if inner is not None and (inner.is_contiguous() or not _feels_its_place(source)):
                     self.places[source] = inner
 
     def _fill(self, node: Node) -> None:
@@ -265,6 +266,17 @@ def _before(views: Sequence[Node], place: Tensor, shape: torch.Size) -> Tensor |
 
 def _key(flat: Tensor) -> tuple[int, torch.dtype]:
     return flat.numel(), flat.dtype
+
+
+def _feels_its_place(node: Node) -> bool:
+    """Whether a result is another, or later, where it is not contiguous.
+
+    A product of stacks goes to MKL as one call only where it is; sums of columns are then taken row by row.
+    """
+    if node.target in PRODUCTS:
+        return True
+    summed: Any = node.args[0] if node.target in COLUMNS else None
+    return summed is not None and interleaved(summed.meta["layout"].shape, summed.meta["layout"].stride, node.args[1])  # type: ignore[arg-type]
 
 
 def _is_known(node: Node) -> bool:

@@ -197,7 +197,7 @@ class Stack:
         if isinstance(found, Recorded):
             return found.bind(args)
         steps[key] = found + 1
-        if found == WARM:
+        if found == WARM and self.layout.replays:
             try:
                 steps[key] = record(self._gradients, *args)
             except Exception as error:  # an operation that cannot be run by itself: the step stays as it is

@@ -65,7 +65,7 @@ class Tails:
             raise RuntimeError("it computes with complex numbers")
         if func is torch.ops.aten.convolution.default:
             self.convolutions.add(Convolution.of(args, ROWS))
-        if func in COLUMNS and _interleaved(*args[:2]):
+        if func in COLUMNS and interleaved(args[0].shape, args[0].stride(), args[1]):
             self._count(found[0].numel(), VECTORS - 1)
         is_view = any(r.alias_info is not None and not r.alias_info.is_write for r in func._schema.returns)
         if is_view or func.overloadpacket.__name__.rstrip("_") in ALIKE or func.overloadpacket.__name__ in ALIKE:
@@ -82,8 +82,8 @@ class Tails:
             self.spare = max(self.spare, math.ceil(last_few / (count // ROWS)))
 
 
-def _interleaved(x: Tensor, axes: Sequence[int] | None) -> bool:
+def interleaved(shape: Sequence[int], stride: Sequence[int], axes: Sequence[int] | None) -> bool:
     """Whether a reduction goes over the outermost axis in memory, not the innermost, so that rows share vectors."""
-    order = sorted((step, i) for i, (step, size) in enumerate(zip(x.stride(), x.shape, strict=True)) if size > 1)
-    reduced = {axis % x.dim() for axis in axes or range(x.dim())}
+    order = sorted((step, i) for i, (step, size) in enumerate(zip(stride, shape, strict=True)) if size > 1)
+    reduced = {axis % len(shape) for axis in axes or range(len(shape))}
     return bool(order) and order[-1][1] in reduced and order[0][1] not in reduced
