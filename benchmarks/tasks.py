@@ -7,7 +7,7 @@
 Each run is `zeroin tune NAME --json --seed SEED` in a process of its own, on one thread, with the playbook that comes
 with zeroin and nothing learned besides, as a new user's. Score: the test score's mean over the fresh seeds, of the
 catalogue's default config and of the config that was found. Minutes: of the processor, and by the clock. Runs already
-in `--out` are not run again. `--write` puts the means over the seeds, the versions and seeds into
+in `--out` are not run again. `--write` puts the medians over the seeds, the versions and seeds into
 src/zeroin/tasks/promised.json, which the list and everything else read, and into the table of docs/tasks.md.
 """
 
@@ -79,7 +79,7 @@ def table(folder: Path, names: Sequence[str]) -> str:
             continue
         told = {field: [each[field] for each in runs] for field in (*FIELDS, "clock")}
         promise = PROMISED["tasks"].get(name, {})
-        kept = [abs(np.mean(told[f]) / promise[f] - 1) <= SLACK for f in FIELDS if promise.get(f)]
+        kept = [abs(np.median(told[f]) / promise[f] - 1) <= SLACK for f in FIELDS if promise.get(f)]
         words = " / ".join(f"{promise[f]:g}" for f in FIELDS) if promise else "nothing"
         cells = [_spread(told[f], digits) for f, digits in zip((*FIELDS, "clock"), (3, 3, 1, 1), strict=True)]
         out.append(
@@ -89,23 +89,24 @@ def table(folder: Path, names: Sequence[str]) -> str:
 
 
 def _spread(values: Sequence[float], digits: int) -> str:
-    middle = f"{np.mean(values):.{digits}f}"
+    middle = f"{np.median(values):.{digits}f}"
     return middle if len(values) == 1 else f"{middle} ({min(values):.{digits}f}..{max(values):.{digits}f})"
 
 
 def write(folder: Path, names: Sequence[str], seeds: Sequence[int]) -> None:
-    """Keep the means as the list's promises, and in the table of the page."""
+    """Keep the medians as the list's promises, and in the table of the page."""
     data: dict[str, Any] = json.loads(json.dumps(PROMISED))
     page = PAGE.read_text("utf-8")
     for name in names:
         runs = measured(folder, name)
         if not runs:
             continue
-        means = {f: round(float(np.mean([each[f] for each in runs])), 1 if f == "minutes" else 3) for f in FIELDS}
-        data["tasks"][name] = means
-        cells = " | ".join(f"{means[f]:g}" for f in FIELDS)
+        middle = {f: round(float(np.median([each[f] for each in runs])), 1 if f == "minutes" else 3) for f in FIELDS}
+        data["tasks"][name] = middle
+        data["seeds"][name] = list(seeds)
+        cells = " | ".join(f"{middle[f]:g}" for f in FIELDS)
         page = re.sub(rf"(?m)^(\| `{name}` \|.*\|)[^|\n]*\|[^|\n]*\|[^|\n]*\|$", rf"\1 {cells} |", page)
-    data["seeds"], data["versions"] = list(seeds), _versions()
+    data["versions"] = _versions()
     file = ROOT / "src" / "zeroin" / "tasks" / "promised.json"
     file.write_text(json.dumps(data, indent=1) + "\n", "utf-8")
     PAGE.write_text(page, "utf-8")

@@ -7,6 +7,7 @@ import re
 import subprocess
 import sys
 import unicodedata
+from decimal import Decimal
 
 import numpy as np
 import pytest
@@ -355,6 +356,17 @@ def test_ids_constants_texts_and_missing_targets_are_told(tmp_path, recwarn):
     assert "'key' looks like the number or name of a row" in told
     assert "'code' holds words of its own in nearly every row" in told
     assert "leak?" not in told
+
+
+def test_decimals_and_durations_of_parquet_are_numbers(tmp_path):
+    cents = [None if i % 9 == 0 else Decimal(i) / 3 for i in range(ROWS)]
+    hours = pd.to_timedelta([None if i % 9 == 0 else i for i in range(ROWS)], unit="h")
+    pd.DataFrame({"cents": cents, "took": hours}).to_parquet(tmp_path / "t.parquet")
+    frame = read(tmp_path / "t.parquet")
+    assert frame["cents"].iloc[1:4].tolist() == pytest.approx([1 / 3, 2 / 3, 1])
+    assert frame["took"].iloc[1:4].tolist() == [3600, 7200, 10800]
+    assert frame.isna().sum().tolist() == [14, 14]
+    assert [(c.kind, c.gaps) for c in learn(frame)] == [("number", True)] * 2
 
 
 def test_what_is_infinite_is_told(tmp_path, recwarn):

@@ -174,6 +174,11 @@ def _parquet(path: Path) -> pd.DataFrame:
         if table.column_names.count(name) > 1:
             raise TaskError(f"each column has a name of its own; {path.name} has {name!r} twice: rename one.")
     frame = table.to_pandas(use_threads=False)
+    for name, kind in zip(table.column_names, table.schema.types, strict=True):
+        if name in frame and pa.types.is_decimal(kind):
+            frame[name] = frame[name].astype(float)
+        elif name in frame and pa.types.is_duration(kind):
+            frame[name] = frame[name].dt.total_seconds()
     return frame.reset_index() if any(frame.index.names) else frame.reset_index(drop=True)
 
 
