@@ -272,7 +272,8 @@ def _counting(X: Any, y: Any, groups: Any, sample_weight: Any) -> tuple[Any, Any
             f"{LEAST} examples count, three to train on and one to judge by; sample_weight is above 0 for "
             f"{there.sum()}: give weights above 0."
         )
-    return X[there], y[there], groups if groups is None else groups[there], weights[there]
+    groups = None if groups is None else _checked(groups[there], there.sum())
+    return X[there], y[there], groups, weights[there]
 
 
 def _split(y: Any, groups: Any, share: float, stratified: bool, seed: int) -> tuple[Any, Any]:

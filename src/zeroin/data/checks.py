@@ -50,6 +50,10 @@ def notes_on(
             f"rows are in the order of {', '.join(map(repr, ordered))} and are cut by chance, each to test between "
             f"some to train on: if the future is to be predicted, add --order {ordered[0]!r}"
         )
+    for column in columns:
+        if column.style:
+            word, number = longest(frame[column.name], column.style)
+            yield f"{column.name!r} is read as numbers, such as {word!r} as {number}"
     rows = np.random.default_rng(0).permutation(len(frame))[:LOOKED_AT]
     for column in columns:
         yield from _of_column(column, frame[column.name].iloc[rows], target.iloc[rows], answer)
@@ -61,9 +65,6 @@ def _of_column(column: Column, values: pd.Series, target: pd.Series, answer: Ans
     """What to tell of one column."""
     name, is_words = column.name, column.kind == "category"
     real = as_words(values) if is_words else measured(column, values)
-    if column.style:
-        word, number = longest(values, column.style)
-        yield f"{name!r} is read as numbers, such as {word!r} as {number}"
     if _names_rows(real, column.kind):
         yield f"{name!r} looks like the number or name of a row, an id: if it is, add --drop {name!r}"
     elif is_words and _is_own(real.dropna()):
