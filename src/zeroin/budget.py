@@ -3,6 +3,9 @@
 from dataclasses import dataclass, replace
 
 TRAININGS = 60  # the usual budget, in full trainings
+# Of those that are paused at rungs, as a guess: 3.1 to 3.9 on LCBench, 5.2 on digits; where first looks are worth it,
+# which only the study itself can tell, up to 13 (TaskSet).
+CONFIGS_PER_TRAINING = 4
 
 
 @dataclass(frozen=True, slots=True)
@@ -25,6 +28,6 @@ class Budget:
     def trainings(self, max_epochs: int) -> float:
         """Full trainings it pays for, as far as that is known beforehand."""
         known = [self.epochs / max_epochs] if self.epochs else []
-        if self.trials:  # with several rungs the usual trial takes a quarter of a training
-            known.append(self.trials / (4 if max_epochs > 1 else 1))
+        if self.trials:
+            known.append(self.trials / (CONFIGS_PER_TRAINING if max_epochs > 1 else 1))
         return min(known, default=float(TRAININGS))

@@ -4,7 +4,7 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, fields
 from typing import Any
 
-from zeroin.budget import Budget
+from zeroin.budget import CONFIGS_PER_TRAINING, Budget
 from zeroin.wording import counted, duration, minutes
 
 
@@ -69,7 +69,11 @@ class Plan:
             if trials:
                 count = f"{trials} configs in all"
             elif trainings is not None:
-                each = self.spent / (self.known * self.ladder[-1]) if self.known and self.spent else 1 / 4
+                each = (
+                    self.spent / (self.known * self.ladder[-1])
+                    if self.known and self.spent
+                    else 1 / CONFIGS_PER_TRAINING
+                )
                 configs = max(self.screen, round(trainings / each))
                 count = f"about {self._most(configs)} configs in all"
             first = f"Coarse round of {self.screen} configs to epoch {lowest}, then {count}"

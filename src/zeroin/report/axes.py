@@ -4,7 +4,6 @@ import math
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 
-from zeroin.goal import turned
 from zeroin.report.scores import ScoreAxis
 from zeroin.report.ticks import Tick, across
 from zeroin.space import SCALES, Choice, Float, Hyperparameter, Int
@@ -63,7 +62,7 @@ class AxisPlot:
 
 
 def axis_plot(
-    name: str, param: Hyperparameter, trials: Sequence[Trial], regions: Sequence[Region], scores: ScoreAxis, goal: str
+    name: str, param: Hyperparameter, trials: Sequence[Trial], regions: Sequence[Region], scores: ScoreAxis
 ) -> AxisPlot:
     """One hyperparameter against the scores.
 
@@ -72,7 +71,6 @@ def axis_plot(
         trials: those to draw, each failed or with a loss; left out where inactive or unknown to the scale.
         regions: the rounds to draw, in order.
         scores: the axis of the scores.
-        goal: "minimize" or "maximize".
     """
     active = [t for t in trials if name in t.config]
     values = [t.config[name] for t in active]
@@ -84,7 +82,7 @@ def axis_plot(
     )
     jitter = 0.6 if isinstance(param, Choice) else 0.0
     placed = ((t, place(t.config[name])) for t in active)
-    points = tuple(_point(t, name, x, jitter, scores, goal) for t, x in placed if x is not None)
+    points = tuple(_point(t, name, x, jitter, scores) for t, x in placed if x is not None)
     first = Region(-1, 0, {name: param.range}, {}, 1.0, "")
     searched = _intervals(param, place, [(r.round, r.ranges.get(name)) for r in (first, *regions)])
     likely = _intervals(param, place, [(r.round, r.likely.get(name)) for r in regions])
@@ -96,9 +94,8 @@ def axis_plot(
     return AxisPlot(name, scale, points, ticks, low, high, searched, likely, words, found, _when(param))
 
 
-def _point(trial: Trial, name: str, x: float, jitter: float, scores: ScoreAxis, goal: str) -> Point:
-    loss = trial.loss
-    score = None if loss is None else turned(goal, loss)
+def _point(trial: Trial, name: str, x: float, jitter: float, scores: ScoreAxis) -> Point:
+    score = None if trial.loss is None else scores.score_of(trial.loss)
     return Point(
         trial.number,
         x + jitter * ((trial.number * GOLDEN) % 1.0 - 0.5),

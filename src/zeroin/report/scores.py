@@ -6,6 +6,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from zeroin.goal import turned
 from zeroin.report.ticks import Tick, upwards
 from zeroin.space import SCALES
 from zeroin.wording import value_words
@@ -30,6 +31,10 @@ class ScoreAxis:
     ticks: tuple[Tick, ...]
     note: str
     down: bool  # lower is better
+
+    def score_of(self, loss: float) -> float:
+        """A loss, of which lower is always better, in the user's own direction."""
+        return turned("minimize" if self.down else "maximize", loss)
 
     def place(self, score: float) -> float:
         """The position of a score, at most as bad as the limit."""

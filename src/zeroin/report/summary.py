@@ -147,7 +147,7 @@ def summarise(
         best=_row(best, goal, deepest) if best else None,
         verdict=verdict(compared, score_name, goal),
         scores=axis,
-        axes=tuple(axis_plot(k, p, drawn, rounds, axis, goal) for k, p in free.items()),
+        axes=tuple(axis_plot(k, p, drawn, rounds, axis) for k, p in free.items()),
         fixed=tuple((k, value_words(p.fixed)) for k, p in space.params.items() if k not in free),
         curves=learning_curves(curved, goal, deepest, best.number if best else None),
         progress=steps,
