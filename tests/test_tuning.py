@@ -9,6 +9,7 @@ import sys
 import time
 from collections import deque
 from dataclasses import replace
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -428,6 +429,22 @@ def test_sys_exit_in_an_objective_fails_its_trial_and_what_cancels_goes_through(
 
     with pytest.raises(asyncio.CancelledError):
         zi.tune(cancelled, SPACE, trials=12, store=None)
+
+
+def test_an_objective_may_go_to_another_folder(tmp_path, monkeypatch):
+    (tmp_path / "elsewhere").mkdir()
+    monkeypatch.chdir(tmp_path)
+
+    def wanders(config, run):
+        os.chdir(tmp_path / "elsewhere")
+        trained(config, run)
+
+    given = {"max_epochs": 4, "epochs": 40, "playbook": False}
+    study = zi.tune(wanders, SPACE, store="z.db", name="s", **given)
+    assert Path.cwd() == tmp_path
+    assert study.report() == Path("z.files/s/report.html")
+    assert list((tmp_path / "elsewhere").iterdir()) == []
+    assert seen(study) == seen(zi.tune(trained, SPACE, store=None, **given))
 
 
 def test_run_may_have_a_default_so_that_an_objective_can_be_called_alone():

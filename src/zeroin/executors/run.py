@@ -3,11 +3,13 @@
 import errno
 import inspect
 import math
+import os
 import shutil
 import time
 import traceback
 import warnings
 from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
 from dataclasses import replace
 from pathlib import Path
 from typing import Any, TypeAlias
@@ -160,13 +162,28 @@ def perform(objective: Objective, job: Job, root: Path, known: int, max_epochs: 
             run.report(result)
         yield
 
-    return next(filter(None, stepwise(whole, job, root, known, max_epochs, heard)))
+    with _staying():
+        return next(filter(None, stepwise(whole, job, root, known, max_epochs, heard)))
+
+
+@contextmanager
+def _staying() -> Iterator[None]:
+    """The working folder is what it was before, as a store and its files may lie there, also where it is changed."""
+    try:
+        here = os.getcwd()
+    except OSError:  # it was taken away
+        here = ""
+    try:
+        yield
+    finally:
+        if here:
+            os.chdir(here)
 
 
 def stepwise(steps: Steps, job: Job, root: Path, known: int, max_epochs: int, heard: Heard) -> Iterator[Ended | None]:
     """`perform` in steps: None after each step of the objective, at last how the job ended."""
     took, began = 0.0, time.monotonic()
-    checkpoint = Checkpoint(trial_folder(root, job.trial), job.start, known)
+    checkpoint = Checkpoint(trial_folder(root, job.trial).absolute(), job.start, known)
     if checkpoint.epoch >= job.stop:  # killed between its last epoch and its end
         yield Ended(job.number, Status.DONE)
         return
