@@ -583,6 +583,16 @@ def test_a_date_tells_its_weekday_to_a_linear_network():
     assert np.abs(x @ found - tuesday).max() < 0.01
 
 
+@pytest.mark.parametrize("form", ["%H:%M", "%H:%M:%S"])
+def test_a_time_of_day_tells_where_it_stands_in_the_day(form):
+    at = pd.Series(pd.date_range("2024-01-01", periods=96, freq="15min").strftime(form), name="at")
+    (column,) = learn(pd.DataFrame({"at": at}))
+    assert (column.kind, column.form) == ("date", form)
+    x = numbers([column], pd.DataFrame({"at": ["00:00:00"[: len(at[0])], "23:45:00"[: len(at[0])]]}))
+    of_the_day = [12, 13, 25, 26]  # the last two of 13 sines, and of as many cosines
+    assert np.abs(x[0, of_the_day] - x[1, of_the_day]).max() < 0.15  # on both sides of midnight
+
+
 def test_a_parquet_file_that_is_refused_ends_the_command_with_status_2(tmp_path):
     """In a process of its own, which threads of Arrow used to abort at its end."""
     pd.DataFrame({"price": [1.5] * 40, "a": [[1]] * 40}).to_parquet(tmp_path / "t.parquet")

@@ -31,6 +31,8 @@ WAVES = (
 )  # days of a period, and in how many waves a date stands in it: a week's tell its days
 ISO = "ISO8601"
 LOOKS_LIKE_A_DATE = re.compile(r"\d{4}|\d{1,2}[-/.]\d{1,2}[-/.]\d{2,4}")
+TIME_OF_DAY = re.compile(r"\d{1,2}:\d{2}")
+TIMES = ("%H:%M", "%H:%M:%S", "%I:%M %p")
 
 Array = NDArray[np.float32]
 
@@ -158,16 +160,19 @@ def all_numbers(there: pd.Series, otherwise: str = "leave the column out with --
 
 
 def form_of(there: pd.Series) -> str:
-    """How nearly all of these words write a date; empty where they do not.
+    """How nearly all of these words write a date or a time of day; empty where they do not.
 
     >>> form_of(pd.Series(["01/02/2024", "31/12/2024"])), form_of(pd.Series(["a", "b"]))
     ('%d/%m/%Y', '')
     """
-    if not len(there) or not LOOKS_LIKE_A_DATE.search(first := str(there.iloc[0])):
+    first = str(there.iloc[0]).strip() if len(there) else ""
+    is_time = bool(TIME_OF_DAY.match(first))
+    if not is_time and not LOOKS_LIKE_A_DATE.search(first):
         return ""
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")  # pandas warns where both orders of day and month come to the same
-        guesses = [ISO, *filter(None, (guess_datetime_format(first, dayfirst=d) for d in (False, True)))]
+        dates = [ISO, *filter(None, (guess_datetime_format(first, dayfirst=d) for d in (False, True)))]
+    guesses = TIMES if is_time else dates
     shares = [float(as_dates(there, form).notna().mean()) for form in guesses]
     best = int(np.argmax(shares))
     return guesses[best] if shares[best] > DATES else ""
