@@ -36,6 +36,7 @@ RECORDINGS = 4  # of a shape: as rows end, stacks become smaller; the last mini-
 SIZES = (4, 8)  # rows; more would be faster still, and the search would learn less from each trial
 PER_ROW = 6  # full trainings in the budget for each row: deciding about many configs at once learns less from each
 NEAR = 0.1  # of it: so near, a second look decides
+ALIKE = 0.95  # of the best: of sizes that gain as much, as far as can be told, the largest
 STEPS = 4  # timed at once
 ROUNDS = 3
 ENOUGH = 0.1  # seconds of CPU after which a round more is not worth it
@@ -196,7 +197,9 @@ def measured(problem: Problem, config: Config, sizes: Sequence[int] = SIZES, sha
             return alone / _filled(took[rows], alone, shared)
 
         took: dict[int, float] = {}
-        ratio, rows = max((gain(rows), rows) for rows in sizes)
+        gains = {rows: gain(rows) for rows in sizes}
+        rows = max(rows for rows in sizes if gains[rows] >= ALIKE * max(gains.values()))
+        ratio = gains[rows]
         if abs(ratio / PAYS - 1) < NEAR:
             alone = min(alone, _seconds(problem, config, STEPS * batch_size)[1])
             ratio = gain(rows)
