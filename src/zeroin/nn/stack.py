@@ -378,7 +378,7 @@ def _laid_out(problem: Problem, member: Member, order: str) -> Layout:
     tails = Tails()
     with Watching(tails.see):
         few._gradients(few.p, few.buffers, batch.x, batch.y, batch.smooth, few.momenta())
-    common = replace(common, spare=tails.spare, convolves=bool(tails.convolutions))
+    common = replace(common, spare=tails.spare, convolves=bool(tails.convolutions), replays=tails.replays)
     sizes = tuple(sorted({rows + _spares(common, rows) for rows in range(1, SIZES[-1] + 1)}))
     found = [least(c.sized(size, b - a), sizes) for c in tails.convolutions for a, b in cuts]
     return replace(common, least=max(found, default=common.least))

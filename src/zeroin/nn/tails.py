@@ -45,13 +45,22 @@ ALIKE = frozenset({
 
 # Reductions that add in another order in the last few columns than in blocks of them, where rows lie side by side.
 COLUMNS = (torch.ops.aten.sum.dim_IntList, torch.ops.aten.mean.dim)
+# Of these PyTorch takes the gradient by another formula while operations are watched, which a recording would keep.
+WATCHED_OTHERWISE = ("prod", "cumprod", "linalg_", "_linalg_")
 
 
 class Tails:
-    """What is seen of a step of `ROWS` rows that is watched: `spare` rows are needed beyond a stack's networks."""
+    """What is seen of a step of `ROWS` rows that is watched.
+
+    Attributes:
+        spare: rows that are needed beyond a stack's networks.
+        convolutions: what there are.
+        replays: whether the step does nothing else while it is watched, as far as its operations tell.
+    """
 
     def __init__(self) -> None:
         self.spare = 0
+        self.replays = True
         self.convolutions: set[Convolution] = set()
 
     def see(self, func: Any, args: Sequence[Any], out: Any) -> None:
@@ -63,6 +72,8 @@ class Tails:
         found = [value for value in tree_leaves(out) if isinstance(value, Tensor)]
         if any(value.is_complex() for value in found):
             raise RuntimeError("it computes with complex numbers")
+        if func.overloadpacket.__name__.startswith(WATCHED_OTHERWISE):
+            self.replays = False
         if func is torch.ops.aten.convolution.default:
             self.convolutions.add(Convolution.of(args, ROWS))
         if func in COLUMNS and interleaved(args[0].shape, args[0].stride(), args[1]):
