@@ -197,6 +197,27 @@ def test_a_terminal_without_the_characters_shows_them_written_out(tmp_path):
     assert r"best config: \u5b66\u7fd2\u7387=" in out
 
 
+CHATTY = """
+import os, sys
+import zeroin as zi
+print("imported")
+space = zi.Space(x=zi.Float(0, 1))
+def objective(config):
+    print("trained")
+    os.system("echo from a child")
+    return config["x"]
+"""
+
+
+@pytest.mark.parametrize("workers", [1, 2])
+def test_what_an_objective_prints_is_no_part_of_json(workers, tmp_path):
+    (tmp_path / "own.py").write_text(CHATTY)
+    code, out, err = installed("tune", "own.py", "--trials", 3, "--workers", workers, "--json", folder=tmp_path)
+    assert code == 0
+    assert json.loads(out)["trials"] == 3
+    assert {"imported", "trained", "from a child"} <= set(err.split("\n"))
+
+
 @pytest.mark.skipif(not os.path.exists("/dev/full"), reason="no such device here")
 @pytest.mark.parametrize("words", [["tune", "own.py", "--trials", "3"], ["tasks"]])
 def test_an_output_without_room_is_told_in_one_sentence(words, tmp_path):

@@ -11,7 +11,7 @@ from typing import Any
 import click
 
 from zeroin.catalogue import CATALOGUE
-from zeroin.cli.options import about_data, changes_of, data_of, plain_value, value_of, writing
+from zeroin.cli.options import about_data, aside, changes_of, data_of, plain_value, value_of, writing
 from zeroin.errors import StudyError
 from zeroin.protocols import Trainable
 from zeroin.space import Space
@@ -64,18 +64,19 @@ def effect(choice: str, target: str, picture: Path | None, as_json: bool, **opti
     """
     from rich.console import Console
 
-    name, task = _task(target, "effect")
-    from zeroin.nn import effect as compare_arms
+    with aside(as_json):
+        name, task = _task(target, "effect")
+        from zeroin.nn import effect as compare_arms
 
-    file = picture or Path(f"effect-{choice}-{name}.svg")
-    with writing(file, "a picture goes to"):
-        file.touch()  # what takes long is not lost for want of a folder
-    at = _settings(task, options.pop("depths"), options.pop("inits"), options.pop("at"))
-    held = {name: _value(task, name, text) for name, text, _ in changes_of((), options.pop("values"))}
-    reach = options.pop("reach")
-    console = Console(stderr=True, soft_wrap=True, highlight=False)
-    with _progress(console) as listen:
-        found = compare_arms(task, choice, at=at, held=held, target=reach, listen=listen, **options)
+        file = picture or Path(f"effect-{choice}-{name}.svg")
+        with writing(file, "a picture goes to"):
+            file.touch()  # what takes long is not lost for want of a folder
+        at = _settings(task, options.pop("depths"), options.pop("inits"), options.pop("at"))
+        held = {name: _value(task, name, text) for name, text, _ in changes_of((), options.pop("values"))}
+        reach = options.pop("reach")
+        console = Console(stderr=True, soft_wrap=True, highlight=False)
+        with _progress(console) as listen:
+            found = compare_arms(task, choice, at=at, held=held, target=reach, listen=listen, **options)
     click.echo(json.dumps(found.to_json(), indent=1) if as_json else str(found))
     with writing(file, "a picture goes to"):
         found.picture(file)

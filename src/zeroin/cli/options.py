@@ -1,7 +1,9 @@
 """Options that several verbs have, and words of the command line turned into values."""
 
+import os
+import sys
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, redirect_stdout, suppress
 from pathlib import Path
 from typing import Any
 
@@ -55,6 +57,25 @@ def data_of(options: dict[str, Any]) -> dict[str, Any]:
     return {"target": options.pop("predict")} | {
         k: options.pop(k) for k in ("text", "drop", "kind", "metric", "missing", "order", "group")
     }
+
+
+@contextmanager
+def aside(is_asked: bool) -> Iterator[None]:
+    """What the user's code prints meanwhile, in any process, goes to standard error: the output is for a program."""
+    if not is_asked:
+        yield
+        return
+    kept = None
+    with redirect_stdout(sys.stderr):
+        with suppress(OSError):  # one of the two is closed
+            kept = os.dup(1)
+            os.dup2(2, 1)
+        try:
+            yield
+        finally:
+            if kept is not None:
+                os.dup2(kept, 1)
+                os.close(kept)
 
 
 @contextmanager

@@ -11,7 +11,7 @@ from typing import Any
 import click
 
 from zeroin import tuning
-from zeroin.cli.options import STORE, about_data, changed_space, changes_of, data_of
+from zeroin.cli.options import STORE, about_data, aside, changed_space, changes_of, data_of
 from zeroin.exports import result
 from zeroin.study import Study
 from zeroin.targets import find, switched
@@ -71,34 +71,35 @@ def tune(
     signal.signal(signal.SIGTERM, lambda *_: _interrupt())
     console = Console(stderr=as_json, soft_wrap=True, highlight=False)
     warnings.showwarning = lambda message, *_: console.print(f"note: {message}", style="yellow", markup=False)
-    found = find(target, data_of(options))
-    for switch, is_on in (("recalibrate", recalibrate), ("compile", compile_)):
-        found = switched(found, switch) if is_on else found
-    name = found.name if name is None else name
-    changes, budgets = changes_of(options.pop("ranges"), options.pop("fixed")), options
-    space = changed_space(found, changes, budgets | {"max_epochs": max_epochs})
-    try:
-        with Display(console) as display:
-            study = tuning.tune(
-                found.objective,
-                space,
-                trial_minutes=trial_minutes,
-                max_epochs=found.max_epochs if max_epochs is None else max_epochs,
-                goal=found.goal,
-                workers=workers,
-                store=store,
-                name=name,
-                seed=seed,
-                playbook=False if no_playbook else playbook or True,
-                listen=display,
-                task_name=target,
-                **budgets,
+    with aside(as_json):
+        found = find(target, data_of(options))
+        for switch, is_on in (("recalibrate", recalibrate), ("compile", compile_)):
+            found = switched(found, switch) if is_on else found
+        name = found.name if name is None else name
+        changes, budgets = changes_of(options.pop("ranges"), options.pop("fixed")), options
+        space = changed_space(found, changes, budgets | {"max_epochs": max_epochs})
+        try:
+            with Display(console) as display:
+                study = tuning.tune(
+                    found.objective,
+                    space,
+                    trial_minutes=trial_minutes,
+                    max_epochs=found.max_epochs if max_epochs is None else max_epochs,
+                    goal=found.goal,
+                    workers=workers,
+                    store=store,
+                    name=name,
+                    seed=seed,
+                    playbook=False if no_playbook else playbook or True,
+                    listen=display,
+                    task_name=target,
+                    **budgets,
+                )
+        except KeyboardInterrupt:
+            console.print(
+                "stopped; nothing that was seen is lost. Go on with the same command: " + _same_command(), markup=False
             )
-    except KeyboardInterrupt:
-        console.print(
-            "stopped; nothing that was seen is lost. Go on with the same command: " + _same_command(), markup=False
-        )
-        sys.exit(130)
+            sys.exit(130)
     _tell(study, store, console, as_json)
     if not as_json and hasattr(found.objective, "network"):
         predicts = getattr(found.objective, "preparation", None) is not None
