@@ -5,6 +5,7 @@ import math
 import os
 import sys
 from concurrent.futures import ThreadPoolExecutor
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -206,6 +207,10 @@ def test_to_dataframe_and_report(tmp_path):
         (lambda s, j: s.tell(j, status="oom"), "ends as one of done, diverged, .*; status='oom': use"),
         (lambda s, j: s.tell(j, status="running"), "ends as one of"),
         (lambda s, j: [s.tell(j, losses=[1.0]) for _ in range(2)], "told once, .*; job 0 is not running: ask again"),
+        (
+            lambda s, j: s.tell(replace(j, config={"lr": 0.5}), losses=[1.0]),
+            "has another config: tell the study whose ask",
+        ),
         (lambda s, j: s.tell(j, losses=[None]), r"scores are numbers; got '\[None\]': use tell"),
         (lambda s, j: s.tell(j, losses="good"), "scores are numbers; got 'good'"),
         (lambda s, j: s.tell(j.number, losses=[1.0]), "a job that ask.. gave; got a int"),

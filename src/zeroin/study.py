@@ -181,6 +181,11 @@ class Study:
             )
         if job.number >= len(self.history.jobs) or self.history.jobs[job.number].status is not Status.RUNNING:
             raise StudyError(f"a job is told once, after it was asked for; job {job.number} is not running: ask again.")
+        if self.history.jobs[job.number].config != job.config:
+            raise StudyError(
+                f"a job is told to the study that asked for it; job {job.number} of study {self.name!r} has another "
+                f"config: tell the study whose ask() gave it."
+            )
         values = [] if losses is None else checked_scores(losses)
         if len(values) > job.epochs:
             raise StudyError(
