@@ -215,7 +215,9 @@ class Stacked:
         """An epoch that raised: fewer at once where memory ran out, else one by one; what was trained is kept."""
         if is_out_of_memory(error) and len(group) > 1:
             self._most = len(group) // 2
-            group[0].held.layout.forget()
+            for way in self._ways.values():
+                if way.layout:
+                    way.layout.forget()
             log.warning("memory ran out with %d networks at once; at most %d from here on", len(group), self._most)
             return
         self._tell_why(f"in a stack an epoch stopped with '{first_line(error)}'")
