@@ -6,7 +6,7 @@
 
 Each run is `zeroin tune NAME --json --seed SEED` in a process of its own, on one thread, with the playbook that comes
 with zeroin and nothing learned besides, as a new user's. Score: the test score's mean over the fresh seeds, of the
-catalogue's default config and of the config that was found. Minutes: of the processor, and by the clock. Runs already
+config where the search begins and of the one that was found. Minutes: of the processor, and by the clock. Runs already
 in `--out` are not run again. `--write` puts the medians over the seeds, the versions and seeds into
 src/zeroin/tasks/promised.json, which the list and everything else read, and into the table of docs/tasks.md.
 """

@@ -22,7 +22,7 @@ class Ready:
         size: the data in words.
         metric: what is tuned; only mase is the better the lower.
         minutes: of one core that `zeroin tune NAME` takes; None where not measured yet, as below.
-        default, tuned: the mean test score of the catalogue's default config, and of the config that was found.
+        default, tuned: the mean test score of the config where the search begins, and of the one that was found.
         module: where the function of its name makes it.
     """
 
