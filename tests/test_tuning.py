@@ -375,6 +375,14 @@ def test_another_function_of_the_same_name_does_not_get_the_first_ones_results(t
         zi.tune(two, SPACE, trials=2, store=store)
 
 
+@pytest.mark.filterwarnings("error")
+@pytest.mark.parametrize("sizes", [(1e300, -1e300, 0.0, 1e-300), (1e308, 1.7e308), (-1e200, 1e200, 5e-324)])
+def test_losses_as_large_as_numbers_can_be_warn_of_nothing(sizes):
+    space = zi.Space(n=zi.Int(0, 8), x=zi.Float(0, 1))
+    study = zi.tune(lambda config: sizes[config["n"] % len(sizes)], space, trials=30, store=None)
+    assert study.best.loss == min(sizes)
+
+
 def test_a_score_of_zero_is_shown_without_a_sign():
     study = zi.tune(lambda config: 0.0, SPACE, trials=3, store=None, goal="maximize")
     assert str(study.best.loss) == "0.0"

@@ -20,6 +20,7 @@ TAIL = 2.0  # losses worse than median + TAIL (median - best) count as that
 PERFECT = (0.0, -1.0, -100.0)  # losses that cannot be beaten: of an error, of a share or R² maximised, of a percentage
 DOUBT = 1.0  # noise variance of a lone failure, losses standardised; less with others near
 CAP = 250  # rows that the surrogate sees
+HUGE = 1e100  # losses beyond it count as it; squares of larger ones are no numbers
 FIT_ITERATIONS = 40
 
 
@@ -221,7 +222,7 @@ def warp(losses: Array, typical: np.ndarray | None = None) -> Array:
     if not known.any():
         return np.zeros(len(losses))
     y = np.full(len(losses), np.inf)
-    y[known] = _log_gap(losses[known])
+    y[known] = _log_gap(losses[known].clip(-HUGE, HUGE))
     some = known if typical is None or not (known & typical).any() else known & typical
     low, middle = y[known].min(), np.median(y[some])
     return np.asarray(np.minimum(y, middle + TAIL * max(middle - low, 1e-9)))

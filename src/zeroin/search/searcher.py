@@ -45,6 +45,7 @@ class Zoom:
     _last: tuple[Space, History, Memory] | None = field(default=None, repr=False, compare=False)
 
     @one_blas_thread
+    @np.errstate(over="ignore")  # losses as large as numbers can be; what overflows is as good as infinite
     def decide(self, space: Space, history: History, free: int, *, max_epochs: int, seed: int) -> Decision:
         """At most `free` jobs; see `zeroin.protocols.Searcher`."""
         if free < 1:
