@@ -27,7 +27,7 @@ class Searcher(Protocol):
         """At most `free` jobs, as a pure function of the arguments.
 
         Trials of kinds CONFIRM and DEFAULT in the history are not the search's. An empty decision says that
-        nothing can be decided until a running job ends.
+        nothing can be decided until a running job ends; with none running it is over.
         """
 
 

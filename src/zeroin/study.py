@@ -138,7 +138,8 @@ class Study:
             free: how many could begin now.
 
         Returns:
-            at most so many; none where nothing can be decided before a running one is told.
+            at most so many; none where nothing can be decided before a running one is told, or with none running where
+            the search is over, as all configs of a small space were tried.
 
         Raises:
             StudyError: `free` is no whole number from 0, or the study is closed.
