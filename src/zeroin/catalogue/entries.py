@@ -81,7 +81,7 @@ _ENTRIES = (
         "lr", "α (η, ε)", "learning rate: length of a step",
         _ADAM,
         "optimizer; momentum (the step is lr/(1−β) long); batch size; batch normalisation, which lifts the upper end "
-        "(5–13 times on digits): the limits leave room for it. PyTorch's 0.001 for SGD gave way to Bengio's 0.01",
+        "(5–21 times on digits): the limits leave room for it. PyTorch's 0.001 for SGD gave way to Bengio's 0.01",
         "Robbins & Monro 1951; Goodfellow et al. 2016, sections 8.3.1 and 11.4; Bengio 2012, arXiv 1206.5533, "
         "section 3.1; Kingma & Ba 2015, arXiv 1412.6980, Algorithm 1; torch.optim",
         {"sgd": _SGD, "momentum": _HEAVY, "nesterov": _HEAVY, "rmsprop": _RMSPROP, "adam": _ADAM, "adamw": _ADAM,

@@ -37,7 +37,7 @@ _DATA = (
     click.option(
         "--group",
         metavar="NAME",
-        help="Examples of one patient, user, ... to the same set; of .npz an array, of images folder.",
+        help="Keeps examples of one patient, user, ... in one set: a table's column, an .npz file's array, or `folder` for images.",
     ),
     click.option(
         "--missing", multiple=True, metavar="WORD", help="Of a table: a word that stands for a missing value."
