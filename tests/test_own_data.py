@@ -1,6 +1,7 @@
 """Data of one's own, without code: tuned, exported and predicted from the command line; what is wrong is told."""
 
 import csv
+import dataclasses
 import io
 import pickle
 import re
@@ -19,7 +20,7 @@ Image = pytest.importorskip("PIL.Image")
 
 from zeroin.data import images, own  # noqa: E402
 from zeroin.data.amounts import amounts, style_of  # noqa: E402
-from zeroin.data.columns import learn, numbers  # noqa: E402
+from zeroin.data.columns import Column, learn, numbers  # noqa: E402
 from zeroin.data.files import read  # noqa: E402
 from zeroin.data.preparation import from_plain  # noqa: E402
 from zeroin.data.split import by_group  # noqa: E402
@@ -826,3 +827,26 @@ def test_missing_packages_are_told_with_the_line_to_paste(zeroin, monkeypatch):
     code, _, errors = zeroin("tune", "t.csv", *BY)
     assert code == 2
     assert "-m pip install torch scikit-learn pandas pyarrow pillow" in errors
+
+
+def test_one_number_in_many_with_a_comma_is_read_wherever_the_cut_puts_it(tmp_path):
+    rng = np.random.default_rng(0)
+    for place in range(0, 150, 15):
+        rows = [f"{rng.integers(100, 999)},{rng.normal():.3f}" for _ in range(150)]
+        rows[place] = '"1,250",0.5'
+        file = tmp_path / f"{place}.csv"
+        file.write_text("price,y\n" + "\n".join(rows) + "\n")
+        (column,) = from_plain(own.task_of(file, target="y").preparation).inputs.columns
+        assert column.kind == "number"
+
+
+def test_a_time_in_front_of_its_date_is_a_date():
+    at = [f"{hour:02d}:30 {day:02d}/02/2024" for hour in range(24) for day in (1, 15, 28)]
+    (column,) = learn(pd.DataFrame({"at": at}))
+    assert column.kind == "date"
+
+
+def test_a_date_column_of_an_older_model_keeps_its_width():
+    (column,) = learn(pd.DataFrame({"at": [f"2024-01-{day:02d}" for day in range(1, 29)]}))
+    kept = {name: value for name, value in dataclasses.asdict(column).items() if name != "waves"}
+    assert numbers([Column(**kept)], pd.DataFrame({"at": ["2024-01-05"]})).shape == (1, 7)

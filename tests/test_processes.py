@@ -18,6 +18,7 @@ from zeroin.errors import TaskError, ZeroinError
 from zeroin.executors import processes
 from zeroin.executors.inline import Inline
 from zeroin.executors.processes import Processes
+from zeroin.executors.run import takes_run
 from zeroin.types import Job, Kind, Status
 
 SPACE = zi.Space(x=zi.Float(0, 1))
@@ -337,3 +338,32 @@ def alive(pid: int) -> bool:
     except OSError:
         return False
     return state != "Z"
+
+
+def test_a_second_argument_with_a_default_is_the_run_where_it_is_called_so():
+    assert takes_run(lambda config, run=None: 0.0)
+    assert not takes_run(lambda config, data=3, run=None: 0.0)
+
+
+def test_a_signal_whose_handler_leaves_ends_the_study():
+    before = signal.signal(signal.SIGTERM, lambda *_: sys.exit(3))
+    try:
+        with pytest.raises(SystemExit):
+            zi.tune(lambda config: signal.raise_signal(signal.SIGTERM), SPACE, trials=3, store=None)
+    finally:
+        signal.signal(signal.SIGTERM, before)
+
+
+def test_an_objective_may_take_the_working_folder_away(tmp_path, monkeypatch):
+    gone = tmp_path / "gone"
+    gone.mkdir()
+    monkeypatch.chdir(gone)
+
+    def objective(config):
+        os.chdir(tmp_path)
+        if gone.exists():
+            gone.rmdir()
+        return config["x"]
+
+    study = zi.tune(objective, SPACE, trials=3, store=None)
+    assert [t.status for t in study.trials] == ["done"] * 3

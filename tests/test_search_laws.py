@@ -515,3 +515,18 @@ def test_draws_of_the_density_are_as_wide_in_a_narrow_range_as_in_the_whole():
         return np.abs(drawn[:, None] - points * scale).max(2).min(1).mean()
 
     assert widths(10.0) == pytest.approx(widths(1.0), rel=0.01)
+
+
+@pytest.mark.parametrize("max_epochs", [1, 8])
+@pytest.mark.parametrize("works", [True, False])
+def test_a_space_of_few_configs_all_of_them_given_is_over_at_once(max_epochs, works):
+    space = zi.Space(o=zi.Choice("a", "b", "c"))
+    start = [{"o": option} for option in "abc"]
+
+    def objective(config, run):
+        for _ in run.epochs():
+            run.report(float("abc".index(config["o"])) if works else math.nan)
+
+    study = zi.tune(objective, space, start=start, trials=20, max_epochs=max_epochs, store=None)
+    assert len(study.trials) == 3
+    assert study.regions[-1].why == "all 3 configs of the space were tried, so the search is over"

@@ -61,7 +61,8 @@ def checked_store(store: str | Path | None) -> Path | None:
     path = Path(store)
     address = re.match(r"\w{2,}:/+(.*)", str(path))  # of Windows' drives the name has one letter
     if address or str(path) == ":memory:":
-        remedy = f"use {address[1]!r}" if address and address[1] else "use store=None for memory alone"
+        file = address[1] if address and address[1] != ":memory:" else ""
+        remedy = f"use {file!r}" if file else "use store=None for memory alone"
         raise StoreError(f"a store is a file, not a database's address; {str(store)!r} is one: {remedy}.")
     return path.expanduser()
 

@@ -31,7 +31,8 @@ class Pace:
         each = [history.seconds_of(t.number) / t.epoch for t in trials if t.epoch and history.seconds_of(t.number)]
         if not each or elapsed <= 0:
             return None
-        at_once = max(1e-3, (history.seconds - before) / elapsed)
+        at_once = max(1e-3, (history.seconds - before) / elapsed)  # two workers are measured as a little less than two
+        at_once = at_once if at_once < 1 else round(at_once)
         return Pace(history.max_epochs * sum(each) / len(each), at_once)
 
     def seconds(self, trainings: int) -> float:

@@ -16,7 +16,7 @@ from zeroin.history import incumbent
 from zeroin.protocols import Executor, Patient, Searcher
 from zeroin.search.ranking import best_configs
 from zeroin.study import Study
-from zeroin.types import Config, Ended, Job, Observation, Status, Trial
+from zeroin.types import Config, Ended, Job, Kind, Observation, Status, Trial
 from zeroin.wording import duration
 
 log = logging.getLogger("zeroin")
@@ -79,7 +79,8 @@ def compare(study: Study, executor: Executor, final: Confirm, clock: Clock, befo
         alike = [t for t in trials if t.config in best] or trials
         clock.whole = Pace.of(study.history, alike, clock.elapsed, before)
         fits = clock.whole.trainings(clock.left) if clock.whole else 0
-        asked, final = final.seeds, Confirm.of(min(fits, final.most), final.seeds)
+        done = sum(t.kind is Kind.DEFAULT or (t.kind is Kind.CONFIRM and t.config in best) for t in trials)
+        asked, final = final.seeds, Confirm.of(min(fits + done, final.most), final.seeds)
         if final.seeds < asked:
             log.warning(FEWER_SEEDS, study.name, clock.seconds / 60, final.seeds or "none", asked)
     if final.seeds:

@@ -176,7 +176,7 @@ def _check_sockets(space: Space | None, executor: Executor | None, searcher: Sea
 
 def _check_ended_by_force(trial_minutes: float, workers: int, executor: Executor | None) -> None:
     """Whether a trial without epochs can be ended."""
-    if workers == 1 and not isinstance(executor, Patient):
+    if not isinstance(executor, Patient) if executor else workers == 1:
         raise StudyError(
             f"trial_minutes are looked at after each epoch; trial_minutes={trial_minutes!r} of trials without epochs: "
             f"report epochs and give max_epochs=..., use workers=2, which are ended by force, or leave it out."

@@ -37,7 +37,8 @@ _DATA = (
     click.option(
         "--group",
         metavar="NAME",
-        help="Keeps examples of one patient, user, ... in one set: a table's column, an .npz file's array, or `folder` for images.",
+        help="Keeps examples of one patient, user, ... in one set: a table's column, an .npz file's array, or "
+        "`folder` for images.",
     ),
     click.option(
         "--missing", multiple=True, metavar="WORD", help="Of a table: a word that stands for a missing value."

@@ -5,8 +5,9 @@ Plain data rather than fitted objects, so that an exported model can be read wit
 
 import re
 import warnings
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
+from types import MappingProxyType
 
 import numpy as np
 import pandas as pd
@@ -63,21 +64,24 @@ class Column:
     options: tuple[str, ...] = ()
     form: str = ""
     style: Style | None = None
+    waves: tuple[tuple[float, int], ...] = ((YEAR, 1), (7, 1), (1, 1))
 
     @property
     def width(self) -> int:
         """How many numbers it becomes."""
-        waves = 2 * sum(count for _, count in WAVES)
+        waves = 2 * sum(count for _, count in self.waves)
         return self.gaps + {"number": 1, "date": 1 + waves, "category": len(self.options) + 1}[self.kind]
 
 
-def learn(frame: pd.DataFrame) -> tuple[Column, ...]:
+def learn(frame: pd.DataFrame, styles: Mapping[str, Style] = MappingProxyType({})) -> tuple[Column, ...]:
     """What the training rows say of each column; columns that never change are left out.
+
+    How numbers are written is no knowledge of what they are: `styles` may be those of all rows.
 
     Raises:
         TaskError: numbers and words mixed in one column.
     """
-    return tuple(_learn(str(name), frame[name]) for name in frame.columns if varies(frame[name]))
+    return tuple(_learn(str(name), frame[name], styles.get(str(name))) for name in frame.columns if varies(frame[name]))
 
 
 def varies(values: pd.Series) -> bool:
@@ -172,7 +176,7 @@ def form_of(there: pd.Series) -> str:
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")  # pandas warns where both orders of day and month come to the same
         dates = [ISO, *filter(None, (guess_datetime_format(first, dayfirst=d) for d in (False, True)))]
-    guesses = TIMES if is_time else dates
+    guesses = [*TIMES, *dates] if is_time else dates
     shares = [float(as_dates(there, form).notna().mean()) for form in guesses]
     best = int(np.argmax(shares))
     return guesses[best] if shares[best] > DATES else ""
@@ -227,12 +231,13 @@ def _read(name: str, values: pd.Series) -> Column:
         return Column(name, kind, style=written(values))
     if kind == "date":
         is_date = pd.api.types.is_datetime64_any_dtype(values)
-        return Column(name, kind, form=ISO if is_date else form_of(values.dropna()))
+        return Column(name, kind, waves=WAVES, form=ISO if is_date else form_of(values.dropna()))
     return Column(name, kind)
 
 
-def _learn(name: str, values: pd.Series) -> Column:
+def _learn(name: str, values: pd.Series, style: Style | None) -> Column:
     column = replace(_read(name, values), gaps=bool(values.isna().any()))
+    column = replace(column, style=style or column.style) if column.kind == "number" else column
     if column.kind == "category":
         counts = values.dropna().astype(str).value_counts()
         return replace(column, options=tuple(sorted(counts[counts >= SEEN].index[:MOST])))
@@ -257,7 +262,7 @@ def _applied(column: Column, values: pd.Series) -> Array:
     amount = _amount(column, values)
     parts = [np.clip((amount - column.mean) / column.scale, -FAR, FAR)[:, None]]
     if column.kind == "date":  # and where it stands in its year, its week and its day
-        often = [wave * YEAR / days for days, count in WAVES for wave in range(1, count + 1)]  # in a year
+        often = [wave * YEAR / days for days, count in column.waves for wave in range(1, count + 1)]  # in a year
         turns = amount[:, None] * np.array(often) * 2 * np.pi  # [N, waves]
         parts += [np.sin(turns), np.cos(turns)]
     if column.gaps:

@@ -3,7 +3,7 @@
 import math
 import re
 import warnings
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
@@ -15,10 +15,11 @@ from numpy.typing import NDArray
 from pandas.api.types import is_object_dtype, is_string_dtype
 
 from zeroin.data import images
+from zeroin.data.amounts import Style
 from zeroin.data.answer import KINDS, Answer, answer_of
 from zeroin.data.arrays import arrays, as_inputs
 from zeroin.data.checks import notes_on
-from zeroin.data.columns import all_numbers, as_words, learn
+from zeroin.data.columns import all_numbers, as_words, learn, written
 from zeroin.data.cuts import Cutting, by_chance, cutting, grouped
 from zeroin.data.files import column_of, read
 from zeroin.data.preparation import Arrays, Images, Inputs, Preparation, Table, Text
@@ -196,9 +197,13 @@ def _table(
         if text in drop:
             raise TaskError(f"a column is read or left out; {text!r} is in both --text and --drop: leave out one.")
     chosen = frame.drop(columns=[*drop, target, *([group] if group and group not in drop else [])])
+    styles = {}
     for name in chosen.columns:
         if name not in texts and (is_object_dtype(chosen[name]) or is_string_dtype(chosen[name])):
-            all_numbers(chosen[name].dropna())  # words between numbers are told with the counts of the whole file
+            there = chosen[name].dropna()
+            # Of the whole file: words between numbers are told with its counts, one number in many may have a comma.
+            if all_numbers(there) and (style := written(there)):
+                styles[str(name)] = style
     if not chosen.shape[1]:
         raise TaskError(
             f"a table has a column to learn from beside its target; {path.name} has {', '.join(frame.columns)}: "
@@ -211,12 +216,14 @@ def _table(
         named = [one.column for one in read if isinstance(one, Text)]
         yield from notes_on(some, target, answer, columns, texts=named, by_chance=not (order or group))
 
-    return Source(chosen, values, partial(_learn_table, tuple(missing), tuple(texts)), told, cut)
+    return Source(chosen, values, partial(_learn_table, tuple(missing), tuple(texts), styles), told, cut)
 
 
-def _learn_table(missing: tuple[str, ...], named: tuple[str, ...], some: pd.DataFrame) -> Table | Text:
+def _learn_table(
+    missing: tuple[str, ...], named: tuple[str, ...], styles: Mapping[str, Style], some: pd.DataFrame
+) -> Table | Text:
     texts = [name for name in some.columns if name in named or is_text(some[name])]
-    columns = learn(some.drop(columns=texts))
+    columns = learn(some.drop(columns=texts), styles)
     read = tuple(_learn_text(name, missing, some) for name in texts)
     if len(read) == 1 and not columns:
         return read[0]

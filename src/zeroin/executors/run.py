@@ -5,11 +5,12 @@ import inspect
 import math
 import os
 import shutil
+import signal
 import time
 import traceback
 import warnings
 from collections.abc import Callable, Iterator, Mapping
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import replace
 from pathlib import Path
 from typing import Any, TypeAlias
@@ -177,7 +178,8 @@ def _staying() -> Iterator[None]:
         yield
     finally:
         if here:
-            os.chdir(here)
+            with suppress(OSError):  # it was taken away meanwhile
+                os.chdir(here)
 
 
 def stepwise(steps: Steps, job: Job, root: Path, known: int, max_epochs: int, heard: Heard) -> Iterator[Ended | None]:
@@ -199,6 +201,8 @@ def stepwise(steps: Steps, job: Job, root: Path, known: int, max_epochs: int, he
             began = time.monotonic()
         outcome = finish(run, checkpoint)
     except (Exception, SystemExit) as error:  # what cancels (Ctrl-C, asyncio, a test that ends) goes through
+        if isinstance(error, SystemExit) and _by_signal(error):
+            raise
         outcome = failure(error, root)
     yield Ended(job.number, *outcome, took + time.monotonic() - began)
 
@@ -219,6 +223,13 @@ def finish(run: Run, checkpoint: Checkpoint) -> tuple[Status, str]:
         warnings.warn(UNSAVED, stacklevel=2)
     checkpoint.put_aside(run.epoch, last=True)
     return Status.DONE, ""
+
+
+def _by_signal(error: SystemExit) -> bool:
+    """Whether a handler of a signal left: the process is asked to end, whatever trains."""
+    handlers = [signal.getsignal(number) for number in signal.valid_signals()]
+    codes = [getattr(handler, "__code__", None) for handler in handlers if callable(handler)]
+    return any(frame.f_code in codes for frame, _ in traceback.walk_tb(error.__traceback__))
 
 
 def failure(error: Exception | SystemExit, root: Path) -> tuple[Status, str]:
@@ -253,7 +264,7 @@ def takes_run(objective: Objective) -> bool:
     except (TypeError, ValueError):
         return False
     in_place = [p for p in parameters if p.kind in (p.POSITIONAL_ONLY, p.POSITIONAL_OR_KEYWORD)]
-    needed = [p for p in in_place if p.default is p.empty or p.name == "run"]
+    needed = [p for i, p in enumerate(in_place) if p.default is p.empty or (i == 1 and p.name == "run")]
     by_name = [p.name for p in parameters if p.kind is p.KEYWORD_ONLY and p.default is p.empty]
     if len(needed) in (1, 2) and not by_name:
         return len(needed) == 2

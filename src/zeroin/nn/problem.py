@@ -150,7 +150,8 @@ def _check_loss(problem: Problem, output: Tensor, y: Tensor) -> None:
     with suppress(Exception):  # it may ask for more than two examples
         found = problem.loss(output, y)
     if not isinstance(found, Tensor):
-        raise TaskError(f"a loss returns a tensor; this one returns a {type(found).__name__}: end it with return.")
+        remedy = "end it with return" if found is None else "return the tensor itself, without .item()"
+        raise TaskError(f"a loss returns a tensor; this one returns a {type(found).__name__}: {remedy}.")
 
 
 def check_batchnorm(problem: Problem, model: nn.Module, batch_size: int) -> None:

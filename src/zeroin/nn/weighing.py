@@ -34,7 +34,7 @@ LOSSES: dict[str, Loss] = {"cross_entropy": _cross_entropy, "mse": _mse}  # of e
 
 
 def _mean(values: Tensor, weight: Tensor) -> Tensor:
-    return (values.double() * weight).sum() / weight.sum()
+    return (values.double() * weight).sum() / weight.double().sum()
 
 
 def _accuracy(output: Tensor, y: Tensor, weight: Tensor) -> float:

@@ -184,7 +184,7 @@ def open_study(path: Path, header: Header) -> tuple[SqliteStore, Header, History
         except BaseException:
             lock.release()
             raise
-    return SqliteStore(db, study, lock, path.with_name(f"{path.name}-wal")), known, history
+    return SqliteStore(db, study, lock, path.absolute().with_name(f"{path.name}-wal")), known, history
 
 
 def fitting(words: str) -> str:
