@@ -43,6 +43,25 @@ def suggested(trial: optuna.Trial, space: Space) -> dict:
     return space.check(config)
 
 
+def default(space: Space) -> dict:
+    """The space's default config in the terms of `suggested`: peers are told where zeroin begins."""
+    params = {}
+    for name, p in space.params.items():
+        value = space.default[name]
+        if p.fixed is not None:
+            continue
+        if isinstance(p, Int) and p.scale == "log2":
+            params[f"log2 {name}"] = value.bit_length() - 1
+            continue
+        if isinstance(p, Float) and p.zero:
+            params[f"{name} = 0"] = value == 0
+            if value == 0:
+                continue
+        inverse = isinstance(p, Float) and p.scale == "one_minus_log"
+        params |= {f"1 - {name}": 1.0 - value} if inverse else {name: value}
+    return params
+
+
 class Plain:
     """Training as it is usually written: a DataLoader, PyTorch's optimizer as it comes, a schedule by epoch."""
 
@@ -138,6 +157,7 @@ def main() -> None:
         storage=optuna.storages.JournalStorage(JournalFileBackend(str(given.folder / "optuna.log"))),
         study_name="s", load_if_exists=True, direction="maximize", **pruner,
     )  # fmt: skip
+    study.enqueue_trial(default(space), skip_if_exists=True)
     study.optimize(objective, timeout=given.seconds)
 
 
