@@ -3,7 +3,6 @@
 import json
 import logging
 import math
-import os
 import time
 from collections.abc import Callable, Sequence
 from dataclasses import asdict, dataclass, field, replace
@@ -24,6 +23,7 @@ from zeroin.nn.stack import fresh, stack
 from zeroin.space import Choice as Options
 from zeroin.space import Hyperparameter, Int, Space
 from zeroin.types import Config
+from zeroin.whole import whole
 
 log = logging.getLogger("zeroin")
 
@@ -127,9 +127,8 @@ class Choices:
             words += "; full mini-batches of stacks are compiled, which the ratio leaves out"
         said = {"words": words, "sizes": {size: asdict(choice) for size, choice in self._kept.items()}}
         self.folder.mkdir(parents=True, exist_ok=True)
-        half = self.folder / f"{FILE}.{os.getpid()}.part"
-        half.write_text(json.dumps(said, indent=1))
-        half.replace(self.folder / FILE)
+        with whole(self.folder / FILE) as file:
+            file.write(json.dumps(said, indent=1).encode())
 
     def _is_compiled(self) -> bool:
         stacked = any(choice.rows > 1 for choice in self._kept.values())

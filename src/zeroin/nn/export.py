@@ -11,6 +11,7 @@ from zeroin.nn.kept import kept
 from zeroin.nn.loop import STATE
 from zeroin.nn.task import Task
 from zeroin.types import Config
+from zeroin.whole import whole
 
 
 def export(task: Task | str, folder: Path, config: Config, target: Path, source: str | None = None) -> str:
@@ -64,15 +65,8 @@ def save(
     """
     norm = {k: v.float() for k, v in normalisation.items()} if normalisation else {}
     what = {"format": 1, "task": task_name, "config": dict(config), "state_dict": state_dict, **norm, **facts}
-    target = target.resolve()  # of a link, what it leads to
-    if target.exists() and not target.is_file():  # a device or pipe: in its place would be a file
-        with target.open("wb") as file:
-            torch.save(what, file)
-        return
-    half = target.with_name(target.name + ".part")
-    with half.open("wb") as file:  # torch opens a file with errors of its own
+    with whole(target) as file:  # torch opens a file with errors of its own
         torch.save(what, file)
-    half.replace(target)
 
 
 def loading(target: Path, source: str, normalised: bool) -> str:

@@ -5,15 +5,16 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
+from zeroin.whole import whole
+
 FILE = "preparation.json"  # in the study's folder
 
 
 def keep(folder: Path, preparation: Mapping[str, Any]) -> None:
     """Write the preparation into a study's folder; what is there is replaced, as a study keeps its data."""
     folder.mkdir(parents=True, exist_ok=True)
-    half = folder / (FILE + ".part")
-    half.write_text(json.dumps(preparation), encoding="utf-8")
-    half.replace(folder / FILE)
+    with whole(folder / FILE) as file:
+        file.write(json.dumps(preparation).encode())
 
 
 def kept(folder: Path) -> dict[str, Any] | None:

@@ -2,7 +2,6 @@
 
 import json
 import os
-import tempfile
 from importlib import resources
 from pathlib import Path
 from typing import Any
@@ -16,6 +15,7 @@ from zeroin.errors import StudyError
 from zeroin.report.charts import BEST, COLOURS, FAILED, LIKELY, axis_figure, curves_figure, progress_figure
 from zeroin.report.summary import Summary
 from zeroin.report.words import STATUS_WORDS
+from zeroin.whole import whole
 from zeroin.wording import counted, duration, value_words
 
 
@@ -37,34 +37,15 @@ def write(summary: Summary, path: str | os.PathLike[str]) -> Path:
     """
     target, text = Path(path), render(summary)
     try:
-        _replace(target, text)
+        target.resolve().parent.mkdir(parents=True, exist_ok=True)
+        with whole(target) as file:
+            file.write(text.encode())
     except OSError as error:
         raise StudyError(
             f"a report goes to a file that can be written; {target}: {error.strerror}: choose another, or free some "
             f"space; what was observed is kept."
         ) from error
     return target
-
-
-def _replace(target: Path, text: str) -> None:
-    target = target.resolve()  # of a link, what it leads to
-    if target.exists() and not target.is_file():
-        target.write_text(text, encoding="utf-8")  # a device or pipe, such as /dev/stdout: in its place would be a file
-        return
-    target.parent.mkdir(parents=True, exist_ok=True)
-    handle, draft = tempfile.mkstemp(dir=target.parent, prefix=f".{target.name}.", suffix=".tmp")
-    try:
-        with os.fdopen(handle, "w", encoding="utf-8") as file:
-            file.write(text)
-            file.flush()
-            os.fsync(file.fileno())
-        umask = os.umask(0)
-        os.umask(umask)
-        os.chmod(draft, 0o666 & ~umask)  # mkstemp made it private
-        os.replace(draft, target)
-    except BaseException:
-        Path(draft).unlink(missing_ok=True)
-        raise
 
 
 def render(summary: Summary) -> str:
