@@ -7,8 +7,8 @@ Four ways, in turn, for each seed, in two processes of one thread each: Optuna w
 and a plain PyTorch loop (DataLoader, the optimizer as it comes); `zi.tune` with two workers and no playbook; the same
 with the playbook that comes with zeroin, the lesson of the task itself taken out; Optuna with HyperbandPruner and
 zeroin's fast loop. The same space, the same default config to begin with, the same networks. The test score is that of
-the trial which the
-validation set holds for the best so far, seen at the end of a trial's job; testing it takes no time.
+the trial which the validation set holds for the best so far, seen at the end of a trial's job; testing it takes no
+time.
 
 Two targets for each task. *Hard*: the median over seeds of the test score where Optuna with its defaults stands after
 epochs worth 20 full trainings. *Easy*: a score that is told beforehand, below. The seconds that the first way took for

@@ -20,9 +20,7 @@ from zeroin.types import Config, Decision, Kind, Proposal, Status, Trial
 
 CONTENDERS = 3
 RESERVE = 1 / 3  # of the whole budget at most
-BEHIND = (
-    0.975  # quantile of Student's t, of the difference of two contenders over its error, beyond which one drops out
-)
+BEHIND = 0.975  # quantile of Student's t beyond which a contender drops out, by its difference over the error of that
 
 
 @dataclass(frozen=True, slots=True)

@@ -25,11 +25,8 @@ MIXED = 0.5  # the share of numbers from which a column is one of numbers, and i
 DATES = 0.95  # the share of dates from which a column is one of dates
 LARGEST = 1e30  # larger amounts are taken as this: their squares are still numbers
 YEAR = 365.2425  # days
-WAVES = (
-    (YEAR, 8),
-    (7, 3),
-    (1, 2),
-)  # days of a period, and in how many waves a date stands in it: a week's tell its days
+# Days of a period, and in how many waves a date stands in it: a week's tell its days.
+WAVES = ((YEAR, 8), (7, 3), (1, 2))
 ISO = "ISO8601"
 LOOKS_LIKE_A_DATE = re.compile(r"\d{4}|\d{1,2}[-/.]\d{1,2}[-/.]\d{2,4}")
 TIME_OF_DAY = re.compile(r"\d{1,2}:\d{2}")
@@ -52,6 +49,7 @@ class Column:
         options: categories with a number of their own.
         form: how dates are written, as `strptime` names it, or "ISO8601".
         style: how numbers are written; None: plainly.
+        waves: of dates, as `WAVES`; those of models that do not say it are the first of each period.
     """
 
     name: str

@@ -160,8 +160,14 @@ def _arrays(path: Path, group: str | None) -> Source:
         raise TaskError(f"examples differ from one another; all {len(x):,} of X in {path.name} are equal: give others.")
     target = pd.Series(y.astype(str) if y.dtype.kind in "US" else y, name="y")
     cut = grouped(_groups_of(path, group, len(y))) if group else by_chance
-    told = lambda *_: _grouped(group)  # noqa: E731
-    return Source(examples, target, lambda some: Arrays(some.shape[1:]), told, cut, instead="give another y")
+    return Source(
+        examples,
+        target,
+        lambda some: Arrays(some.shape[1:]),
+        lambda *_: _grouped(group),
+        cut,
+        instead="give another y",
+    )
 
 
 def _groups_of(path: Path, name: str, count: int) -> pd.Series:

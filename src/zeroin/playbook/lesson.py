@@ -76,9 +76,8 @@ class Lesson:
 
     def mattered(self, name: str) -> float:
         """The share of the spread of scores, luck included, that is gone when a hyperparameter is held."""
-        return self.trust * min(
-            1.0, self.importance.get(name, 0.0)
-        )  # older lessons have what a finite sample has above
+        share = self.importance.get(name, 0.0)  # in older lessons above 1, as a finite sample may have it
+        return self.trust * min(1.0, share)
 
     def shares(self, space: Space, scenario: Scenario) -> list[str]:
         """What both search and mean the same by: names of the catalogue, and all others in studies of one task."""

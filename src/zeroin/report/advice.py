@@ -97,7 +97,6 @@ def _after(history: History, lead: int | None, loss: float, goal: str) -> str:
         return f"{came}; nothing else that the study tried was as good."
     if lead == 0:
         return f"{came}; another config was as good before, so that they saved nothing."
-    trainings = (
-        f" ({value_words(round(lead / history.max_epochs, 1))} full trainings)" if history.max_epochs > 1 else ""
-    )
+    whole = value_words(round(lead / history.max_epochs, 1))
+    trainings = f" ({whole} full trainings)" if history.max_epochs > 1 else ""
     return f"{came}; it took {counted(lead, 'epoch')} more{trainings} until another config was as good."

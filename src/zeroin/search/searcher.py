@@ -334,9 +334,8 @@ class _Choosing:
 
     def _end(self) -> None:
         """Nothing is left to try: said once."""
-        listed, regions = self.view.listed, self.view.history.regions
-        why = "" if listed is None else finite.over(len(listed))
-        if listed is not None and not (regions and regions[-1].why == why):
+        listed, why = self.view.listed, self.view.end
+        if listed is not None and why:
             self.region = self._region(listed, self.view.rng("zoom"), why)
 
 
@@ -358,8 +357,8 @@ def _uniform(view: View, free: int) -> Decision:
         chosen.append(point)
     why, stop = "too few trials worked for a model", view.ladder[0]
     proposals = tuple(Proposal(stop, Kind.SCREEN, why, config=view.space.config(point)) for point in chosen)
-    regions, listed = view.history.regions, view.listed
-    if proposals or view.busy or listed is None or (regions and regions[-1].why == finite.over(len(listed))):
+    if proposals or view.busy or not view.end:
         return Decision(proposals)
-    after, place = len(view.history.jobs), regions[-1].round + 1 if regions else 0
-    return Decision(region=Region(place, after, view.ranges, view.ranges, 1.0, finite.over(len(listed))))
+    regions = view.history.regions
+    place = regions[-1].round + 1 if regions else 0
+    return Decision(region=Region(place, len(view.history.jobs), view.ranges, view.ranges, 1.0, view.end))

@@ -97,6 +97,13 @@ class View:
         }
         return self.memory.listed(self.space, ranges)
 
+    @property
+    def end(self) -> str:
+        """What is to be said where all listed configs were tried; empty where they are too many, or it was said."""
+        regions = self.history.regions
+        why = "" if self.listed is None else finite.over(len(self.listed))
+        return "" if regions and regions[-1].why == why else why
+
     def untried(self, box: Box, chosen: Sequence[Array], rng: np.random.Generator) -> Array | None:
         """A point [D] of a box, at random, that was neither tried nor chosen; None where all that are listed were.
 
