@@ -42,7 +42,7 @@ zi.catalogue.space(("sgd", "adamw"), layers=(1, 4), units="per_layer")  # the op
 
 A default is where a person would start it once it is searched. What is not in a space is off (dropout, warmup, ...) or
 as the optimizer has it (eps, beta2, ...). Ready-made tasks and data of your own begin at a learning rate of
-0.005 and a dropout of 0.2 instead ([why](benchmarks.md#time-to-a-target)).
+0.005 and a dropout of 0.2 instead ([why](time-experiments.md#where-a-search-begins)).
 """
 
 

@@ -13,7 +13,7 @@ from zeroin.space import Float, Hyperparameter, Int, Space
 Sizes = tuple[int, int]
 
 # Where a search begins. These networks train for some hundreds of steps: the usual learning rate of 0.001 does not
-# arrive in so few, and to drop half of the units costs more than it brings (docs/benchmarks.md).
+# arrive in so few, and to drop half of the units costs more than it brings (docs/time-experiments.md).
 STARTS = {"lr": 0.005, "dropout": 0.2}
 
 
