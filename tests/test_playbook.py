@@ -20,6 +20,7 @@ from zeroin.playbook.portfolio import advised, apart, fitted, greedy
 from zeroin.playbook.scenario import weights
 from zeroin.report.advice import advice
 from zeroin.search import coarse, zoom
+from zeroin.search.box import Box
 from zeroin.search.model import Features, Memory, build
 from zeroin.store import read_study
 from zeroin.types import Kind
@@ -153,7 +154,7 @@ def test_further_good_configs_are_leads_that_the_model_weighs(book, lessons, tmp
     model = build(Memory().rows(SPACE, history, (1,)), Features.of(SPACE, (1,)), Memory())
     leads = np.array([SPACE.units(lead) for lead in history.leads])
     rng = np.random.default_rng(0)
-    points, _ = zoom.candidates(model, zoom.Box.of(SPACE, SPACE.ranges), leads, rng, 1)
+    points, _ = zoom.candidates(model, Box.of(SPACE, SPACE.ranges), leads, rng, 1)
     assert all(np.abs(points - lead).max(1).min() < 1e-6 for lead in leads)
 
 

@@ -15,9 +15,10 @@ from zeroin.budget import Budget
 from zeroin.history import History
 from zeroin.plan import Plan
 from zeroin.search import Settings, Zoom
+from zeroin.search.box import Box
+from zeroin.search.exploring import density
 from zeroin.search.model import Features, Memory, build, warp
 from zeroin.search.surrogate import log_ei
-from zeroin.search.zoom import Box, density
 from zeroin.types import Asked, Decision, Ended, Kind, Observation, Observed, Region, Status
 
 SPACE = zi.Space(

@@ -1,40 +1,40 @@
 """Ranges that move: where the model expects the best at an edge, and the legal limits allow."""
 
+from collections.abc import Mapping
+
 import numpy as np
 
+from zeroin.search.box import Box
 from zeroin.search.model import Model
 from zeroin.search.view import View
-from zeroin.search.zoom import Box
-from zeroin.space import Choice
+from zeroin.space import Choice, Space
 from zeroin.space.scales import Array
 from zeroin.space.words import range_words
-from zeroin.types import Region
+from zeroin.types import Range
 
+MOVED = "range moved"  # how the words of a region begin that moves a range
 GROWTH = 2.0  # widths by which a range grows at an edge
 PLACES = np.linspace(0.0, 1.0, 5)  # of a range, that are compared
 BEST = 5  # configs of the lowest means that are moved there
 
 
-def extended(view: View, model: Model) -> Region | None:
-    """The region with ranges moved, where the model expects the best at an edge and the legal limits allow."""
+def moved(view: View, model: Model) -> dict[str, Range]:
+    """By name, the new ranges of those that move: the best is expected at their edge, and legal limits allow."""
     regions = view.history.regions
-    last = max((r.after for r in regions if r.why.startswith("range")), default=0)
+    last = max((r.after for r in regions if r.why.startswith(MOVED)), default=0)
     if last and not any(job.start == 0 for job in view.history.jobs[last:]):
-        return None  # nothing new was tried since
-    moved = _left_out(view, model)
-    if not moved and model.trust >= view.settings.trust:  # else it would open narrow ranges that hold the best
-        moved = _at_edges(view, model)
-    if not moved:
-        return None
-    ranges = dict(view.ranges)
-    for name, (low, high) in moved.items():
-        param = view.space[name]
-        ranges[name] = (param.value(low), param.value(high))
-    number = regions[-1].round + 1 if regions else 1
-    why = "range moved, the best is expected at its edge: " + ", ".join(
-        f"{name} {range_words(view.space[name], ranges[name])}" for name in moved
-    )
-    return Region(number, len(view.history.jobs), ranges, view.ranges, 1.0, why)
+        return {}  # nothing new was tried since
+    found = _left_out(view, model)
+    if not found and model.trust >= view.settings.trust:  # else it would open narrow ranges that hold the best
+        found = _at_edges(view, model)
+    params = view.space.params
+    return {name: (params[name].value(low), params[name].value(high)) for name, (low, high) in found.items()}
+
+
+def words(space: Space, moved: Mapping[str, Range]) -> str:
+    """What is said of ranges that move; nothing where none does."""
+    told = [f"{name} {range_words(space[name], found)}" for name, found in moved.items()]
+    return f"{MOVED}, the best is expected at its edge: {', '.join(told)}" if told else ""
 
 
 def _left_out(view: View, model: Model) -> dict[str, tuple[float, float]]:

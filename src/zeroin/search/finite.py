@@ -1,6 +1,6 @@
 """Spaces of few configs: which those are, so that none is trained twice while another waits."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from itertools import islice
 
 import numpy as np
@@ -36,7 +36,7 @@ def listed(space: Space, ranges: Mapping[str, Range]) -> Array | None:
     return None if configs is None else np.array([space.units(config) for config in configs])
 
 
-def among(points: Array, others: Array | Sequence[Array]) -> np.ndarray:
+def among(points: Array, others: Array) -> np.ndarray:
     """Which of the points [n, D] are the same config as one of the others [m, D]: mask [n]."""
-    keys = {(row.round(9) + 0.0).tobytes() for row in others}
-    return np.array([(row.round(9) + 0.0).tobytes() in keys for row in points], bool)
+    keys = {row.tobytes() for row in others.round(9) + 0.0}  # no zero is negative
+    return np.array([row.tobytes() in keys for row in points.round(9) + 0.0], bool)

@@ -7,9 +7,9 @@ import numpy as np
 from zeroin.history import History
 from zeroin.rng import generator
 from zeroin.search import rungs
+from zeroin.search.box import Box
 from zeroin.search.model import Features, Memory, build
 from zeroin.search.surrogate import one_blas_thread, root
-from zeroin.search.zoom import Box
 from zeroin.space import Space
 from zeroin.types import Importance
 

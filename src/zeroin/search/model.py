@@ -8,6 +8,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
 
 import numpy as np
+from scipy.special import ndtr
 
 from zeroin.history import History
 from zeroin.search import finite, surrogate
@@ -154,22 +155,32 @@ class Model:
 
     `best` is with one rung the lowest mean of a config tried, as the lowest loss may be a lucky draw; with several the
     lowest warped loss seen at any of them, less the trend; `trust` how well
-    left-out trials are predicted (correlation); `tried` the trials with observations; `owners` the trial of each row
-    that the surrogate sees, `units` [n, D] and `mean` [n] those trials' points and means.
+    left-out trials are predicted (correlation); `rows` the observations; `owners` the trial of each one that the
+    surrogate sees, `units` [n, D] and `mean` [n] those trials' points and means.
     """
 
     posterior: surrogate.Posterior
     features: Features
     best: float
     trust: float
-    tried: np.ndarray
+    rows: Rows
     owners: np.ndarray
     units: Array
     mean: Array
 
+    @property
+    def tried(self) -> np.ndarray:
+        """The trials with observations, by number."""
+        return np.unique(self.rows.trial)
+
     def predict(self, units: Array) -> tuple[Array, Array]:
         """Mean and sd at the full budget, for points [m, D]."""
         return self.posterior.predict(self.features(units))
+
+    def chance(self, point: Array) -> float:
+        """How likely a config, a point [D], is to beat the best at the full budget."""
+        mean, sd = self.predict(point[None])
+        return float(ndtr((self.best - mean[0]) / sd[0]))
 
     def log_ei(self, units: Array) -> Array:
         """Log expected improvement over the best, for points [m, D]."""
@@ -193,13 +204,12 @@ def build(rows: Rows, features: Features, memory: Memory) -> Model:
     """The model of a history with at least two observations."""
     theta, trust = _fitted(rows.first(fit_size(len(rows.loss))), features, memory)
     posterior, keep = _condition(rows, features, theta)
-    tried = np.unique(rows.trial)
     owners = rows.trial[keep]
     units = rows.units[np.unique(owners)]
     mean = posterior.expected(features(units))
     warped, trend = _targets(rows, len(features.budgets))
     best = float(mean.min() if len(trend) == 1 else warped.min() - trend[-1])
-    return Model(posterior, features, best, trust, tried, owners, units, mean)
+    return Model(posterior, features, best, trust, rows, owners, units, mean)
 
 
 def fit_size(n: int) -> int:

@@ -5,7 +5,7 @@ from collections.abc import Sequence
 import numpy as np
 
 from zeroin.history import History
-from zeroin.types import Trial
+from zeroin.types import Kind, Proposal, Trial
 
 GLANCE = 32  # the part of a full training that a first look takes
 
@@ -35,9 +35,9 @@ def loss_at(trial: Trial, rung: int) -> float:
     return min(losses) if len(losses) == rung else np.inf
 
 
-def next_rung(ladder: Sequence[int], trial: Trial) -> int:
-    """The lowest rung that the trial has not come to."""
-    return next(rung for rung in ladder if rung > trial.epoch)
+def further(ladder: Sequence[int], trial: Trial, kind: Kind, why: str) -> Proposal:
+    """The trial carried on to the lowest rung that it has not come to."""
+    return Proposal(next(rung for rung in ladder if rung > trial.epoch), kind, why, trial=trial.number)
 
 
 def can_go_on(trial: Trial, max_epochs: int) -> bool:

@@ -5,7 +5,7 @@ from collections.abc import Sequence
 import numpy as np
 
 from zeroin.rng import generator
-from zeroin.search import coarse, finite, rungs, together
+from zeroin.search import coarse, rungs, together
 from zeroin.search.view import View
 from zeroin.space.scales import Array
 from zeroin.types import Decision, Kind, Proposal, Region, Suggestion, Trial
@@ -15,33 +15,49 @@ BEAT = "the default, on to the full budget: what others have to beat"
 CHECKS = 3  # fresh trials that come before what the playbook advises, so that a bad bet is seen to be one
 
 
-def screen(view: View, free: int) -> Decision | None:
+def screen(view: View) -> Decision | None:
     """The screening round's next jobs; None where the model may fill the free slots."""
-    history, size = view.history, view.wanted[0]
+    history, wanted = view.history, _wanted(view)
+    size = wanted[0]
     trials = rungs.screened(history, size)
-    chosen = _sure(view, trials)[:free]
-    if len(view.ladder) > 1 and view.advice_holds:
-        return Decision(tuple(chosen)) if chosen else None  # it is over: the model knows where to begin
+    view = view.choosing(*_sure(view, trials)[: view.free])
+    if len(view.ladder) > 1 and advice_holds(view):
+        return Decision(view.chosen) if view.chosen else None  # it is over: the model knows where to begin
     if not any(job.kind in (Kind.ZOOM, Kind.EXPLORE) for job in history.jobs[view.screen : 5 * size]):
-        fresh: list[Proposal] = []
-        for index in range(len(trials), min(size, len(trials) + free - len(chosen))):
-            proposal = _coarse(view, index, [view.space.units(p.config) for p in fresh if p.config])
-            fresh += [proposal] if proposal else []
-        if fresh:
-            region = None if history.regions else _first_region(view)
-            return Decision((*chosen, *fresh), region)
-    busy = view.busy | {proposal.trial for proposal in chosen if proposal.trial is not None}
+        sure = len(view.chosen)
+        for index in range(len(trials), min(size, len(trials) + view.free - sure)):
+            view = view.choosing(*_coarse(view, index))
+        if len(view.chosen) > sure:
+            return Decision(view.chosen, None if history.regions else _first_region(view))
     rivals = [t for t in trials if t.kind is not Kind.PLAYBOOK]  # advice that does not hold takes nobody's place
-    while len(chosen) < free:
-        step = rungs.promotion(rivals, busy, view.steps, view.wanted)
-        if step is None:
-            break
+    while not view.is_full and (step := rungs.promotion(rivals, view.busy, view.steps, wanted)):
         trial, rung, place = step
         why = f"{place}. of {size} after {counted(view.steps[rung - 1], 'epoch')}"
-        chosen.append(Proposal(view.steps[rung], Kind.SCREEN, why, trial=trial.number))
-        busy = busy | {trial.number}
+        view = view.choosing(Proposal(view.steps[rung], Kind.SCREEN, why, trial=trial.number))
     waits = any(t.number in view.busy and not rungs.reached(t, view.steps) for t in rivals)
-    return Decision(tuple(chosen)) if chosen or waits else None
+    return Decision(view.chosen) if view.chosen or waits else None
+
+
+def advice_holds(view: View) -> bool:
+    """Whether all that the playbook advised was tried, and the middle one is ahead of what is fresh, all early."""
+    low = view.ladder[0]
+    screened = rungs.screened(view.history, view.screen)
+    tried = [t for t in screened if t.epoch >= low or t.status.is_failure]
+    advised = sorted(rungs.loss_at(t, low) for t in tried if t.kind is Kind.PLAYBOOK)
+    fresh = [rungs.loss_at(t, low) for t in tried if t.kind is Kind.SCREEN]
+    if not advised or len(advised) < len(view.history.advice):
+        return False
+    return advised[len(advised) // 2] < min(fresh, default=np.inf)  # one may be ahead by chance
+
+
+def _wanted(view: View) -> list[int]:
+    """How many trials of the round come to each of the steps; one in four goes on from a first look."""
+    size, settings = view.screen, view.settings
+    wanted = [rungs.survivors(size, settings.keep, rung) for rung in range(len(view.ladder))]
+    if not view.glance:
+        return wanted
+    looks = settings.glances if view.listed is None else min(settings.glances, len(view.listed) - size)
+    return [size + looks, size + looks // 4, *wanted[1:]]
 
 
 def _sure(view: View, trials: Sequence[Trial]) -> list[Proposal]:
@@ -80,13 +96,13 @@ def _sure(view: View, trials: Sequence[Trial]) -> list[Proposal]:
         Kind.SCREEN: said if view.history.advice else BEAT,
         Kind.PLAYBOOK: f"a best bet, not worse than half of the fresh ones {after}",
     }
-    return [Proposal(rungs.next_rung(view.ladder, t), t.kind, why[t.kind], trial=t.number) for t in waiting]
+    return [rungs.further(view.ladder, t, t.kind, why[t.kind]) for t in waiting]
 
 
-def _coarse(view: View, index: int, chosen: Sequence[Array]) -> Proposal | None:
+def _coarse(view: View, index: int) -> tuple[Proposal, ...]:
     """The trial of this index: a few fresh points, what the playbook advises, then fresh points again.
 
-    None where all configs were tried or are `chosen`.
+    Of none where all configs were tried or are chosen.
     """
     started = sum(t.kind is Kind.START for t in view.history.trials[:index])
     order, looks = _order(view, started), index >= view.screen
@@ -94,20 +110,20 @@ def _coarse(view: View, index: int, chosen: Sequence[Array]) -> Proposal | None:
     given = order[len(before)] if len(before) < len(order) else None
     if given:
         config = view.space.config(np.clip(view.space.units(given.config), 0.0, 1.0))
-        return Proposal(view.ladder[0], Kind.PLAYBOOK, given.why, config=config)
+        return (Proposal(view.ladder[0], Kind.PLAYBOOK, given.why, config=config),)
     index -= sum(each is not None for each in before)
     if index == 0:
-        return _default(view)
+        return (_default(view),)
     point = _placed(view, index)
-    if finite.among(point[None], [*view.tried, *chosen])[0]:
-        found = view.untried(view.whole, chosen, generator(view.seed, "coarse", index))
+    if view.has(point):
+        found = view.untried(view.whole, generator(view.seed, "coarse", index))
         if found is None:
-            return None
+            return ()
         point = found
-    why = f"point {index + 1} of {view.wanted[0]} that cover the space evenly"
+    why = f"point {index + 1} of {_wanted(view)[0]} that cover the space evenly"
     why += ", a first look, as early losses tell much of later ones" if looks else ""
     stop = view.steps[0] if looks else view.ladder[0]
-    return Proposal(stop, Kind.SCREEN, why, config=view.space.config(point))
+    return (Proposal(stop, Kind.SCREEN, why, config=view.space.config(point)),)
 
 
 def _order(view: View, started: int) -> list[Suggestion | None]:

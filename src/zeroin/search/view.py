@@ -1,30 +1,32 @@
-"""What a decision looks at: a history with what was computed of it."""
+"""What a decision looks at: a history with what was computed of it, and what was chosen so far."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping
 from dataclasses import dataclass, replace
 
 import numpy as np
 
 from zeroin.history import History
 from zeroin.rng import generator
-from zeroin.search import finite, rungs
+from zeroin.search import finite
+from zeroin.search import together as agreement
+from zeroin.search.box import Box
 from zeroin.search.model import Memory
 from zeroin.search.settings import Settings
-from zeroin.search.zoom import Box
 from zeroin.space import Choice, Space
 from zeroin.space.scales import Array
-from zeroin.types import Kind, Range
+from zeroin.types import Proposal, Range
 
 DRAWS = 32  # points, of which the first that was not tried is taken
 
 
 @dataclass(frozen=True, slots=True)
 class View:
-    """A history as a decision needs it."""
+    """A history as a decision needs it; one that has `chosen` more is another view."""
 
     settings: Settings
     space: Space
     history: History
+    free: int  # slots
     ladder: tuple[int, ...]
     seed: int
     memory: Memory
@@ -33,46 +35,31 @@ class View:
     ranges: dict[str, Range]
     box: Box
     together: np.ndarray  # [D]: whether configs under way at once should agree in it
+    chosen: tuple[Proposal, ...] = ()
+
+    def choosing(self, *proposals: Proposal) -> "View":
+        """The view with more that is chosen."""
+        return replace(self, chosen=(*self.chosen, *proposals))
+
+    def within(self, ranges: Mapping[str, Range]) -> "View":
+        """The view with other ranges."""
+        return self if ranges == self.ranges else replace(self, ranges=dict(ranges), box=Box.of(self.space, ranges))
+
+    @property
+    def is_full(self) -> bool:
+        """Whether there is a job for every slot."""
+        return len(self.chosen) >= self.free
 
     @property
     def busy(self) -> set[int]:
-        """Trials with a running job."""
-        return {job.trial for job in self.history.running}
+        """Trials with a running job, or with one that is chosen."""
+        running = {job.trial for job in self.history.running}
+        return running | {proposal.trial for proposal in self.chosen if proposal.trial is not None}
 
     @property
     def steps(self) -> tuple[int, ...]:
         """The rungs, and the first look below them where it tells enough."""
         return (self.glance, *self.ladder) if self.glance else self.ladder
-
-    @property
-    def wanted(self) -> list[int]:
-        """How many trials of the screening round come to each of the steps; one in four goes on from a first look."""
-        size, settings = self.screen, self.settings
-        wanted = [rungs.survivors(size, settings.keep, rung) for rung in range(len(self.ladder))]
-        if not self.glance:
-            return wanted
-        looks = settings.glances if self.listed is None else min(settings.glances, len(self.listed) - size)
-        return [size + looks, size + looks // 4, *wanted[1:]]
-
-    def share(self, trust: float) -> float:
-        """The share of the epochs for exploring; half of `doubt` where every try costs a full training."""
-        settings = self.settings
-        part = settings.held if self.advice_holds else 1.0
-        if trust >= settings.trust:
-            return part * settings.share
-        return part * (settings.doubt if len(self.ladder) > 1 else settings.doubt / 2)
-
-    @property
-    def advice_holds(self) -> bool:
-        """Whether all that the playbook advised was tried, and the middle one is ahead of what is fresh, all early."""
-        low = self.ladder[0]
-        screened = rungs.screened(self.history, self.screen)
-        tried = [t for t in screened if t.epoch >= low or t.status.is_failure]
-        advised = sorted(rungs.loss_at(t, low) for t in tried if t.kind is Kind.PLAYBOOK)
-        fresh = [rungs.loss_at(t, low) for t in tried if t.kind is Kind.SCREEN]
-        if not advised or len(advised) < len(self.history.advice):
-            return False
-        return advised[len(advised) // 2] < min(fresh, default=np.inf)  # one may be ahead by chance
 
     @property
     def leads(self) -> Array:
@@ -84,9 +71,39 @@ class View:
         return generator(self.seed, purpose, len(self.history.jobs))
 
     @property
-    def tried(self) -> Array:
+    def units(self) -> Array:
         """Points [n, D] of all trials."""
         return self.memory.encode(self.space, self.history.trials)
+
+    @property
+    def running(self) -> list[Array]:
+        """Points of the trials with a running job."""
+        return [self.units[number] for number in sorted({job.trial for job in self.history.running})]
+
+    @property
+    def begun(self) -> list[Array]:
+        """Points of the new configs that are chosen."""
+        return [self.space.units(p.config) for p in self.chosen if p.config is not None]
+
+    @property
+    def tried(self) -> Array:
+        """Points [n, D] of all trials, and of the new configs that are chosen."""
+        return np.vstack([self.units, *self.begun])
+
+    def has(self, point: Array) -> bool:
+        """Whether a point [D] was tried or is chosen."""
+        return bool(finite.among(point[None], self.tried)[0])
+
+    @property
+    def shapes(self) -> Array:
+        """Points [k, D] chosen or running that differ in `together`, the latest first."""
+        chosen = [self.units[p.trial] if p.config is None else self.space.units(p.config) for p in self.chosen]
+        return agreement.shapes([*reversed(chosen), *reversed(self.running)], self.together)
+
+    def agreeing(self, point: Array) -> Array:
+        """The point [D], moved to agree with the latest one that is chosen or running."""
+        shapes = self.shapes
+        return agreement.moved(self.space, point[None], shapes[0], self.together)[0] if len(shapes) else point
 
     @property
     def listed(self) -> Array | None:
@@ -104,17 +121,16 @@ class View:
         why = "" if self.listed is None else finite.over(len(self.listed))
         return "" if regions and regions[-1].why == why else why
 
-    def untried(self, box: Box, chosen: Sequence[Array], rng: np.random.Generator) -> Array | None:
+    def untried(self, box: Box, rng: np.random.Generator) -> Array | None:
         """A point [D] of a box, at random, that was neither tried nor chosen; None where all that are listed were.
 
         Where configs are too many to be listed and yet no draw is a new one, one that was tried.
         """
         draws = box.uniform(DRAWS, rng)
-        seen = [*self.tried, *chosen]
-        fresh = draws[~finite.among(draws, seen)]
+        fresh = draws[~finite.among(draws, self.tried)]
         if len(fresh) or self.listed is None:
             return np.asarray(fresh[0] if len(fresh) else draws[0])
-        left = self.listed[~finite.among(self.listed, seen)]
+        left = self.listed[~finite.among(self.listed, self.tried)]
         return np.asarray(left[rng.integers(len(left))]) if len(left) else None
 
     @property

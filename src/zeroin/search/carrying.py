@@ -1,0 +1,49 @@
+"""Carrying on: trials go on from a rung unless they are hopeless; from a pause, those that promise most."""
+
+from collections.abc import Sequence
+
+import numpy as np
+
+from zeroin.search import rungs
+from zeroin.search.model import Model
+from zeroin.search.view import View
+from zeroin.types import Kind, Trial
+
+
+def carry_on(view: View, model: Model) -> tuple[View, dict[int, str]]:
+    """Trials whose job just ended go on while there are slots; those that do not for another reason, by number."""
+    paused: dict[int, str] = {}
+    for trial in view.history.undecided:
+        if not rungs.can_go_on(trial, view.ladder[-1]):
+            continue
+        last = view.history.jobs[trial.jobs[-1]].kind
+        if Kind.ZOOM in (trial.kind, last):
+            chance = model.chance(view.units[trial.number])
+            why = f"{chance:.0%} chance to beat the best"
+            if chance < view.settings.hopeless:
+                paused[trial.number] = why
+            elif not view.is_full:
+                view = view.choosing(rungs.further(view.ladder, trial, Kind.ZOOM, why))
+        else:
+            left = "exploring" if last is Kind.EXPLORE else "the coarse round"
+            paused[trial.number] = f"{left} left it here; it goes on if it promises most"
+    return view, paused
+
+
+def resting(view: View, model: Model) -> list[tuple[float, Trial]]:
+    """Paused trials by log expected improvement, the most promising first."""
+    if len(view.ladder) == 1:
+        return []
+    rows = model.rows
+    complete = rows.trial[(rows.rung == len(view.ladder) - 1) | ~np.isfinite(rows.loss)]
+    return by_promise(view, model, [view.history.trials[n] for n in np.setdiff1d(rows.trial, complete)])
+
+
+def by_promise(view: View, model: Model, trials: Sequence[Trial]) -> list[tuple[float, Trial]]:
+    """Those of the trials that can go on now, by log expected improvement, the most promising first."""
+    last, busy = view.ladder[-1], view.busy
+    idle = [t for t in trials if t.number not in busy and t.kind.is_search and rungs.can_go_on(t, last)]
+    if not idle:
+        return []
+    score = model.log_ei(view.units[[t.number for t in idle]])
+    return sorted(zip(score.tolist(), idle, strict=True), key=lambda pair: -pair[0])
