@@ -20,7 +20,7 @@ LAYERS = (
     {"plan", "clock"},
     {"protocols", "confirm", "asking", "trialtable"},
     {"search", "executors", "store", "report"},
-    {"playbook", "reporting"},
+    {"playbook", "reporting", "function"},
     {"nn", "study"},
     {"data", "planning", "running"},
     {"tasks", "tuning"},

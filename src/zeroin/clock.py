@@ -13,10 +13,14 @@ SHARE = 1 / 3  # of the whole time at most, for what follows the search
 
 @dataclass(frozen=True, slots=True)
 class Pace:
-    """What a full training takes: `training` seconds by itself, and how many are done `at_once` by the clock."""
+    """What full trainings take by the clock: `training` seconds each, `at_once` of them side by side.
+
+    >>> Pace(training=10.0, at_once=2).seconds(3), Pace(training=10.0, at_once=2).trainings(25.0)
+    (20.0, 4)
+    """
 
     training: float
-    at_once: float
+    at_once: int
 
     @staticmethod
     def of(history: History, trials: Sequence[Trial], elapsed: float, before: float) -> "Pace | None":
@@ -31,18 +35,17 @@ class Pace:
         each = [history.seconds_of(t.number) / t.epoch for t in trials if t.epoch and history.seconds_of(t.number)]
         if not each or elapsed <= 0:
             return None
-        at_once = max(1e-3, (history.seconds - before) / elapsed)  # two workers are measured as a little less than two
-        at_once = at_once if at_once < 1 else round(at_once)
-        return Pace(history.max_epochs * sum(each) / len(each), at_once)
+        busy = max(1e-3, (history.seconds - before) / elapsed)  # two workers are measured as a little less than two
+        training = history.max_epochs * sum(each) / len(each)
+        return Pace(training / min(1.0, busy), max(1, round(busy)))
 
     def seconds(self, trainings: int) -> float:
         """What so many take, as many at once as there is room for."""
-        return self.training * (trainings / self.at_once if self.at_once < 1 else math.ceil(trainings / self.at_once))
+        return self.training * math.ceil(trainings / self.at_once)
 
     def trainings(self, seconds: float) -> int:
         """How many come to their end."""
-        turns = seconds / self.training
-        return int(turns * self.at_once if self.at_once < 1 else int(turns) * self.at_once)
+        return int(seconds / self.training) * self.at_once
 
 
 @dataclass(slots=True)

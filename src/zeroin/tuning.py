@@ -2,22 +2,19 @@
 
 import logging
 import math
-import sys
 import time
 from collections.abc import Sequence
-from functools import partial
 from pathlib import Path
-from typing import Any
 
 from zeroin import catalogue
 from zeroin.checked import checked_max_epochs, checked_space
 from zeroin.clock import Clock
 from zeroin.errors import StudyError
-from zeroin.executors.code import measure_of
-from zeroin.executors.inline import Inline
-from zeroin.executors.processes import Processes, check_workers, pickled
-from zeroin.executors.run import Objective, takes_run
-from zeroin.planning import budget_of, course_of, plan_of
+from zeroin.executors.code import measure_of, measure_with_file
+from zeroin.executors.processes import check_workers
+from zeroin.executors.run import Objective
+from zeroin.function import Function
+from zeroin.planning import Course, budget_of, course_of, plan_of
 from zeroin.playbook import Playbook, playbook_of, scenario_of, teach
 from zeroin.protocols import Clocked, Executor, Grouping, Patient, Searcher, Trainable
 from zeroin.running import compare, run
@@ -25,7 +22,7 @@ from zeroin.search import Zoom
 from zeroin.search.finite import OVER
 from zeroin.space import Space
 from zeroin.study import Listener, Study
-from zeroin.types import Config, Value
+from zeroin.types import Config
 
 log = logging.getLogger("zeroin")
 GOES_ON = "study %r in %s goes on: %d trials and %d epochs are known; another name=, or store=None, begins anew"
@@ -92,58 +89,56 @@ def tune(
     >>> round(study.best.config["x"], 1)
     0.3
     """
-    clock = Clock(now=executor.now if isinstance(executor, Clocked) else time.monotonic)  # preparation and all
     book = playbook_of(playbook)
-    is_task = isinstance(objective, Trainable)
-    if max_epochs is None and isinstance(objective, Trainable):
-        max_epochs = objective.max_epochs
-    depth = checked_max_epochs(max_epochs)
+    task = _task_of(objective, goal, max_epochs, workers)
+    is_task = task is objective
+    depth = checked_max_epochs(task.max_epochs if max_epochs is None else max_epochs)
     _check_sockets(space, executor, searcher)
-    goal = _goal_of(objective, goal)
     course = course_of(budget_of(epochs, trials, minutes, trial_minutes), depth, confirm, is_task=is_task)
+    now = executor.now if isinstance(executor, Clocked) else time.monotonic
+    clock = Clock(math.inf if minutes is None else 60 * minutes, now, course.after, course.finish)  # preparation counts
     if trial_minutes is not None and depth == 1:
         _check_ended_by_force(trial_minutes, workers, executor)
-    clock.seconds = math.inf if minutes is None else 60 * minutes
-    clock.after, clock.finish = course.after, course.finish
     movable = catalogue.unasked(space) if space else ()  # ranges that the playbook may correct
     if space is None:
-        space = _space_of(objective, course.for_search)
+        space = task.space_for(course.for_search)
         movable = tuple(space)
     if executor is None:
-        _check(objective, space, depth, workers)
+        check_workers(workers)
+        task.check(space)
     scenario = scenario_of(objective, space, depth)
     advised = book.look_up(space, scenario, movable) if book else None  # first of all: it may be no playbook
     study = Study(
         space,
-        max_epochs=max_epochs,
-        goal=goal,
+        max_epochs=depth,
+        goal=task.goal,
         store=store,
-        name=_name_of(objective) if name is None else name,
+        name=(task.name or "study") if name is None else name,
         seed=seed,
         searcher=searcher,
         start=start,
         task=task_name,
         scenario=scenario,
-        measure=_measure_of(objective, name),
+        measure=measure_with_file(objective) if name is None else measure_of(objective),
     )
-    before = study.history.seconds
     with study:
         if advised and advised.suggestions and not study.history.jobs:
             study.record(advised)
-        doing = executor or _executor(objective, study, workers, course.trainings)
-        if searcher is None:
-            study.searcher = Zoom(together=doing.grouping if isinstance(doing, Grouping) else ())
+        doing = executor or task.executor(
+            study.folder, max_epochs=depth, workers=workers, space=space, trainings=course.trainings
+        )
         try:
+            if searcher is None:
+                study.searcher = Zoom(together=doing.grouping if isinstance(doing, Grouping) else ())
             if listen:
                 study.listeners.append(listen)
             elif study.history.jobs:
                 log.warning(GOES_ON, study.name, study.path, len(study.history.trials), study.history.spent)
-            timed = doing if is_task and listen else None  # how long it takes is measured for a person who waits
-            study.record(plan_of(study, course, timed))
-            run(study, doing, study.searcher, course.budget.without(course.after * depth), clock)
+            # How long an epoch takes is measured for a person who waits.
+            study.record(plan_of(study, course, doing if is_task and listen else None))
+            _search(study, doing, course, clock)
             if not listen and study.regions and OVER in study.regions[-1].why:
                 log.warning("study %r: %s", study.name, study.regions[-1].why)
-            compare(study, doing, course.final, clock, before, finish=course.finish)
         finally:
             doing.close()
     if book and (study.path or playbook is not True):
@@ -165,6 +160,13 @@ def space_within(
     return task.space_for(course_of(budget_of(epochs, trials, minutes), depth, confirm, is_task=True).for_search)
 
 
+def _search(study: Study, executor: Executor, course: Course, clock: Clock) -> None:
+    """The search, and what follows it."""
+    before = study.history.seconds
+    run(study, executor, study.searcher, course.budget.without(course.after * study.max_epochs), clock)
+    compare(study, executor, course.final, clock, before, finish=course.finish)
+
+
 def _check_sockets(space: Space | None, executor: Executor | None, searcher: Searcher | None) -> None:
     """Whether what was given in place of the usual is of the right kind."""
     if space is not None:
@@ -183,67 +185,12 @@ def _check_ended_by_force(trial_minutes: float, workers: int, executor: Executor
         )
 
 
-def _goal_of(objective: Objective | Trainable, asked: str | None) -> str:
+def _task_of(objective: Objective | Trainable, goal: str | None, max_epochs: int | None, workers: int) -> Trainable:
     if not isinstance(objective, Trainable):
-        return asked or "minimize"
-    if asked not in (None, objective.goal):
+        return Function(objective, goal or "minimize", checked_max_epochs(max_epochs), workers)
+    if goal not in (None, objective.goal):
         raise StudyError(
-            f"a task's goal is that of its metric; it is {objective.goal!r}, not {asked!r}: leave goal= out, or give "
+            f"a task's goal is that of its metric; it is {objective.goal!r}, not {goal!r}: leave goal= out, or give "
             f"the task another metric."
         )
-    return objective.goal
-
-
-def _name_of(objective: Any) -> str:
-    name = str(getattr(objective, "name", None) or getattr(objective, "__name__", "study"))
-    return "study" if name == "<lambda>" else name
-
-
-def _measure_of(objective: Any, name: str | None) -> dict[str, Value]:
-    """What scores are scores of; of a function whose study got no name its file too, as others there have that name."""
-    measure = measure_of(objective)
-    if name is not None or "objective" not in measure:
-        return measure
-    module = sys.modules.get(getattr(objective, "__module__", ""))
-    words = [str(measure["objective"])]
-    words += [f"in {Path(file).stem}" for file in [getattr(module, "__file__", None)] if file]
-    if "<lambda>" in words[0]:  # it has no name: it is what it does
-        words += [str(measure["code"])] if "code" in measure else []
-    return {**measure, "function": " ".join(words)}
-
-
-def _space_of(objective: Objective | Trainable, trainings: float) -> Space:
-    if isinstance(objective, Trainable):
-        return objective.space_for(trainings)
-    raise StudyError(
-        "a function is tuned over a space; got none: use tune(objective, zi.Space(lr=zi.Float(1e-5, 1, scale='log')))."
-    )
-
-
-def _executor(objective: Objective | Trainable, study: Study, workers: int, trainings: float) -> Executor:
-    if isinstance(objective, Trainable):
-        return objective.executor(
-            study.folder, max_epochs=study.max_epochs, workers=workers, space=study.space, trainings=trainings
-        )
-    if workers > 1:
-        return Processes(partial(Inline, objective), study.folder, study.max_epochs, workers)
-    return Inline(objective, study.folder, study.max_epochs)
-
-
-def _check(objective: Objective | Trainable, space: Space, max_epochs: int, workers: int) -> None:
-    """What can be known to be wrong before the study is in the store."""
-    check_workers(workers)
-    if isinstance(objective, Trainable):
-        objective.check(space)
-        return
-    if not callable(objective):
-        raise StudyError(
-            f"what is tuned is a function f(config) or a Task; got {objective!r}: use tune(objective, space)."
-        )
-    if not takes_run(objective) and max_epochs > 1:
-        raise StudyError(
-            f"max_epochs is for an objective f(config, run) that reports each epoch; {_name_of(objective)} takes "
-            f"config alone: add run and call run.report(loss) in `for epoch in run.epochs():`, or leave max_epochs out."
-        )
-    if workers > 1:
-        pickled(objective)
+    return objective

@@ -3,9 +3,11 @@
 import ast
 import hashlib
 import inspect
+import sys
 import textwrap
 from contextlib import suppress
 from functools import partial
+from pathlib import Path
 from typing import Any
 
 from zeroin.types import Value
@@ -36,6 +38,19 @@ def measure_of(objective: Any) -> dict[str, Value]:
                 text = ast.dump(ast.parse(text))
             return {"objective": name, "code": _hash(text)}
     return {"objective": name} if compiled is None else {"objective": name, "code": _hash(_written(compiled))}
+
+
+def measure_with_file(objective: Any) -> dict[str, Value]:
+    """The same, of a function its file too, which tells it from others of its name."""
+    measure = measure_of(objective)
+    if "objective" not in measure:
+        return measure
+    module = sys.modules.get(getattr(objective, "__module__", ""))
+    words = [str(measure["objective"])]
+    words += [f"in {Path(file).stem}" for file in [getattr(module, "__file__", None)] if file]
+    if "<lambda>" in words[0]:  # it has no name: it is what it does
+        words += [str(measure["code"])] if "code" in measure else []
+    return {**measure, "function": " ".join(words)}
 
 
 def _written(value: Any) -> str:
