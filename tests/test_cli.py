@@ -544,6 +544,16 @@ def test_what_is_true_or_false_has_no_other_words(zeroin, tmp_path, change):
     assert zeroin("tune", tmp_path / "f.py", "--trials", "2", "--fix", "flag=false")[0] == 0
 
 
+def test_none_is_an_option_that_can_be_held(zeroin, tmp_path):
+    (tmp_path / "f.py").write_text(
+        "import zeroin as zi\nspace = zi.Space(x=zi.Float(0, 1), norm=zi.Choice('batch', None))\n"
+        "def objective(config): return config['x']\n"
+    )
+    code, _, err = zeroin("tune", tmp_path / "f.py", "--trials", "3", "--fix", "norm=None")
+    assert code == 0, err
+    assert {trial.config["norm"] for trial in read_study(zeroin.folder / "zeroin.db")[1].trials} == {None}
+
+
 def test_recalibrate_scores_and_keeps_exact_batch_statistics(zeroin, tmp_path, plain):
     torch = pytest.importorskip("torch")
     (tmp_path / "net.py").write_text(TASK.format(before="", batch="zi.Int(16, 32)", after=""))

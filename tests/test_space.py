@@ -60,7 +60,7 @@ def spaces(draw):
         if kind == "choice":
             options = draw(OPTIONS)
             default = draw(st.sampled_from([None, *options]))
-            fixed = draw(st.sampled_from([None, None, None, *options]))
+            fixed = draw(st.sampled_from([..., ..., ..., *options]))
             params[f"p{i}"] = Choice(*options, ordered=draw(st.booleans()), default=default, fixed=fixed, when=when)
         elif kind == "int":
             params[f"p{i}"] = Int(**draw(ints()), when=when)
@@ -173,6 +173,17 @@ def test_a_default_of_any_kind_outlives_a_file(default):
     assert read.default == {"a": "first" if default is None else default, "b": 0.0, "c": 0}
 
 
+def test_an_option_none_is_held_as_any_other():
+    space = Space(x=Float(0, 1), norm=Choice("batch", None), eps=Float(0, 1, when={"norm": "batch"}))
+    for held in (space.fix("norm", None), space.set("norm", None), Space.from_json(space.fix("norm", None).to_json())):
+        assert held.default == {"x": 0.5, "norm": None}
+        assert held["norm"].held
+        assert held.config(np.full(3, 0.9))["norm"] is None
+        assert held.set("norm", "batch", None) == space
+    assert repr(held["norm"]) == "Choice('batch', None, fixed=None)"
+    assert not Choice("a", "b", fixed=None).held  # where None is no option, it is held at none
+
+
 def test_what_an_observation_means_does_not_change_with_the_range():
     """A config keeps its values whatever is set; only where the search looks changes."""
     space = Space(lr=Float(1e-4, 1e-1, scale="log", limits=(1e-6, 1.0)), n=Int(1, 8), o=Choice("a", "b", "c"))
@@ -275,7 +286,10 @@ MISTAKES = [
     (lambda: Space(x=Float(0, 1)).set("x", "a", "b"), "a range is low..high", "'a'", "x=0..1"),
     (lambda: Space(x=Float(0, 1)).fix("x", 5), "a fixed value is a legal Float, 0..1", "x=5", "use x=0.5"),
     (lambda: Space(x=Choice("a", "b")).fix("x", "c"), "one of ('a', 'b')", "'c'", "use 'a'"),
-    (lambda: Space(x=Choice("a", None)).fix("x", None), "held at a value", "x=None", "'none'"),
+    (lambda: Space(x=Choice("a", "b")).fix("x", None), "one of ('a', 'b')", "None", "use 'a'"),
+    (lambda: Int(1, 4, limits=(1, 10**400)), "limits are two numbers", "limits=(1, 10000", "use limits=(1, 4)"),
+    (lambda: Space(x=Int(1, 4)).set("x", 1, 10**400), "a range is low..high", "x=(1, 10000", "use x=1..4"),
+    (lambda: Space(x=Int(1, 4)).check({"x": 10**400}), "within the legal limits", "x=1000", "use x=2"),
 ]  # fmt: skip
 
 

@@ -179,7 +179,7 @@ def _numbers(entry: Entry, param: Float | Int, values: tuple[Value, ...], is_ran
 
 def _affordable(entry: Entry, param: Hyperparameter) -> Hyperparameter:
     """Limited where values cost: a search that counts epochs does not see what one takes."""
-    if not entry.costs or isinstance(param, Choice) or param.fixed is not None:
+    if not entry.costs or isinstance(param, Choice) or param.held:
         return param
     (lowest, highest), large = param.legal, entry.costs == "large"
     return _replace(param, limits=(lowest, param.high) if large else (param.low, highest))
@@ -203,8 +203,8 @@ def _per_layer(params: dict[str, Hyperparameter], units: Hyperparameter) -> dict
     layers = params.get("layers")
     if not isinstance(layers, Int):
         raise SpaceError(f"units='per_layer' needs layers, an Int, in the space; layers={layers!r}: add layers=(1, 4).")
-    if layers.fixed is not None:
-        return {f"units_{i}": units for i in range(1, layers.fixed + 1)}
+    if layers.held:
+        return {f"units_{i}": units for i in range(1, layers.start + 1)}
     deep: dict[str, Hyperparameter] = {"layers": replace(layers, limits=None)}
     for i in range(1, layers.high + 1):
         when: When = {**(units.when or {}), "layers": tuple(range(max(i, layers.low), layers.high + 1))}

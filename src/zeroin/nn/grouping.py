@@ -45,7 +45,7 @@ def shaping(problem: Problem, space: Space) -> tuple[str, ...]:
     usual = of(default)
     found = []
     for name, param in space.params.items():
-        others = [v for v in param.range if v != default.get(name)] if name in default and param.fixed is None else []
+        others = [v for v in param.range if v != default.get(name)] if name in default and not param.held else []
         if any(of(space.check(default | {name: value})) != usual for value in others[:2]):
             found.append(name)
     return tuple(found)

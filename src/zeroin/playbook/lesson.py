@@ -82,11 +82,11 @@ class Lesson:
     def shares(self, space: Space, scenario: Scenario) -> list[str]:
         """What both search and mean the same by: names of the catalogue, and all others in studies of one task."""
         same = scenario.get("task") is not None and scenario.get("task") == self.scenario.get("task")
-        both = [n for n, p in space.params.items() if p.fixed is None and self._searched(n)]
+        both = [n for n, p in space.params.items() if not p.held and self._searched(n)]
         return [n for n in both if (same or n in CATALOGUE) and type(space[n]) is type(self.space[n])]
 
     def _searched(self, name: str) -> bool:
-        return name in self.space.params and self.space[name].fixed is None
+        return name in self.space.params and not self.space[name].held
 
     def line(self) -> str:
         """The study and what it taught in one line."""
@@ -183,7 +183,7 @@ def lesson_of(
         {n: _digits(lengths[first[j]]) for j, n in enumerate(space)},
         _digits(model.posterior.signal),
         {i.name: round(i.mean, 3) for i in importances(space, history, max_epochs=history.max_epochs)},
-        {n: _good(p, have) for n, p in space.params.items() if p.fixed is None and (have := _values(n, fifth))},
+        {n: _good(p, have) for n, p in space.params.items() if not p.held and (have := _values(n, fifth))},
         round(_luck(model, low, unit), 3),
     )
 

@@ -92,7 +92,7 @@ def fitted(space: Space, config: Config) -> Config | None:
     for u, (name, param) in zip(units, space.params.items(), strict=True):
         if name not in config:
             continue
-        if param.fixed is not None:
+        if param.held:
             if isinstance(param, Choice) and config[name] != param.fixed:
                 return None
             continue
@@ -105,7 +105,7 @@ def fitted(space: Space, config: Config) -> Config | None:
 
 def _comparable(space: Space, scenario: Scenario, lesson: Lesson) -> bool:
     """Whether it knows at least half of what is searched, under the same optimizer where both say which."""
-    searched = sum(p.fixed is None for p in space.params.values())
+    searched = sum(not p.held for p in space.params.values())
     ours, theirs = scenario.get("optimizer", "any"), lesson.scenario.get("optimizer", "any")
     alike = ours == theirs or "any" in (ours, theirs)
     known = len(lesson.shares(space, scenario))

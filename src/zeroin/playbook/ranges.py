@@ -33,7 +33,7 @@ def corrected(space: Space, past: Sequence[tuple[Lesson, float, Collection[str]]
     """
     ranges, words = space.ranges, []
     for name, param in space.params.items():
-        if isinstance(param, Choice) or param.fixed is not None:
+        if isinstance(param, Choice) or param.held:
             continue
         known = [(x, w) for x, w, names in past if name in names and _speaks(param, name, x)]
         good = [place(param, lesson.good[name]) for lesson, _ in known]

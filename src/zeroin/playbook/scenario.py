@@ -36,8 +36,8 @@ def scenario_of(objective: Any, space: Space, max_epochs: int) -> dict[str, Valu
     for fact, name in (("optimizer", "optimizer"), ("normalisation", "batchnorm"), ("normalisation", "norm")):
         param = space.params.get(name)
         if isinstance(param, Choice):
-            facts[fact] = str(param.fixed) if param.fixed is not None else "any"
-    facts["hyperparameters"] = sum(p.fixed is None for p in space.params.values())
+            facts[fact] = str(param.fixed) if param.held else "any"
+    facts["hyperparameters"] = sum(not p.held for p in space.params.values())
     facts["epochs"] = max_epochs
     return {name: value for name, value in facts.items() if value is not None and value != ""}
 

@@ -167,7 +167,7 @@ def _intervals(param: Hyperparameter, place: Place, ranges: Iterable[tuple[int, 
 
 def _cells(param: Float | Int, place: Place, values: Range, ends: list[float]) -> tuple[float, float]:
     if isinstance(param, Float):
-        with_zero = param.zero and param.fixed is None and min(ends) <= (place(param.low) or 0.0)
+        with_zero = param.zero and not param.held and min(ends) <= (place(param.low) or 0.0)
         return (place(0.0) or 0.0) if with_zero else ends[0], ends[1]
     if param.scale == "log2":
         return ends[0] - 0.3, ends[1] + 0.3

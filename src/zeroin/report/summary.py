@@ -135,7 +135,7 @@ def summarise(
     steps = progress(history, goal)
     compared = groups(history, goal)
     score_name = "loss" if goal == "minimize" else "score"
-    free = {k: p for k, p in space.params.items() if p.fixed is None or _varies(k, drawn)}
+    free = {k: p for k, p in space.params.items() if not p.held or _varies(k, drawn)}
     told = {t.number: t for t in [*drawn, *curved, *(history.trials[s.trial] for s in steps.steps)]}
     return Summary(
         name=name,
@@ -148,7 +148,7 @@ def summarise(
         verdict=verdict(compared, score_name, goal),
         scores=axis,
         axes=tuple(axis_plot(k, p, drawn, rounds, axis) for k, p in free.items()),
-        fixed=tuple((k, value_words(p.fixed)) for k, p in space.params.items() if k not in free),
+        fixed=tuple((k, value_words(p.start)) for k, p in space.params.items() if k not in free),
         curves=learning_curves(curved, goal, deepest, best.number if best else None),
         progress=steps,
         table=tuple(_row(t, goal, deepest) for t in the_best(search, TOP)),

@@ -25,7 +25,7 @@ class Box:
         """The box of ranges."""
         low, high = space.span(ranges).T
         unordered = [isinstance(p, Choice) and not p.ordered for p in space.params.values()]
-        whole = [1e-9 if isinstance(p, Int) and p.fixed is None else 0.0 for p in space.params.values()]
+        whole = [1e-9 if isinstance(p, Int) and not p.held else 0.0 for p in space.params.values()]
         return Box(space, low, high, np.array(unordered), np.array(whole))
 
     def uniform(self, n: int, rng: np.random.Generator) -> Array:

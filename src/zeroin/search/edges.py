@@ -47,7 +47,7 @@ def _left_out(view: View, model: Model) -> dict[str, tuple[float, float]]:
     for j, (name, param) in enumerate(view.space.params.items()):
         low, high = float(box.low[j]), float(box.high[j])
         further = GROWTH * (high - low)
-        if isinstance(param, Choice) or param.fixed is not None:
+        if isinstance(param, Choice) or param.held:
             continue
         if best[j] < low - 1e-9 and low > 1e-9:
             moved[name] = (max(0.0, min(low - further, float(best[j]))), high)
@@ -63,7 +63,7 @@ def _at_edges(view: View, model: Model) -> dict[str, tuple[float, float]]:
     moved: dict[str, tuple[float, float]] = {}
     for j, (name, param) in enumerate(view.space.params.items()):
         low, high = float(box.low[j]), float(box.high[j])
-        if isinstance(param, Choice) or param.fixed is not None or high <= low:
+        if isinstance(param, Choice) or param.held or high <= low:
             continue
         place = PLACES[_expected(model, best, j, box).argmin()]
         further = GROWTH * (high - low)

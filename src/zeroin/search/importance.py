@@ -40,7 +40,7 @@ def importances(space: Space, history: History, *, max_epochs: int, seed: int = 
     rng = generator(seed, "importance", len(history.jobs))
     box = Box.of(space, history.regions[-1].ranges if history.regions else space.ranges)
     points, others = box.uniform(POINTS, rng), box.uniform(POINTS, rng)
-    searched = [j for j, p in enumerate(space.params.values()) if p.fixed is None]
+    searched = [j for j, p in enumerate(space.params.values()) if not p.held]
     moved = []
     for j in searched:
         changed = points.copy()

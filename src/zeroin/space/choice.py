@@ -1,6 +1,7 @@
 """One of several options among the hyperparameters, a map between them and the unit interval."""
 
 from collections.abc import Sequence
+from types import EllipsisType
 from typing import Any
 
 import numpy as np
@@ -17,9 +18,9 @@ class Choice:
     Args:
         options: two or more different ones.
         ordered: neighbours are alike (small, medium, large); the search then treats it as a number.
-        default: where a person would start; the first option if not given.
+        default: where a person would start; None: the first option.
         when: as for `Float`.
-        fixed: held at this option.
+        fixed: held at this option; `...`, or None where that is no option: not held.
 
     Raises:
         SpaceError: fewer than two options, one twice, or one that a file cannot keep.
@@ -36,13 +37,13 @@ class Choice:
         ordered: bool = False,
         default: Value = None,
         when: When | None = None,
-        fixed: Value = None,
+        fixed: Value | EllipsisType = ...,
     ) -> None:
         options = tuple(plain(option) for option in options)
         self.options: tuple[Value, ...] = options
         self.ordered, self.when = ordered, plain_when(when)
         self.default: Value = plain(default)
-        self.fixed: Value = plain(fixed)
+        self.fixed: Value | EllipsisType = ... if fixed is None and None not in options else plain(fixed)
         if len(options) == 1 and isinstance(options[0], list | tuple) and options[0]:
             inside = ", ".join(map(repr, options[0]))
             raise SpaceError(f"options are written one by one; Choice({options[0]!r}): use Choice({inside}).")
@@ -60,7 +61,7 @@ class Choice:
         if len(self._keys) < len(options):
             raise SpaceError(f"the options of a Choice differ; {_show(options)}: leave the second of the same out.")
         for name, value in (("default", default), ("fixed", fixed)):
-            if value is not None and _key(value) not in self._keys:
+            if value is not None and value is not ... and not self.allows(plain(value)):
                 raise SpaceError(
                     f"a {name} is one of the options; {name}={value!r} in {_show(options)}: use {options[0]!r}."
                 )
@@ -74,24 +75,31 @@ class Choice:
         return written(_show(self.options), self.to_json())
 
     @property
+    def held(self) -> bool:
+        """Whether it is held at one option, which may be None."""
+        return self.fixed is not ...
+
+    @property
     def start(self) -> Value:
-        """The default, or the first option."""
-        return next((v for v in (self.fixed, self.default) if v is not None), self.options[0])
+        """The option it is held at, the default, or the first."""
+        if not isinstance(self.fixed, EllipsisType):
+            return self.fixed
+        return self.options[0] if self.default is None else self.default
 
     @property
     def range(self) -> Range:
         """The options; one where fixed."""
-        return self.options if self.fixed is None else (self.fixed,)
+        return (self.start,) if self.held else self.options
 
     def value(self, unit: float) -> Value:
         """The option at a place of the unit interval; the nearest beyond its ends."""
-        if self.fixed is not None:
-            return self.fixed
+        if self.held:
+            return self.start
         return self.options[max(0, min(int(unit * len(self.options)), len(self.options) - 1))]
 
     def values(self, within: Range) -> Sequence[Value]:
         """Every value of a range: its options."""
-        return within if self.fixed is None else (self.fixed,)
+        return (self.start,) if self.held else within
 
     def unit(self, value: Value) -> float:
         """The place of an option, the middle of its cell; below 0 for one that is no longer offered."""
@@ -100,12 +108,12 @@ class Choice:
 
     def span(self, range: Range) -> tuple[float, float]:  # noqa: ARG002  called as a number's is
         """The whole unit interval, or one place where fixed."""
-        return (0.0, 1.0) if self.fixed is None else (self.unit(self.fixed), self.unit(self.fixed))
+        return (self.unit(self.start), self.unit(self.start)) if self.held else (0.0, 1.0)
 
     def snap(self, units: Array) -> Array:
         """Places moved to the middle of their option's cell, for an array of any shape."""
-        if self.fixed is not None:
-            return np.full_like(units, self.unit(self.fixed))
+        if self.held:
+            return np.full_like(units, self.unit(self.start))
         return (np.minimum(np.floor(units * len(self.options)), len(self.options) - 1) + 0.5) / len(self.options)
 
     def allows(self, value: Value) -> bool:
@@ -114,7 +122,7 @@ class Choice:
 
     def to_json(self) -> dict[str, Any]:
         """As plain data; fields at their usual value are left out."""
-        fields = data_of(default=self.default, fixed=self.fixed, when=self.when or None)
+        fields = data_of(default=self.default, when=self.when or None) | ({"fixed": self.fixed} if self.held else {})
         return {"type": "choice", "options": list(self.options), "ordered": self.ordered, **fields}
 
     @property
@@ -122,7 +130,7 @@ class Choice:
         return list(self._keys), self.ordered, _key(self.default), _key(self.fixed), self.when or None
 
 
-def _key(value: Value) -> tuple[str, Value]:
+def _key(value: Value | EllipsisType) -> tuple[str, Value | EllipsisType]:
     return type(value).__name__, value  # True is not 1
 
 

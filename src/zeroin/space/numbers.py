@@ -70,6 +70,11 @@ class Float:
         return (self.low if self.zero else low, high)
 
     @property
+    def held(self) -> bool:
+        """Whether it is held at one value."""
+        return self.fixed is not None
+
+    @property
     def start(self) -> float:
         """The default, or the middle of the range on its scale."""
         if self.fixed is not None:
@@ -177,6 +182,11 @@ class Int:
     def legal(self) -> tuple[int, int]:
         """How far the range may move."""
         return self.limits or (self.low, self.high)
+
+    @property
+    def held(self) -> bool:
+        """Whether it is held at one value."""
+        return self.fixed is not None
 
     @property
     def start(self) -> int:
@@ -304,7 +314,7 @@ def _check_range(param: Float | Int) -> None:
     kind = type(param).__name__
     for name in ("low", "high"):
         value = getattr(param, name)
-        if not is_number(value) or not -LARGEST <= value <= LARGEST:
+        if not is_number(value) or not math.isfinite(value):
             raise SpaceError(f"{name} is a finite number; {_show(param)}: write the range as {kind}(1, 10).")
     if param.scale not in SCALES:
         raise SpaceError(f"a scale is one of {', '.join(SCALES)}; scale={param.scale!r}: use scale='log'.")

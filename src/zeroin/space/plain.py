@@ -1,5 +1,6 @@
 """Values as a file keeps them (numbers, strings, booleans, None), and how a hyperparameter is written."""
 
+import sys
 from collections.abc import Mapping
 from typing import Any, TypeAlias, TypeGuard
 
@@ -42,8 +43,10 @@ def several(allowed: Value | tuple[Value, ...]) -> tuple[Value, ...]:
 
 
 def is_number(value: object) -> TypeGuard[float]:
-    """Whether it counts; True and False do not."""
-    return isinstance(value, int | float) and not isinstance(value, bool)
+    """Whether it counts, and is not too large for a float; True and False do not count."""
+    if isinstance(value, bool) or not isinstance(value, int | float):
+        return False
+    return isinstance(value, float) or -sys.float_info.max <= value <= sys.float_info.max
 
 
 def number(value: Value) -> float:

@@ -11,7 +11,7 @@ from zeroin.space import table
 from zeroin.space.choice import Choice
 from zeroin.space.numbers import Float, Int
 from zeroin.space.params import Hyperparameter, from_json
-from zeroin.space.plain import plain, several
+from zeroin.space.plain import is_number, plain, several
 from zeroin.space.scales import Array
 from zeroin.types import Config, Range, Value
 
@@ -73,7 +73,7 @@ class Space:
     @property
     def has_default(self) -> bool:
         """Whether somebody said where to start: a default of a hyperparameter that is searched."""
-        return any(p.default is not None and p.fixed is None for p in self.params.values())
+        return any(p.default is not None and not p.held for p in self.params.values())
 
     def config(self, units: Array) -> dict[str, Value]:
         """The config at a point of the unit cube, shape [D]."""
@@ -176,7 +176,7 @@ class Space:
             default = param.default if param.default in range else None
             new: Hyperparameter = Choice(*range, ordered=param.ordered, default=default, when=param.when)
             return Space(**{**self.params, name: new})
-        if len(range) != 2 or not all(isinstance(v, int | float) for v in range):
+        if len(range) != 2 or not all(map(is_number, range)):
             raise SpaceError(
                 f"a range is low..high; {name}={range!r}: use {name}={param.low!r}..{param.high!r}, or fix it."
             )
@@ -199,11 +199,6 @@ class Space:
         {'layers': 2}
         """
         param, value = self._known(name), plain(value)
-        if value is None:
-            raise SpaceError(
-                f"what is held is held at a value, and None is no such; {name}=None: "
-                f"give that option a name, such as 'none', and hold {name}='none'."
-            )
         if isinstance(param, Choice):
             if not param.allows(value):
                 raise SpaceError(f"{name} is one of {param.options}; {value!r} is not: use {param.options[0]!r}.")

@@ -27,8 +27,8 @@ def text(params: Mapping[str, Hyperparameter]) -> str:
 
 def _row(name: str, param: Hyperparameter) -> tuple[str, ...]:
     start, when = value_words(param.start), when_words(param)
-    if param.fixed is not None:
-        return name, value_words(param.fixed), "fixed", start, "", when
+    if param.held:
+        return name, value_words(param.start), "fixed", start, "", when
     searched = range_words(param, param.range) + zero_words(param)
     if isinstance(param, Choice):
         return name, searched, "choice", start, "", when
