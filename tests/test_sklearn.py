@@ -191,6 +191,18 @@ def test_weighted_scores_are_scikit_learns(name):
     assert ours.goal == METRICS[name].goal
 
 
+def test_roc_auc_of_three_classes_is_refused_before_any_training(iris, monkeypatch):
+    monkeypatch.setattr("zeroin.sklearn.tune", lambda task, **_: task.check(task.space_for(1.0)))
+    for weight in (None, np.linspace(1, 2, 150)):
+        with pytest.raises(zi.TaskError, match=r"roc_auc is of two classes; .* 3 of them: use metric='balanced_acc"):
+            TunedClassifier(**SHORT, metric="roc_auc").fit(*iris, sample_weight=weight)
+
+
+def test_a_weighted_metric_goes_to_workers():
+    for name in weighing.WEIGHED:
+        pickle.dumps(weighing.metric_of(name, "mse"))
+
+
 def test_groups_are_trained_on_or_judged_by(monkeypatch):
     rng = np.random.default_rng(0)
     who = np.repeat(np.arange(20), 10)

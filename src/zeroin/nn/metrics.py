@@ -61,9 +61,25 @@ def _balanced_accuracy(output: Tensor, target: Tensor) -> float:
     return torch.stack([hit[target == k].mean() for k in torch.unique(target)]).mean().item()
 
 
+def margin(output: Tensor, target: Tensor) -> Tensor:
+    """How much each example is held for class 1 rather than 0: of two outputs the difference, of one itself.
+
+    Raises:
+        TaskError: outputs of more classes.
+    """
+    if output.dim() != target.dim() + 1 or output.shape[1] < 2:
+        return alike(output, target)[0]
+    if output.shape[1] > 2:
+        raise TaskError(
+            f"roc_auc is of two classes; the network gives {list(output.shape)}, {output.shape[1]} of them: "
+            f"use metric='balanced_accuracy'."
+        )
+    return output[:, 1] - output[:, 0]
+
+
 def _roc_auc(output: Tensor, target: Tensor) -> float:
     """The chance that an example of class 1 is given a higher score than one of class 0; ties count half."""
-    score = output[:, 1] - output[:, 0] if output.dim() == 2 and output.shape[1] == 2 else alike(output, target)[0]
+    score = margin(output, target)
     _, place, counts = torch.unique(score, return_inverse=True, return_counts=True)  # in rising order
     ranks = (counts.cumsum(0) - (counts - 1) / 2.0)[place].double()  # of equal scores their mean
     positive = target == 1

@@ -86,6 +86,7 @@ def check(problem: Problem, config: Config, smallest_batch: int) -> None:
             ) from error
         check_outputs(problem, output, y)
         _check_loss(problem, output, y)
+        _check_metric(problem, output, y)
     if not any(p.requires_grad for p in model.parameters()):
         raise TaskError(
             "a network has parameters to train; of this one all are frozen, or there are none: "
@@ -152,6 +153,18 @@ def _check_loss(problem: Problem, output: Tensor, y: Tensor) -> None:
     if not isinstance(found, Tensor):
         remedy = "end it with return" if found is None else "return the tensor itself, without .item()"
         raise TaskError(f"a loss returns a tensor; this one returns a {type(found).__name__}: {remedy}.")
+
+
+def _check_metric(problem: Problem, output: Tensor, y: Tensor) -> None:
+    """Let a metric say that it is not for such outputs; whatever else it says of two examples alone is passed over."""
+    if problem.metric is None:
+        return
+    try:
+        problem.metric.compute(output, y)
+    except TaskError:
+        raise
+    except Exception:
+        return
 
 
 def check_batchnorm(problem: Problem, model: nn.Module, batch_size: int) -> None:

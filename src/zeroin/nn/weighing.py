@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 from sklearn.metrics import roc_auc_score
 from torch import Tensor
 
-from zeroin.nn.metrics import METRICS, Metric, alike, classes
+from zeroin.nn.metrics import METRICS, Metric, alike, classes, margin
 
 Loss: TypeAlias = Callable[[Tensor, Tensor], Tensor]
 
@@ -47,11 +47,15 @@ def _balanced_accuracy(output: Tensor, y: Tensor, weight: Tensor) -> float:
 
 
 def _roc_auc(output: Tensor, y: Tensor, weight: Tensor) -> float:
-    return float(roc_auc_score(y, output[:, 1] - output[:, 0], sample_weight=weight))
+    return float(roc_auc_score(y, margin(output, y), sample_weight=weight))
 
 
 def _mse_of(output: Tensor, y: Tensor, weight: Tensor) -> float:
     return _mean((alike(output, y)[0].double() - y).square(), weight).item()
+
+
+def _rmse(output: Tensor, y: Tensor, weight: Tensor) -> float:
+    return float(_mse_of(output, y, weight) ** 0.5)
 
 
 def _r2(output: Tensor, y: Tensor, weight: Tensor) -> float:
@@ -69,7 +73,7 @@ WEIGHED: dict[str, Callable[[Tensor, Tensor, Tensor], float]] = {
     "r2": _r2,
     "mae": _mae,
     "mse": _mse_of,
-    "rmse": lambda *given: _mse_of(*given) ** 0.5,
+    "rmse": _rmse,
 }
 
 
