@@ -100,6 +100,21 @@ def test_the_plan_says_what_a_small_budget_does_not_pay_for(zeroin, epochs):
     assert "fresh seeds." not in zeroin("tune", epochs, "--trials", "6", "--name", "unasked")[1]
 
 
+@pytest.mark.parametrize(
+    ("budget", "said"),
+    [
+        (["--epochs", "9"], "Coarse round alone: 9 configs to epoch 1. 9 epochs"),
+        (["--trials", "2"], "Coarse round alone: 2 configs to epoch 1. About 2 epochs"),
+        (["--epochs", "48"], "Coarse round of 12 configs to epoch 1, then about"),
+    ],
+)
+def test_the_plan_counts_the_configs_of_the_coarse_round_that_the_budget_pays(zeroin, epochs, budget, said):
+    _, out, _ = zeroin("tune", epochs, *budget)
+    assert said in out
+    assert "over the whole space" in out
+    assert "12 trials" not in out
+
+
 def test_the_plan_of_a_study_that_goes_on_counts_configs_as_it_took_them(zeroin, epochs):
     zeroin("tune", epochs, "--epochs", "96", "--name", "on")
     _, out, _ = zeroin("tune", epochs, "--epochs", "480", "--name", "on")
@@ -154,6 +169,8 @@ def test_status_report_and_export(zeroin, plain, epochs):
     assert (code, out) == (0, "deep/page.html\n")
     assert "plain" in (zeroin.folder / "deep" / "page.html").read_text()
     assert zeroin("report")[1] == "zeroin.files/second/report.html\n"  # the newest
+    assert zeroin("report", "plain", "-o", "-")[1] == (zeroin.folder / "deep" / "page.html").read_text()
+    assert not (zeroin.folder / "-").exists()
 
     code, out, _ = zeroin("export", "plain", "--csv", "-")
     table = list(csv.DictReader(io.StringIO(out)))

@@ -62,8 +62,8 @@ class Plan:
         trials, (lowest, *later) = self._most(self.budget.trials), self.ladder
         trainings = None if self.trainings is None else self.trainings - self.confirm
         begins = self.known < self.screen
-        if trials and trials <= self.screen:
-            yield f"Coarse round alone: {counted(trials, 'config')}{f' to epoch {lowest}' if later else ''}."
+        if (alone := self._alone()) is not None:
+            yield f"Coarse round alone: {counted(alone, 'config')}{f' to epoch {lowest}' if later else ''}."
         elif later:
             count = "more"
             if trials:
@@ -86,6 +86,15 @@ class Plan:
             begun = min(self.advised, trials or self.advised)
             yield f"Begins with {counted(begun, 'config')} of the playbook, which did well in past studies."
 
+    def _alone(self) -> int | None:
+        """The configs of a coarse round that the budget ends in; None where it pays for more, or in minutes alone."""
+        trials, epochs = self._most(self.budget.trials), self.budget.epochs
+        paid = [] if trials is None else [trials]
+        if epochs is not None:
+            paid.append(max(0, epochs - self.confirm * self.ladder[-1]) // self.ladder[0])
+        most = min(paid, default=self.screen + 1)
+        return most if most <= self.screen else None
+
     def _most(self, configs: int | None) -> int | None:
         """So many configs, or as many as there are."""
         return configs if configs is None or self.configs is None else min(configs, self.configs)
@@ -102,10 +111,11 @@ class Plan:
 
     def _cost(self) -> Iterator[str]:
         if self.trainings is not None:
-            epochs = self.trainings * self.ladder[-1]
+            epochs = max(self.trainings * self.ladder[-1], (self._alone() or 0) * self.ladder[0])
             took = "; how long is seen after the first trials"
             if self.seconds is not None:
-                took = f", about {duration(self.seconds * epochs)}"
+                seconds = self.seconds * epochs
+                took = f", about {duration(seconds)}" if seconds >= 1 else ", less than a second"
             yield f"{'' if self.budget.epochs else 'About '}{counted(round(epochs), 'epoch')}{took}."
         if self.budget.minutes is not None:
             yield f"At most {minutes(self.budget.minutes)} in all."

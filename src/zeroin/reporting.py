@@ -2,29 +2,47 @@
 
 from pathlib import Path
 
+from zeroin.errors import StudyError
 from zeroin.history import History
 from zeroin.search.importance import importances
 from zeroin.space import Space
+from zeroin.whole import whole
 
 
-def write_report(
-    target: Path, name: str, space: Space, history: History, goal: str, folder: Path | None = None
-) -> Path:
-    """Write the report of a study, one HTML file that opens offline.
+def report_of(name: str, space: Space, history: History, goal: str, folder: Path | None = None) -> str:
+    """The report of a study as HTML, one page that opens offline.
 
     Args:
-        target: the file.
         name, space, history, goal: of the study.
         folder: where its files lie, if it has any.
-
-    Returns:
-        The path of the page.
-
-    Raises:
-        StudyError: the page cannot be written.
     """
     from zeroin.report import page, summary  # noqa: PLC0415  a fifth of the time that `import zeroin` would take
 
     mattered = importances(space, history, max_epochs=history.max_epochs)
     said = summary.settings_of(folder) if folder else {}
-    return page.write(summary.summarise(name, space, history, goal, settings=said, importance=mattered), target)
+    return page.render(summary.summarise(name, space, history, goal, settings=said, importance=mattered))
+
+
+def write_report(target: Path, text: str) -> Path:
+    """Write a report; a reader sees the old file or the new one, never half of it.
+
+    Args:
+        target: the HTML file; its folder is made where missing.
+        text: the page.
+
+    Returns:
+        The path of the file.
+
+    Raises:
+        StudyError: the folder cannot be written to, or the disk is full.
+    """
+    try:
+        target.resolve().parent.mkdir(parents=True, exist_ok=True)
+        with whole(target) as file:
+            file.write(text.encode())
+    except OSError as error:
+        raise StudyError(
+            f"a report goes to a file that can be written; {target}: {error.strerror}: choose another, or free some "
+            f"space; what was observed is kept."
+        ) from error
+    return target

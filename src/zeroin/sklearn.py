@@ -27,7 +27,7 @@ from zeroin.history import History
 from zeroin.nn import Task, loop, mlp, weighing
 from zeroin.nn.data import Normalisation
 from zeroin.nn.export import newest
-from zeroin.reporting import write_report
+from zeroin.reporting import report_of, write_report
 from zeroin.running import run
 from zeroin.space import Float, Int, Space
 from zeroin.tuning import tune
@@ -71,7 +71,7 @@ class Tuned:
 
     def report(self, path: str | Path) -> Path:
         """Write the study's report, one HTML file that opens offline."""
-        return write_report(Path(path), "fit", self.space, self.history, self.goal)
+        return write_report(Path(path), report_of("fit", self.space, self.history, self.goal))
 
 
 class TunedClassifier(ClassifierMixin, BaseEstimator):  # type: ignore[misc]  # scikit-learn has no types

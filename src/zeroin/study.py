@@ -31,7 +31,7 @@ from zeroin.errors import StudyError
 from zeroin.history import History
 from zeroin.plan import Plan
 from zeroin.protocols import Searcher, Store
-from zeroin.reporting import write_report
+from zeroin.reporting import report_of, write_report
 from zeroin.search import Zoom
 from zeroin.space import Space
 from zeroin.space.changes import changed
@@ -252,7 +252,7 @@ class Study:
             StudyError: the file cannot be written.
         """
         target = Path(path) if path else self.folder / "report.html"
-        return write_report(target, self.name, self.space, self.history, self.goal, self.folder)
+        return write_report(target, report_of(self.name, self.space, self.history, self.goal, self.folder))
 
     def close(self) -> None:
         """Give the store back; results stay readable."""

@@ -14,7 +14,7 @@ from zeroin.confirm import chosen
 from zeroin.errors import StudyError
 from zeroin.executors.checkpoint import trial_folder
 from zeroin.goal import turned
-from zeroin.reporting import write_report
+from zeroin.reporting import report_of, write_report
 from zeroin.store import Header, files_of, is_written, list_studies, read_study
 from zeroin.tasks import TASKS
 from zeroin.types import Trial, Value
@@ -85,15 +85,21 @@ def watch(name: str | None, store: Path) -> None:
 @click.command()
 @NAME
 @click.option(
-    "--output", "-o", type=click.Path(path_type=Path), help="The HTML file; beside the study's files by default."
+    "--output",
+    "-o",
+    type=click.Path(path_type=Path),
+    help="The HTML file, beside the study's files by default; - for standard output.",
 )
 @STORE
 def report(name: str | None, output: Path | None, store: Path) -> None:
     """Write the report of a study, one HTML file that opens offline; the newest study if none is named."""
     header, history = read_study(store, name)
     folder = files_of(store, header.name)
-    target = output or folder / "report.html"
-    click.echo(str(write_report(target, header.name, header.space, history, header.goal, folder)))
+    text = report_of(header.name, header.space, history, header.goal, folder)
+    if str(output) == "-":
+        click.echo(text, nl=False)
+    else:
+        click.echo(str(write_report(output or folder / "report.html", text)))
 
 
 @click.command()

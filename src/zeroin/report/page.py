@@ -1,9 +1,7 @@
 """One self-contained HTML file that opens offline and asks nothing of any network."""
 
 import json
-import os
 from importlib import resources
-from pathlib import Path
 from typing import Any
 
 import jinja2
@@ -11,41 +9,10 @@ import plotly.graph_objects as go
 import plotly.offline
 from markupsafe import Markup
 
-from zeroin.errors import StudyError
 from zeroin.report.charts import BEST, COLOURS, FAILED, LIKELY, axis_figure, curves_figure, progress_figure
 from zeroin.report.summary import Summary
 from zeroin.report.words import STATUS_WORDS
-from zeroin.whole import whole
 from zeroin.wording import counted, duration, value_words
-
-
-def write(summary: Summary, path: str | os.PathLike[str]) -> Path:
-    """Write the report; a reader sees the old file or the new one, never half of it.
-
-    Args:
-        summary: what to tell.
-        path: of the HTML file; its folder is made where missing.
-
-    Returns:
-        The path of the file.
-
-    Raises:
-        StudyError: the folder cannot be written to, or the disk is full.
-
-    Example:
-        write(summarise("mnist-mlp", space, history), "report.html")
-    """
-    target, text = Path(path), render(summary)
-    try:
-        target.resolve().parent.mkdir(parents=True, exist_ok=True)
-        with whole(target) as file:
-            file.write(text.encode())
-    except OSError as error:
-        raise StudyError(
-            f"a report goes to a file that can be written; {target}: {error.strerror}: choose another, or free some "
-            f"space; what was observed is kept."
-        ) from error
-    return target
 
 
 def render(summary: Summary) -> str:

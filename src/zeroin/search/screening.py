@@ -160,4 +160,4 @@ def _begins_with_default(view: View) -> bool:
 
 
 def _first_region(view: View) -> Region:
-    return Region(0, 0, view.ranges, view.ranges, 1.0, f"coarse round: {view.screen} trials over the whole space")
+    return Region(0, 0, view.ranges, view.ranges, 1.0, "coarse round over the whole space")
