@@ -221,3 +221,15 @@ def test_many_processes_start_their_studies_in_one_store_at_once(tmp_path, many)
     for study, _, config in sorted(configs):
         first[study].append(json.loads(config))
     assert len({json.dumps(seen) for seen in first.values()}) == 1  # the same seed, so the same trials
+
+
+def test_ctrl_c_while_it_is_imported_ends_it_quietly():
+    command = [sys.executable, "-X", "importtime", "-c", "from zeroin_command import main; main()", "tasks"]
+    begun = subprocess.Popen(command, stderr=subprocess.PIPE, stdout=subprocess.PIPE, text=True)
+    assert begun.stderr
+    seen = next(line for line in begun.stderr if "zeroin.errors" in line)  # of some hundreds of modules the first
+    begun.send_signal(signal.SIGINT)
+    _, told = begun.communicate(timeout=60)
+    assert "zeroin.errors" in seen
+    assert begun.returncode == 130
+    assert "Traceback" not in told
