@@ -15,7 +15,7 @@ import pytest
 
 import zeroin as zi
 from zeroin.errors import TaskError, ZeroinError
-from zeroin.executors import processes
+from zeroin.executors import place
 from zeroin.executors.inline import Inline
 from zeroin.executors.processes import Processes
 from zeroin.executors.run import takes_run
@@ -99,7 +99,7 @@ def test_jobs_come_out_as_inline_whatever_the_timing(tmp_path, pair):
     assert work(pair, more)[0] == work(again, more)[0]
 
 
-@pytest.mark.skipif(not processes.can_fork(), reason="this process cannot be copied")
+@pytest.mark.skipif(not place.can_fork(), reason="this process cannot be copied")
 def test_copies_of_this_process_do_jobs_as_inline_and_import_nothing(tmp_path):
     own = {"offset": 3.0}
 
@@ -124,7 +124,7 @@ def test_a_process_in_which_another_thread_works_is_not_copied():
     going = threading.Event()
     other = threading.Thread(target=going.wait)
     other.start()
-    assert not processes.can_fork()
+    assert not place.can_fork()
     going.set()
     other.join()
 
@@ -215,10 +215,10 @@ def test_a_job_whose_worker_died_is_done_again_by_itself(tmp_path, pair):
 
 
 def test_a_kill_by_the_kernel_is_told_from_one_by_a_person(monkeypatch):
-    monkeypatch.setattr(processes, "_out_of_memory_kills", lambda: 3)
-    assert processes._killed_for_memory(-signal.SIGKILL, 2)
-    assert not processes._killed_for_memory(-signal.SIGKILL, 3)
-    assert not processes._killed_for_memory(1, 2)
+    monkeypatch.setattr(place, "out_of_memory_kills", lambda: 3)
+    assert place.killed_for_memory(-signal.SIGKILL, 2)
+    assert not place.killed_for_memory(-signal.SIGKILL, 3)
+    assert not place.killed_for_memory(1, 2)
 
 
 def test_a_no_ends_the_job_after_that_epoch(pair):
@@ -313,7 +313,7 @@ def test_workers_that_start_beforehand_end_where_what_follows_fails(tmp_path):
     pids = []
 
     def fail():
-        with processes.starting(tmp_path, 1, 1) as (worker,):
+        with place.starting(tmp_path, 1, 1) as (worker,):
             pids.append(worker.process.pid)
             raise ZeroDivisionError
 

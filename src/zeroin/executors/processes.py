@@ -5,54 +5,22 @@ import multiprocessing
 import os
 import pickle
 import signal
-import sys
-import threading
 import time
 import warnings
 import weakref
-from collections.abc import Callable, Iterator, Sequence
-from contextlib import contextmanager
-from dataclasses import dataclass, field
+from collections.abc import Callable, Sequence
 from functools import partial
-from multiprocessing.connection import Connection, wait
-from multiprocessing.process import BaseProcess
+from multiprocessing.connection import wait
 from pathlib import Path
-from typing import Any, TypeAlias
+from typing import Any
 
 from zeroin.checked import is_whole
 from zeroin.errors import StudyError, TaskError, ZeroinError
 from zeroin.executors import worker
-from zeroin.protocols import STORE_THREAD, Executor, Report
-from zeroin.types import Ended, Job, Status, Value
+from zeroin.executors.place import Group, Place, end_all, killed_for_memory, out_of_memory_kills, send, start
+from zeroin.protocols import Executor, Report
+from zeroin.types import Ended, Job, Status
 from zeroin.wording import duration
-
-SPAWN = multiprocessing.get_context("spawn")  # what an objective started, a forked process may deadlock in
-FORK = multiprocessing.get_context("fork") if sys.platform == "linux" else SPAWN
-SECONDS_TO_END = 2.0  # before a worker that was asked to end is killed
-ONE_THREAD = {
-    "OMP_NUM_THREADS": "1",
-    "OPENBLAS_NUM_THREADS": "1",
-    "MKL_NUM_THREADS": "1",
-    "VECLIB_MAXIMUM_THREADS": "1",
-    "OMP_WAIT_POLICY": "PASSIVE",  # an idle thread that spins takes the core from another worker
-}
-
-
-Group: TypeAlias = tuple[Value | None, ...]  # what jobs that can be done at once have in common
-
-
-@dataclass(slots=True, eq=False)
-class _Place:
-    """Where jobs are done: a process and the line to it; without them in this one."""
-
-    process: BaseProcess | None = None
-    line: Connection | None = None
-    up: bool = False  # it has imported the user's file
-    ready: bool = False
-    jobs: dict[int, tuple[Job, int]] = field(default_factory=dict)  # under way, with the epochs known of their trials
-    kills: int = 0  # of the kernel for want of memory, when the first of them began
-    groups: set[Group] = field(default_factory=set)  # of jobs that it has begun
-    heard: float = 0.0  # when it last told something, or was given the first of them, on the monotonic clock
 
 
 class Processes:
@@ -87,7 +55,7 @@ class Processes:
     def __init__(
         self, make: worker.Make, folder: Path, max_epochs: int, workers: int, *, rows: int = 1,
         grouping: tuple[str, ...] = (), here: Executor | None = None, seconds: float = 0.0,
-        started: Sequence[_Place] = (), forked: bool = False,
+        started: Sequence[Place] = (), forked: bool = False,
     ) -> None:  # fmt: skip
         self.grouping = grouping
         self.patience: float | None = None
@@ -98,9 +66,9 @@ class Processes:
         self._most, self._rows, self._here = workers, rows, here
         self._waiting: list[tuple[Job, int]] = []
         self._suspects: set[int] = set()  # jobs that were under way when a worker died
-        self._home = _Place(up=True, ready=here is not None)
+        self._home = Place(up=True, ready=here is not None)
         self._workers = list(started)
-        self._end = weakref.finalize(self, _end_all, self._workers)
+        self._end = weakref.finalize(self, end_all, self._workers)
 
     @property
     def slots(self) -> int:
@@ -140,7 +108,7 @@ class Processes:
         """Give jobs to the processes that have room, evenly; those that can be trained together to the same one."""
         total = len(self._waiting) + len(self._home.jobs) + sum(len(w.jobs) for w in self._workers)
         while len(self._workers) < min(self._most, total - (self._here is not None)):
-            self._workers.append(_start(self._folder, self._max_epochs, self._make))
+            self._workers.append(start(self._folder, self._max_epochs, self._make))
         ready = [p for p in (self._home, *self._workers) if p.ready]
         share = -(-total // max(1, len(ready)))
         for anywhere in (False, True):  # first where nothing new has to be prepared for a job, as far as that is even
@@ -154,12 +122,12 @@ class Processes:
     def _group(self, job: Job) -> Group:
         return tuple(job.config.get(name) for name in self.grouping)
 
-    def _is_others(self, job: Job, place: _Place) -> bool:
+    def _is_others(self, job: Job, place: Place) -> bool:
         """Whether others have begun the group of a job and this process has not."""
         group = self._group(job)
         return group not in place.groups and any(group in p.groups for p in (self._home, *self._workers))
 
-    def _place_for(self, job: Job, ready: Sequence[_Place], share: int) -> _Place | None:
+    def _place_for(self, job: Job, ready: Sequence[Place], share: int) -> Place | None:
         """Where a job goes: to most of its like, unless there is more to do there than an even share.
 
         Others wait here until a process is free, so that none is left without work while a group waits in another; one
@@ -175,26 +143,26 @@ class Processes:
             and (self._alike(job, p) or all(job.number < number for number in p.jobs))
         ]
 
-        def fit(place: _Place) -> tuple[int, int]:
+        def fit(place: Place) -> tuple[int, int]:
             count = len(place.jobs)
             return self._alike(job, place) if self.grouping and count < share else 0, -count
 
         return max(rooms, key=fit, default=None)
 
-    def _alike(self, job: Job, place: _Place) -> int:
+    def _alike(self, job: Job, place: Place) -> int:
         """How many jobs of a process can be done at once with another."""
         return sum(self._group(job) == self._group(other) for other, _ in place.jobs.values())
 
-    def _give(self, place: _Place, job: Job, known: int) -> None:
+    def _give(self, place: Place, job: Job, known: int) -> None:
         if not place.jobs:
-            place.kills, place.heard = _out_of_memory_kills() or 0, time.monotonic()
+            place.kills, place.heard = out_of_memory_kills() or 0, time.monotonic()
         place.jobs[job.number] = job, known
         place.groups.add(self._group(job))
         if place is self._home:
             assert self._here
             self._here.start(job, known)
         else:
-            _send(place, (job, known))
+            send(place, (job, known))
 
     # --- news in
 
@@ -212,13 +180,13 @@ class Processes:
             if not heard or not self._home.jobs:
                 return ended
 
-    def _left(self, of: _Place) -> float:
+    def _left(self, of: Place) -> float:
         """Seconds until a worker that tells nothing is killed; jobs that are done at once take as many times longer."""
         if self.patience is None or not of.jobs:
             return math.inf
         return of.heard + self.patience * len(of.jobs) - time.monotonic()
 
-    def _hear(self, of: _Place, report: Report) -> list[Ended]:
+    def _hear(self, of: Place, report: Report) -> list[Ended]:
         assert of.line
         try:
             message = of.line.recv()
@@ -229,13 +197,13 @@ class Processes:
             case worker.Up():
                 of.up = True
                 if not self._make:
-                    _send(of, self._pickled)
+                    send(of, self._pickled)
             case worker.Ready():
                 of.ready = True
             case worker.Seen(number, seen):
                 job, known = of.jobs[number]
                 of.jobs[number] = job, max(known, seen.epoch)
-                _send(of, report(job, seen))
+                send(of, report(job, seen))
             case worker.Warned(text):
                 warnings.warn(text, stacklevel=2)
             case [*ended]:
@@ -247,7 +215,7 @@ class Processes:
                 raise message
         return []
 
-    def _lost(self, of: _Place) -> list[Ended]:
+    def _lost(self, of: Place) -> list[Ended]:
         """What becomes of the jobs of a worker that died: they are done again, or were so already."""
         assert of.process
         self._workers.remove(of)
@@ -258,7 +226,7 @@ class Processes:
                 f"workers import the file that calls tune; this one ended with status {code} while being imported "
                 f"(its message is above): put the call under `if __name__ == '__main__':`, or use workers=1."
             )
-        if _killed_for_memory(code, of.kills):
+        if killed_for_memory(code, of.kills):
             if len(of.jobs) == 1:
                 why = "its process was killed for want of memory"
                 return [Ended(number, Status.OUT_OF_MEMORY, why) for number in of.jobs]
@@ -269,7 +237,7 @@ class Processes:
         again = self._again(of)
         return [Ended(n, Status.FAILED, f"its process ended with {how}, twice") for n in of.jobs if n not in again]
 
-    def _hung(self, of: _Place) -> list[Ended]:
+    def _hung(self, of: Place) -> list[Ended]:
         """What becomes of the jobs of a worker that told nothing for too long: a single one is what hangs."""
         assert of.process
         self._workers.remove(of)
@@ -280,23 +248,12 @@ class Processes:
         why = f"no epoch ended within {duration(took)}; its process was killed"
         return [Ended(n, Status.TIMED_OUT, why, took) for n in of.jobs if n not in again]
 
-    def _again(self, of: _Place) -> list[int]:
+    def _again(self, of: Place) -> list[int]:
         """The jobs of a worker that is gone which are done again, each by itself: those that were not so already."""
         again = [number for number in of.jobs if number not in self._suspects]
         self._suspects |= of.jobs.keys()
         self._waiting[:0] = [of.jobs[number] for number in again]
         return again
-
-
-@contextmanager
-def starting(folder: Path, max_epochs: int, workers: int) -> Iterator[list[_Place]]:
-    """Workers that start while it is not decided yet what they are to do; they end where that raises."""
-    places = [_start(folder, max_epochs) for _ in range(workers)]
-    try:
-        yield places
-    except BaseException:
-        _end_all(places)
-        raise
 
 
 def pickled(make: Callable[..., Any]) -> bytes:
@@ -329,89 +286,3 @@ def check_workers(workers: int) -> None:
             "a file that is tuned with workers is imported by each of them; this one calls tune while being "
             "imported: put the call under `if __name__ == '__main__':`."
         )
-
-
-def can_fork() -> bool:
-    """Whether a copy of this process can train on the CPU as this one does: on Linux, where no other thread is at work.
-
-    PyTorch's own DataLoader starts its workers so. A lock that another thread holds at that moment would stay locked in
-    the copy for good; the store's thread shares none, and a copy of one thread asks none of OpenMP's.
-    """
-    here = threading.current_thread()
-    return sys.platform == "linux" and all(t is here or t.name == STORE_THREAD for t in threading.enumerate())
-
-
-def _start(folder: Path, max_epochs: int, make: worker.Make | None = None) -> _Place:
-    """A worker: a copy of this process that has `make`, or without it a new process that waits for it."""
-    context = FORK if make else SPAWN
-    far, near = context.Pipe()
-    process = context.Process(target=worker.main, args=(near, folder, max_epochs, make))
-    with _environment(ONE_THREAD), _without_interrupts(), warnings.catch_warnings():
-        warnings.simplefilter("ignore", DeprecationWarning)  # of threads, which `can_fork` looked at
-        process.start()
-    near.close()  # the worker's end is the worker's alone, so that its death is seen
-    return _Place(process, far)
-
-
-def _send(to: _Place, message: object) -> None:
-    assert to.line
-    try:
-        to.line.send_bytes(message) if isinstance(message, bytes) else to.line.send(message)
-    except (BrokenPipeError, ConnectionError):
-        return  # it died: seen when it is next listened to
-
-
-def _end_all(workers: list[_Place]) -> None:
-    running = [(one.process, one.line) for one in workers if one.process and one.line]
-    for process, _ in running:
-        process.terminate()
-    for process, line in running:
-        process.join(SECONDS_TO_END)
-        if process.is_alive():
-            process.kill()
-            process.join()
-        line.close()
-    workers.clear()
-
-
-@contextmanager
-def _environment(changes: dict[str, str]) -> Iterator[None]:
-    before = {name: os.environ.get(name) for name in changes}
-    os.environ.update(changes)
-    try:
-        yield
-    finally:
-        for name, value in before.items():
-            if value is None:
-                del os.environ[name]
-            else:
-                os.environ[name] = value
-
-
-@contextmanager
-def _without_interrupts() -> Iterator[None]:
-    """A process started within is not interrupted by Ctrl-C while it imports; ours comes a moment later."""
-    if not hasattr(signal, "pthread_sigmask"):
-        yield
-        return
-    before = signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGINT})
-    try:
-        yield
-    finally:
-        signal.pthread_sigmask(signal.SIG_SETMASK, before)
-
-
-def _killed_for_memory(exitcode: int, kills: int) -> bool:
-    if exitcode != -signal.SIGKILL:
-        return False
-    now = _out_of_memory_kills()
-    return now is None or now > kills  # where the kernel does not count, a kill -9 is taken for it
-
-
-def _out_of_memory_kills() -> int | None:
-    """How many processes the kernel has killed for want of memory since it started; None where it does not tell."""
-    try:
-        lines = Path("/proc/vmstat").read_text().splitlines()
-    except OSError:
-        return None
-    return next((int(line.split()[1]) for line in lines if line.startswith("oom_kill ")), None)

@@ -17,7 +17,8 @@ from torch import Tensor, nn
 from zeroin.checked import checked_space, is_whole
 from zeroin.errors import TaskError
 from zeroin.executors.inline import Inline
-from zeroin.executors.processes import Processes, can_fork, pickled, starting
+from zeroin.executors.place import can_fork, starting
+from zeroin.executors.processes import Processes, pickled
 from zeroin.executors.worker import Make
 from zeroin.nn import loop
 from zeroin.nn.choice import Choices, shared

@@ -1,0 +1,146 @@
+"""A worker process as the study sees it: started, spoken to, ended."""
+
+import multiprocessing
+import os
+import signal
+import sys
+import threading
+import warnings
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from multiprocessing.connection import Connection
+from multiprocessing.process import BaseProcess
+from pathlib import Path
+from typing import TypeAlias
+
+from zeroin.executors import worker
+from zeroin.protocols import STORE_THREAD
+from zeroin.types import Job, Value
+
+SPAWN = multiprocessing.get_context("spawn")  # what an objective started, a forked process may deadlock in
+FORK = multiprocessing.get_context("fork") if sys.platform == "linux" else SPAWN
+SECONDS_TO_END = 2.0  # before a worker that was asked to end is killed
+ONE_THREAD = {
+    "OMP_NUM_THREADS": "1",
+    "OPENBLAS_NUM_THREADS": "1",
+    "MKL_NUM_THREADS": "1",
+    "VECLIB_MAXIMUM_THREADS": "1",
+    "OMP_WAIT_POLICY": "PASSIVE",  # an idle thread that spins takes the core from another worker
+}
+
+Group: TypeAlias = tuple[Value | None, ...]  # what jobs that can be done at once have in common
+
+
+@dataclass(slots=True, eq=False)
+class Place:
+    """Where jobs are done: a process and the line to it; without them in this one."""
+
+    process: BaseProcess | None = None
+    line: Connection | None = None
+    up: bool = False  # it has imported the user's file
+    ready: bool = False
+    jobs: dict[int, tuple[Job, int]] = field(default_factory=dict)  # under way, with the epochs known of their trials
+    kills: int = 0  # of the kernel for want of memory, when the first of them began
+    groups: set[Group] = field(default_factory=set)  # of jobs that it has begun
+    heard: float = 0.0  # when it last told something, or was given the first of them, on the monotonic clock
+
+
+def can_fork() -> bool:
+    """Whether a copy of this process can train on the CPU as this one does: on Linux, where no other thread is at work.
+
+    PyTorch's own DataLoader starts its workers so. A lock that another thread holds at that moment would stay locked in
+    the copy for good; the store's thread shares none, and a copy of one thread asks none of OpenMP's.
+    """
+    here = threading.current_thread()
+    return sys.platform == "linux" and all(t is here or t.name == STORE_THREAD for t in threading.enumerate())
+
+
+def start(folder: Path, max_epochs: int, make: worker.Make | None = None) -> Place:
+    """A worker: a copy of this process that has `make`, or without it a new process that waits for it."""
+    context = FORK if make else SPAWN
+    far, near = context.Pipe()
+    process = context.Process(target=worker.main, args=(near, folder, max_epochs, make))
+    with _environment(ONE_THREAD), _without_interrupts(), warnings.catch_warnings():
+        warnings.simplefilter("ignore", DeprecationWarning)  # of threads, which `can_fork` looked at
+        process.start()
+    near.close()  # the worker's end is the worker's alone, so that its death is seen
+    return Place(process, far)
+
+
+@contextmanager
+def starting(folder: Path, max_epochs: int, workers: int) -> Iterator[list[Place]]:
+    """Workers that start while it is not decided yet what they are to do; they end where that raises."""
+    places = [start(folder, max_epochs) for _ in range(workers)]
+    try:
+        yield places
+    except BaseException:
+        end_all(places)
+        raise
+
+
+def send(to: Place, message: object) -> None:
+    """Tell a worker; bytes go as they are."""
+    assert to.line
+    try:
+        to.line.send_bytes(message) if isinstance(message, bytes) else to.line.send(message)
+    except (BrokenPipeError, ConnectionError):
+        return  # it died: seen when it is next listened to
+
+
+def end_all(workers: list[Place]) -> None:
+    """End workers, and forget them."""
+    running = [(one.process, one.line) for one in workers if one.process and one.line]
+    for process, _ in running:
+        process.terminate()
+    for process, line in running:
+        process.join(SECONDS_TO_END)
+        if process.is_alive():
+            process.kill()
+            process.join()
+        line.close()
+    workers.clear()
+
+
+@contextmanager
+def _environment(changes: dict[str, str]) -> Iterator[None]:
+    before = {name: os.environ.get(name) for name in changes}
+    os.environ.update(changes)
+    try:
+        yield
+    finally:
+        for name, value in before.items():
+            if value is None:
+                del os.environ[name]
+            else:
+                os.environ[name] = value
+
+
+@contextmanager
+def _without_interrupts() -> Iterator[None]:
+    """A process started within is not interrupted by Ctrl-C while it imports; ours comes a moment later."""
+    if not hasattr(signal, "pthread_sigmask"):
+        yield
+        return
+    before = signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGINT})
+    try:
+        yield
+    finally:
+        signal.pthread_sigmask(signal.SIG_SETMASK, before)
+
+
+def killed_for_memory(exitcode: int, kills: int) -> bool:
+    """Whether a process was killed by the kernel for want of memory, which had killed so many before."""
+    if exitcode != -signal.SIGKILL:
+        return False
+    now = out_of_memory_kills()
+    return now is None or now > kills  # where the kernel does not count, a kill -9 is taken for it
+
+
+def out_of_memory_kills() -> int | None:
+    """How many processes the kernel has killed for want of memory since it started; None where it does not tell."""
+    try:
+        lines = Path("/proc/vmstat").read_text().splitlines()
+    except OSError:
+        return None
+    return next((int(line.split()[1]) for line in lines if line.startswith("oom_kill ")), None)
