@@ -7,7 +7,7 @@ import pytest
 
 from zeroin.errors import StoreError, TaskError
 from zeroin.executors.checkpoint import trial_folder
-from zeroin.executors.run import perform
+from zeroin.executors.perform import perform
 from zeroin.types import Job, Kind, Status
 
 

@@ -11,7 +11,8 @@ import pytest
 
 import zeroin as zi
 from zeroin.executors.checkpoint import Checkpoint
-from zeroin.executors.run import Run, perform
+from zeroin.executors.perform import perform
+from zeroin.executors.run import Run
 from zeroin.types import Job, Kind, Status
 
 keras = pytest.importorskip("keras")

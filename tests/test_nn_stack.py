@@ -6,7 +6,7 @@ import torch
 import torch.nn.functional as F
 from torch import nn
 
-from zeroin.executors.run import perform
+from zeroin.executors.perform import perform
 from zeroin.nn import Task, compiling, loop, mlp, small_cnn
 from zeroin.nn.export import newest
 from zeroin.nn.gate import verdict

@@ -13,8 +13,8 @@ from torch import nn
 from test_kill import everything, kill_again_and_again, rows, run
 from test_nn_stack import FULL, configs, data, same, task
 from zeroin.executors.inline import Inline
+from zeroin.executors.perform import perform
 from zeroin.executors.processes import Processes
-from zeroin.executors.run import perform
 from zeroin.nn import Task, choice, loop, mlp
 from zeroin.nn.choice import Choice, Choices
 from zeroin.nn.export import newest

@@ -17,7 +17,7 @@ import pytest
 import zeroin as zi
 from zeroin.budget import Budget
 from zeroin.errors import StudyError, TaskError
-from zeroin.executors.run import perform
+from zeroin.executors.perform import perform
 from zeroin.executors.simulated import Simulated
 from zeroin.plan import Plan
 from zeroin.running import run

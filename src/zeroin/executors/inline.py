@@ -3,7 +3,8 @@
 from collections import deque
 from pathlib import Path
 
-from zeroin.executors.run import Objective, perform, takes_run
+from zeroin.executors.perform import perform
+from zeroin.executors.run import Objective, takes_run
 from zeroin.protocols import Report
 from zeroin.types import Ended, Job
 

@@ -10,7 +10,8 @@ from functools import partial
 from pathlib import Path
 
 from zeroin.executors.checkpoint import Checkpoint, trial_folder
-from zeroin.executors.run import Run, failure, finish, is_out_of_memory, stepwise
+from zeroin.executors.perform import failure, finish, is_out_of_memory, stepwise
+from zeroin.executors.run import Run
 from zeroin.nn import loop
 from zeroin.nn.choice import Choices
 from zeroin.nn.data import InMemory, edges
