@@ -59,7 +59,7 @@ def blocks(page: Path) -> list[tuple[int, str]]:
 
 
 EXAMPLES = [
-    pytest.param(code, id=f"{page.name}:{line}")
+    pytest.param(code, id=f"{page.name}:{line}{'-keras' * bool(NEEDS_KERAS.search(code))}")  # CI runs -k keras apart
     for page in [*MANUAL, ROOT / "CONTRIBUTING.md"]
     for line, code in blocks(page)
 ]
