@@ -850,3 +850,102 @@ def test_a_date_column_of_an_older_model_keeps_its_width():
     (column,) = learn(pd.DataFrame({"at": [f"2024-01-{day:02d}" for day in range(1, 29)]}))
     kept = {name: value for name, value in dataclasses.asdict(column).items() if name != "waves"}
     assert numbers([Column(**kept)], pd.DataFrame({"at": ["2024-01-05"]})).shape == (1, 7)
+
+
+LETTERS = [("ab"[i % 2], i / 7, (i * i) % 5 + 0.5) for i in range(60)]
+
+
+def test_a_first_row_that_looks_like_data_is_told_of_and_can_be_read_as_such(zeroin, recwarn):
+    rows = [f"{number:.3f},{other},{letter}" for letter, number, other in LETTERS]
+    (zeroin.folder / "bare.csv").write_text("\n".join(rows) + "\n")
+    own.task_of("bare.csv", target="a")
+    (told,) = [str(w.message) for w in recwarn if "first row" in str(w.message)]
+    assert "the first row of bare.csv is read as the names of its columns, such as '0.000' and 'a'" in told
+    assert "add --no-header and name columns by their place, such as --target 'column 3'" in told
+    recwarn.clear()
+    assert len(own.task_of("bare.csv", target="column 3", no_header=True).train[0]) == 42  # 70 % of all 60
+    assert not any("first row" in str(w.message) for w in recwarn)
+
+    code, _, errors = zeroin("tune", "bare.csv", "--no-header", "--target", "column 3", *TINY)
+    assert code == 0, errors
+    assert zeroin("export", "bare", "--model", "all.pt")[0] == 0
+    (zeroin.folder / "new.csv").write_text("\n".join(row.rpartition(",")[0] for row in rows))
+    code, out, errors = zeroin("predict", "all.pt", "new.csv")
+    assert code == 0, errors
+    assert len(out.splitlines()) == 61
+
+
+@pytest.mark.parametrize(
+    ("header", "is_told"),
+    [
+        ("size,price,where", False),
+        ("2019,2020,where", False),  # years
+        ("1.5,2.5,where", True),
+        ("size,price,b", True),
+    ],
+)
+def test_names_that_look_like_data(tmp_path, recwarn, header, is_told):
+    rows = [f"{number:.3f},{other},{letter}" for letter, number, other in LETTERS]
+    (tmp_path / "t.csv").write_text("\n".join([header, *rows]) + "\n")
+    own.task_of(tmp_path / "t.csv", target=header.rpartition(",")[2])
+    assert any("--no-header" in str(w.message) for w in recwarn) == is_told
+
+
+def test_names_that_are_equal_may_be_data(zeroin):
+    (zeroin.folder / "bare.csv").write_text("1,1,a\n" * 9)
+    assert "or add --no-header if its first row is one of data" in zeroin("tune", "bare.csv", "--target", "a")[2]
+    pd.DataFrame({"x": [1, 2], "y": [1, 2]}).to_parquet(zeroin.folder / "t.parquet")
+    told = zeroin("tune", "t.parquet", "--target", "y", "--no-header")
+    assert told[0] == 2
+    assert "--no-header is about CSV files; t.parquet names its columns: leave it out." in told[2]
+
+
+def test_a_packed_table_is_read_as_it_would_be_unpacked(zeroin):
+    houses().to_csv(zeroin.folder / "houses.csv.gz", index=False)
+    code, _, errors = zeroin("tune", "houses.csv.gz", "--target", "price", *TINY)
+    assert code == 0, errors
+    assert zeroin("export", "houses", "--model", "best.pt")[0] == 0
+    assert len(zeroin("predict", "best.pt", "houses.csv.gz")[1].splitlines()) == len(houses()) + 1
+    (zeroin.folder / "torn.csv.gz").write_bytes((zeroin.folder / "houses.csv.gz").read_bytes()[:200])
+    code, _, errors = zeroin("tune", "torn.csv.gz", "--target", "price")
+    assert code == 2
+    assert "a .gz file is packed by gzip; torn.csv.gz: " in errors
+
+
+def of_columns(frame, tmp_path, **asked):
+    file = tmp_path / "t.parquet"
+    frame.to_parquet(file)
+    task = own.task_of(file, target="y", **asked)
+    return {column.name: column for column in from_plain(task.preparation).inputs.columns}
+
+
+def test_numbers_that_name_things_are_read_as_words_where_it_is_said(tmp_path):
+    rng = np.random.default_rng(0)
+    frame = pd.DataFrame({"kind": rng.integers(1, 6, 200), "x": rng.normal(size=200), "y": rng.normal(size=200)})
+    assert of_columns(frame, tmp_path)["kind"].kind == "number"
+    known = of_columns(frame, tmp_path, words=["kind"])["kind"]
+    assert (known.kind, known.options) == ("category", ("1", "2", "3", "4", "5"))
+    frame["kind"] = frame["kind"].where(frame.index > 3)  # missing ones make them 1.0, 2.0
+    assert of_columns(frame, tmp_path, words=["kind"])["kind"].options == known.options
+    with pytest.raises(TaskError, match="--words and --target are two columns"):
+        own.task_of(tmp_path / "t.parquet", target="y", words="y")
+    with pytest.raises(TaskError, match="read as text or as words; 'kind' is in both"):
+        own.task_of(tmp_path / "t.parquet", target="y", words="kind", text="kind")
+
+
+def test_codes_are_words_and_amounts_are_numbers(tmp_path, recwarn):
+    rng = np.random.default_rng(0)
+    of = rng.integers(0, 9, 200)
+    frame = pd.DataFrame(
+        {
+            "postcode": [f"110 {i:03d}" for i in of],
+            "rent": [f"{i + 1}00 000" for i in of],
+            "many": [f"{i // 1000} {i % 1000:03d}" for i in rng.integers(100_000, 999_999, 200)],
+            "y": rng.normal(size=200),
+        }
+    )
+    kinds = {name: column.kind for name, column in of_columns(frame, tmp_path).items()}
+    assert kinds == {"postcode": "category", "rent": "number", "many": "number"}
+    told = " | ".join(str(w.message) for w in recwarn)
+    assert "'postcode' is read as words: '110 00" in told
+    assert "if it names things, add --words 'many'" in told

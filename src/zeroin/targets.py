@@ -11,13 +11,13 @@ from types import ModuleType
 from typing import Any
 
 from zeroin.data import install
+from zeroin.data.names import DATA, suffix
 from zeroin.errors import TaskError, ZeroinError
 from zeroin.protocols import Trainable
 from zeroin.space import Space
 from zeroin.store import fitting
 from zeroin.tasks import TASKS, load
 
-DATA = (".csv", ".tsv", ".txt", ".parquet", ".pq", ".npz")
 INSTEAD = {  # by switch of a task: what a function of the user's does itself
     "recalibrate": "zeroin.nn.recalibrate(model, x_train) in it before it evaluates",
     "compile": "torch.compile(model) in it",
@@ -46,16 +46,15 @@ def find(target: str, data: Mapping[str, Any] | None = None) -> Target:
         TaskError: neither a ready-made task, nor data, nor a file with a Task or an objective in it.
     """
     asked = {name: value for name, value in (data or {}).items() if value}
-    if target and target not in TASKS and (Path(target).suffix.lower() in DATA or Path(target).is_dir()):
+    if target and target not in TASKS and (suffix(Path(target)) in DATA or Path(target).is_dir()):
         return _from_data(target, asked)
     if asked and Path(target).is_file() and not target.endswith(".py"):
         raise TaskError(
             f"data are in a {', '.join(DATA)} file or a folder of images; {target!r} is none: save it as CSV."
         )
     if asked:
-        raise TaskError(
-            f"--{', --'.join(asked)}: about data of your own alone; {target!r} is none: leave out, or name a table."
-        )
+        options = f"--{', --'.join(asked)}".replace("_", "-")
+        raise TaskError(f"{options}: about data of your own alone; {target!r} is none: leave out, or name a table.")
     if target in TASKS:
         return Target(target, load(target))
     path, _, name = target.partition(":") if ".py:" in target else (target, "", "")

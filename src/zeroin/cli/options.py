@@ -28,6 +28,12 @@ NAME = click.argument("name", required=False)
 _DATA = (
     click.option("--target", "predict", metavar="COLUMN", help="Of a table: what to predict."),
     click.option("--text", multiple=True, metavar="COLUMN", help="Of a table: read a column as text."),
+    click.option(
+        "--words",
+        multiple=True,
+        metavar="COLUMN",
+        help="Of a table: a column whose numbers are names, such as postcodes.",
+    ),
     click.option("--drop", multiple=True, metavar="COLUMN", help="Of a table: leave a column out."),
     click.option(
         "--kind", type=click.Choice(["classes", "number"]), help="What the target is, where it could be both."
@@ -43,6 +49,9 @@ _DATA = (
     click.option(
         "--missing", multiple=True, metavar="WORD", help="Of a table: a word that stands for a missing value."
     ),
+    click.option(
+        "--no-header", is_flag=True, help="Of a CSV file: the first row is one of data; columns are `column 1`, ..."
+    ),
 )
 
 
@@ -55,9 +64,8 @@ def about_data(verb: Callable[..., Any]) -> Callable[..., Any]:
 
 def data_of(options: dict[str, Any]) -> dict[str, Any]:
     """What was asked about data, as `zeroin.data.own.task_of` takes it."""
-    return {"target": options.pop("predict")} | {
-        k: options.pop(k) for k in ("text", "drop", "kind", "metric", "missing", "order", "group")
-    }
+    named = ("text", "words", "drop", "kind", "metric", "missing", "no_header", "order", "group")
+    return {"target": options.pop("predict")} | {name: options.pop(name) for name in named}
 
 
 @contextmanager

@@ -75,6 +75,20 @@ def amounts(values: pd.Series, style: Style) -> pd.Series:
     return words.map(known).astype(float).reindex(values.index)
 
 
+def are_codes(words: pd.Series) -> bool:
+    """Whether words that could be amounts are names of things, as postcodes are: all as long, in full groups of three
+    digits, not all of them round.
+
+    >>> are_codes(pd.Series(["110 001", "110 092"])), are_codes(pd.Series(["110 000", "250 000"]))
+    (True, False)
+    >>> are_codes(pd.Series(["999 500", "1 000 250"]))
+    False
+    """
+    known = words.astype(str).str.strip()
+    full = known.str.fullmatch(rf"\d{{3}}(?:[{SPACES}]\d{{3}})+")
+    return bool(full.all()) and known.str.len().nunique() == 1 and not bool(known.str.endswith("00").all())
+
+
 def longest(values: pd.Series, style: Style) -> tuple[str, str]:
     """The longest word of a column and the number that it writes, to show how they are read.
 

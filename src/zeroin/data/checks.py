@@ -53,7 +53,10 @@ def notes_on(
     for column in columns:
         if column.style:
             word, number = longest(frame[column.name], column.style)
-            yield f"{column.name!r} is read as numbers, such as {word!r} as {number}"
+            yield (
+                f"{column.name!r} is read as numbers, such as {word!r} as {number}; if it names things, "
+                f"add --words {column.name!r}"
+            )
     rows = np.random.default_rng(0).permutation(len(frame))[:LOOKED_AT]
     for column in columns:
         yield from _of_column(column, frame[column.name].iloc[rows], target.iloc[rows], answer)

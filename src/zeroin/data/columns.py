@@ -219,7 +219,12 @@ def measured(column: Column, values: pd.Series) -> pd.Series:
 
 def as_words(values: pd.Series) -> pd.Series:
     """Text in each row, None where it is missing."""
-    return values.astype(object).where(values.notna(), None).map(lambda v: None if v is None else str(v))
+    return values.astype(object).where(values.notna(), None).map(_word)
+
+
+def _word(value: object) -> str | None:
+    """A value as text, a whole number alike whether a missing one beside it made it 3.0 or not."""
+    return None if value is None else f"{value:.0f}" if isinstance(value, float) and value.is_integer() else str(value)
 
 
 def _read(name: str, values: pd.Series) -> Column:

@@ -2,8 +2,11 @@
 
 import csv
 import difflib
+import gzip
 import io
 import re
+import warnings
+import zlib
 from collections.abc import Iterable, Sequence
 from pathlib import Path
 from typing import TypeVar
@@ -12,32 +15,35 @@ import pandas as pd
 import pyarrow as pa
 import pyarrow.parquet as pq
 
+from zeroin.data.names import PARQUET, TEXT, is_packed, suffix
 from zeroin.errors import TaskError
 
 Content = TypeVar("Content", str, bytes)
 
-TEXT, PARQUET = (".csv", ".tsv", ".txt"), (".parquet", ".pq")
 SEPARATORS = ",;\t|"
 LONGEST = 1_000_000  # characters of a field; a longer one is a quote that is never closed
 SAID = re.compile(r"sep=([,;\t|])\n")  # a first line that names the separator
 COMMA = re.compile(r"[-+]?\d*,\d+|[-+]?\d+")  # a number with a decimal comma
 
 
-def read(path: Path, missing: Sequence[str] = ()) -> pd.DataFrame:
+def read(path: Path, missing: Sequence[str] = (), *, header: bool = True) -> pd.DataFrame:
     """A table; the cells of a CSV file are words, whatever they hold, so that they mean the same in another file.
 
     Args:
-        path: .csv, .tsv, .txt, .parquet or .pq.
+        path: .csv, .tsv, .txt, .parquet or .pq, as it is or packed by gzip (.csv.gz).
         missing: words that stand for a missing value, beside the usual ones ("", "NA", "?", ...).
+        header: whether the first row of a CSV file has the names of the columns; they are `column 1`, ... if not.
 
     Raises:
         TaskError: a file that cannot be read as a table.
     """
-    if path.suffix.lower() not in TEXT + PARQUET:
+    if suffix(path) not in TEXT + PARQUET:
         raise TaskError(
             f"a table is a {', '.join(TEXT + PARQUET)} file; {str(path)!r} is none: save it as CSV with commas."
         )
-    frame = _parquet(path) if path.suffix.lower() in PARQUET else _csv(path, missing)
+    if suffix(path) in PARQUET and not header:
+        raise TaskError(f"--no-header is about CSV files; {path.name} names its columns: leave it out.")
+    frame = _parquet(path) if suffix(path) in PARQUET else _csv(path, missing, header)
     if not len(frame):
         raise TaskError(f"a table has rows; {path.name} has only a header: fill it.")
     return frame
@@ -68,7 +74,10 @@ def bytes_of(path: Path) -> bytes:
         raw = path.read_bytes()
     except OSError as error:
         raise TaskError(f"data are read from a file; {str(path)!r}: {error.strerror}: check the path.") from error
-    return _some(path, raw)
+    try:
+        return _some(path, gzip.decompress(raw) if is_packed(path) else raw)
+    except (OSError, EOFError, zlib.error) as error:
+        raise TaskError(f"a .gz file is packed by gzip; {path.name}: {error}: pack it again.") from error
 
 
 def _some(path: Path, read: Content) -> Content:
@@ -77,23 +86,41 @@ def _some(path: Path, read: Content) -> Content:
     return read
 
 
-def _csv(path: Path, missing: Sequence[str]) -> pd.DataFrame:
+def _csv(path: Path, missing: Sequence[str], header: bool) -> pd.DataFrame:
     text = _decoded(path)
     if said := SAID.match(text):  # by Excel
         text = _some(path, text[said.end() :])
     separator = said[1] if said else _separator(_some(path, text))
-    names = _checked(path.name, text, separator)
+    names = _checked(path.name, text, separator, header)
     frame = pd.read_csv(
         io.StringIO(text),
         sep=separator,
-        header=0,
+        header=0 if header else None,
         names=names,
         index_col=False,
         dtype=str,
         na_values=["?", *missing],
         skipinitialspace=True,
     )
+    if header and _is_data(frame):
+        warnings.warn(
+            f"the first row of {path.name} is read as the names of its columns, such as {names[0]!r} and "
+            f"{names[-1]!r}; if it is a row of data, add --no-header and name columns by their place, such as "
+            f"--target 'column {len(names)}'",
+            stacklevel=2,
+        )
     return frame.apply(_with_points) if separator == ";" else frame
+
+
+def _is_data(frame: pd.DataFrame) -> bool:
+    """Whether the names of a table look like a row of it: a name is among the values of its column, or all columns of
+    numbers are called by numbers, which do not count on as years do."""
+    if any((frame[name] == name).any() for name in frame.columns):
+        return True
+    counted = [name for name in frame.columns if pd.to_numeric(frame[name], errors="coerce").notna().any()]
+    names = pd.to_numeric(pd.Series(counted, dtype=object), errors="coerce")
+    counts_on = len(names) > 1 and names.diff().iloc[1:].nunique() == 1 and bool((names % 1 == 0).all())
+    return bool(len(names)) and bool(names.notna().all()) and not counts_on
 
 
 def _decoded(path: Path) -> str:
@@ -109,7 +136,7 @@ def _decoded(path: Path) -> str:
         line = raw[: error.start].count(b"\n") + 1
         raise TaskError(
             f"a CSV file is text in UTF-8; line {line} of {path.name} has the byte 0x{raw[error.start]:02x}: "
-            f"run `iconv -f LATIN1 -t UTF-8 {path} > new.csv`."
+            f"run `iconv -f CP1252 -t UTF-8 {path} > new.csv`."
         ) from error
 
 
@@ -119,7 +146,7 @@ def _separator(text: str) -> str:
     return max(SEPARATORS, key=header.count)
 
 
-def _checked(file: str, text: str, separator: str) -> list[str]:
+def _checked(file: str, text: str, separator: str, header: bool) -> list[str]:
     """The names of the columns, after a look at the form of every row.
 
     pandas would fill short rows up, rename equal names and take an unclosed quote for one long cell.
@@ -127,12 +154,13 @@ def _checked(file: str, text: str, separator: str) -> list[str]:
     before = csv.field_size_limit(LONGEST)
     rows = csv.reader(io.StringIO(text), delimiter=separator, skipinitialspace=True, strict=True)
     try:
-        names = [name.strip() for name in next(row for row in rows if row)]
+        names = [name.strip() if header else "" for name in next(row for row in rows if row)]
         for row in rows:
             if row and len(row) != len(names):
+                first = "header" if header else "first row"
                 raise TaskError(
-                    f"each row has as many fields as the header; line {rows.line_num:,} of {file} has {len(row)}, the "
-                    f"header {len(names)}: mend that line, or quote fields that hold {separator!r}."
+                    f"each row has as many fields as the {first}; line {rows.line_num:,} of {file} has {len(row)}, the "
+                    f"{first} {len(names)}: mend that line, or quote fields that hold {separator!r}."
                 )
     except csv.Error as error:
         raise TaskError(
@@ -144,7 +172,10 @@ def _checked(file: str, text: str, separator: str) -> list[str]:
     names = [name or f"column {i + 1}" for i, name in enumerate(names)]
     twice = sorted({name for name in names if names.count(name) > 1})
     if twice:
-        raise TaskError(f"each column has a name of its own; {file} has {twice[0]!r} twice: rename one.")
+        raise TaskError(
+            f"each column has a name of its own; {file} has {twice[0]!r} twice: rename one, or add --no-header "
+            f"if its first row is one of data."
+        )
     return names
 
 

@@ -15,13 +15,14 @@ from numpy.typing import NDArray
 from pandas.api.types import is_object_dtype, is_string_dtype
 
 from zeroin.data import images
-from zeroin.data.amounts import Style
+from zeroin.data.amounts import Style, are_codes
 from zeroin.data.answer import KINDS, Answer, answer_of
 from zeroin.data.arrays import arrays, as_inputs
 from zeroin.data.checks import notes_on
-from zeroin.data.columns import all_numbers, as_words, learn, written
+from zeroin.data.columns import SEEN, all_numbers, as_words, learn, written
 from zeroin.data.cuts import Cutting, by_chance, cutting, grouped
 from zeroin.data.files import column_of, read
+from zeroin.data.names import ARRAYS, stem, suffix
 from zeroin.data.preparation import Arrays, Images, Inputs, Preparation, Table, Text
 from zeroin.data.split import Cut, Rows
 from zeroin.data.words import is_text, vocabulary, words_of
@@ -54,10 +55,12 @@ def task_of(
     *,
     target: str | None = None,
     text: str | Sequence[str] = (),
+    words: str | Sequence[str] = (),
     drop: Sequence[str] = (),
     kind: str | None = None,
     metric: str | None = None,
     missing: Sequence[str] = (),
+    no_header: bool = False,
     order: str | None = None,
     group: str | None = None,
 ) -> Task:
@@ -68,11 +71,13 @@ def task_of(
             with X and y.
         target: the column to predict.
         text: columns that hold texts, beside those that look like it.
+        words: columns whose numbers are names of things: postcodes, types, shops.
         drop: columns to leave out.
         kind: "classes" or "number"; None: by what the target holds.
         metric: what is tuned; None: r2 for a number, accuracy for classes, roc_auc or balanced_accuracy where a class
             is rare.
         missing: words that stand for a missing value.
+        no_header: whether the first row of a CSV file is one of data; its columns are then `column 1`, `column 2`, ...
         order: the column of dates or numbers by which a table is cut: the earliest rows are to train on, the latest to
             test; None: by chance.
         group: what examples belong to (a patient, a user, a store): those of one are all in the same set. Of a table
@@ -92,21 +97,24 @@ def task_of(
     path = Path(path)
     if kind is not None and kind not in KINDS:
         raise TaskError(f"--kind is one of {', '.join(KINDS)}; got {kind!r}: use --kind {KINDS[0]}.")
-    if path.is_dir() or path.suffix.lower() == ".npz":
+    if path.is_dir() or suffix(path) in ARRAYS:
         what = "a folder of images" if path.is_dir() else "an .npz file"
-        _no_table(what, path, target=target, text=text, drop=drop, missing=missing, order=order)
+        asked = {"target": target, "text": text, "words": words, "drop": drop, "missing": missing, "order": order}
+        _no_table(what, path, asked | {"no-header": no_header})
     if path.is_dir():
         if kind == "number":
             raise TaskError(
                 f"images are told apart by class, the name of their folder; {path}: leave out --kind number."
             )
         source, kind = _images(path, group), "classes"
-    elif path.suffix.lower() == ".npz":
+    elif suffix(path) in ARRAYS:
         source = _arrays(path, group)
     else:
-        texts = (text,) if isinstance(text, str) else tuple(text)
-        source = _table(path, _named(target), texts, drop, missing, order, group)
-    name = path.resolve().name if path.is_dir() else path.stem
+        texts, named = ((one,) if isinstance(one, str) else tuple(one) for one in (text, words))
+        frame = read(path, missing, header=not no_header)
+        reading = partial(_learn_table, tuple(missing), not no_header, texts)
+        source = _table(path, frame, _named(target), texts, named, drop, order, group, reading)
+    name = path.resolve().name if path.is_dir() else stem(path)
     return _task(re.sub(r"[^A-Za-z0-9._-]+", "-", name).lstrip("._-")[:100] or "data", source, kind, metric)
 
 
@@ -116,7 +124,7 @@ def _named(target: str | None) -> str:
     return target
 
 
-def _no_table(what: str, path: Path, **options: Any) -> None:
+def _no_table(what: str, path: Path, options: Mapping[str, Any]) -> None:
     """Refuse options about the columns of a table where there are none: ignored, they would seem to hold."""
     given = [f"--{name}" for name, value in options.items() if value]
     if given:
@@ -182,14 +190,15 @@ def _groups_of(path: Path, name: str, count: int) -> pd.Series:
 
 def _table(
     path: Path,
+    frame: pd.DataFrame,
     target: str,
     texts: Sequence[str],
+    words: Sequence[str],
     drop: Sequence[str],
-    missing: Sequence[str],
     order: str | None,
     group: str | None,
+    learned: Callable[[Mapping[str, Style], pd.DataFrame], Table | Text],
 ) -> Source:
-    frame = read(path, missing)
     for name in drop:
         if column_of(frame, name, "--drop") == target:
             raise TaskError(
@@ -197,19 +206,28 @@ def _table(
             )
     values = frame[column_of(frame, target, "--target")]
     cut = cutting(frame, target, order, group)
-    for text in texts:
-        if column_of(frame, text, "--text") == target:
-            raise TaskError(f"--text and --target are two columns; both are {text!r}: name another --text.")
-        if text in drop:
-            raise TaskError(f"a column is read or left out; {text!r} is in both --text and --drop: leave out one.")
+    for option, named, others in (("--text", texts, words), ("--words", words, ())):
+        for name in named:
+            if column_of(frame, name, option) == target:
+                raise TaskError(f"{option} and --target are two columns; both are {name!r}: name another {option}.")
+            if name in drop:
+                raise TaskError(
+                    f"a column is read or left out; {name!r} is in both {option} and --drop: leave out one."
+                )
+            if name in others:
+                raise TaskError(f"a column is read as text or as words; {name!r} is in both: leave out one.")
     chosen = frame.drop(columns=[*drop, target, *([group] if group and group not in drop else [])])
-    styles = {}
+    styles, codes = {}, [name for name in words if name in chosen]
     for name in chosen.columns:
-        if name not in texts and (is_object_dtype(chosen[name]) or is_string_dtype(chosen[name])):
+        if name not in (*texts, *words) and (is_object_dtype(chosen[name]) or is_string_dtype(chosen[name])):
             there = chosen[name].dropna()
             # Of the whole file: words between numbers are told with its counts, one number in many may have a comma.
             if all_numbers(there) and (style := written(there)):
-                styles[str(name)] = style
+                if are_codes(there) and SEEN * there.nunique() <= len(there):
+                    codes.append(name)
+                else:
+                    styles[str(name)] = style
+    chosen = chosen.assign(**{name: as_words(chosen[name]).astype("category") for name in codes})
     if not chosen.shape[1]:
         raise TaskError(
             f"a table has a column to learn from beside its target; {path.name} has {', '.join(frame.columns)}: "
@@ -220,17 +238,20 @@ def _table(
         yield from _grouped(group)
         columns, read = (inputs.columns, inputs.texts) if isinstance(inputs, Table) else ((), (inputs,))
         named = [one.column for one in read if isinstance(one, Text)]
+        for name in sorted(set(codes) - set(words)):
+            yield f"{name!r} is read as words: {some[name].dropna().iloc[0]!r} looks like a code, not an amount"
         yield from notes_on(some, target, answer, columns, texts=named, by_chance=not (order or group))
 
-    return Source(chosen, values, partial(_learn_table, tuple(missing), tuple(texts), styles), told, cut)
+    return Source(chosen, values, partial(learned, styles), told, cut)
 
 
 def _learn_table(
-    missing: tuple[str, ...], named: tuple[str, ...], styles: Mapping[str, Style], some: pd.DataFrame
+    missing: tuple[str, ...], header: bool, named: tuple[str, ...], styles: Mapping[str, Style], some: pd.DataFrame
 ) -> Table | Text:
-    texts = [name for name in some.columns if name in named or is_text(some[name])]
+    names = [name for name in some.columns if isinstance(some[name].dtype, pd.CategoricalDtype)]
+    texts = [name for name in some.columns if name in named or (name not in names and is_text(some[name]))]
     columns = learn(some.drop(columns=texts), styles)
-    read = tuple(_learn_text(name, missing, some) for name in texts)
+    read = tuple(_learn_text(name, missing, header, some) for name in texts)
     if len(read) == 1 and not columns:
         return read[0]
     if not columns and not read:
@@ -238,10 +259,10 @@ def _learn_table(
             f"a table has a column that varies beside its target; of {', '.join(map(repr, some.columns[:5]))} none "
             f"does: add one."
         )
-    return Table(columns, missing, read)
+    return Table(columns, missing, read, header)
 
 
-def _learn_text(name: str, missing: tuple[str, ...], some: pd.DataFrame) -> Text:
+def _learn_text(name: str, missing: tuple[str, ...], header: bool, some: pd.DataFrame) -> Text:
     texts = as_words(some[name]).fillna("")
     words = vocabulary(texts)
     if not words:
@@ -250,7 +271,7 @@ def _learn_text(name: str, missing: tuple[str, ...], some: pd.DataFrame) -> Text
             f"--text, or add --drop {name!r}."
         )
     long = np.quantile([len(words_of(one)) for one in texts], 0.95)
-    return Text(name, tuple(words), int(np.clip(long, *WORDS)), missing)
+    return Text(name, tuple(words), int(np.clip(long, *WORDS)), missing, header)
 
 
 def _task(name: str, source: Source, kind: str | None, metric: str | None) -> Task:

@@ -35,10 +35,11 @@ class Text:
     words: tuple[str, ...]
     length: int
     missing: tuple[str, ...] = ()
+    header: bool = True
 
     def opened(self, path: Path) -> pd.DataFrame:
         """The table in a file."""
-        return read(path, self.missing)
+        return read(path, self.missing, header=self.header)
 
     def encoded(self, source: pd.DataFrame) -> NDArray[Any]:
         """Numbers of words [N, length]."""
@@ -57,15 +58,16 @@ class Text:
 
 @dataclass(frozen=True, slots=True)
 class Table:
-    """A table: its columns, those of texts, and the words that stand for missing."""
+    """A table: its columns, those of texts, the words that stand for missing, and whether its file names columns."""
 
     columns: tuple[Column, ...]
     missing: tuple[str, ...] = ()
     texts: tuple[Text, ...] = ()
+    header: bool = True
 
     def opened(self, path: Path) -> pd.DataFrame:
         """The table in a file."""
-        return read(path, self.missing)
+        return read(path, self.missing, header=self.header)
 
     def encoded(self, source: pd.DataFrame) -> NDArray[Any]:
         """Rows [N, F], and the numbers of the words of each text beside them."""
