@@ -10,6 +10,7 @@ lowest and highest in brackets.
 """
 
 import argparse
+import multiprocessing
 import platform
 import statistics
 import tempfile
@@ -254,52 +255,55 @@ def job(repeats: int) -> None:
 LONG = 24
 
 
-def seconds_with(workers: int, folder: Path) -> tuple[float, float]:
-    """Wall seconds of 64 configs of four shapes: with the start of a worker, and as if it had started before."""
+def seconds_with(workers: int, folder: Path) -> float:
+    """Wall seconds of 64 configs of four shapes."""
     task = load("digits")
     shapes = [{"units": units, "layers": layers} for units in (64, 128) for layers in (1, 2)]
     jobs = [Job(i, i, config | shapes[i // 4 % 4], i, 0, LONG, Kind.SCREEN, "") for i, config in enumerate(_configs())]
     space = catalogue.space("adamw", 60.0, batch_size=BATCH, layers=2, units=64, batchnorm=True, label_smoothing=True)
     executor = task.executor(folder, max_epochs=LONG, workers=workers, space=space, trainings=60.0 * workers)
-    began, ended, slots = time.perf_counter(), 0, 0
-    both, left = began, 0  # when all workers were there, and the epochs that were left
-    trained, waiting = 0, deque(jobs)
+    began, ended, running, waiting = time.perf_counter(), 0, 0, deque(jobs)
 
     def report(_job: Job, _seen: Observation, *, with_next: bool = False) -> bool:  # noqa: ARG001
-        nonlocal trained
-        trained += 1
         return True
 
-    running = 0
     while ended < len(jobs):
-        if executor.slots > slots:
-            slots, both, left = executor.slots, time.perf_counter(), len(jobs) * LONG - trained
         while waiting and running < executor.slots:
             executor.start(waiting.popleft(), 0)
             running += 1
         done = len(executor.wait(report))
         ended, running = ended + done, running - done
-    now = time.perf_counter()
+    took = time.perf_counter() - began
     executor.close()
-    return now - began, (now - both) / left * len(jobs) * LONG
+    return took
+
+
+def seconds_apart() -> float:
+    """Wall seconds of two processes that know nothing of each other and do all of the work each."""
+    fork, began = multiprocessing.get_context("fork"), time.perf_counter()
+    with tempfile.TemporaryDirectory() as folder:
+        both = [fork.Process(target=seconds_with, args=(1, Path(folder) / name)) for name in ("a", "b")]
+        for one in both:
+            one.start()
+        for one in both:
+            one.join()
+    return time.perf_counter() - began
 
 
 def workers(repeats: int) -> None:
-    """Config-epochs per second of wall time with one worker and with two, in turn."""
-    seen: dict[int, list[tuple[float, float]]] = {1: [], 2: []}
+    """The work of one worker per second of wall time with two, and in two processes apart, in turn."""
+    took: dict[str, list[float]] = {"1": [], "2": [], "two processes apart, all of the work each": []}
+    one, two, apart = took
     for _ in range(repeats):
-        for count, told in seen.items():
+        for count in (1, 2):
             with tempfile.TemporaryDirectory() as folder:
-                told.append(seconds_with(count, Path(folder)))
-    print("| workers | wall s | with all workers there | times one worker | with all there |\n|---|---|---|---|---|")
-    for count, told in seen.items():
-        pairs = list(zip(seen[1], told, strict=True))
-        whole, then = ([a[i] / b[i] for a, b in pairs] for i in (0, 1))
-        print(
-            f"| {count} | {statistics.median(t[0] for t in told):.2f} | {statistics.median(t[1] for t in told):.2f} | "
-            f"{statistics.median(whole):.2f} ({min(whole):.2f}..{max(whole):.2f}) | "
-            f"{statistics.median(then):.2f} ({min(then):.2f}..{max(then):.2f}) |"
-        )
+                took[str(count)].append(seconds_with(count, Path(folder)))
+        took[apart].append(seconds_apart())
+    print("| workers | wall s | work per second, times one worker |\n|---|---|---|")
+    for name, share in ((one, 1), (two, 1), (apart, 2)):
+        ratio = [share * a / b for a, b in zip(took[one], took[name], strict=True)]
+        spread = f"{min(ratio):.2f}..{max(ratio):.2f}"
+        print(f"| {name} | {statistics.median(took[name]):.2f} | {statistics.median(ratio):.2f} ({spread}) |")
 
 
 def main() -> None:

@@ -55,6 +55,69 @@ def attention(weights):
     return Fn(forward, mha=nn.MultiheadAttention(4, 2, batch_first=True), out=nn.Linear(4, 3))
 
 
+def masked(self, x):
+    causal = torch.ones(x.shape[1], x.shape[1]).tril() == 0
+    absent = (x == 0) & (torch.arange(x.shape[1]) > 0)  # the first word is always there
+    words = self.table(x)
+    return self.out(self.mha(words, words, words, attn_mask=causal, key_padding_mask=absent)[0].mean(1))
+
+
+def images(self, x):
+    kernels, bias = self.w.weight, self.w.bias
+    x = F.max_pool2d(F.conv2d(x, kernels, bias, padding="same"), 3, stride=1, padding=1)
+    x, where = F.max_pool2d(F.conv2d(x, kernels[:, :1].expand(3, 3, 3, 3), padding=(1, 1)), 2, return_indices=True)
+    return self.out(F.linear(x.view(len(x), -1) + 0 * where.flatten(1), torch.eye(12)))
+
+
+def viewed(self, x):
+    return self.out(self.a(x).view(-1, 2, 3).sum(1))
+
+
+def packed(self, x):
+    lengths = (x > 0).sum(1).clamp_min(1)
+    words = nn.utils.rnn.pack_padded_sequence(self.table(x), lengths, batch_first=True, enforce_sorted=False)
+    return self.out(self.rnn(words)[1][-1])
+
+
+def averaging(self, x):
+    if self.training:
+        with torch.no_grad():
+            self.mean.mul_(0.9).add_(0.1 * x.mean(0))
+    return self.out(x - self.mean)
+
+
+def replacing(self, x):
+    self.mean = 0.9 * self.mean + 0.1 * x.mean(0)
+    return self.out(x - self.mean)
+
+
+def with_mean(model):
+    model.register_buffer("mean", torch.zeros(4))
+    return model
+
+
+def skipping(self, x):
+    x = self.drop(self.norm(self.a(x))) + self.skip(x)
+    return self.out(F.adaptive_avg_pool2d(torch.relu(x), 1).view(len(x), -1))
+
+
+def in_patches(self, x):
+    patches = self.patch(x).flatten(2).transpose(1, 2)
+    tokens = torch.cat([self.token.expand(len(x), -1, -1), patches], 1) + self.place
+    return self.out(self.layer(tokens)[:, 0])
+
+
+def alike(self, x):
+    distance = F.cosine_similarity(self.net(x[:, :2]), self.net(x[:, 2:]))
+    return torch.stack([distance, -distance, 0 * distance], 1)
+
+
+def coarsely(self, x):
+    with torch.autocast("cpu", torch.bfloat16):
+        x = torch.relu(self.a(x))
+    return self.out(x.float())
+
+
 def recurrent(kind):
     return Fn(lambda self, x: self.out(self.rnn(x)[0][:, -1]), rnn=kind(4, 5, batch_first=True), out=nn.Linear(5, 3))
 
@@ -158,9 +221,35 @@ ROWS = [  # name, network, an example's inputs, in which order a stack is right,
     ("sdpa", lambda: Fn(lambda s, x: s.out(F.scaled_dot_product_attention(x, x, x, is_causal=True).mean(1)),
                         out=nn.Linear(4, 3)), numbers(5, 4), BACKWARD, ""),
     ("attention", lambda: attention(True), numbers(5, 4), BACKWARD, ""),
-    ("attention, no weights", lambda: attention(False), numbers(5, 4), None, "no stacked form"),
+    ("attention, no weights", lambda: attention(False), numbers(5, 4), BACKWARD, ""),
     ("transformer", lambda: nn.Sequential(nn.TransformerEncoderLayer(4, 2, 8, 0.0, batch_first=True), nn.Flatten(),
-                                          nn.Linear(20, 3)), numbers(5, 4), (BACKWARD, EACH, None), ""),
+                                          nn.Linear(20, 3)), numbers(5, 4), BACKWARD, ""),
+    ("masks", lambda: Fn(masked, mha=nn.MultiheadAttention(4, 2, batch_first=True), out=nn.Linear(4, 3),
+                         table=nn.Embedding(9, 4)), words(), BACKWARD, ""),
+    ("cross-attention", lambda: Fn(lambda s, x: s.out(s.mha(x[:, :1], x, x)[0][:, 0]), out=nn.Linear(4, 3),
+                                   mha=nn.MultiheadAttention(4, 2, batch_first=True)), numbers(5, 4), BACKWARD, ""),
+    ("functions", lambda: Fn(images, w=nn.Conv2d(2, 3, 3), out=nn.Linear(12, 3)), numbers(2, 4, 4), BACKWARD, ""),
+    ("view", lambda: Fn(viewed, a=nn.Linear(4, 6), out=nn.Linear(3, 3)), numbers(4), BACKWARD, ""),
+    ("group norm of images", lambda: flat(nn.Conv2d(2, 4, 3), nn.GroupNorm(2, 4), nn.MaxPool2d(2), width=4),
+     numbers(2, 4, 4), BACKWARD, ""),
+    ("packed sequences", lambda: Fn(packed, table=nn.Embedding(9, 4), rnn=nn.GRU(4, 5, batch_first=True),
+                                    out=nn.Linear(5, 3)), words(), None, "packed sequences"),
+    ("a moving average", lambda: with_mean(Fn(averaging, out=nn.Linear(4, 3))), numbers(4), BACKWARD, ""),
+    ("a buffer replaced", lambda: with_mean(Fn(replacing, out=nn.Linear(4, 3))), numbers(4), None, "mean differs"),
+    ("a skip", lambda: Fn(skipping, a=nn.Conv2d(2, 4, 3, 2, 1, bias=False), norm=nn.BatchNorm2d(4),
+                          drop=nn.Dropout2d(0.2), skip=nn.Conv2d(2, 4, 1, 2), out=nn.Linear(4, 3)), numbers(2, 4, 4),
+     BACKWARD, ""),
+    ("patches", lambda: Fn(in_patches, patch=nn.Conv2d(2, 4, 2, 2), token=nn.Parameter(torch.zeros(1, 1, 4)),
+                           place=nn.Parameter(torch.randn(1, 5, 4)), out=nn.Linear(4, 3),
+                           layer=nn.TransformerEncoderLayer(4, 2, 8, 0.0, "gelu", batch_first=True, norm_first=True)),
+     numbers(2, 4, 4), BACKWARD, ""),
+    ("dropout of attention", lambda: flat(nn.TransformerEncoderLayer(4, 2, 8, batch_first=True), width=20),
+     numbers(5, 4), None, "dropout of attention"),
+    ("one network twice", lambda: Fn(alike, net=nn.Sequential(nn.Linear(2, 5), nn.Tanh(), nn.Linear(5, 4))), numbers(4),
+     BACKWARD, ""),
+    ("lazy", lambda: nn.Sequential(nn.LazyConv2d(4, 3), nn.LazyBatchNorm2d(), nn.SiLU(), nn.Flatten(),
+                                   nn.LazyLinear(3)), numbers(2, 4, 4), BACKWARD, ""),
+    ("half precision", lambda: Fn(coarsely, a=nn.Linear(4, 6), out=nn.Linear(6, 3)), numbers(4), (BACKWARD, None), ""),
     ("where", lambda: Fn(lambda s, x: s.out(torch.where(x > 0, x, 0.1 * x)), out=nn.Linear(4, 3)), numbers(4),
      BACKWARD, ""),
     ("storing", lambda: Fn(storing, a=nn.Linear(4, 6), out=nn.Linear(6, 3)), numbers(4), BACKWARD, ""),
@@ -179,7 +268,7 @@ ROWS = [  # name, network, an example's inputs, in which order a stack is right,
     ("rrelu", lambda: flat(nn.Linear(4, 6), nn.RReLU(), width=6), numbers(4), None, "rrelu"),
     ("noise", lambda: Fn(lambda s, x: s.out(x + torch.randn_like(x)), out=nn.Linear(4, 3)), numbers(4), None, "random"),
     ("if", lambda: Fn(lambda s, x: s.out(x) if s.out(x).sum() > 0 else 2 * s.out(x), out=nn.Linear(4, 3)), numbers(4),
-     None, "data-dependent"),
+     None, "looks at the value of a tensor"),
     ("item", lambda: Fn(lambda s, x: s.out(x) * s.out.weight.abs().max().item(), out=nn.Linear(4, 3)), numbers(4), None,
      "item"),
     ("mask", lambda: Fn(lambda s, x: s.out(x)[s.out(x)[:, 0] > -99], out=nn.Linear(4, 3)), numbers(4), None, ""),

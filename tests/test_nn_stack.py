@@ -237,6 +237,11 @@ def few_channels(_config):
     return nn.Sequential(first, nn.AvgPool2d(2), nn.ConvTranspose2d(8, 3, 1), nn.Flatten(), nn.Linear(3, 3))
 
 
+def wide(_config):
+    """More parameters than an update in passes is for."""
+    return nn.Sequential(nn.Linear(6, 150), nn.ReLU(), nn.Linear(150, 150), nn.Linear(150, 3))
+
+
 def volume(_config):
     return nn.Sequential(nn.Conv3d(1, 3, 2), nn.MaxPool3d(2), nn.Conv3d(3, 4, 1), nn.Flatten(), nn.Linear(4, 3))
 
@@ -273,6 +278,7 @@ def without_statistics(_config):
     ("build", "shape", "loss"),
     [
         (cnn, (1, 8, 8), "cross_entropy"),
+        (wide, (6,), "cross_entropy"),
         (few_channels, (1, 4, 4), "cross_entropy"),
         (volume, (1, 4, 4, 4), "cross_entropy"),
         (lambda _: Coarse(), (6,), "cross_entropy"),
@@ -281,7 +287,7 @@ def without_statistics(_config):
         (without_statistics, (6,), "cross_entropy"),
         (lambda _: nn.Sequential(nn.Linear(6, 7), nn.ReLU(), nn.Linear(7, 1)), (6,), log_cosh),
     ],
-    ids=["cnn", "few channels", "volume", "coarse", "odd", "tempered", "without statistics", "own loss"],
+    ids=["cnn", "wide", "few channels", "volume", "coarse", "odd", "tempered", "without statistics", "own loss"],
 )
 def test_other_networks_are_the_same_in_any_stack(build, shape, loss):
     problem = task(build, n=77, shape=shape, loss=loss, metric="loss").problem

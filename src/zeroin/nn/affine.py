@@ -8,7 +8,8 @@ from collections.abc import Iterable
 from typing import Any
 
 import torch
-from torch import Tensor, nn
+import torch.nn.functional as F
+from torch import Tensor
 
 NARROW = 16  # outputs; for fewer, x Wᵀ takes longer than (W xᵀ)ᵀ
 
@@ -55,9 +56,11 @@ def leading(values: Iterable[Any], axes: Iterable[int | None], rows: int) -> lis
     ]
 
 
-def affine(layer: nn.Linear, x: Tensor) -> Tensor:
-    """What a Linear does with [..., I]."""
-    across = layer.out_features < NARROW
-    out: Tensor = Affine.apply(x.reshape(-1, x.shape[-1]), layer.weight, layer.bias, across)  # type: ignore[no-untyped-call]
+def linear(x: Tensor, weight: Tensor, bias: Tensor | None = None) -> Tensor:
+    """`F.linear` of [..., I] by [O, I]."""
+    if weight.dim() != 2 or x.dtype != weight.dtype:
+        return F.linear(x, weight, bias)
+    across = len(weight) < NARROW
+    out: Tensor = Affine.apply(x.reshape(-1, x.shape[-1]), weight, bias, across)  # type: ignore[no-untyped-call]
     out = out.mT if across else out
     return out if x.dim() == 2 else out.reshape(*x.shape[:-1], -1)

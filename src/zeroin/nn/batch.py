@@ -30,12 +30,10 @@ class Batch:
         x, y = (t.new_empty((rows, size, *t.shape[1:])) for t in (data.x, data.y))
         return cls(x, y, torch.empty(rows, device=data.x.device))
 
-    def fill(self, data: InMemory, chosen: Tensor, smooth: Tensor) -> None:
-        """The examples `chosen` [M, B]; label smoothing [M, 1]."""
-        index = chosen.reshape(-1).to(data.x.device)
-        for place, whole in ((self.x, data.x), (self.y, data.y)):
-            torch.index_select(whole, 0, index, out=place.flatten(0, 1))
-        self.smooth.copy_(smooth[:, 0])
+    def fill(self, data: InMemory, chosen: Tensor) -> None:
+        """The examples `chosen` [M B], row by row."""
+        torch.index_select(data.x, 0, chosen, out=self.x.flatten(0, 1))
+        torch.index_select(data.y, 0, chosen, out=self.y.flatten(0, 1))
 
 
 @dataclass(slots=True, eq=False)

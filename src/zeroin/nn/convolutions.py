@@ -3,6 +3,9 @@
 A convolution of a stack is one of as many groups, and oneDNN picks a kernel by the number of groups, channels and
 examples: of fewer than eight channels in all it is one that adds in another order. So those of few channels are given
 channels of zeros, and the others are tried.
+
+Images lie in memory channels last, those of all rows side by side: [B, H, W, M C]. Left to vmap they do not, and of a
+small network of convolutions max pooling alone took half the step, convolutions a third more than so.
 """
 
 from collections.abc import Sequence
@@ -12,21 +15,136 @@ from typing import Any
 
 import torch
 import torch.nn.functional as F
-from torch import Tensor, nn
+from torch import Tensor
+
+from zeroin.nn.affine import leading
 
 CHANNELS = 8
 
 
-def has_few_channels(layer: nn.Module) -> bool:
-    """Whether `convolved` is for it."""
-    return type(layer) is nn.Conv2d and layer.groups == 1 and layer.in_channels < CHANNELS
+class Convolve(torch.autograd.Function):
+    """A convolution of [B, C, H, W], as `aten.convolution` has its arguments."""
+
+    @staticmethod
+    def forward(x: Tensor, weight: Tensor, bias: Tensor | None, groups: int, *how: list[int]) -> Tensor:
+        out: Tensor = torch.ops.aten.convolution(_last(x), _last(weight), bias, *how, False, [0, 0], groups)
+        return out
+
+    @staticmethod
+    def setup_context(ctx: Any, inputs: tuple[Any, ...], output: Tensor) -> None:  # noqa: ARG004
+        x, weight, bias, ctx.groups, *ctx.how = inputs
+        ctx.outputs = None if bias is None else [len(weight)]
+        ctx.save_for_backward(x, weight)
+
+    @staticmethod
+    def backward(ctx: Any, g: Tensor) -> tuple[Tensor | None, ...]:
+        x, weight = ctx.saved_tensors
+        asked = [*ctx.needs_input_grad[:2], ctx.needs_input_grad[2] and ctx.outputs is not None]
+        found = torch.ops.aten.convolution_backward(
+            g, x, weight, ctx.outputs, *ctx.how, False, [0, 0], ctx.groups, asked
+        )
+        return *(one if is_asked else None for one, is_asked in zip(found, asked, strict=True)), *[None] * 4
+
+    @staticmethod
+    def vmap(info: Any, axes: tuple[int | None, ...], *inputs: Any) -> tuple[Tensor, int]:
+        """A stack is one more axis within the channels, and as many groups."""
+        rows, (x, weight, bias, groups, *how) = info.batch_size, inputs
+        weight = _last(leading([weight], axes[1:2], rows)[0].flatten(0, 1))
+        if bias is not None:
+            bias = leading([bias], axes[2:3], rows)[0].flatten()
+        out = Convolve.apply(side_by_side(x, axes[0], rows), weight, bias, groups * rows, *how)  # type: ignore[no-untyped-call]
+        return out.unflatten(1, (rows, -1)), 1
 
 
-def convolved(layer: nn.Conv2d, x: Tensor) -> Tensor:
-    """What a Conv2d does with [B, C, H, W], with channels of zeros up to `CHANNELS`."""
-    more = (0, 0, 0, 0, 0, CHANNELS - layer.in_channels)
-    out: Tensor = layer._conv_forward(F.pad(x, more), F.pad(layer.weight, more), layer.bias)
+def conv2d(
+    x: Tensor, weight: Tensor, bias: Tensor | None = None, stride: Any = 1, padding: Any = 0, dilation: Any = 1,
+    groups: int = 1,
+) -> Tensor:  # fmt: skip
+    """`torch.conv2d`, with channels of zeros up to `CHANNELS`."""
+    if x.dim() != 4 or isinstance(padding, str) or x.dtype != weight.dtype:
+        return torch.conv2d(x, weight, bias, stride, padding, dilation, groups)
+    if groups == 1 and x.shape[1] < CHANNELS:
+        more = (0, 0, 0, 0, 0, CHANNELS - x.shape[1])
+        x, weight = F.pad(x, more), F.pad(weight, more)
+    how = (list(_pair(one)) for one in (stride, padding, dilation))
+    out: Tensor = Convolve.apply(x, weight, bias, groups, *how)  # type: ignore[no-untyped-call]
     return out
+
+
+class MaxPool(torch.autograd.Function):
+    """Max pooling of [B, C, H, W], by the arguments of `aten.max_pool2d_with_indices`; returns also where each was."""
+
+    @staticmethod
+    def forward(x: Tensor, *how: Any) -> tuple[Tensor, Tensor]:
+        out: tuple[Tensor, Tensor] = torch.ops.aten.max_pool2d_with_indices(_last(x), *how)
+        return out
+
+    @staticmethod
+    def setup_context(ctx: Any, inputs: tuple[Any, ...], output: tuple[Tensor, ...]) -> None:
+        x, *ctx.how = inputs
+        ctx.mark_non_differentiable(output[1])
+        ctx.set_materialize_grads(False)
+        ctx.save_for_backward(x, output[1])
+
+    @staticmethod
+    def backward(ctx: Any, g: Tensor, _: Any) -> tuple[Tensor | None, ...]:
+        x, where = ctx.saved_tensors
+        return torch.ops.aten.max_pool2d_with_indices_backward(g, x, *ctx.how, where), *[None] * 5
+
+    @staticmethod
+    def vmap(info: Any, axes: tuple[int | None, ...], x: Tensor, *how: Any) -> tuple[Any, ...]:
+        """A stack is one more axis within the channels."""
+        found = MaxPool.apply(side_by_side(x, axes[0], info.batch_size), *how)  # type: ignore[no-untyped-call]
+        return tuple(one.unflatten(1, (info.batch_size, -1)) for one in found), (1, 1)
+
+
+def max_pool2d(
+    x: Tensor, kernel_size: Any, stride: Any = None, padding: Any = 0, dilation: Any = 1, ceil_mode: bool = False,
+    return_indices: bool = False,
+) -> Any:  # fmt: skip
+    """`F.max_pool2d`."""
+    if x.dim() != 4:
+        pool: Any = F.max_pool2d
+        return pool(x, kernel_size, stride, padding, dilation, ceil_mode, return_indices)
+    how = (list(_pair(one)) for one in (kernel_size, stride or kernel_size, padding, dilation))
+    found = MaxPool.apply(x, *how, ceil_mode)  # type: ignore[no-untyped-call]
+    return found if return_indices else found[0]
+
+
+class SideBySide(torch.autograd.Function):
+    """Images [M, B, C, H, W] that lie row by row as [B, M C, H, W], channels last; their gradient is row by row again.
+
+    So are sums of it, which would feel their place in the stack where rows lie side by side.
+    """
+
+    @staticmethod
+    def forward(ctx: Any, x: Tensor) -> Tensor:
+        ctx.rows = len(x)
+        return _last(x.transpose(0, 1).flatten(1, 2))
+
+    @staticmethod
+    def backward(ctx: Any, g: Tensor) -> Tensor:
+        return torch.unflatten(g, 1, (ctx.rows, -1)).transpose(0, 1).contiguous()
+
+
+def side_by_side(x: Tensor, axis: int | None, rows: int) -> Tensor:
+    """Images of a stack as [B, M C, H, W], channels last."""
+    if axis is None:
+        return _last(x.repeat(1, rows, 1, 1))
+    x = x.movedim(axis, 0)
+    if x.is_contiguous():
+        out: Tensor = SideBySide.apply(x)  # type: ignore[no-untyped-call]
+        return out
+    return _last(x.transpose(0, 1).flatten(1, 2))
+
+
+def _last(x: Tensor) -> Tensor:
+    return x.contiguous(memory_format=torch.channels_last)
+
+
+def _pair(value: Any) -> tuple[int, int]:
+    one, two = (value, value) if isinstance(value, int) else (value * 2)[:2]
+    return one, two
 
 
 @dataclass(frozen=True, slots=True)

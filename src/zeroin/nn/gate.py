@@ -26,6 +26,10 @@ from zeroin.types import Config
 
 AGREE = 1e-3  # of the largest gradient; kernels round differently, what is wrong is wrong by far more
 SEEDS = (1, 2)
+IN_WORDS = {  # what vmap says of networks as they are often written
+    "called random operation": "it draws random numbers as it trains, be it by dropout of attention weights",
+    "you're either (1) calling .item()": "it looks at the value of a tensor, as .item(), if and packed sequences do",
+}
 
 
 @dataclass(frozen=True, slots=True)
@@ -60,7 +64,8 @@ def verdict(problem: Problem, config: Config) -> Verdict:
                 if why and _agrees_in_double(problem, config, which):
                     why = ""
             except Exception as error:  # vmap and networks raise what they like; it is a reason, not a failure
-                why = f"stacked it stops with '{first_line(error)}'"
+                said = (words for raised, words in IN_WORDS.items() if raised in str(error))
+                why = next(said, f"stacked it stops with '{first_line(error)}'")
         slow = next((str(w.message) for w in warned if "performance drop" in str(w.message)), "")
         if not why and slow:
             why = f"a part of it has no stacked form ({slow.split('for ')[-1].split('.')[0]})"
@@ -213,7 +218,7 @@ def _kept(problem: Problem, one: Stack) -> tuple[list[dict[str, Any]], dict[str,
     """What is kept beside tensors: by each layer, by the code of the network and its loss; where generators stand."""
     model = one.layout.base
     known = parts(model)
-    steered = [isinstance(m, CountedDropout) or is_running(m) or type(m) is nn.Linear for m in model.modules()]
+    steered = [isinstance(m, CountedDropout) or is_running(m) for m in model.modules()]
     own = [
         {n: v if isinstance(v, PLAIN) else repr(content(v, dict(known))) for n, v in attributes(m).items()}
         for m, is_steered in zip(model.modules(), steered, strict=True)

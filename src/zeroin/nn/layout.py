@@ -9,10 +9,8 @@ from functools import partial
 import torch
 from torch import Tensor, nn
 
-from zeroin.nn.affine import affine
 from zeroin.nn.batch import Place
 from zeroin.nn.compiling import Whole
-from zeroin.nn.convolutions import convolved, has_few_channels
 from zeroin.nn.dropout import CountedDropout
 from zeroin.nn.networks import BATCHNORMS
 from zeroin.nn.norming import normed
@@ -93,10 +91,6 @@ def layout(model: nn.Module) -> Layout:
         if is_running(module) or (isinstance(module, BATCHNORMS) and module.running_mean is None):
             assert isinstance(module, BATCHNORMS)
             module.forward = partial(normed, module)  # type: ignore[method-assign]
-        if type(module) is nn.Linear and "forward" not in vars(module):
-            module.forward = partial(affine, module)  # type: ignore[method-assign]
-        if has_few_channels(module) and "forward" not in vars(module):
-            module.forward = partial(convolved, module)  # type: ignore[arg-type]
         if isinstance(module, CountedDropout):
             module.idle = False
     shrunk = decayed(model)

@@ -31,6 +31,7 @@ QUICK = frozenset({
     "add", "addcmul", "amax", "baddbmm", "bmm", "clamp_min", "div", "eq", "exp", "ge", "gather", "log", "mul", "neg",
     "mean", "reciprocal", "scatter_add", "sqrt", "sub", "sum", "tanh", "sigmoid", "where", "bitwise_and", "bitwise_xor",
 })  # fmt: skip
+SCALED = ("mul", "add")  # by a number
 
 
 @dataclass(frozen=True, slots=True)
@@ -177,6 +178,8 @@ class _Binding:
 
     def _call(self, target: Any, args: Any, kwargs: Any) -> None:
         name = target.overloadpacket.__name__
+        if name in SCALED and isinstance(args[1], int | float) and args[0].is_floating_point():
+            args = args[0], torch.tensor(args[1], dtype=args[0].dtype)  # else made anew in each step
         if name in QUICK:
             self.calls.append(partial(getattr(torch, name), *args, **kwargs))
         elif name.endswith("_") and not name.startswith("__") and hasattr(Tensor, name):

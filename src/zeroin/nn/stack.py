@@ -17,6 +17,7 @@ from zeroin.nn.convolutions import least
 from zeroin.nn.crossentropy import cross_entropy
 from zeroin.nn.data import InMemory, edges, order
 from zeroin.nn.dropout import counted, keys
+from zeroin.nn.kernels import Stacking
 from zeroin.nn.layout import Layout, is_running, layout
 from zeroin.nn.loop import EVALUATED
 from zeroin.nn.metrics import alike
@@ -28,7 +29,7 @@ from zeroin.nn.recalibration import BATCH, EXAMPLES, Moments, equal_edges, evenl
 from zeroin.nn.replay import Recorded, Step
 from zeroin.nn.tails import ROWS, Tails
 from zeroin.nn.tracing import WARM, record
-from zeroin.nn.updates import UPDATES, clip, scalars
+from zeroin.nn.updates import UPDATES, adam_by_row, clip, is_wide, scalars
 from zeroin.types import Config
 
 log = logging.getLogger("zeroin")
@@ -102,7 +103,8 @@ class Stack:
         data = self.problem.train
         assert isinstance(data, InMemory)
         cuts = edges(len(data), self.rows[0].how.batch_size)
-        orders = torch.stack([order(r.seed, r.epoch, len(data)) for r in self.padded])  # [M, N]
+        orders = torch.stack([order(r.seed, r.epoch, len(data)) for r in self.padded]).to(data.x.device)  # [M, N]
+        chosen = [one.flatten() for one in torch.split(orders, [b - a for a, b in cuts], 1)]
         tables = self.tables(len(cuts), max_epochs * len(cuts))
         drawn = self.keys(len(cuts))
         sums = torch.zeros(len(self.p), device=self.p.device)
@@ -112,18 +114,24 @@ class Stack:
             # otherwise, so that a row would feel whether others drop something.
             idle = not self.problem.compile and bool((self.buffers[f"{name}.scale"] == 1).all())
             self.layout.base.get_submodule(name).idle = idle  # type: ignore[assignment]
-        idle_now = self.layout.idle()
-        for i, (a, b) in enumerate(cuts):
-            key = b - a, *idle_now
-            batch = place.batches.get(key) or place.batches.setdefault(key, Batch.of(data, len(self.p), b - a))
-            now = {name: table[i] for name, table in tables.items()}
-            batch.fill(data, orders[:, a:b], now["smooth"])
-            sums += self.step(batch, now, drawn[i], place.momenta) * (b - a)
+        batches = {size: self._batch(place, size) for size in {b - a for a, b in cuts}}
+        for (a, b), examples, now, keys_now in zip(cuts, chosen, tables, drawn, strict=True):
+            batch = batches[b - a]
+            batch.fill(data, examples)
+            sums += self.step(batch, now, keys_now, place.momenta) * (b - a)
         for row in self.rows:
             row.epoch += 1
         if self.problem.recalibrate:
             self._recalibrate(data)
         return sums[: len(self.rows)] / len(data)
+
+    def _batch(self, place: Place, size: int) -> Batch:
+        """Where a mini-batch of a size is put, with the rows' label smoothing."""
+        data, key = self.problem.train, (size, *self.layout.idle())
+        assert isinstance(data, InMemory)
+        batch = place.batches.get(key) or place.batches.setdefault(key, Batch.of(data, len(self.p), size))
+        batch.smooth.copy_(torch.tensor([r.how.label_smoothing for r in self.padded]))
+        return batch
 
     def step(self, batch: Batch, now: Tree, drawn: Tensor, momenta: Tree) -> Tensor:
         """Train on one mini-batch [M, B, ...] each; the losses [M] before it, until the next step."""
@@ -132,7 +140,13 @@ class Stack:
             if loss is not None:
                 return loss
         loss, g = self.gradients(batch, drawn, momenta)
-        self._update(self.p, g, self.state, now)
+        if not is_wide(self.rows[0].how, self.p):
+            self._update(self.p, g, self.state, now)
+            return loss
+        with torch.no_grad():
+            if self._extras()[0]:
+                clip(g, now["clip"])
+            adam_by_row(self.p, g, self.state, now, [row.how for row in self.padded], self.layout.shrunk)
         return loss
 
     @torch.no_grad()
@@ -289,7 +303,8 @@ class Stack:
         return torch.stack([self._forward(p, buffers, x) for p, buffers in each])
 
     def _forward(self, p: Tree, buffers: Tree, x: Tensor) -> Tensor:
-        out: Tensor = functional_call(self.layout.base, (p, buffers), (x,))
+        with Stacking():
+            out: Tensor = functional_call(self.layout.base, (p, buffers), (x,))
         return out
 
     def _loss(self, p: Tree, buffers: Tree, smooth: Tensor, x: Tensor, y: Tensor) -> Tensor:
@@ -302,17 +317,20 @@ class Stack:
             return F.mse_loss(*alike(output, y))
         return loss(output, y).mean()
 
-    def tables(self, steps: int, total: int) -> Tree:
-        """What depends on row and step, [steps, M, 1] by name."""
+    def tables(self, steps: int, total: int) -> list[Tree]:
+        """What depends on row and step: of each step [M, 1] by name."""
+        how = self.rows[0].how
+        used = [*UPDATES[rule(how)][2], "clip", "wd", "shrink", *(("lr", "count") if is_wide(how, self.p) else ())]
         each = [scalars(r.how, r.epoch * steps, steps, total) for r in self.padded]
-        found: Tree = {}
-        for name in each[0]:
-            table = torch.tensor([one[name] for one in each], dtype=torch.float32, device=self.p.device)
-            found[name] = table.expand(-1, steps).T.contiguous()[..., None]
-        return found
+        numbers = [[one[name] for one in each] for name in used]
+        table = torch.tensor(numbers, dtype=torch.float32, device=self.p.device)  # [names, M, steps]
+        columns = table.permute(2, 0, 1).contiguous().view(-1, len(self.p), 1).unbind()
+        return [dict(zip(used, columns[i : i + len(used)], strict=True)) for i in range(0, len(columns), len(used))]
 
     def keys(self, steps: int) -> Tensor:
         """Of the dropout layers, [steps, M, layers]."""
+        if not self.layout.drops:
+            return torch.empty(steps, len(self.p), 0, dtype=torch.int64)
         rows = [(r.seed, r.epoch * steps) for r in self.padded]
         return keys(rows, steps, len(self.layout.drops)).to(self.p.device)
 
@@ -373,7 +391,8 @@ def _laid_out(problem: Problem, member: Member, order: str) -> Layout:
     cuts = edges(len(data), few.rows[0].how.batch_size)
     size = min(b - a for a, b in cuts)
     batch = Batch.of(data, ROWS, size)
-    batch.fill(data, torch.arange(size).expand(ROWS, size), torch.full((ROWS, 1), few.rows[0].how.label_smoothing))
+    batch.fill(data, torch.arange(size, device=data.x.device).repeat(ROWS))
+    batch.smooth.fill_(few.rows[0].how.label_smoothing)
     few.layout.base.train()
     tails = Tails()
     with Watching(tails.see):

@@ -2,6 +2,9 @@
 
 Every number that depends on the step is computed for each network by Python, in double precision, before the epoch:
 a power or a cosine of a short tensor rounds differently at its ends, and a network would feel its place in the stack.
+
+Rows of many parameters leave the processor's cache between two passes: Adam's go by PyTorch's kernel for one network,
+which takes a single pass over a row.
 """
 
 import math
@@ -11,19 +14,21 @@ from typing import TypeAlias
 import torch
 from torch import Tensor
 
-from zeroin.nn.optim import Recipe, lr_share
+from zeroin.nn.optim import Recipe, lr_share, rule
 
 Scalars: TypeAlias = Mapping[str, Tensor]  # [M, 1] each
 Update: TypeAlias = Callable[[Tensor, Tensor, Sequence[Tensor], Scalars], None]
+
+WIDE = 20_000  # parameters; with fewer a row's kernel takes less than to call it
 
 
 def scalars(how: Recipe, first: int, steps: int, total: int) -> dict[str, list[float]]:
     """What the updates need in each of the steps from `first` (0 is the first of `total`); one number: in all."""
     lrs = [how.lr * lr_share(how.schedule, s, total, how.warmup, how.lr_decay) for s in range(first, first + steps)]
-    found = {"lr": lrs}
+    found = {"lr": lrs, "down": [-lr for lr in lrs], "count": [float(t) for t in range(first + 1, first + steps + 1)]}
     constant = {"momentum": how.momentum, "eps": how.eps, "wd": how.weight_decay, "clip": how.grad_clip}
-    constant |= {"rest1": 1 - how.beta1, "rest2": 1 - how.beta2, "smooth": how.label_smoothing}
-    found |= {name: [value] for name, value in constant.items()}
+    constant |= {"rest1": 1 - how.beta1, "rest2": 1 - how.beta2}
+    found |= {name: [value] * steps for name, value in constant.items()}
     found["shrink"] = [1 - lr * how.weight_decay for lr in lrs]
     if how.optimizer in ("adam", "adamw", "nadam"):
         found |= _corrected(how, first, lrs)
@@ -31,7 +36,7 @@ def scalars(how: Recipe, first: int, steps: int, total: int) -> dict[str, list[f
 
 
 def _corrected(how: Recipe, first: int, lrs: list[float]) -> dict[str, list[float]]:
-    """m̂ / (√v̂ + ε) with the corrections for the first steps taken out of the passes: step · m / (√v + eps_hat)."""
+    """-m̂ / (√v̂ + ε) with the corrections for the first steps taken out of the passes: step · m / (√v + eps_hat)."""
     out: dict[str, list[float]] = {"eps_hat": [], "step": []}
     if how.optimizer == "nadam":
         out["step_g"] = []
@@ -44,7 +49,7 @@ def _corrected(how: Recipe, first: int, lrs: list[float]) -> dict[str, list[floa
             out["step_g"].append(lr * root * (1 - _mu(how, t)) / (1 - product))
             out["step"].append(lr * root * _mu(how, t + 1) / (1 - product * _mu(how, t + 1)))
         else:
-            out["step"].append(lr * root / (1 - how.beta1**t))
+            out["step"].append(-lr * root / (1 - how.beta1**t))
     return out
 
 
@@ -67,14 +72,14 @@ def sgd(p: Tensor, g: Tensor, state: Sequence[Tensor], now: Scalars) -> None:
     """Heavy ball; without momentum plain descent."""
     (speed,) = state
     speed.mul_(now["momentum"]).add_(g)
-    p.addcmul_(speed, -now["lr"])
+    p.addcmul_(speed, now["down"])
 
 
 def nesterov(p: Tensor, g: Tensor, state: Sequence[Tensor], now: Scalars) -> None:
     """Nesterov's, in the form of Sutskever et al. 2013 that PyTorch has."""
     (speed,) = state
     speed.mul_(now["momentum"]).add_(g)
-    p.addcmul_(g.addcmul_(speed, now["momentum"]), -now["lr"])
+    p.addcmul_(g.addcmul_(speed, now["momentum"]), now["down"])
 
 
 def rmsprop(p: Tensor, g: Tensor, state: Sequence[Tensor], now: Scalars) -> None:
@@ -82,7 +87,7 @@ def rmsprop(p: Tensor, g: Tensor, state: Sequence[Tensor], now: Scalars) -> None
     v, speed = state
     v.lerp_(g * g, now["rest2"])
     speed.mul_(now["momentum"]).add_(g.div_(v.sqrt().add_(now["eps"])))
-    p.addcmul_(speed, -now["lr"])
+    p.addcmul_(speed, now["down"])
 
 
 def adam(p: Tensor, g: Tensor, state: Sequence[Tensor], now: Scalars) -> None:
@@ -91,7 +96,30 @@ def adam(p: Tensor, g: Tensor, state: Sequence[Tensor], now: Scalars) -> None:
     m.lerp_(g, now["rest1"])
     v.lerp_(g.mul_(g), now["rest2"])
     torch.sqrt(v, out=g)
-    p.addcmul_(torch.div(m, g.add_(now["eps_hat"]), out=g), -now["step"])
+    p.addcmul_(torch.div(m, g.add_(now["eps_hat"]), out=g), now["step"])
+
+
+def is_wide(how: Recipe, p: Tensor) -> bool:
+    """Whether `adam_by_row` is for these parameters [M, P]."""
+    return p.shape[1] >= WIDE and rule(how) in ("adam", "adamw") and p.device.type == "cpu" and p.dtype == torch.float32
+
+
+def adam_by_row(
+    p: Tensor, g: Tensor, state: Sequence[Tensor], now: Scalars, hows: Sequence[Recipe], shrunk: int
+) -> None:
+    """Adam and AdamW with their decay of the first `shrunk` parameters, by PyTorch's kernel, one row after another."""
+    update = torch._fused_adamw_ if rule(hows[0]) == "adamw" else torch._fused_adam_
+    cuts = (slice(0, shrunk), slice(shrunk, None)) if any(how.weight_decay for how in hows) else (slice(None),)
+    for cut in cuts:
+        parts = (tensor[:, cut].unbind() for tensor in (p, g, *state))
+        for how, row, grad, m, v, count, lr in zip(
+            hows, *parts, now["count"].unbind(), now["lr"].unbind(), strict=True
+        ):
+            decay = how.weight_decay if cut.start == 0 else 0.0
+            update(
+                [row], [grad], [m], [v], [], [count], lr=lr, beta1=how.beta1, beta2=how.beta2, eps=how.eps,
+                weight_decay=decay, amsgrad=False, maximize=False,
+            )  # fmt: skip
 
 
 def nadam(p: Tensor, g: Tensor, state: Sequence[Tensor], now: Scalars) -> None:
@@ -103,11 +131,11 @@ def nadam(p: Tensor, g: Tensor, state: Sequence[Tensor], now: Scalars) -> None:
     p.sub_(g.div_(v.sqrt().add_(now["eps_hat"])))
 
 
-UPDATES: dict[str, tuple[Update, int]] = {  # and how many tensors [M, P] of state
-    "sgd": (sgd, 1),
-    "nesterov": (nesterov, 1),
-    "rmsprop": (rmsprop, 2),
-    "adam": (adam, 2),
-    "adamw": (adam, 2),
-    "nadam": (nadam, 2),
+UPDATES: dict[str, tuple[Update, int, tuple[str, ...]]] = {  # how many tensors [M, P] of state, and the scalars used
+    "sgd": (sgd, 1, ("momentum", "down")),
+    "nesterov": (nesterov, 1, ("momentum", "down")),
+    "rmsprop": (rmsprop, 2, ("momentum", "eps", "rest2", "down")),
+    "adam": (adam, 2, ("rest1", "rest2", "eps_hat", "step")),
+    "adamw": (adam, 2, ("rest1", "rest2", "eps_hat", "step")),
+    "nadam": (nadam, 2, ("rest1", "rest2", "eps_hat", "step", "step_g")),
 }
