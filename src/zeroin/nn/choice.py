@@ -32,6 +32,9 @@ FILE = "training.json"  # beside a study's checkpoints
 PAYS = 1.2  # a stack that is not so much faster is not worth what it changes
 SHARE = 4  # configs of one shape that a search comes to, where it searches shapes as well
 PART = 4  # of a full training, that a config of a search comes to on average: one in so many
+SINGLE = 0.4  # of the epochs of such a search: no other of their shape is under way
+FULL = 2 / 3  # as full as the others find a stack (docs/stacked-training.md)
+CHECKS = 200  # a stack's checks and recordings take longer than so many steps of two examples
 RECORDINGS = 4  # of a shape: as rows end, stacks become smaller; the last mini-batch of an epoch has its own
 SIZES = (4, 8)  # rows; more would be faster still, and the search would learn less from each trial
 PER_ROW = 6  # full trainings in the budget for each row: deciding about many configs at once learns less from each
@@ -167,7 +170,9 @@ def _count(param: Hyperparameter) -> float:
 
 
 def measured(problem: Problem, config: Config, sizes: Sequence[int] = SIZES, shared: float = math.inf) -> Choice:
-    """Time a few steps alone and in stacks of two sizes; a few tenths of a second of CPU.
+    """Time a few steps alone and, where they leave something to save, in stacks of two sizes.
+
+    The former takes less than a tenth of a second of CPU for most networks, the latter some tenths.
 
     Args:
         problem: what is trained.
@@ -178,10 +183,11 @@ def measured(problem: Problem, config: Config, sizes: Sequence[int] = SIZES, sha
     batch_size = recipe(config).batch_size
     steps = len(edges(len(problem.train), batch_size))
     with loop.one_thread():
-        alone = _seconds(problem, config, STEPS * batch_size)[1]
+        alone = _seconds(problem, config, batch_size)[1]
         idle = min(alone, _seconds(problem, config, 2)[1])
-        most = alone / _filled(alone - idle + idle / sizes[-1], alone, shared)
-        if most < PAYS:  # nearly all is the kernels' work, which networks do not share
+        least = alone - idle + idle / sizes[-1] + CHECKS * idle / (shared * steps)
+        most = alone / _filled(least, alone, shared)
+        if most < PAYS:  # nearly all is the kernels' work, which networks do not share, or they share too few steps
             why = f"a stack of {sizes[-1]} would be {most:.2f} times as fast at most"
             return Choice(1, ratio=round(most, 2), why=why, seconds=steps * alone)
         began = time.process_time()
@@ -189,6 +195,7 @@ def measured(problem: Problem, config: Config, sizes: Sequence[int] = SIZES, sha
         if found.order is None:
             return Choice(1, why=found.why)
         checked = time.process_time() - began
+        alone = min(alone, _seconds(problem, config, STEPS * batch_size)[1])
 
         def gain(rows: int) -> float:
             first, each = _seconds(problem, config, STEPS * batch_size, found, rows)
@@ -209,8 +216,8 @@ def measured(problem: Problem, config: Config, sizes: Sequence[int] = SIZES, sha
 
 
 def _filled(full: float, alone: float, shared: float) -> float:
-    """Seconds of a network's step in a search; where shapes are searched, half find too few of theirs under way."""
-    return full if math.isinf(shared) else (alone + full) / 2
+    """Seconds of a network's step in a search, `full` those in a full stack; few are where shapes are searched."""
+    return full if math.isinf(shared) else SINGLE * alone + (1 - SINGLE) * full / FULL
 
 
 def _seconds(
