@@ -18,7 +18,7 @@ LAYERS = (
     {"space"},
     {"history", "goal", "budget", "catalogue", "checked"},
     {"plan", "clock"},
-    {"protocols", "confirm", "asking", "trialtable"},
+    {"protocols", "confirm", "asking", "telling", "trialtable"},
     {"search", "executors", "store", "report"},
     {"playbook", "reporting", "function"},
     {"nn", "study"},

@@ -534,6 +534,17 @@ def test_studies_of_other_legal_limits_are_compared_on_one_line():
     assert row.words() == "differs in 2"
 
 
+def test_true_in_one_study_is_not_1_in_another():
+    def lesson(*options):
+        space = zi.Space(norm=zi.Choice(*options), x=zi.Float(0, 1))
+        study = zi.tune(lambda c: c["x"] / 9 + (c["norm"] != options[0]), space, trials=12, store=None, playbook=False)
+        return lesson_of(f"{options[0]}", space, study.history, scenario={})
+
+    row = next(row for row in compare([lesson(True, False), lesson(1, 2)]).rows if row.name == "norm")
+    assert repr(row.param) == "Choice(True, False, 1, 2)"
+    assert row.words() == "differs in 2"
+
+
 @pytest.mark.parametrize(
     "words",
     [

@@ -19,7 +19,6 @@ from zeroin.checked import (
     changed_objective,
     check_kept,
     checked_max_epochs,
-    checked_scores,
     checked_seed,
     checked_space,
     checked_start,
@@ -36,11 +35,11 @@ from zeroin.search import Zoom
 from zeroin.space import Space
 from zeroin.space.changes import changed
 from zeroin.store import Header, files_of, open_study, read_study
+from zeroin.telling import told
 from zeroin.types import (
     Asked,
     Config,
     Decision,
-    Ended,
     Event,
     Job,
     Observation,
@@ -56,7 +55,6 @@ if TYPE_CHECKING:
     import pandas as pd
 
 log = logging.getLogger("zeroin")
-ENDINGS = tuple(str(status) for status in Status if status is not Status.RUNNING)
 NO_LIMIT = Budget()
 ANOTHER = (
     "study %r goes on with an objective that has %s since its %d trials: where it now scores otherwise they cannot be "
@@ -174,33 +172,10 @@ class Study:
         Raises:
             StudyError: a job that is not running, more scores than epochs, what is no score, or an unknown status.
         """
-        if status is not None and status not in ENDINGS:
-            raise StudyError(f"a job ends as one of {', '.join(ENDINGS)}; status={status!r}: use status='failed'.")
-        if not isinstance(job, Job):
-            raise StudyError(
-                f"what is told is a job that ask() gave; got a {type(job).__name__}: use job, = study.ask()."
-            )
-        if job.number >= len(self.history.jobs) or self.history.jobs[job.number].status is not Status.RUNNING:
-            raise StudyError(f"a job is told once, after it was asked for; job {job.number} is not running: ask again.")
-        if self.history.jobs[job.number].config != job.config:
-            raise StudyError(
-                f"a job is told to the study that asked for it; job {job.number} of study {self.name!r} has another "
-                f"config: tell the study whose ask() gave it."
-            )
-        values = [] if losses is None else checked_scores(losses)
-        if len(values) > job.epochs:
-            raise StudyError(
-                f"a job has a score for each of its epochs; {len(values)} scores for epochs "
-                f"{job.start + 1}..{job.stop}: tell {job.epochs}."
-            )
-        for epoch, value in enumerate(values, start=job.start + 1):
-            if value != value or value in (float("inf"), float("-inf")):
-                status, note = Status.DIVERGED, f"the loss was not finite in epoch {epoch}"
-                break
-            self.observe(job, Observation(epoch, value))
-        if status in (None, Status.DONE) and not values:
-            raise StudyError("a job is told its scores or its failure; got neither: use tell(job, losses=[...]).")
-        self.record(Ended(job.number, Status(status or Status.DONE), storable(note)))
+        seen, ended = told(job, losses, status, note, self.history, self.name)
+        for each in seen:
+            self.observe(job, each)
+        self.record(ended)
 
     # --- results
 

@@ -85,11 +85,15 @@ def metric_of(metric: Any, loss: str) -> Any:
         loss: "cross_entropy" where targets are class numbers.
     """
     if isinstance(metric, Metric):
-        own = metric.compute
-        return replace(metric, compute=partial(_apart, lambda output, y, _: own(output, y), loss))
+        return replace(metric, compute=partial(_apart, partial(_unweighted, metric.compute), loss))
     if metric not in WEIGHED:
         return metric  # the loss, which is weighted itself, or a name that the task refuses
     return replace(METRICS[metric], compute=partial(_apart, WEIGHED[metric], loss))
+
+
+def _unweighted(score: Callable[[Tensor, Tensor], float], output: Tensor, y: Tensor, weight: Tensor) -> float:
+    del weight
+    return score(output, y)
 
 
 def _apart(score: Callable[[Tensor, Tensor, Tensor], float], loss: str, output: Tensor, target: Tensor) -> float:

@@ -7,6 +7,7 @@ import numpy as np
 
 from zeroin.playbook.lesson import Lesson
 from zeroin.space import Choice, Float, Hyperparameter, Int
+from zeroin.space.choice import key
 from zeroin.space.words import range_words
 from zeroin.types import Range, Value
 
@@ -125,8 +126,8 @@ def _axis(params: Sequence[Hyperparameter]) -> Hyperparameter:
     """The first study's hyperparameter, wide enough for the others' values on the same scale."""
     first = params[0]
     if isinstance(first, Choice):
-        options = [option for p in params if isinstance(p, Choice) for option in p.options]
-        return Choice(*dict.fromkeys(options), ordered=first.ordered)
+        options = {key(option): option for p in params if isinstance(p, Choice) for option in p.options}
+        return Choice(*options.values(), ordered=first.ordered)
     if isinstance(first, Int):
         whole = [p for p in params if isinstance(p, Int) and p.scale == first.scale]
         return Int(min(p.legal[0] for p in whole), max(p.legal[1] for p in whole), first.scale)
@@ -140,7 +141,8 @@ def _common(param: Hyperparameter, good: Sequence[Range]) -> tuple[Range, int]:
     if not good:
         return (), 0
     if isinstance(param, Choice):
-        counts = [sum(option in each for each in good) for option in param.options]
+        known = [set(map(key, each)) for each in good]
+        counts = [sum(key(option) in each for each in known) for option in param.options]
         most = max(counts)
         return tuple(o for o, n in zip(param.options, counts, strict=True) if n == most), most
     grid = np.linspace(0.0, 1.0, GRID)

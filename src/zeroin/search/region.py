@@ -10,6 +10,7 @@ from zeroin.search.box import Box
 from zeroin.search.model import Model
 from zeroin.search.view import View
 from zeroin.space import Choice
+from zeroin.space.choice import key
 from zeroin.space.scales import Array
 from zeroin.types import Kind, Range, Region, Value
 from zeroin.wording import part
@@ -118,10 +119,10 @@ def _most_likely(seen: Sequence[Value], options: Range) -> Range:
     >>> _most_likely(["b"] * 6 + ["a"] * 3 + ["c"], ("a", "b", "c"))
     ('a', 'b')
     """
-    counts = Counter(seen)
-    kept: list[Value] = []
-    for option, _ in counts.most_common():
+    kept, held = [], 0
+    for option, count in Counter(map(key, seen)).most_common():
         kept.append(option)
-        if sum(counts[o] for o in kept) >= 0.9 * len(seen):
+        held += count
+        if held >= 0.9 * len(seen):
             break
-    return tuple(option for option in options if option in kept)
+    return tuple(option for option in options if key(option) in kept)

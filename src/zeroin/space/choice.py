@@ -55,7 +55,7 @@ class Choice:
                     f"an option is a bool, int, float, str or None; {option!r} is a {type(option).__name__}: "
                     f"give it a name, and look the name up in your own code."
                 )
-        self._keys = {_key(option): i for i, option in enumerate(options)}
+        self._keys = {key(option): i for i, option in enumerate(options)}
         if len(options) < 2:
             raise SpaceError(f"a Choice has two or more options; {_show(options)}: write the value into your own code.")
         if len(self._keys) < len(options):
@@ -103,7 +103,7 @@ class Choice:
 
     def unit(self, value: Value) -> float:
         """The place of an option, the middle of its cell; below 0 for one that is no longer offered."""
-        place = self._keys.get(_key(value))
+        place = self._keys.get(key(value))
         return -OUTSIDE if place is None else (place + 0.5) / len(self.options)
 
     def span(self, range: Range) -> tuple[float, float]:  # noqa: ARG002  called as a number's is
@@ -118,7 +118,7 @@ class Choice:
 
     def allows(self, value: Value) -> bool:
         """Whether a value may stand in a config: one of the options."""
-        return _key(value) in self._keys
+        return key(value) in self._keys
 
     def to_json(self) -> dict[str, Any]:
         """As plain data; fields at their usual value are left out."""
@@ -127,11 +127,12 @@ class Choice:
 
     @property
     def _facts(self) -> tuple[object, ...]:
-        return list(self._keys), self.ordered, _key(self.default), _key(self.fixed), self.when or None
+        return list(self._keys), self.ordered, key(self.default), key(self.fixed), self.when or None
 
 
-def _key(value: Value | EllipsisType) -> tuple[str, Value | EllipsisType]:
-    return type(value).__name__, value  # True is not 1
+def key(value: Value | EllipsisType) -> tuple[str, Value | EllipsisType]:
+    """What tells an option from others: its type as well, as True is not 1."""
+    return type(value).__name__, value
 
 
 def _show(options: Sequence[Value]) -> str:

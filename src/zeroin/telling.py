@@ -1,0 +1,54 @@
+"""What a study is told of a job: scores and an ending, as events; or what is wrong with them."""
+
+import math
+from collections.abc import Iterable
+
+from zeroin.checked import checked_scores
+from zeroin.errors import StudyError
+from zeroin.history import History
+from zeroin.types import Ended, Job, Observation, Status
+from zeroin.wording import storable
+
+ENDINGS = tuple(str(status) for status in Status if status is not Status.RUNNING)
+
+
+def told(
+    job: Job, losses: Iterable[float] | float | None, status: str | None, note: str, history: History, name: str
+) -> tuple[list[Observation], Ended]:
+    """The job's observations, as they were told, and how it ended.
+
+    Args:
+        job, losses, status, note: as for `Study.tell`.
+        history, name: of the study that is told.
+
+    Raises:
+        StudyError: a job that is not running, more scores than epochs, what is no score, or an unknown status.
+    """
+    if status is not None and status not in ENDINGS:
+        raise StudyError(f"a job ends as one of {', '.join(ENDINGS)}; status={status!r}: use status='failed'.")
+    _check_running(job, history, name)
+    scores = [] if losses is None else checked_scores(losses)
+    if len(scores) > job.epochs:
+        raise StudyError(
+            f"a job has a score for each of its epochs; {len(scores)} scores for epochs "
+            f"{job.start + 1}..{job.stop}: tell {job.epochs}."
+        )
+    if status in (None, Status.DONE) and not scores:
+        raise StudyError("a job is told its scores or its failure; got neither: use tell(job, losses=[...]).")
+    finite = next((i for i, score in enumerate(scores) if not math.isfinite(score)), len(scores))
+    if finite < len(scores):
+        status, note = Status.DIVERGED, f"the loss was not finite in epoch {job.start + finite + 1}"
+    seen = [Observation(epoch, score) for epoch, score in enumerate(scores[:finite], start=job.start + 1)]
+    return seen, Ended(job.number, Status(status or Status.DONE), storable(note))
+
+
+def _check_running(job: Job, history: History, name: str) -> None:
+    if not isinstance(job, Job):
+        raise StudyError(f"what is told is a job that ask() gave; got a {type(job).__name__}: use job, = study.ask().")
+    if job.number >= len(history.jobs) or history.jobs[job.number].status is not Status.RUNNING:
+        raise StudyError(f"a job is told once, after it was asked for; job {job.number} is not running: ask again.")
+    if history.jobs[job.number].config != job.config:
+        raise StudyError(
+            f"a job is told to the study that asked for it; job {job.number} of study {name!r} has another "
+            f"config: tell the study whose ask() gave it."
+        )
