@@ -523,8 +523,8 @@ def test_studies_are_compared_side_by_side(zeroin, lessons, tmp_path):
 def test_studies_of_other_legal_limits_are_compared_on_one_line():
     """Small networks beside large ones: each has its good values where they are, and they do not agree."""
 
-    def lesson(low, high):
-        space = zi.Space(units=zi.Int(low, high, scale="log"), lr=zi.Float(1e-5, 1.0, scale="log"))
+    def lesson(low, high, scale="log"):
+        space = zi.Space(units=zi.Int(low, high, scale=scale), lr=zi.Float(1e-5, 1.0, scale="log"))
         loss = lambda c: 0.1 + math.log(high / c["units"]) + abs(math.log10(c["lr"]) + 2) / 8  # noqa: E731
         study = zi.tune(loss, space, trials=14, store=None, playbook=False)
         return lesson_of(f"to{high}", space, study.history, scenario={})
@@ -532,6 +532,8 @@ def test_studies_of_other_legal_limits_are_compared_on_one_line():
     row = next(row for row in compare([lesson(64, 512), lesson(4, 16)]).rows if row.name == "units")
     assert 0.0 < row.param.unit(4) < 0.05
     assert row.words() == "differs in 2"
+    row = next(row for row in compare([lesson(64, 512, "log2"), lesson(4, 15)]).rows if row.name == "units")
+    assert all(0.0 <= end <= 1.0 for cell in row.cells for end in map(row.param.unit, cell.good))
 
 
 def test_true_in_one_study_is_not_1_in_another():

@@ -80,6 +80,23 @@ def told():
     return t.history
 
 
+def test_why_the_luckiest_trial_is_not_the_best_is_told(told):
+    assert summarise("s", SPACE, told, max_epochs=4).passed_over == ""
+    t = Teller()
+    t.job(0, SGD, [0.3])
+    t.job(1, ADAMW, [0.4])
+    assert summarise("s", SPACE, t.history).passed_over == ""  # nothing was trained afresh
+    for number, (config, loss) in enumerate([(ADAMW, 0.4), (ADAMW, 0.42), (SGD, 0.6), (SGD, 0.7)]):
+        t.job(2 + number, config, [loss], kind=Kind.CONFIRM)
+    s = summarise("s", SPACE, t.history)
+    assert s.best.trial == 1
+    assert s.passed_over == (
+        "In the search trial 0 had a better loss, 0.3; trained afresh, its config has 0.650 ± 0.071. "
+        "In bold: the best config."
+    )
+    assert '<tr class="best"><td class="number">1</td>' in render(s)
+
+
 def test_best_table_and_cost_are_the_historys(told):
     s = summarise("s", SPACE, told, max_epochs=4, settings={"seed": 0})
     assert (s.best.trial, s.best.score, s.best.best_epoch, s.best.epoch) == (3, 0.4, 3, 4)

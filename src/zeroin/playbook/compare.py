@@ -6,7 +6,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from zeroin.playbook.lesson import Lesson
-from zeroin.space import Choice, Float, Hyperparameter, Int
+from zeroin.space import SCALES, Choice, Float, Hyperparameter, Int
 from zeroin.space.choice import key
 from zeroin.space.words import range_words
 from zeroin.types import Range, Value
@@ -123,17 +123,22 @@ def _row(name: str, lessons: Sequence[Lesson]) -> Row:
 
 
 def _axis(params: Sequence[Hyperparameter]) -> Hyperparameter:
-    """The first study's hyperparameter, wide enough for the others' values on the same scale."""
+    """The first study's hyperparameter, wide enough for the others' values, on its scale where that has them all."""
     first = params[0]
     if isinstance(first, Choice):
         options = {key(option): option for p in params if isinstance(p, Choice) for option in p.options}
         return Choice(*options.values(), ordered=first.ordered)
-    if isinstance(first, Int):
-        whole = [p for p in params if isinstance(p, Int) and p.scale == first.scale]
-        return Int(min(p.legal[0] for p in whole), max(p.legal[1] for p in whole), first.scale)
-    real = [p for p in params if isinstance(p, Float) and p.scale == first.scale]
-    low, high = min(p.legal[0] for p in real), max(p.legal[1] for p in real)
-    return Float(low, high, first.scale, zero=any(p.zero for p in real))
+    alike = [p for p in params if not isinstance(p, Choice)]
+    low, high = min(p.legal[0] for p in alike), max(p.legal[1] for p in alike)
+    scale = first.scale
+    if scale == "log2" and any(p.scale != scale for p in alike):  # others' values are no powers of two
+        scale = "log"
+    if not all(SCALES[scale].allows(end) for end in (low, high)):
+        scale = "linear"
+    if all(isinstance(p, Int) for p in alike):
+        return Int(int(low), int(high), scale)
+    zero = scale in ("log", "log2") and any(isinstance(p, Float) and p.zero for p in alike)
+    return Float(low, high, scale, zero=zero)
 
 
 def _common(param: Hyperparameter, good: Sequence[Range]) -> tuple[Range, int]:

@@ -16,16 +16,18 @@ STYLE = "font: 12px system-ui, sans-serif"
 
 def svg(comparison: Comparison) -> str:
     """An SVG image: the darker a bar, the more that hyperparameter mattered; a dot is the best config's value."""
-    height = sum(_height(row) for row in comparison.rows) + 10
+    height = sum(_height(row) for row in comparison.rows) + 28
     size = f'width="{LABEL + WIDTH + 30}" height="{height}" viewBox="0 0 {LABEL + WIDTH + 30} {height}"'
     parts = [
-        f'<svg xmlns="http://www.w3.org/2000/svg" {size} style="{STYLE}">',
+        f'<svg xmlns="http://www.w3.org/2000/svg" {size} style="{STYLE}" role="img">',
+        f"<title>Where the good configs of {escape(', '.join(comparison.names))} lie</title>",
         '<rect width="100%" height="100%" fill="#fff"/>',
     ]
     y = 6.0
     for row in comparison.rows:
         parts += _panel(row, comparison.names, y)
         y += _height(row)
+    parts.append(_text(LABEL, y + 10, "bar: where good configs lie, darker the more it mattered · dot: the best one"))
     return "\n".join([*parts, "</svg>"]) + "\n"
 
 

@@ -10,7 +10,7 @@ from scipy.special import stdtrit
 from zeroin.confirm import Score, interval, scores
 from zeroin.goal import turned
 from zeroin.history import History
-from zeroin.types import Config, Kind
+from zeroin.types import Config, Kind, Trial
 from zeroin.wording import measured, value_words
 
 
@@ -95,6 +95,23 @@ def verdict(rows: Sequence[Group], score_name: str, goal: str) -> str:
     judged = "better" if better else "worse"
     unit = " (standard error)" if error else ""
     return f"{ours}; {theirs}: {direction} by {measured(abs(gain), error)}{unit}, {judged}."
+
+
+def passed_over(best: Trial | None, top: Sequence[Trial], rows: Sequence[Group], score_name: str, goal: str) -> str:
+    """Why the trial of the best score of the search is not the one that is held for the best; empty where it is.
+
+    Args:
+        best: the trial that is held for the best.
+        top: the trial of the best score, if any has one.
+        rows: the trainings after the search.
+        score_name, goal: of the study.
+    """
+    if best is None or not top or top[0].loss is None or top[0].config == best.config:
+        return ""
+    score = value_words(turned(goal, top[0].loss))
+    again = next((g.score for g in rows if g.config == top[0].config and g.score), None)
+    found = f"trained afresh, its config has {again.words}" if again else "the model takes some of that for luck"
+    return f"In the search trial {top[0].number} had a better {score_name}, {score}; {found}. In bold: the best config."
 
 
 def _group(history: History, score: Score, goal: str) -> Group:

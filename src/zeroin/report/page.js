@@ -7,6 +7,7 @@
   };
   const dark = window.matchMedia("(prefers-color-scheme: dark)");
   const drawn = [];
+  let printing = false;
 
   function look(theme) {
     return {
@@ -18,23 +19,30 @@
   }
 
   function screen() {
+    printing = false;
     const theme = dark.matches ? themes.dark : themes.light;
     for (const div of drawn) Plotly.relayout(div, { ...look(theme), width: null, autosize: true });
   }
 
   function paper() {
+    printing = true;
     // Widths of the cards under `@media print`: a sheet is narrower than a window.
     for (const div of drawn) Plotly.relayout(div, { ...look(themes.light), width: div.closest(".wide") ? 640 : 322 });
   }
+
+  const width = new ResizeObserver((seen) => {
+    for (const { target } of seen) if (!printing) Plotly.relayout(target, { autosize: true });
+  });
 
   async function draw(name) {
     const div = document.getElementById(name);
     const figure = figures[name];
     for (const trace of figure.data) if (trace.text) trace.text = trace.text.map((i) => texts[i]);
-    await Plotly.newPlot(div, figure.data, figure.layout, { displayModeBar: false, responsive: true });
+    await Plotly.newPlot(div, figure.data, figure.layout, { displayModeBar: false });
     await Plotly.relayout(div, look(dark.matches ? themes.dark : themes.light));
     div.classList.add("drawn");
     drawn.push(div);
+    width.observe(div);
   }
 
   async function all() {

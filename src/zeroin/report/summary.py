@@ -11,7 +11,7 @@ from zeroin.goal import turned
 from zeroin.history import History
 from zeroin.report.advice import Advice, advice
 from zeroin.report.axes import AxisPlot, axis_plot
-from zeroin.report.compare import Group, groups, verdict
+from zeroin.report.compare import Group, groups, passed_over, verdict
 from zeroin.report.curves import Curves, Progress, ending, learning_curves, progress
 from zeroin.report.scores import ScoreAxis, score_axis
 from zeroin.report.thin import (
@@ -75,6 +75,7 @@ class Summary:
     settings: tuple[tuple[str, str], ...]
     best: Row | None
     verdict: str
+    passed_over: str  # why the highest score of the search is not the best config's, in a sentence
     scores: ScoreAxis
     axes: tuple[AxisPlot, ...]
     fixed: tuple[tuple[str, str], ...]
@@ -146,6 +147,7 @@ def summarise(
         settings=tuple((k, value_words(v) if isinstance(v, Value) else str(v)) for k, v in (settings or {}).items()),
         best=_row(best, goal, deepest) if best else None,
         verdict=verdict(compared, score_name, goal),
+        passed_over=passed_over(best, the_best(search, 1), compared, score_name, goal),
         scores=axis,
         axes=tuple(axis_plot(k, p, drawn, rounds, axis) for k, p in free.items()),
         fixed=tuple((k, value_words(p.start)) for k, p in space.params.items() if k not in free),
