@@ -120,8 +120,16 @@ class Study:
         self.measure = dict(measure or {})
         self.listeners: list[Listener] = []
         if self.path:
-            named = storable(task)
-            header = Header(name, goal, self.max_epochs, self.seed, space, named, "", self.scenario, self.measure)
+            header = Header(
+                name,
+                goal,
+                self.max_epochs,
+                self.seed,
+                space,
+                task=storable(task),
+                scenario=self.scenario,
+                measure=self.measure,
+            )
             self._store, known, self.history = open_study(self.path, header)
             self.created = known.created
             self._go_on(known)

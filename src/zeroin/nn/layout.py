@@ -108,3 +108,8 @@ def layout(model: nn.Module) -> Layout:
 def is_running(module: nn.Module) -> bool:
     """Whether it is a batch norm that keeps a moving average."""
     return isinstance(module, BATCHNORMS) and module.track_running_stats and module.momentum is not None
+
+
+def running(norm: str) -> tuple[str, str]:
+    """Names of the running mean and variance of a batch norm by its own name."""
+    return f"{norm}.running_mean".lstrip("."), f"{norm}.running_var".lstrip(".")

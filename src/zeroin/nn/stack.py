@@ -9,7 +9,7 @@ from typing import Any, TypeAlias
 import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
-from torch.func import functional_call, grad_and_value, vmap
+from torch.func import grad_and_value, vmap
 
 from zeroin.nn.batch import Batch, Place
 from zeroin.nn.compiling import compiled
@@ -17,15 +17,14 @@ from zeroin.nn.convolutions import least
 from zeroin.nn.crossentropy import cross_entropy
 from zeroin.nn.data import InMemory, edges, order
 from zeroin.nn.dropout import counted, keys
-from zeroin.nn.kernels import Stacking
-from zeroin.nn.layout import Layout, is_running, layout
+from zeroin.nn.evaluation import forward, judged, outputs, recalibrate
+from zeroin.nn.layout import Layout, is_running, layout, running
 from zeroin.nn.loop import EVALUATED
 from zeroin.nn.metrics import alike
 from zeroin.nn.networks import network
 from zeroin.nn.operations import Watching
 from zeroin.nn.optim import Recipe, recipe, rule
 from zeroin.nn.problem import Problem
-from zeroin.nn.recalibration import BATCH, EXAMPLES, Moments, equal_edges, evenly
 from zeroin.nn.replay import Recorded, Step
 from zeroin.nn.tails import ROWS, Tails
 from zeroin.nn.tracing import WARM, record
@@ -122,7 +121,7 @@ class Stack:
         for row in self.rows:
             row.epoch += 1
         if self.problem.recalibrate:
-            self._recalibrate(data)
+            recalibrate(self.layout, self.p, self.buffers, data)
         return sums[: len(self.rows)] / len(data)
 
     def _batch(self, place: Place, size: int) -> Batch:
@@ -241,32 +240,11 @@ class Stack:
     def judge(self, data: InMemory) -> list[tuple[float, float]]:
         """(metric, loss) of each row over a whole set; batch norm uses running statistics."""
         self.layout.base.eval()
-        outputs = []
+        parts = []
         for a, b in edges(len(data), EVALUATED):  # the same for any M, as a product's last bit depends on it
-            outputs.append(self._outputs(data.x[a:b]))
-        output = torch.cat(outputs, 1)  # [M, N, ...]
+            parts.append(outputs(self.layout, self.p, self.buffers, data.x[a:b]))
+        output = torch.cat(parts, 1)  # [M, N, ...]
         return [judged(self.problem, one, data.y) for one in output[: len(self.rows)]]
-
-    @torch.no_grad()
-    def _recalibrate(self, data: InMemory) -> None:
-        """The statistics of the training data in place of moving averages, as `recalibrate` has them."""
-        base, kept = self.layout.base.eval(), {n: b.clone() for n, b in self.buffers.items()}
-        for name in self.layout.norms:
-            base.get_submodule(name).training = True
-        found = {name: Moments() for name in self.layout.norms}
-        rows = evenly(len(data), EXAMPLES).to(data.x.device)
-        for a, b in equal_edges(len(rows), BATCH):
-            self._outputs(data.x[rows[a:b]])
-            for name, moments in found.items():
-                count = int(base.get_submodule(name).values)  # type: ignore[arg-type]
-                mean, variance = (self.buffers[key].double() for key in running(name))  # of the mini-batch alone
-                moments.merge(count, mean, variance * (count - 1))
-        for name, value in kept.items():
-            self.buffers[name].copy_(value)
-        for name, moments in found.items():
-            assert moments.mean is not None
-            for key, exact in zip(running(name), (moments.mean, moments.variance()), strict=True):
-                self.buffers[key].copy_(exact)
 
     def state_dict(self, row: int) -> Tree:
         """An ordinary state_dict of a row, a copy; it loads strictly into the user's own network."""
@@ -291,24 +269,8 @@ class Stack:
         """M rows, spare ones included."""
         return [*self.rows, *[self.rows[0]] * (len(self.p) - len(self.rows))]
 
-    def _outputs(self, x: Tensor) -> Tensor:
-        """Of each row for the same inputs [B, ...]."""
-        tree = self.layout.tree(self.p)
-        if not self.layout.convolves:
-            return vmap(self._forward)(tree, self.buffers, x.expand(len(self.p), *x.shape))
-        # Of many examples one row's convolutions are all the work there is; alone they have one kernel.
-        each = [
-            ({n: t[i] for n, t in tree.items()}, {n: b[i] for n, b in self.buffers.items()}) for i in range(len(self.p))
-        ]
-        return torch.stack([self._forward(p, buffers, x) for p, buffers in each])
-
-    def _forward(self, p: Tree, buffers: Tree, x: Tensor) -> Tensor:
-        with Stacking():
-            out: Tensor = functional_call(self.layout.base, (p, buffers), (x,))
-        return out
-
     def _loss(self, p: Tree, buffers: Tree, smooth: Tensor, x: Tensor, y: Tensor) -> Tensor:
-        output = self._forward(p, buffers, x)
+        output = forward(self.layout.base, p, buffers, x)
         loss = self.problem.loss
         if loss == "cross_entropy":
             has_smoothing = self.rows[0].config.get("label_smoothing") is not None
@@ -341,22 +303,6 @@ class Stack:
             momentum = torch.tensor([[r.momenta[j]] for r in self.padded], dtype=self.p.dtype, device=self.p.device)
             found |= dict.fromkeys(running(name), momentum)
         return found
-
-
-def running(norm: str) -> tuple[str, str]:
-    """Names of the running mean and variance of a batch norm by its own name."""
-    return f"{norm}.running_mean".lstrip("."), f"{norm}.running_var".lstrip(".")
-
-
-def judged(problem: Problem, output: Tensor, target: Tensor) -> tuple[float, float]:
-    """(metric, loss) of outputs over a whole set."""
-    if problem.loss == "cross_entropy":
-        loss = F.cross_entropy(output, target).item()
-    elif isinstance(problem.loss, str):
-        loss = F.mse_loss(*alike(output, target)).item()
-    else:
-        loss = problem.loss(output, target).mean().item()
-    return (loss if problem.metric is None else problem.metric.compute(output, target)), loss
 
 
 def fresh(problem: Problem, config: Config, seed: int) -> nn.Module:

@@ -4,6 +4,7 @@ import bisect
 from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
+from typing import Literal, TypeAlias, get_args
 
 from zeroin.space import Space
 from zeroin.space.words import range_words
@@ -16,15 +17,16 @@ STATUS_WORDS = {
     Status.OUT_OF_MEMORY: "ran out of memory",
     Status.TIMED_OUT: "timed out",
 }
-ORDER = ("paused", "region", "range", "failed")  # what ended a round, then what began the next
+Happening: TypeAlias = Literal["paused", "region", "range", "failed"]  # what ended a round, then what began the next
+ORDER: tuple[Happening, ...] = get_args(Happening)
 
 
 @dataclass(frozen=True, slots=True)
 class Line:
-    """Something that happened when `after` jobs had been asked for; `kind` is region, range, paused or failed."""
+    """Something that happened when `after` jobs had been asked for."""
 
     after: int
-    kind: str
+    kind: Happening
     text: str
 
 
