@@ -479,15 +479,35 @@ def test_where_the_best_likely_lies_is_narrow_for_what_matters_and_wide_for_what
     """Candidates gather around the best: among these alone ten hyperparameters that do nothing seem to be known."""
     space = zi.Space(**{f"x{i}": zi.Float(0, 1) for i in range(12)})
     best = {"x0": 0.3, "x1": 0.7}
-    for seed in range(2):
+    idle = []
+    for seed in range(4):
         loop = Loop(space, max_epochs=1, seed=seed)
         loop.run(34, loss=lambda config, epoch: 0.01 + sum((config[n] - at) ** 2 for n, at in best.items()))
         likely = loop.history.regions[-1].likely
         for name, at in best.items():
             assert likely[name][0] - 0.02 <= at <= likely[name][1] + 0.02
             assert likely[name][1] - likely[name][0] < 0.3
-        idle = [likely[n][1] - likely[n][0] for n in space if n not in best]
-        assert np.mean(idle) > 0.55
+        idle += [likely[n][1] - likely[n][0] for n in space if n not in best]
+    assert np.mean(idle) > 0.6
+
+
+@pytest.mark.parametrize(("max_epochs", "turns", "noise", "least"), [(1, 40, 0.1, 0.7), (8, 60, 0.3, 0.9)])
+def test_where_the_best_likely_lies_holds_it_where_losses_are_noisy(max_epochs, turns, noise, least):
+    """With 90 % by its own words. Drawn among candidates that gather around the best seen, 50 and 83 % held it."""
+    space = zi.Space(**{name: zi.Float(0, 1) for name in "xyz"})
+    held = []
+    for seed in range(8):
+        rng = np.random.default_rng(seed)
+        best, slopes = rng.uniform(0.1, 0.9, 3), np.linalg.qr(rng.standard_normal((3, 3)))[0] * rng.uniform(0.4, 2.5, 3)
+
+        def loss(config, epoch, rng=rng, best=best, slopes=slopes):
+            far = (((np.array([config[n] for n in "xyz"]) - best) @ slopes) ** 2).sum()
+            still = math.exp(-epoch) if max_epochs > 1 else 0.0
+            return (0.1 + far + still) * math.exp(noise * rng.standard_normal())
+
+        likely = Loop(space, max_epochs=max_epochs, seed=seed).run(turns, loss=loss).history.regions[-1].likely
+        held += [likely[n][0] <= at <= likely[n][1] for n, at in zip("xyz", best, strict=True)]
+    assert np.mean(held) > least
 
 
 def test_a_range_that_moves_tells_where_the_best_likely_lies_in_it():

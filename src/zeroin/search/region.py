@@ -16,8 +16,8 @@ from zeroin.types import Kind, Range, Region, Value
 from zeroin.wording import part
 
 LEADING = 200  # candidates of the lowest means, among which the best is looked for
-SPREAD = 100  # of them that are spread over what does not matter
-MAY = 2.0  # standard deviations below its mean a point must come to the best mean to be kept there
+SPREAD = 100  # of them that are spread over what may hold the best, step by step
+MAY = (2.0, 3.0, 4.0)  # standard deviations below its mean a point must come to the best mean to be kept in each step
 
 
 def told(view: View, model: Model, moved: Mapping[str, Range], pool: zoom.Pool | None) -> Region | None:
@@ -98,19 +98,22 @@ def likely(
 
 
 def spread(model: Model, points: Array, box: Box, rng: np.random.Generator) -> Array:
-    """Points [n, D], each moved anywhere along one hyperparameter after the other, where it may still be the best.
+    """Points [m, D], moved in each step anywhere along every hyperparameter in turn, where they may still be the best.
 
     Candidates crowd around the best ones seen. Among these alone, whatever hardly matters would look as if it were
-    known, because few of them differ in it.
+    known, because few of them differ in it, and where losses are noisy the best would seem to lie where it was lucky.
     """
     goal = float(model.predict(points)[0].min())
-    for j in rng.permutation(points.shape[1]):
-        tried = points.copy()
-        tried[:, j] = box.uniform(len(points), rng)[:, j]
-        tried = box.space.snap(tried)
-        mean, sd = model.predict(tried)
-        points = np.where((mean - MAY * sd <= goal)[:, None], tried, points)
-    return points
+    found = []
+    for may in MAY:
+        for j in rng.permutation(points.shape[1]):
+            tried = points.copy()
+            tried[:, j] = box.uniform(len(points), rng)[:, j]
+            tried = box.space.snap(tried)
+            mean, sd = model.predict(tried)
+            points = np.where((mean - may * sd <= goal)[:, None], tried, points)
+        found.append(points)
+    return np.vstack(found)
 
 
 def _most_likely(seen: Sequence[Value], options: Range) -> Range:
