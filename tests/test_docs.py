@@ -79,6 +79,15 @@ def test_the_readme_has_examples():
     assert sum("README" in example.id for example in EXAMPLES) >= 4
 
 
+def test_the_readmes_figures_are_those_of_the_benchmarks():
+    """What is measured anew is told anew in both."""
+    apart = (ROOT / "README.md").read_text(encoding="utf-8").partition("## What sets it apart")[2].partition("\n## ")[0]
+    measured = (ROOT / "docs" / "benchmarks.md").read_text(encoding="utf-8")
+    figures = re.findall(r"\b\d+[.]\d+\b", apart)
+    assert figures
+    assert [figure for figure in figures if not re.search(rf"\b{re.escape(figure)}\b", measured)] == []
+
+
 @pytest.mark.parametrize("name", MODULES)
 def test_docstring_examples_run(name, tmp_path, monkeypatch):
     if name.startswith("zeroin.nn") or NEEDS_TORCH.search(name):
