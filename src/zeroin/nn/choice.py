@@ -204,14 +204,15 @@ def measured(problem: Problem, config: Config, sizes: Sequence[int] = SIZES, sha
 
         took: dict[int, float] = {}
         gains = {rows: gain(rows) for rows in sizes}
-        rows = max(rows for rows in sizes if gains[rows] >= ALIKE * max(gains.values()))
-        ratio = gains[rows]
-        if abs(ratio / PAYS - 1) < NEAR:
+        if abs(max(gains.values()) / PAYS - 1) < NEAR:
             alone = min(alone, _seconds(problem, config, STEPS * batch_size)[1])
-            ratio = gain(rows)
-    if ratio < PAYS:
-        why = f"a stack of {rows} would be {ratio:.2f} times as fast"
-        return Choice(1, ratio=round(ratio, 2), why=why, seconds=steps * alone)
+            gains = {rows: gain(rows) for rows in sizes}
+    if max(gains.values()) < PAYS:
+        rows = max(sizes, key=gains.__getitem__)
+        why = f"a stack of {rows} would be {gains[rows]:.2f} times as fast"
+        return Choice(1, ratio=round(gains[rows], 2), why=why, seconds=steps * alone)
+    rows = max(rows for rows in sizes if gains[rows] >= ALIKE * max(gains.values()))
+    ratio = gains[rows]
     return Choice(rows, found.order, round(ratio, 2), seconds=steps * (alone + took[rows]) / 2)
 
 
