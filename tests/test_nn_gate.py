@@ -64,9 +64,9 @@ def masked(self, x):
 
 def images(self, x):
     kernels, bias = self.w.weight, self.w.bias
-    x = F.max_pool2d(F.conv2d(x, kernels, bias, padding="same"), 3, stride=1, padding=1)
+    x = F.max_pool2d(F.conv2d(input=x, weight=kernels, bias=bias, padding="same"), 3, stride=1, padding=1)
     x, where = F.max_pool2d(F.conv2d(x, kernels[:, :1].expand(3, 3, 3, 3), padding=(1, 1)), 2, return_indices=True)
-    return self.out(F.linear(x.view(len(x), -1) + 0 * where.flatten(1), torch.eye(12)))
+    return self.out(F.linear(input=x.view(len(x), -1) + 0 * where.flatten(1), weight=torch.eye(12)))
 
 
 def viewed(self, x):

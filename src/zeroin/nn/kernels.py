@@ -46,6 +46,7 @@ _UNHIDDEN = types_of.FunctionType(
     _whole.__defaults__,
 )
 
+DEVICES = ("cpu", "cuda", "mps")
 OURS: Mapping[Any, Callable[..., Any]] = {
     F.linear: linear,
     torch.conv2d: conv2d,
@@ -63,7 +64,9 @@ class Stacking(TorchFunctionMode):
 
     def __torch_function__(self, func: Any, types: Any, args: Any = (), kwargs: Any = None) -> Any:
         kwargs = kwargs or {}
-        if func in OURS and not torch.is_autocast_enabled(args[0].device.type):
+        if func in OURS and not any(map(torch.is_autocast_enabled, DEVICES)):
+            if "input" in kwargs:
+                args, kwargs = (kwargs["input"],), {n: v for n, v in kwargs.items() if n != "input"}
             return OURS[func](*args, **kwargs)
         try:
             return func(*args, **kwargs)
