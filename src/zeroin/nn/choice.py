@@ -38,11 +38,10 @@ CHECKS = 200  # a stack's checks and recordings take longer than so many steps o
 RECORDINGS = 4  # of a shape: as rows end, stacks become smaller; the last mini-batch of an epoch has its own
 SIZES = (4, 8)  # rows; more would be faster still, and the search would learn less from each trial
 PER_ROW = 6  # full trainings in the budget for each row: deciding about many configs at once learns less from each
-NEAR = 0.1  # of it: so near, a second look decides
 ALIKE = 0.95  # of the best: of sizes that gain as much, as far as can be told, the largest
 STEPS = 4  # timed at once
 ROUNDS = 3
-ENOUGH = 0.1  # seconds of CPU after which a round more is not worth it
+ENOUGH = 0.2  # seconds of CPU after which a round more is not worth it
 
 
 @dataclass(frozen=True, slots=True)
@@ -183,8 +182,8 @@ def measured(problem: Problem, config: Config, sizes: Sequence[int] = SIZES, sha
     batch_size = recipe(config).batch_size
     steps = len(edges(len(problem.train), batch_size))
     with loop.one_thread():
-        alone = _seconds(problem, config, batch_size)[1]
-        idle = min(alone, _seconds(problem, config, 2)[1])
+        alone = _seconds(problem, config, batch_size)[1][1]
+        idle = min(alone, _seconds(problem, config, 2)[1][1])
         least = alone - idle + idle / sizes[-1] + CHECKS * idle / (shared * steps)
         most = alone / _filled(least, alone, shared)
         if most < PAYS:  # nearly all is the kernels' work, which networks do not share, or they share too few steps
@@ -195,18 +194,10 @@ def measured(problem: Problem, config: Config, sizes: Sequence[int] = SIZES, sha
         if found.order is None:
             return Choice(1, why=found.why)
         checked = time.process_time() - began
-        alone = min(alone, _seconds(problem, config, STEPS * batch_size)[1])
-
-        def gain(rows: int) -> float:
-            first, each = _seconds(problem, config, STEPS * batch_size, found, rows)
-            took[rows] = min(took.get(rows, math.inf), each / rows + (checked + RECORDINGS * first) / (shared * steps))
-            return alone / _filled(took[rows], alone, shared)
-
-        took: dict[int, float] = {}
-        gains = {rows: gain(rows) for rows in sizes}
-        if abs(max(gains.values()) / PAYS - 1) < NEAR:
-            alone = min(alone, _seconds(problem, config, STEPS * batch_size)[1])
-            gains = {rows: gain(rows) for rows in sizes}
+        timed = _seconds(problem, config, STEPS * batch_size, found, sizes)
+    alone = timed[1][1]
+    took = {r: timed[r][1] / r + (checked + RECORDINGS * timed[r][0]) / (shared * steps) for r in sizes}
+    gains = {rows: alone / _filled(took[rows], alone, shared) for rows in sizes}
     if max(gains.values()) < PAYS:
         rows = max(sizes, key=gains.__getitem__)
         why = f"a stack of {rows} would be {gains[rows]:.2f} times as fast"
@@ -222,23 +213,24 @@ def _filled(full: float, alone: float, shared: float) -> float:
 
 
 def _seconds(
-    problem: Problem, config: Config, examples: int, found: Verdict | None = None, rows: int = 1
-) -> tuple[float, float]:
-    """CPU seconds that the first steps on so many examples take beyond those after them, and of a step.
+    problem: Problem, config: Config, examples: int, found: Verdict | None = None, sizes: Sequence[int] = ()
+) -> dict[int, tuple[float, float]]:
+    """CPU seconds that the first steps on so many examples take beyond those after them, and of a step, by rows.
 
-    `found` None: of one network alone.
+    1: of one network alone. All take turns, so that a machine that is busy with other work slows all.
     """
     few = _first(problem, examples)
-    train = _training(problem, few, config, found, rows)
-    took = []
+    works = {rows: _training(problem, few, config, found if rows > 1 else None, rows) for rows in (1, *sizes)}
+    took: dict[int, list[float]] = {rows: [] for rows in works}
     for turn in range(ROUNDS + 1):
-        began = time.process_time()
-        train()
-        took.append(time.process_time() - began)
-        if turn and sum(took) > ENOUGH:
+        for rows, train in works.items():
+            began = time.process_time()
+            train()
+            took[rows].append(time.process_time() - began)
+        if turn and sum(sum(each[1:]) for each in took.values()) > ENOUGH:
             break
-    again = min(took[1:])
-    return max(0.0, took[0] - again), again / len(edges(len(few.train), recipe(config).batch_size))
+    count = len(edges(len(few.train), recipe(config).batch_size))
+    return {rows: (max(0.0, each[0] - min(each[1:])), min(each[1:]) / count) for rows, each in took.items()}
 
 
 def _first(problem: Problem, count: int) -> Problem:
