@@ -224,6 +224,14 @@ def test_a_task_with_a_lambda_is_found_by_its_name_and_trains_as_an_objective(tm
     assert [str(ended.status) for ended in executor.wait(lambda *_: True)] == ["done"]
 
 
+def test_batches_do_not_grow_past_one_of_all_examples():
+    searched = Space(lr=Float(1e-3, 1, scale="log"), batch_size=Int(8, 32, scale="log2", limits=(2, 4096)))
+    for given in (searched, lambda trainings: searched):
+        assert task(space=given).space_for(1.0)["batch_size"].legal == (2, 64)  # of 60 examples
+    wide = Space(batch_size=Int(8, 256, scale="log2", limits=(2, 4096)))
+    assert task(space=wide).space_for(1.0)["batch_size"].legal == (2, 256)  # as it was asked for
+
+
 def test_a_mistake_is_told_too_where_the_space_is_given_to_tune(tmp_path):
     executor = task(space=None, build=lambda c: nn.Linear(4, 2)).executor(tmp_path, max_epochs=3, workers=1)
     executor.start(Job(0, 0, {"lr": 0.1}, 0, 0, 2, Kind.SCREEN, ""), 0)

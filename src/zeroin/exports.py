@@ -22,11 +22,11 @@ from zeroin.types import Trial
 
 
 def as_csv(header: Header, history: History) -> str:
-    """One line a trial, the score in the user's sense, a column a hyperparameter."""
-    out = io.StringIO()
+    """One line a trial, the score in the user's sense, a column a hyperparameter and one a metric."""
+    out, trials = io.StringIO(), [shown(header.goal, trial) for trial in history.trials]
     writer = csv.writer(out, lineterminator="\n")
-    writer.writerow(trialtable.columns(header.space))
-    writer.writerows(trialtable.rows(header.space, (shown(header.goal, t) for t in history.trials)))
+    writer.writerow(trialtable.columns(header.space, trials))
+    writer.writerows(trialtable.rows(header.space, trials))
     return out.getvalue()
 
 
@@ -85,7 +85,6 @@ def _trial(trial: Trial) -> dict[str, Any]:
         "config": dict(trial.config),
         "losses": trial.losses,
         "metrics": [{name: v if math.isfinite(v) else None for name, v in seen.items()} for seen in trial.metrics],
-        "note": trial.note,
     }
 
 

@@ -64,7 +64,8 @@ class Tuned:
         """What the network says of examples [N, features]: [N, outputs]."""
         norm = self.normalisation
         with loop.one_thread(), torch.no_grad():
-            x = (torch.from_numpy(np.ascontiguousarray(X)).double() - norm.mean) / norm.scale
+            x = torch.from_numpy(np.require(X, requirements=["C", "W"])).double()  # pandas' arrays are read-only
+            x = (x - norm.mean) / norm.scale
             parts: list[Tensor] = [self.network(part) for part in torch.split(x, loop.EVALUATED)]
         found: np.ndarray[Any, Any] = torch.cat(parts).numpy()
         return found

@@ -213,7 +213,8 @@ class Study:
         return list(self.history.regions)
 
     def to_dataframe(self) -> "pd.DataFrame":
-        """One row a trial: its number, kind, status, epoch, loss, ..., then each hyperparameter (needs pandas).
+        """One row a trial: number, kind, status, epoch, loss, ..., each hyperparameter, what else was reported with the
+        best loss (needs pandas).
 
         Raises:
             StudyError: pandas is not installed.
@@ -226,7 +227,7 @@ class Study:
             ) from error
 
         rows = trialtable.rows(self.space, self.trials)
-        return pd.DataFrame(list(rows), columns=trialtable.columns(self.space))
+        return pd.DataFrame(list(rows), columns=trialtable.columns(self.space, self.trials))
 
     def report(self, path: str | Path | None = None) -> Path:
         """Write the report, one HTML file that opens offline; beside the checkpoints if no path is given.

@@ -89,8 +89,8 @@ def newest(folder: Path) -> dict[str, Any]:
     states = sorted(folder.glob(f"epoch-*/{STATE}"), key=lambda p: int(p.parent.name.removeprefix("epoch-")))
     if not states:
         raise TaskError(
-            f"export reads what a trained trial saved; {folder} holds no network: "
-            f"give the trial's folder, trial-00007 or so, beside the study's store."
+            f"export reads what a trained trial of a Task saved; {folder} holds no such network: give the folder of "
+            f"one that does, or load yourself what a function of yours saved to run.checkpoint, below {folder}."
         )
     loaded: dict[str, Any] = torch.load(states[-1], map_location="cpu", weights_only=True)
     return loaded

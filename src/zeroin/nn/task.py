@@ -6,7 +6,7 @@ import json
 import logging
 import sys
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from functools import partial
 from pathlib import Path
 from typing import Any, Literal
@@ -165,7 +165,8 @@ class Task:
                 f"a task is tuned over a space; task {self.name!r} has none: "
                 f"use Task(..., space=Space(lr=Float(1e-5, 1.0, scale='log')))."
             )
-        return checked_space(self.space if isinstance(self.space, Space) else self.space(trainings))
+        space = checked_space(self.space if isinstance(self.space, Space) else self.space(trainings))
+        return _batches_within(space, len(self.problem.train))
 
     def executor(
         self, folder: Path, *, max_epochs: int, workers: int, space: Space | None = None, trainings: float = 0.0
@@ -282,6 +283,16 @@ def _there(device: str) -> None:
 
 def _named(own: Callable[..., Any] | Metric) -> str:
     return own.name if isinstance(own, Metric) else str(getattr(own, "__name__", type(own).__name__))
+
+
+def _batches_within(space: Space, examples: int) -> Space:
+    """A space whose batches do not grow past one of all examples: larger ones are that same batch."""
+    sizes = space.params.get("batch_size")
+    if not isinstance(sizes, Int) or sizes.limits is None:
+        return space
+    lowest, highest = sizes.limits
+    most = max(sizes.high, 1 << (examples - 1).bit_length())  # a power of two, as all sizes may have to be
+    return Space(**{**space.params, "batch_size": replace(sizes, limits=(lowest, min(highest, most)))})
 
 
 def _varied(metric: Metric | None, valid: Any) -> None:
