@@ -11,7 +11,7 @@ import numpy as np
 from scipy.special import ndtr
 
 from zeroin.history import History
-from zeroin.search import finite, surrogate
+from zeroin.search import finite, outlook, surrogate
 from zeroin.search.rungs import loss_at
 from zeroin.space import Choice, Space
 from zeroin.space.scales import Array
@@ -23,24 +23,31 @@ DOUBT = 1.0  # noise variance of a lone failure, losses standardised; less with 
 CAP = 250  # rows that the surrogate sees
 HUGE = 1e100  # losses beyond it count as it; squares of larger ones are no numbers
 FIT_ITERATIONS = 40
+EARLY = 12  # first losses at the lowest rung, spread like random ones: others are measured by their middle
 
 
 @dataclass(frozen=True, slots=True)
 class Rows:
-    """Observations in order of their jobs: `trial`, `rung` and `loss` [n]; `units` [trials, D] of all trials.
+    """Observations in order of their jobs: `trial`, `rung`, `loss` and `before` [n]; `units` [trials, D] of all trials.
 
+    `before` is the loss at a third of the epochs less; `rungs` are epochs; `traits` [trials, K] what is known by name
+    of what losses still fall (K = 0: nothing).
     The losses of the trials below number `typical` tell where the bad tail begins; None: those of all.
     """
 
     trial: np.ndarray
     rung: np.ndarray
     loss: Array
+    before: Array
     units: Array
+    traits: Array
+    rungs: tuple[int, ...]
     typical: int | None = None
 
-    def first(self, n: int) -> "Rows":
-        """The first n observations."""
-        return Rows(self.trial[:n], self.rung[:n], self.loss[:n], self.units, self.typical)
+    def part(self, which: slice | np.ndarray) -> "Rows":
+        """Some of the observations."""
+        cut = {name: getattr(self, name)[which] for name in ("trial", "rung", "loss", "before")}
+        return replace(self, **cut)
 
 
 @dataclass(slots=True)
@@ -48,11 +55,13 @@ class Memory:
     """What a searcher has computed of one history; saves time, decides nothing."""
 
     units: Array = field(default_factory=lambda: np.empty((0, 0)))
+    traits: Array = field(default_factory=lambda: np.empty((0, 0)))
     encoded: int = 0
     jobs: int = 0  # jobs whose rows are in the lists below: those before the first that still runs
     trial: list[int] = field(default_factory=list)
     rung: list[int] = field(default_factory=list)
     loss: list[float] = field(default_factory=list)
+    before: list[float] = field(default_factory=list)
     fits: dict[int, tuple[Array, float]] = field(default_factory=dict)
     leads: Array | None = None
     listing: tuple[dict[str, Range], Array | None] | None = None
@@ -67,8 +76,9 @@ class Memory:
         late = [row for j in jobs[self.jobs :] for row in _rows_of(j, trials[j.trial], ladder)]
         kept = len(self.trial)
         self._add(late)
-        rows = Rows(np.array(self.trial, int), np.array(self.rung, int), np.array(self.loss), units)
-        del self.trial[kept:], self.rung[kept:], self.loss[kept:]
+        columns = np.array(self.trial, int), np.array(self.rung, int), np.array(self.loss), np.array(self.before)
+        rows = Rows(*columns, units, self.traits[: len(units)], ladder)
+        del self.trial[kept:], self.rung[kept:], self.loss[kept:], self.before[kept:]
         return rows
 
     def points(self, space: Space, leads: Sequence[Config]) -> Array:
@@ -85,27 +95,41 @@ class Memory:
 
     def encode(self, space: Space, trials: Sequence[Trial]) -> Array:
         """The trials' configs as points [n, D]."""
+        names, learned = outlook.known(space), outlook.shipped()
         for trial in trials[self.encoded :]:
             if self.encoded == len(self.units):
-                grown = np.empty((max(64, 2 * self.encoded), len(space)))
-                grown[: self.encoded] = self.units[: self.encoded] if self.encoded else 0.0
-                self.units = grown
+                self.units = _longer(self.units, self.encoded, len(space))
+                self.traits = _longer(self.traits, self.encoded, len(learned.learned) if names else 0)
             self.units[self.encoded] = space.units(trial.config)
+            if names:
+                self.traits[self.encoded] = learned.traits(trial.config, names)
             self.encoded += 1
         return self.units[: len(trials)] if trials else np.empty((0, len(space)))
 
-    def _add(self, rows: list[tuple[int, int, float]]) -> None:
-        for trial, rung, loss in rows:
+    def _add(self, rows: list[tuple[int, int, float, float]]) -> None:
+        for trial, rung, loss, before in rows:
             self.trial.append(trial)
             self.rung.append(rung)
             self.loss.append(loss)
+            self.before.append(before)
 
 
-def _rows_of(job: Job, trial: Trial, ladder: tuple[int, ...]) -> list[tuple[int, int, float]]:
-    """(trial, rung, loss) of the rungs that a job came to; infinite at the rung it failed on the way to."""
+def _longer(table: Array, filled: int, columns: int) -> Array:
+    """Room for twice as many rows."""
+    grown = np.zeros((max(64, 2 * filled), columns))
+    grown[:filled] = table[:filled] if filled else 0.0
+    return grown
+
+
+def _rows_of(job: Job, trial: Trial, ladder: tuple[int, ...]) -> list[tuple[int, int, float, float]]:
+    """(trial, rung, loss, loss before) of the rungs a job came to; infinite at the rung it failed on the way to."""
     if job.status is Status.RUNNING or not job.kind.is_search:
         return []
-    rows = [(trial.number, r, loss_at(trial, e)) for r, e in enumerate(ladder) if job.start < e <= job.stop]
+    rows = [
+        (trial.number, r, loss_at(trial, e), loss_at(trial, outlook.since(e)))
+        for r, e in enumerate(ladder)
+        if job.start < e <= job.stop
+    ]
     return rows if job.status.is_failure else [row for row in rows if np.isfinite(row[2])]
 
 
@@ -202,13 +226,13 @@ class Model:
 
 def build(rows: Rows, features: Features, memory: Memory) -> Model:
     """The model of a history with at least two observations."""
-    theta, trust = _fitted(rows.first(fit_size(len(rows.loss))), features, memory)
+    theta, trust = _fitted(rows.part(slice(fit_size(len(rows.loss)))), features, memory)
     posterior, keep = _condition(rows, features, theta)
     owners = rows.trial[keep]
     units = rows.units[np.unique(owners)]
     mean = posterior.expected(features(units))
-    warped, trend = _targets(rows, len(features.budgets))
-    best = float(mean.min() if len(trend) == 1 else warped.min() - trend[-1])
+    trend = _targets(rows)[1]  # the best is one that was seen, not one that losses may fall to
+    best = float(mean.min() if len(trend) == 1 else _warped(rows)[0].min() - trend[-1])
     return Model(posterior, features, best, trust, rows, owners, units, mean)
 
 
@@ -256,7 +280,7 @@ def _fitted(rows: Rows, features: Features, memory: Memory) -> tuple[Array, floa
     key = hash(tuple(a.tobytes() for a in (rows.trial, rows.rung, rows.loss)))
     if key not in memory.fits:
         units, prior = rows.units[rows.trial], features.prior
-        warped, trend = _targets(rows, len(features.budgets))
+        warped, trend = _targets(rows)
         keep = _nearest(features(units, rows.rung), warped, features(units[[warped.argmin()]]))
         x, y = features(units[keep], rows.rung[keep]), warped[keep] - trend[rows.rung[keep]]
         doubt = _doubt(x, rows.loss[keep], prior)
@@ -268,7 +292,7 @@ def _fitted(rows: Rows, features: Features, memory: Memory) -> tuple[Array, floa
 
 def _condition(rows: Rows, features: Features, theta: Array) -> tuple[surrogate.Posterior, np.ndarray]:
     units, groups = rows.units[rows.trial], features.prior.groups
-    warped, trend = _targets(rows, len(features.budgets))
+    warped, trend = _targets(rows)
     inverse_lengths = np.exp(-theta[:-2])[groups]
     keep = np.arange(len(warped))
     if len(warped) > CAP:
@@ -289,15 +313,53 @@ def _doubt(features: Array, losses: Array, prior: surrogate.Prior) -> Array:
     return doubt
 
 
-def _targets(rows: Rows, rungs: int) -> tuple[Array, Array]:
-    """Warped losses [n], and the trend [R]: the mean change up to each rung, each step shrunk by one pair at 0."""
-    warped = warp(rows.loss, None if rows.typical is None else rows.trial < rows.typical)
-    by_trial = np.full((len(rows.units), rungs), np.nan)
-    by_trial[rows.trial, rows.rung] = warped
-    steps = np.diff(by_trial, axis=1)
+def _targets(rows: Rows) -> tuple[Array, Array]:
+    """Warped losses less what they are expected to fall [n], and the trend [R]: the mean change up to each rung.
+
+    Each step of the trend is shrunk by one pair at 0.
+    """
+    warped, before = _warped(rows)
+    if rows.traits.shape[1] and len(rows.rungs) > 1:
+        warped = warped - _expected_falls(rows, warped, before)
+    steps = np.diff(_by_trial(rows, warped), axis=1)
     paired = ~np.isnan(steps)
     mean_steps = np.where(paired, steps, 0.0).sum(0) / (paired.sum(0) + 1)
     return warped, np.concatenate([[0.0], np.cumsum(mean_steps)])
+
+
+def _warped(rows: Rows) -> tuple[Array, Array]:
+    """Warped losses [n], and those before them on the same scale [n]."""
+    warped = warp(rows.loss, None if rows.typical is None else rows.trial < rows.typical)
+    if not rows.traits.shape[1]:
+        return warped, warped
+    seen = np.isfinite(rows.loss) & np.isfinite(rows.before)
+    before = warped.copy()
+    if seen.any():
+        both = np.concatenate([rows.loss[seen], rows.before[seen]]).clip(-HUGE, HUGE)
+        before[seen] = np.minimum(_log_gap(both)[seen.sum() :], warped.max())
+    return warped, before
+
+
+def _expected_falls(rows: Rows, warped: Array, before: Array) -> Array:
+    """What losses are expected to fall until the full budget [n], as far as this study's own trials bear it out."""
+    spread = float(warped.std()) + 1e-9
+    rungs = np.array(rows.rungs)[rows.rung]
+    early = warped[rows.rung == 0][:EARLY] if (rows.rung == 0).any() else warped
+    level = (warped - np.median(early)) / spread
+    span = np.array([np.log(t / outlook.since(t)) for t in rows.rungs])[rows.rung]
+    slope = np.where(span > 0, (before - warped) / spread / np.maximum(span, 1e-9), 0.0)
+    falls = outlook.shipped().falls(level, slope, rows.traits[rows.trial], np.log2(rows.rungs[-1] / rungs))
+    falls[(rungs == rows.rungs[-1]) | (warped >= warped.max())] = 0.0  # what was cut off tells nothing
+    kept = rows.part(warped < warped.max())
+    seen, expected = (_by_trial(kept, x[warped < warped.max()]) for x in (warped / spread, falls))
+    return spread * outlook.followed(seen, expected, rows.rungs) * falls
+
+
+def _by_trial(rows: Rows, values: Array) -> Array:
+    """Values [n] as a table [trials, R]; nan where there is none."""
+    table = np.full((len(rows.units), len(rows.rungs)), np.nan)
+    table[rows.trial, rows.rung] = values
+    return table
 
 
 def _nearest(features: Array, warped: Array, centre: Array) -> np.ndarray:

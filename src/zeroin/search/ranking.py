@@ -1,7 +1,5 @@
 """Which configs are best, by the model rather than by a lucky draw."""
 
-from dataclasses import replace
-
 import numpy as np
 
 from zeroin.history import History
@@ -68,6 +66,6 @@ def _means(rows: Rows, features: Features, memory: Memory, trials: list[int]) ->
         if not len(lucky) or len(model.tried) - len(lucky) < LEAST:
             break
         stay = ~np.isin(rows.trial, lucky)
-        rows = replace(rows, trial=rows.trial[stay], rung=rows.rung[stay], loss=rows.loss[stay])
+        rows = rows.part(stay)
         model = build(rows, features, memory)
     return model.posterior.expected(features(rows.units[trials]))

@@ -1,0 +1,128 @@
+"""What losses still fall: experience with other tasks, for hyperparameters whose names say what they are.
+
+Losses of short trainings mislead in a way that is known: large steps (learning rate, momentum, small batches) and
+deep networks fall late. How much a loss at a rung still falls until the full budget was learned from curves of other
+tasks (benchmarks/make_outlook.py): a quadratic in the hyperparameters, the loss and its last fall beside them. A study
+follows it as far as its own trials do.
+"""
+
+import json
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from functools import lru_cache
+from importlib import resources
+
+import numpy as np
+
+from zeroin.space import Choice, Float, Space
+from zeroin.space.scales import Array
+from zeroin.types import Config, Value
+
+NAMES = {  # in the catalogue: as others call it
+    "lr": ("lr", "learning_rate"),
+    "momentum": ("momentum",),
+    "weight_decay": ("weight_decay",),
+    "batch_size": ("batch_size",),
+    "layers": ("layers", "num_layers", "n_layers"),
+    "units": ("units", "max_units", "hidden_units"),
+    "dropout": ("dropout", "max_dropout", "dropout_rate"),
+}
+NEEDED = ("lr", "momentum")  # it was learned with SGD with momentum, and says nothing of other optimizers:
+OPTIMIZERS = {"sgd", "momentum", "nesterov"}
+WORTH = 0.1  # squared falls, in spreads of the losses, at which a study's own count as much as what was learned
+MOST = 1.5  # times what was learned that a study may make of it
+
+
+@dataclass(frozen=True, slots=True)
+class Outlook:
+    """What was learned: `learned` over which ranges, `weights` [3, F] of the terms at T/8, T/4 and T/2."""
+
+    learned: Mapping[str, Float]
+    weights: Array
+
+    def traits(self, config: Config, names: Mapping[str, str]) -> Array:
+        """A config's place [K] in the ranges learned, -1 to 1; 0, the middle, where it is not known."""
+        place = np.zeros(len(self.learned))
+        for i, (name, param) in enumerate(self.learned.items()):
+            value = config.get(names.get(name, ""))
+            if value is not None:
+                place[i] = 2.0 * param.unit(max(float(value), 1e-300)) - 1.0
+        return np.clip(place, -1.0, 1.0)
+
+    def falls(self, level: Array, slope: Array, traits: Array, doublings: Array) -> Array:
+        """What losses still fall [n], in spreads of the losses.
+
+        Args:
+            level: loss over that of a middling early trial [n]; slope: its last fall by log epochs [n]; in spreads.
+            traits: [n, K]; doublings: of the epochs until the full budget [n].
+        """
+        rung = 3 - np.clip(np.rint(doublings), 1, 3).astype(int)
+        return np.asarray((terms(level, slope, traits) * self.weights[rung]).sum(1))
+
+
+def terms(level: Array, slope: Array, traits: Array) -> Array:
+    """What the fall is linear in [n, F]: 1, slope, level, traits and their products."""
+    i, j = np.triu_indices(traits.shape[1])
+    return np.column_stack([np.ones(len(level)), slope, level, traits, traits[:, i] * traits[:, j]])
+
+
+@lru_cache(maxsize=1)
+def shipped() -> Outlook:
+    """What comes with zeroin."""
+    data = json.loads(resources.files("zeroin.search").joinpath("outlook.json").read_text("utf-8"))
+    learned = {name: Float(low, high, scale=scale) for name, (low, high, scale) in data["learned"].items()}
+    return Outlook(learned, np.array(data["weights"]))
+
+
+def known(space: Space) -> dict[str, str]:
+    """What the space calls the hyperparameters that something was learned of; none where it does not apply.
+
+    >>> known(Space(learning_rate=Float(1e-4, 1.0, scale="log"), momentum=Float(0.5, 0.99), x=Float(0.0, 1.0)))
+    {'lr': 'learning_rate', 'momentum': 'momentum'}
+    >>> known(Space(lr=Float(1e-4, 1.0, scale="log"), beta1=Float(0.5, 0.99)))
+    {}
+    """
+    optimizer = space.params.get("optimizer")
+    if isinstance(optimizer, Choice) and not OPTIMIZERS.issuperset(_options(optimizer)):
+        return {}
+    found = {}
+    for name, others in NAMES.items():
+        for other in others:
+            param = space.params.get(other)
+            if param is not None and not isinstance(param, Choice) and param.when is None:
+                found[name] = other
+                break
+    return found if all(name in found for name in NEEDED) else {}
+
+
+def _options(choice: Choice) -> Sequence[Value]:
+    return choice.options if choice.fixed is None else (choice.fixed,)
+
+
+def since(epoch: int) -> int:
+    """The epoch from which the last fall before this one is measured: over a third of what was trained."""
+    return max(1, epoch - max(1, round(epoch / 3)))
+
+
+def followed(seen: Array, expected: Array, rungs: Sequence[int]) -> float:
+    """How far a study's own trials follow what was learned: 0 not at all, 1 as learned.
+
+    Args:
+        seen: targets [trials, R] in spreads, nan where there is none.
+        expected: what is expected of each to fall until the last rung [trials, R].
+        rungs: epochs, the lowest first.
+
+    The slope of what fell in what was expected, trials from the same rung to the same rung compared with one another.
+    """
+    product = square = 0.0
+    for low in range(len(rungs) - 1):
+        for high in {low + 1, len(rungs) - 1}:
+            fell = seen[:, low] - seen[:, high]
+            both = ~np.isnan(fell)
+            if both.sum() < 2:
+                continue
+            share = np.log(rungs[high] / rungs[low]) / np.log(rungs[-1] / rungs[low])
+            x = share * (expected[both, low] - expected[both, low].mean())
+            product += x @ (fell[both] - fell[both].mean())
+            square += x @ x
+    return float(np.clip((product + WORTH) / (square + WORTH), 0.0, MOST))

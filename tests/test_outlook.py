@@ -1,0 +1,83 @@
+"""Laws of what losses are expected to fall: by names that are known alone, and as far as a study bears it out."""
+
+import numpy as np
+import pytest
+
+import zeroin as zi
+from zeroin.history import History
+from zeroin.search import outlook
+from zeroin.search.model import Features, Memory, build
+from zeroin.types import Asked, Ended, Job, Kind, Observation, Observed, Status
+
+NAMED = zi.Space(lr=zi.Float(1e-4, 0.1, scale="log"), momentum=zi.Float(0.1, 0.99, scale="one_minus_log"))
+UNNAMED = zi.Space(a=NAMED.params["lr"], b=NAMED.params["momentum"])
+RUNGS = (2, 4, 8, 16)
+
+
+LEVELS = np.random.default_rng(1).uniform(1.0, 2.0, 12)
+
+
+def model_of(space):
+    """Twelve trials to T/8, whatever their config."""
+    history = History(RUNGS[-1])
+    for number, point in enumerate(np.random.default_rng(0).random((12, 2))):
+        job = Job(number, number, space.config(point), number, 0, RUNGS[0], Kind.SCREEN, "")
+        history.apply(Asked((job,)))
+        for epoch in range(1, RUNGS[0] + 1):
+            history.apply(Observed(number, Observation(epoch, float(LEVELS[number] * np.exp(-0.1 * epoch)))))
+        history.apply(Ended(number, Status.DONE))
+    memory = Memory()
+    return build(memory.rows(space, history, RUNGS), Features.of(space, RUNGS), memory)
+
+
+def test_it_applies_to_sgd_with_momentum_alone():
+    assert outlook.known(NAMED) == {"lr": "lr", "momentum": "momentum"}
+    assert outlook.known(UNNAMED) == {}
+    assert outlook.known(zi.Space(lr=zi.Float(1e-4, 0.1, scale="log"))) == {}
+    params = dict(NAMED.params)
+    assert outlook.known(zi.Space(**params, optimizer=zi.Choice("sgd", "nesterov")))
+    assert not outlook.known(zi.Space(**params, optimizer=zi.Choice("sgd", "adamw")))
+    conditional = zi.Float(0.1, 0.99, when={"optimizer": "sgd"})
+    assert not outlook.known(zi.Space(lr=params["lr"], optimizer=zi.Choice("sgd", "adamw"), momentum=conditional))
+
+
+def test_a_configs_place_is_in_the_ranges_learned_and_the_middle_where_nothing_is_known():
+    learned = outlook.shipped()
+    names = {"lr": "learning_rate", "weight_decay": "weight_decay"}
+    place = learned.traits({"learning_rate": 7.0, "weight_decay": 0.0}, names)
+    told = dict(zip(learned.learned, place, strict=True))
+    assert told.pop("lr") == 1.0
+    assert told.pop("weight_decay") == -1.0
+    assert not any(told.values())
+
+
+def test_what_comes_with_zeroin_fits_its_terms():
+    learned = outlook.shipped()
+    n, k = 5, len(learned.learned)
+    rng = np.random.default_rng(0)
+    x = outlook.terms(rng.normal(size=n), rng.normal(size=n), rng.uniform(-1, 1, (n, k)))
+    assert learned.weights.shape == (3, x.shape[1])
+    assert np.isfinite(learned.weights).all()
+    assert set(learned.learned) == set(outlook.NAMES)
+
+
+def test_a_study_follows_what_was_learned_as_far_as_its_own_trials_do():
+    rng = np.random.default_rng(1)
+    expected = np.c_[rng.normal(size=(20, 1)) @ [[1.0, 2 / 3, 1 / 3]], np.zeros(20)]
+    nothing = np.full((20, 4), np.nan)
+    nothing[:, 0] = rng.normal(size=20)
+    assert outlook.followed(nothing, expected, RUNGS) == 1.0
+    falls = -np.log2(np.array(RUNGS) / RUNGS[0]) / 3 * expected[:, :1]
+    assert outlook.followed(falls, expected, RUNGS) == pytest.approx(1.0)
+    assert outlook.followed(-falls, expected, RUNGS) == 0.0
+    assert outlook.followed(9 * falls, expected, RUNGS) == outlook.MOST
+    few = np.where(np.arange(20)[:, None] < 3, -falls, np.nan)
+    assert outlook.followed(few, 0.05 * expected, RUNGS) > 0.2  # three trials that hardly differ decide little
+
+
+def test_the_model_expects_more_of_what_falls_late_but_the_best_is_one_that_was_seen():
+    ask = np.array([[0.9, 0.5], [0.1, 0.5]])
+    named, unnamed = model_of(NAMED), model_of(UNNAMED)
+    (large, small), (as_large, as_small) = (model.predict(ask)[0] for model in (named, unnamed))
+    assert large - small < as_large - as_small
+    assert named.best == unnamed.best == pytest.approx(np.log(LEVELS.min()) - 0.2)
