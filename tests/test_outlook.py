@@ -14,13 +14,13 @@ UNNAMED = zi.Space(a=NAMED.params["lr"], b=NAMED.params["momentum"])
 RUNGS = (2, 4, 8, 16)
 
 
-LEVELS = np.random.default_rng(1).uniform(1.0, 2.0, 12)
+LEVELS = np.random.default_rng(1).uniform(1.0, 2.0, 60)
 
 
 def model_of(space):
-    """Twelve trials to T/8, whatever their config."""
+    """Sixty trials to T/8, whatever their config."""
     history = History(RUNGS[-1])
-    for number, point in enumerate(np.random.default_rng(0).random((12, 2))):
+    for number, point in enumerate(np.random.default_rng(0).random((60, 2))):
         job = Job(number, number, space.config(point), number, 0, RUNGS[0], Kind.SCREEN, "")
         history.apply(Asked((job,)))
         for epoch in range(1, RUNGS[0] + 1):
