@@ -16,7 +16,7 @@ import numpy as np
 
 from zeroin.space import Choice, Float, Space
 from zeroin.space.scales import Array
-from zeroin.types import Config, Value
+from zeroin.types import Config
 
 NAMES = {  # in the catalogue: as others call it
     "lr": ("lr", "learning_rate"),
@@ -83,7 +83,7 @@ def known(space: Space) -> dict[str, str]:
     {}
     """
     optimizer = space.params.get("optimizer")
-    if isinstance(optimizer, Choice) and not OPTIMIZERS.issuperset(_options(optimizer)):
+    if isinstance(optimizer, Choice) and not OPTIMIZERS.issuperset(map(str, optimizer.range)):
         return {}
     found = {}
     for name, others in NAMES.items():
@@ -93,10 +93,6 @@ def known(space: Space) -> dict[str, str]:
                 found[name] = other
                 break
     return found if all(name in found for name in NEEDED) else {}
-
-
-def _options(choice: Choice) -> Sequence[Value]:
-    return choice.options if choice.fixed is None else (choice.fixed,)
 
 
 def since(epoch: int) -> int:
