@@ -285,6 +285,16 @@ def test_an_objective_that_workers_do_not_find_is_told(tmp_path):
     assert issubclass(TaskError, ZeroinError)
 
 
+def test_an_objective_of_a_notebook_is_told_before_anything_is_kept(tmp_path):
+    cell = (
+        "import zeroin as zi\ndef mine(config): return config['x']\n"
+        "zi.tune(mine, zi.Space(x=zi.Float(0, 1)), trials=4, workers=2)"
+    )
+    done = subprocess.run([sys.executable, "-c", cell], capture_output=True, text=True, timeout=60, cwd=tmp_path)
+    assert "mine of a notebook or a prompt has none: write it to a .py file (%%writefile objective.py)" in done.stderr
+    assert list(tmp_path.iterdir()) == []
+
+
 COPIES = """
 if __name__ == "__main__":
     from functools import partial

@@ -241,7 +241,7 @@ def test_a_job_told_wrongly_is_told_back(use, sentence):
 @pytest.mark.parametrize(
     ("given", "sentence"),
     [
-        ({"goal": "max"}, "a goal is 'minimize' or 'maximize'; goal='max': use"),
+        ({"goal": "max"}, "a goal is 'minimize' or 'maximize'; goal='max': use goal='maximize'."),
         ({"max_epochs": 0}, "max_epochs is a whole number from 1; max_epochs=0: leave it out"),
         ({"max_epochs": -3}, "max_epochs=-3"),
         ({"max_epochs": 2.5}, "max_epochs=2.5"),
@@ -264,7 +264,7 @@ def test_numbers_of_numpy_and_one_score_alone_are_taken(score):
     (job,) = study.ask(np.int64(1))
     study.tell(job, losses=score)
     assert (study.best.loss, study.max_epochs, study.seed) == (0.5, 8, 3)
-    assert repr(study) == "<Study 'study': 1 trials, 1 epochs of search>"
+    assert repr(study) == "<Study 'study': 1 trial, 1 epoch of search, best 0.5>"
 
 
 def test_a_closed_study_takes_nothing_that_would_be_lost(tmp_path):

@@ -16,7 +16,8 @@ def check(goal: str) -> str:
         StudyError: it is neither "minimize" nor "maximize".
     """
     if goal not in GOALS:
-        raise StudyError(f"a goal is 'minimize' or 'maximize'; goal={goal!r}: use goal='minimize' for a loss.")
+        remedy = "goal='maximize'" if str(goal).lower().startswith("max") else "goal='minimize' for a loss"
+        raise StudyError(f"a goal is 'minimize' or 'maximize'; goal={goal!r}: use {remedy}.")
     return goal
 
 

@@ -49,7 +49,7 @@ from zeroin.types import (
     Trial,
     Value,
 )
-from zeroin.wording import storable
+from zeroin.wording import counted, storable
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -308,7 +308,10 @@ class Study:
         self._unkept.clear()
 
     def __repr__(self) -> str:
-        return f"<Study {self.name!r}: {len(self.history.trials):,} trials, {self.history.spent:,} epochs of search>"
+        trial = confirmation.chosen(self.history)
+        best = "" if trial is None or trial.loss is None else f", best {direction.turned(self.goal, trial.loss):.5g}"
+        trials, epochs = counted(len(self.history.trials), "trial"), counted(self.history.spent, "epoch")
+        return f"<Study {self.name!r}: {trials}, {epochs} of search{best}>"
 
     def __enter__(self) -> "Study":
         return self

@@ -10,14 +10,14 @@ import click
 from zeroin import catalogue as known
 from zeroin import exports
 from zeroin.cli.options import NAME, STORE, write, writing
-from zeroin.confirm import chosen
+from zeroin.confirm import chosen, scores
 from zeroin.errors import StudyError
 from zeroin.executors.checkpoint import trial_folder
 from zeroin.goal import turned
 from zeroin.reporting import report_of, write_report
 from zeroin.store import Header, files_of, is_written, list_studies, read_study
 from zeroin.tasks import TASKS
-from zeroin.types import Trial, Value
+from zeroin.types import Kind, Trial, Value
 from zeroin.watching import watch as watched
 from zeroin.wording import config_words
 
@@ -159,9 +159,10 @@ def _status_of(store: Path, name: str) -> None:
     header, history = read_study(store, name)
     best = chosen(history)
     if best and best.loss is not None:
-        click.echo(
-            f"best {turned(header.goal, best.loss):.5g}: {config_words(best.config)} (trial {best.number}: {best.why})"
-        )
+        afresh = any(score.kind is Kind.CONFIRM for score in scores(history))
+        what = "the best config over fresh seeds, in the search" if afresh else "best"
+        score = f"{turned(header.goal, best.loss):.5g}"
+        click.echo(f"{what} {score}: {config_words(best.config)} (trial {best.number}: {best.why})")
     if header.plan and any(history.running):
         click.echo(header.plan.words())
     for region in history.regions[-3:]:

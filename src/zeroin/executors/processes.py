@@ -5,6 +5,7 @@ import multiprocessing
 import os
 import pickle
 import signal
+import sys
 import time
 import warnings
 import weakref
@@ -262,11 +263,16 @@ def pickled(make: Callable[..., Any]) -> bytes:
     Raises:
         TaskError: it is no function at the top level of a file.
     """
+    objective = make.args[0] if isinstance(make, partial) and make.args else make
+    name = getattr(objective, "__qualname__", type(objective).__name__)
+    if getattr(objective, "__module__", "") == "__main__" and not hasattr(sys.modules["__main__"], "__file__"):
+        raise TaskError(
+            f"workers import the objective from its file; {name} of a notebook or a prompt has none: write it to a .py "
+            f"file (%%writefile objective.py) and import it from there, or use workers=1."
+        )
     try:
         return pickle.dumps(make)
     except Exception as error:
-        objective = make.args[0] if isinstance(make, partial) and make.args else make
-        name = getattr(objective, "__qualname__", type(objective).__name__)
         raise TaskError(
             f"workers import the objective from its file; {name} cannot be imported ({error}): define it with def at "
             f"the top level of a .py file, or use workers=1."
