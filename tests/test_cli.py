@@ -485,7 +485,7 @@ def test_an_objective_that_never_works(zeroin, tmp_path):
     (tmp_path / "bad.py").write_text(
         "import zeroin as zi\nspace = zi.Space(x=zi.Float(0, 1))\ndef objective(config):\n    return config['lr']\n"
     )
-    told(zeroin("tune", tmp_path / "bad.py"), "all of the first 3 trials raised KeyError: 'lr'", "mend it")
+    told(zeroin("tune", tmp_path / "bad.py"), "all of the first 5 trials raised KeyError: 'lr'", "mend it")
 
 
 @pytest.mark.parametrize(

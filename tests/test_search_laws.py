@@ -435,6 +435,11 @@ def test_a_perfect_score_among_others_is_no_outlier():
     assert -1.0 <= np.diff(warp(losses))[-1] <= -0.6  # half of the smallest error seen
 
 
+def test_losses_in_other_units_are_searched_alike():
+    losses = np.random.default_rng(0).lognormal(size=30)
+    assert np.allclose(warp(losses * 1e-20) - np.log(1e-20), warp(losses))
+
+
 def test_no_slot_is_idle_while_the_last_of_the_coarse_round_are_trained():
     loop = Loop()
     running = list(loop.ask(2))

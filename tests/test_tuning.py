@@ -403,10 +403,24 @@ def test_an_objective_that_never_works_stops_the_study(tmp_path):
         raise RuntimeError("no data at /nowhere")
 
     with pytest.raises(
-        StudyError, match=r"all of the first 3 trials raised RuntimeError: no data at /nowhere .*: mend it"
+        StudyError, match=r"all of the first 5 trials raised RuntimeError: no data at /nowhere .*: mend it"
     ):
         zi.tune(broken, SPACE, trials=50, store=tmp_path / "z.db")
-    assert len(calls) == 3
+    assert len(calls) == 5
+
+
+def test_a_study_goes_on_where_half_of_the_space_raises():
+    """The first three may lie in that half by chance; a mistake of the user fails any number of times."""
+
+    def objective(config):
+        if config["x"] + 0.2 * config["y"] > 0.55:
+            raise ValueError("shapes differ")
+        return config["x"]
+
+    space = zi.Space(x=zi.Float(0, 1), y=zi.Float(0, 1))
+    ended = [zi.tune(objective, space, trials=12, store=None, seed=seed).trials for seed in range(20)]
+    assert any(all(t.status is Status.FAILED for t in trials[:3]) for trials in ended)
+    assert all(any(t.loss is not None for t in trials) for trials in ended)
 
 
 def test_where_it_was_raised_is_told_also_without_a_store(tmp_path):

@@ -21,7 +21,7 @@ from zeroin.wording import duration
 
 log = logging.getLogger("zeroin")
 IN_VAIN = 60  # so many trials in a row that ended before an epoch was seen: they spend nothing, and would go on forever
-HOPELESS_FAILURES = 3  # so many failed trials before any worked: it is not the hyperparameters
+HOPELESS_FAILURES = 5  # so many failed trials before any worked: it is not the hyperparameters, of which half may fail
 OURS = Path(__file__).parent
 FEWER_SEEDS = "study %r: what is left of %g minutes is time for %s of %d fresh seeds; the same command goes on"
 

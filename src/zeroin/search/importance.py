@@ -11,6 +11,7 @@ from zeroin.search.box import Box
 from zeroin.search.model import Features, Memory, build
 from zeroin.search.surrogate import one_blas_thread, root
 from zeroin.space import Space
+from zeroin.space.scales import Array
 from zeroin.types import Importance
 
 POINTS = 96  # of the space, each moved along every hyperparameter in turn
@@ -21,7 +22,9 @@ DRAWS = 32  # of the posterior
 def importances(space: Space, history: History, *, max_epochs: int, seed: int = 0) -> list[Importance]:
     """Each searched hyperparameter's importance over the ranges searched now, the largest first.
 
-    Empty where fewer than five trials worked. The loss is the warped one at the full budget.
+    Empty where fewer than five trials worked. The loss is the warped one at the full budget, as the model expects it.
+    How far draws of the model differ in that tells how sure it is. Their own level does not count: each draw wiggles
+    along what does nothing as well, the more so where losses are noisy.
 
     Source: M. J. W. Jansen, "Analysis of variance designs for model output", 1999: the total effect index as
     half the mean squared change of the output when one input is drawn anew, over the variance of the output.
@@ -48,12 +51,18 @@ def importances(space: Space, history: History, *, max_epochs: int, seed: int = 
         moved.append(space.snap(changed))
     mean, covariance = model.posterior.joint(model.features(np.vstack([points, *moved])))
     draws = mean[:, None] + root(covariance, 1e-9) @ rng.standard_normal((len(mean), DRAWS))
-    base, changes = draws[:POINTS], draws[POINTS:].reshape(len(searched), POINTS, DRAWS)
-    share = 0.5 * ((changes - base) ** 2).mean(axis=1) / base.var(axis=0)  # [hyperparameters, draws]
-    share = np.minimum(share, 1.0)  # what a finite sample has above
-    low, high = np.quantile(share, [0.05, 0.95], axis=1)
+    drawn, expected = _shares(draws, len(searched)), _shares(mean[:, None], len(searched))[:, 0]
+    low, high = np.clip(np.quantile(drawn, [0.05, 0.95], axis=1) - drawn.mean(axis=1) + expected, 0.0, 1.0)
     names = list(space)
     found = [
-        Importance(names[j], float(low[i]), float(share[i].mean()), float(high[i])) for i, j in enumerate(searched)
+        Importance(names[j], float(min(low[i], e)), float(e), float(max(high[i], e)))
+        for i, (j, e) in enumerate(zip(searched, expected, strict=True))
     ]
     return sorted(found, key=lambda each: -each.mean)
+
+
+def _shares(losses: Array, moved: int) -> Array:
+    """Total effects [moved, k] by k functions' values [(1 + moved) POINTS, k]: of the points, then each one moved."""
+    base, changes = losses[:POINTS], losses[POINTS:].reshape(moved, POINTS, -1)
+    share = 0.5 * ((changes - base) ** 2).mean(axis=1) / np.maximum(base.var(axis=0), 1e-12)
+    return np.asarray(np.minimum(share, 1.0))  # what a finite sample has above

@@ -21,6 +21,7 @@ TAIL = 2.0  # losses worse than median + TAIL (median - best) count as that
 PERFECT = (0.0, -1.0, -100.0)  # losses that cannot be beaten: of an error, of a share or R² maximised, of a percentage
 DOUBT = 1.0  # noise variance of a lone failure, losses standardised; less with others near
 CAP = 250  # rows that the surrogate sees
+LEAST_GAP = 1e-12  # of the median loss: what is smaller is rounding
 HUGE = 1e100  # losses beyond it count as it; squares of larger ones are no numbers
 FIT_ITERATIONS = 40
 EARLY = 12  # first losses at the lowest rung, spread like random ones: others are measured by their middle
@@ -273,7 +274,11 @@ def _log_gap(losses: Array) -> Array:
         return losses
     gap = losses - perfect
     imperfect = gap[gap > 0]
-    return np.log(np.maximum(gap, max(imperfect.min() / 2, 1e-12))) if len(imperfect) else np.zeros(len(gap))
+    return (
+        np.log(np.maximum(gap, max(imperfect.min() / 2, LEAST_GAP * np.median(imperfect))))
+        if len(imperfect)
+        else np.zeros(len(gap))
+    )
 
 
 def _fitted(rows: Rows, features: Features, memory: Memory) -> tuple[Array, float]:
