@@ -357,7 +357,7 @@ TARGETS = {
         ("arity.py", ("an objective is f(config) or f(config, run)", "needs 3 arguments", "lambda config")),
         ("epochless.py", ("max_epochs is for an objective f(config, run)", "config alone", "add run")),
         ("wordy.py", ("max_epochs is a whole number from 1", "'ten'", "leave it out")),
-        ("upside.py", ("a goal is 'minimize' or 'maximize'", "'max'", "goal='minimize'")),
+        ("upside.py", ("a goal is 'minimize' or 'maximize'", "'max'", "goal='maximize'")),
         ("low_high.py", ("low is below high", "Float(2, 1)", "use Float(1, 2)")),
         ("log_zero.py", ("needs low > 0", "0..1", "zero=True")),
         ("default.py", ("a default lies in its range", "default=3", "use 1")),

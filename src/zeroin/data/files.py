@@ -55,6 +55,11 @@ def column_of(frame: pd.DataFrame, name: str, option: str) -> str:
     Raises:
         TaskError: there is none.
     """
+    if name not in frame.columns and frame.shape[1] == 1:
+        raise TaskError(
+            f"{option} names a column; there is no {name!r}, as all of the table is one column, {frame.columns[0]!r}: "
+            f"separate its columns by commas, semicolons, tabs or bars."
+        )
     if name not in frame.columns:
         small = {str(known).lower(): str(known) for known in frame.columns}
         near = [small[word] for word in difflib.get_close_matches(name.lower(), small, n=1)] or [str(frame.columns[-1])]
