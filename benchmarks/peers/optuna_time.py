@@ -26,7 +26,7 @@ def suggested(trial: optuna.Trial, space: Space) -> dict:
     """A config of the space, on its scales, in Optuna's own terms."""
     config = {}
     for name, p in space.params.items():
-        if p.fixed is not None:
+        if p.held:
             config[name] = p.fixed
         elif isinstance(p, Choice):
             config[name] = trial.suggest_categorical(name, list(p.range))
@@ -48,7 +48,7 @@ def default(space: Space) -> dict:
     params = {}
     for name, p in space.params.items():
         value = space.default[name]
-        if p.fixed is not None:
+        if p.held:
             continue
         if isinstance(p, Int) and p.scale == "log2":
             params[f"log2 {name}"] = value.bit_length() - 1
