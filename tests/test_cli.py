@@ -562,6 +562,20 @@ def test_what_is_true_or_false_has_no_other_words(zeroin, tmp_path, change):
     assert zeroin("tune", tmp_path / "f.py", "--trials", "2", "--fix", "flag=false")[0] == 0
 
 
+def test_an_objective_without_epochs_is_not_told_of_epochs(zeroin, tmp_path):
+    (tmp_path / "f.py").write_text(
+        "import zeroin as zi\nspace = zi.Space(x=zi.Float(0, 1))\n"
+        "def objective(config):\n    if config['x'] > 0.6: raise ValueError('too large')\n    return config['x']\n"
+    )
+    code, out, err = zeroin("tune", tmp_path / "f.py", "--trials", "9")
+    assert code == 0, err
+    assert "epoch" not in out
+    assert "in the search: loss 0." in out
+    page = (zeroin.folder / "zeroin.files" / "f" / "report.html").read_text()
+    assert "): ValueError: too large" in page  # without its traceback
+    assert "Traceback" not in page.partition("<h2>What happened</h2>")[2].partition("<footer>")[0]
+
+
 def test_none_is_an_option_that_can_be_held(zeroin, tmp_path):
     (tmp_path / "f.py").write_text(
         "import zeroin as zi\nspace = zi.Space(x=zi.Float(0, 1), norm=zi.Choice('batch', None))\n"

@@ -19,7 +19,7 @@ from zeroin.report.compare import groups
 from zeroin.space import Space
 from zeroin.space.words import range_words
 from zeroin.types import Asked, Ended, Event, Kind, Range
-from zeroin.wording import config_words, duration
+from zeroin.wording import config_words, counted, duration, last_line
 
 Told: TypeAlias = Event | Plan
 SECONDS_BETWEEN_LINES = 10.0  # of progress, where there is no terminal
@@ -86,15 +86,14 @@ class Display:
     def _ended(self, study: Shown, told: Ended) -> None:
         trial = study.history.trials[study.history.jobs[told.job].trial]
         if told.status.is_failure:
-            line = told.note.strip().splitlines()[-1] if told.note.strip() else ""
-            self._console.print(f"[yellow]trial {trial.number} {told.status}[/] {escape(line)}")
+            self._console.print(f"[yellow]trial {trial.number} {told.status}[/] {escape(last_line(told.note))}")
         best = incumbent(study.history)
         if best and best.loss is not None and (self._best is None or best.loss < self._best):
             self._best = best.loss
             score = turned(study.goal, best.loss)
+            depth = f", epoch {best.epoch}" if study.max_epochs > 1 else ""
             self._console.print(
-                f"[green]best {score:.5g}[/] trial {best.number}, epoch {best.epoch}: "
-                f"{escape(config_words(best.config))}"
+                f"[green]best {score:.5g}[/] trial {best.number}{depth}: {escape(config_words(best.config))}"
             )
         self._refresh(study)
 
@@ -117,7 +116,8 @@ class Display:
     def _words(self, study: Shown) -> str:
         share = self._share(study)
         history = study.history
-        out = f"{len(history.trials)} trials, {history.spent:,} epochs"
+        out = counted(len(history.trials), "trial")
+        out += f", {counted(history.spent, 'epoch')}" if study.max_epochs > 1 else ""
         if share is not None:
             out += f", {share:.0%} of the budget"
         if self._best is not None:

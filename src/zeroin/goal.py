@@ -4,9 +4,20 @@ from collections.abc import Mapping
 from dataclasses import replace
 
 from zeroin.errors import StudyError
-from zeroin.types import Observation, Trial
+from zeroin.types import Observation, Trial, Value
 
 GOALS = ("minimize", "maximize")
+
+
+def score_name(goal: str, measure: Mapping[str, Value]) -> str:
+    """What a score is called: of a Task by its metric, of a function by its direction.
+
+    >>> score_name("maximize", {"metric": "accuracy"}), score_name("minimize", {})
+    ('validation accuracy', 'loss')
+    """
+    if "metric" in measure:
+        return f"validation {measure['metric'] or 'loss'}"
+    return "loss" if goal == "minimize" else "score"
 
 
 def check(goal: str) -> str:

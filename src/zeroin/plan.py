@@ -112,11 +112,12 @@ class Plan:
     def _cost(self) -> Iterator[str]:
         if self.trainings is not None:
             epochs = max(self.trainings * self.ladder[-1], (self._alone() or 0) * self.ladder[0])
+            spent = counted(round(epochs), "epoch" if self.ladder[-1] > 1 else "trial")
             took = "; how long is seen after the first trials"
             if self.seconds is not None:
                 seconds = self.seconds * epochs
                 took = f", about {duration(seconds)}" if seconds >= 1 else ", less than a second"
-            yield f"{'' if self.budget.epochs else 'About '}{counted(round(epochs), 'epoch')}{took}."
+            yield f"{'' if self.budget.epochs else 'About '}{spent}{took}."
         if self.budget.minutes is not None:
             yield f"At most {minutes(self.budget.minutes)} in all."
         if self.budget.trial_minutes is not None:

@@ -86,6 +86,15 @@ def config_words(config: Mapping[str, Value]) -> str:
     return " ".join(f"{name}={value_words(value)}" for name, value in config.items())
 
 
+def last_line(text: str) -> str:
+    """What a traceback comes to: its last line that says something.
+
+    >>> last_line("Traceback (most recent call last):\\n  ...\\nValueError: too large\\n")
+    'ValueError: too large'
+    """
+    return next((line.strip() for line in reversed(text.splitlines()) if line.strip()), "")
+
+
 def measured(mean: float, error: float | None) -> str:
     """A mean with its spread, both to the digits that the spread leaves sure.
 

@@ -13,7 +13,7 @@ from zeroin.cli.options import NAME, STORE, write, writing
 from zeroin.confirm import chosen, scores
 from zeroin.errors import StudyError
 from zeroin.executors.checkpoint import trial_folder
-from zeroin.goal import turned
+from zeroin.goal import score_name, turned
 from zeroin.reporting import report_of, write_report
 from zeroin.store import Header, files_of, is_written, list_studies, read_study
 from zeroin.tasks import TASKS
@@ -77,7 +77,8 @@ def watch(name: str | None, store: Path) -> None:
         console.print(f"{seen.name} has ended; none of its {len(seen.history.trials)} trials has a score", markup=False)
         return
     console.print(f"\nbest config: [bold]{escape(config_words(best.config))}[/]")
-    console.print(f"validation score {turned(seen.goal, best.loss):.5g} (trial {best.number}, {escape(best.why)})")
+    score = f"{score_name(seen.goal, {})} {turned(seen.goal, best.loss):.5g}"
+    console.print(f"in the search: {score} (trial {best.number}, {escape(best.why)})")
     if any(not trial.kind.is_search for trial in seen.history.trials):
         console.print(result_table(seen))
 

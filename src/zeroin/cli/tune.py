@@ -13,6 +13,7 @@ import click
 from zeroin import tuning
 from zeroin.cli.options import STORE, about_data, aside, changed_space, changes_of, data_of
 from zeroin.exports import result
+from zeroin.goal import score_name
 from zeroin.study import Study
 from zeroin.targets import find, switched
 from zeroin.wording import config_words
@@ -134,7 +135,8 @@ def _tell(study: Study, store: Path, console: Any, as_json: bool) -> None:
         return
     console.print(f"\nbest config: [bold]{escape(config_words(best.config))}[/]")
     depth = f" at epoch {best.best_epoch}" if study.max_epochs > 1 else ""
-    console.print(f"in the search: validation score {best.loss:.5g}{depth} (trial {best.number}, {escape(best.why)})")
+    score = f"{score_name(study.goal, study.measure)} {best.loss:.5g}"
+    console.print(f"in the search: {escape(score)}{depth} (trial {best.number}, {escape(best.why)})")
     if any(not t.kind.is_search for t in study.trials):
         console.print(result_table(study))
         console.print(f"default config: {escape(config_words(study.space.default))}")
