@@ -570,7 +570,7 @@ def test_an_objective_without_epochs_is_not_told_of_epochs(zeroin, tmp_path):
     code, out, err = zeroin("tune", tmp_path / "f.py", "--trials", "9")
     assert code == 0, err
     assert "epoch" not in out
-    assert "in the search: loss 0." in out
+    assert "in the search: loss " in out
     page = (zeroin.folder / "zeroin.files" / "f" / "report.html").read_text()
     assert "): ValueError: too large" in page  # without its traceback
     assert "Traceback" not in page.partition("<h2>What happened</h2>")[2].partition("<footer>")[0]
