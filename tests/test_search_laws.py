@@ -435,6 +435,19 @@ def test_a_perfect_score_among_others_is_no_outlier():
     assert -1.0 <= np.diff(warp(losses))[-1] <= -0.6  # half of the smallest error seen
 
 
+@pytest.mark.parametrize("max_epochs", [1, 16])
+@pytest.mark.parametrize("lost", [0, 2])
+def test_a_result_that_never_comes_does_not_hold_the_others_up(max_epochs, lost):
+    loop, running = Loop(max_epochs=max_epochs), []
+    for _ in range(80):
+        running += loop.ask(3 - len(running))
+        under_way = [job for job in running if job.number != lost]
+        assert under_way
+        loop.tell(under_way[0])
+        running.remove(under_way[0])
+    assert sum(job.kind is Kind.ZOOM for job in loop.history.jobs) > 15
+
+
 def test_losses_in_other_units_are_searched_alike():
     losses = np.random.default_rng(0).lognormal(size=30)
     assert np.allclose(warp(losses * 1e-20) - np.log(1e-20), warp(losses))

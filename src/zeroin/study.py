@@ -145,7 +145,8 @@ class Study:
 
         Returns:
             at most so many; none where nothing can be decided before a running one is told, or with none running where
-            the search is over, as all configs of a small space were tried.
+            the search is over, as all configs of a small space were tried. One whose result will never come is told
+            as such: `tell(job, status="failed")`.
 
         Raises:
             StudyError: `free` is no whole number from 0, or the study is closed.

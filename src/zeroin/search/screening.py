@@ -8,10 +8,11 @@ from zeroin.rng import generator
 from zeroin.search import coarse, rungs, together
 from zeroin.search.view import View
 from zeroin.space.scales import Array
-from zeroin.types import Decision, Kind, Proposal, Region, Suggestion, Trial
+from zeroin.types import Decision, Kind, Proposal, Region, Status, Suggestion, Trial
 from zeroin.wording import counted
 
 BEAT = "the default, on to the full budget: what others have to beat"
+OVERTAKEN = 3  # the round waits no more for a job before which so many later ones ended, or a quarter of its size
 CHECKS = 3  # fresh trials that come before what the playbook advises, so that a bad bet is seen to be one
 
 
@@ -34,8 +35,20 @@ def screen(view: View) -> Decision | None:
         trial, rung, place = step
         why = f"{place}. of {size} after {counted(view.steps[rung - 1], 'epoch')}"
         view = view.choosing(Proposal(view.steps[rung], Kind.SCREEN, why, trial=trial.number))
-    waits = any(t.number in view.busy and not rungs.reached(t, view.steps) for t in rivals)
+    waiting = {t.number for t in rivals if t.number in view.busy and not rungs.reached(t, view.steps)}
+    waits = bool(waiting) and not waiting <= _overtaken(view, max(OVERTAKEN, size // 4))
     return Decision(view.chosen) if view.chosen or waits else None
+
+
+def _overtaken(view: View, by: int) -> set[int]:
+    """Trials under way of which so many ended that were asked for later: slow, or lost with what trained them."""
+    late, ended = set(), 0
+    for job in reversed(view.history.jobs):
+        if job.status is not Status.RUNNING:
+            ended += 1
+        elif ended >= by:
+            late.add(job.trial)
+    return late
 
 
 def advice_holds(view: View) -> bool:
