@@ -9,7 +9,7 @@ written where the optimizer reads them.
 import operator
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
-from functools import cache, partial
+from functools import partial
 from typing import Any, TypeAlias
 
 import torch
@@ -18,14 +18,13 @@ from torch._ops import OpOverload
 from torch.fx import Graph, GraphModule, Node
 from torch.fx.node import map_arg
 
+from zeroin.nn.lifetimes import Lifetimes, Origin, changes, is_known, is_view, written_into
 from zeroin.nn.tails import COLUMNS, interleaved
 
 Call: TypeAlias = Callable[[], object]
 Step: TypeAlias = Callable[[], Sequence[Tensor]]
 aten = torch.ops.aten
-SAME_MEMORY = (aten._unsafe_view.default, aten._reshape_alias.default)  # views, though their schemas do not say so
 PRODUCTS = (aten.bmm.default, aten.baddbmm.default)
-PART, ONCE, CHANGED, JOINED, COMPUTED = "a part", "once", "changed in place", "joined", "computed"
 # Functions of torch that do what the operation does; called so, they cost half as much as through torch.ops.
 QUICK = frozenset({
     "add", "addcmul", "amax", "baddbmm", "bmm", "clamp_min", "div", "eq", "exp", "ge", "gather", "log", "mul", "neg",
@@ -52,10 +51,10 @@ class Recorded:
 
     def __init__(self, root: nn.Module, graph: Graph) -> None:
         self.root, self.graph = root, graph
-        self.known = all(_is_known(node) for node in graph.nodes)
+        self.known = all(is_known(node) for node in graph.nodes)
         self.room: dict[tuple[int, torch.dtype], list[Tensor]] = {}
         if self.known:
-            self.plan = _Plan(list(graph.nodes))
+            self.lifetimes = Lifetimes(list(graph.nodes))
 
     def bind(self, given: Sequence[Any]) -> Step:
         """The step on these very tensors; its results stay until the next step of any."""
@@ -64,56 +63,11 @@ class Recorded:
         return _Binding(self, given).bound()
 
 
-class _Plan:
-    """What is the same whatever tensors a graph is bound to."""
-
-    def __init__(self, nodes: list[Node]) -> None:
-        self.nodes = nodes
-        self.owner = _owners(nodes)
-        self.changed = {self.owner[n.args[0]] for n in nodes if _changes(n)}  # type: ignore[index]
-        self.constant: set[Node] = set()
-        for node in nodes:
-            if self._is_constant(node):
-                self.constant.add(node)
-        self.kinds = [self._kind(node) for node in nodes]
-        self.ended = self._ended()
-        self.out = {n: _out(n.target) for n, kind in zip(nodes, self.kinds, strict=True) if kind == COMPUTED}
-
-    def _kind(self, node: Node) -> str:
-        if node.op != "call_function":
-            return node.op
-        if node.target is operator.getitem:
-            return PART
-        if _is_view(node) or node in self.constant:
-            return ONCE
-        if _changes(node):
-            return CHANGED
-        return JOINED if node.target is aten.cat.default else COMPUTED
-
-    def _is_constant(self, node: Node) -> bool:
-        """Whether a result is the same in every step, as a range of numbers is."""
-        if node.op != "call_function" or self.owner[node] in self.changed:
-            return False
-        drawn = isinstance(node.target, OpOverload) and torch.Tag.nondeterministic_seeded in node.target.tags
-        return not drawn and self.constant.issuperset(node.all_input_nodes)
-
-    def _ended(self) -> list[list[Node]]:
-        """By place in the graph, the results that nothing after it needs."""
-        ends: dict[Node, int] = {}
-        for i, node in enumerate(self.nodes):
-            for used in (node, *node.all_input_nodes):
-                ends[self.owner[used]] = i
-        found: list[list[Node]] = [[] for _ in self.nodes]
-        for node, i in ends.items():
-            found[i].append(node)
-        return found
-
-
 class _Binding:
     """Goes through a graph once: views are taken, results are given their place, the rest becomes a list of calls."""
 
     def __init__(self, recorded: Recorded, inputs: Sequence[Any]) -> None:
-        self.root, self.plan, self.room = recorded.root, recorded.plan, recorded.room
+        self.root, self.lifetimes, self.room = recorded.root, recorded.lifetimes, recorded.room
         self.inputs, self.device = inputs, inputs[0].device
         self.free = {size: list(places) for size, places in self.room.items()}
         self.values: dict[Node, Any] = {}
@@ -121,36 +75,36 @@ class _Binding:
         self.held: dict[Node, list[Tensor]] = {}
         self.calls: list[Call] = []
         self.joined: dict[Node, list[tuple[Node, Tensor]]] = {}
-        for node, kind in zip(self.plan.nodes, self.plan.kinds, strict=True):
-            if kind == JOINED:
+        for node, origin in zip(self.lifetimes.nodes, self.lifetimes.origins, strict=True):
+            if origin is Origin.JOINED:
                 self._join(node)
 
     def bound(self) -> Step:
         given = iter(self.inputs)
-        for node, kind, ended in zip(self.plan.nodes, self.plan.kinds, self.plan.ended, strict=True):
-            if kind == "placeholder":
+        for node, origin, ended in zip(self.lifetimes.nodes, self.lifetimes.origins, self.lifetimes.ended, strict=True):
+            if origin is Origin.INPUT:
                 self.values[node] = next(given)
-            elif kind == "get_attr":
+            elif origin is Origin.ATTRIBUTE:
                 self.values[node] = getattr(self.root, str(node.target))
-            elif kind == "output":
+            elif origin is Origin.OUTPUT:
                 return partial(_run, self.calls, self._of(node.args)[0])
             else:
-                self._take(node, kind)
+                self._take(node, origin)
             for owner in ended:
                 for tensor in self.held.pop(owner, ()):
                     self.free.setdefault(_key(tensor), []).append(tensor)
         raise AssertionError("a graph has an output")
 
-    def _take(self, node: Node, kind: str) -> None:
+    def _take(self, node: Node, origin: Origin) -> None:
         args, kwargs = self._of(node.args), node.kwargs
-        if kind == PART:
+        if origin is Origin.PART:
             self.values[node] = args[0][args[1]]
-        elif kind == ONCE:
+        elif origin is Origin.ONCE:
             self.values[node] = node.target(*args, **kwargs)  # type: ignore[operator]
-        elif kind == CHANGED:
+        elif origin is Origin.CHANGED:
             self._call(node.target, args, kwargs)
             self.values[node] = args[0]
-        elif kind == JOINED:
+        elif origin is Origin.JOINED:
             self._fill(node)
         else:
             self.values[node] = self._computed(node, args, kwargs)
@@ -169,7 +123,7 @@ class _Binding:
         if target is aten.clone.default:
             self.calls.append(partial(place.copy_, args[0]))
             return place
-        out = self.plan.out[node] if target is node.target else _out(target)
+        out = self.lifetimes.into[node] if target is node.target else written_into(target)
         if out is None:
             self.calls.append(partial(_copied, target, args, kwargs, {None: place}))
         else:
@@ -193,7 +147,7 @@ class _Binding:
         """Room for a result: within a larger one, where one that ended was, or new."""
         if node in self.places:
             return self.places[node]
-        meta, owner = node.meta["layout"], self.plan.owner[node]
+        meta, owner = node.meta["layout"], self.lifetimes.owner[node]
         steps = zip(meta.shape, meta.stride, strict=True)
         count = 0 if 0 in meta.shape else sum((n - 1) * step for n, step in steps) + 1
         key = -(-count // 64) * 64, meta.dtype
@@ -217,11 +171,11 @@ class _Binding:
         for part, place in self.joined[node]:
             views: list[Node] = []
             source: Any = part
-            while _is_view(source) and len(source.users) == 1 and source.target is not operator.getitem:
+            while is_view(source) and len(source.users) == 1 and source.target is not operator.getitem:
                 views.append(source)
                 source = source.args[0]
-            fresh = isinstance(source.target, OpOverload) and not (_changes(source) or _is_view(source))
-            if fresh and len(source.users) == 1 and source not in self.plan.constant | self.places.keys():
+            fresh = isinstance(source.target, OpOverload) and not (changes(source) or is_view(source))
+            if fresh and len(source.users) == 1 and source not in self.lifetimes.constant | self.places.keys():
                 inner = _before(views, place, source.meta["layout"].shape)
                 if inner is not None and (inner.is_contiguous() or not _feels_its_place(source)):
                     self.places[source] = inner
@@ -280,54 +234,3 @@ def _feels_its_place(node: Node) -> bool:
         return True
     summed: Any = node.args[0] if node.target in COLUMNS else None
     return summed is not None and interleaved(summed.meta["layout"].shape, summed.meta["layout"].stride, node.args[1])  # type: ignore[arg-type]
-
-
-def _is_known(node: Node) -> bool:
-    """Whether it is clear where the results of a node lie."""
-    if node.op != "call_function" or node.target is operator.getitem:
-        return node.op != "call_module"
-    return isinstance(node.target, OpOverload) and _memory(node.target) != "another's"
-
-
-def _is_view(node: Node) -> bool:
-    return isinstance(node.target, OpOverload) and _memory(node.target) == "its argument's"
-
-
-def _changes(node: Node) -> bool:
-    """Whether an operation writes into its first argument."""
-    return isinstance(node.target, OpOverload) and _memory(node.target) == "its argument's, changed"
-
-
-@cache
-def _memory(target: OpOverload) -> str:
-    """Where the result of an operation lies, by its schema."""
-    if target in SAME_MEMORY:
-        return "its argument's"
-    changed = [a.alias_info is not None and a.alias_info.is_write for a in target._schema.arguments]
-    shared = [r.alias_info for r in target._schema.returns if r.alias_info is not None]
-    if any(changed):
-        return "its argument's, changed" if changed[0] and not any(changed[1:]) else "another's"
-    return "its argument's" if shared else "its own"
-
-
-def _owners(nodes: Sequence[Node]) -> dict[Node, Node]:
-    """For each node the one whose memory its result lies in."""
-    found: dict[Node, Node] = {}
-    for node in nodes:
-        shares = _is_view(node) or _changes(node) or node.target is operator.getitem
-        found[node] = found[node.args[0]] if shares else node  # type: ignore[index]
-    return found
-
-
-@cache
-def _out(target: OpOverload) -> tuple[OpOverload, str] | None:
-    """The form of an operation that writes into a given place, and what it calls that place."""
-    packet = target.overloadpacket
-    wanted = [(a.name, str(a.type)) for a in target._schema.arguments]
-    for name in packet.overloads():
-        schema = getattr(packet, name)._schema
-        outs = [a.name for a in schema.arguments if a.is_out]
-        others = [(a.name, str(a.type)) for a in schema.arguments if not a.is_out]
-        if len(outs) == 1 and others == wanted:
-            return getattr(packet, name), outs[0]
-    return None
