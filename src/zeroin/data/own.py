@@ -3,8 +3,7 @@
 import math
 import re
 import warnings
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -12,20 +11,14 @@ from typing import Any
 import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
-from pandas.api.types import is_object_dtype, is_string_dtype
 
-from zeroin.data import images
-from zeroin.data.amounts import Style, are_codes
 from zeroin.data.answer import KINDS, Answer, answer_of
-from zeroin.data.arrays import arrays, as_inputs
-from zeroin.data.checks import notes_on
-from zeroin.data.columns import SEEN, all_numbers, as_words, learn, written
-from zeroin.data.cuts import Cutting, by_chance, cutting, grouped
-from zeroin.data.files import column_of, read
+from zeroin.data.files import read
 from zeroin.data.names import ARRAYS, stem, suffix
-from zeroin.data.preparation import Arrays, Images, Inputs, Preparation, Table, Text
+from zeroin.data.preparation import Images, Inputs, Preparation, Table, Text
+from zeroin.data.source import Source, of_arrays, of_images
 from zeroin.data.split import Cut, Rows
-from zeroin.data.words import is_text, vocabulary, words_of
+from zeroin.data.table import Columns, Reading, of_table
 from zeroin.errors import TaskError
 from zeroin.nn.spaces import cnn_space, gru_space, mlp_space, text_space
 from zeroin.nn.task import Task
@@ -33,21 +26,7 @@ from zeroin.space import Space
 
 FOR_CLASSES, FOR_NUMBERS = ("accuracy", "balanced_accuracy", "roc_auc"), ("r2", "mae", "mse", "rmse")
 RARE = 0.2  # the share of the rarest of two classes below which accuracy says little
-FOLDER = "folder"  # what images are grouped by
-WORDS = (8, 200)  # of a text that are read, at least and at most
 EPOCHS = (6, 30)  # of a full training, at least and at most
-
-
-@dataclass(frozen=True, slots=True, eq=False)
-class Source:
-    """What was read: examples that can be chosen from, the target of each, and what learns from chosen ones."""
-
-    examples: Any  # a DataFrame, or an array
-    target: pd.Series
-    learn: Callable[[Any], Inputs]
-    notes: Callable[[Inputs, Any, pd.Series, Answer], Iterable[str]]
-    cut: Cutting = by_chance
-    instead: str = "choose another column"  # of a target that nothing can be learned from
 
 
 def task_of(
@@ -106,14 +85,14 @@ def task_of(
             raise TaskError(
                 f"images are told apart by class, the name of their folder; {path}: leave out --kind number."
             )
-        source, kind = _images(path, group), "classes"
+        source, kind = of_images(path, group), "classes"
     elif suffix(path) in ARRAYS:
-        source = _arrays(path, group)
+        source = of_arrays(path, group)
     else:
         texts, named = ((one,) if isinstance(one, str) else tuple(one) for one in (text, words))
+        reading = Reading(tuple(missing), not no_header)
         frame = read(path, missing, header=not no_header)
-        reading = partial(_learn_table, tuple(missing), not no_header, texts)
-        source = _table(path, frame, _named(target), texts, named, drop, order, group, reading)
+        source = of_table(path, frame, Columns(_named(target), texts, named, tuple(drop), order, group), reading)
     name = path.resolve().name if path.is_dir() else stem(path)
     return _task(re.sub(r"[^A-Za-z0-9._-]+", "-", name).lstrip("._-")[:100] or "data", source, kind, metric)
 
@@ -129,149 +108,6 @@ def _no_table(what: str, path: Path, options: Mapping[str, Any]) -> None:
     given = [f"--{name}" for name, value in options.items() if value]
     if given:
         raise TaskError(f"{given[0]} is about the columns of a table; {str(path)!r} is {what}: leave it out.")
-
-
-def _images(path: Path, group: str | None) -> Source:
-    if group and group != FOLDER:
-        raise TaskError(
-            f"images belong to the folder that they lie in within that of their class, as {path / 'cats/tom/1.png'} to "
-            f"'tom'; --group {group!r} names nothing else: use --group {FOLDER}."
-        )
-    paths, classes = images.labelled(path, inner=bool(group))
-    inner = pd.Series([one.parent.name for one in paths], name=FOLDER, dtype=object)
-    return Source(
-        pd.DataFrame({"path": paths}),
-        classes,
-        lambda some: Images(*images.form_of(list(some["path"]))),
-        lambda *_: (*_grouped(group), *images.left_out(path, inner=bool(group))),
-        grouped(inner) if group else by_chance,
-        instead="add images, in a folder for each class",
-    )
-
-
-def _grouped(group: str | None) -> Iterator[str]:
-    if group:
-        yield f"examples of one {group!r} are in the same set, and it is not learned from"
-
-
-def _arrays(path: Path, group: str | None) -> Source:
-    x, y = arrays(path, "X", "y")
-    if y.ndim == 2 and y.shape[1] == 1:
-        y = y[:, 0]
-    if y.ndim != 1 or len(x) != len(y) or y.dtype.kind not in "fiubUS":
-        raise TaskError(
-            f"y holds a class or a number for each example of X; {path.name} has X {list(x.shape)} and y "
-            f"{list(y.shape)} of {y.dtype}: give one for each{', such as y.argmax(1)' * (y.ndim == 2)}."
-        )
-    examples = as_inputs(path, x)
-    if (x == x[:1]).all():
-        raise TaskError(f"examples differ from one another; all {len(x):,} of X in {path.name} are equal: give others.")
-    target = pd.Series(y.astype(str) if y.dtype.kind in "US" else y, name="y")
-    cut = grouped(_groups_of(path, group, len(y))) if group else by_chance
-    return Source(
-        examples,
-        target,
-        lambda some: Arrays(some.shape[1:]),
-        lambda *_: _grouped(group),
-        cut,
-        instead="give another y",
-    )
-
-
-def _groups_of(path: Path, name: str, count: int) -> pd.Series:
-    (of,) = arrays(path, name, option="--group")
-    if of.shape not in ((count,), (count, 1)):
-        raise TaskError(
-            f"--group names an array of what each example belongs to; {name!r} in {path.name} is {list(of.shape)} for "
-            f"{count:,} examples: give one for each."
-        )
-    return pd.Series(of.reshape(-1), name=name)
-
-
-def _table(
-    path: Path,
-    frame: pd.DataFrame,
-    target: str,
-    texts: Sequence[str],
-    words: Sequence[str],
-    drop: Sequence[str],
-    order: str | None,
-    group: str | None,
-    learned: Callable[[Mapping[str, Style], pd.DataFrame], Table | Text],
-) -> Source:
-    for name in drop:
-        if column_of(frame, name, "--drop") == target:
-            raise TaskError(
-                f"a column is predicted or left out; {target!r} is in both --target and --drop: drop others."
-            )
-    values = frame[column_of(frame, target, "--target")]
-    cut = cutting(frame, target, order, group)
-    for option, named, others in (("--text", texts, words), ("--words", words, ())):
-        for name in named:
-            if column_of(frame, name, option) == target:
-                raise TaskError(f"{option} and --target are two columns; both are {name!r}: name another {option}.")
-            if name in drop:
-                raise TaskError(
-                    f"a column is read or left out; {name!r} is in both {option} and --drop: leave out one."
-                )
-            if name in others:
-                raise TaskError(f"a column is read as text or as words; {name!r} is in both: leave out one.")
-    chosen = frame.drop(columns=[*drop, target, *([group] if group and group not in drop else [])])
-    styles, codes = {}, [name for name in words if name in chosen]
-    for name in chosen.columns:
-        if name not in (*texts, *words) and (is_object_dtype(chosen[name]) or is_string_dtype(chosen[name])):
-            there = chosen[name].dropna()
-            # Of the whole file: words between numbers are told with its counts, one number in many may have a comma.
-            if all_numbers(there) and (style := written(there)):
-                if are_codes(there) and SEEN * there.nunique() <= len(there):
-                    codes.append(name)
-                else:
-                    styles[str(name)] = style
-    chosen = chosen.assign(**{name: as_words(chosen[name]).astype("category") for name in codes})
-    if not chosen.shape[1]:
-        raise TaskError(
-            f"a table has a column to learn from beside its target; {path.name} has {', '.join(frame.columns)}: "
-            f"add one, or check what separates the columns."
-        )
-
-    def told(inputs: Inputs, some: pd.DataFrame, target: pd.Series, answer: Answer) -> Iterator[str]:
-        yield from _grouped(group)
-        columns, read = (inputs.columns, inputs.texts) if isinstance(inputs, Table) else ((), (inputs,))
-        named = [one.column for one in read if isinstance(one, Text)]
-        for name in sorted(set(codes) - set(words)):
-            yield f"{name!r} is read as words: {some[name].dropna().iloc[0]!r} looks like a code, not an amount"
-        yield from notes_on(some, target, answer, columns, texts=named, by_chance=not (order or group))
-
-    return Source(chosen, values, partial(learned, styles), told, cut)
-
-
-def _learn_table(
-    missing: tuple[str, ...], header: bool, named: tuple[str, ...], styles: Mapping[str, Style], some: pd.DataFrame
-) -> Table | Text:
-    names = [name for name in some.columns if isinstance(some[name].dtype, pd.CategoricalDtype)]
-    texts = [name for name in some.columns if name in named or (name not in names and is_text(some[name]))]
-    columns = learn(some.drop(columns=texts), styles)
-    read = tuple(_learn_text(name, missing, header, some) for name in texts)
-    if len(read) == 1 and not columns:
-        return read[0]
-    if not columns and not read:
-        raise TaskError(
-            f"a table has a column that varies beside its target; of {', '.join(map(repr, some.columns[:5]))} none "
-            f"does: add one."
-        )
-    return Table(columns, missing, read, header)
-
-
-def _learn_text(name: str, missing: tuple[str, ...], header: bool, some: pd.DataFrame) -> Text:
-    texts = as_words(some[name]).fillna("")
-    words = vocabulary(texts)
-    if not words:
-        raise TaskError(
-            f"texts share words; {name!r} has no word that three texts have: name another "
-            f"--text, or add --drop {name!r}."
-        )
-    long = np.quantile([len(words_of(one)) for one in texts], 0.95)
-    return Text(name, tuple(words), int(np.clip(long, *WORDS)), missing, header)
 
 
 def _task(name: str, source: Source, kind: str | None, metric: str | None) -> Task:

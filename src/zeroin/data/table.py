@@ -1,0 +1,157 @@
+"""A table as what a task is made of: which columns are learned from, and how each is read."""
+
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+from functools import partial
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+from pandas.api.types import is_object_dtype, is_string_dtype
+
+from zeroin.data.amounts import Style, are_codes
+from zeroin.data.answer import Answer
+from zeroin.data.checks import notes_on
+from zeroin.data.columns import SEEN, all_numbers, as_words, learn, written
+from zeroin.data.cuts import cutting
+from zeroin.data.files import column_of
+from zeroin.data.preparation import Inputs, Table, Text
+from zeroin.data.source import Source, note_on_groups
+from zeroin.data.words import is_text, vocabulary, words_of
+from zeroin.errors import TaskError
+
+WORDS = (8, 200)  # of a text that are read, at least and at most
+
+
+@dataclass(frozen=True, slots=True)
+class Columns:
+    """What was said of a table's columns, each by its name; the fields are as `own.task_of` takes them."""
+
+    target: str
+    texts: tuple[str, ...]
+    words: tuple[str, ...]
+    drop: tuple[str, ...]
+    order: str | None
+    group: str | None
+
+    def check_dropped(self, frame: pd.DataFrame) -> None:
+        """Whether what is left out is there, and not the target."""
+        for name in self.drop:
+            if column_of(frame, name, "--drop") == self.target:
+                raise TaskError(
+                    f"a column is predicted or left out; {self.target!r} is in both --target and --drop: drop others."
+                )
+
+    def check_read(self, frame: pd.DataFrame) -> None:
+        """Whether what is read in a way that was named is there, and read in that way alone."""
+        for option, named, others in (("--text", self.texts, self.words), ("--words", self.words, ())):
+            for name in named:
+                if column_of(frame, name, option) == self.target:
+                    raise TaskError(f"{option} and --target are two columns; both are {name!r}: name another {option}.")
+                if name in self.drop:
+                    raise TaskError(
+                        f"a column is read or left out; {name!r} is in both {option} and --drop: leave out one."
+                    )
+                if name in others:
+                    raise TaskError(f"a column is read as text or as words; {name!r} is in both: leave out one.")
+
+    def learned_from(self, frame: pd.DataFrame) -> pd.DataFrame:
+        """The columns that are left."""
+        gone = [self.group] if self.group and self.group not in self.drop else []
+        return frame.drop(columns=[*self.drop, self.target, *gone])
+
+
+@dataclass(frozen=True, slots=True)
+class Reading:
+    """How the file was read: words that stand for a missing value, and whether its first row names the columns."""
+
+    missing: tuple[str, ...]
+    header: bool
+
+
+def of_table(path: Path, frame: pd.DataFrame, columns: Columns, reading: Reading) -> Source:
+    """The columns of a table that are learned from, beside the one that is predicted.
+
+    Args:
+        path: where it was read, to be told.
+        frame: what was read.
+        columns: what was said of its columns.
+        reading: how it was read, kept for new data.
+
+    Raises:
+        TaskError: a column that is not there, or asked for twice; none to learn from.
+    """
+    columns.check_dropped(frame)
+    values = frame[column_of(frame, columns.target, "--target")]
+    cut = cutting(frame, columns.target, columns.order, columns.group)
+    columns.check_read(frame)
+    chosen = columns.learned_from(frame)
+    styles, codes = _looked_at(chosen, columns)
+    as_names = [*(name for name in columns.words if name in chosen), *codes]
+    chosen = chosen.assign(**{name: as_words(chosen[name]).astype("category") for name in as_names})
+    if not chosen.shape[1]:
+        raise TaskError(
+            f"a table has a column to learn from beside its target; {path.name} has {', '.join(frame.columns)}: "
+            f"add one, or check what separates the columns."
+        )
+
+    def told(inputs: Inputs, some: pd.DataFrame, target: pd.Series, answer: Answer) -> Iterator[str]:
+        yield from note_on_groups(columns.group)
+        known, read = (inputs.columns, inputs.texts) if isinstance(inputs, Table) else ((), (inputs,))
+        named = [one.column for one in read if isinstance(one, Text)]
+        for name in sorted(codes):
+            yield f"{name!r} is read as words: {some[name].dropna().iloc[0]!r} looks like a code, not an amount"
+        is_by_chance = not (columns.order or columns.group)
+        yield from notes_on(some, target, answer, known, texts=named, by_chance=is_by_chance)
+
+    return Source(chosen, values, partial(_learn_table, reading, columns.texts, styles), told, cut)
+
+
+def _looked_at(chosen: pd.DataFrame, columns: Columns) -> tuple[dict[str, Style], list[str]]:
+    """How amounts are written in columns of strings, by name, and columns that hold codes.
+
+    Of the whole file: words between numbers are told with its counts, one number in many may have a comma.
+    """
+    styles: dict[str, Style] = {}
+    codes: list[str] = []
+    for name in chosen.columns:
+        if name in (*columns.texts, *columns.words):
+            continue
+        if not is_object_dtype(chosen[name]) and not is_string_dtype(chosen[name]):
+            continue
+        there = chosen[name].dropna()
+        if all_numbers(there) and (style := written(there)):
+            if are_codes(there) and SEEN * there.nunique() <= len(there):
+                codes.append(name)
+            else:
+                styles[str(name)] = style
+    return styles, codes
+
+
+def _learn_table(
+    reading: Reading, named: tuple[str, ...], styles: Mapping[str, Style], some: pd.DataFrame
+) -> Table | Text:
+    names = [name for name in some.columns if isinstance(some[name].dtype, pd.CategoricalDtype)]
+    texts = [name for name in some.columns if name in named or (name not in names and is_text(some[name]))]
+    columns = learn(some.drop(columns=texts), styles)
+    read = tuple(_learn_text(name, reading, some) for name in texts)
+    if len(read) == 1 and not columns:
+        return read[0]
+    if not columns and not read:
+        raise TaskError(
+            f"a table has a column that varies beside its target; of {', '.join(map(repr, some.columns[:5]))} none "
+            f"does: add one."
+        )
+    return Table(columns, reading.missing, read, reading.header)
+
+
+def _learn_text(name: str, reading: Reading, some: pd.DataFrame) -> Text:
+    texts = as_words(some[name]).fillna("")
+    words = vocabulary(texts)
+    if not words:
+        raise TaskError(
+            f"texts share words; {name!r} has no word that three texts have: name another "
+            f"--text, or add --drop {name!r}."
+        )
+    long = np.quantile([len(words_of(one)) for one in texts], 0.95)
+    return Text(name, tuple(words), int(np.clip(long, *WORDS)), reading.missing, reading.header)
