@@ -178,7 +178,7 @@ def test_a_search_that_tried_all_configs_says_so_and_a_wider_range_goes_on(tmp_p
     plan = next(event for event in told if isinstance(event, Plan)).words()
     assert "They have 8 configs in all." in plan
     assert "8 in all" in plan
-    assert "About 8 epochs" in plan
+    assert "About 8 trials" in plan
     assert study.regions[-1].why == "all 8 configs of the space were tried, so the search is over"
     zi.tune(objective, space, **given)
     assert "all 8 configs of the space were tried" in caplog.text
