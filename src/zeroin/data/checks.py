@@ -61,7 +61,8 @@ def notes_on(
     for column in columns:
         yield from _of_column(column, frame[column.name].iloc[rows], target.iloc[rows], answer)
     if repeated:
-        yield f"{repeated:,} of {len(frame):,} rows repeat an earlier one; copies in two sets make the score too good"
+        repeat = "repeats" if repeated == 1 else "repeat"
+        yield f"{repeated:,} of {len(frame):,} rows {repeat} an earlier one; copies in two sets make the score too good"
 
 
 def _of_column(column: Column, values: pd.Series, target: pd.Series, answer: Answer) -> Iterator[str]:

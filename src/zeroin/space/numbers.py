@@ -356,7 +356,7 @@ def _check_default(param: Float | Int) -> None:
             continue
         if not param.allows(value) or (name == "default" and not _in_range(param, value)):
             near = min(max(value, param.low), param.high) if value == value and is_number(value) else param.low
-            rule = f"a {name} lies in its range"
+            rule = f"a {name}{' value' if name == 'fixed' else ''} lies in its range"
             if isinstance(param, Int) and param.scale == "log2":
                 near, rule = _power_near(near), f"{rule} and is a power of two"
             raise SpaceError(f"{rule}; {name}={value!r} in {_show(param)}: use {near!r}.")
