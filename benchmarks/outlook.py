@@ -21,27 +21,27 @@ from families import FAMILIES, Array, Task, load
 from ledger import BudgetSpent, Ledger, regret_curve
 from make_outlook import per_task
 from peers.zeroin_search import in_batches, parameter
-from zeroin.search import outlook
+from zeroin.search import Zoom
+from zeroin.search.outlook import Outlook, shipped
 
 HOW = ("known", "unknown", "inverted")
 AT = (5, 10, 20, 30)
 
 
-def regrets(task: Task, seed: int, trainings: int) -> Array:
+def regrets(task: Task, seed: int, trainings: int, slots: int, known: Outlook | None) -> Array:
     """Regret after 1, 2, ... full trainings of one study."""
     ledger = Ledger.of(task, seed_of(f"{task.name}@{seed}"), trainings)
     with suppress(BudgetSpent):
-        in_batches(ledger, zi.Space(**{d.name: parameter(d) for d in task.dims}), 1)
+        in_batches(ledger, zi.Space(**{d.name: parameter(d) for d in task.dims}), slots, Zoom(outlook=known))
     return regret_curve(task, ledger.observed, trainings)
 
 
-def know(how: str, task: str, weights: dict[str, Array]) -> None:
-    """Leave the task out of what the search knows; turn it round, or leave nothing."""
-    others = np.mean([w for name, w in weights.items() if name != task], axis=0)
-    table = outlook.Outlook(outlook.shipped().learned, {"known": 1.0, "inverted": -1.0, "unknown": 0.0}[how] * others)
-    setattr(outlook, "shipped", lambda: table)  # noqa: B010  a benchmark's liberty
+def left_out(how: str, task: str, weights: dict[str, Array]) -> Outlook | None:
+    """What the search knows of the other tasks: as it is, with its signs turned, or nothing."""
     if how == "unknown":
-        setattr(outlook, "known", lambda _: {})  # noqa: B010
+        return None
+    others = np.mean([w for name, w in weights.items() if name != task], axis=0)
+    return Outlook(shipped().learned, others if how == "known" else -others)
 
 
 def report(rows: list[tuple[str, str, int, list[float]]]) -> None:
@@ -67,20 +67,20 @@ def main() -> None:
     parser.add_argument("--family", default="lcbench", choices=[name for name in FAMILIES if "lcbench" in name])
     parser.add_argument("--seeds", type=int, nargs="+", default=[0])
     parser.add_argument("--trainings", type=int, default=30)
+    parser.add_argument("--slots", type=int, default=1, help="jobs asked for at once (one --out for each)")
     parser.add_argument("--known", nargs="+", default=["known", "unknown"], choices=HOW, metavar="HOW")
     parser.add_argument("--out", type=Path, default=Path("outlook.jsonl"))
     given = parser.parse_args()
     rows = [tuple(json.loads(line)) for line in given.out.read_text().splitlines()] if given.out.exists() else []
     weights = per_task(load("lcbench"))
-    known = outlook.known
     for seed in given.seeds:
         for task in load(given.family):
             for how in given.known:
                 if (how, task.name, seed) in {row[:3] for row in rows}:
                     continue
-                setattr(outlook, "known", known)  # noqa: B010
-                know(how, task.name, weights)
-                rows.append((how, task.name, seed, regrets(task, seed, given.trainings).round(5).tolist()))
+                known = left_out(how, task.name, weights)
+                curve = regrets(task, seed, given.trainings, given.slots, known)
+                rows.append((how, task.name, seed, curve.round(5).tolist()))
                 with given.out.open("a") as file:
                     file.write(json.dumps(rows[-1]) + "\n")
     report(rows)

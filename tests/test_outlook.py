@@ -17,7 +17,7 @@ RUNGS = (2, 4, 8, 16)
 LEVELS = np.random.default_rng(1).uniform(1.0, 2.0, 60)
 
 
-def model_of(space):
+def model_of(space, learned):
     """Sixty trials to T/8, whatever their config."""
     history = History(RUNGS[-1])
     for number, point in enumerate(np.random.default_rng(0).random((60, 2))):
@@ -26,7 +26,7 @@ def model_of(space):
         for epoch in range(1, RUNGS[0] + 1):
             history.apply(Observed(number, Observation(epoch, float(LEVELS[number] * np.exp(-0.1 * epoch)))))
         history.apply(Ended(number, Status.DONE))
-    memory = Memory()
+    memory = Memory(learned)
     return build(memory.rows(space, history, RUNGS), Features.of(space, RUNGS), memory)
 
 
@@ -77,7 +77,12 @@ def test_a_study_follows_what_was_learned_as_far_as_its_own_trials_do():
 
 def test_the_model_expects_more_of_what_falls_late_but_the_best_is_one_that_was_seen():
     ask = np.array([[0.9, 0.5], [0.1, 0.5]])
-    named, unnamed = model_of(NAMED), model_of(UNNAMED)
+    named, unnamed, without = (
+        model_of(NAMED, outlook.shipped()),
+        model_of(UNNAMED, outlook.shipped()),
+        model_of(NAMED, None),
+    )
     (large, small), (as_large, as_small) = (model.predict(ask)[0] for model in (named, unnamed))
     assert large - small < as_large - as_small
+    assert without.predict(ask)[0] == pytest.approx(unnamed.predict(ask)[0])
     assert named.best == unnamed.best == pytest.approx(np.log(LEVELS.min()) - 0.2)

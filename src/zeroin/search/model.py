@@ -11,7 +11,8 @@ import numpy as np
 from scipy.special import ndtr
 
 from zeroin.history import History
-from zeroin.search import finite, outlook, surrogate
+from zeroin.search import finite, surrogate
+from zeroin.search.outlook import Outlook, followed, known, shipped, since
 from zeroin.search.rungs import loss_at
 from zeroin.space import Choice, Space
 from zeroin.space.scales import Array
@@ -31,8 +32,8 @@ EARLY = 12  # first losses at the lowest rung, spread like random ones: others a
 class Rows:
     """Observations in order of their jobs: `trial`, `rung`, `loss` and `before` [n]; `units` [trials, D] of all trials.
 
-    `before` is the loss at a third of the epochs less; `rungs` are epochs; `traits` [trials, K] what is known by name
-    of what losses still fall (K = 0: nothing).
+    `before` is the loss at a third of the epochs less; `rungs` are epochs; `traits` [trials, K] places of the configs
+    for `outlook`, which tells what losses still fall; None: nothing is known.
     The losses of the trials below number `typical` tell where the bad tail begins; None: those of all.
     """
 
@@ -43,6 +44,7 @@ class Rows:
     units: Array
     traits: Array
     rungs: tuple[int, ...]
+    outlook: Outlook | None = None
     typical: int | None = None
 
     def part(self, which: slice | np.ndarray) -> "Rows":
@@ -53,8 +55,12 @@ class Rows:
 
 @dataclass(slots=True)
 class Memory:
-    """What a searcher has computed of one history; saves time, decides nothing."""
+    """What a searcher has computed of one history; saves time, decides nothing.
 
+    `outlook`: what the searcher knows of how losses still fall; None: nothing.
+    """
+
+    outlook: Outlook | None = field(default_factory=shipped)
     units: Array = field(default_factory=lambda: np.empty((0, 0)))
     traits: Array = field(default_factory=lambda: np.empty((0, 0)))
     encoded: int = 0
@@ -78,7 +84,8 @@ class Memory:
         kept = len(self.trial)
         self._add(late)
         columns = np.array(self.trial, int), np.array(self.rung, int), np.array(self.loss), np.array(self.before)
-        rows = Rows(*columns, units, self.traits[: len(units)], ladder)
+        learned = self.outlook if known(space) else None
+        rows = Rows(*columns, units, self.traits[: len(units)], ladder, learned)
         del self.trial[kept:], self.rung[kept:], self.loss[kept:], self.before[kept:]
         return rows
 
@@ -96,14 +103,14 @@ class Memory:
 
     def encode(self, space: Space, trials: Sequence[Trial]) -> Array:
         """The trials' configs as points [n, D]."""
-        names, learned = outlook.known(space), outlook.shipped()
+        names = known(space)
         for trial in trials[self.encoded :]:
             if self.encoded == len(self.units):
                 self.units = _longer(self.units, self.encoded, len(space))
-                self.traits = _longer(self.traits, self.encoded, len(learned.learned) if names else 0)
+                self.traits = _longer(self.traits, self.encoded, len(self.outlook.learned) if self.outlook else 0)
             self.units[self.encoded] = space.units(trial.config)
-            if names:
-                self.traits[self.encoded] = learned.traits(trial.config, names)
+            if self.outlook:
+                self.traits[self.encoded] = self.outlook.traits(trial.config, names)
             self.encoded += 1
         return self.units[: len(trials)] if trials else np.empty((0, len(space)))
 
@@ -127,7 +134,7 @@ def _rows_of(job: Job, trial: Trial, ladder: tuple[int, ...]) -> list[tuple[int,
     if job.status is Status.RUNNING or not job.kind.is_search:
         return []
     rows = [
-        (trial.number, r, loss_at(trial, e), loss_at(trial, outlook.since(e)))
+        (trial.number, r, loss_at(trial, e), loss_at(trial, since(e)))
         for r, e in enumerate(ladder)
         if job.start < e <= job.stop
     ]
@@ -324,8 +331,8 @@ def _targets(rows: Rows) -> tuple[Array, Array]:
     Each step of the trend is shrunk by one pair at 0.
     """
     warped, before = _warped(rows)
-    if rows.traits.shape[1] and len(rows.rungs) > 1:
-        warped = warped - _expected_falls(rows, warped, before)
+    if rows.outlook and len(rows.rungs) > 1:
+        warped = warped - _expected_falls(rows, rows.outlook, warped, before)
     steps = np.diff(_by_trial(rows, warped), axis=1)
     paired = ~np.isnan(steps)
     mean_steps = np.where(paired, steps, 0.0).sum(0) / (paired.sum(0) + 1)
@@ -335,7 +342,7 @@ def _targets(rows: Rows) -> tuple[Array, Array]:
 def _warped(rows: Rows) -> tuple[Array, Array]:
     """Warped losses [n], and those before them on the same scale [n]."""
     warped = warp(rows.loss, None if rows.typical is None else rows.trial < rows.typical)
-    if not rows.traits.shape[1]:
+    if rows.outlook is None:
         return warped, warped
     seen = np.isfinite(rows.loss) & np.isfinite(rows.before)
     before = warped.copy()
@@ -345,19 +352,19 @@ def _warped(rows: Rows) -> tuple[Array, Array]:
     return warped, before
 
 
-def _expected_falls(rows: Rows, warped: Array, before: Array) -> Array:
+def _expected_falls(rows: Rows, outlook: Outlook, warped: Array, before: Array) -> Array:
     """What losses are expected to fall until the full budget [n], as far as this study's own trials bear it out."""
     spread = float(warped.std()) + 1e-9
     rungs = np.array(rows.rungs)[rows.rung]
     early = warped[rows.rung == 0][:EARLY] if (rows.rung == 0).any() else warped
     level = (warped - np.median(early)) / spread
-    span = np.array([np.log(t / outlook.since(t)) for t in rows.rungs])[rows.rung]
+    span = np.array([np.log(t / since(t)) for t in rows.rungs])[rows.rung]
     slope = np.where(span > 0, (before - warped) / spread / np.maximum(span, 1e-9), 0.0)
-    falls = outlook.shipped().falls(level, slope, rows.traits[rows.trial], np.log2(rows.rungs[-1] / rungs))
+    falls = outlook.falls(level, slope, rows.traits[rows.trial], np.log2(rows.rungs[-1] / rungs))
     falls[(rungs == rows.rungs[-1]) | (warped >= warped.max())] = 0.0  # what was cut off tells nothing
     kept = rows.part(warped < warped.max())
     seen, expected = (_by_trial(kept, x[warped < warped.max()]) for x in (warped / spread, falls))
-    return spread * outlook.followed(seen, expected, rows.rungs) * falls
+    return spread * followed(seen, expected, rows.rungs) * falls
 
 
 def _by_trial(rows: Rows, values: Array) -> Array:

@@ -33,7 +33,7 @@ WORTH = 0.1  # squared falls, in spreads of the losses, at which a study's own c
 MOST = 1.5  # times what was learned that a study may make of it
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True, eq=False)
 class Outlook:
     """What was learned: `learned` over which ranges, `weights` [3, F] of the terms at T/8, T/4 and T/2."""
 

@@ -19,6 +19,7 @@ from zeroin.search import edges, exploring, finite, region, rungs, screening
 from zeroin.search.box import Box
 from zeroin.search.carrying import carry_on
 from zeroin.search.model import Features, Memory, build
+from zeroin.search.outlook import Outlook, shipped
 from zeroin.search.settings import Settings
 from zeroin.search.surrogate import one_blas_thread
 from zeroin.search.view import View
@@ -34,6 +35,7 @@ class Zoom:
     Args:
         settings: constants.
         together: hyperparameters in which configs under way at once should agree, where that costs nothing.
+        outlook: what is known of how losses still fall, by hyperparameters' names; None: nothing.
 
     >>> from zeroin.space import Float
     >>> Zoom().decide(Space(x=Float(0, 1)), History(), 1, max_epochs=1, seed=0).proposals[0].kind
@@ -42,6 +44,7 @@ class Zoom:
 
     settings: Settings = field(default_factory=Settings)
     together: tuple[str, ...] = ()
+    outlook: Outlook | None = field(default_factory=shipped)
     _last: tuple[Space, History, Memory] | None = field(default=None, repr=False, compare=False)
 
     @one_blas_thread
@@ -89,7 +92,7 @@ class Zoom:
     def _memory(self, space: Space, history: History) -> Memory:
         """What was computed of this history and space before; a new one for others. It decides nothing."""
         if self._last is None or self._last[0] != space or self._last[1] is not history:
-            self._last = space, history, Memory()
+            self._last = space, history, Memory(self.outlook)
         return self._last[2]
 
 
