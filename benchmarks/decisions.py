@@ -14,7 +14,7 @@ from families import load
 from peers.zeroin_search import complete, parameter
 from zeroin.history import History
 from zeroin.search import Zoom, rungs
-from zeroin.search.model import fit_size
+from zeroin.search.model import Memory, fit_size
 from zeroin.types import Asked, Ended, Job, Kind, Observation, Observed, Status
 
 SPACE = zi.Space(
@@ -71,7 +71,7 @@ def timed(observations: int, max_epochs: int, seed: int) -> tuple[list[float], l
         began = time.process_time()
         decision = searcher.decide(SPACE, history, 1, max_epochs=max_epochs, seed=seed)
         seconds = time.process_time() - began
-        size = fit_size(len(searcher.memory(SPACE, history).loss))
+        size = fit_size(len(Memory().rows(SPACE, history, ladder).loss))
         (kept if size == fitted else refitted).append(seconds)
         fitted = size
         history.apply(Asked((), decision.region, decision.paused))
