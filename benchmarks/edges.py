@@ -26,6 +26,7 @@ import zeroin as zi
 from families import CACHE, DATA, Array, Config, Task, load
 from families.lcbench import LCBENCH_DIMS
 from zeroin.executors.simulated import Simulated
+from zeroin.search import Zoom
 
 TRAININGS = 40
 AT = (10, 20, 30, 40)
@@ -115,6 +116,7 @@ def run(study: Study, seed: int) -> dict[str, object]:
     done = zi.tune(
         print, space, max_epochs=depth, epochs=TRAININGS * depth, store=None, playbook=False, seed=seed, listen=listen,
         executor=Simulated(lambda config: list(curve(config))),
+        searcher=Zoom(outlook=None),  # what it knows of how losses still fall was learned from these curves
     )  # fmt: skip
     regret = [told(min(loss for at, loss in seen if at <= k * depth)) for k in AT]
     moves, idle = 0, 0

@@ -32,6 +32,7 @@ from adaptor import seed_of
 from families import CACHE, DATA, Absent, Array, Config, Dim, Task, load
 from zeroin.playbook import Lesson, Playbook, lesson_of, scenario_of
 from zeroin.playbook.lesson import from_json, to_json
+from zeroin.search import Zoom
 
 VARIANTS = ("none", "playbook", "adversary")
 PAST, NOW, LEVEL = 60, 40, 20  # full trainings of a past study, of one that is measured; where `none` sets the level
@@ -60,6 +61,7 @@ def studied(
     """A study of a task, and (epochs spent, lowest loss so far) wherever it fell; `sign` -1 looks for the worst.
 
     With `luck` all losses of a trial are off by a normal draw of its seed, its standard deviation in units of regret.
+    On LCBench the search goes without what it knows of how losses still fall, as that was learned from these curves.
     """
     space, theirs = space_of(task), {OURS.get(d.name, d.name): d.name for d in task.dims}
     open_curve, curves, spent = task.open(), {}, 0
@@ -86,6 +88,7 @@ def studied(
         name=f"{task.family}-{task.name}",
         seed=seed_of(seed),
         playbook=playbook or False,
+        searcher=Zoom(outlook=None) if task.family.startswith("lcbench") else None,
     )
     return study, steps
 
