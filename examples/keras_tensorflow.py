@@ -1,6 +1,6 @@
 """A Keras network: `python examples/keras_tensorflow.py`; KERAS_BACKEND=torch in front of it trains with PyTorch.
 
-Needs `pip install "zeroin[keras]" scikit-learn`. Tunes a small convolutional network on handwritten digits.
+Needs `pip install ".[keras]" scikit-learn` in a clone. Tunes a small convolutional network on handwritten digits.
 """
 
 import keras
