@@ -65,8 +65,6 @@ METHODS: dict[str, Method] = {
     "zeroin-full": Method("zeroin_search", setting="full"),
     "zeroin-batch8": Method("zeroin_search", setting="8"),
     "zeroin-batch32": Method("zeroin_search", setting="32"),
-    "prototype": Method("prototype_search", setting="mf"),
-    "prototype-full": Method("prototype_search", setting="full"),
     "random": Method("random_search"),
     "random2x": Method("random_search", budget=2),
     "optuna-tpe": Method("optuna_search", "optuna", "tpe"),

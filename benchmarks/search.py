@@ -86,7 +86,7 @@ def studies(runs: Sequence[Run], given: argparse.Namespace) -> Iterator[tuple[Ru
         command += ["--trainings", str(first.trainings * method.budget), "--out", str(out)]
         command += ["--data", str(given.data), "--cache", str(given.cache), "--setting", method.setting]
         path = os.pathsep.join(p for p in (str(HERE), os.environ.get("PYTHONPATH", "")) if p)
-        environment = os.environ | ONE_THREAD | {"PYTHONPATH": path, "ZEROIN_PROTOTYPE": str(given.prototype)}
+        environment = os.environ | ONE_THREAD | {"PYTHONPATH": path}
         limit = given.timeout * len(runs)
         try:
             done = subprocess.run(
@@ -173,13 +173,11 @@ def arguments() -> argparse.Namespace:
     add("--data", type=Path, default=DATA, help="folder with the tables of real runs")
     add("--cache", type=Path, default=CACHE, help="folder for reference values, computed once")
     add("--venvs", type=Path, default=HERE.parent / ".venvs", help="folder of the peers' environments")
-    add("--prototype", type=Path, default=None, help="file of the prototype, for the method of that name")
     add("--ours", default="zeroin", choices=METHODS, help="the method that the others are compared with")
     add("--setup", nargs="*", choices=ENVIRONMENTS, help="make these environments of peers, or all, then stop")
     given = parser.parse_args()
-    for name in ("out", "data", "cache", "venvs", "prototype"):
-        if (path := getattr(given, name)) is not None:
-            setattr(given, name, path.resolve())
+    for name in ("out", "data", "cache", "venvs"):
+        setattr(given, name, getattr(given, name).resolve())
     return given
 
 
