@@ -98,6 +98,9 @@ BLOCKS = {  # name: network [B, n] -> [B, n]
     "dilated": image(5, lambda: [nn.Conv2d(1, 8, 2, dilation=2, padding=1), nn.SiLU(), nn.Conv2d(8, 3, 3, groups=1)]),
     "depthwise": image(4, lambda: [nn.Conv2d(1, 4, 1), nn.Conv2d(4, 4, 3, groups=4), nn.MaxPool2d(2)]),
     "pooled": image(5, lambda: [nn.Conv2d(1, 3, 2), nn.MaxPool2d(3, 2, 1), nn.BatchNorm2d(3), nn.Conv2d(3, 9, 2)]),
+    "odd channels": image(4, lambda: [nn.Conv2d(1, random.choice([1, 3, 5]), 2), random.choice(ACTIVATIONS)(),
+                                      nn.AdaptiveAvgPool2d(2), nn.LazyConv2d(7, 1),
+                                      nn.Softplus(), nn.AvgPool2d(2)]),
     "heads": lambda n: nn.Sequential(nn.Linear(n, 12), nn.Unflatten(1, (3, 4)), Fn(
         lambda s, x: s.a(x, x, x, need_weights=False)[0], a=nn.MultiheadAttention(4, 2, batch_first=True)),
         nn.Flatten(), nn.Linear(12, n)),

@@ -237,6 +237,11 @@ def few_channels(_config):
     return nn.Sequential(first, nn.AvgPool2d(2), nn.ConvTranspose2d(8, 3, 1), nn.Flatten(), nn.Linear(3, 3))
 
 
+def odd_channels(_config):
+    """Channels of which those of several rows share a vector."""
+    return nn.Sequential(nn.Conv2d(1, 7, 2), nn.SiLU(), nn.AdaptiveAvgPool2d(2), nn.Flatten(), nn.Linear(28, 3))
+
+
 def wide(_config):
     """More parameters than an update in passes is for."""
     return nn.Sequential(nn.Linear(6, 150), nn.ReLU(), nn.Linear(150, 150), nn.Linear(150, 3))
@@ -280,6 +285,7 @@ def without_statistics(_config):
         (cnn, (1, 8, 8), "cross_entropy"),
         (wide, (6,), "cross_entropy"),
         (few_channels, (1, 4, 4), "cross_entropy"),
+        (odd_channels, (1, 4, 4), "cross_entropy"),
         (volume, (1, 4, 4, 4), "cross_entropy"),
         (lambda _: Coarse(), (6,), "cross_entropy"),
         (lambda _: Odd(), (6,), "cross_entropy"),
@@ -287,7 +293,18 @@ def without_statistics(_config):
         (without_statistics, (6,), "cross_entropy"),
         (lambda _: nn.Sequential(nn.Linear(6, 7), nn.ReLU(), nn.Linear(7, 1)), (6,), log_cosh),
     ],
-    ids=["cnn", "wide", "few channels", "volume", "coarse", "odd", "tempered", "without statistics", "own loss"],
+    ids=[
+        "cnn",
+        "wide",
+        "few channels",
+        "odd channels",
+        "volume",
+        "coarse",
+        "odd",
+        "tempered",
+        "without statistics",
+        "own loss",
+    ],
 )
 def test_other_networks_are_the_same_in_any_stack(build, shape, loss):
     problem = task(build, n=77, shape=shape, loss=loss, metric="loss").problem
@@ -322,6 +339,7 @@ ELEMENTWISE = {
     "smooth_l1_loss": lambda x, y: F.smooth_l1_loss(x, y, reduction="none"),
     "remainder": torch.remainder,
     "fmod": torch.fmod,
+    "_prelu_kernel": lambda x, y: F.prelu(x, torch.tensor(0.3)),
 }
 
 

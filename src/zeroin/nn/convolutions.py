@@ -9,7 +9,7 @@ small network of convolutions max pooling alone took half the step, convolutions
 """
 
 from collections.abc import Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from functools import cache
 from typing import Any
 
@@ -111,6 +111,12 @@ def max_pool2d(
     return found if return_indices else found[0]
 
 
+def adaptive_avg_pool2d(x: Tensor, output_size: Any) -> Tensor:
+    """`F.adaptive_avg_pool2d`; to one pixel row by row, since PyTorch sets strides there where channels are last."""
+    is_one = output_size in (1, (1, 1), [1, 1])
+    return F.adaptive_avg_pool2d(x.contiguous() if is_one else x, output_size)
+
+
 class SideBySide(torch.autograd.Function):
     """Images [M, B, C, H, W] that lie row by row as [B, M C, H, W], channels last; their gradient is row by row again.
 
@@ -186,10 +192,6 @@ class Convolution:
             groups=groups // rows,
         )
 
-    def sized(self, was: int, now: int) -> "Convolution":
-        """The same of a mini-batch of another size."""
-        return replace(self, inputs=(self.inputs[0] * now // was, *self.inputs[1:]))
-
 
 @cache
 def least(one: Convolution, sizes: tuple[int, ...]) -> int:
@@ -217,7 +219,7 @@ def _of_a_row(one: Convolution, rows: int) -> list[Tensor]:
     outputs = one.kernels[1] * one.groups if one.transposed else one.kernels[0]
     x, w = stacked(draw(*one.inputs), 1), stacked(draw(*one.kernels), 0)
     if one.last:
-        x = x.contiguous(memory_format=torch.channels_last if x.dim() == 4 else torch.channels_last_3d)
+        x = x.movedim(1, -1).contiguous().movedim(-1, 1)
     bias = stacked(draw(outputs), 0) if one.biased else None
     how = one.stride, one.padding, one.dilation, one.transposed, one.output_padding, one.groups * rows
     out = torch.ops.aten.convolution(x, w, bias, *how)

@@ -10,7 +10,7 @@ from torch import Tensor
 from torch.overrides import TorchFunctionMode
 
 from zeroin.nn.affine import linear
-from zeroin.nn.convolutions import conv2d, max_pool2d
+from zeroin.nn.convolutions import adaptive_avg_pool2d, conv2d, max_pool2d
 
 
 def attention(
@@ -51,6 +51,7 @@ OURS: Mapping[Any, Callable[..., Any]] = {
     F.linear: linear,
     torch.conv2d: conv2d,
     F.max_pool2d: max_pool2d,
+    F.adaptive_avg_pool2d: adaptive_avg_pool2d,
     F.scaled_dot_product_attention: attention,
     F.multi_head_attention_forward: heads,
 }

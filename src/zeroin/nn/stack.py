@@ -329,24 +329,23 @@ def stack(
 
 
 def _laid_out(problem: Problem, member: Member, order: str) -> Layout:
-    """The layout of a network like a member, with the spare rows that its smallest mini-batch asks for."""
+    """The layout of a network like a member, with the spare rows that its mini-batches ask for."""
     common = layout(member[2])
-    few = _together(problem, [member] * ROWS, order, common)
-    data = problem.train
+    data, how = problem.train, recipe(member[0])
     assert isinstance(data, InMemory)
-    cuts = edges(len(data), few.rows[0].how.batch_size)
-    size = min(b - a for a, b in cuts)
-    batch = Batch.of(data, ROWS, size)
-    batch.fill(data, torch.arange(size, device=data.x.device).repeat(ROWS))
-    batch.smooth.fill_(few.rows[0].how.label_smoothing)
+    lengths = {b - a for a, b in edges(len(data), how.batch_size)}
+    tails = Tails(next(rows for rows in ROWS if rows not in lengths))
+    few = _together(problem, [member] * tails.rows, order, common)
     few.layout.base.train()
-    tails = Tails()
-    with Watching(tails.see):
-        few._gradients(few.p, few.buffers, batch.x, batch.y, batch.smooth, few.momenta())
+    for size in sorted(lengths):
+        batch = Batch.of(data, tails.rows, size)
+        batch.fill(data, torch.arange(size, device=data.x.device).repeat(tails.rows))
+        batch.smooth.fill_(how.label_smoothing)
+        with Watching(tails.see):
+            few._gradients(few.p, few.buffers, batch.x, batch.y, batch.smooth, few.momenta())
     common = replace(common, spare=tails.spare, convolves=bool(tails.convolutions), replays=tails.replays)
     sizes = tuple(sorted({rows + _spares(common, rows) for rows in range(1, SIZES[-1] + 1)}))
-    found = [least(c.sized(size, b - a), sizes) for c in tails.convolutions for a, b in cuts]
-    return replace(common, least=max(found, default=common.least))
+    return replace(common, least=max((least(c, sizes) for c in tails.convolutions), default=common.least))
 
 
 def _together(problem: Problem, members: Sequence[Member], order: str, common: Layout) -> Stack:
