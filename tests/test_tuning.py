@@ -311,7 +311,7 @@ class Waits:
         (plain, {"max_epochs": 5}, "max_epochs is for an objective f(config, run)", "plain takes config", "add run"),
         (trained, {"max_epochs": 0}, "max_epochs is a whole number from 1", "max_epochs=0", "leave it out"),
         (trained, {"max_epochs": -1}, "max_epochs is a whole number from 1", "max_epochs=-1", "leave it out"),
-        (plain, {"goal": "max"}, "a goal is 'minimize' or 'maximize'", "'max'", "goal='minimize'"),
+        (plain, {"goal": "max"}, "a goal is 'minimize' or 'maximize'", "'max'", "goal='maximize'"),
         (none_needed, {}, "an objective is f(config) or f(config, run)", "none_needed needs 0", "lambda config"),
         (three, {}, "an objective is f(config) or f(config, run)", "three needs 3", "lambda config"),
         (by_name, {}, "an objective is f(config) or f(config, run)", "by_name needs run by name", "lambda config"),
@@ -407,6 +407,15 @@ def test_an_objective_that_never_works_stops_the_study(tmp_path):
     ):
         zi.tune(broken, SPACE, trials=50, store=tmp_path / "z.db")
     assert len(calls) == 5
+
+
+def test_failures_without_a_note_stop_the_study_in_a_sentence_too():
+    class Silent(Simulated):
+        def wait(self, report):
+            return [replace(ended, status=Status.FAILED, note="") for ended in super().wait(report)]
+
+    with pytest.raises(StudyError, match="all of the first 5 trials failed: mend it"):
+        zi.tune(lambda config: math.nan, SPACE, trials=50, store=None, executor=Silent(lambda config: [1.0]))
 
 
 def test_a_study_goes_on_where_half_of_the_space_raises():
@@ -550,7 +559,7 @@ def test_the_plan_of_one_trial_counts_one():
     given = {"store": None, "minutes": 1, "listen": lambda _, told: plans.append(told) if isinstance(told, Plan) else 0}
     zi.tune(plain, zi.Space(lr=zi.Float(1e-4, 1.0, scale="log")), trials=1, **given)
     words = replace(plans[0], advised=3).words()
-    assert ": 1 config. Begins with 1 config of the playbook, which did well in past studies. About 1 epoch;" in words
+    assert ": 1 config. Begins with 1 config of the playbook, which did well in past studies. About 1 trial;" in words
     assert "At most 1 minute in all." in words
 
 

@@ -17,7 +17,7 @@ from zeroin.protocols import Executor, Patient, Searcher
 from zeroin.search.ranking import best_configs
 from zeroin.study import Study
 from zeroin.types import Config, Ended, Job, Kind, Observation, Status, Trial
-from zeroin.wording import duration
+from zeroin.wording import duration, last_line
 
 log = logging.getLogger("zeroin")
 IN_VAIN = 60  # so many trials in a row that ended before an epoch was seen: they spend nothing, and would go on forever
@@ -96,9 +96,9 @@ def _in_vain(trials: Sequence[Trial], first: int) -> bool:
     last = list(islice(ended, IN_VAIN))
     if len(last) < IN_VAIN or last[-1].number < first or not all(t.status.is_failure and not t.losses for t in last):
         return False
-    why = last[0].note.strip().splitlines()[-1:] or [str(last[0].status)]
+    why = last_line(last[0].note) or str(last[0].status)
     warnings.warn(
-        f"the last {IN_VAIN} trials ended before an epoch was seen, and the search ends here; {why[0]}: mend that, or "
+        f"the last {IN_VAIN} trials ended before an epoch was seen, and the search ends here; {why}: mend that, or "
         f"change the ranges (--set), and the same command goes on",
         stacklevel=3,
     )
@@ -124,13 +124,14 @@ def _check_failures(study: Study) -> None:
         return
     failed = [t for t in trials if t.status is Status.FAILED]
     if len(failed) >= HOPELESS_FAILURES and len(failed) == len(trials):
-        last = failed[-1].note.strip()
+        note = failed[-1].note
+        came = f"raised {last_line(note)}{_place_of(note)}" if note.strip() else "failed"
         kept = ""
         if study.path:
             kept = f" (`zeroin export {study.name} --json - --store {study.path}` has the traceback)"
         raise StudyError(
-            f"an objective works for some config; all of the first {len(failed)} trials raised "
-            f"{last.splitlines()[-1]}{_place_of(last)}: mend it, then use another name{kept}."
+            f"an objective works for some config; all of the first {len(failed)} trials {came}: mend it, then use "
+            f"another name{kept}."
         )
 
 
