@@ -448,6 +448,20 @@ def test_a_result_that_never_comes_does_not_hold_the_others_up(max_epochs, lost)
     assert sum(job.kind is Kind.ZOOM for job in loop.history.jobs) > 15
 
 
+@pytest.mark.parametrize("late", [2, 4])
+def test_first_looks_are_taken_also_where_a_late_result_was_not_waited_for(late):
+    loop, running = Loop(max_epochs=64), []
+    for turn in range(80):
+        running += loop.ask(3 - len(running))
+        job = next(job for job in running if job.number != late or turn > 14)
+        loop.tell(job)
+        running.remove(job)
+    kinds = [job.kind for job in loop.history.jobs]
+    looks = [job.number for job in loop.history.jobs if "first look" in job.why]
+    assert len(looks) == Settings().glances
+    assert kinds.index(Kind.ZOOM) < looks[0]
+
+
 def test_losses_in_other_units_are_searched_alike():
     losses = np.random.default_rng(0).lognormal(size=30)
     assert np.allclose(warp(losses * 1e-20) - np.log(1e-20), warp(losses))

@@ -46,8 +46,8 @@ def can_go_on(trial: Trial, max_epochs: int) -> bool:
 
 
 def screened(history: History, size: int) -> list[Trial]:
-    """The trials of the screening round: the first `size` of the search, in order."""
-    return [t for t in history.trials[: size + 1] if t.kind.is_coarse][:size]
+    """The trials of the screening round: the first `size` of the search, in order, others perhaps among them."""
+    return [t for t in history.trials[: 2 * size] if t.kind.is_coarse][:size]
 
 
 def survivors(size: int, keep: int, rung: int) -> int:

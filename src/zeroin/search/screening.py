@@ -24,7 +24,8 @@ def screen(view: View) -> Decision | None:
     view = view.choosing(*_sure(view, trials)[: view.free])
     if len(view.ladder) > 1 and advice_holds(view):
         return Decision(view.chosen) if view.chosen else None  # it is over: the model knows where to begin
-    if not any(job.kind in (Kind.ZOOM, Kind.EXPLORE) for job in history.jobs[view.screen : 5 * size]):
+    came_after = sum(job.kind in (Kind.ZOOM, Kind.EXPLORE) for job in history.jobs[view.screen : 5 * size])
+    if came_after < view.screen:  # fewer may have begun while a late result was not waited for; more end the round
         sure = len(view.chosen)
         for index in range(len(trials), min(size, len(trials) + view.free - sure)):
             view = view.choosing(*_coarse(view, index))
