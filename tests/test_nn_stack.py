@@ -10,10 +10,11 @@ from zeroin.executors.perform import perform
 from zeroin.nn import Task, compiling, loop, mlp, small_cnn
 from zeroin.nn.export import newest
 from zeroin.nn.gate import verdict
-from zeroin.nn.optim import OPTIMIZERS
+from zeroin.nn.optim import OPTIMIZERS, recipe
 from zeroin.nn.replay import Recorded
 from zeroin.nn.stack import BACKWARD, EACH, fresh, joined, stack
 from zeroin.nn.tails import ALIKE
+from zeroin.nn.updates import adam_by_row
 from zeroin.types import Job, Kind
 
 torch.set_num_threads(1)
@@ -319,6 +320,20 @@ def test_other_networks_are_the_same_in_any_stack(build, shape, loss):
         for place in range(len(part.rows)):
             assert same(outcome(whole, row), outcome(part, place)), row
             row += 1
+
+
+def test_a_row_without_decay_is_the_same_beside_rows_that_decay():
+    still, decaying = recipe(FULL | {"weight_decay": 0.0}), recipe(FULL)
+
+    def trained(hows):
+        torch.manual_seed(0)
+        p, m, v = torch.randn(1, 99).repeat(2, 1), torch.zeros(2, 99), torch.zeros(2, 99)
+        for step in range(1, 200):
+            now = {"count": torch.full((2, 1), float(step)), "lr": torch.full((2, 1), 0.01)}
+            adam_by_row(p, torch.randn(1, 99).repeat(2, 1), (m, v), now, hows, 91)
+        return torch.stack([p, m, v])[:, 0]
+
+    assert torch.equal(trained([still, still]), trained([still, decaying]))
 
 
 ELEMENTWISE = {

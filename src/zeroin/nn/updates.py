@@ -107,18 +107,18 @@ def is_wide(how: Recipe, p: Tensor) -> bool:
 def adam_by_row(
     p: Tensor, g: Tensor, state: Sequence[Tensor], now: Scalars, hows: Sequence[Recipe], shrunk: int
 ) -> None:
-    """Adam and AdamW with their decay of the first `shrunk` parameters, by PyTorch's kernel, one row after another."""
+    """Adam and AdamW with their decay of the first `shrunk` parameters, by PyTorch's kernel, one row after another.
+
+    Where a row is cut depends on its own decay alone: the last few numbers of a part are rounded otherwise.
+    """
     update = torch._fused_adamw_ if rule(hows[0]) == "adamw" else torch._fused_adam_
-    cuts = (slice(0, shrunk), slice(shrunk, None)) if any(how.weight_decay for how in hows) else (slice(None),)
-    for cut in cuts:
-        parts = (tensor[:, cut].unbind() for tensor in (p, g, *state))
-        for how, row, grad, m, v, count, lr in zip(
-            hows, *parts, now["count"].unbind(), now["lr"].unbind(), strict=True
-        ):
-            decay = how.weight_decay if cut.start == 0 else 0.0
+    for how, count, lr, *row in zip(hows, now["count"], now["lr"], p, g, *state, strict=True):
+        decay = how.weight_decay
+        for cut, share in ((slice(0, shrunk), decay), (slice(shrunk, None), 0.0)) if decay else ((slice(None), 0.0),):
+            params, grads, m, v = ([tensor[cut]] for tensor in row)
             update(
-                [row], [grad], [m], [v], [], [count], lr=lr, beta1=how.beta1, beta2=how.beta2, eps=how.eps,
-                weight_decay=decay, amsgrad=False, maximize=False,
+                params, grads, m, v, [], [count], lr=lr, beta1=how.beta1, beta2=how.beta2, eps=how.eps,
+                weight_decay=share, amsgrad=False, maximize=False,
             )  # fmt: skip
 
 
