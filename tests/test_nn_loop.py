@@ -184,7 +184,7 @@ def test_export_works_from_the_files_alone(tmp_path):
     assert (output.argmax(1) == y).double().mean().item() == pytest.approx(saved["metric"])
     with pytest.raises(TaskError, match="of its own config"):
         export("task", tmp_path / "runs" / "trial-00000", {"lr": 1.0}, target)
-    with pytest.raises(TaskError, match="holds no network"):
+    with pytest.raises(TaskError, match="holds no such network"):
         export("task", tmp_path / "runs" / "trial-00001", FULL, target)
 
 
