@@ -126,7 +126,7 @@ class SideBySide(torch.autograd.Function):
     @staticmethod
     def forward(ctx: Any, x: Tensor) -> Tensor:
         ctx.rows = len(x)
-        return _last(x.transpose(0, 1).flatten(1, 2))
+        return _joined(x)
 
     @staticmethod
     def backward(ctx: Any, g: Tensor) -> Tensor:
@@ -141,6 +141,10 @@ def side_by_side(x: Tensor, axis: int | None, rows: int) -> Tensor:
     if x.is_contiguous():
         out: Tensor = SideBySide.apply(x)  # type: ignore[no-untyped-call]
         return out
+    return _joined(x)
+
+
+def _joined(x: Tensor) -> Tensor:
     return _last(x.transpose(0, 1).flatten(1, 2))
 
 

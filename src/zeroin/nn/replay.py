@@ -19,7 +19,7 @@ from torch.fx import Graph, GraphModule, Node
 from torch.fx.node import map_arg
 
 from zeroin.nn.lifetimes import Lifetimes, Origin, changes, is_known, is_view, written_into
-from zeroin.nn.tails import COLUMNS, interleaved
+from zeroin.nn.tails import COLUMNS
 
 Call: TypeAlias = Callable[[], object]
 Step: TypeAlias = Callable[[], Sequence[Tensor]]
@@ -233,4 +233,11 @@ def _feels_its_place(node: Node) -> bool:
     if node.target in PRODUCTS:
         return True
     summed: Any = node.args[0] if node.target in COLUMNS else None
-    return summed is not None and interleaved(summed.meta["layout"].shape, summed.meta["layout"].stride, node.args[1])  # type: ignore[arg-type]
+    return summed is not None and _is_interleaved(summed.meta["layout"], node.args[1])
+
+
+def _is_interleaved(place: Place, axes: Any) -> bool:
+    """Whether a reduction goes over the outermost axis in memory, not the innermost, so that rows share vectors."""
+    order = sorted((step, i) for i, (step, size) in enumerate(zip(place.stride, place.shape, strict=True)) if size > 1)
+    reduced = {axis % len(place.shape) for axis in axes or range(len(place.shape))}
+    return bool(order) and order[-1][1] in reduced and order[0][1] not in reduced

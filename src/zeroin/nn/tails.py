@@ -129,10 +129,3 @@ def _sums_vectors(x: Tensor, axes: Sequence[int] | None) -> bool:
 
 def _is_dense(x: Tensor) -> bool:
     return bool(torch.ops.aten.is_non_overlapping_and_dense(x))
-
-
-def interleaved(shape: Sequence[int], stride: Sequence[int], axes: Sequence[int] | None) -> bool:
-    """Whether a reduction goes over the outermost axis in memory, not the innermost, so that rows share vectors."""
-    order = sorted((step, i) for i, (step, size) in enumerate(zip(stride, shape, strict=True)) if size > 1)
-    reduced = {axis % len(shape) for axis in axes or range(len(shape))}
-    return bool(order) and order[-1][1] in reduced and order[0][1] not in reduced

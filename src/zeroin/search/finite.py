@@ -1,6 +1,6 @@
 """Spaces of few configs: which those are, so that none is trained twice while another waits."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Set
 from itertools import islice
 
 import numpy as np
@@ -36,7 +36,11 @@ def listed(space: Space, ranges: Mapping[str, Range]) -> Array | None:
     return None if configs is None else np.array([space.units(config) for config in configs])
 
 
-def among(points: Array, others: Array) -> np.ndarray:
-    """Which of the points [n, D] are the same config as one of the others [m, D]: mask [n]."""
-    keys = {row.tobytes() for row in others.round(9) + 0.0}  # no zero is negative
-    return np.array([row.tobytes() in keys for row in points.round(9) + 0.0], bool)
+def key(point: Array) -> bytes:
+    """What points [D] of the same config have in common."""
+    return (point.round(9) + 0.0).tobytes()  # no zero is negative
+
+
+def among(points: Array, keys: Set[bytes]) -> np.ndarray:
+    """Which of the points [n, D] are a config with one of the keys: mask [n]."""
+    return np.array([key(point) in keys for point in points], bool)

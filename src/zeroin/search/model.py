@@ -63,6 +63,7 @@ class Memory:
     outlook: Outlook | None = field(default_factory=shipped)
     units: Array = field(default_factory=lambda: np.empty((0, 0)))
     traits: Array = field(default_factory=lambda: np.empty((0, 0)))
+    keys: set[bytes] = field(default_factory=set)  # of the points, by which a config that was tried is known
     encoded: int = 0
     jobs: int = 0  # jobs whose rows are in the lists below: those before the first that still runs
     trial: list[int] = field(default_factory=list)
@@ -108,7 +109,8 @@ class Memory:
             if self.encoded == len(self.units):
                 self.units = _longer(self.units, self.encoded, len(space))
                 self.traits = _longer(self.traits, self.encoded, len(self.outlook.learned) if self.outlook else 0)
-            self.units[self.encoded] = space.units(trial.config)
+            self.units[self.encoded] = point = space.units(trial.config)
+            self.keys.add(finite.key(point))
             if self.outlook:
                 self.traits[self.encoded] = self.outlook.traits(trial.config, names)
             self.encoded += 1

@@ -56,12 +56,15 @@ def advice_holds(view: View) -> bool:
     """Whether all that the playbook advised was tried, and the middle one is ahead of what is fresh, all early."""
     low = view.ladder[0]
     screened = rungs.screened(view.history, view.screen)
-    tried = [t for t in screened if t.epoch >= low or t.status.is_failure]
-    advised = sorted(rungs.loss_at(t, low) for t in tried if t.kind is Kind.PLAYBOOK)
-    fresh = [rungs.loss_at(t, low) for t in tried if t.kind is Kind.SCREEN]
+    advised, fresh = (_early(screened, kind, low) for kind in (Kind.PLAYBOOK, Kind.SCREEN))
     if not advised or len(advised) < len(view.history.advice):
         return False
     return advised[len(advised) // 2] < min(fresh, default=np.inf)  # one may be ahead by chance
+
+
+def _early(trials: Sequence[Trial], kind: Kind, low: int) -> list[float]:
+    """Losses at the lowest rung of the trials of a kind that came to it or failed, the lowest first."""
+    return sorted(rungs.loss_at(t, low) for t in trials if t.kind is kind and (t.epoch >= low or t.status.is_failure))
 
 
 def _wanted(view: View) -> list[int]:
@@ -82,13 +85,7 @@ def _sure(view: View, trials: Sequence[Trial]) -> list[Proposal]:
     bets the default is one of them: it goes on where it is as good as the middle one of those tried so far.
     """
     low, full = view.ladder[0], view.ladder[-1]
-    early = {
-        kind: sorted(
-            rungs.loss_at(t, low) for t in trials if t.kind is kind and (t.epoch >= low or t.status.is_failure)
-        )
-        for kind in (Kind.SCREEN, Kind.PLAYBOOK)
-    }
-    fresh, advised = early[Kind.SCREEN], early[Kind.PLAYBOOK]
+    fresh, advised = (_early(trials, kind, low) for kind in (Kind.SCREEN, Kind.PLAYBOOK))
     middle = float(np.median(fresh)) if fresh else np.inf
 
     def holds(bet: Trial) -> bool:

@@ -36,10 +36,12 @@ class View:
     box: Box
     together: np.ndarray  # [D]: whether configs under way at once should agree in it
     chosen: tuple[Proposal, ...] = ()
+    points: tuple[Array, ...] = ()  # [D] of each that is chosen
 
     def choosing(self, *proposals: Proposal) -> "View":
         """The view with more that is chosen."""
-        return replace(self, chosen=(*self.chosen, *proposals))
+        points = [self.units[p.trial] if p.config is None else self.space.units(p.config) for p in proposals]
+        return replace(self, chosen=(*self.chosen, *proposals), points=(*self.points, *points))
 
     def within(self, ranges: Mapping[str, Range]) -> "View":
         """The view with other ranges."""
@@ -83,22 +85,22 @@ class View:
     @property
     def begun(self) -> list[Array]:
         """Points of the new configs that are chosen."""
-        return [self.space.units(p.config) for p in self.chosen if p.config is not None]
+        return [point for point, p in zip(self.points, self.chosen, strict=True) if p.config is not None]
 
     @property
-    def tried(self) -> Array:
-        """Points [n, D] of all trials, and of the new configs that are chosen."""
-        return np.vstack([self.units, *self.begun])
+    def tried(self) -> set[bytes]:
+        """Keys of the configs of all trials, and of the new ones that are chosen."""
+        self.memory.encode(self.space, self.history.trials)
+        return self.memory.keys.union(map(finite.key, self.begun))
 
     def has(self, point: Array) -> bool:
         """Whether a point [D] was tried or is chosen."""
-        return bool(finite.among(point[None], self.tried)[0])
+        return finite.key(point) in self.tried
 
     @property
     def shapes(self) -> Array:
         """Points [k, D] chosen or running that differ in `together`, the latest first."""
-        chosen = [self.units[p.trial] if p.config is None else self.space.units(p.config) for p in self.chosen]
-        return agreement.shapes([*reversed(chosen), *reversed(self.running)], self.together)
+        return agreement.shapes([*reversed(self.points), *reversed(self.running)], self.together)
 
     def agreeing(self, point: Array) -> Array:
         """The point [D], moved to agree with the latest one that is chosen or running."""
