@@ -30,7 +30,7 @@ from zeroin.playbook import Lesson, as_data, shipped
 from zeroin.playbook.compare import compare
 from zeroin.playbook.lesson import from_json
 from zeroin.playbook.picture import svg
-from zeroin.space.words import range_words
+from zeroin.playbook.sentences import sentences
 from zeroin.tasks import TASKS
 
 ROOT = Path(__file__).resolve().parents[1]
@@ -43,21 +43,27 @@ TABLES = {  # what is known of the tables' networks
 }
 HEAD = """# What works in which scenario
 
-Made by `python benchmarks/make_playbook.py` from the studies that the shipped playbook was learned from: one study of
-{tables} full trainings a task of the tables and {live} of a ready-made one, by {packages}.
-For your own studies: `zeroin compare STUDY...`.
+Which hyperparameters matter, which of their values did well on which kind of data, where studies agree and where they
+differ. All of it is made by `python benchmarks/make_playbook.py` from the studies that the shipped playbook was learned
+from: one study of {tables} full trainings a task of the tables and {live} of a ready-made one, by {packages}.
+[How to read it](#how-to-read-it). For your own studies: `zeroin compare STUDY...`. What batch norm does is measured by
+itself in [batch-normalisation.md](batch-normalisation.md); what tuning brought on each ready-made task stands in
+[tasks.md](tasks.md)."""
+READ = """## How to read it
 
 *Good* is where the middle eight tenths of the best fifth of a study's configs lie, which is also where the search
 looked most; *mattered* is the share of the spread of scores that is gone when that hyperparameter is held, by the
-study's model; *good where it matters* the values that are good in the most studies of those in which it mattered by a
-tenth or more, where that is more than half of them. *Luck* is the share of the spread that the configs of the
-other trials do not tell of one that is left out: the more of it, the less the study counts, here and in the advice for
-new ones. One study a task and one seed each: read a single range with care, and what many have in
-common with more trust."""
+study's model: a tenth or more counts as mattering. *Good where it matters* are the values that are good in the most
+studies of those in which it mattered, where that is more than half of them and more than one. *Luck* is the share of
+the spread that the configs of the other trials do not tell of one that is left out: the more of it, the less the study
+counts, here and in the advice for new ones.
+
+One study a task and one seed each: read a single range with care, and what many have in common with more trust. Epochs
+are what is counted, so small batches and wide networks look better than they do by the clock."""
 WORDS = {
+    READY: "Ready-made tasks: images, tables, sequences and texts, AdamW, 5 to 30 epochs",
     "lcbench": "LCBench: fully connected networks on 17 tables, SGD with momentum, 52 epochs",
     "taskset": "TaskSet: recurrent networks on 6 text tasks, Adam, 50 evaluations",
-    READY: "Ready-made tasks",
 }
 
 
@@ -100,17 +106,30 @@ def key_of(lesson: Lesson) -> str:
 
 
 def page(lessons: Sequence[Lesson], about: dict[str, Any]) -> str:
-    """What works in which scenario, in Markdown."""
+    """What works in which scenario, in Markdown: for each family sentences, a table and the picture."""
     packages = ", ".join(f"{k} {v}" for k, v in about["versions"].items())
-    out = [HEAD.format(tables=PAST, live=LIVE, packages=packages)]
+    out = [HEAD.format(tables=PAST, live=LIVE, packages=packages), "", in_all(lessons)]
     for family, words in WORDS.items():
-        mine = [lesson for lesson in lessons if family_of(lesson) == family]
-        if not mine:
-            continue
-        out += ["", f"## {words}", ""]
-        out += [compare(mine).table() if family == READY else across_tasks(mine), ""]
-        out += [f"![Where the good configs of each task lie](what-works-{family}.svg)"]
-    return "\n".join(out) + "\n"
+        mine = of(family, lessons)
+        if mine:
+            out += ["", f"## {words}", "", *(f"- {sentence}" for sentence in sentences(compare(mine))), ""]
+            out += [compare(mine).table() if family == READY else across_tasks(mine), ""]
+            out += [f"![Where the good configs of each task lie](what-works-{family}.svg)"]
+    return "\n".join([*out, "", READ]) + "\n"
+
+
+def of(family: str, lessons: Sequence[Lesson]) -> list[Lesson]:
+    """The lessons of a family, tasks of one kind of data side by side."""
+    mine = [lesson for lesson in lessons if family_of(lesson) == family]
+    return sorted(mine, key=lambda lesson: (str(lesson.scenario.get("inputs")), lesson.name))
+
+
+def in_all(lessons: Sequence[Lesson]) -> str:
+    """In how many of all studies each hyperparameter mattered that most of them searched."""
+    rows = [row for row in compare(lessons).rows if 2 * row.searched > len(lessons)]
+    ranked = sorted(rows, key=lambda row: -row.matters / row.searched)
+    told = ", ".join(f"`{row.name}` {row.matters} of {row.searched}" for row in ranked)
+    return f"**Tune first what matters most often**, in all {len(lessons)} studies, of those that searched it: {told}."
 
 
 def across_tasks(lessons: Sequence[Lesson]) -> str:
@@ -121,8 +140,8 @@ def across_tasks(lessons: Sequence[Lesson]) -> str:
         cells = [cell for cell in row.cells if cell]
         weight = [cell.importance for cell in cells]
         units = np.quantile([row.param.unit(cell.best) for cell in cells], [0.25, 0.5, 0.75])
-        best = " / ".join(range_words(row.param, (row.param.value(float(u)),)) for u in units)
-        matters = f"{row.matters} of {len(cells)}"
+        best = " / ".join(row.values((row.param.value(float(u)),)) for u in units)
+        matters = f"{row.matters} of {row.searched}"
         out.append(f"| `{row.name}` | {np.median(weight):.0%} | {matters} | {best} | {row.words()} |")
     return "\n".join(out)
 
@@ -145,7 +164,7 @@ def main() -> None:
     SHIPPED.write_text(json.dumps(data, indent=1).removesuffix("\n}") + f',\n "lessons": [\n{rows}\n]}}\n', "utf-8")
     PAGE.write_text(page(lessons, about), "utf-8")
     for family in WORDS:
-        mine = [lesson for lesson in lessons if family_of(lesson) == family]
+        mine = of(family, lessons)
         if mine:
             PAGE.with_name(f"what-works-{family}.svg").write_text(svg(compare(mine)), "utf-8")
     print(f"{len(lessons)} lessons in {SHIPPED} ({SHIPPED.stat().st_size / 1024:.0f} KB); {PAGE}")

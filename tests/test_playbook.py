@@ -18,6 +18,7 @@ from zeroin.playbook.compare import compare
 from zeroin.playbook.lesson import from_json, scores, to_json
 from zeroin.playbook.portfolio import advised, apart, fitted, greedy
 from zeroin.playbook.scenario import weights
+from zeroin.playbook.sentences import sentences
 from zeroin.report.advice import advice
 from zeroin.search import coarse, zoom
 from zeroin.search.box import Box
@@ -509,6 +510,7 @@ def test_studies_are_compared_side_by_side(zeroin, lessons, tmp_path):
     code, out, error = zeroin("compare", "past0", "past1", "fourth", "--store", "z.db", "--svg", "c.svg")
     assert code == 0, error
     assert "adamw in 3 of 3" in out
+    assert "- `optimizer` mattered in 3 of 3" in out
     assert len({len(line) for line in out.splitlines() if line.startswith("|")}) == 1  # readable as it is
     drawn = ElementTree.parse(tmp_path / "c.svg").getroot()
     bars = [rect for rect in drawn.iter("{http://www.w3.org/2000/svg}rect") if rect.get("rx")]
@@ -518,6 +520,43 @@ def test_studies_are_compared_side_by_side(zeroin, lessons, tmp_path):
     assert "past0" in zeroin("compare", "digits")[1]  # yours comes before the one that comes with zeroin
     told = json.loads(zeroin("compare", "past0", "past1", "--json", "--svg", "again.svg")[1])
     assert {row["name"] for row in told["rows"]} == set(SPACE)
+
+
+def test_a_comparison_says_in_sentences_where_studies_agree_and_what_is_good_in_which_scenario(lessons):
+    def tables(best):
+        """A lesson on another kind of data with that learning rate as the best."""
+        return replace(taught(best, f"rows{best}"), scenario={"inputs": "row"})
+
+    def line(name, found):
+        return next(sentence for sentence in sentences(found) if f"`{name}`" in sentence)
+
+    images = [replace(lesson, scenario={"inputs": "image"}) for lesson in lessons]
+    found = compare(images)
+    assert line("optimizer", found).endswith("adamw good in 3 of these")  # all of those where it mattered
+    assert "images" not in " ".join(sentences(found))  # one kind of data
+    apart = line("lr", compare([*images, tables(-4.5)]))
+    assert "mattered in 4 of 4" in apart
+    rate = float(apart.partition("tables ")[2].split("..")[0])
+    assert 10**-6 < rate < 10**-4
+    assert "images" in apart
+    assert "in 3, tables" in apart
+    assert "`lr`" not in " ".join(sentences(compare([replace(lesson, importance={}) for lesson in images]))[:-1])
+    lucky = sentences(compare([replace(images[0], luck=0.9), *images[1:]]))
+    assert lucky[-1] == f"mostly luck, with little or no say in this: {images[0].name}"
+
+
+def test_what_was_not_searched_is_said_and_so_is_the_end_of_a_range():
+    schedule = zi.Choice("cosine", "none", fixed="cosine")
+    space = zi.Space(layers=zi.Int(1, 3), lr=zi.Float(1e-5, 1.0, scale="log"), schedule=schedule)
+
+    def lesson(name):
+        loss = lambda c: 1 / c["layers"] + abs(math.log10(c["lr"]) + 2) / 8  # noqa: E731
+        study = zi.tune(loss, space, trials=16, store=None, playbook=False, seed=len(name))
+        return lesson_of(name, space, study.history, scenario={})
+
+    said = sentences(compare([lesson("a"), lesson("bc")]))
+    assert any("3, the most allowed, good in 2" in sentence for sentence in said)
+    assert "not searched, the same in all, so that nothing is told of it: `schedule` cosine" in said
 
 
 def test_studies_of_other_legal_limits_are_compared_on_one_line():

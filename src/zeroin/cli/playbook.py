@@ -15,6 +15,7 @@ from zeroin.playbook import shipped as those_shipped
 from zeroin.playbook.compare import Row
 from zeroin.playbook.compare import compare as side_by_side
 from zeroin.playbook.picture import svg as picture
+from zeroin.playbook.sentences import sentences
 from zeroin.store import list_studies, read_study
 from zeroin.types import Value
 from zeroin.wording import counted
@@ -140,7 +141,9 @@ def compare(studies: tuple[str, ...], svg: Path | None, as_json: bool, store: Pa
     for name, scenario in zip(found.names, found.scenarios, strict=True):
         own = {fact: value for fact, value in scenario.items() if fact not in found.alike}
         click.echo(f"{name}: {_facts(own) or 'nothing else is known'}")
-    click.echo("\n".join(["", READ, *([SEVERAL] if len(found.names) > 1 else []), "", found.table()]))
+    several = len(found.names) > 1
+    said = ["", *(f"- {sentence}" for sentence in sentences(found))] if several else []
+    click.echo("\n".join([*said, "", READ, *([SEVERAL] if several else []), "", found.table()]))
 
 
 def _facts(scenario: Mapping[str, Value]) -> str:

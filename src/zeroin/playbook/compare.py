@@ -31,14 +31,14 @@ class Row:
 
     `param` is the first study's, but wide enough for all: on its unit line they are compared; `cells` by study, None
     where it was not searched; `common` the values that are good in the most studies of those in which it mattered,
-    `agree` in how many.
+    `agreeing` which studies these are.
     """
 
     name: str
     param: Hyperparameter
     cells: tuple[Cell | None, ...]
     common: Range
-    agree: int
+    agreeing: tuple[bool, ...]
 
     @property
     def importance(self) -> float:
@@ -47,39 +47,64 @@ class Row:
 
     def words_of(self, cell: Cell) -> str:
         """The good values of a study, and how much they mattered."""
-        return f"{range_words(self.param, cell.good)} ({cell.importance:.0%})"
+        return f"{self.values(cell.good)} ({cell.importance:.0%})"
+
+    def values(self, of: Range) -> str:
+        """Some of its values in words, numbers to two digits: no more is known of them."""
+        return range_words(self.param, of, digits=2)
+
+    @property
+    def searched(self) -> int:
+        """In how many studies it was searched."""
+        return sum(cell is not None for cell in self.cells)
+
+    @property
+    def mattering(self) -> tuple[bool, ...]:
+        """In which studies it mattered."""
+        return tuple(cell is not None and cell.importance >= MATTERS for cell in self.cells)
 
     @property
     def matters(self) -> int:
         """In how many studies it mattered."""
-        return sum(cell is not None and cell.importance >= MATTERS for cell in self.cells)
+        return sum(self.mattering)
+
+    @property
+    def agree(self) -> int:
+        """In how many of these the common values are good."""
+        return sum(self.agreeing)
+
+    @property
+    def agrees(self) -> bool:
+        """Whether they are in most, and in more than one."""
+        return 2 * self.agree > self.matters and self.agree > 1
 
     def words(self, before: str = "") -> str:
         """Whether the studies in which it mattered agree, in words; `before` comes before what is good in most."""
         if self.matters < 2:
             return f"matters in {self.matters}" if self.matters else "hardly matters"
-        if 2 * self.agree <= self.matters or self.agree < 2:
+        if not self.agrees:
             return f"differs in {self.matters}"
-        return f"{before}{range_words(self.param, self.common)} in {self.agree} of {self.matters}"
+        return f"{before}{self.values(self.common)} in {self.agree} of {self.matters}"
 
 
 @dataclass(frozen=True, slots=True)
 class Comparison:
     """Studies side by side.
 
-    `luck` is the share of the spread of scores that the configs do not tell; `rows` the most important first.
+    `luck` is the share of the spread of scores that the configs do not tell; `held` what was not searched, as it was in
+    all studies; `rows` the most important first.
     """
 
     names: tuple[str, ...]
     scenarios: tuple[Mapping[str, Value], ...]
     luck: tuple[float | None, ...]
+    held: Mapping[str, Value]
     rows: tuple[Row, ...]
 
     @property
     def alike(self) -> dict[str, Value]:
         """The facts that all studies have in common."""
-        first, *others = self.scenarios
-        return {f: v for f, v in first.items() if others and all(other.get(f) == v for other in others)}
+        return common(self.scenarios) if len(self.scenarios) > 1 else {}
 
     def table(self) -> str:
         """As Markdown, its columns aligned, so that it is readable as it is."""
@@ -102,9 +127,28 @@ def compare(lessons: Sequence[Lesson]) -> Comparison:
     """What several studies taught, side by side."""
     names = list(dict.fromkeys(name for lesson in lessons for name in lesson.ranked))
     rows = sorted((_row(name, lessons) for name in names), key=lambda row: -row.importance)
-    luck = (lesson.luck for lesson in lessons)
-    scenarios = (lesson.scenario for lesson in lessons)
-    return Comparison(tuple(lesson.name for lesson in lessons), tuple(scenarios), tuple(luck), tuple(rows))
+    return Comparison(
+        tuple(lesson.name for lesson in lessons),
+        tuple(lesson.scenario for lesson in lessons),
+        tuple(lesson.luck for lesson in lessons),
+        common([{n: p.start for n, p in lesson.space.params.items() if p.held} for lesson in lessons]),
+        tuple(rows),
+    )
+
+
+def common(facts: Sequence[Mapping[str, Value]]) -> dict[str, Value]:
+    """The facts that all have alike."""
+    first, *others = facts
+    return {name: value for name, value in first.items() if all(other.get(name) == value for other in others)}
+
+
+def joined(param: Hyperparameter, good: Sequence[Range]) -> Range:
+    """The least range that holds several; of a choice all options that are in one of them."""
+    if isinstance(param, Choice):
+        known = {key(option) for each in good for option in each}
+        return tuple(option for option in param.options if key(option) in known)
+    ends = [end for each in good for end in place(param, each)]
+    return param.value(min(ends)), param.value(max(ends))
 
 
 def place(param: Hyperparameter, good: Range) -> tuple[float, float]:
@@ -119,7 +163,8 @@ def _row(name: str, lessons: Sequence[Lesson]) -> Row:
         for lesson in lessons
     )
     param = _axis([lesson.space[name] for lesson in lessons if name in lesson.good])
-    return Row(name, param, cells, *_common(param, [c.good for c in cells if c and c.importance >= MATTERS]))
+    values, agree = _most(param, [c.good if c and c.importance >= MATTERS else () for c in cells])
+    return Row(name, param, cells, values, agree)
 
 
 def _axis(params: Sequence[Hyperparameter]) -> Hyperparameter:
@@ -141,19 +186,20 @@ def _axis(params: Sequence[Hyperparameter]) -> Hyperparameter:
     return Float(low, high, scale, zero=zero)
 
 
-def _common(param: Hyperparameter, good: Sequence[Range]) -> tuple[Range, int]:
-    """The values that are good in the most studies, and in how many they are; nothing of none."""
-    if not good:
-        return (), 0
+def _most(param: Hyperparameter, good: Sequence[Range]) -> tuple[Range, tuple[bool, ...]]:
+    """The values that are good in the most studies, and in which they are; of studies without a range in none."""
+    if not any(good):
+        return (), (False,) * len(good)
     if isinstance(param, Choice):
         known = [set(map(key, each)) for each in good]
         counts = [sum(key(option) in each for each in known) for option in param.options]
         most = max(counts)
-        return tuple(o for o, n in zip(param.options, counts, strict=True) if n == most), most
-    grid = np.linspace(0.0, 1.0, GRID)
-    low, high = np.array([place(param, each) for each in good]).T[:, :, None]
-    inside = ((low - NEAR <= grid) & (grid <= high + NEAR)).sum(0)
-    most = int(inside.max())
-    first = int(np.argmax(inside == most))  # of several stretches the lowest
-    last = first + int(np.argmin(np.append(inside[first:] == most, False)))
-    return (param.value(float(grid[first])), param.value(float(grid[last - 1]))), most
+        values = tuple(o for o, n in zip(param.options, counts, strict=True) if n == most)
+        return values, tuple(key(values[0]) in each for each in known)
+    low, high = np.array([place(param, each) if each else (np.inf, -np.inf) for each in good]).T
+    grid = np.linspace(0.0, 1.0, GRID)[:, None]
+    inside = (low - NEAR <= grid) & (grid <= high + NEAR)
+    agree = inside[inside.sum(1).argmax()]  # of several stretches the lowest
+    ends = np.array([low[agree].max(), high[agree].min()])
+    ends = ends if ends[0] <= ends[1] else np.full(2, ends.mean())  # they nearly touch
+    return (param.value(float(ends[0])), param.value(float(ends[1]))), tuple(map(bool, agree))

@@ -9,25 +9,26 @@ from zeroin.space import SCALES, Choice, Hyperparameter, Int
 from zeroin.types import Range
 from zeroin.wording import value_words
 
-LABEL, WIDTH, LINE, GAP = 190, 520, 16, 46  # pixels
-BAR, BEST, INK, GRID = "#0072B2", "#D55E00", "#555", "#bbb"  # of the palette of Okabe and Ito
+LABEL, WIDTH, LINE, GAP, TOP = 190, 520, 16, 46, 24  # pixels
+BAR, BEST, BAND, INK, GRID = "#0072B2", "#D55E00", "#009E73", "#555", "#bbb"  # of the palette of Okabe and Ito
 STYLE = "font: 12px system-ui, sans-serif"
+LEGEND = "bar: where good configs lie, darker the more it mattered · dot: the best one · green: good in most"
 
 
 def svg(comparison: Comparison) -> str:
     """An SVG image: the darker a bar, the more that hyperparameter mattered; a dot is the best config's value."""
-    height = sum(_height(row) for row in comparison.rows) + 28
+    height = TOP + sum(_height(row) for row in comparison.rows)
     size = f'width="{LABEL + WIDTH + 30}" height="{height}" viewBox="0 0 {LABEL + WIDTH + 30} {height}"'
     parts = [
         f'<svg xmlns="http://www.w3.org/2000/svg" {size} style="{STYLE}" role="img">',
         f"<title>Where the good configs of {escape(', '.join(comparison.names))} lie</title>",
         '<rect width="100%" height="100%" fill="#fff"/>',
+        _text(4, 16, LEGEND),
     ]
-    y = 6.0
+    y = float(TOP)
     for row in comparison.rows:
         parts += _panel(row, comparison.names, y)
         y += _height(row)
-    parts.append(_text(LABEL, y + 10, "bar: where good configs lie, darker the more it mattered · dot: the best one"))
     return "\n".join([*parts, "</svg>"]) + "\n"
 
 
@@ -44,6 +45,12 @@ def _panel(row: Row, names: tuple[str, ...], top: float) -> Iterator[str]:
         return LABEL + WIDTH * (unit - low) / (high - low)
 
     yield _text(4, top + 12, f"{row.name}: {row.words('good ')}", bold=True)
+    for a, b in _bars(row.param, row.common) if row.agrees else []:
+        left, right = x(a) - 3, x(b) + 3  # so that a single value is seen, too
+        yield (
+            f'<rect x="{left:.1f}" y="{top + 18}" width="{right - left:.1f}" height="{LINE * len(known)}" '
+            f'fill="{BAND}" opacity="0.25"/>'
+        )
     for unit, label in _marks(row.param, low, high):
         yield f'<path d="M{x(unit):.1f} {top + 18}V{bottom}" stroke="{GRID}" stroke-width="0.7"/>'
         yield _text(x(unit), bottom + 13, label, anchor="middle")

@@ -8,13 +8,15 @@ from zeroin.types import Range
 from zeroin.wording import value_words
 
 
-def range_words(param: Hyperparameter, values: Range) -> str:
+def range_words(param: Hyperparameter, values: Range, digits: int = 4) -> str:
     """A range of a hyperparameter: the ends of a number's, once where they are one; the options of a choice.
 
     >>> range_words(Float(1e-5, 1.0, scale="log"), (1e-5, 0.1)), range_words(Choice("sgd", "adamw"), ("sgd", "adamw"))
     ('1e-5..0.1', 'sgd/adamw')
     """
-    return ("/" if isinstance(param, Choice) else "..").join(dict.fromkeys(map(value_words, values)))
+    return ("/" if isinstance(param, Choice) else "..").join(
+        dict.fromkeys(value_words(value, digits) for value in values)
+    )
 
 
 def zero_words(param: Hyperparameter) -> str:

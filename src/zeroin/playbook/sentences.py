@@ -1,0 +1,83 @@
+"""A comparison in sentences: what matters, which values are good in which scenario, and how sure that is."""
+
+from collections.abc import Mapping, Sequence
+from statistics import median
+
+from zeroin.playbook.compare import Comparison, Row, joined
+from zeroin.space import Choice
+from zeroin.types import Value
+from zeroin.wording import value_words
+
+PLURAL = {"row": "tables", "image": "images", "words": "texts", "sequence": "sequences"}
+MOSTLY = 0.5  # luck beyond is most of what a study saw
+FEW = 0.25  # of the studies: what matters in no more than these is not told one by one
+
+
+def sentences(found: Comparison) -> list[str]:
+    """What several studies say: of each hyperparameter that mattered, in the most studies first, and of the rest.
+
+    >>> sentences(compare([digits, cells]))  # doctest: +SKIP
+    ['`lr` mattered in 2 of 2 (44% of the spread): images 8.7e-4..0.0028, tables 0.017..0.047', ...]
+    """
+    groups = _groups(found.scenarios)
+    rows = sorted(found.rows, key=lambda row: -row.matters)  # of as many the most important first, as they come
+    said = [_sentence(row, groups) for row in rows if _often(row)]
+    seldom = [f"`{row.name}` ({row.matters} of {row.searched})" for row in rows if not _often(row)]
+    same = {fact: value for fact, value in found.alike.items() if fact == "optimizer"} | dict(found.held)
+    held = [f"`{name}` {value_words(value)}" for name, value in same.items()]
+    lucky = [name for name, luck in zip(found.names, found.luck, strict=True) if luck is not None and luck > MOSTLY]
+    said += [f"mattered in few or none, so that any usual value will do: {', '.join(seldom)}"] if seldom else []
+    said += [f"not searched, the same in all, so that nothing is told of it: {', '.join(held)}"] if held else []
+    said += [f"mostly luck, with little or no say in this: {', '.join(lucky)}"] if lucky else []
+    return said
+
+
+def _often(row: Row) -> bool:
+    return row.matters > FEW * row.searched
+
+
+def _sentence(row: Row, groups: Mapping[str, Sequence[int]]) -> str:
+    weight = median(cell.importance for cell in row.cells if cell)
+    values = [f"{row.values(row.common)}{_end(row)} good in {row.agree} of these"] if row.agrees else []
+    if not row.agrees or row.agree < row.matters:
+        values += _apart(row, groups) if groups else _elsewhere(row)
+    return f"`{row.name}` mattered in {row.matters} of {row.searched} ({weight:.0%} of the spread): {'; '.join(values)}"
+
+
+def _end(row: Row) -> str:
+    """Whether the common values lie where the range ends: beyond may be better still."""
+    if isinstance(row.param, Choice):
+        return ""
+    low, high = row.param.legal
+    return ", the least allowed," if row.common[-1] == low else ", the most allowed," if row.common[0] == high else ""
+
+
+def _groups(scenarios: Sequence[Mapping[str, Value]]) -> dict[str, list[int]]:
+    """The studies by kind of data, and of network where those of one kind differ; nothing where all are of one."""
+    kinds = [(str(scenario.get("inputs", "")), str(scenario.get("network", ""))) for scenario in scenarios]
+    groups: dict[str, list[int]] = {}
+    for i, (inputs, network) in enumerate(kinds):
+        told = PLURAL.get(inputs, inputs or "others")
+        alone = len({n for kind, n in kinds if kind == inputs}) == 1
+        groups.setdefault(told if alone else f"{told} ({network or 'others'})", []).append(i)
+    return groups if len(groups) > 1 else {}
+
+
+def _apart(row: Row, groups: Mapping[str, Sequence[int]]) -> list[str]:
+    """The good values of each group of studies, where it mattered."""
+    out = []
+    for name, members in groups.items():
+        good = [cell.good for i in members if (cell := row.cells[i]) and row.mattering[i]]
+        if good:
+            of = f" in {len(good)}" if len(good) > 1 else ""
+            out.append(f"{name} {row.values(joined(row.param, good))}{of}")
+    return [", ".join(out)]
+
+
+def _elsewhere(row: Row) -> list[str]:
+    """The good values of the studies that do not have the common ones among them."""
+    agreeing = row.agreeing if row.agrees else (False,) * len(row.cells)
+    told = zip(row.cells, row.mattering, agreeing, strict=True)
+    good = [cell.good for cell, matters, agrees in told if cell and matters and not agrees]
+    where = f"elsewhere ({len(good)})" if row.agrees else "from study to study" if len(good) > 1 else "there"
+    return [f"{where} {row.values(joined(row.param, good))}"]
