@@ -118,6 +118,28 @@ def coarsely(self, x):
     return self.out(x.float())
 
 
+def writing(view, into_view):
+    """Writes in place, what changes nothing at first, into a view of an image or beneath it, and reads the other."""
+
+    def forward(self, x):
+        image = self.conv(x)
+        seen = view(image)
+        (seen if into_view else image).masked_fill_((seen if into_view else image) > 99, 0.0)
+        return self.out((image if into_view else seen).reshape(len(x), -1))
+
+    return Fn(forward, conv=nn.Conv2d(2, 8, 3), out=nn.Linear(32, 3))
+
+
+def judged_without_padding(**kwargs):
+    def forward(self, x):
+        absent = (x == 0) & (torch.arange(x.shape[1]) > 0)
+        return self.out(self.encoder(self.mix(self.table(x)), src_key_padding_mask=absent).mean(1))
+
+    layer = nn.TransformerEncoderLayer(4, 2, 8, 0.0, batch_first=True)
+    return Fn(forward, table=nn.Embedding(9, 4), mix=nn.Conv1d(5, 5, 1), out=nn.Linear(4, 3),
+              encoder=nn.TransformerEncoder(layer, 2, **kwargs))  # fmt: skip
+
+
 def recurrent(kind):
     return Fn(lambda self, x: self.out(self.rnn(x)[0][:, -1]), rnn=kind(4, 5, batch_first=True), out=nn.Linear(5, 3))
 
@@ -297,6 +319,15 @@ ROWS = [  # name, network, an example's inputs, in which order a stack is right,
     ("a batch norm's own forward", lambda: flat(Halved(4), width=4), numbers(4), None, "a forward of its own"),
     ("more in its state", lambda: with_more_in_its_state(nn.Linear(4, 3)), numbers(4), None, "state_dict holds more"),
     ("weights kept twice", lambda: nn.utils.weight_norm(nn.Linear(4, 3)), numbers(4), None, "hold different things"),
+    ("writing into a view", lambda: writing(lambda x: x.flatten(1), True), numbers(2, 4, 4), None, "another name"),
+    ("writing beneath a view", lambda: writing(lambda x: x.flatten(1), False), numbers(2, 4, 4), None, "another name"),
+    ("writing into itself", lambda: writing(lambda x: x.contiguous(), True), numbers(2, 4, 4), None, "another name"),
+    ("writing into a copy", lambda: writing(lambda x: x.clone(), True), numbers(2, 4, 4), BACKWARD, ""),
+    ("writing, and no more", lambda: flat(nn.Conv2d(2, 4, 3), nn.BatchNorm2d(4), nn.Dropout(0.1),
+                                          nn.Flatten(), nn.ReLU(inplace=True), width=16), numbers(2, 4, 4), BACKWARD,
+     ""),
+    ("judged without padding", judged_without_padding, words(), None, "enable_nested_tensor=False"),
+    ("judged with it", lambda: judged_without_padding(enable_nested_tensor=False), words(), BACKWARD, ""),
     ("counting", lambda: Fn(counting, out=nn.Linear(4, 3), ), numbers(4), None, "attributes of its own"),
 ]  # fmt: skip
 
@@ -315,6 +346,18 @@ def test_a_stack_is_right_or_refused_with_a_reason(build, x, orders, reason):
     assert found.order in (orders if isinstance(orders, tuple) else (orders,)), found
     assert (found.order is None) == bool(found.why)
     assert reason in found.why
+
+
+def test_networks_that_write_into_their_inputs_leave_the_data_as_they_are():
+    x, y = numbers(2, 4, 4), np.random.default_rng(1).integers(0, 3, 24)
+    clipped = lambda s, x: s.out(s.conv(x.masked_fill_(x > 0.5, 0.0)).flatten(1))  # noqa: E731
+    build = lambda _: Fn(clipped, conv=nn.Conv2d(2, 8, 3), out=nn.Linear(32, 3))  # noqa: E731
+    problem = Task(build=build, train=(x, y), valid=(x, y), normalise=False).problem
+    one = stack(problem, [(CONFIG, seed, fresh(problem, CONFIG, seed)) for seed in range(3)])
+    assert one.train_epoch(1).isfinite().all()
+    one.judge(problem.valid)
+    assert torch.equal(problem.train.x, torch.tensor(x))
+    assert torch.equal(problem.valid.x, torch.tensor(x))
 
 
 def test_recurrent_networks_of_one_config_are_of_one_signature():

@@ -29,7 +29,8 @@ def outputs(layout: Layout, p: Tensor, buffers: dict[str, Tensor], x: Tensor) ->
         return vmap(partial(forward, layout.base))(tree, buffers, x.expand(len(p), *x.shape))
     # Of many examples one row's convolutions are all the work there is; alone they have one kernel.
     rows = [({n: t[i] for n, t in tree.items()}, {n: b[i] for n, b in buffers.items()}) for i in range(len(p))]
-    return torch.stack([forward(layout.base, own, kept, x) for own, kept in rows])
+    # Each has its own copy of the inputs, which it may write into.
+    return torch.stack([forward(layout.base, own, kept, x.clone()) for own, kept in rows])
 
 
 @torch.no_grad()

@@ -1,7 +1,7 @@
 """Whether a stack of a network computes what the network computes alone: tried on one mini-batch before it is used."""
 
 import warnings
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from contextlib import suppress
 from dataclasses import dataclass, field, replace
 from typing import Any
@@ -21,11 +21,13 @@ from zeroin.nn.networks import BATCHNORMS
 from zeroin.nn.operations import Watching
 from zeroin.nn.optim import recipe
 from zeroin.nn.problem import Problem, loss_of, two_examples
+from zeroin.nn.sharing import noted, shares_alike
 from zeroin.nn.stack import BACKWARD, EACH, Stack, fresh, stack
 from zeroin.types import Config
 
 AGREE = 1e-3  # of the largest gradient; kernels round differently, what is wrong is wrong by far more
 SEEDS = (1, 2)
+LEAVES_OUT = torch.ops.aten._nested_tensor_from_mask_left_aligned.default
 IN_WORDS = {  # what vmap says of networks as they are often written
     "called random operation": "it draws random numbers as it trains, be it by dropout of attention weights",
     "you're either (1) calling .item()": "it looks at the value of a tensor, as .item(), if and packed sequences do",
@@ -50,10 +52,12 @@ def verdict(problem: Problem, config: Config) -> Verdict:
         return Verdict(None, "its data are read as they are needed")
     model = fresh(problem, config, SEEDS[0])
     why = _unfit(model)
+    if not why and _calls(problem, model.eval(), lambda func, _: func is LEAVES_OUT):
+        why = "when judged, its TransformerEncoder leaves padding out (unless it has enable_nested_tensor=False)"
     if why:
         return Verdict(None, why)
     # The faster order gives the padding a gradient, in mini-batches that have some.
-    orders = (EACH,) if _pads(problem, model) else (BACKWARD, EACH)
+    orders = (EACH,) if _calls(problem, model.train(), _pads) else (BACKWARD, EACH)
     why = ""
     for which in orders:
         with warnings.catch_warnings(record=True) as warned:
@@ -93,7 +97,8 @@ def _difference(problem: Problem, one: Stack, models: Sequence[nn.Module]) -> st
     # What a network sets up when it is first called is there since its operations were looked at.
     kept, began = _kept(problem, one), {n: b.clone() for n, b in one.buffers.items()}
     one.layout.base.train()
-    loss, g = one.gradients(batch, one.keys(1)[0], one.momenta())
+    with noted(one.layout.base) as calls:
+        loss, g = one.gradients(batch, one.keys(1)[0], one.momenta())
     why = _changed(kept, _kept(problem, one))
     if why:
         return why
@@ -112,7 +117,10 @@ def _difference(problem: Problem, one: Stack, models: Sequence[nn.Module]) -> st
     if not _same(watched[0], loss) and not _same(again()[0], loss):
         return "the same mini-batch again gives another loss: it keeps a count elsewhere than in its buffers"
     for row, (seed, model) in enumerate(zip(SEEDS, models, strict=True)):
-        alone = _alone(problem, model, (x[row], y[row]), how.label_smoothing, seed)
+        with noted(model) as own_calls:
+            alone = _alone(problem, model, (x[row], y[row]), how.label_smoothing, seed)
+        if not shares_alike(own_calls, calls):
+            return "it writes in place into what it reads again by another name, such as a view of an image"
         stacked = {"loss": loss[row]} | _by_name(one, g, row)
         for name, value in (alone | dict(model.named_buffers())).items():
             if value is None:
@@ -150,18 +158,23 @@ def _is_usual(norm: nn.Module) -> bool:
     return type(norm).forward is BATCHNORMS.forward and "forward" not in vars(norm)
 
 
-def _pads(problem: Problem, model: nn.Module) -> bool:
-    """Whether some embedding has a padding, be it a layer's or a function's."""
-    padded = False
+def _calls(problem: Problem, model: nn.Module, wanted: Callable[[Any, Sequence[Any]], bool]) -> bool:
+    """Whether a network calls such an operation, be it by a layer or by a function."""
+    found = False
 
     def see(func: Any, args: Sequence[Any], _out: Any) -> None:
-        nonlocal padded
-        padded |= func is torch.ops.aten.embedding.default and len(args) > 2 and args[2] >= 0
+        nonlocal found
+        found |= wanted(func, args)
 
     x, _ = two_examples(problem.train)
     with Watching(see), torch.no_grad(), drawing(0), suppress(Exception):  # what stops here is told by `_difference`
-        model.train()(x)
-    return padded
+        model(x)
+    return found
+
+
+def _pads(func: Any, args: Sequence[Any]) -> bool:
+    """Whether it is an embedding with a padding."""
+    return func is torch.ops.aten.embedding.default and len(args) > 2 and args[2] >= 0
 
 
 def _batch(one: Stack, x: Tensor, y: Tensor, smooth: float) -> Batch:

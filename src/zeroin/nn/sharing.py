@@ -1,0 +1,103 @@
+"""Which tensors of a network share memory, alone and in a stack: where it writes in place, its results depend on it.
+
+Images of a stack lie in memory otherwise than alone, so what is a view alone (`flatten`, `contiguous`) may be a copy
+there. A write that changes nothing in one mini-batch, as a clamp may, would show it in the next.
+"""
+
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass
+from functools import partial
+from typing import Any
+
+import torch
+from torch import Tensor, nn
+from torch.overrides import TorchFunctionMode
+from torch.utils._pytree import tree_leaves
+
+from zeroin.nn.dropout import CountedDropout
+from zeroin.nn.networks import BATCHNORMS
+
+
+@dataclass(frozen=True, slots=True)
+class Call:
+    """A function that the network called: whose memory each tensor it was given lies in, and which it wrote into."""
+
+    memories: tuple[int, ...]
+    written: tuple[int, ...]
+
+
+class _Noting(TorchFunctionMode):
+    """Within, functions of PyTorch are noted as they are called by layers and by the user's own code."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.calls: list[Call] = []
+        self.kept: list[Tensor] = []  # so that no two have the same memory
+        self.is_within = False
+
+    def __torch_function__(self, func: Any, types: Any, args: Any = (), kwargs: Any = None) -> Any:
+        return self.call(func, *args, **kwargs or {})
+
+    def call(self, func: Any, *args: Any, **kwargs: Any) -> Any:
+        """Call a function, and note it unless another that is noted has called it."""
+        if self.is_within:
+            return func(*args, **kwargs)
+        with torch._C.DisableTorchFunction():
+            given = [plain(value) for value in tree_leaves((args, kwargs)) if isinstance(value, Tensor)]
+            before = [tensor._version for tensor in given]
+        self.is_within = True
+        try:
+            out = func(*args, **kwargs)
+        finally:
+            self.is_within = False
+        if isinstance(out, Tensor | tuple | list) or func is Tensor.__setitem__:  # else it asks for a shape
+            with torch._C.DisableTorchFunction():
+                memories = tuple(tensor.untyped_storage()._cdata for tensor in given)
+                written = tuple(i for i, tensor in enumerate(given) if tensor._version != before[i])
+            self.calls.append(Call(memories, written))
+            self.kept += given
+        return out
+
+
+@contextmanager
+def noted(model: nn.Module) -> Iterator[list[Call]]:
+    """Within, what the network calls as it is gone through; layers that a stack replaces are one call each."""
+    noting, forward = _Noting(), model.forward
+
+    def watched(*args: Any, **kwargs: Any) -> Any:
+        with noting:
+            return forward(*args, **kwargs)
+
+    others = [m for m in model.modules() if isinstance(m, BATCHNORMS | CountedDropout) and m is not model]
+    kept = [(m, vars(m).get("forward")) for m in (model, *others)]
+    for module, _ in kept:
+        module.forward = watched if module is model else partial(noting.call, module.forward)
+    try:
+        yield noting.calls
+    finally:
+        for module, own in kept:
+            del module.forward
+            if own is not None:
+                module.forward = own
+
+
+def shares_alike(alone: Sequence[Call], stacked: Sequence[Call]) -> bool:
+    """Whether each write in place is seen by the same calls after it."""
+    for i, (one, other) in enumerate(zip(alone, stacked, strict=False)):
+        for k in one.written:
+            if _readers(alone[i + 1 :], one.memories[k]) != _readers(stacked[i + 1 :], other.memories[k]):
+                return False
+    return True
+
+
+def _readers(calls: Sequence[Call], memory: int) -> list[tuple[int, int]]:
+    """Which arguments of which calls lie in a memory."""
+    return [(i, j) for i, call in enumerate(calls) for j, own in enumerate(call.memories) if own == memory]
+
+
+def plain(value: Tensor) -> Tensor:
+    """The tensor that vmap and grad have wrapped."""
+    while torch._C._functorch.is_functorch_wrapped_tensor(value):
+        value = torch._C._functorch.get_unwrapped(value)
+    return value
