@@ -21,7 +21,7 @@ from zeroin.nn.replay import Place, Recorded
 WARM = 2  # steps of one shape before it is recorded: what is set up in a first step is no part of it
 UNREAD = (torch.ops.aten._local_scalar_dense, torch.ops.aten.is_nonzero, torch.ops.aten.equal)
 
-FILLED = {torch.ops.aten.full_like.default: [], torch.ops.aten.ones_like.default: [1.0]}
+FULL_LIKE, ONES_LIKE = torch.ops.aten.full_like.default, torch.ops.aten.ones_like.default
 
 
 def record(step: Callable[..., Any], *args: Any) -> Recorded:
@@ -81,9 +81,9 @@ class _Recorder(TorchDispatchMode):  # type: ignore[no-untyped-call]
         for node in list(self.graph.nodes):
             if node.target is torch.ops.aten.detach.default:  # a new name for the same numbers
                 node.replace_all_uses_with(node.args[0])
-            if node.target in FILLED:  # of another tensor it takes the shape alone, so it need not wait for it
+            if node.target in (FULL_LIKE, ONES_LIKE):  # it needs the shape alone of another tensor
                 place: Place = node.meta["layout"]
-                node.args = list(place.shape), [*node.args, *FILLED[node.target]][1]
+                node.args = list(place.shape), 1.0 if node.target is ONES_LIKE else node.args[1]
                 node.kwargs, node.target = {"dtype": place.dtype}, torch.ops.aten.full.default
         self.graph.eliminate_dead_code(lambda node: node in given or node.is_impure())
         return self.graph
