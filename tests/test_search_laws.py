@@ -2,6 +2,7 @@
 
 import math
 import zlib
+from dataclasses import replace
 from types import SimpleNamespace
 
 import numpy as np
@@ -19,7 +20,7 @@ from zeroin.search.box import Box
 from zeroin.search.exploring import density
 from zeroin.search.model import Features, Memory, build, warp
 from zeroin.search.surrogate import log_ei
-from zeroin.types import Asked, Decision, Ended, Kind, Observation, Observed, Region, Status
+from zeroin.types import Asked, Decision, Ended, Job, Kind, Observation, Observed, Region, Status
 
 SPACE = zi.Space(
     lr=zi.Float(1e-4, 1.0, scale="log"),
@@ -83,6 +84,29 @@ def test_the_same_history_gives_the_same_decision(max_epochs, turns, free):
     replayed = Loop(max_epochs=max_epochs).run(turns)
     assert replayed.decide(free) == once
     assert all(p.why and p.stop <= max_epochs for p in once.proposals)
+
+
+def test_what_was_computed_of_one_history_and_ladder_decides_nothing_of_another():
+    one, other = History(16), History(16)
+    for number, lr in enumerate(np.geomspace(1e-4, 1.0, 40)):
+        config = {"lr": float(lr), "momentum": 0.9, "o": "a", "held": 0.25}
+        for history, sense in ((one, 1.0), (other, -1.0)):
+            history.apply(Asked((Job(number, number, config, 0, 0, 16, Kind.SCREEN, ""),)))
+            for epoch in range(16):
+                history.apply(Observed(number, Observation(epoch + 1, loss_of(config, epoch) * sense)))
+            history.apply(Ended(number, Status.DONE))
+    kept = Zoom()
+    for history, max_epochs in ((one, 8), (one, 16), (one, 4), (other, 4)):
+        again, fresh = (z.decide(SPACE, history, 2, max_epochs=max_epochs, seed=0) for z in (kept, Zoom()))
+        assert again == fresh
+        assert all(p.kind is Kind.ZOOM for p in again.proposals)
+
+
+def test_a_fit_is_kept_for_the_rows_it_was_made_of_alone():
+    history, memory = Loop(max_epochs=8).run(40).history, Memory()
+    features, rows = Features.of(SPACE, (1, 2, 4, 8)), memory.rows(SPACE, history, (1, 2, 4, 8))
+    for other in (rows, replace(rows, typical=6), replace(rows, before=rows.before * 3)):
+        assert build(other, features, memory).trust == build(other, features, Memory()).trust
 
 
 @pytest.mark.parametrize("max_epochs", [1, 8])

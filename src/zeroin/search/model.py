@@ -55,7 +55,7 @@ class Rows:
 
 @dataclass(slots=True)
 class Memory:
-    """What a searcher has computed of one history; saves time, decides nothing.
+    """What was computed of one history of one space at one ladder of rungs; saves time, decides nothing.
 
     `outlook`: what the searcher knows of how losses still fall; None: nothing.
     """
@@ -70,7 +70,7 @@ class Memory:
     rung: list[int] = field(default_factory=list)
     loss: list[float] = field(default_factory=list)
     before: list[float] = field(default_factory=list)
-    fits: dict[int, tuple[Array, float]] = field(default_factory=dict)
+    fits: dict[tuple[bytes | int | None, ...], tuple[Array, float]] = field(default_factory=dict)
     leads: Array | None = None
     listing: tuple[dict[str, Range], Array | None] | None = None
 
@@ -291,7 +291,8 @@ def _log_gap(losses: Array) -> Array:
 
 
 def _fitted(rows: Rows, features: Features, memory: Memory) -> tuple[Array, float]:
-    key = hash(tuple(a.tobytes() for a in (rows.trial, rows.rung, rows.loss)))
+    seen_by_it = rows.trial, rows.rung, rows.loss, rows.before  # the rest is the same of one history
+    key = (*(column.tobytes() for column in seen_by_it), rows.typical)
     if key not in memory.fits:
         units, prior = rows.units[rows.trial], features.prior
         warped, trend = _targets(rows)

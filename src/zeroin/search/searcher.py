@@ -45,7 +45,7 @@ class Zoom:
     settings: Settings = field(default_factory=Settings)
     together: tuple[str, ...] = ()
     outlook: Outlook | None = field(default_factory=shipped)
-    _last: tuple[Space, History, Memory] | None = field(default=None, repr=False, compare=False)
+    _last: tuple[Space, History, tuple[int, ...], Memory] | None = field(default=None, repr=False, compare=False)
 
     @one_blas_thread
     @np.errstate(over="ignore")  # losses as large as numbers can be; what overflows is as good as infinite
@@ -67,7 +67,7 @@ class Zoom:
             free=free,
             ladder=ladder,
             seed=seed,
-            memory=self._memory(space, history),
+            memory=self._memory(space, history, ladder),
             screen=self.screening(space, ladder, len(history.advice)),
             glance=0,
             ranges=ranges,
@@ -89,11 +89,12 @@ class Zoom:
         size = max(size, advised + (size + 1) // 2) if advised else size
         return finite.count(space, space.ranges, size) or size
 
-    def _memory(self, space: Space, history: History) -> Memory:
-        """What was computed of this history and space before; a new one for others. It decides nothing."""
-        if self._last is None or self._last[0] != space or self._last[1] is not history:
-            self._last = space, history, Memory(self.outlook)
-        return self._last[2]
+    def _memory(self, space: Space, history: History, ladder: tuple[int, ...]) -> Memory:
+        """What was computed of this history, space and rungs before; a new one for others. It decides nothing."""
+        last = self._last
+        if last is None or last[1] is not history or (last[0], last[2]) != (space, ladder):
+            last = self._last = space, history, ladder, Memory(self.outlook)
+        return last[3]
 
 
 def _after_screening(view: View) -> Decision:
