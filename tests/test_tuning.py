@@ -319,6 +319,7 @@ class Waits:
         (waits, {}, "returns its loss when it is called", "waits is a coroutine", "asyncio.run"),
         (Waits(), {}, "returns its loss when it is called", "is a coroutine", "asyncio.run"),
         (3, {}, "a function f(config) or a Task", "3", "tune(objective, space)"),
+        (3, {"space": None}, "a function f(config) or a Task", "3", "tune(objective, space)"),
         (plain, {"space": None}, "tuned over a space", "none", "zi.Space(lr="),
         (plain, {"start": [{"width": 3}]}, "a config names hyperparameters", "'width'", "leave it out"),
         (plain, {"executor": "ray"}, "an executor has a method start", "'ray'", "leave it out"),
@@ -561,6 +562,16 @@ def test_the_plan_of_one_trial_counts_one():
     words = replace(plans[0], advised=3).words()
     assert ": 1 config. Begins with 1 config of the playbook, which did well in past studies. About 1 trial;" in words
     assert "At most 1 minute in all." in words
+
+
+def test_the_plan_counts_what_can_differ_between_configs():
+    plans = []
+    own = {"optimizer": zi.Choice("sgd", "adamw", fixed="sgd"), "layers": zi.Int(1, 3, fixed=2), "lr": zi.Float(0, 1)}
+    never = {"beta2": zi.Float(0, 1, when={"optimizer": "adamw"}), "eps": zi.Float(0, 1, when={"beta2": 0.5})}
+    asked = zi.Space(**own, **never, units=zi.Int(1, 9, when={"layers": (2, 3)}))
+    given = {"store": None, "listen": lambda _, told: plans.append(told) if isinstance(told, Plan) else 0}
+    zi.tune(plain, asked, trials=1, **given)
+    assert plans[0].hyperparameters == ("lr", "units")
 
 
 def made(tmp_path, text):

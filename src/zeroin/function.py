@@ -41,6 +41,7 @@ class Function:
             StudyError: always.
         """
         del trainings
+        self._check_callable()
         raise StudyError(
             "a function is tuned over a space; got none: use tune(objective, "
             "zi.Space(lr=zi.Float(1e-5, 1, scale='log')))."
@@ -53,10 +54,7 @@ class Function:
             StudyError: no function, or one that reports no epochs but has several, or cannot get to workers.
         """
         del space
-        if not callable(self.objective):
-            raise StudyError(
-                f"what is tuned is a function f(config) or a Task; got {self.objective!r}: use tune(objective, space)."
-            )
+        self._check_callable()
         if not takes_run(self.objective) and self.max_epochs > 1:
             raise StudyError(
                 f"max_epochs is for an objective f(config, run) that reports each epoch; {self.name} takes config "
@@ -73,3 +71,9 @@ class Function:
         if workers > 1:
             return Processes(partial(Inline, self.objective), folder, max_epochs, workers)
         return Inline(self.objective, folder, max_epochs)
+
+    def _check_callable(self) -> None:
+        if not callable(self.objective):
+            raise StudyError(
+                f"what is tuned is a function f(config) or a Task; got {self.objective!r}: use tune(objective, space)."
+            )

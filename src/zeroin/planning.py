@@ -115,7 +115,7 @@ def plan_of(study: Study, course: Course, executor: Executor | None) -> Plan:
         trainings = min(trainings, configs + course.after)
     return Plan(
         name=study.name,
-        hyperparameters=tuple(name for name, p in study.space.params.items() if not p.held),
+        hyperparameters=study.space.searched,
         ladder=rungs,
         screen=zoom.screening(study.space, rungs, advised) if zoom else 0,
         budget=budget,

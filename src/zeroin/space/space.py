@@ -71,6 +71,20 @@ class Space:
         return self._active({name: param.start for name, param in self.params.items()})
 
     @property
+    def searched(self) -> tuple[str, ...]:
+        """Names of the hyperparameters of which configs can differ: not held, nor inactive in every config.
+
+        >>> held = Choice("sgd", "adamw", fixed="sgd")
+        >>> Space(optimizer=held, lr=Float(0, 1), beta2=Float(0, 1, when={"optimizer": "adamw"})).searched
+        ('lr',)
+        """
+        possible: dict[str, bool] = {}
+        for name in self._order:
+            parents = [(self.params[q], q, allowed) for q, allowed in (self.params[name].when or {}).items()]
+            possible[name] = all(possible[q] and (not p.held or _is_one(p, p.start, v)) for p, q, v in parents)
+        return tuple(name for name, param in self.params.items() if possible[name] and not param.held)
+
+    @property
     def has_default(self) -> bool:
         """Whether somebody said where to start: a default of a hyperparameter that is searched."""
         return any(p.default is not None and not p.held for p in self.params.values())
