@@ -47,6 +47,7 @@ from zeroin.types import Config, Decision, Kind, Observed, Proposal
 LIVE = 30  # full trainings of a study that teaches: real networks train here
 MARKS = (1, 2, 5, 10, LEVEL)  # full trainings after which a study is asked for its incumbent
 AGAIN = 4  # fresh seeds of each incumbent
+DRAWS = 1000  # of tasks and seeds, for how sure the medians are
 CHEAP_FIRST = ("digits", "cells", "lending", "ames", "vowels", "diamonds", "electricity", "reviews", "mnist5k")
 VARIANTS = ("none", "playbook")
 
@@ -155,41 +156,42 @@ def run(folder: Path, name: str, variant: str, seed: int) -> None:
 def table(folder: Path, names: Sequence[str], seeds: Sequence[int]) -> str:
     """How soon each task is where its studies without memory truly are after 20 full trainings (means over seeds)."""
     marks = " | ".join(f"@{mark}" for mark in MARKS)
-    out = [f"| task, metric | | {marks} | test @{MARKS[0]} | test @{LEVEL} | there | {LEVEL} / there | minutes |"]
+    out = [
+        f"| task, metric, seeds | | {marks} | test @{MARKS[0]} | test @{LEVEL} | there | {LEVEL} / there | minutes |"
+    ]
     out += ["|---" * (7 + len(MARKS)) + "|"]
-    took, early, late, tells, shares = [], [], [], [], []
+    losses: list[dict[str, Array]] = []
+    late, tells, shares = [], [], []
     for name in names:
-        files = {v: [folder / f"{v}-{name}-{seed}.json" for seed in seeds] for v in VARIANTS}
-        if not all(file.exists() for some in files.values() for file in some):
+        told = _told(folder, name, seeds)
+        if not told["none"]:
             continue
-        told = {v: [json.loads(file.read_text()) for file in some] for v, some in files.items()}
-        loss, test = (_truths(told, of) for of in ("loss", "test"))  # [seeds, marks] of each variant
-        level = float(loss["none"].mean(0)[-1])
-        there = {v: _there(loss[v].mean(0), level) for v in VARIANTS}
-        took.append((there["none"], there["playbook"]))
-        gap = loss["playbook"] - loss["none"]  # paired: the same seeds
-        early.append(float(gap[:, 0].mean()))
-        late.append(f"{name} {_apart(gap[:, -1]):+.1f}")
-        gained = max(float(loss["none"].mean(0)[0]) - level, 1e-12)
-        shares.append([(loss["none"].mean(0)[0] - loss[v].mean(0)) / gained for v in VARIANTS])
+        loss, test = (_truths(told, of) for of in ("loss", "test"))
+        there = _there(loss)
+        losses.append(loss)
+        late.append(f"{name} {_apart(loss['playbook'][:, -1] - loss['none'][:, -1]):+.1f}")  # paired: the same seeds
         tells.append(f"{name} {_apart(loss['none'][:, 0] - loss['none'][:, -1]):+.1f}")
+        first, level = (float(loss["none"].mean(0)[mark]) for mark in (0, -1))
+        shares.append([(first - loss[v].mean(0)) / max(first - level, 1e-12) for v in VARIANTS])
         sign = 1 if TASKS[name].metric == "mase" else -1
         for v in VARIANTS:
             cells = [f"{sign * x:.4f}" for x in loss[v].mean(0)] + [f"{x:.4f}" for x in test[v].mean(0)[[0, -1]]]
             minutes = np.mean([each["minutes"] for each in told[v]])
-            first = f"{name}, {TASKS[name].metric}" if v == "none" else ""
+            about = f"{name}, {TASKS[name].metric}, {len(told[v])}" if v == "none" else ""
             cells += [f"{there[v]:g}", f"{LEVEL / there[v]:.2g}", f"{minutes:.1f}"]
-            out.append(f"| {first} | {v} | {' | '.join(cells)} |")
-    if not took:
+            out.append(f"| {about} | {v} | {' | '.join(cells)} |")
+    if not losses:
         return "nothing is there yet"
-    none, book = np.array(took).T
     medians = zip(VARIANTS, np.median(shares, axis=0), strict=True)
     share = "; ".join(f"{v} {' '.join(f'{x:.2f}' for x in row)}" for v, row in medians)
+    better = sum(loss["playbook"][:, 0].mean() < loss["none"][:, 0].mean() for loss in losses)
+    (sooner, ratio), (low, high) = _medians(losses), np.quantile(_drawn(losses), [0.05, 0.95], axis=0)
     out += [
         "",
-        f"{LEVEL} / there with a playbook: median {LEVEL / np.median(book):.2g}; there without / with: median "
-        f"{np.median(none / book):.2g}. {len(took)} tasks, {len(seeds)} seeds, {AGAIN} fresh trainings an incumbent; "
-        f"never counts as {2 * LEVEL}. Better with it @{MARKS[0]}: {sum(x < 0 for x in early)} of {len(took)}; "
+        f"{LEVEL} / there with a playbook: median {sooner:.2g} ({low[0]:.2g} to {high[0]:.2g} in nine of ten, tasks "
+        f"and their seeds drawn anew); there without / with: median {ratio:.2g} ({low[1]:.2g} to {high[1]:.2g}). "
+        f"{len(losses)} tasks, {AGAIN} fresh trainings an incumbent; never counts as {2 * LEVEL}. "
+        f"Better with it @{MARKS[0]}: {better} of {len(losses)}; "
         f"@{LEVEL} (paired, in standard errors, negative is better): {', '.join(late)}. What none itself gains from "
         f"@{MARKS[0]} to @{LEVEL}, likewise (where that is not clear of 0, the task cannot tell): {', '.join(tells)}. "
         f"Of that gain, the median over tasks has at these marks: {share}.",
@@ -197,13 +199,42 @@ def table(folder: Path, names: Sequence[str], seeds: Sequence[int]) -> str:
     return "\n".join(out)
 
 
+def _told(folder: Path, name: str, seeds: Sequence[int]) -> dict[str, list[Any]]:
+    """The runs of a task with those seeds of which both variants are there."""
+    files = [[folder / f"{v}-{name}-{seed}.json" for v in VARIANTS] for seed in seeds]
+    both = [[json.loads(file.read_text()) for file in some] for some in files if all(file.exists() for file in some)]
+    return {v: [some[i] for some in both] for i, v in enumerate(VARIANTS)}
+
+
 def _truths(told: Mapping[str, Sequence[Any]], of: str) -> dict[str, Array]:
+    """Of each variant [seeds, marks]."""
     return {v: np.array([[each[of] for each in study["truths"]] for study in some]) for v, some in told.items()}
 
 
-def _there(means: Array, level: float) -> float:
-    """The first mark by which the truth is at a level."""
-    return float(next((m for m, x in zip(MARKS, means, strict=True) if x <= level + 1e-12), 2 * LEVEL))
+def _there(loss: Mapping[str, Array]) -> dict[str, float]:
+    """Of each variant the first mark by which its mean is where none's is at the last one."""
+    level = float(loss["none"].mean(0)[-1]) + 1e-12
+    pairs = {v: zip(MARKS, some.mean(0), strict=True) for v, some in loss.items()}
+    return {v: float(next((mark for mark, x in each if x <= level), 2 * LEVEL)) for v, each in pairs.items()}
+
+
+def _medians(losses: Sequence[Mapping[str, Array]]) -> tuple[float, float]:
+    """Over tasks: 20 / there with a playbook; there without over there with it."""
+    none, book = np.array([[there[v] for v in VARIANTS] for there in map(_there, losses)]).T
+    return float(LEVEL / np.median(book)), float(np.median(none / book))
+
+
+def _drawn(losses: Sequence[Mapping[str, Array]]) -> Array:
+    """These medians of tasks drawn anew, and of each its seeds: [draws, 2]."""
+    random = np.random.default_rng(0)
+
+    def seeds(loss: Mapping[str, Array]) -> dict[str, Array]:
+        n = len(loss["none"])
+        rows = random.integers(n, size=n)
+        return {v: some[rows] for v, some in loss.items()}
+
+    n = len(losses)
+    return np.array([_medians([seeds(losses[i]) for i in random.integers(n, size=n)]) for _ in range(DRAWS)])
 
 
 def _apart(gap: Array) -> float:

@@ -16,6 +16,7 @@ from zeroin.errors import PlaybookError
 from zeroin.playbook import Lesson, Playbook, as_data, as_lessons, lesson_of, scenario_of
 from zeroin.playbook.compare import compare
 from zeroin.playbook.lesson import from_json, scores, to_json
+from zeroin.playbook.picture import svg
 from zeroin.playbook.portfolio import advised, apart, fitted, greedy
 from zeroin.playbook.scenario import weights
 from zeroin.playbook.sentences import sentences
@@ -515,7 +516,12 @@ def test_studies_are_compared_side_by_side(zeroin, lessons, tmp_path):
     drawn = ElementTree.parse(tmp_path / "c.svg").getroot()
     bars = [rect for rect in drawn.iter("{http://www.w3.org/2000/svg}rect") if rect.get("rx")]
     assert len(bars) >= 9
-    assert all(190 <= float(bar.get("x")) <= 710 and float(bar.get("width")) > 0 for bar in bars)
+    bands = [rect for rect in drawn.iter("{http://www.w3.org/2000/svg}rect") if rect.get("fill") == "#009E73"]
+    assert bands
+    named = [replace(lesson, name=f"{i}-" + "long" * 20) for i, lesson in enumerate(lessons)]
+    assert float(ElementTree.fromstring(svg(compare(named))).get("width")) < 900
+    wide = float(drawn.get("width"))
+    assert all(60 <= float(bar.get("x")) <= wide - 30 and float(bar.get("width")) > 0 for bar in bars)
     Playbook(shipped=False).learn(replace(lessons[0], name="digits"))
     assert "past0" in zeroin("compare", "digits")[1]  # yours comes before the one that comes with zeroin
     told = json.loads(zeroin("compare", "past0", "past1", "--json", "--svg", "again.svg")[1])

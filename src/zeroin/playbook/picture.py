@@ -9,7 +9,8 @@ from zeroin.space import SCALES, Choice, Hyperparameter, Int
 from zeroin.types import Range
 from zeroin.wording import value_words
 
-LABEL, WIDTH, LINE, GAP, TOP = 190, 520, 16, 46, 24  # pixels
+WIDTH, LINE, GAP, TOP = 520, 16, 46, 24  # pixels
+LETTER, LONGEST = 7.4, 45  # the width of a letter; the letters of a name that are shown
 BAR, BEST, BAND, INK, GRID = "#0072B2", "#D55E00", "#009E73", "#555", "#bbb"  # of the palette of Okabe and Ito
 STYLE = "font: 12px system-ui, sans-serif"
 LEGEND = "bar: where good configs lie, darker the more it mattered · dot: the best one · green: good in most"
@@ -18,7 +19,10 @@ LEGEND = "bar: where good configs lie, darker the more it mattered · dot: the b
 def svg(comparison: Comparison) -> str:
     """An SVG image: the darker a bar, the more that hyperparameter mattered; a dot is the best config's value."""
     height = TOP + sum(_height(row) for row in comparison.rows)
-    size = f'width="{LABEL + WIDTH + 30}" height="{height}" viewBox="0 0 {LABEL + WIDTH + 30} {height}"'
+    names = tuple(map(_short, comparison.names))
+    left = 20 + LETTER * max(map(len, names))  # where the axes begin
+    wide = max(left + WIDTH + 30, LETTER * len(LEGEND))
+    size = f'width="{wide:.0f}" height="{height}" viewBox="0 0 {wide:.0f} {height}"'
     parts = [
         f'<svg xmlns="http://www.w3.org/2000/svg" {size} style="{STYLE}" role="img">',
         f"<title>Where the good configs of {escape(', '.join(comparison.names))} lie</title>",
@@ -27,7 +31,7 @@ def svg(comparison: Comparison) -> str:
     ]
     y = float(TOP)
     for row in comparison.rows:
-        parts += _panel(row, comparison.names, y)
+        parts += _panel(row, names, y, left)
         y += _height(row)
     return "\n".join([*parts, "</svg>"]) + "\n"
 
@@ -36,13 +40,17 @@ def _height(row: Row) -> float:
     return GAP + LINE * sum(cell is not None for cell in row.cells)
 
 
-def _panel(row: Row, names: tuple[str, ...], top: float) -> Iterator[str]:
+def _short(name: str) -> str:
+    return name if len(name) <= LONGEST else f"{name[: LONGEST // 2]}…{name[-LONGEST // 2 + 1 :]}"
+
+
+def _panel(row: Row, names: tuple[str, ...], top: float, axis: float) -> Iterator[str]:
     known = [(name, cell) for name, cell in zip(names, row.cells, strict=True) if cell]
     low, high = _view(row)
     bottom = top + 18 + LINE * len(known)
 
     def x(unit: float) -> float:
-        return LABEL + WIDTH * (unit - low) / (high - low)
+        return axis + WIDTH * (unit - low) / (high - low)
 
     yield _text(4, top + 12, f"{row.name}: {row.words('good ')}", bold=True)
     for a, b in _bars(row.param, row.common) if row.agrees else []:
@@ -56,7 +64,7 @@ def _panel(row: Row, names: tuple[str, ...], top: float) -> Iterator[str]:
         yield _text(x(unit), bottom + 13, label, anchor="middle")
     for i, (name, cell) in enumerate(known):
         y = top + 18 + LINE * (i + 0.5)
-        yield _text(LABEL - 8, y + 4, name, anchor="end")
+        yield _text(axis - 8, y + 4, name, anchor="end")
         opacity = 0.2 + 0.7 * min(1.0, cell.importance)
         for a, b in _bars(row.param, cell.good):
             left, right = x(a), max(x(b), x(a) + 2)
