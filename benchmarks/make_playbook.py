@@ -53,7 +53,9 @@ READ = """## How to read it
 
 *Good* is where the middle eight tenths of the best fifth of a study's configs lie, which is also where the search
 looked most; *mattered* is the share of the spread of scores that is gone when that hyperparameter is held, by the
-study's model: a tenth or more counts as mattering. *Good where it matters* are the values that are good in the most
+study's model: a tenth or more counts as mattering, and the share in the sentences is the middle study's. *Set* is said
+where nearly all studies agree in which it mattered, *try* where these are less than half, *search* where they differ,
+*leave* where it mattered in no more than a quarter. *Good where it matters* are the values that are good in the most
 studies of those in which it mattered, where that is more than half of them and more than one. *Luck* is the share of
 the spread that the configs of the other trials do not tell of one that is left out: the more of it, the less the study
 counts, here and in the advice for new ones.

@@ -9,15 +9,16 @@ from zeroin.types import Value
 from zeroin.wording import value_words
 
 PLURAL = {"row": "tables", "image": "images", "words": "texts", "sequence": "sequences"}
+SURE = 0.8  # of the studies in which it mattered: where so many agree there is little to search
 MOSTLY = 0.5  # luck beyond is most of what a study saw
 FEW = 0.25  # of the studies: what matters in no more than these is not told one by one
 
 
 def sentences(found: Comparison) -> list[str]:
-    """What several studies say: of each hyperparameter that mattered, in the most studies first, and of the rest.
+    """What several studies say: which hyperparameters to search, set, try or leave; those that mattered most often first.
 
     >>> sentences(compare([digits, cells]))  # doctest: +SKIP
-    ['`lr` mattered in 2 of 2 (44% of the spread): images 8.7e-4..0.0028, tables 0.017..0.047', ...]
+    ['search `lr`, which mattered in 2 of 2 (44% of the spread): images 8.7e-4..0.0028, tables 0.017..0.047', ...]
     """
     groups = _groups(found.scenarios)
     rows = sorted(found.rows, key=lambda row: -row.matters)  # of as many the most important first, as they come
@@ -26,9 +27,9 @@ def sentences(found: Comparison) -> list[str]:
     same = {fact: value for fact, value in found.alike.items() if fact == "optimizer"} | dict(found.held)
     held = [f"`{name}` {value_words(value)}" for name, value in same.items()]
     lucky = [name for name, luck in zip(found.names, found.luck, strict=True) if luck is not None and luck > MOSTLY]
-    said += [f"mattered in few or none, so that any usual value will do: {', '.join(seldom)}"] if seldom else []
-    said += [f"not searched, the same in all, so that nothing is told of it: {', '.join(held)}"] if held else []
-    said += [f"mostly luck, with little or no say in this: {', '.join(lucky)}"] if lucky else []
+    said += [f"leave at its default what mattered in few or none: {', '.join(seldom)}"] if seldom else []
+    said += [f"nothing is told of what was not searched, the same in all: {', '.join(held)}"] if held else []
+    said += [f"little or no say in this have studies that are mostly luck: {', '.join(lucky)}"] if lucky else []
     return said
 
 
@@ -36,12 +37,18 @@ def _often(row: Row) -> bool:
     return row.matters > FEW * row.searched
 
 
+def _settled(row: Row) -> bool:
+    return row.agrees and row.agree >= SURE * row.matters
+
+
 def _sentence(row: Row, groups: Mapping[str, Sequence[int]]) -> str:
     weight = median(cell.importance for cell in row.cells if cell)
     values = [f"{row.values(row.common)}{_end(row)} good in {row.agree} of these"] if row.agrees else []
     if not row.agrees or row.agree < row.matters:
         values += _apart(row, groups) if groups else _elsewhere(row)
-    return f"`{row.name}` mattered in {row.matters} of {row.searched} ({weight:.0%} of the spread): {'; '.join(values)}"
+    verb = ("set" if 2 * row.matters > row.searched else "try") if _settled(row) else "search"
+    told = f"mattered in {row.matters} of {row.searched} ({weight:.0%} of the spread)"
+    return f"{verb} `{row.name}`, which {told}: {'; '.join(values)}"
 
 
 def _end(row: Row) -> str:
