@@ -53,15 +53,18 @@ READ = """## How to read it
 
 *Good* is where the middle eight tenths of the best fifth of a study's configs lie, which is also where the search
 looked most; *mattered* is the share of the spread of scores that is gone when that hyperparameter is held, by the
-study's model: a tenth or more counts as mattering, and the share in the sentences is the middle study's. *Set* is said
+study's model and over the ranges that it searched last: a tenth or more counts as mattering, and the share in the
+sentences is the middle study's. *Set* is said
 where nearly all studies agree in which it mattered, *try* where these are less than half, *search* where they differ,
 *leave* where it mattered in no more than a quarter. *Good where it matters* are the values that are good in the most
 studies of those in which it mattered, where that is more than half of them and more than one. *Luck* is the share of
 the spread that the configs of the other trials do not tell of one that is left out: the more of it, the less the study
 counts, here and in the advice for new ones.
 
-One study a task and one seed each: read a single range with care, and what many have in common with more trust. Epochs
-are what is counted, so small batches and wide networks look better than they do by the clock."""
+One study a task and one seed each: read a single range with care, and what many have in common with more trust. When
+the ready-made tasks were studied twice, of all that mattered only the learning rate [did so
+again](playbook-experiments.md#lessons-made-twice) nearly everywhere. Epochs are what is counted, so small batches and
+wide networks look better than they do by the clock."""
 WORDS = {
     READY: "Ready-made tasks: images, tables, sequences and texts, AdamW, 5 to 30 epochs",
     "lcbench": "LCBench: fully connected networks on 17 tables, SGD with momentum, 52 epochs",

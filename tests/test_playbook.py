@@ -547,8 +547,14 @@ def test_a_comparison_says_in_sentences_where_studies_agree_and_what_is_good_in_
     assert "images" in apart
     assert "in 3, tables" in apart
     idle = sentences(compare([replace(lesson, importance={}) for lesson in images]))
-    assert idle[0].startswith("leave at its default")
-    assert "`lr` (0 of 3)" in idle[0]
+    assert idle[0].startswith("leave as it is")
+    assert "`lr`" in idle[0]
+    assert (
+        "`layers` (1 of 5: past0)"
+        in sentences(
+            compare([images[0], *(replace(images[1], name=f"{i}", importance={"lr": 1.0}) for i in range(4))])
+        )[1]
+    )
     lucky = sentences(compare([replace(images[0], luck=0.9), *images[1:]]))
     assert lucky[-1] == f"little or no say in this have studies that are mostly luck: {images[0].name}"
 

@@ -15,7 +15,7 @@ FEW = 0.25  # of the studies: what matters in no more than these is not told one
 
 
 def sentences(found: Comparison) -> list[str]:
-    """What several studies say: which hyperparameters to search, set, try or leave; those that mattered most often first.
+    """What several studies say: what to search, set, try or leave; what mattered most often comes first.
 
     >>> sentences(compare([digits, cells]))  # doctest: +SKIP
     ['search `lr`, which mattered in 2 of 2 (44% of the spread): images 8.7e-4..0.0028, tables 0.017..0.047', ...]
@@ -23,11 +23,11 @@ def sentences(found: Comparison) -> list[str]:
     groups = _groups(found.scenarios)
     rows = sorted(found.rows, key=lambda row: -row.matters)  # of as many the most important first, as they come
     said = [_sentence(row, groups) for row in rows if _often(row)]
-    seldom = [f"`{row.name}` ({row.matters} of {row.searched})" for row in rows if not _often(row)]
+    seldom = [f"`{row.name}`{_where(row, found.names)}" for row in rows if not _often(row)]
     same = {fact: value for fact, value in found.alike.items() if fact == "optimizer"} | dict(found.held)
     held = [f"`{name}` {value_words(value)}" for name, value in same.items()]
     lucky = [name for name, luck in zip(found.names, found.luck, strict=True) if luck is not None and luck > MOSTLY]
-    said += [f"leave at its default what mattered in few or none: {', '.join(seldom)}"] if seldom else []
+    said += [f"leave as it is what mattered in few or none: {', '.join(seldom)}"] if seldom else []
     said += [f"nothing is told of what was not searched, the same in all: {', '.join(held)}"] if held else []
     said += [f"little or no say in this have studies that are mostly luck: {', '.join(lucky)}"] if lucky else []
     return said
@@ -35,6 +35,12 @@ def sentences(found: Comparison) -> list[str]:
 
 def _often(row: Row) -> bool:
     return row.matters > FEW * row.searched
+
+
+def _where(row: Row, names: Sequence[str]) -> str:
+    """In which few studies it mattered."""
+    few = [name for name, matters in zip(names, row.mattering, strict=True) if matters]
+    return f" ({row.matters} of {row.searched}: {', '.join(few)})" if few else ""
 
 
 def _settled(row: Row) -> bool:
