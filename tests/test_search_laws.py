@@ -204,7 +204,9 @@ def test_a_search_that_tried_all_configs_says_so_and_a_wider_range_goes_on(tmp_p
     assert "8 in all" in plan
     assert "About 8 trials" in plan
     assert study.regions[-1].why == "all 8 configs of the space were tried, so the search is over"
-    zi.tune(objective, space, **given)
+    assert [region.over for region in study.regions] == [False] * (len(study.regions) - 1) + [True]
+    ended = zi.tune(objective, space, **given)
+    assert ended.regions == study.regions
     assert "all 8 configs of the space were tried" in caplog.text
     wider = zi.tune(objective, zi.Space(o=zi.Choice("a", "b"), n=zi.Int(1, 6)), **given)
     assert len({tuple(t.config.items()) for t in wider.trials}) == len(wider.trials) == 12

@@ -351,12 +351,30 @@ def test_an_end_that_was_to_be_kept_with_the_next_event_is_kept_when_the_study_i
     assert read_study(path)[1].jobs[0].status is Status.DONE
 
 
+def test_the_end_of_a_search_that_an_older_format_has_in_words_alone_is_not_told_again(tmp_path):
+    path, space = tmp_path / "z.db", zi.Space(o=zi.Choice("a", "b", "c"))
+    given = {"trials": 9, "store": path, "name": "s", "playbook": False}
+    ended = zi.tune(ord_of, space, **given)
+    assert ended.regions[-1].over
+    db = sqlite3.connect(path)
+    db.execute("ALTER TABLE regions DROP COLUMN over")
+    db.execute("PRAGMA user_version = 4")
+    db.close()
+    assert not any(region.over for region in zi.load("s", path).regions)
+    assert zi.tune(ord_of, space, **given).regions == ended.regions
+
+
+def ord_of(config):
+    return float(ord(config["o"]))
+
+
 def test_a_study_of_an_older_format_learns_what_its_scores_are_when_it_goes_on(tmp_path):
     path = tmp_path / "z.db"
     zi.Study(SPACE, store=path, name="s").close()
     db = sqlite3.connect(path)
     for column in ("measure", "plan"):
         db.execute(f"ALTER TABLE studies DROP COLUMN {column}")
+    db.execute("ALTER TABLE regions DROP COLUMN over")
     db.execute("PRAGMA user_version = 3")
     db.close()
     assert read_study(path)[0].measure == {}

@@ -19,7 +19,6 @@ from zeroin.playbook import Playbook, playbook_of, scenario_of, teach
 from zeroin.protocols import Clocked, Executor, Grouping, Patient, Searcher, Trainable
 from zeroin.running import compare, run
 from zeroin.search import Zoom
-from zeroin.search.finite import OVER
 from zeroin.space import Space
 from zeroin.study import Listener, Study
 from zeroin.types import Config
@@ -137,7 +136,7 @@ def tune(
             # How long an epoch takes is measured for a person who waits.
             study.record(plan_of(study, course, doing if is_task and listen else None))
             _search(study, doing, course, clock)
-            if not listen and study.regions and OVER in study.regions[-1].why:
+            if not listen and study.regions and study.regions[-1].over:
                 log.warning("study %r: %s", study.name, study.regions[-1].why)
         finally:
             doing.close()

@@ -138,7 +138,7 @@ class Region:
 
     `ranges` are allowed to be proposed; `likely` holds the best config with 90 %, by the model, without
     what that config does not have; `after` is the number of jobs when it was drawn; `volume` is the share of the
-    ranges that is likely.
+    ranges that is likely; with one that is `over` the search ends, as all configs of a small space were tried.
     """
 
     round: int
@@ -147,6 +147,7 @@ class Region:
     likely: Mapping[str, Range]
     volume: float
     why: str
+    over: bool = False
 
 
 @dataclass(frozen=True, slots=True)

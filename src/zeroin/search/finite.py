@@ -10,12 +10,11 @@ from zeroin.space.scales import Array
 from zeroin.types import Range
 
 LISTED = 1024  # configs that are listed; of more a search does not come to the end
-OVER = "configs of the space were tried, so the search is over"
 
 
 def over(configs: int) -> str:
     """The end of a search that has tried all configs, in words."""
-    return f"all {configs} {OVER}"
+    return f"all {configs} configs of the space were tried, so the search is over"
 
 
 def count(space: Space, ranges: Mapping[str, Range], most: int = LISTED) -> int | None:

@@ -2,6 +2,7 @@
 
 from collections import Counter
 from collections.abc import Mapping, Sequence
+from dataclasses import replace
 
 import numpy as np
 
@@ -29,8 +30,8 @@ def told(view: View, model: Model, moved: Mapping[str, Range], pool: zoom.Pool |
         moved: ranges that this decision moves.
         pool: what it chose new configs from; None where there was no slot for any.
     """
-    if not view.chosen and not view.busy and view.listed is not None and view.end:  # said once
-        return _drawn(view, model, view.listed, view.rng("zoom"), view.end)
+    if view.end and view.listed is not None:
+        return replace(_drawn(view, model, view.listed, view.rng("zoom"), view.end), over=True)
     why = edges.words(view.space, moved)
     if pool and (moved or _is_due(view)):
         return _drawn(view, model, pool.points[: pool.drawn], pool.rng, why)

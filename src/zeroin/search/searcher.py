@@ -121,8 +121,8 @@ def _uniform(view: View) -> Decision:
             break
         why = "too few trials worked for a model"
         view = view.choosing(Proposal(view.ladder[0], Kind.SCREEN, why, config=view.space.config(point)))
-    if view.chosen or view.busy or not view.end:
+    if not view.end:
         return Decision(view.chosen)
     regions = view.history.regions
     place = regions[-1].round + 1 if regions else 0
-    return Decision(region=Region(place, len(view.history.jobs), view.ranges, view.ranges, 1.0, view.end))
+    return Decision(region=Region(place, len(view.history.jobs), view.ranges, view.ranges, 1.0, view.end, over=True))

@@ -118,10 +118,10 @@ class View:
 
     @property
     def end(self) -> str:
-        """What is to be said where all listed configs were tried; empty where they are too many, or it was said."""
+        """That the search ends here, in words: nothing is left of a space whose configs are listed. Else empty."""
         regions = self.history.regions
-        why = "" if self.listed is None else finite.over(len(self.listed))
-        return "" if regions and regions[-1].why == why else why
+        told = bool(regions) and regions[-1].over
+        return "" if self.chosen or self.busy or self.listed is None or told else finite.over(len(self.listed))
 
     def untried(self, box: Box, rng: np.random.Generator) -> Array | None:
         """A point [D] of a box, at random, that was neither tried nor chosen; None where all that are listed were.

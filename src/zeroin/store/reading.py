@@ -150,10 +150,15 @@ def _events(db: sqlite3.Connection, study: int) -> Iterator[Event]:
             yield Ended(number, Status(status), note, seconds)
     if paused:
         yield Asked((), None, paused)
-    for round_, after, ranges, likely, volume, why in db.execute(
-        "SELECT round, after, ranges, likely, volume, why FROM regions WHERE study = ? ORDER BY rowid", (study,)
-    ):
-        yield Asked((), Region(round_, after, _ranges(ranges), _ranges(likely), volume, why))
+    for region in _regions(db, study):
+        yield Asked((), region)
+
+
+def _regions(db: sqlite3.Connection, study: int) -> Iterator[Region]:
+    over = "over" if version(db) >= 5 else "0"  # a reader does not migrate
+    rows = f"SELECT round, after, ranges, likely, volume, why, {over} FROM regions WHERE study = ? ORDER BY rowid"
+    for number, after, ranges, likely, volume, why, ends in db.execute(rows, (study,)):
+        yield Region(number, after, _ranges(ranges), _ranges(likely), volume, why, bool(ends))
 
 
 def _scenario(db: sqlite3.Connection, study: int) -> dict[str, Value]:

@@ -60,6 +60,14 @@ def m004_measure_and_plan(db: sqlite3.Connection) -> None:
     db.execute("ALTER TABLE studies ADD COLUMN plan TEXT NOT NULL DEFAULT ''")
 
 
+def m005_end(db: sqlite3.Connection) -> None:
+    """Whether a search ended with a region, as all configs were tried; before, its words alone told."""
+    db.execute("ALTER TABLE regions ADD COLUMN over INTEGER NOT NULL DEFAULT 0")
+    db.execute(
+        "UPDATE regions SET over = 1 WHERE why LIKE 'all % configs of the space were tried, so the search is over'"
+    )
+
+
 MAGIC = b"SQLite format 3\0"  # how each SQLite file begins
 
 MIGRATIONS: tuple[Callable[[sqlite3.Connection], None], ...] = (
@@ -67,6 +75,7 @@ MIGRATIONS: tuple[Callable[[sqlite3.Connection], None], ...] = (
     m002_advice,
     m003_leads,
     m004_measure_and_plan,
+    m005_end,
 )
 
 

@@ -136,7 +136,7 @@ class SqliteStore:
     def _region(self, region: Region) -> None:
         data = asdict(region)
         data |= {key: json.dumps(data[key]) for key in ("ranges", "likely")}
-        self._run("INSERT INTO regions VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7)", *data.values())
+        self._run("INSERT INTO regions VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8)", *data.values())
 
     def _run(self, statement: str, *values: object) -> None:
         self._db.execute(statement, (self._study, *values))
