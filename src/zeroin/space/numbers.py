@@ -5,20 +5,18 @@ Equal lengths of the unit interval are equally likely under the coarse round, so
 """
 
 import math
-import sys
 from collections.abc import Sequence
 from dataclasses import dataclass
-from functools import lru_cache
 from typing import Any
 
 import numpy as np
 
 from zeroin.errors import SpaceError
-from zeroin.space.plain import OUTSIDE, When, data_of, is_number, number, plain, plain_when, tidy, written
-from zeroin.space.scales import SCALES, Array, Scale
+from zeroin.space.bounds import check_default, check_range, make_plain, power_near, shown
+from zeroin.space.plain import OUTSIDE, When, data_of, is_number, number, tidy, written
+from zeroin.space.scales import SCALES, Array, Scale, ends
 from zeroin.types import Range, Value
 
-LARGEST = sys.float_info.max
 ZERO_SHARE = 0.1  # of the unit interval stands for the exact zero of a log-scaled Float(zero=True)
 
 
@@ -52,16 +50,20 @@ class Float:
     fixed: float | None = None
 
     def __post_init__(self) -> None:
-        _make_plain(self)
-        _check_range(self)
+        make_plain(self)
+        check_range(self)
         if self.zero and self.scale not in ("log", "log2"):
             raise SpaceError(
-                f"zero=True adds an exact zero to a log scale; {_show(self)}: leave zero=True out, or set scale='log'."
+                f"zero=True adds an exact zero to a log scale; {shown(self)}: leave zero=True out, or set scale='log'."
             )
-        _check_default(self)
+        if tidy(self.low) == tidy(self.high):
+            raise SpaceError(
+                f"low is below high in twelve digits; {shown(self)}: search what is added to {self.low!r}."
+            )
+        check_default(self, zero=self.zero)
 
     def __repr__(self) -> str:
-        return written(_show(self), self.to_json())
+        return written(shown(self), self.to_json())
 
     @property
     def legal(self) -> tuple[float, float]:
@@ -94,7 +96,7 @@ class Float:
         if self.zero and unit < floor:
             return 0.0
         low, high = self.legal
-        a, b = _ends(self.scale, low, high)
+        a, b = ends(self.scale, low, high)
         value = float(SCALES[self.scale].inverse(a + (unit - floor) / (1.0 - floor) * (b - a)))
         return min(max(tidy(value), low), high)
 
@@ -159,24 +161,24 @@ class Int:
     fixed: int | None = None
 
     def __post_init__(self) -> None:
-        _make_plain(self)
+        make_plain(self)
         named = [(name, getattr(self, name)) for name in ("low", "high", "default", "fixed")]
         for name, value in (*named, *(("limits", limit) for limit in self.limits or ())):
             if value is not None and (isinstance(value, bool) or not isinstance(value, int)):
                 raise SpaceError(f"an Int has whole numbers; {name}={value!r}: use Float, or int({value!r}).")
         if self.scale not in ("linear", "log", "log2"):
-            raise SpaceError(f"an Int is on scale linear, log or log2; {_show(self)}: use Float for '{self.scale}'.")
-        _check_range(self)
+            raise SpaceError(f"an Int is on scale linear, log or log2; {shown(self)}: use Float for '{self.scale}'.")
+        check_range(self)
         if self.scale == "log2":
             for value in (self.low, self.high, *self.legal):
                 if value & (value - 1):
                     raise SpaceError(
-                        f"log2 counts in powers of two; {_show(self)}: use {_power_near(value)} instead of {value}."
+                        f"log2 counts in powers of two; {shown(self)}: use {power_near(value)} instead of {value}."
                     )
-        _check_default(self)
+        check_default(self, powers=self.scale == "log2")
 
     def __repr__(self) -> str:
-        return written(_show(self), self.to_json())
+        return written(shown(self), self.to_json())
 
     @property
     def legal(self) -> tuple[int, int]:
@@ -271,96 +273,8 @@ def _data(param: Float | Int, **more: Value) -> dict[str, Any]:
     )  # fmt: skip
 
 
-def _make_plain(param: Float | Int) -> None:
-    """Fields as Python's own types, however they were given, so that what is stored equals what was declared."""
-    for name in ("low", "high", "default", "fixed"):
-        object.__setattr__(param, name, plain(getattr(param, name)))
-    object.__setattr__(param, "when", plain_when(param.when))
-    if param.limits is not None:
-        limits = tuple(plain(v) for v in param.limits) if isinstance(param.limits, list | tuple) else ()
-        if len(limits) != 2 or not all(is_number(v) for v in limits):
-            raise SpaceError(
-                f"limits are two numbers; limits={param.limits!r}: use limits=({param.low!r}, {param.high!r})."
-            )
-        object.__setattr__(param, "limits", limits)
-
-
-def _power_near(value: float) -> int:
-    return int(2 ** round(math.log2(value)))
-
-
-@lru_cache(maxsize=1024)
-def _ends(scale: str, low: float, high: float) -> tuple[float, float]:
-    return float(SCALES[scale].forward(low)), float(SCALES[scale].forward(high))
-
-
 def _place(scale: Scale, value: float, low: float, high: float) -> float:
     if not scale.allows(value):
         return -OUTSIDE if value <= scale.above else 1.0 + OUTSIDE
-    a, b = _ends(scale.name, low, high)
+    a, b = ends(scale.name, low, high)
     return (float(scale.forward(value)) - a) / (b - a)
-
-
-def _show(param: Float | Int) -> str:
-    """The range alone, for errors."""
-    return f"{type(param).__name__}({param.low!r}, {param.high!r}{_scaled(param)})"
-
-
-def _scaled(param: Float | Int) -> str:
-    return "" if param.scale == "linear" else f", scale={param.scale!r}"
-
-
-def _check_range(param: Float | Int) -> None:
-    kind = type(param).__name__
-    for name in ("low", "high"):
-        value = getattr(param, name)
-        if not is_number(value) or not math.isfinite(value):
-            raise SpaceError(f"{name} is a finite number; {_show(param)}: write the range as {kind}(1, 10).")
-    if param.scale not in SCALES:
-        raise SpaceError(f"a scale is one of {', '.join(SCALES)}; scale={param.scale!r}: use scale='log'.")
-    if param.low >= param.high:
-        swapped = f"use {kind}({param.high!r}, {param.low!r}{_scaled(param)})"
-        alone = f"to hold it, widen the range and add fixed={param.low!r}"
-        raise SpaceError(f"low is below high; {_show(param)}: {swapped if param.low > param.high else alone}.")
-    scale = SCALES[param.scale]
-    for name, (low, high) in (("range", (param.low, param.high)), ("limits", param.legal)):
-        if not (scale.allows(low) and scale.allows(high)):
-            raise SpaceError(f"scale {scale.name} needs {scale.rule}; {name} {low!r}..{high!r}: {_remedy(param)}.")
-        if low > param.low or high < param.high:
-            raise SpaceError(
-                f"limits enclose the range; limits={param.limits!r} of {_show(param)}: "
-                f"use limits=({min(low, param.low)!r}, {max(high, param.high)!r})."
-            )
-    if isinstance(param, Float) and tidy(param.low) == tidy(param.high):
-        raise SpaceError(f"low is below high in twelve digits; {_show(param)}: search what is added to {param.low!r}.")
-    lowest, highest = _ends(param.scale, *map(float, param.legal))
-    if not math.isfinite(highest - lowest):
-        raise SpaceError(f"a range is at most {LARGEST:.2g} wide; {_show(param)}: search a narrower one.")
-
-
-def _remedy(param: Float | Int) -> str:
-    if param.scale in ("log", "log2"):
-        if isinstance(param, Int):
-            return f"use Int(1, {max(param.high, 2)!r}, scale={param.scale!r})"
-        high = param.high if param.high > 0 else 1.0
-        return f"use Float({high * 1e-5:g}, {high!r}, scale={param.scale!r}, zero=True) to keep the exact zero"
-    if param.scale == "one_minus_log":
-        return f"use Float({min(param.low, 0.9)!r}, 0.999, scale='one_minus_log')"
-    return f"use Float(0.01, 0.99, scale={param.scale!r})"
-
-
-def _check_default(param: Float | Int) -> None:
-    for name in ("default", "fixed"):
-        value = getattr(param, name)
-        if value is None:
-            continue
-        if not param.allows(value) or (name == "default" and not _in_range(param, value)):
-            near = min(max(value, param.low), param.high) if value == value and is_number(value) else param.low
-            rule = f"a {name}{' value' if name == 'fixed' else ''} lies in its range"
-            if isinstance(param, Int) and param.scale == "log2":
-                near, rule = _power_near(near), f"{rule} and is a power of two"
-            raise SpaceError(f"{rule}; {name}={value!r} in {_show(param)}: use {near!r}.")
-
-
-def _in_range(param: Float | Int, value: float) -> bool:
-    return param.low <= value <= param.high or (isinstance(param, Float) and param.zero and value == 0)

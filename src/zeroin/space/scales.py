@@ -5,6 +5,7 @@ A value drawn "uniformly on a scale" is `inverse(t)` with `t` uniform between `f
 
 from collections.abc import Callable
 from dataclasses import dataclass
+from functools import lru_cache
 from typing import Any, TypeAlias
 
 import numpy as np
@@ -57,3 +58,9 @@ LOGIT = Scale(
 )
 
 SCALES: dict[str, Scale] = {s.name: s for s in (LINEAR, LOG, LOG2, ONE_MINUS_LOG, LOGIT)}
+
+
+@lru_cache(maxsize=1024)  # every encoding of every config asks
+def ends(scale: str, low: float, high: float) -> tuple[float, float]:
+    """Where a range begins and ends on the real line of a scale."""
+    return float(SCALES[scale].forward(low)), float(SCALES[scale].forward(high))
