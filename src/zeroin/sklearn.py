@@ -3,7 +3,7 @@
 import math
 import tempfile
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import partial
 from pathlib import Path
 from typing import Any, Self
@@ -11,16 +11,15 @@ from typing import Any, Self
 import numpy as np
 import torch
 from sklearn.base import BaseEstimator, ClassifierMixin, RegressorMixin
-from sklearn.model_selection import train_test_split
 from sklearn.utils import check_random_state
 from sklearn.utils.multiclass import check_classification_targets
-from sklearn.utils.validation import _check_sample_weight, check_is_fitted, column_or_1d, validate_data
+from sklearn.utils.validation import check_is_fitted, validate_data
 from torch import Tensor, nn
 
 from zeroin import catalogue
 from zeroin.budget import Budget
 from zeroin.confirm import Finish
-from zeroin.data.split import by_group
+from zeroin.data.examples import LEAST, Examples, counting, split
 from zeroin.executors.checkpoint import trial_folder
 from zeroin.executors.inline import Inline
 from zeroin.history import History
@@ -33,7 +32,6 @@ from zeroin.space import Float, Int, Space
 from zeroin.tuning import tune
 from zeroin.types import Config, Trial
 
-LEAST = 4  # examples: three to train on, one to judge by
 NUMBERS = (np.float64, np.float32)
 
 Network = Callable[[int, int, Config], nn.Module]
@@ -73,6 +71,9 @@ class Tuned:
     def report(self, path: str | Path) -> Path:
         """Write the study's report, one HTML file that opens offline."""
         return write_report(Path(path), report_of("fit", self.space, self.history, self.goal))
+
+
+# scikit-learn reads the parameters of an estimator from its own __init__, so both have theirs; the rest they share.
 
 
 class TunedClassifier(ClassifierMixin, BaseEstimator):  # type: ignore[misc]  # scikit-learn has no types
@@ -139,22 +140,19 @@ class TunedClassifier(ClassifierMixin, BaseEstimator):  # type: ignore[misc]  # 
         """
         X, y = validate_data(self, X, y, dtype=NUMBERS, ensure_min_samples=LEAST)
         check_classification_targets(y)
-        X, y, groups, weights = _counting(X, y, groups, sample_weight)
-        self.classes_, labels = np.unique(y, return_inverse=True)
+        examples = counting(X, y, groups, sample_weight)
+        self.classes_, labels = np.unique(examples.y, return_inverse=True)
         if len(self.classes_) < 2:
             raise ValueError(
                 f"a classifier tells classes apart; y has one class, {self.classes_.tolist()[0]!r}: "
                 f"give examples of another."
             )
-        self.tuned_ = _tuned(self, (X, labels, groups, weights), len(self.classes_), "cross_entropy", self.metric)
-        self.best_config_, self.best_score_ = dict(self.tuned_.best.config), self.tuned_.score
+        _tune(self, replace(examples, y=labels), len(self.classes_), "cross_entropy")
         return self
 
     def predict_proba(self, X: Any) -> "np.ndarray[Any, Any]":
         """The probability of each class of `classes_`: [N, classes]."""
-        check_is_fitted(self)
-        X = validate_data(self, X, dtype=NUMBERS, reset=False)
-        out: np.ndarray[Any, Any] = torch.from_numpy(self.tuned_.outputs(X)).softmax(1).numpy()
+        out: np.ndarray[Any, Any] = torch.from_numpy(_outputs(self, X)).softmax(1).numpy()
         return out
 
     def predict(self, X: Any) -> "np.ndarray[Any, Any]":
@@ -214,26 +212,37 @@ class TunedRegressor(RegressorMixin, BaseEstimator):  # type: ignore[misc]  # sc
             ZeroinError: a space, budget or network that cannot be tuned.
         """
         X, y = validate_data(self, X, y, dtype=NUMBERS, ensure_min_samples=LEAST, y_numeric=True)
-        X, y, groups, weights = _counting(X, y.astype(np.float64), groups, sample_weight)
-        self._center = float(np.average(y, weights=weights))
-        self._scale = float(np.sqrt(np.average((y - self._center) ** 2, weights=weights))) or 1.0
-        self.tuned_ = _tuned(self, (X, (y - self._center) / self._scale, groups, weights), 1, "mse", self.metric)
-        self.best_config_, self.best_score_ = dict(self.tuned_.best.config), self.tuned_.score
+        examples = counting(X, y.astype(np.float64), groups, sample_weight)
+        self._center = float(np.average(examples.y, weights=examples.weights))
+        far = examples.y - self._center
+        self._scale = float(np.sqrt(np.average(far**2, weights=examples.weights))) or 1.0
+        _tune(self, replace(examples, y=far / self._scale), 1, "mse")
         return self
 
     def predict(self, X: Any) -> "np.ndarray[Any, Any]":
         """The number for each example: [N]."""
-        check_is_fitted(self)
-        X = validate_data(self, X, dtype=NUMBERS, reset=False)
-        return self.tuned_.outputs(X).reshape(-1) * self._scale + self._center
+        return _outputs(self, X).reshape(-1) * self._scale + self._center
 
 
-def _tuned(model: Any, examples: tuple[Any, Any, Any, Any], outputs: int, loss: Any, metric: Any) -> Tuned:
-    """Tune as an estimator's parameters say; examples are X, class numbers or standardised numbers [N], groups and
-    weights."""
+def _tune(model: Any, examples: Examples, outputs: int, loss: str) -> None:
+    """Fit an estimator: targets are class numbers, or numbers of mean 0 and variance 1."""
+    model.tuned_ = tuned = _tuned(model, examples, outputs, loss)
+    model.best_config_, model.best_score_ = dict(tuned.best.config), tuned.score
+
+
+def _outputs(model: Any, X: Any) -> "np.ndarray[Any, Any]":
+    """What the network of a fitted estimator says of examples: [N, outputs]."""
+    check_is_fitted(model)
+    tuned: Tuned = model.tuned_
+    return tuned.outputs(validate_data(model, X, dtype=NUMBERS, reset=False))
+
+
+def _tuned(model: Any, examples: Examples, outputs: int, loss: Any) -> Tuned:
+    """Tune as an estimator's parameters say."""
     seed = int(check_random_state(model.random_state).randint(2**31 - 1))
-    X, y, groups, weights = examples
-    train, valid = _split(y, groups, model.validation_fraction, loss == "cross_entropy", seed)
+    X, y, groups, weights = examples.X, examples.y, examples.groups, examples.weights
+    metric = model.metric
+    train, valid = split(y, groups, model.validation_fraction, loss == "cross_entropy", seed)
     if metric == "r2" and np.ptp(y[valid]) == 0:  # nothing to explain; the smallest error still tells configs apart
         metric = "mse"
     targets = [y[rows] for rows in (train, valid)]
@@ -259,51 +268,6 @@ def _tuned(model: Any, examples: tuple[Any, Any, Any, Any], outputs: int, loss: 
         network.double().eval(), task.problem.normalisation, study.best, saved["metric"], study.goal, study.space,
         study.history,
     )  # fmt: skip
-
-
-def _counting(X: Any, y: Any, groups: Any, sample_weight: Any) -> tuple[Any, Any, Any, Any]:
-    """The examples that count, their groups, and their weights if there are any; one of weight 0 is as if not there."""
-    groups = None if groups is None else _checked(groups, len(y))
-    if sample_weight is None:
-        return X, y, groups, None
-    weights = _check_sample_weight(sample_weight, X, dtype=np.float64, ensure_non_negative=True)
-    there = weights > 0
-    if there.sum() < LEAST:
-        raise ValueError(
-            f"{LEAST} examples count, three to train on and one to judge by; sample_weight is above 0 for "
-            f"{there.sum()}: give weights above 0."
-        )
-    groups = None if groups is None else _checked(groups[there], there.sum())
-    return X[there], y[there], groups, weights[there]
-
-
-def _split(y: Any, groups: Any, share: float, stratified: bool, seed: int) -> tuple[Any, Any]:
-    """Which examples to train on and to judge by; every class in both where there are enough of each."""
-    if not 0 < share < 1:
-        raise ValueError(
-            f"validation_fraction is a share of the examples, between 0 and 1; validation_fraction={share!r}: use 0.2."
-        )
-    if groups is not None:
-        train, valid = by_group(groups, y, (1 - share, share), seed)
-        return train, valid
-    count = min(max(1, round(share * len(y))), len(y) - 1)
-    classes, sizes = np.unique(y, return_counts=True) if stratified else ((), ())
-    enough = stratified and min(sizes) >= 2 and len(classes) <= min(count, len(y) - count)
-    train, valid = train_test_split(
-        np.arange(len(y)), test_size=count, random_state=seed, stratify=y if enough else None
-    )
-    return train, valid
-
-
-def _checked(groups: Any, count: int) -> "np.ndarray[Any, Any]":
-    """What each example belongs to, as numbers."""
-    known: np.ndarray[Any, Any] = np.unique(column_or_1d(groups), return_inverse=True)[1]
-    if len(known) != count or known.max() < 1:
-        raise ValueError(
-            f"groups are of each example, two different ones at least; there are {len(known)} for {count} examples, "
-            f"{known.max() + 1} different: leave groups out, or give examples of another."
-        )
-    return known
 
 
 def _space(count: int, trainings: float) -> Space:
