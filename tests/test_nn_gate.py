@@ -288,6 +288,8 @@ ROWS = [  # name, network, an example's inputs, in which order a stack is right,
      ""),
     ("lstm", lambda: recurrent(nn.LSTM), numbers(5, 4), (EACH, None), ""),
     ("gru", lambda: recurrent(nn.GRU), numbers(5, 4), (EACH, None), ""),
+    ("turned in place", lambda: flat(nn.Conv1d(8, 8, 1), Fn(lambda s, x: s.rnn(x)[0], rnn=nn.GRU(
+        4, 3, batch_first=True, bidirectional=True)), width=48), numbers(8, 4), (EACH, None), ""),
     ("rnn", lambda: recurrent(nn.RNN), numbers(5, 4), (EACH, None), ""),
     ("spectral norm", lambda: nn.Sequential(nn.utils.parametrizations.spectral_norm(nn.Linear(4, 3))), numbers(4), None,
      ""),
@@ -366,7 +368,7 @@ def test_recurrent_networks_of_one_config_are_of_one_signature():
     assert signatures[0] == signatures[1] != signatures[2]
 
 
-SOME = ("linear", "batch norm 2d", "lstm")
+SOME = ("linear", "batch norm 2d", "lstm", "turned in place")
 EACH_ROW = [pytest.param(*r[1:3], id=r[0], marks=[] if r[0] in SOME else [pytest.mark.slow]) for r in ROWS]
 
 

@@ -51,6 +51,21 @@ def _alike(a: Tensor, b: Tensor) -> bool:
     return bool(((a == b) | (a.isnan() & b.isnan())).all())
 
 
+def _as_view(func: Any) -> Any:
+    """The view that an operation makes of its argument in place: `transpose_` run again would turn it back.
+
+    Raises:
+        RuntimeError: there is none.
+    """
+    if torch.Tag.inplace_view not in func.tags:
+        return func
+    name, overload = func._schema.name.removesuffix("_"), func._schema.overload_name or "default"
+    found = getattr(getattr(torch.ops.aten, name.removeprefix("aten::"), None), overload, None)
+    if found is None or found._schema.returns[0].alias_info is None:
+        raise RuntimeError(f"the step gives a tensor another shape in place ({func})")
+    return found
+
+
 class _Recorder(TorchDispatchMode):  # type: ignore[no-untyped-call]
     """Sees each operation below vmap and autograd, where tensors are plain, and writes it down."""
 
@@ -92,8 +107,9 @@ class _Recorder(TorchDispatchMode):  # type: ignore[no-untyped-call]
         kwargs = kwargs or {}
         if func.overloadpacket in UNREAD:
             raise RuntimeError(f"the step asks for the value of a tensor ({func.overloadpacket})")
+        written = tree_map(self._written, (tuple(args), kwargs))
         out = func(*args, **kwargs)
-        node = self.graph.call_function(func, *tree_map(self._written, (tuple(args), kwargs)))
+        node = self.graph.call_function(_as_view(func), *written)
         if isinstance(out, Tensor):
             self._keep(out, node)
         for i, each in enumerate(out if isinstance(out, tuple | list) else ()):
@@ -102,6 +118,7 @@ class _Recorder(TorchDispatchMode):  # type: ignore[no-untyped-call]
         return out
 
     def _keep(self, value: Tensor, node: Node) -> None:
+        """From here on the node stands for this tensor."""
         node.meta["layout"] = Place(value.shape, value.stride(), value.dtype)
         self.kept.append(value)
         self.nodes[id(value)] = node
