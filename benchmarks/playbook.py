@@ -2,11 +2,16 @@
 
     python benchmarks/playbook.py                          # LCBench's development tasks, 3 seeds, about 15 min
     python benchmarks/playbook.py --family taskset --seeds 2
+    python benchmarks/playbook.py --past 4 --trainings 30 --out four   # four past studies a task, 30 trainings each
     python benchmarks/playbook.py --report                 # the table again, from what is there
 
-Of each task one past study of 60 full trainings, the usual budget, is a lesson; the lessons of all other tasks are the
-playbook with which it is then tuned, with other seeds. `adversary` is a playbook of the same size from studies that
-looked for the *worst* configs: its configs are bad, and its surfaces are inverted. `none` has no playbook.
+Of each task one past study of 60 full trainings, the usual budget, is a lesson (more: `--past`); the lessons of all
+other tasks are the playbook with which it is then tuned, with other seeds. `adversary` is a playbook of the same size
+from studies that looked for the *worst* configs: its configs are bad, and its surfaces are inverted. `none` has no
+playbook.
+
+On LCBench the search goes without what it knows of how losses still fall, as that was learned from these curves; with
+`--names` it has what all other tasks tell of it, as a user has it (the past studies go without).
 
 Regret: see families/. Reached: the first full training by which the mean curve over the seeds is down to where
 `none` is after 20. Runs already in `--out` are not run again.
@@ -30,9 +35,12 @@ import numpy as np
 import zeroin as zi
 from adaptor import seed_of
 from families import CACHE, DATA, Absent, Array, Config, Dim, Task, load
+from make_outlook import per_task
+from outlook import left_out
 from zeroin.playbook import Lesson, Playbook, lesson_of, scenario_of
 from zeroin.playbook.lesson import from_json, to_json
 from zeroin.search import Zoom
+from zeroin.search.outlook import Outlook
 
 VARIANTS = ("none", "playbook", "adversary")
 PAST, NOW, LEVEL = 60, 40, 20  # full trainings of a past study, of one that is measured; where `none` sets the level
@@ -56,12 +64,19 @@ def space_of(task: Task) -> zi.Space:
 
 
 def studied(
-    task: Task, seed: str, trainings: int, playbook: Playbook | None = None, sign: float = 1.0, luck: float = 0.0
+    task: Task,
+    seed: str,
+    trainings: int,
+    playbook: Playbook | None = None,
+    *,
+    sign: float = 1.0,
+    luck: float = 0.0,
+    names: Outlook | None = None,
 ) -> tuple[zi.Study, list[tuple[int, float]]]:
     """A study of a task, and (epochs spent, lowest loss so far) wherever it fell; `sign` -1 looks for the worst.
 
     With `luck` all losses of a trial are off by a normal draw of its seed, its standard deviation in units of regret.
-    On LCBench the search goes without what it knows of how losses still fall, as that was learned from these curves.
+    `names` is what the search knows on LCBench of how losses still fall.
     """
     space, theirs = space_of(task), {OURS.get(d.name, d.name): d.name for d in task.dims}
     open_curve, curves, spent = task.open(), {}, 0
@@ -88,7 +103,7 @@ def studied(
         name=f"{task.family}-{task.name}",
         seed=seed_of(seed),
         playbook=playbook or False,
-        searcher=Zoom(outlook=None) if task.family.startswith("lcbench") else None,
+        searcher=Zoom(outlook=names) if task.family.startswith("lcbench") else None,
     )
     return study, steps
 
@@ -100,12 +115,15 @@ def curve_of(task: Task, steps: Sequence[tuple[int, float]], trainings: int) -> 
     return np.asarray(regret[np.searchsorted(spent, at, side="right")])
 
 
-def lesson_from(task: Task, sign: float = 1.0, facts: Mapping[str, str] | None = None) -> Lesson:
-    """What a past study of a task teaches; of one that looked for the worst if `sign` is -1."""
-    study, _ = studied(task, f"{task.name}@past", PAST, sign=sign)
+def lesson_from(
+    task: Task, number: int = 0, trainings: int = PAST, sign: float = 1.0, facts: Mapping[str, str] | None = None
+) -> Lesson:
+    """What a past study of a task teaches; other numbers, other seeds. It looked for the worst if `sign` is -1."""
+    study, _ = studied(task, f"{task.name}@past{number or ''}", trainings, sign=sign)
     known = {"task": f"{task.family}-{task.name}"} | dict(facts or {})
     scenario = scenario_of(None, study.space, task.max_epochs) | known
-    return lesson_of(study.name, study.space, study.history, scenario=scenario, version=version("zeroin"))
+    lesson = lesson_of(study.name, study.space, study.history, scenario=scenario, version=version("zeroin"))
+    return replace(lesson, created=str(number or ""))  # by which several of one task are told apart
 
 
 def without(lessons: Sequence[Lesson], task: Task, folder: Path) -> Playbook:
@@ -177,6 +195,7 @@ def _run(given: argparse.Namespace, tasks: Sequence[Task], seeds: Sequence[int])
     file = given.out / f"{given.family}.json"
     runs = _known(file)
     lessons = {v: _lessons(given, tasks, v) for v in VARIANTS[1:]}
+    weights = per_task(load("lcbench", given.data)) if given.names else {}
     for seed in seeds:
         for task in tasks:
             for variant in VARIANTS:
@@ -185,7 +204,8 @@ def _run(given: argparse.Namespace, tasks: Sequence[Task], seeds: Sequence[int])
                     continue
                 book = None if variant == "none" else without(lessons[variant], task, given.out)
                 began = time.process_time()
-                _, steps = studied(task, f"{task.name}@{seed}", NOW, book)
+                names = left_out("known", task.name, weights) if given.names else None
+                _, steps = studied(task, f"{task.name}@{seed}", NOW, book, names=names)
                 runs[key] = [round(float(x), 6) for x in curve_of(task, steps, NOW)]
                 print(key, f"{time.process_time() - began:.1f} s", *runs[key][4::5], file=sys.stderr, flush=True)
                 file.write_text(json.dumps(runs))
@@ -196,9 +216,9 @@ def _lessons(given: argparse.Namespace, tasks: Sequence[Task], variant: str) -> 
     file = given.out / f"{given.family}-{variant}-lessons.json"
     if not file.exists():
         sign = -1.0 if variant == "adversary" else 1.0
-        learned = [lesson_from(task, sign) for task in tasks]
+        learned = [lesson_from(task, n, given.trainings, sign) for n in range(given.past) for task in tasks]
         file.write_text(json.dumps([to_json(lesson) for lesson in learned]))
-    return [replace(from_json(each), created="") for each in json.loads(file.read_text())]
+    return [from_json(each) for each in json.loads(file.read_text())]
 
 
 def _known(file: Path) -> dict[str, list[float]]:
@@ -210,6 +230,9 @@ def arguments() -> argparse.Namespace:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--family", default="lcbench", help="one of families/")
     parser.add_argument("--seeds", type=int, default=3)
+    parser.add_argument("--past", type=int, default=1, help="past studies of each task (one --out for each)")
+    parser.add_argument("--trainings", type=int, default=PAST, help="full trainings of a past study")
+    parser.add_argument("--names", action="store_true", help="on LCBench: with what names tell of how losses fall")
     parser.add_argument("--out", type=Path, default=Path("playbook-benchmark"), help="folder of lessons and runs")
     parser.add_argument("--data", type=Path, default=DATA, help="folder with the tables of real runs")
     parser.add_argument("--cache", type=Path, default=CACHE, help="folder for reference values, computed once")

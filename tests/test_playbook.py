@@ -17,6 +17,7 @@ from zeroin.playbook import Lesson, Playbook, as_data, as_lessons, lesson_of, sc
 from zeroin.playbook.compare import compare
 from zeroin.playbook.lesson import from_json, scores, to_json
 from zeroin.playbook.picture import svg
+from zeroin.playbook.pool import pooled
 from zeroin.playbook.portfolio import advised, apart, fitted, greedy
 from zeroin.playbook.scenario import weights
 from zeroin.playbook.sentences import sentences
@@ -632,3 +633,49 @@ def test_the_lessons_that_come_with_zeroin_advise_a_new_study_and_say_how_they_w
     assert 3 <= len(told) <= 6
     assert all(space.check(given.config) for given in told)
     assert Playbook(tmp_path / "none.db", shipped=False).look_up(space, {}).suggestions == ()
+
+
+def test_several_studies_of_one_task_are_one_lesson(lessons, tmp_path):
+    again = taught(-2.0, "past0", trials=24)
+    one = pooled([*lessons, again])
+    both = one[0]
+    assert [lesson.name for lesson in one] == ["past0", "past1", "past2"]
+    assert len(both.configs) == len(lessons[0].configs) + len(again.configs)
+    assert both.trainings == lessons[0].trainings + again.trainings
+    assert both.scores[0] == 0.0
+    best = min((lesson.levels[0], lesson.configs[0]) for lesson in (lessons[0], again))
+    assert (both.levels[0], both.configs[0]) == best
+    assert pooled([from_json(json.loads(json.dumps(to_json(both))))]) == [both]
+    book = Playbook(tmp_path / "twice.db", shipped=False)
+    book.learn(*lessons, replace(again, created="later"))
+    assert suggested(SPACE, {"task": "new"}, book.lessons()) == suggested(SPACE, {"task": "new"}, one)
+
+
+def test_what_is_another_task_or_may_be_one_stays_apart(lessons):
+    first = lessons[0]
+    low, high = first.levels
+    others = [
+        replace(first, scenario=first.scenario | {"examples": 5}),
+        replace(first, levels=(low + 9, high + 9)),  # losses in percent, say
+        replace(first, levels=None),
+        replace(first, space=zi.Space(lr=zi.Float(1e-5, 1.0, scale="log"))),
+    ]
+    for other in others:
+        assert len(pooled([first, other])) == 2
+    unnamed = replace(first, scenario={})
+    assert len(pooled([unnamed, unnamed])) == 2
+
+
+def test_a_task_that_is_tuned_again_begins_with_its_own_best():
+    """Where optima lie anywhere, the task's own past study counts for more than those of others together."""
+    past = [taught(centre, f"task{i}") for i, centre in enumerate((-4.5, -3.5, -2.5, -1.5, -0.5))]
+    for lesson in past:
+        assert f"did well in {lesson.name}" in suggested(SPACE, lesson.scenario, past)[0].why
+
+
+def test_true_is_no_number_and_not_the_option_1():
+    space = zi.Space(lr=zi.Float(1e-4, 1.0, scale="log"), norm=zi.Choice(1, 2, fixed=1), layers=zi.Int(1, 4))
+    assert fitted(space, {"lr": 0.1, "norm": 1, "layers": 2}) == {"lr": 0.1, "norm": 1, "layers": 2}
+    assert fitted(space, {"lr": 0.1, "norm": True, "layers": 2}) is None
+    assert fitted(space, {"lr": 0.1, "norm": 1, "layers": True}) is None
+    assert fitted(space, {"lr": True, "norm": 1, "layers": 2}) is None

@@ -52,6 +52,8 @@ class Lesson:
             without what none of them has.
         luck: the share of the spread of scores that other trials' configs do not tell of one left out: luck of the
             seed and of the validation set, and what so few trials cannot tell. None of a lesson that does not say.
+        levels: what the study's model sees at scores 0 and 1: logs of how far losses are from perfect, by which studies
+            of one task are compared. None of a lesson that does not say.
     """
 
     name: str
@@ -68,6 +70,7 @@ class Lesson:
     importance: Mapping[str, float]
     good: Mapping[str, Range]
     luck: float | None = None
+    levels: tuple[float, float] | None = None
 
     @property
     def trust(self) -> float:
@@ -183,9 +186,15 @@ def lesson_of(
         {n: _digits(lengths[first[j]]) for j, n in enumerate(space)},
         _digits(model.posterior.signal),
         {i.name: round(i.mean, 3) for i in importances(space, history, max_epochs=history.max_epochs)},
-        {n: _good(p, have) for n, p in space.params.items() if not p.held and (have := _values(n, fifth))},
+        goods(space, fifth),
         round(_luck(model, low, unit), 3),
+        (_digits(low + model.trend), _digits(low + model.trend + unit)),
     )
+
+
+def goods(space: Space, configs: Sequence[Config]) -> dict[str, Range]:
+    """By hyperparameter, where the middle eight tenths of configs lie; of a choice, the options in them."""
+    return {n: _good(p, have) for n, p in space.params.items() if not p.held and (have := _values(n, configs))}
 
 
 def to_json(lesson: Lesson) -> dict[str, Any]:
@@ -197,7 +206,8 @@ def to_json(lesson: Lesson) -> dict[str, Any]:
 def from_json(data: Mapping[str, Any]) -> Lesson:
     """The inverse of `to_json`."""
     good = {name: tuple(values) for name, values in data["good"].items()}
-    changed = {"space": Space.from_json(data["space"]), "good": good}
+    levels = data.get("levels")
+    changed = {"space": Space.from_json(data["space"]), "good": good, "levels": levels and tuple(levels)}
     known = {key: value for key, value in data.items() if key in Lesson.__dataclass_fields__}  # a newer one has more
     return Lesson(**{**known, **changed, "configs": tuple(data["configs"]), "scores": tuple(data["scores"])})
 

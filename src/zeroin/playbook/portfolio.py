@@ -2,7 +2,7 @@
 
 Each candidate did well in one of them; what it would have scored in the others their models tell. Picked is, one after
 the other, what lowers the mean of the best score over the studies most, each study weighted by how alike it is, and by
-how far its scores are to be trusted.
+how far its scores are to be trusted: one of the same task for more than many of others.
 
 Source: Feurer et al., "Auto-Sklearn 2.0", JMLR 23 (2022), section 3.1 (greedy portfolios).
 """
@@ -14,10 +14,12 @@ import numpy as np
 
 from zeroin.catalogue import PACE
 from zeroin.playbook.lesson import Lesson, scores
+from zeroin.playbook.pool import pooled
 from zeroin.playbook.ranges import corrected
 from zeroin.playbook.scenario import Scenario, weights
 from zeroin.search import coarse
 from zeroin.space import Choice, Space
+from zeroin.space.plain import is_number
 from zeroin.space.scales import Array
 from zeroin.types import Advised, Config, Suggestion
 
@@ -25,6 +27,7 @@ MOST = 3  # configs tried at once
 TOP = 8  # candidates of each past study
 CLOSE = 0.09  # of the unit interval: a value that much outside the legal limits is moved to them (a word lies further)
 DOUBT = 1.0  # standard deviations: what a past study can hardly tell of is no good bet
+SURE = 0.95  # no past study tells all of a new one
 LEADS = 128  # further configs that the model is to weigh
 SHADE = 0.05  # scores much smaller than this are all alike
 POINTS = 64  # of the new space at which past studies are compared
@@ -42,7 +45,7 @@ def advised(
         movable: hyperparameters whose ranges may be corrected: nobody asked for the ranges that they have.
         most: configs to try at once, at most, the best bet first.
     """
-    asked = [lesson for lesson in lessons if _comparable(space, scenario, lesson)]
+    asked = pooled([lesson for lesson in lessons if _comparable(space, scenario, lesson)])
     pool = [(c, lesson) for lesson in asked for c in _mapped(space, lesson)]
     configs, origins = [c for c, _ in pool], [lesson for _, lesson in pool]
     if not configs:
@@ -51,9 +54,12 @@ def advised(
     spread = [space.config(u) for u in box[:, 0] + coarse.points(0, POINTS, len(space), 0) * (box[:, 1] - box[:, 0])]
     mean, sd = scores(asked, [*configs, *spread])
     trust = _trusted(asked)
-    counts = trust * weights(scenario, [x.scenario for x in asked], mean[:, len(configs) :], trust)
+    agree = weights(scenario, [x.scenario for x in asked], mean[:, len(configs) :], trust)
+    counts = trust * agree
+    told = np.minimum(counts, SURE) ** 2
     sure = np.clip(mean + DOUBT * sd, 0.0, 1.0)[:, : len(configs)].T  # [candidates, lessons]
-    weight = counts / counts.sum()
+    weight = told / (1.0 - told)  # what a study tells of another, over what it leaves open
+    weight = weight / weight.sum()
     chosen = greedy(apart(sure), weight, most)
     said = tuple(Suggestion(configs[i], _why(origins[i], sure[i], len(asked))) for i in chosen)
     others = [int(i) for i in np.argsort(apart(sure) @ weight, kind="stable") if i not in chosen]
@@ -93,10 +99,11 @@ def fitted(space: Space, config: Config) -> Config | None:
         if name not in config:
             continue
         if param.held:
-            if isinstance(param, Choice) and config[name] != param.fixed:
+            if isinstance(param, Choice) and u != param.unit(param.start):
                 return None
             continue
-        if name not in PACE and not -CLOSE <= u <= 1.0 + CLOSE:
+        foreign = u < 0.0 if isinstance(param, Choice) else not is_number(config[name])
+        if foreign or (name not in PACE and not -CLOSE <= u <= 1.0 + CLOSE):
             return None
     inside = space.span(space.ranges) + np.array([0.0, -1e-9])  # the very edge of a whole number is its neighbour's
     low, high = np.where([[name in PACE] for name in space], inside, [0.0, 1.0]).T

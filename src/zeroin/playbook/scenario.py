@@ -48,7 +48,7 @@ def difference(a: Scenario, b: Scenario) -> Array:
 
 
 def weights(new: Scenario, past: Sequence[Scenario], scores: Array, trust: Array) -> Array:
-    """How alike a new study each past one is, 0.05 to 1.
+    """How alike a new study each past one is, 0.05 to 1; one of the same task is, for luck is what `trust` tells.
 
     Args:
         new: the scenario of the new study.
@@ -67,7 +67,8 @@ def weights(new: Scenario, past: Sequence[Scenario], scores: Array, trust: Array
     prior = np.sqrt(PAIRS) * np.eye(len(FACTS) + 1)
     lost, _ = nnls(np.vstack([told[:, None] * known, prior]), np.append(told * (1.0 - agree), prior.sum(0) * USUALLY))
     apart = np.array([difference(new, each) for each in past])
-    return np.asarray(np.clip(1.0 - lost[0] - apart @ lost[1:], LEAST, 1.0))
+    alike = np.clip(1.0 - lost[0] - apart @ lost[1:], LEAST, 1.0)
+    return np.asarray(np.where(apart.any(axis=1) | (new.get("task") is None), alike, 1.0))
 
 
 def _differ(a: Value, b: Value) -> float:

@@ -189,7 +189,8 @@ class Model:
 
     `best` is with one rung the lowest mean of a config tried, as the lowest loss may be a lucky draw; with several the
     lowest warped loss seen at any of them, less the trend; `trust` how well
-    left-out trials are predicted (correlation); `rows` the observations; `owners` the trial of each one that the
+    left-out trials are predicted (correlation); `trend` what losses change by, on average, from the lowest rung to the
+    full budget, and means lie above; `rows` the observations; `owners` the trial of each one that the
     surrogate sees, `units` [n, D] and `mean` [n] those trials' points and means.
     """
 
@@ -197,6 +198,7 @@ class Model:
     features: Features
     best: float
     trust: float
+    trend: float
     rows: Rows
     owners: np.ndarray
     units: Array
@@ -241,9 +243,9 @@ def build(rows: Rows, features: Features, memory: Memory) -> Model:
     owners = rows.trial[keep]
     units = rows.units[np.unique(owners)]
     mean = posterior.expected(features(units))
-    trend = _targets(rows)[1]  # the best is one that was seen, not one that losses may fall to
-    best = float(mean.min() if len(trend) == 1 else _warped(rows)[0].min() - trend[-1])
-    return Model(posterior, features, best, trust, rows, owners, units, mean)
+    trend = float(_targets(rows)[1][-1])  # the best is one that was seen, not one that losses may fall to
+    best = float(mean.min() if len(rows.rungs) == 1 else _warped(rows)[0].min() - trend)
+    return Model(posterior, features, best, trust, trend, rows, owners, units, mean)
 
 
 def fit_size(n: int) -> int:
