@@ -20,7 +20,7 @@ Image = pytest.importorskip("PIL.Image")
 
 from zeroin.data import images, own  # noqa: E402
 from zeroin.data.amounts import amounts, style_of  # noqa: E402
-from zeroin.data.columns import Column, learn, numbers  # noqa: E402
+from zeroin.data.columns import Column, as_numbers, learn, numbers, written  # noqa: E402
 from zeroin.data.files import read  # noqa: E402
 from zeroin.data.preparation import from_plain  # noqa: E402
 from zeroin.data.split import by_group  # noqa: E402
@@ -286,7 +286,7 @@ def test_columns_as_numbers():
     assert x[:, 4] == pytest.approx(np.array([-3, 1, 1, 1]) / np.sqrt(3))  # the median of the others is in December
     assert x[:, -1].tolist() == [0, 0, 1, 0]
     assert numbers(columns, frame.assign(n=["-1e9", "1", "2", "3"]))[0, 0] == -5  # no further than this
-    with pytest.raises(TaskError, match="'n' held numbers in training and here holds 'old'"):
+    with pytest.raises(TaskError, match=r"'n' held numbers written like '1234\.5' in training and here holds 'old'"):
         numbers(columns, frame.assign(n=["1", "old", "2", "3"]))
 
 
@@ -306,8 +306,29 @@ def test_the_usual_forms_of_csv(text, tmp_path):
     path.write_text(text, encoding="utf-8", newline="")
     frame = read(path)
     assert list(frame.columns) == ["a", "b"]
-    assert pd.to_numeric(frame["a"]).tolist() == [1.5, 2.0]
+    assert as_numbers(frame["a"], written(frame["a"], frame.attrs["mark"])).tolist() == [1.5, 2.0]
     assert frame["b"].tolist() == ["x", "y"]
+
+
+def test_decimal_commas_mean_the_same_in_every_file(tmp_path):
+    rng, path = np.random.default_rng(0), tmp_path / "t.csv"
+    pieces, rate = rng.integers(1000, 9000, ROWS), rng.uniform(0, 9, ROWS)
+    rate[0] = 9.3e-05
+    frame = pd.DataFrame({"pieces": [f"{p:,}".replace(",", ".") for p in pieces]})  # thousands, by what the others have
+    frame["rate"] = [repr(float(one)).replace(".", ",") for one in rate]
+    frame["price"] = [f"{p:,.1f}".translate(str.maketrans(",.", ".,")) for p in 3.5 * pieces]
+    frame.to_csv(path, sep=";", index=False)
+    ready = from_plain(own.task_of(path, target="price").preparation)
+    assert [c.mean for c in ready.inputs.columns] == pytest.approx([pieces.mean(), rate.mean()], rel=0.2)
+    assert ready.answer.mean == pytest.approx(3.5 * pieces.mean(), rel=0.2)
+    whole = ready.inputs.encoded(ready.inputs.opened(path))
+    frame.head(1).assign(rate="0,000093").to_csv(path, index=False)  # one row, separated by commas
+    assert ready.inputs.encoded(ready.inputs.opened(path)) == pytest.approx(whole[:1])
+    pd.DataFrame({"pieces": pieces, "rate": rate}).to_parquet(tmp_path / "t.parquet")
+    assert ready.inputs.encoded(ready.inputs.opened(tmp_path / "t.parquet")) == pytest.approx(whole)
+    frame.assign(rate=frame.rate.where(frame.index != 7, "k.A.")).to_csv(path, sep=";", index=False)
+    with pytest.raises(TaskError, match=r"'rate' holds 119 numbers and 1 others such as 'k.A.'"):
+        own.task_of(path, target="price")
 
 
 # ---------------------------------------------------------------------------------------------------------- notes
@@ -606,9 +627,9 @@ def test_a_parquet_file_that_is_refused_ends_the_command_with_status_2(tmp_path)
 def test_dates_stay_dates_of_one_form():
     frame = pd.DataFrame({"d": ["2024-01-31", "2024-02-01", None, "2024-03-01"]})
     columns = learn(frame)
-    for written in ("sometime", "31.12.2024"):
-        with pytest.raises(TaskError, match=f"dates written as ISO8601 in training and here holds '{written}'"):
-            numbers(columns, frame.assign(d=written))
+    for odd in ("sometime", "31.12.2024"):
+        with pytest.raises(TaskError, match=f"dates written as ISO8601 in training and here holds '{odd}'"):
+            numbers(columns, frame.assign(d=odd))
     assert np.isfinite(numbers(columns, frame.assign(d=None))).all()
 
 

@@ -2,9 +2,11 @@
 
 import re
 from dataclasses import dataclass
+from functools import cache
 
 import numpy as np
 import pandas as pd
+from pandas.api.types import infer_dtype, is_numeric_dtype
 
 SIGNS = "$€£¥₹₽₩₺฿"
 SPACES = " \u00a0\u202f\u2009"  # of which three are not to be broken
@@ -30,27 +32,42 @@ class Style:
         return f"{self.before}1{',' if self.mark == '.' else '.'}234{self.mark}5{self.after}"
 
 
-def style_of(values: pd.Series) -> Style | None:
+def style_of(values: pd.Series, mark: str | None = None) -> Style | None:
     """How all words of a column write numbers; None where they do not, or not all alike.
 
-    Where separators could be of thousands or of decimals (`1,250` and `2,500` alone), they are of thousands.
+    Args:
+        values: the column.
+        mark: what stands before decimals where separators could be of thousands or of decimals (`1,250` and `2,500`
+            alone); None: they are of thousands.
 
     >>> style_of(pd.Series(["$1,250.50", "$990"]))
     Style(mark='.', before='$', after='')
     >>> style_of(pd.Series(["1.250,5", "12,5", None])).mark, style_of(pd.Series(["A1", "A2"]))
     (',', None)
     """
-    words = pd.unique(values.dropna())
-    if not len(words) or not all(isinstance(word, str) for word in words):
+    words = pd.Series(values.dropna().unique())
+    if not len(words) or infer_dtype(words) != "string":
         return None
-    thousands = "," if any(re.search(r"\.\d", word) for word in words) else "."  # the mark that leaves no decimals
-    for mark in (thousands, ".", ","):
-        first = _written(mark).fullmatch(words[0].strip())
+    if not any(_written(one).fullmatch(words[0].strip()) for one in ".,"):
+        return None
+    points = mark is None and words.str.contains(r"\.\d").any()  # so the comma sets thousands apart, if there is one
+    for one in (mark or ("," if points else "."), ".", ","):
+        first = _written(one).fullmatch(words[0].strip())
         if first:
-            style = Style(mark, first["before"], first["after"])
-            if all(amount(word, style) is not None for word in words):
+            style = Style(one, first["before"], first["after"])
+            if amounts(words, style).notna().all():
                 return style
     return None
+
+
+def mark_of(values: pd.Series) -> str | None:
+    """What stands before decimals in a column of numbers; None where it holds none, or leaves it open.
+
+    >>> mark_of(pd.Series(["0,35", "1.250"])), mark_of(pd.Series(["1,250"])), mark_of(pd.Series(["7"]))
+    (',', None, None)
+    """
+    marks = {style.mark for mark in ",." if (style := style_of(values, mark))}
+    return marks.pop() if len(marks) == 1 else None
 
 
 def amount(word: str, style: Style) -> float | None:
@@ -63,16 +80,19 @@ def amount(word: str, style: Style) -> float | None:
     if not found or (found["before"], found["after"]) != (style.before, style.after):
         return None
     digits = re.sub(rf"[^\d{re.escape(style.mark)}]", "", found["digits"]).replace(style.mark, ".")
-    return -float(digits) if {found["sign"], found["inner"]} & {*"-−"} else float(digits)
+    size = float(digits + (found["power"] or ""))
+    return -size if {found["sign"], found["inner"]} & {*"-−"} else size
 
 
 def amounts(values: pd.Series, style: Style) -> pd.Series:
     """The numbers that a column's words write, missing where they write none; numbers already are themselves."""
-    if pd.api.types.is_numeric_dtype(values):
+    if is_numeric_dtype(values):
         return values.astype(float)
     words = values.dropna().astype(str)
-    known = {word: amount(word, style) for word in words.unique()}
-    return words.map(known).astype(float).reindex(values.index)
+    plain = _plain(words, style)
+    real = pd.to_numeric(words[plain].str.replace(style.mark, ".", regex=False)).astype(float)
+    known = {word: amount(word, style) for word in words[~plain].unique()}
+    return pd.concat([real, words[~plain].map(known).astype(float)]).reindex(values.index)
 
 
 def are_codes(words: pd.Series) -> bool:
@@ -89,21 +109,33 @@ def are_codes(words: pd.Series) -> bool:
     return bool(full.all()) and known.str.len().nunique() == 1 and not bool(known.str.endswith("00").all())
 
 
-def longest(values: pd.Series, style: Style) -> tuple[str, str]:
-    """The longest word of a column and the number that it writes, to show how they are read.
+def longest(values: pd.Series, style: Style) -> tuple[str, str] | None:
+    """The longest word of a column that has more than digits and decimals, and the number that it writes, to show how
+    they are read; None where none has.
 
-    >>> longest(pd.Series(["$1,250.50", "$990"]), Style(".", "$"))
-    ('$1,250.50', '1250.5')
+    >>> longest(pd.Series(["$1,250.50", "$990"]), Style(".", "$")), longest(pd.Series(["0,35"]), Style(","))
+    (('$1,250.50', '1250.5'), None)
     """
-    word = max((str(one).strip() for one in values.dropna()), key=len)
-    return word, np.format_float_positional(amount(word, style) or 0.0, trim="-")
+    words = values.dropna().astype(str)
+    word = max(words[~_plain(words, style)].str.strip(), key=len, default=None)
+    return word and (word, np.format_float_positional(amount(word, style) or 0.0, trim="-"))
 
 
+def _plain(words: pd.Series, style: Style) -> pd.Series:
+    """Which words are digits with decimals and no more: most are, and are read at once."""
+    if style.before or style.after:
+        return pd.Series(False, words.index)
+    mark = re.escape(style.mark)
+    return words.str.fullmatch(rf"[-+]?(?:\d+(?:{mark}\d+)?|{mark}\d+)(?:[eE][-+]?\d+)?").astype(bool)
+
+
+@cache
 def _written(mark: str) -> re.Pattern[str]:
     """What writes a number with this decimal mark; thousands apart by the other, a space or an apostrophe."""
     apart = rf"[{',' if mark == '.' else '.'}'’{SPACES}]"
     whole = rf"[1-9]\d{{0,2}}(?P<apart>{apart})(?:\d{{2,3}}(?P=apart))*\d{{3}}|\d+"  # twos are India's
     return re.compile(
         rf"(?P<sign>[-−+])?[{SPACES}]?(?P<before>{BEFORE}|)[{SPACES}]?(?P<inner>[-−+])?"
-        rf"(?P<digits>(?:{whole})(?:{re.escape(mark)}\d+)?)[{SPACES}]?(?P<after>{AFTER}|)"
+        rf"(?P<digits>(?:{whole})(?:{re.escape(mark)}\d+)?|{re.escape(mark)}\d+)(?P<power>[eE][-+]?\d+)?[{SPACES}]?"
+        rf"(?P<after>{AFTER}|)"
     )

@@ -81,7 +81,7 @@ def labels(values: pd.Series) -> pd.Series:
 
 
 def answer_of(
-    values: pd.Series, kind: str | None, instead: str = "choose another column"
+    values: pd.Series, kind: str | None, instead: str = "choose another column", mark: str | None = None
 ) -> tuple[Answer, pd.Series, list[str]]:
     """What a column asks to predict, the rows that can be used, and what to tell about it.
 
@@ -89,6 +89,7 @@ def answer_of(
         values: the target of each example.
         kind: "classes" or "number"; None: by what the column holds.
         instead: what to do about a target that nothing can be learned from.
+        mark: what stands before decimals in the file.
 
     Returns:
         the answer, for each row whether it can be used, notes.
@@ -103,13 +104,13 @@ def answer_of(
     if gone := int((~usable).sum()):
         notes.append(f"{gone:,} of {len(values):,} rows have no {name!r} and are left out")
     there = values[usable]
-    found, told = _kind(there, kind)
+    found, told = _kind(there, kind, mark)
     notes += told
     if found == "number":
-        answer = Answer(name, style=written(there))
+        answer = Answer(name, style=written(there, mark))
         real = answer.numbers(there)
-        if answer.style:
-            word, number = longest(there, answer.style)
+        if answer.style and (shown := longest(there, answer.style)):
+            word, number = shown
             notes.append(f"{name!r} is read as numbers, such as {word!r} as {number}; else add --kind classes")
         if real.nunique() < 2:
             raise TaskError(f"a target varies; {name!r} is {real.iloc[0]:g} in every row: {instead}.")
@@ -133,7 +134,7 @@ def answer_of(
     return answer, usable, notes
 
 
-def _kind(there: pd.Series, asked: str | None) -> tuple[str, list[str]]:
+def _kind(there: pd.Series, asked: str | None, mark: str | None) -> tuple[str, list[str]]:
     if asked == "classes":
         return asked, []
     held = kind_of(there, "take all as classes with --kind classes --target")
@@ -150,7 +151,7 @@ def _kind(there: pd.Series, asked: str | None) -> tuple[str, list[str]]:
         )
     if held == "category":
         return "classes", []
-    real = as_numbers(there, written(there))
+    real = as_numbers(there, written(there, mark))
     different = real.nunique()
     if bool((real == real.round()).all()) and different <= min(FEW, max(2, len(real) / EACH)):
         return "classes", [

@@ -51,8 +51,8 @@ def notes_on(
             f"some to train on: if the future is to be predicted, add --order {ordered[0]!r}"
         )
     for column in columns:
-        if column.style:
-            word, number = longest(frame[column.name], column.style)
+        if column.style and (shown := longest(frame[column.name], column.style)):
+            word, number = shown
             yield (
                 f"{column.name!r} is read as numbers, such as {word!r} as {number}; if it names things, "
                 f"add --words {column.name!r}"

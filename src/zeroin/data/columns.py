@@ -147,10 +147,12 @@ def all_numbers(there: pd.Series, otherwise: str = "leave the column out with --
     Raises:
         TaskError: numbers and words mixed.
     """
-    known = as_numbers(there).notna()
-    share = float(known.mean()) if len(there) else 0.0
-    if share == 1.0 or style_of(there):
-        return True
+    plain = as_numbers(there).notna()
+    if plain.all() or style_of(there):
+        return bool(len(there))
+    commas = amounts(there, Style(",")).notna()
+    known = max(plain, commas, key=lambda some: int(some.sum()))
+    share = float(known.mean())
     if share > MIXED:
         odd = str(there[~known].iloc[0])[:40]
         raise TaskError(
@@ -193,13 +195,24 @@ def as_numbers(values: pd.Series, style: Style | None = None) -> pd.Series:
     return real.replace([np.inf, -np.inf], np.nan).clip(-LARGEST, LARGEST)
 
 
-def written(values: pd.Series) -> Style | None:
-    """How a column of numbers writes them; None: plainly."""
-    return style_of(values) if as_numbers(values.dropna()).isna().any() else None
+def written(values: pd.Series, mark: str | None = None) -> Style | None:
+    """How a column of numbers writes them; None: plainly.
+
+    Args:
+        values: the column.
+        mark: what stands before decimals in its file: where that is a comma, `1.250` is 1250.
+    """
+    style = style_of(values, mark)
+    has_commas = style is not None and style.mark == mark == ","
+    return style if has_commas or as_numbers(values.dropna()).isna().any() else None
 
 
-def in_time(values: pd.Series) -> pd.Series:
+def in_time(values: pd.Series, mark: str | None = None) -> pd.Series:
     """What rows are ordered by: years of dates, or numbers; missing where neither is given.
+
+    Args:
+        values: the column.
+        mark: what stands before decimals in its file.
 
     Raises:
         TaskError: it holds words.
@@ -207,7 +220,7 @@ def in_time(values: pd.Series) -> pd.Series:
     column = _read("", values)
     if column.kind == "category":
         raise TaskError(f"--order is a column of dates or numbers; {values.name!r} holds words: name another.")
-    return measured(column, values)
+    return measured(replace(column, style=written(values, mark)) if column.kind == "number" else column, values)
 
 
 def measured(column: Column, values: pd.Series) -> pd.Series:
@@ -289,7 +302,7 @@ def _only_numbers(column: Column, values: pd.Series) -> None:
     read = amounts(values, column.style) if column.style else pd.to_numeric(values, errors="coerce")
     odd = values[values.notna() & read.isna()]
     if len(odd):
-        how = f" written like {column.style.example!r}" if column.style else ""
+        how = f" written like {column.style.example if column.style else '1234.5'!r}"
         raise TaskError(
             f"a column stays of one kind; {column.name!r} held numbers{how} in training and here holds "
             f"{str(odd.iloc[0])[:40]!r}: mend it, or leave it empty."

@@ -29,7 +29,11 @@ def cutting(frame: pd.DataFrame, target: str, order: str | None, group: str | No
         if column_of(frame, group, "--group") == target:
             raise TaskError(f"--group and --target are two columns; both are {group!r}: name another --group.")
         return grouped(frame[group])
-    return partial(_by_order, in_time(frame[column_of(frame, order, "--order")])) if order else by_chance
+    return partial(_by_order, _times(frame, order)) if order else by_chance
+
+
+def _times(frame: pd.DataFrame, order: str) -> pd.Series:
+    return in_time(frame[column_of(frame, order, "--order")], frame.attrs.get("mark"))
 
 
 def grouped(groups: pd.Series) -> Cutting:

@@ -15,6 +15,7 @@ import pandas as pd
 import pyarrow as pa
 import pyarrow.parquet as pq
 
+from zeroin.data.amounts import mark_of
 from zeroin.data.names import PARQUET, TEXT, is_packed, suffix
 from zeroin.errors import TaskError
 
@@ -23,11 +24,13 @@ Content = TypeVar("Content", str, bytes)
 SEPARATORS = ",;\t|"
 LONGEST = 1_000_000  # characters of a field; a longer one is a quote that is never closed
 SAID = re.compile(r"sep=([,;\t|])\n")  # a first line that names the separator
-COMMA = re.compile(r"[-+]?\d*,\d+|[-+]?\d+")  # a number with a decimal comma
+LOOKED_AT = 1000  # cells of a column that show what stands before decimals
 
 
 def read(path: Path, missing: Sequence[str] = (), *, header: bool = True) -> pd.DataFrame:
     """A table; the cells of a CSV file are words, whatever they hold, so that they mean the same in another file.
+
+    What its numbers have before decimals is in `attrs["mark"]`, for columns that could be read either way.
 
     Args:
         path: .csv, .tsv, .txt, .parquet or .pq, as it is or packed by gzip (.csv.gz).
@@ -114,7 +117,10 @@ def _csv(path: Path, missing: Sequence[str], header: bool) -> pd.DataFrame:
             f"--target 'column {len(names)}'",
             stacklevel=2,
         )
-    return frame.apply(_with_points) if separator == ";" else frame
+    marks = {mark for name in frame if (mark := mark_of(frame[name].dropna().iloc[:LOOKED_AT]))}
+    # Spreadsheets separate by semicolons where the comma is taken.
+    frame.attrs["mark"] = marks.pop() if len(marks) == 1 else "," if separator == ";" and not marks else None
+    return frame
 
 
 def _is_data(frame: pd.DataFrame) -> bool:
@@ -182,14 +188,6 @@ def _checked(file: str, text: str, separator: str, header: bool) -> list[str]:
             f"if its first row is one of data."
         )
     return names
-
-
-def _with_points(values: pd.Series) -> pd.Series:
-    """A column of numbers with decimal commas, as files separated by semicolons have them, with points."""
-    there = values.dropna()
-    if not len(there) or not there.map(lambda v: bool(COMMA.fullmatch(v.strip()))).all():
-        return values
-    return values.str.replace(",", ".", regex=False)
 
 
 def _parquet(path: Path) -> pd.DataFrame:

@@ -111,7 +111,7 @@ def _no_table(what: str, path: Path, options: Mapping[str, Any]) -> None:
 
 
 def _task(name: str, source: Source, kind: str | None, metric: str | None) -> Task:
-    answer, usable, notes = answer_of(source.target, kind, source.instead)
+    answer, usable, notes = answer_of(source.target, kind, source.instead, source.mark)
     examples, values = source.examples[usable.to_numpy()], source.target[usable]
     cut = source.cut(usable, answer, values)
     ready = Preparation(source.learn(_chosen(examples, cut.train)), answer.scaled(values.iloc[cut.train]))

@@ -27,6 +27,7 @@ class Source:
     notes: Callable[[Inputs, Any, pd.Series, Answer], Iterable[str]]
     cut: Cutting = by_chance
     instead: str = "choose another column"  # of a target that nothing can be learned from
+    mark: str | None = None  # what stands before decimals in the file
 
 
 def of_images(path: Path, group: str | None) -> Source:

@@ -86,7 +86,8 @@ def of_table(path: Path, frame: pd.DataFrame, columns: Columns, reading: Reading
     cut = cutting(frame, columns.target, columns.order, columns.group)
     columns.check_read(frame)
     chosen = columns.learned_from(frame)
-    styles, codes = _looked_at(chosen, columns)
+    mark = frame.attrs.get("mark")
+    styles, codes = _looked_at(chosen, columns, mark)
     as_names = [*(name for name in columns.words if name in chosen), *codes]
     chosen = chosen.assign(**{name: as_words(chosen[name]).astype("category") for name in as_names})
     if not chosen.shape[1]:
@@ -104,10 +105,10 @@ def of_table(path: Path, frame: pd.DataFrame, columns: Columns, reading: Reading
         is_by_chance = not (columns.order or columns.group)
         yield from notes_on(some, target, answer, known, texts=named, by_chance=is_by_chance)
 
-    return Source(chosen, values, partial(_learn_table, reading, columns.texts, styles), told, cut)
+    return Source(chosen, values, partial(_learn_table, reading, columns.texts, styles), told, cut, mark=mark)
 
 
-def _looked_at(chosen: pd.DataFrame, columns: Columns) -> tuple[dict[str, Style], list[str]]:
+def _looked_at(chosen: pd.DataFrame, columns: Columns, mark: str | None) -> tuple[dict[str, Style], list[str]]:
     """How amounts are written in columns of strings, by name, and columns that hold codes.
 
     Of the whole file: words between numbers are told with its counts, one number in many may have a comma.
@@ -120,7 +121,7 @@ def _looked_at(chosen: pd.DataFrame, columns: Columns) -> tuple[dict[str, Style]
         if not is_object_dtype(chosen[name]) and not is_string_dtype(chosen[name]):
             continue
         there = chosen[name].dropna()
-        if all_numbers(there) and (style := written(there)):
+        if all_numbers(there) and (style := written(there, mark)):
             if are_codes(there) and SEEN * there.nunique() <= len(there):
                 codes.append(name)
             else:
