@@ -12,7 +12,7 @@ from zeroin.types import Decision, Kind, Proposal, Region, Status, Suggestion, T
 from zeroin.wording import counted
 
 BEAT = "the default, on to the full budget: what others have to beat"
-OVERTAKEN = 3  # the round waits no more for a job before which so many later ones ended, or a quarter of its size
+OVERTAKEN = 3  # the round waits no more for a job before which so many later ones ended; see `_overtaken`
 CHECKS = 3  # fresh trials that come before what the playbook advises, so that a bad bet is seen to be one
 
 
@@ -30,24 +30,40 @@ def screen(view: View) -> Decision | None:
         for index in range(len(trials), min(size, len(trials) + view.free - sure)):
             view = view.choosing(*_coarse(view, index))
         if len(view.chosen) > sure:
-            return Decision(view.chosen, None if history.regions else _first_region(view))
-    rivals = [t for t in trials if t.kind is not Kind.PLAYBOOK]  # advice that does not hold takes nobody's place
+            return Decision(_filled(view).chosen, None if history.regions else _first_region(view))
+    begun = [t for t in history.trials if t.kind.is_coarse and t.kind is not Kind.PLAYBOOK]  # advice takes no place
+    unseen = {t.number for t in begun if t.number in view.busy and not rungs.reached(t, view.steps)}
+    waiting = unseen.intersection(t.number for t in trials) - _overtaken(view, size)
+    rivals = [t for t in begun if t.number in waiting or t.number not in unseen]
     while not view.is_full and (step := rungs.promotion(rivals, view.busy, view.steps, wanted)):
         trial, rung, place = step
         why = f"{place}. of {size} after {counted(view.steps[rung - 1], 'epoch')}"
         view = view.choosing(Proposal(view.steps[rung], Kind.SCREEN, why, trial=trial.number))
-    waiting = {t.number for t in rivals if t.number in view.busy and not rungs.reached(t, view.steps)}
-    waits = bool(waiting) and not waiting <= _overtaken(view, max(OVERTAKEN, size // 4))
-    return Decision(view.chosen) if view.chosen or waits else None
+    if waiting:
+        return Decision(_filled(view).chosen)
+    return Decision(view.chosen) if view.chosen else None
 
 
-def _overtaken(view: View, by: int) -> set[int]:
-    """Trials under way of which so many ended that were asked for later: slow, or lost with what trained them."""
+def _filled(view: View) -> View:
+    """Further points of the sequence in slots that would stand idle until the last ones of the round have ended."""
+    coarse = sum(t.kind.is_coarse for t in view.history.trials) + len(view.begun)
+    while not view.is_full and (further := _coarse(view, coarse)):
+        view, coarse = view.choosing(*further), coarse + 1
+    return view
+
+
+def _overtaken(view: View, size: int) -> set[int]:
+    """Trials under way that are slow, or lost with what trained them.
+
+    Before each so many ended that were asked for later: half as many as there are slots, as those asked for at once
+    end in any order, and no fewer than OVERTAKEN or a quarter of the round's `size`.
+    """
+    enough = max(OVERTAKEN, size // 4, view.slots // 2)
     late, ended = set(), 0
     for job in reversed(view.history.jobs):
         if job.status is not Status.RUNNING:
             ended += 1
-        elif ended >= by:
+        elif ended >= enough:
             late.add(job.trial)
     return late
 
@@ -131,8 +147,11 @@ def _coarse(view: View, index: int) -> tuple[Proposal, ...]:
         if found is None:
             return ()
         point = found
-    why = f"point {index + 1} of {_wanted(view)[0]} that cover the space evenly"
-    why += ", a first look, as early losses tell much of later ones" if looks else ""
+    wanted = _wanted(view)[0]
+    why = f"point {index + 1} of {wanted} that cover the space evenly"
+    if index >= wanted:
+        why = "covers the space evenly with those of the coarse round, whose last ones are not through yet"
+    why += ", a first look, as early losses tell much of later ones" if view.glance and looks else ""
     stop = view.steps[0] if looks else view.ladder[0]
     return (Proposal(stop, Kind.SCREEN, why, config=view.space.config(point)),)
 

@@ -53,6 +53,11 @@ class View:
         return len(self.chosen) >= self.free
 
     @property
+    def slots(self) -> int:
+        """Free ones and those that train."""
+        return self.free + sum(1 for _ in self.history.running)
+
+    @property
     def busy(self) -> set[int]:
         """Trials with a running job, or with one that is chosen."""
         running = {job.trial for job in self.history.running}
