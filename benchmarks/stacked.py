@@ -34,7 +34,8 @@ from zeroin.nn.gate import verdict
 from zeroin.nn.loop import Best, Training
 from zeroin.nn.optim import recipe
 from zeroin.nn.problem import Problem
-from zeroin.nn.stack import BACKWARD, fresh, stack
+from zeroin.nn.stack import fresh, stack
+from zeroin.nn.steps import BACKWARD
 from zeroin.tasks import load
 from zeroin.types import Config, Job, Kind, Observation
 

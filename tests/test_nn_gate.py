@@ -13,7 +13,8 @@ from zeroin.nn.gate import verdict
 from zeroin.nn.grouping import signature
 from zeroin.nn.optim import recipe
 from zeroin.nn.sequences import columns_and_texts
-from zeroin.nn.stack import BACKWARD, EACH, fresh, stack
+from zeroin.nn.stack import fresh, stack
+from zeroin.nn.steps import BACKWARD, EACH
 
 torch.set_num_threads(1)
 CONFIG = {"lr": 0.01, "batch_size": 8}
@@ -380,9 +381,9 @@ def test_a_recorded_step_is_the_step_of_any_network(build, x, monkeypatch):
     if order is None:
         return
     plain, recorded = (stack(problem, [(CONFIG, s, fresh(problem, CONFIG, s)) for s in range(3)], order) for _ in "ab")
-    monkeypatch.setattr("zeroin.nn.stack.WARM", -1)  # never
+    monkeypatch.setattr("zeroin.nn.steps.WARM", -1)  # never
     plain.train_epoch(1)
-    monkeypatch.setattr("zeroin.nn.stack.WARM", 0)
+    monkeypatch.setattr("zeroin.nn.steps.WARM", 0)
     recorded.train_epoch(1)
     for row in range(3):
         alone, other = plain.state_dict(row), recorded.state_dict(row)

@@ -12,7 +12,8 @@ from zeroin.nn.export import newest
 from zeroin.nn.gate import verdict
 from zeroin.nn.optim import OPTIMIZERS, recipe
 from zeroin.nn.replay import Recorded
-from zeroin.nn.stack import BACKWARD, EACH, fresh, joined, stack
+from zeroin.nn.stack import fresh, joined, stack
+from zeroin.nn.steps import BACKWARD, EACH
 from zeroin.nn.tails import ALIKE
 from zeroin.nn.updates import adam_by_row
 from zeroin.types import Job, Kind
@@ -162,7 +163,7 @@ def test_a_recorded_step_is_the_step(build, shape, order, monkeypatch):
     problem = task(build, n=48, shape=shape).problem
     some = list(configs(3))
     plain, recorded = (stack(problem, members(problem, some), order) for _ in range(2))
-    monkeypatch.setattr("zeroin.nn.stack.WARM", -1)  # never
+    monkeypatch.setattr("zeroin.nn.steps.WARM", -1)  # never
     for _ in range(3):
         plain.train_epoch(3)
     monkeypatch.undo()

@@ -18,8 +18,9 @@ from zeroin.executors.processes import Processes
 from zeroin.nn import Task, choice, loop, mlp
 from zeroin.nn.choice import Choice, Choices
 from zeroin.nn.export import newest
-from zeroin.nn.stack import BACKWARD, Stack
+from zeroin.nn.stack import Stack
 from zeroin.nn.stacked import Stacked
+from zeroin.nn.steps import BACKWARD
 from zeroin.types import Job, Kind
 
 torch.set_num_threads(1)

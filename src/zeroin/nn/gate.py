@@ -22,7 +22,8 @@ from zeroin.nn.operations import Watching
 from zeroin.nn.optim import recipe
 from zeroin.nn.problem import Problem, loss_of, two_examples
 from zeroin.nn.sharing import noted, shares_alike
-from zeroin.nn.stack import BACKWARD, EACH, Stack, fresh, stack
+from zeroin.nn.stack import Stack, fresh, stack
+from zeroin.nn.steps import BACKWARD, EACH
 from zeroin.types import Config
 
 AGREE = 1e-3  # of the largest gradient; kernels round differently, what is wrong is wrong by far more

@@ -1,42 +1,30 @@
 """M networks trained as one computation: one [M, P] tensor of parameters, one of gradients, hyperparameters [M, 1]."""
 
 import copy
-import logging
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, replace
-from typing import Any, TypeAlias
+from typing import TypeAlias
 
 import torch
-import torch.nn.functional as F
 from torch import Tensor, nn
-from torch.func import grad_and_value, vmap
 
 from zeroin.nn.batch import Batch, Place
-from zeroin.nn.compiling import compiled
 from zeroin.nn.convolutions import least
-from zeroin.nn.crossentropy import cross_entropy
 from zeroin.nn.data import InMemory, edges, order
 from zeroin.nn.dropout import counted, keys
-from zeroin.nn.evaluation import forward, judged, outputs, recalibrate
+from zeroin.nn.evaluation import judged, outputs, recalibrate
 from zeroin.nn.layout import Layout, is_running, layout, running
 from zeroin.nn.loop import EVALUATED
-from zeroin.nn.metrics import alike
 from zeroin.nn.networks import network
 from zeroin.nn.operations import Watching
 from zeroin.nn.optim import Recipe, recipe, rule
 from zeroin.nn.problem import Problem
-from zeroin.nn.replay import Recorded, Step
+from zeroin.nn.steps import BACKWARD, Steps, Tree
 from zeroin.nn.tails import ROWS, Tails
-from zeroin.nn.tracing import WARM, record
 from zeroin.nn.updates import UPDATES, adam_by_row, clip, is_wide, scalars
 from zeroin.types import Config
 
-log = logging.getLogger("zeroin")
-
 SIZES = (2, 3, 4, 6, 8)  # of small stacks; never one of a single row
-BACKWARD, EACH = "one backward pass", "each row's gradient"  # orders of vmap and grad; the first is faster
-
-Tree: TypeAlias = dict[str, Tensor]
 Member: TypeAlias = tuple[Config, int, nn.Module]  # config, trial's seed, network
 
 
@@ -134,107 +122,30 @@ class Stack:
 
     def step(self, batch: Batch, now: Tree, drawn: Tensor, momenta: Tree) -> Tensor:
         """Train on one mini-batch [M, B, ...] each; the losses [M] before it, until the next step."""
-        if self.problem.compile and batch.x.shape[1] == min(self.rows[0].how.batch_size, len(self.problem.train)):
-            loss = self._compiled(batch, now, drawn, momenta)
+        steps = self.steps
+        whole = batch.x.shape[1] == min(steps.how.batch_size, len(self.problem.train))
+        if self.problem.compile and whole:
+            loss = steps.compiled(self.p, self.state, self.buffers, batch, now, drawn, momenta)
             if loss is not None:
                 return loss
         loss, g = self.gradients(batch, drawn, momenta)
-        if not is_wide(self.rows[0].how, self.p):
-            self._update(self.p, g, self.state, now)
+        if not is_wide(steps.how, self.p):
+            steps.update(self.p, g, self.state, now)
             return loss
         with torch.no_grad():
-            if self._extras()[0]:
+            if steps.clips:
                 clip(g, now["clip"])
             adam_by_row(self.p, g, self.state, now, [row.how for row in self.padded], self.layout.shrunk)
         return loss
 
-    @torch.no_grad()
-    def _update(self, p: Tensor, g: Tensor, state: Sequence[Tensor], now: Tree) -> None:
-        kind, shrunk = rule(self.rows[0].how), self.layout.shrunk
-        clips, decays = self._extras()
-        if clips:
-            clip(g, now["clip"])
-        if decays:
-            if kind == "adamw":
-                p[:, :shrunk].mul_(now["shrink"])
-            else:
-                g[:, :shrunk].addcmul_(p[:, :shrunk], now["wd"])
-        UPDATES[kind][0](p, g, state, now)
-
-    def _extras(self) -> tuple[bool, bool]:
-        """Whether configs of this signature say how gradients are clipped, and how weights decay, be it not at all."""
-        configs = [row.config for row in self.rows]
-        clips, decays = (any(c.get(name) is not None for c in configs) for name in ("grad_clip", "weight_decay"))
-        return clips, decays
-
-    def _compiled(self, batch: Batch, now: Tree, drawn: Tensor, momenta: Tree) -> Tensor | None:
-        """`step` by the compiled one, made when first asked for; None: there is none."""
-        self._set_keys(drawn)
-        args = (self.p, dict(enumerate(self.state)), self.buffers, batch.x, batch.y, batch.smooth, momenta, now)
-        key = (self.order, *batch.x.shape[:2], *self.layout.idle(), *self._extras())
-        known = self.layout.compiled
-        if key not in known:
-            known[key] = compiled(self._whole, *args)
-        step = known[key]
-        with torch.no_grad():
-            return None if step is None else step(*args)[0]
-
-    def _whole(
-        self, p: Tensor, state: dict[int, Tensor], buffers: Tree, x: Tensor, y: Tensor, smooth: Tensor, *tables: Tree
-    ) -> tuple[Tensor]:
-        momenta, now = tables
-        loss, g = self._gradients(p, buffers, x, y, smooth, momenta)
-        self._update(p, g, list(state.values()), now)
-        return (loss,)
-
     def gradients(self, batch: Batch, drawn: Tensor, momenta: Tree) -> tuple[Tensor, Tensor]:
         """Losses [M] and gradients [M, P] of mini-batches, until the next step; buffers go on by a step."""
-        self._set_keys(drawn)
-        args = (self.p, self.buffers, batch.x, batch.y, batch.smooth, momenta)
-        if batch.bound is None:
-            batch.bound = self._recorded(args, (self.order, *batch.x.shape[:2], *self.layout.idle()))
-        if batch.bound is None:
-            return self._gradients(*args)
-        with torch.no_grad():
-            loss, g = batch.bound()
-        return loss, g
+        return self.steps.gradients(self.p, self.buffers, batch, drawn, momenta)
 
-    def _set_keys(self, drawn: Tensor) -> None:
-        for j, name in enumerate(self.layout.drops):
-            self.buffers[f"{name}.key"].copy_(drawn[:, j])
-
-    def _recorded(self, args: tuple[Any, ...], key: tuple[str | int, ...]) -> Step | None:
-        """The recorded step on these tensors, once there is one."""
-        steps = self.layout.steps
-        found = steps.get(key, 0)
-        if isinstance(found, Recorded):
-            return found.bind(args)
-        steps[key] = found + 1
-        if found == WARM and self.layout.replays:
-            try:
-                steps[key] = record(self._gradients, *args)
-            except Exception as error:  # an operation that cannot be run by itself: the step stays as it is
-                log.debug("a step of %d networks is not recorded: %s", len(self.p), error)
-        return None
-
-    def _gradients(
-        self, p: Tensor, buffers: Tree, x: Tensor, y: Tensor, smooth: Tensor, momenta: Tree
-    ) -> tuple[Tensor, Tensor]:
-        self.layout.begin_step()
-        before = {name: buffers[name].clone() for name in momenta}
-        if self.order == BACKWARD:
-            with torch.enable_grad():
-                p = p.detach().requires_grad_()
-                loss = vmap(self._loss)(self.layout.tree(p), buffers, smooth, x, y)
-                (g,) = torch.autograd.grad(loss.sum(0), p)  # with gradients given, PyTorch would import SymPy: 0.4 s
-        else:
-            found, loss = vmap(grad_and_value(self._loss))(self.layout.tree(p), buffers, smooth, x, y)
-            g = torch.cat([found[name].reshape(len(p), -1) for name in self.layout.shapes], 1)
-        with torch.no_grad():
-            # The base's momentum is 1, so that a buffer holds the mini-batch's own statistics.
-            for name, momentum in momenta.items():
-                buffers[name].copy_(before[name].lerp_(buffers[name], momentum))
-        return loss.detach(), g
+    @property
+    def steps(self) -> Steps:
+        """How it trains on a mini-batch."""
+        return Steps(self.problem, self.layout, self.order, self.rows[0].how, self.rows[0].config)
 
     @torch.no_grad()
     def judge(self, data: InMemory) -> list[tuple[float, float]]:
@@ -268,16 +179,6 @@ class Stack:
     def padded(self) -> list[Row]:
         """M rows, spare ones included."""
         return [*self.rows, *[self.rows[0]] * (len(self.p) - len(self.rows))]
-
-    def _loss(self, p: Tree, buffers: Tree, smooth: Tensor, x: Tensor, y: Tensor) -> Tensor:
-        output = forward(self.layout.base, p, buffers, x)
-        loss = self.problem.loss
-        if loss == "cross_entropy":
-            has_smoothing = self.rows[0].config.get("label_smoothing") is not None
-            return cross_entropy(output, y, smooth if has_smoothing else None)
-        if isinstance(loss, str):
-            return F.mse_loss(*alike(output, y))
-        return loss(output, y).mean()
 
     def tables(self, steps: int, total: int) -> list[Tree]:
         """What depends on row and step: of each step [M, 1] by name."""
@@ -342,7 +243,7 @@ def _laid_out(problem: Problem, member: Member, order: str) -> Layout:
         batch.fill(data, torch.arange(size, device=data.x.device).repeat(tails.rows))
         batch.smooth.fill_(how.label_smoothing)
         with Watching(tails.see):
-            few._gradients(few.p, few.buffers, batch.x, batch.y, batch.smooth, few.momenta())
+            few.steps.by_hand(few.p, few.buffers, batch.x, batch.y, batch.smooth, few.momenta())
     common = replace(common, spare=tails.spare, convolves=bool(tails.convolutions), replays=tails.replays)
     sizes = tuple(sorted({rows + _spares(common, rows) for rows in range(1, SIZES[-1] + 1)}))
     return replace(common, least=max((least(c, sizes) for c in tails.convolutions), default=common.least))
