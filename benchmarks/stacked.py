@@ -29,10 +29,10 @@ from zeroin import catalogue
 from zeroin.nn import Task, loop, mlp, small_cnn
 from zeroin.nn.choice import SIZES, measured
 from zeroin.nn.data import InMemory
-from zeroin.nn.fused import Optimizer
 from zeroin.nn.gate import verdict
 from zeroin.nn.loop import Best, Training
 from zeroin.nn.optim import recipe
+from zeroin.nn.optimizer import Optimizer
 from zeroin.nn.problem import Problem
 from zeroin.nn.stack import fresh, stack
 from zeroin.nn.steps import BACKWARD

@@ -10,9 +10,9 @@ from torch import nn
 import batchnorm_reference as reference
 from zeroin.errors import TaskError
 from zeroin.nn import Task, fold, loop, mlp, recalibrate, small_cnn
-from zeroin.nn.fused import Optimizer
 from zeroin.nn.normlayers import ChannelsLast
 from zeroin.nn.optim import recipe
+from zeroin.nn.optimizer import Optimizer
 from zeroin.nn.stack import fresh, stack
 
 torch.set_num_threads(1)

@@ -15,9 +15,9 @@ from zeroin.cli.options import writing
 from zeroin.errors import StudyError, TaskError
 from zeroin.nn import Task, effect, loop, mlp
 from zeroin.nn.curves import curves
-from zeroin.nn.fused import Optimizer
 from zeroin.nn.grouping import signature
 from zeroin.nn.optim import recipe
+from zeroin.nn.optimizer import Optimizer
 from zeroin.nn.stack import fresh
 from zeroin.nn.volume import Draw, Goal, Paired, Share, compared
 from zeroin.space import Choice, Float, Int, Space

@@ -14,7 +14,7 @@ SOURCE = Path(__file__).parent.parent / "src" / "zeroin"
 # Each part imports only parts of lines above it (and itself). DESIGN.md tells what they are.
 LAYERS = (
     {"errors", "types", "rng"},
-    {"whole", "wording"},
+    {"atomic", "wording"},
     {"space"},
     {"history", "goal", "budget", "catalogue", "checked"},
     {"plan", "clock"},

@@ -10,8 +10,8 @@ import torch
 from torch import nn
 
 from zeroin.errors import TaskError
-from zeroin.nn.fused import Optimizer
 from zeroin.nn.optim import OPTIMIZERS, SCHEDULES, clip, decayed, lr_share, recipe
+from zeroin.nn.optimizer import Optimizer
 
 CONFIG = {"lr": 0.05, "momentum": 0.7, "beta1": 0.8, "beta2": 0.95, "eps": 1e-3, "weight_decay": 0.1}
 REFERENCE = {
@@ -56,7 +56,7 @@ def test_ten_steps_equal_pytorch(name):
 
 def test_training_does_not_import_pytorchs_compiler():
     code = (
-        "import sys, torch; from torch import nn; from zeroin.nn.fused import Optimizer; "
+        "import sys, torch; from torch import nn; from zeroin.nn.optimizer import Optimizer; "
         "from zeroin.nn.optim import recipe; net = nn.Linear(2, 1); opt = Optimizer(net, recipe({})); "
         "net(torch.ones(1, 2)).sum().backward(); opt.step(0.1); assert 'torch._dynamo' not in sys.modules"
     )

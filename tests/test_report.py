@@ -424,7 +424,7 @@ def test_writing_replaces_the_file_at_once(told, tmp_path, monkeypatch):
     path = write_report(tmp_path / "deep" / "report.html", render(s))
     assert path.read_text("utf-8") == render(s)
     assert [p.name for p in path.parent.iterdir()] == ["report.html"]
-    monkeypatch.setattr("zeroin.whole.os.fsync", lambda file: os.open("/nowhere", os.O_RDONLY))
+    monkeypatch.setattr("zeroin.atomic.os.fsync", lambda file: os.open("/nowhere", os.O_RDONLY))
     with pytest.raises(zi.StudyError, match="a report goes to a file that can be written"):
         write_report(path, "new")
     assert path.read_text("utf-8") == render(s)

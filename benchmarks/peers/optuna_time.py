@@ -13,9 +13,9 @@ from torch.utils.data import DataLoader, TensorDataset
 
 from zeroin.nn import loop
 from zeroin.nn.data import InMemory
-from zeroin.nn.fused import Optimizer
 from zeroin.nn.loop import Best, Training
 from zeroin.nn.optim import recipe
+from zeroin.nn.optimizer import Optimizer
 from zeroin.nn.problem import Problem, loss_of
 from zeroin.nn.stack import fresh
 from zeroin.space import Choice, Float, Int, Space

@@ -2,11 +2,11 @@
 
 from pathlib import Path
 
+from zeroin.atomic import atomic_write
 from zeroin.errors import StudyError
 from zeroin.history import History
 from zeroin.search.importance import importances
 from zeroin.space import Space
-from zeroin.whole import whole
 
 
 def report_of(name: str, space: Space, history: History, goal: str, folder: Path | None = None) -> str:
@@ -38,7 +38,7 @@ def write_report(target: Path, text: str) -> Path:
     """
     try:
         target.resolve().parent.mkdir(parents=True, exist_ok=True)
-        with whole(target) as file:
+        with atomic_write(target) as file:
             file.write(text.encode())
     except OSError as error:
         raise StudyError(

@@ -15,10 +15,10 @@ from zeroin.errors import TaskError
 from zeroin.nn import rules, rules_signal
 from zeroin.nn.data import edges, taken
 from zeroin.nn.findings import SEVERITIES, Audit, Finding
-from zeroin.nn.fused import Optimizer
 from zeroin.nn.loop import Best, Training, one_thread, train_epoch
 from zeroin.nn.measure import SEEN, Measured, Subject, measure
 from zeroin.nn.optim import recipe
+from zeroin.nn.optimizer import Optimizer
 from zeroin.nn.problem import loss_of
 from zeroin.nn.task import Task
 from zeroin.nn.trace import BATCHNORMS

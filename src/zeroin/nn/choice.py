@@ -10,20 +10,20 @@ from pathlib import Path
 
 import torch
 
+from zeroin.atomic import atomic_write
 from zeroin.nn import loop
 from zeroin.nn.compiling import obstacle
 from zeroin.nn.data import InMemory, edges
-from zeroin.nn.fused import Optimizer
 from zeroin.nn.gate import Verdict, verdict
 from zeroin.nn.loop import Best, Training
 from zeroin.nn.networks import network
 from zeroin.nn.optim import recipe
+from zeroin.nn.optimizer import Optimizer
 from zeroin.nn.problem import Problem
 from zeroin.nn.stack import fresh, stack
 from zeroin.space import Choice as Options
 from zeroin.space import Hyperparameter, Int, Space
 from zeroin.types import Config
-from zeroin.whole import whole
 
 log = logging.getLogger("zeroin")
 
@@ -129,7 +129,7 @@ class Choices:
             words += "; full mini-batches of stacks are compiled, which the ratio leaves out"
         said = {"words": words, "sizes": {size: asdict(choice) for size, choice in self._kept.items()}}
         self.folder.mkdir(parents=True, exist_ok=True)
-        with whole(self.folder / FILE) as file:
+        with atomic_write(self.folder / FILE) as file:
             file.write(json.dumps(said, indent=1).encode())
 
     def _is_compiled(self) -> bool:

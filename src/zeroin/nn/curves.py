@@ -9,11 +9,11 @@ from typing import TypeAlias
 from torch import nn
 
 from zeroin.nn.data import InMemory
-from zeroin.nn.fused import Optimizer
 from zeroin.nn.gate import verdict
 from zeroin.nn.grouping import signature
 from zeroin.nn.loop import Best, Training, evaluate, one_thread, train_epoch
 from zeroin.nn.optim import recipe
+from zeroin.nn.optimizer import Optimizer
 from zeroin.nn.problem import Problem
 from zeroin.nn.stack import Stack, fresh, stack
 from zeroin.types import Config

@@ -6,12 +6,12 @@ from typing import Any
 import torch
 from torch import Tensor
 
+from zeroin.atomic import atomic_write
 from zeroin.errors import TaskError
 from zeroin.nn.kept import kept
 from zeroin.nn.loop import STATE
 from zeroin.nn.task import Task
 from zeroin.types import Config
-from zeroin.whole import whole
 
 
 def export(task: Task | str, folder: Path, config: Config, target: Path, source: str | None = None) -> str:
@@ -65,7 +65,7 @@ def save(
     """
     norm = {k: v.float() for k, v in normalisation.items()} if normalisation else {}
     what = {"format": 1, "task": task_name, "config": dict(config), "state_dict": state_dict, **norm, **facts}
-    with whole(target) as file:  # torch opens a file with errors of its own
+    with atomic_write(target) as file:  # torch opens a file with errors of its own
         torch.save(what, file)
 
 

@@ -104,18 +104,7 @@ def _difference(problem: Problem, one: Stack, models: Sequence[nn.Module]) -> st
     if why:
         return why
     scores, after = _scores(one, judged), {n: b.clone() for n, b in one.buffers.items()}
-
-    def again() -> tuple[Tensor, Tensor]:
-        one.layout.base.train()
-        for name, buffer in one.buffers.items():
-            buffer.copy_(began[name])
-        return one.gradients(batch, one.keys(1)[0], one.momenta())
-
-    with Watching(lambda *_: None):
-        watched = again()
-    replays = one.layout.replays and _same(watched[0], loss) and _same(watched[1], g)
-    one.layout = replace(one.layout, replays=replays)
-    if not _same(watched[0], loss) and not _same(again()[0], loss):
+    if not _repeats(one, batch, began, (loss, g)):
         return "the same mini-batch again gives another loss: it keeps a count elsewhere than in its buffers"
     for row, (seed, model) in enumerate(zip(SEEDS, models, strict=True)):
         with noted(model) as own_calls:
@@ -135,6 +124,23 @@ def _difference(problem: Problem, one: Stack, models: Sequence[nn.Module]) -> st
         if not _agree(torch.tensor(scores[row]), torch.tensor(evaluate(problem, model, judged)[1])):
             return "stacked, its validation loss differs from what the network computes alone"
     return ""
+
+
+def _repeats(one: Stack, batch: Batch, began: dict[str, Tensor], found: tuple[Tensor, Tensor]) -> bool:
+    """Whether a mini-batch gives the same loss again; only what does so when it is watched can be recorded."""
+
+    def again() -> tuple[Tensor, Tensor]:
+        one.layout.base.train()
+        for name, buffer in one.buffers.items():
+            buffer.copy_(began[name])
+        return one.gradients(batch, one.keys(1)[0], one.momenta())
+
+    loss, g = found
+    with Watching(lambda *_: None):
+        watched = again()
+    replays = one.layout.replays and _same(watched[0], loss) and _same(watched[1], g)
+    one.layout = replace(one.layout, replays=replays)
+    return _same(watched[0], loss) or _same(again()[0], loss)
 
 
 def _unfit(model: nn.Module) -> str:

@@ -5,7 +5,7 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
-from zeroin.whole import whole
+from zeroin.atomic import atomic_write
 
 FILE = "preparation.json"  # in the study's folder
 
@@ -13,7 +13,7 @@ FILE = "preparation.json"  # in the study's folder
 def keep(folder: Path, preparation: Mapping[str, Any]) -> None:
     """Write the preparation into a study's folder; what is there is replaced, as a study keeps its data."""
     folder.mkdir(parents=True, exist_ok=True)
-    with whole(folder / FILE) as file:
+    with atomic_write(folder / FILE) as file:
         file.write(json.dumps(preparation).encode())
 
 

@@ -15,9 +15,9 @@ from zeroin.executors.run import Run
 from zeroin.nn.data import Data, edges, order
 from zeroin.nn.drawing import drawing
 from zeroin.nn.dropout import begin_step, counted, dropouts, keys
-from zeroin.nn.fused import Optimizer
 from zeroin.nn.networks import network
 from zeroin.nn.optim import Recipe, clip, lr_share, recipe
+from zeroin.nn.optimizer import Optimizer
 from zeroin.nn.problem import Problem, check_batchnorm, check_outputs, loss_of, two_examples
 from zeroin.nn.recalibration import EXAMPLES, recalibrate
 from zeroin.rng import seed_of

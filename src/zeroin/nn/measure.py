@@ -9,7 +9,7 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
-from zeroin.nn.fused import Optimizer
+from zeroin.nn.optimizer import Optimizer
 from zeroin.nn.recalibration import recalibrate
 from zeroin.nn.trace import BATCHNORMS, LAYERS, Node, Trace, as_in_evaluation, on_batches, record
 

@@ -6,10 +6,10 @@ from dataclasses import dataclass
 
 from torch import Tensor, nn
 
+from zeroin.catalogue import OPTIMIZERS
 from zeroin.errors import TaskError
 from zeroin.types import Config
 
-OPTIMIZERS = ("sgd", "momentum", "nesterov", "rmsprop", "adam", "adamw", "nadam")
 SCHEDULES = ("constant", "cosine", "linear", "step", "wsd")
 NORMS = (nn.modules.batchnorm._NormBase, nn.LayerNorm, nn.GroupNorm, nn.RMSNorm)
 BELOW_ONE = math.nextafter(1.0, 0.0)

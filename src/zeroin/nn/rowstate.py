@@ -5,8 +5,8 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from zeroin.nn.fused import Optimizer, names
 from zeroin.nn.optim import Recipe, rule
+from zeroin.nn.optimizer import Optimizer, names
 from zeroin.nn.stack import Stack
 from zeroin.nn.updates import mu_product
 

@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from zeroin.report.scores import ScoreAxis
 from zeroin.report.ticks import Tick, across
 from zeroin.space import SCALES, Choice, Float, Hyperparameter, Int
+from zeroin.space.choice import key
 from zeroin.space.plain import is_number, number
 from zeroin.space.words import range_words, when_words
 from zeroin.types import Kind, Range, Region, Trial, Value
@@ -139,15 +140,15 @@ def _numbers(
 def _options(
     param: Choice, values: Iterable[Value], ranges: Sequence[Range]
 ) -> tuple[Place, tuple[Tick, ...], float, float]:
-    places: dict[tuple[str, Value], int] = {}
-    for option in (*param.options, *(v for r in ranges for v in r), *values):  # those no longer offered come last
-        places.setdefault((type(option).__name__, option), len(places))
-    ticks = tuple(Tick(float(i), _short(value_words(option))) for (_, option), i in places.items())
+    everything = (*param.options, *(v for r in ranges for v in r), *values)  # those no longer offered come last
+    options = list({key(option): option for option in everything}.values())
+    places = {key(option): float(i) for i, option in enumerate(options)}
+    ticks = tuple(Tick(float(i), _short(value_words(option))) for i, option in enumerate(options))
 
     def place(value: Value) -> float | None:
-        return float(places[type(value).__name__, value])
+        return places[key(value)]
 
-    return place, ticks, -0.6, len(places) - 0.4
+    return place, ticks, -0.6, len(options) - 0.4
 
 
 def _intervals(param: Hyperparameter, place: Place, ranges: Iterable[tuple[int, Range | None]]) -> tuple[Interval, ...]:

@@ -9,7 +9,7 @@ from typing import IO
 
 
 @contextmanager
-def whole(target: Path) -> Iterator[IO[bytes]]:
+def atomic_write(target: Path) -> Iterator[IO[bytes]]:
     """A file to write; once all is written, it takes the place of the target, of a link that of what it leads to.
 
     A device or pipe, such as /dev/stdout, is written to: in its place would be a file.
