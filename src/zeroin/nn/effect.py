@@ -1,5 +1,6 @@
 """What a choice does to the volume that works: the same random draws in each arm, trained as stacks, compared."""
 
+import heapq
 import math
 import tempfile
 import time
@@ -142,7 +143,7 @@ def _trained(
     costs = _costs(task, pieces)
     whole = sum(costs)
     trainings = sum(len(p.members) for p in pieces)
-    at_most = max(whole / workers, *costs) * goal.epochs if costs else 0.0
+    at_most = _until_all_ended(costs, workers) * goal.epochs
     listen(Progress(trainings, at_most, 0.0))
     tables: list[list[list[float]]] = [[[] for _ in p.members] for p in pieces]
     done = [0] * len(pieces)
@@ -174,6 +175,18 @@ def _trained(
         finally:
             executor.close()
     return tables
+
+
+def _until_all_ended(costs: Sequence[float], workers: int) -> float:
+    """Seconds by the clock of pieces that take `costs`, the longest begun first, each by the worker that is free.
+
+    >>> _until_all_ended([2.0, 2.0, 2.0], 2)
+    4.0
+    """
+    ends = [0.0] * workers
+    for cost in sorted(costs, reverse=True):
+        heapq.heapreplace(ends, ends[0] + cost)
+    return max(ends)
 
 
 def _arm_of(problem: Problem, piece: Piece) -> Problem:
