@@ -14,7 +14,8 @@ from families import load
 from peers.zeroin_search import complete, parameter
 from zeroin.history import History
 from zeroin.search import Settings, Zoom, rungs
-from zeroin.search.model import Memory, fit_size
+from zeroin.search.model import fit_size
+from zeroin.search.rows import Memory
 from zeroin.types import Asked, Ended, Job, Kind, Observation, Observed, Status
 
 SPACE = zi.Space(

@@ -6,7 +6,8 @@ import pytest
 import zeroin as zi
 from zeroin.history import History
 from zeroin.search import outlook
-from zeroin.search.model import Features, Memory, build
+from zeroin.search.model import Features, build
+from zeroin.search.rows import Memory
 from zeroin.types import Asked, Ended, Job, Kind, Observation, Observed, Status
 
 NAMED = zi.Space(lr=zi.Float(1e-4, 0.1, scale="log"), momentum=zi.Float(0.1, 0.99, scale="one_minus_log"))

@@ -24,7 +24,8 @@ from zeroin.playbook.sentences import sentences
 from zeroin.report.advice import advice
 from zeroin.search import coarse, zoom
 from zeroin.search.box import Box
-from zeroin.search.model import Features, Memory, build
+from zeroin.search.model import Features, build
+from zeroin.search.rows import Memory
 from zeroin.store import read_study
 from zeroin.types import Kind
 

@@ -18,7 +18,8 @@ from zeroin.plan import Plan
 from zeroin.search import Settings, Zoom
 from zeroin.search.box import Box
 from zeroin.search.exploring import density
-from zeroin.search.model import Features, Memory, build, warp
+from zeroin.search.model import Features, build, warp
+from zeroin.search.rows import Memory
 from zeroin.search.surrogate import log_ei
 from zeroin.types import Asked, Decision, Ended, Job, Kind, Observation, Observed, Region, Status
 

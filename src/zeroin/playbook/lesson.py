@@ -17,7 +17,8 @@ from zeroin.history import History
 from zeroin.playbook.scenario import Scenario
 from zeroin.search import rungs, surrogate
 from zeroin.search.importance import importances
-from zeroin.search.model import Features, Memory, Model, build
+from zeroin.search.model import Features, Model, build
+from zeroin.search.rows import Memory
 from zeroin.search.surrogate import one_blas_thread
 from zeroin.space import Choice, Hyperparameter, Space
 from zeroin.space.plain import OUTSIDE

@@ -8,7 +8,8 @@ from zeroin.history import History
 from zeroin.rng import generator
 from zeroin.search import rungs
 from zeroin.search.box import Box
-from zeroin.search.model import Features, Memory, build
+from zeroin.search.model import Features, build
+from zeroin.search.rows import Memory
 from zeroin.search.surrogate import one_blas_thread, root
 from zeroin.space import Space
 from zeroin.space.scales import Array

@@ -1,22 +1,18 @@
 """The joint model: one Gaussian process over (config, budget), and what it says of configs at the full budget.
 
-Losses are warped, the mean change from rung to rung is taken out, and the surrogate sees the rest. All is a
-function of the history; `Memory` holds what was computed before, so that asking again costs less.
+Losses are warped, the mean change from rung to rung is taken out, and the surrogate sees the rest.
 """
 
-from collections.abc import Sequence
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, replace
 
 import numpy as np
 from scipy.special import ndtr
 
-from zeroin.history import History
-from zeroin.search import finite, surrogate
-from zeroin.search.outlook import Outlook, followed, known, shipped, since
-from zeroin.search.rungs import loss_at
+from zeroin.search import surrogate
+from zeroin.search.outlook import Outlook, followed, since
+from zeroin.search.rows import Memory, Rows
 from zeroin.space import Choice, Space
 from zeroin.space.scales import Array
-from zeroin.types import Config, Job, Range, Status, Trial
 
 TAIL = 2.0  # losses worse than median + TAIL (median - best) count as that
 PERFECT = (0.0, -1.0, -100.0)  # losses that cannot be beaten: of an error, of a share or R² maximised, of a percentage
@@ -26,121 +22,6 @@ LEAST_GAP = 1e-12  # of the median loss: what is smaller is rounding
 HUGE = 1e100  # losses beyond it count as it; squares of larger ones are no numbers
 FIT_ITERATIONS = 40
 EARLY = 12  # first losses at the lowest rung, spread like random ones: others are measured by their middle
-
-
-@dataclass(frozen=True, slots=True)
-class Rows:
-    """Observations in order of their jobs: `trial`, `rung`, `loss` and `before` [n]; `units` [trials, D] of all trials.
-
-    `before` is the loss at a third of the epochs less; `rungs` are epochs; `traits` [trials, K] places of the configs
-    for `outlook`, which tells what losses still fall; None: nothing is known.
-    The losses of the trials below number `typical` tell where the bad tail begins; None: those of all.
-    """
-
-    trial: np.ndarray
-    rung: np.ndarray
-    loss: Array
-    before: Array
-    units: Array
-    traits: Array
-    rungs: tuple[int, ...]
-    outlook: Outlook | None = None
-    typical: int | None = None
-
-    def part(self, which: slice | np.ndarray) -> "Rows":
-        """Some of the observations."""
-        cut = {name: getattr(self, name)[which] for name in ("trial", "rung", "loss", "before")}
-        return replace(self, **cut)
-
-
-@dataclass(slots=True)
-class Memory:
-    """What was computed of one history of one space at one ladder of rungs; saves time, decides nothing.
-
-    `outlook`: what the searcher knows of how losses still fall; None: nothing.
-    """
-
-    outlook: Outlook | None = field(default_factory=shipped)
-    units: Array = field(default_factory=lambda: np.empty((0, 0)))
-    traits: Array = field(default_factory=lambda: np.empty((0, 0)))
-    keys: set[bytes] = field(default_factory=set)  # of the points, by which a config that was tried is known
-    encoded: int = 0
-    jobs: int = 0  # jobs whose rows are in the lists below: those before the first that still runs
-    trial: list[int] = field(default_factory=list)
-    rung: list[int] = field(default_factory=list)
-    loss: list[float] = field(default_factory=list)
-    before: list[float] = field(default_factory=list)
-    fits: dict[tuple[bytes | int | None, ...], tuple[Array, float]] = field(default_factory=dict)
-    leads: Array | None = None
-    listing: tuple[dict[str, Range], Array | None] | None = None
-
-    def rows(self, space: Space, history: History, ladder: tuple[int, ...]) -> Rows:
-        """The history as rows."""
-        trials, jobs = history.trials, history.jobs
-        units = self.encode(space, trials)
-        while self.jobs < len(jobs) and jobs[self.jobs].status is not Status.RUNNING:
-            self._add(_rows_of(jobs[self.jobs], trials[jobs[self.jobs].trial], ladder))
-            self.jobs += 1
-        late = [row for j in jobs[self.jobs :] for row in _rows_of(j, trials[j.trial], ladder)]
-        kept = len(self.trial)
-        self._add(late)
-        columns = np.array(self.trial, int), np.array(self.rung, int), np.array(self.loss), np.array(self.before)
-        learned = self.outlook if known(space) else None
-        rows = Rows(*columns, units, self.traits[: len(units)], ladder, learned)
-        del self.trial[kept:], self.rung[kept:], self.loss[kept:], self.before[kept:]
-        return rows
-
-    def points(self, space: Space, leads: Sequence[Config]) -> Array:
-        """The history's leads as points [k, D]."""
-        if self.leads is None or len(self.leads) != len(leads):
-            self.leads = np.array([space.units(config) for config in leads]).reshape(-1, len(space))
-        return self.leads
-
-    def listed(self, space: Space, ranges: dict[str, Range]) -> Array | None:
-        """All configs of the ranges as points [n, D]; None where they are many."""
-        if self.listing is None or self.listing[0] != ranges:
-            self.listing = ranges, finite.listed(space, ranges)
-        return self.listing[1]
-
-    def encode(self, space: Space, trials: Sequence[Trial]) -> Array:
-        """The trials' configs as points [n, D]."""
-        names = known(space)
-        for trial in trials[self.encoded :]:
-            if self.encoded == len(self.units):
-                self.units = _longer(self.units, self.encoded, len(space))
-                self.traits = _longer(self.traits, self.encoded, len(self.outlook.learned) if self.outlook else 0)
-            self.units[self.encoded] = point = space.units(trial.config)
-            self.keys.add(finite.key(point))
-            if self.outlook:
-                self.traits[self.encoded] = self.outlook.traits(trial.config, names)
-            self.encoded += 1
-        return self.units[: len(trials)] if trials else np.empty((0, len(space)))
-
-    def _add(self, rows: list[tuple[int, int, float, float]]) -> None:
-        for trial, rung, loss, before in rows:
-            self.trial.append(trial)
-            self.rung.append(rung)
-            self.loss.append(loss)
-            self.before.append(before)
-
-
-def _longer(table: Array, filled: int, columns: int) -> Array:
-    """Room for twice as many rows."""
-    grown = np.zeros((max(64, 2 * filled), columns))
-    grown[:filled] = table[:filled] if filled else 0.0
-    return grown
-
-
-def _rows_of(job: Job, trial: Trial, ladder: tuple[int, ...]) -> list[tuple[int, int, float, float]]:
-    """(trial, rung, loss, loss before) of the rungs a job came to; infinite at the rung it failed on the way to."""
-    if job.status is Status.RUNNING or not job.kind.is_search:
-        return []
-    rows = [
-        (trial.number, r, loss_at(trial, e), loss_at(trial, since(e)))
-        for r, e in enumerate(ladder)
-        if job.start < e <= job.stop
-    ]
-    return rows if job.status.is_failure else [row for row in rows if np.isfinite(row[2])]
 
 
 @dataclass(frozen=True, slots=True)

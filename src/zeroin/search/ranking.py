@@ -4,7 +4,8 @@ import numpy as np
 
 from zeroin.history import History
 from zeroin.search import rungs
-from zeroin.search.model import Features, Memory, Rows, build
+from zeroin.search.model import Features, build
+from zeroin.search.rows import Memory, Rows
 from zeroin.search.surrogate import one_blas_thread
 from zeroin.space import Space
 from zeroin.space.scales import Array

@@ -18,8 +18,9 @@ from zeroin.rng import generator
 from zeroin.search import edges, exploring, finite, region, rungs, screening
 from zeroin.search.box import Box
 from zeroin.search.carrying import carry_on
-from zeroin.search.model import Features, Memory, build
+from zeroin.search.model import Features, build
 from zeroin.search.outlook import Outlook, shipped
+from zeroin.search.rows import Memory
 from zeroin.search.settings import Settings
 from zeroin.search.surrogate import one_blas_thread
 from zeroin.search.view import View

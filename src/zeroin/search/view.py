@@ -10,7 +10,7 @@ from zeroin.rng import generator
 from zeroin.search import finite
 from zeroin.search import together as agreement
 from zeroin.search.box import Box
-from zeroin.search.model import Memory
+from zeroin.search.rows import Memory
 from zeroin.search.settings import Settings
 from zeroin.space import Choice, Space
 from zeroin.space.scales import Array
