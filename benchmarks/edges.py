@@ -23,7 +23,7 @@ from pathlib import Path
 import numpy as np
 
 import zeroin as zi
-from families import CACHE, DATA, Array, Config, Task, load
+from families import Array, Config, Task, load, places
 from families.lcbench import LCBENCH_DIMS
 from zeroin.executors.simulated import Simulated
 from zeroin.search import Zoom
@@ -54,9 +54,9 @@ def narrowed(ranges: dict[str, tuple[float, float]]) -> zi.Space:
     return zi.Space(**params)
 
 
-def around_the_best(task: Task) -> dict[str, tuple[float, float]]:
+def around_the_best(task: Task, data: Path) -> dict[str, tuple[float, float]]:
     """Ranges half as wide as the limits, around the best known config."""
-    with (DATA / "lcbench_reference.csv").open(newline="") as file:
+    with (data / "lcbench_reference.csv").open(newline="") as file:
         row = next(row for row in csv.DictReader(file) if row["task"] == task.name)
     ends = {}
     for dim, value in zip(task.dims, json.loads(row["val_accuracy_argbest"]), strict=True):
@@ -66,7 +66,7 @@ def around_the_best(task: Task) -> dict[str, tuple[float, float]]:
     return ends
 
 
-def studies(case: str, seeds: range) -> Iterator[tuple[str, int, Study]]:
+def studies(case: str, seeds: range, data: Path, cache: Path) -> Iterator[tuple[str, int, Study]]:
     """The studies of a case: task, seed, and (space, max_epochs, curve, loss -> what is told of it)."""
     if case == "quadratic":
         for seed in seeds:
@@ -80,7 +80,7 @@ def studies(case: str, seeds: range) -> Iterator[tuple[str, int, Study]]:
 
             yield "bowl", seed, (space, 16, bowl, math.log10)
         return
-    for task in load("lcbench", DATA, CACHE)[::3]:
+    for task in load("lcbench", data, cache)[::3]:
         if case == "flat":
             space = zi.Space(
                 **narrowed({}).params,
@@ -90,7 +90,7 @@ def studies(case: str, seeds: range) -> Iterator[tuple[str, int, Study]]:
                 even=zi.Float(0.5, 0.999, scale="one_minus_log", limits=(0.1, 0.9999)),
             )
         else:
-            space = narrowed(NARROW if case == "outside" else around_the_best(task))
+            space = narrowed(NARROW if case == "outside" else around_the_best(task, data))
         for seed in seeds:
             noise = 0.02 * (task.median_random - task.best) if case == "flat" else 0.0
 
@@ -132,11 +132,12 @@ def main() -> None:
     parser.add_argument("--seeds", type=int, default=2)
     parser.add_argument("--first", type=int, default=0)
     parser.add_argument("--out", type=Path, default=Path("edges.jsonl"))
+    places(parser)
     given = parser.parse_args()
     known = [json.loads(line) for line in given.out.read_text().splitlines()] if given.out.exists() else []
     keys = {(k["case"], k["task"], k["seed"]) for k in known}
     for case in given.cases:
-        for task, seed, study in studies(case, range(given.first, given.first + given.seeds)):
+        for task, seed, study in studies(case, range(given.first, given.first + given.seeds), given.data, given.cache):
             if (case, task, seed) not in keys:
                 line = {"case": case, "task": task, "seed": seed, **run(study, seed)}
                 known.append(line)

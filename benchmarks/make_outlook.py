@@ -16,7 +16,7 @@ from pathlib import Path
 
 import numpy as np
 
-from families import Array, Dim, Task, load
+from families import Array, Dim, Task, load, places
 from families.lcbench import LCBENCH_DIMS
 from zeroin.search.outlook import NAMES, since, terms
 from zeroin.search.rungs import ladder
@@ -67,8 +67,9 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--without", nargs="*", default=[], help="tasks that are left out")
     parser.add_argument("--out", type=Path, default=OUT)
+    places(parser)
     given = parser.parse_args()
-    found = per_task([t for t in load("lcbench") if t.name not in given.without])
+    found = per_task([t for t in load("lcbench", given.data, given.cache) if t.name not in given.without])
     data = {
         "source": "LCBench, surrogate of YAHPO Gym 1.0.2 (Apache-2.0): tasks " + " ".join(found),
         "learned": {name: [d.low, d.high, d.scale] for name, d in learned().items()},

@@ -22,7 +22,7 @@ from typing import Any
 import numpy as np
 
 import playbook_live
-from families import CACHE, DATA, Absent, load
+from families import Absent, load, places
 from playbook import PAST, lesson_from
 from playbook_live import LIVE
 from zeroin.errors import ZeroinError
@@ -181,8 +181,7 @@ def arguments() -> argparse.Namespace:
         "--only", nargs="*", default=[*TABLES, *TASKS], help="tables and ready-made tasks; none: the page"
     )
     parser.add_argument("--live", type=Path, default=Path("playbook-live"), help="folder of playbook_live.py")
-    parser.add_argument("--data", type=Path, default=DATA, help="folder with the tables of real runs")
-    parser.add_argument("--cache", type=Path, default=CACHE, help="folder for reference values, computed once")
+    places(parser)
     return parser.parse_args()
 
 

@@ -17,7 +17,7 @@ import numpy as np
 
 import zeroin as zi
 from adaptor import seed_of
-from families import DATA, FAMILIES, Array, Task, load
+from families import FAMILIES, Array, Task, load, places
 from ledger import BudgetSpent, Ledger, regret_curve
 from make_outlook import per_task
 from peers.zeroin_search import in_batches, parameter
@@ -70,12 +70,12 @@ def main() -> None:
     parser.add_argument("--slots", type=int, default=1, help="jobs asked for at once (one --out for each)")
     parser.add_argument("--known", nargs="+", default=["known", "unknown"], choices=HOW, metavar="HOW")
     parser.add_argument("--out", type=Path, default=Path("outlook.jsonl"))
-    parser.add_argument("--data", type=Path, default=DATA, help="folder with the tables of real runs")
+    places(parser)
     given = parser.parse_args()
     rows = [tuple(json.loads(line)) for line in given.out.read_text().splitlines()] if given.out.exists() else []
-    weights = per_task(load("lcbench", given.data))
+    weights = per_task(load("lcbench", given.data, given.cache))
     for seed in given.seeds:
-        for task in load(given.family, given.data):
+        for task in load(given.family, given.data, given.cache):
             for how in given.known:
                 if (how, task.name, seed) in {row[:3] for row in rows}:
                     continue

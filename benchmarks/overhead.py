@@ -22,7 +22,7 @@ from pathlib import Path
 from typing import Any
 
 import decisions
-from families import CACHE, DATA
+from families import places
 from methods import HERE, METHODS, ONE_THREAD, interpreter, set_up, versions
 
 CASES = {
@@ -142,8 +142,7 @@ def main() -> None:
     add("--trials", type=int, default=1_000)
     add("--long", type=int, default=100_000, help="trials of the long study")
     add("--repeats", type=int, default=3)
-    add("--data", type=Path, default=DATA)
-    add("--cache", type=Path, default=CACHE)
+    places(parser)
     given = parser.parse_args()
     if given.setup:
         sys.exit(0 if set_up("optuna", given.venvs) else "optuna could not be installed")

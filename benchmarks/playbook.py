@@ -34,7 +34,7 @@ import numpy as np
 
 import zeroin as zi
 from adaptor import seed_of
-from families import CACHE, DATA, Absent, Array, Config, Dim, Task, load
+from families import Absent, Array, Config, Dim, Task, load, places
 from make_outlook import per_task
 from outlook import left_out
 from zeroin.playbook import Lesson, Playbook, lesson_of, scenario_of
@@ -234,8 +234,7 @@ def arguments() -> argparse.Namespace:
     parser.add_argument("--trainings", type=int, default=PAST, help="full trainings of a past study")
     parser.add_argument("--names", action="store_true", help="on LCBench: with what names tell of how losses fall")
     parser.add_argument("--out", type=Path, default=Path("playbook-benchmark"), help="folder of lessons and runs")
-    parser.add_argument("--data", type=Path, default=DATA, help="folder with the tables of real runs")
-    parser.add_argument("--cache", type=Path, default=CACHE, help="folder for reference values, computed once")
+    places(parser)
     parser.add_argument("--report", action="store_true", help="only print the table of what is in --out")
     return parser.parse_args()
 

@@ -16,11 +16,10 @@ import argparse
 import math
 from collections.abc import Sequence
 from dataclasses import replace
-from pathlib import Path
 
 import numpy as np
 
-from families import CACHE, DATA, Config, Task, load
+from families import Config, Task, load, places
 from playbook import OURS, space_of, studied
 from zeroin.playbook import Lesson, lesson_of, scenario_of
 from zeroin.playbook.portfolio import advised
@@ -78,8 +77,7 @@ def main() -> None:
 def arguments() -> argparse.Namespace:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--other", action="store_const", const=1, default=0, help="the tasks between")
-    parser.add_argument("--data", type=Path, default=DATA, help="folder with the tables of real runs")
-    parser.add_argument("--cache", type=Path, default=CACHE, help="folder for reference values, computed once")
+    places(parser)
     return parser.parse_args()
 
 

@@ -13,7 +13,7 @@ from typing import Any, TypeAlias
 
 import numpy as np
 
-from families import CACHE, DATA, Array, Task, available
+from families import Array, Task, available, places
 from ledger import regret_curve
 from methods import METHODS
 
@@ -178,8 +178,7 @@ def main() -> None:
         "results", nargs="+", type=Path, help="files of results; of a run in two of them, the later counts"
     )
     parser.add_argument("--ours", default="zeroin", choices=METHODS, help="the method the others are compared with")
-    parser.add_argument("--data", type=Path, default=DATA, help="folder with the tables of real runs")
-    parser.add_argument("--cache", type=Path, default=CACHE, help="folder of reference values")
+    places(parser)
     given = parser.parse_args()
     content: dict[str, dict[str, Any]] = {"versions": {}, "runs": {}}
     for path in given.results:

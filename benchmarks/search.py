@@ -23,7 +23,7 @@ from pathlib import Path
 from typing import Any
 
 import report
-from families import CACHE, DATA, FAMILIES, Task, available
+from families import FAMILIES, Task, available, places
 from methods import ENVIRONMENTS, HERE, METHODS, ONE_THREAD, interpreter, set_up, versions
 
 
@@ -170,8 +170,7 @@ def arguments() -> argparse.Namespace:
     add("--jobs", type=int, default=1, help="studies at once")
     add("--timeout", type=float, default=1800, help="seconds a study may take")
     add("--out", type=Path, default=Path("results.json"))
-    add("--data", type=Path, default=DATA, help="folder with the tables of real runs")
-    add("--cache", type=Path, default=CACHE, help="folder for reference values, computed once")
+    places(parser)
     add("--venvs", type=Path, default=HERE.parent / ".venvs", help="folder of the peers' environments")
     add("--ours", default="zeroin", choices=METHODS, help="the method that the others are compared with")
     add("--setup", nargs="*", choices=ENVIRONMENTS, help="make these environments of peers, or all, then stop")

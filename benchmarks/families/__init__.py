@@ -4,7 +4,7 @@ numpy only, so that it runs inside any peer's environment. A `Task` is a space (
 curve: config -> the losses a network would show epoch by epoch. None of the data is copied into the project; a family
 whose data are absent raises `Absent`, and is skipped with one message.
 
-From the folder `--data`:
+From the folder `--data` (README.md says where each file comes from):
     lcbench        17 OpenML tasks, surrogate of real runs, 7 hyperparameters, 52 epochs (YAHPO Gym 1.0.2, Apache-2.0)
     lcbench-noisy  the same, with 5 % noise on every observation
     taskset        6 RNN text tasks x 1,000 real runs, 8 hyperparameters, 50 evaluations, with divergence (Apache-2.0)
@@ -20,6 +20,8 @@ From formulas:
 Regret = (loss - best known) / (median random loss - best known): 0 = best known, 1 = a median random config.
 """
 
+import argparse
+import os
 import tempfile
 from collections.abc import Callable, Iterable, Iterator
 from functools import partial
@@ -38,11 +40,11 @@ from families.taskset import taskset
 
 __all__ = [
     "CACHE", "DATA", "FAMILIES", "Absent", "Array", "Config", "Curve", "Dim", "Scale", "Task", "Value", "available",
-    "config_at", "load",
+    "config_at", "load", "places",
 ]  # fmt: skip
 
 CACHE = Path(tempfile.gettempdir()) / "zeroin-benchmarks"
-DATA = Path(__file__).resolve().parents[3] / "shared" / "bench"
+DATA = Path(os.environ.get("ZEROIN_BENCHMARK_DATA") or Path(__file__).resolve().parents[1] / "data")
 
 Family: TypeAlias = Callable[[Path, Path], Iterator[Task]]
 
@@ -65,6 +67,17 @@ FAMILIES: dict[str, Family] = {
 def load(family: str, data: Path = DATA, cache: Path = CACHE) -> list[Task]:
     """The tasks of a family; `Absent` where its data are not here."""
     return list(FAMILIES[family](data, cache))
+
+
+def places(parser: argparse.ArgumentParser) -> None:
+    """The options `--data` and `--cache`, the same for every benchmark."""
+    parser.add_argument(
+        "--data",
+        type=Path,
+        default=DATA,
+        help="folder with the tables of real runs (README.md); ZEROIN_BENCHMARK_DATA, or else benchmarks/data",
+    )
+    parser.add_argument("--cache", type=Path, default=CACHE, help="folder for reference values, computed once")
 
 
 def available(families: Iterable[str], data: Path = DATA, cache: Path = CACHE) -> list[Task]:

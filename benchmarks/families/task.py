@@ -70,7 +70,10 @@ def known_best(truth: Callable[[Config], Array], dims: tuple[Dim, ...], best: fl
 def need(path: Path) -> Path:
     """`path`, or `Absent`."""
     if not path.exists():
-        raise Absent(f"{path.name} not found in {path.parent} (say where with --data)")
+        raise Absent(
+            f"{path.name} is not in {path.parent}: name its folder with --data or ZEROIN_BENCHMARK_DATA; "
+            f"benchmarks/README.md says where it comes from"
+        )
     return path
 
 
