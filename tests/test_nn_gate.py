@@ -390,6 +390,14 @@ def test_a_recorded_step_is_the_step_of_any_network(build, x, monkeypatch):
         assert all(torch.equal(value, other[name]) for name, value in alone.items())
 
 
+def test_the_reason_is_that_of_the_faster_order():
+    """In the slower one `one_hot` asks for the value of a tensor."""
+    loss = lambda out, y: F.kl_div(out.log_softmax(1), F.one_hot(y, 3).float(), reduction="batchmean")  # noqa: E731
+    data = numbers(4), np.random.default_rng(1).integers(0, 3, 24)
+    problem = Task(build=lambda c: nn.Linear(4, 3), train=data, valid=data, loss=loss, metric="accuracy").problem
+    assert "no stacked form (aten::kl_div)" in verdict(problem, CONFIG).why
+
+
 def test_data_that_are_read_as_they_are_needed_are_trained_one_by_one():
     class Noisy(torch.utils.data.Dataset):
         def __len__(self):

@@ -29,9 +29,11 @@ from zeroin.types import Config
 AGREE = 1e-3  # of the largest gradient; kernels round differently, what is wrong is wrong by far more
 SEEDS = (1, 2)
 LEAVES_OUT = torch.ops.aten._nested_tensor_from_mask_left_aligned.default
+LOOKS = "it looks at the value of a tensor, as .item(), if and packed sequences do"
 IN_WORDS = {  # what vmap says of networks as they are often written
     "called random operation": "it draws random numbers as it trains, be it by dropout of attention weights",
-    "you're either (1) calling .item()": "it looks at the value of a tensor, as .item(), if and packed sequences do",
+    "calling .item() on a Tensor": LOOKS,
+    "in some data-dependent control flow": LOOKS,
 }
 
 
@@ -59,7 +61,7 @@ def verdict(problem: Problem, config: Config) -> Verdict:
         return Verdict(None, why)
     # The faster order gives the padding a gradient, in mini-batches that have some.
     orders = (EACH,) if _calls(problem, model.train(), _pads) else (BACKWARD, EACH)
-    why = ""
+    reasons = []
     for which in orders:
         with warnings.catch_warnings(record=True) as warned:
             warnings.simplefilter("always")
@@ -71,12 +73,14 @@ def verdict(problem: Problem, config: Config) -> Verdict:
             except Exception as error:  # vmap and networks raise what they like; it is a reason, not a failure
                 said = (words for raised, words in IN_WORDS.items() if raised in str(error))
                 why = next(said, f"stacked it stops with '{first_line(error)}'")
-        slow = next((str(w.message) for w in warned if "performance drop" in str(w.message)), "")
-        if not why and slow:
-            why = f"a part of it has no stacked form ({slow.split('for ')[-1].split('.')[0]})"
+            else:
+                slow = next((str(w.message) for w in warned if "performance drop" in str(w.message)), "")
+                if slow:  # and sometimes wrong
+                    why = f"a part of it has no stacked form ({slow.split('for ')[-1].split('.')[0]})"
         if not why:
             return Verdict(which, layout=one.layout)
-    return Verdict(None, why)
+        reasons.append(why)
+    return Verdict(None, reasons[0])  # the other order may stop at less, as at `one_hot`
 
 
 def _pair(problem: Problem, config: Config, which: str) -> tuple[Stack, list[nn.Module]]:
