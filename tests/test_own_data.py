@@ -128,6 +128,11 @@ def test_a_table_with_classes_says_the_same_in_parquet(zeroin):
     assert (table["prediction"] == passengers()["lived"]).mean() > 0.7
     chances = table[["p(no)", "p(yes)"]].astype(float)
     assert chances.sum(axis=1).to_numpy() == pytest.approx(np.ones(ROWS), abs=1e-5)
+    new = zeroin.folder / "new.csv"
+    passengers().head(4).assign(sex=["male", "none", "none", "male"], age="").to_csv(new, sep="|", index=False)
+    code, out, errors = zeroin("predict", model, new)
+    assert (code, len(out.splitlines())) == (0, 5)
+    assert "note: 2 of 4 rows have a 'sex' that fewer than 3 rows to train on had, such as 'none'" in errors
     passengers().drop(columns="lived").to_parquet(zeroin.folder / "new.parquet")
     assert predicted(zeroin, model, zeroin.folder / "new.parquet").equals(table)
 
@@ -471,6 +476,14 @@ def test_training_rows_alone_say_what_a_column_is(tmp_path, recwarn):
     assert "'note' holds words of its own" not in told
 
 
+def test_dates_that_are_none_and_those_of_two_forms_are_told(tmp_path, recwarn):
+    odd = houses().sold.where(houses().index != 5, "lately")
+    mixed = [f"2024-01-{i % 28 + 1:02}" if i % 2 else f"{i % 28 + 1:02}/01/2024" for i in range(ROWS)]
+    told = noted(tmp_path, houses().assign(sold=odd, seen=mixed), recwarn)
+    assert "'sold' holds no date in 1 of 120 rows, such as 'lately', taken as missing" in told
+    assert re.search(r"'seen' holds dates written in several ways, such as '.*' and '.*': write them alike", told)
+
+
 def test_rows_in_the_order_of_time_are_told_and_cut_by_it(tmp_path, recwarn):
     mixed = houses().sample(frac=1, random_state=0)
     assert "in the order of" not in noted(tmp_path, mixed, recwarn)
@@ -644,6 +657,7 @@ SPOILED = {  # name: (what is in it, options, what is said)
     "only blanks": (" \n\n", BY, "is empty"),
     "only a mark of order": ("\ufeff", BY, "is empty"),
     "only a separator": ("sep=;\n\n", BY, "is empty"),
+    "JSON": ('{"a": 1, "y": 2}\n', BY, 'begins with \'{"a": 1, "y": 2}\\n\', as JSON or HTML does: save it as CSV'),
     "only a header": ("size,town,price\n", BY, "only a header"),
     "one column": ("price\n" + "1.5\n2.5\n" * 20, BY, "a column to learn from beside its target"),
     "no target named": (TABLE, (), "add --target COLUMN"),

@@ -80,6 +80,18 @@ def told():
     return t.history
 
 
+def test_nothing_is_shaded_where_the_best_is_likely_without_a_hyperparameter():
+    t = Teller()
+    t.job(0, SGD, [1.0, 0.8])
+    t.region(0, {"lr": (1e-3, 0.1), "momentum": (0.8, 0.9)})
+    t.region(1, {"lr": (1e-3, 0.1)})
+    summary = summarise("s", SPACE, t.history, max_epochs=4)
+    plots = {plot.name: plot for plot in summary.axes}
+    heights = {n: [s.y1 for s in axis_figure(plots[n], summary).layout.shapes] for n in ("lr", "momentum")}
+    assert (1 in heights["lr"], 1 in heights["momentum"]) == (True, False)
+    assert plots["momentum"].found == "best likely without it"
+
+
 def test_why_the_luckiest_trial_is_not_the_best_is_told(told):
     assert summarise("s", SPACE, told, max_epochs=4).passed_over == ""
     t = Teller()

@@ -185,11 +185,11 @@ def test_listeners_hear_every_event_after_it_counts():
 def test_a_table_has_what_else_was_reported_at_the_best_epoch():
     def objective(config, run):
         for epoch in run.epochs():
-            run.report(config["x"] - (epoch == 1), hits=epoch, x=-epoch)
+            run.report(config["x"] - (epoch == 1), hits=epoch, x=-epoch, loss=9)
 
     study = zi.tune(objective, zi.Space(x=zi.Float(0, 1)), max_epochs=4, trials=5, goal="maximize", store=None)
     frame = study.to_dataframe()
-    assert list(frame.columns[-3:]) == ["x", "hits", "metric_x"]
+    assert list(frame.columns[-4:]) == ["x", "hits", "metric_x", "metric_loss"]
     assert (frame.hits == 0).all()  # of the highest score, the first
     assert (frame.note == "").all()
 

@@ -11,10 +11,11 @@ from sklearn.tree import DecisionTreeClassifier
 
 from zeroin.data.amounts import longest
 from zeroin.data.answer import Answer
-from zeroin.data.columns import Column, as_numbers, as_words, measured
+from zeroin.data.columns import DATES, Column, as_numbers, as_words, measured, no_dates
 
 ENOUGH = 0.999  # the share of the target that a column alone must tell for a leak to be suspected
 MONOTONE = 0.9999  # the rank correlation from which one number is another in disguise
+DATE = r"\d{4}-\d{1,2}-\d{1,2}\b.*|\d{1,2}[-/.]\d{1,2}[-/.]\d{4}\b.*"
 OWN = 0.9  # the share of rows with a word of their own from which a column tells nothing of other rows
 LOOKED_AT = 20_000  # rows
 
@@ -69,7 +70,9 @@ def _of_column(column: Column, values: pd.Series, target: pd.Series, answer: Ans
     """What to tell of one column."""
     name, is_words = column.name, column.kind == "category"
     real = as_words(values) if is_words else measured(column, values)
-    if _names_rows(real, column.kind):
+    if is_words and (two := _two_forms(real.dropna())):
+        yield f"{name!r} holds dates written in several ways, such as {' and '.join(map(repr, two))}: write them alike"
+    elif _names_rows(real, column.kind):
         yield f"{name!r} looks like the number or name of a row, an id: if it is, add --drop {name!r}"
     elif is_words and _is_own(real.dropna()):
         yield f"{name!r} holds words of its own in nearly every row, which tell nothing of others: see --text"
@@ -78,9 +81,24 @@ def _of_column(column: Column, values: pd.Series, target: pd.Series, answer: Ans
             f"a leak? {name!r} alone determines {answer.name!r}: if it is not known when predicting, "
             f"add --drop {name!r}"
         )
+    if len(odd := no_dates(column, values)):
+        yield note_on_no_dates(name, odd, len(values))
     plain = column.kind == "number" and not column.style
     if plain and (endless := int(np.isinf(pd.to_numeric(values, errors="coerce").astype(float)).sum())):
         yield f"{name!r} is infinite in {endless:,} of {len(values):,} rows, which is taken as missing"
+
+
+def note_on_no_dates(name: str, odd: pd.Series, rows: int) -> str:
+    """What is told of a column of dates some of which are none."""
+    return f"{name!r} holds no date in {len(odd):,} of {rows:,} rows, such as {odd.iloc[0]!r}, taken as missing"
+
+
+def _two_forms(words: pd.Series) -> list[str]:
+    """Two words of a column of dates that are written in different ways; none where it is something else."""
+    shapes = words.str.replace(r"\d+", "0", regex=True)
+    if not len(words) or shapes.nunique() == 1 or words.str.fullmatch(DATE).mean() < DATES:
+        return []
+    return list(words[~shapes.duplicated()].iloc[:2])
 
 
 def _in_order(values: pd.Series) -> bool:

@@ -112,7 +112,7 @@ def check_there(frame: pd.DataFrame, names: Iterable[str]) -> None:
     if missing:
         raise TaskError(
             f"a table to predict has the columns of the training table; it lacks {', '.join(map(repr, missing[:5]))}"
-            f"{f' and {len(missing) - 5} more' if len(missing) > 5 else ''}: add what is missing."
+            f"{f' and {len(missing) - 5} more' if len(missing) > 5 else ''}: add what is missing, empty if not known."
         )
 
 
@@ -230,6 +230,12 @@ def measured(column: Column, values: pd.Series) -> pd.Series:
     return (as_dates(values, column.form) - pd.Timestamp("2000-01-01")) / pd.Timedelta(days=1) / YEAR
 
 
+def no_dates(column: Column, values: pd.Series) -> pd.Series:
+    """What a column of dates holds that is none, and is taken as missing; of other columns nothing."""
+    there = values.dropna()
+    return there[as_dates(there, column.form).isna()] if column.kind == "date" else there[:0]
+
+
 def as_words(values: pd.Series) -> pd.Series:
     """Text in each row, None where it is missing."""
     return values.astype(object).where(values.notna(), None).map(_word)
@@ -310,10 +316,9 @@ def _only_numbers(column: Column, values: pd.Series) -> None:
 
 
 def _mostly_dates(column: Column, values: pd.Series) -> None:
-    there = values.dropna()
-    read = as_dates(there, column.form).notna()
-    if read.mean() < MIXED:
+    odd = no_dates(column, values)
+    if len(odd) > (1 - MIXED) * values.notna().sum():
         raise TaskError(
             f"a column stays of one kind; {column.name!r} held dates written as {column.form} in training and here "
-            f"holds {str(there[~read].iloc[0])[:40]!r}: write them so, or leave them empty."
+            f"holds {str(odd.iloc[0])[:40]!r}: write them so, or leave them empty."
         )

@@ -24,6 +24,7 @@ Content = TypeVar("Content", str, bytes)
 SEPARATORS = ",;\t|"
 LONGEST = 1_000_000  # characters of a field; a longer one is a quote that is never closed
 SAID = re.compile(r"sep=([,;\t|])\n")  # a first line that names the separator
+OTHER = re.compile(r"\s*(\{\s*\"|\[\s*[\[{]|<(!doctype|html|\?xml|table))", re.IGNORECASE)  # JSON, HTML, XML
 LOOKED_AT = 1000  # cells of a column that show what stands before decimals
 
 
@@ -99,6 +100,11 @@ def _csv(path: Path, missing: Sequence[str], header: bool) -> pd.DataFrame:
     if said := SAID.match(text):  # by Excel
         text = _some(path, text[said.end() :])
     separator = said[1] if said else _separator(_some(path, text))
+    if OTHER.match(text):
+        raise TaskError(
+            f"a CSV file begins with the names of its columns; {path.name} begins with {text.lstrip()[:20]!r}, as JSON "
+            f"or HTML does: save it as CSV."
+        )
     names = _checked(path.name, text, separator, header)
     frame = pd.read_csv(
         io.StringIO(text),

@@ -1,6 +1,7 @@
 """Predictions of an exported model for new data."""
 
 import warnings
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -8,7 +9,9 @@ import pandas as pd
 import torch
 from torch import nn
 
-from zeroin.data.preparation import Images, Preparation, from_plain
+from zeroin.data.checks import note_on_no_dates
+from zeroin.data.columns import MOST, SEEN, as_words, no_dates
+from zeroin.data.preparation import Images, Inputs, Preparation, Table, from_plain
 from zeroin.errors import TaskError
 from zeroin.nn.data import Normalisation
 from zeroin.nn.gate import first_line
@@ -38,9 +41,28 @@ def predictions(model: Path, data: Path) -> pd.DataFrame:
             f"{type(error).__name__}: {first_line(error)}: export it again with `zeroin export STUDY --model best.pt`."
         ) from error
     source: Any = ready.inputs.opened(data)
+    for note in _notes(ready.inputs, source):
+        warnings.warn(note, stacklevel=2)
     columns = ready.answer.decoded(_outputs(net.eval(), ready, saved, source).numpy())
     files = {"file": source["file"].to_numpy()} if isinstance(ready.inputs, Images) else {}
     return pd.DataFrame({**files, **columns})
+
+
+def _notes(inputs: Inputs, source: Any) -> Iterator[str]:
+    """What new rows hold that training rows did not, and how it is taken."""
+    for column in inputs.columns if isinstance(inputs, Table) else ():
+        if column.name not in source:
+            continue  # which is refused
+        values = source[column.name]
+        words = as_words(values).dropna()
+        new = words[~words.isin(column.options)]
+        if column.kind == "category" and len(column.options) < MOST and len(new):
+            yield (
+                f"{len(new):,} of {len(values):,} rows have a {column.name!r} that fewer than {SEEN} rows to train on "
+                f"had, such as {new.iloc[0]!r}: all such words count as one"
+            )
+        if 0 < len(odd := no_dates(column, values)) < len(values):
+            yield note_on_no_dates(column.name, odd, len(values))
 
 
 def _loaded(model: Path) -> dict[str, Any]:

@@ -100,8 +100,10 @@ class Run:
             if self._due:
                 self._checkpoint.put_aside(epoch + 1, last=False)
 
-    def report(self, loss: Any, **metrics: Any) -> None:
+    def report(self, loss: Any = None, /, **metrics: Any) -> None:
         """Tell the loss after an epoch, and further metrics by name; a loss that is not finite ends the trial.
+
+        Where a score is judged, `report(accuracy, loss=...)` keeps the loss as a metric.
 
         Raises:
             TaskError: a loss or metric that is not a number, a second report in an epoch, one beyond the job's end.
@@ -116,7 +118,7 @@ class Run:
                 f"a job ends at run.stop; epoch {self.epoch} is reported beyond run.stop={self.stop}: loop with "
                 f"`for epoch in run.epochs():`, and give tune(..., max_epochs=...) the epochs of a full training."
             )
-        value = _number("loss", loss)
+        value = _number("loss", metrics.pop("loss", None) if loss is None else loss)
         if not math.isfinite(value):
             self.status, self._ending = Status.DIVERGED, True
             return

@@ -195,7 +195,7 @@ def _bands(plot: AxisPlot, rounds: Sequence[int]) -> list[dict[str, Any]]:
         return {"type": "rect", "xref": "x", "yref": yref, **sides, **look}
 
     row = {r: i for i, r in enumerate(rounds)}
-    last = plot.likely[-1].round if plot.likely else None
+    last = rounds[-1] if rounds else None  # in which the best may be likely without this hyperparameter
     shapes = [box(i, 0, 1, "y domain", LIKELY, 0.1) for i in plot.likely if i.round == last]
     if rounds:
         shapes += [box(i, row[i.round] - 0.12, row[i.round] + 0.12, "y2", SEARCHED, 1.0) for i in plot.searched]
