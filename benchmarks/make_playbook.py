@@ -130,11 +130,22 @@ def of(family: str, lessons: Sequence[Lesson]) -> list[Lesson]:
 
 
 def in_all(lessons: Sequence[Lesson]) -> str:
-    """In how many of all studies each hyperparameter mattered that most of them searched."""
+    """What mattered in most studies of all, and in how many of each family what most of them searched."""
     rows = [row for row in compare(lessons).rows if 2 * row.searched > len(lessons)]
-    ranked = sorted(rows, key=lambda row: -row.matters / row.searched)
-    told = ", ".join(f"`{row.name}` {row.matters} of {row.searched}" for row in ranked)
-    return f"**Tune first what matters most often**, in all {len(lessons)} studies, of those that searched it: {told}."
+    first, *_ = rows = sorted(rows, key=lambda row: -row.matters / row.searched)
+    families = {words.partition(":")[0]: of(family, lessons) for family, words in WORDS.items()}
+    known = {name: {row.name: row for row in compare(mine).rows} for name, mine in families.items() if mine}
+    out = [
+        f"**`{first.name}` first**: it mattered in {first.matters} of {first.searched} studies. All of them:",
+        "",
+        f"| mattered in | {' | '.join(known)} |",
+        "|---" * (1 + len(known)) + "|",
+    ]
+    for name in (row.name for row in rows):
+        found = [family.get(name) for family in known.values()]
+        cells = (f"{row.matters} of {row.searched}" if row else "" for row in found)
+        out.append(f"| `{name}` | {' | '.join(cells)} |")
+    return "\n".join(out)
 
 
 def across_tasks(lessons: Sequence[Lesson]) -> str:
