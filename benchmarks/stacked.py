@@ -27,7 +27,7 @@ from torch.utils.data import DataLoader, TensorDataset
 
 from zeroin import catalogue
 from zeroin.nn import Task, loop, mlp, small_cnn
-from zeroin.nn.choice import SIZES, measured
+from zeroin.nn.calibration import SIZES, measured
 from zeroin.nn.data import InMemory
 from zeroin.nn.gate import verdict
 from zeroin.nn.loop import Best, Training

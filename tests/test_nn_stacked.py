@@ -15,8 +15,8 @@ from test_nn_stack import FULL, configs, data, same, task
 from zeroin.executors.inline import Inline
 from zeroin.executors.perform import perform
 from zeroin.executors.processes import Processes
-from zeroin.nn import Task, choice, loop, mlp
-from zeroin.nn.choice import Choice, Choices
+from zeroin.nn import Task, calibration, loop, mlp
+from zeroin.nn.calibration import Calibration, Calibrations
 from zeroin.nn.export import newest
 from zeroin.nn.stack import Stack
 from zeroin.nn.stacked import Stacked
@@ -52,22 +52,24 @@ def jobs(some, start=0, stop=EPOCHS, kind=Kind.SCREEN, first=0):
 
 def stacked(problem, folder, rows=8):
     """Stacks for networks of any size, without measuring."""
-    choices = Choices(problem, folder, 6.0 * rows)
-    choices._kept = {size: Choice(rows, BACKWARD) for size in range(12)}
-    return Stacked(problem, folder, EPOCHS, choices, rows)
+    calibrations = Calibrations(problem, folder, 6.0 * rows)
+    calibrations._kept = {size: Calibration(rows, BACKWARD) for size in range(12)}
+    return Stacked(problem, folder, EPOCHS, calibrations, rows)
 
 
 def test_each_size_of_network_is_measured_by_one_process_of_a_study(tmp_path, monkeypatch):
     told = []
-    monkeypatch.setattr(choice, "measured", lambda *_: told.append(1) or Choice(8 if len(told) == 1 else 1, BACKWARD))
+    monkeypatch.setattr(
+        calibration, "measured", lambda *_: told.append(1) or Calibration(8 if len(told) == 1 else 1, BACKWARD)
+    )
     problem = task(n=100).problem
-    here, there = Choices(problem, tmp_path, 48.0), Choices(problem, tmp_path, 48.0)
+    here, there = Calibrations(problem, tmp_path, 48.0), Calibrations(problem, tmp_path, 48.0)
     small, large = next(iter(configs(1))), next(iter(configs(1, units=4096)))
     assert here.of(small) == there.of(small)
     assert there.of(large) == here.of(large)
     assert len(told) == 2
-    assert Choices(problem, tmp_path, 48.0)._kept == here._kept
-    assert [path.name for path in tmp_path.iterdir()] == [choice.FILE]
+    assert Calibrations(problem, tmp_path, 48.0)._kept == here._kept
+    assert [path.name for path in tmp_path.iterdir()] == [calibration.FILE]
 
 
 def took(monkeypatch, idle, stacked):
@@ -76,31 +78,31 @@ def took(monkeypatch, idle, stacked):
     def seconds(problem, config, examples, found=None, sizes=()):
         return {1: (0.0, idle if examples == 2 else 1.0)} | {rows: (0.0, rows * stacked) for rows in sizes}
 
-    monkeypatch.setattr(choice, "_seconds", seconds)
+    monkeypatch.setattr(calibration, "_seconds", seconds)
 
 
 def test_a_network_whose_step_is_the_kernels_work_is_trained_alone_without_a_look_at_stacks(monkeypatch):
     took(monkeypatch, 0.15, 0.1)
-    monkeypatch.setattr(choice, "verdict", None)
-    found = choice.measured(task(n=100).problem, next(iter(configs(1))))
+    monkeypatch.setattr(calibration, "verdict", None)
+    found = calibration.measured(task(n=100).problem, next(iter(configs(1))))
     assert (found.rows, found.why) == (1, "a stack of 8 would be 1.15 times as fast at most")
 
 
 def test_stacks_are_less_full_where_shapes_are_searched(monkeypatch):
     took(monkeypatch, 0.9, 0.5)
     problem, config = task(n=100).problem, next(iter(configs(1)))
-    assert choice.measured(problem, config).rows == 8
-    assert choice.measured(problem, config, shared=1e9).rows == 1
+    assert calibration.measured(problem, config).rows == 8
+    assert calibration.measured(problem, config, shared=1e9).rows == 1
     took(monkeypatch, 0.9, 0.4)
-    assert choice.measured(problem, config, shared=1e9).rows == 8
+    assert calibration.measured(problem, config, shared=1e9).rows == 8
 
 
 def test_where_a_shape_is_trained_for_few_steps_its_checks_take_more_than_a_stack_saves(monkeypatch):
     took(monkeypatch, 0.9, 0.1)
     problem, config = task(n=100).problem, next(iter(configs(1)))
-    assert choice.measured(problem, config, shared=1e3).rows == 8
-    monkeypatch.setattr(choice, "verdict", None)
-    assert choice.measured(problem, config, shared=10).rows == 1
+    assert calibration.measured(problem, config, shared=1e3).rows == 8
+    monkeypatch.setattr(calibration, "verdict", None)
+    assert calibration.measured(problem, config, shared=10).rows == 1
 
 
 def saved(folder, trial):
@@ -118,10 +120,10 @@ def test_each_epoch_tells_what_its_job_took_its_share_of_a_stack(tmp_path):
 
 
 @pytest.mark.parametrize("rows", [1, 8])
-def test_the_choice_that_is_kept_says_whether_steps_are_compiled(rows, tmp_path):
-    choices = Choices(task(compile=True).problem, tmp_path, 48.0)
-    choices._kept = {4: Choice(rows, BACKWARD, 3.0, "it is faster")}
-    choices._keep()
+def test_the_calibration_that_is_kept_says_whether_steps_are_compiled(rows, tmp_path):
+    calibrations = Calibrations(task(compile=True).problem, tmp_path, 48.0)
+    calibrations._kept = {4: Calibration(rows, BACKWARD, 3.0, "it is faster")}
+    calibrations._keep()
     said = json.loads((tmp_path / "training.json").read_text())["words"]
     assert ("compiled" in said) == (rows > 1 and shutil.which("g++") is not None)
 
@@ -343,8 +345,8 @@ def test_a_study_killed_in_the_middle_of_a_stack_equals_the_unbroken_one(tmp_pat
     for store in ("whole", "killed"):
         folder = tmp_path / f"{store}.files" / "s"
         folder.mkdir(parents=True)
-        sizes = {size: asdict(Choice(8, BACKWARD, 3.0)) for size in range(12)}
-        (folder / choice.FILE).write_text(json.dumps({"words": "by hand", "sizes": sizes}))
+        sizes = {size: asdict(Calibration(8, BACKWARD, 3.0)) for size in range(12)}
+        (folder / calibration.FILE).write_text(json.dumps({"words": "by hand", "sizes": sizes}))
     command = ["tune", tmp_path / "own.py", "--epochs", "120", "--confirm", "2", "--name", "s"]
     code, _, err = run(*command, "--store", tmp_path / "whole.db")
     assert code == 0, err
@@ -352,4 +354,4 @@ def test_a_study_killed_in_the_middle_of_a_stack_equals_the_unbroken_one(tmp_pat
     jobs_of = rows(tmp_path / "whole.db", "jobs", "status")
     assert len(jobs_of) > 20
     assert everything(tmp_path / "killed.db")["observations"]
-    assert "by hand" in (folder / choice.FILE).read_text()  # so it was trained in stacks
+    assert "by hand" in (folder / calibration.FILE).read_text()  # so it was trained in stacks

@@ -15,7 +15,7 @@ from torch.utils.data import DataLoader, Dataset, TensorDataset
 
 from zeroin.errors import TaskError, ZeroinError
 from zeroin.executors.inline import Inline
-from zeroin.nn import Metric, Task, choice, loop, mlp, small_cnn
+from zeroin.nn import Metric, Task, calibration, loop, mlp, small_cnn
 from zeroin.nn.data import InMemory, OnDemand, edges, order, prepared
 from zeroin.nn.metrics import METRICS
 from zeroin.nn.optim import NORMS
@@ -262,8 +262,10 @@ def sometimes_stuck(config):
 
 @pytest.mark.parametrize("rows", [1, 8], ids=["one by one", "stacked"])
 def test_a_network_that_hangs_is_ended_and_the_others_go_on(rows, tmp_path, monkeypatch):
-    monkeypatch.setattr(choice.Choices, "of", lambda self, config: choice.Choice(rows, "both", why="of this test"))
-    monkeypatch.setattr(choice.Choices, "most", rows)
+    monkeypatch.setattr(
+        calibration.Calibrations, "of", lambda self, config: calibration.Calibration(rows, "both", why="of this test")
+    )
+    monkeypatch.setattr(calibration.Calibrations, "most", rows)
     space = Space(lr=Float(1e-3, 0.1, scale="log", default=0.01), stuck=Choice(False, True))
     made = task(build=sometimes_stuck, space=space)
     given = {"max_epochs": 2, "workers": 2, "confirm": 0, "store": tmp_path / "z.db", "playbook": False}

@@ -12,7 +12,7 @@ from torch.utils.data import DataLoader
 
 from zeroin.checked import is_whole
 from zeroin.errors import TaskError
-from zeroin.nn import rules, rules_signal
+from zeroin.nn import rules_batchnorm, rules_signal
 from zeroin.nn.data import edges, taken
 from zeroin.nn.findings import SEVERITIES, Audit, Finding
 from zeroin.nn.loop import Best, Training, one_thread, train_epoch
@@ -27,22 +27,22 @@ from zeroin.types import Config
 Rule = Callable[[Measured], Iterator[Finding]]
 
 RULES: dict[str, Rule] = {  # causes before what follows from them
-    "mini-batch of one": rules.last_batch,
-    "training mode at evaluation": rules.mode,
+    "mini-batch of one": rules_batchnorm.last_batch,
+    "training mode at evaluation": rules_batchnorm.mode,
     "inputs not normalised": rules_signal.inputs,
     "init does not fit the activation": rules_signal.init,
-    "batch norm on the output": rules.on_output,
-    "momentum convention": rules.momentum,
-    "small mini-batches": rules.small_batches,
-    "dropout before batch norm": rules.dropout_before,
-    "weight decay on γ and β": rules.decay,
-    "bias before batch norm": rules.bias,
-    "γ near zero": rules.gamma,
+    "batch norm on the output": rules_batchnorm.on_output,
+    "momentum convention": rules_batchnorm.momentum,
+    "small mini-batches": rules_batchnorm.small_batches,
+    "dropout before batch norm": rules_batchnorm.dropout_before,
+    "weight decay on γ and β": rules_batchnorm.decay,
+    "bias before batch norm": rules_batchnorm.bias,
+    "γ near zero": rules_batchnorm.gamma,
     "dead ReLUs": rules_signal.dead,
     "activations": rules_signal.signal,
     "gradients": rules_signal.gradients,
-    "statistics after weight averaging": rules.averaged,
-    "running statistics stale": rules.stale,
+    "statistics after weight averaging": rules_batchnorm.averaged,
+    "running statistics stale": rules_batchnorm.stale,
 }
 AT_FIRST = ("init does not fit the activation", "activations", "gradients", "inputs not normalised")
 FOLLOWS = {  # what a cause explains is told after it, whatever its severity
@@ -182,7 +182,7 @@ def _judge(first: Subject, later: Subject | None) -> Audit:
         try:
             found += [(name, f) for f in rule(looks["later" if subject is later else "first"])]
             checked.append(name)
-        except rules.Unknown as reason:
+        except rules_batchnorm.Unknown as reason:
             skipped.append((name, str(reason)))
     levels, gradients = looks["first"].levels, looks["first"].gradients
     return Audit(_sorted(found), tuple(checked), tuple(skipped), levels, gradients)

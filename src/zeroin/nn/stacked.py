@@ -13,7 +13,7 @@ from zeroin.executors.checkpoint import Checkpoint, trial_folder
 from zeroin.executors.perform import failure, finish, is_out_of_memory, stepwise
 from zeroin.executors.run import Run
 from zeroin.nn import loop
-from zeroin.nn.choice import Choices
+from zeroin.nn.calibration import Calibrations
 from zeroin.nn.data import InMemory, edges
 from zeroin.nn.gate import first_line, verdict
 from zeroin.nn.grouping import signature
@@ -68,7 +68,7 @@ class Stacked:
         problem: what is trained.
         folder: where checkpoints go; made when first used.
         max_epochs: the deepest budget of one trial.
-        choices: whether a network's size is worth a stack.
+        calibrations: whether a network's size is worth a stack.
         slots: jobs it wants to have at once; 1: one by one.
         grouping: hyperparameters in which jobs must agree to be trained at once.
         seconds: of an epoch of one network, as far as it is known.
@@ -77,7 +77,7 @@ class Stacked:
     problem: Problem
     folder: Path
     max_epochs: int
-    choices: Choices
+    calibrations: Calibrations
     slots: int
     grouping: tuple[str, ...] = ()
     seconds: float = 0.0
@@ -158,7 +158,7 @@ class Stacked:
         """How networks of a signature are trained; a reason for going one by one is told once."""
         if which not in self._ways:
             way = _Way(None)
-            if self.slots > 1 and self.choices.of(config).rows > 1:
+            if self.slots > 1 and self.calibrations.of(config).rows > 1:
                 found = verdict(self.problem, config)
                 way = _Way(found.order, found.layout)
                 if found.why:

@@ -21,7 +21,7 @@ from zeroin.executors.place import can_fork, starting
 from zeroin.executors.processes import Processes, pickled
 from zeroin.executors.worker import Make
 from zeroin.nn import loop
-from zeroin.nn.choice import Choices, shared
+from zeroin.nn.calibration import Calibrations, shared
 from zeroin.nn.data import InMemory, fingerprint, prepared
 from zeroin.nn.facts import facts
 from zeroin.nn.grouping import shaping
@@ -92,6 +92,26 @@ class Task:
     problem: Problem = field(init=False, repr=False)
 
     def __post_init__(self) -> None:
+        self._check_arguments()
+        sets = {"train": self.train, "valid": self.valid} | ({} if self.test is None else {"test": self.test})
+        data, normalisation = prepared(sets, self.loss, normalise=self.normalise, device=self.device)
+        metric = METRICS.get(self.metric) if isinstance(self.metric, str) else self.metric
+        _varied(metric, data["valid"])
+        problem = Problem(
+            build=partial(shaped, self.build, data["train"]),
+            train=data["train"],
+            valid=data["valid"],
+            test=data.get("test"),
+            loss=self.loss,
+            metric=metric,
+            normalisation=normalisation,
+            device=self.device,
+            recalibrate=self.recalibrate,
+            compile=self.compile,
+        )
+        object.__setattr__(self, "problem", problem)
+
+    def _check_arguments(self) -> None:
         if isinstance(self.loss, type):
             raise TaskError(f"a loss is a function; got the class {self.loss.__name__}: use {self.loss.__name__}().")
         if self.loss not in LOSSES and not callable(self.loss):
@@ -113,23 +133,6 @@ class Task:
                 f"use space=Space(lr=Float(1e-5, 1.0, scale='log'))."
             )
         _there(self.device)
-        sets = {"train": self.train, "valid": self.valid} | ({} if self.test is None else {"test": self.test})
-        data, normalisation = prepared(sets, self.loss, normalise=self.normalise, device=self.device)
-        metric = METRICS.get(self.metric) if isinstance(self.metric, str) else self.metric
-        _varied(metric, data["valid"])
-        problem = Problem(
-            build=partial(shaped, self.build, data["train"]),
-            train=data["train"],
-            valid=data["valid"],
-            test=data.get("test"),
-            loss=self.loss,
-            metric=metric,
-            normalisation=normalisation,
-            device=self.device,
-            recalibrate=self.recalibrate,
-            compile=self.compile,
-        )
-        object.__setattr__(self, "problem", problem)
 
     @property
     def goal(self) -> str:
@@ -174,7 +177,7 @@ class Task:
         """An executor that trains configs of `space`, its own by default; checkpoints go below `folder`.
 
         Several networks at once where that is measured to pay on the default config and where the budget of so many
-        full `trainings` allows to decide about several configs at once; else one by one. The choice is kept in
+        full `trainings` allows to decide about several configs at once; else one by one. What was measured is kept in
         `folder`. Several workers are copies of this process where it can be copied (see `can_fork`). Elsewhere each
         builds the task once, from its pickle or else from the file that defines it, and where networks are trained in
         stacks one of them is this process.
@@ -192,27 +195,28 @@ class Task:
         first = 0 if forked else workers - 1
         with starting(folder, max_epochs, first) as started:  # it takes as long as the calibration
             alike = shaping(self.problem, space) if space else ()
-            choices = Choices(self.problem, folder, trainings / workers, shared(space, alike, trainings, max_epochs))
-            choice = choices.of(space.default if space else {})
-            log.info("%s: %s", self.name, choice.words())
-            if choice.rows == 1 and workers == 1:
-                return Inline(loop.objective(self.problem), folder, max_epochs, choice.seconds)
+            of_a_shape = shared(space, alike, trainings, max_epochs)
+            calibrations = Calibrations(self.problem, folder, trainings / workers, of_a_shape)
+            calibration = calibrations.of(space.default if space else {})
+            log.info("%s: %s", self.name, calibration.words())
+            if calibration.rows == 1 and workers == 1:
+                return Inline(loop.objective(self.problem), folder, max_epochs, calibration.seconds)
             by = self._copied if forked else partial(importable, self)
             here = None
-            if choice.rows == 1:
+            if calibration.rows == 1:
                 make: Make = partial(Inline, by(loop.train))
                 rows, alike = 1, ()
             else:
-                rows = choices.most
+                rows = calibrations.most
                 if not forked:
-                    here = Stacked(self.problem, folder, max_epochs, choices, rows, alike, choice.seconds)
+                    here = Stacked(self.problem, folder, max_epochs, calibrations, rows, alike, calibration.seconds)
                 if here and workers == 1:
                     return here
-                make = by(_stacked, choices.trainings, choices.shared, rows)
+                make = by(_stacked, calibrations.trainings, calibrations.shared, rows)
             most = workers - (here is not None)
             return Processes(
                 make, folder, max_epochs, most,
-                rows=rows, grouping=alike, here=here, seconds=choice.seconds, started=started, forked=forked,
+                rows=rows, grouping=alike, here=here, seconds=calibration.seconds, started=started, forked=forked,
             )  # fmt: skip
 
     def _copied(self, function: Callable[..., Any], *first: Any) -> Callable[..., Any]:
@@ -244,7 +248,7 @@ class Task:
 
 def _stacked(problem: Problem, trainings: float, shared: float, rows: int, folder: Path, max_epochs: int) -> Executor:
     """What trains in a worker."""
-    return Stacked(problem, folder, max_epochs, Choices(problem, folder, trainings, shared), rows)
+    return Stacked(problem, folder, max_epochs, Calibrations(problem, folder, trainings, shared), rows)
 
 
 def importable(task: Task, function: Callable[..., Any], *first: Any) -> Callable[..., Any]:

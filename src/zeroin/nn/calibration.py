@@ -21,8 +21,7 @@ from zeroin.nn.optim import recipe
 from zeroin.nn.optimizer import Optimizer
 from zeroin.nn.problem import Problem
 from zeroin.nn.stack import fresh, stack
-from zeroin.space import Choice as Options
-from zeroin.space import Hyperparameter, Int, Space
+from zeroin.space import Choice, Hyperparameter, Int, Space
 from zeroin.types import Config
 
 log = logging.getLogger("zeroin")
@@ -45,8 +44,8 @@ ENOUGH = 0.2  # seconds of CPU after which a round more is not worth it
 
 
 @dataclass(frozen=True, slots=True)
-class Choice:
-    """How a study trains its networks.
+class Calibration:
+    """How a study trains networks of one size, as it was measured.
 
     Args:
         rows: of a stack at most; 1: one by one.
@@ -70,8 +69,8 @@ class Choice:
 
 
 @dataclass(slots=True)
-class Choices:
-    """The choices of a study, one for each size of network; measured when first asked for, then kept in its folder.
+class Calibrations:
+    """Those of a study, one for each size of network; measured when first asked for, then kept in its folder.
 
     All processes of a study keep theirs there and look there first, so that each size is measured once.
 
@@ -86,7 +85,7 @@ class Choices:
     folder: Path
     trainings: float
     shared: float = math.inf
-    _kept: dict[int, Choice] = field(default_factory=dict)
+    _kept: dict[int, Calibration] = field(default_factory=dict)
 
     def __post_init__(self) -> None:
         self._take()
@@ -94,17 +93,17 @@ class Choices:
     def _take(self) -> None:
         if (self.folder / FILE).is_file():
             said = json.loads((self.folder / FILE).read_text())["sizes"]
-            self._kept |= {int(size): Choice(**fields) for size, fields in said.items()}
+            self._kept |= {int(size): Calibration(**fields) for size, fields in said.items()}
 
     @property
     def most(self) -> int:
         """Rows of a stack that the budget allows; 0 or 1: one by one."""
         return max((rows for rows in SIZES if rows * PER_ROW <= self.trainings), default=1)
 
-    def of(self, config: Config) -> Choice:
-        """The choice for networks of a config's size; where a stack pays, it does for smaller ones, and the reverse."""
+    def of(self, config: Config) -> Calibration:
+        """For networks of a config's size; where a stack pays, it does for smaller ones, and the reverse."""
         if self.most == 1:
-            return Choice(
+            return Calibration(
                 1, why=f"a budget of {self.trainings:.0f} trainings is best spent on one config after another"
             )
         size = _size(self.problem, config)
@@ -116,7 +115,7 @@ class Choices:
             self._keep()
         return self._kept[size]
 
-    def _measured(self, config: Config) -> Choice:
+    def _measured(self, config: Config) -> Calibration:
         most = self.most if math.isinf(self.shared) else min(self.most, SHARE)
         found = measured(self.problem, config, [rows for rows in SIZES if rows <= most], self.shared)
         log.info("networks of %s: %s", _about(config), found.words())
@@ -124,16 +123,16 @@ class Choices:
 
     def _keep(self) -> None:
         self._take()  # whoever was first
-        words = "; of another size: ".join(dict.fromkeys(choice.words() for choice in self._kept.values()))
+        words = "; of another size: ".join(dict.fromkeys(found.words() for found in self._kept.values()))
         if self._is_compiled():
             words += "; full mini-batches of stacks are compiled, which the ratio leaves out"
-        said = {"words": words, "sizes": {size: asdict(choice) for size, choice in self._kept.items()}}
+        said = {"words": words, "sizes": {size: asdict(found) for size, found in self._kept.items()}}
         self.folder.mkdir(parents=True, exist_ok=True)
         with atomic_write(self.folder / FILE) as file:
             file.write(json.dumps(said, indent=1).encode())
 
     def _is_compiled(self) -> bool:
-        stacked = any(choice.rows > 1 for choice in self._kept.values())
+        stacked = any(found.rows > 1 for found in self._kept.values())
         return stacked and self.problem.compile and not obstacle(torch.device(self.problem.device))
 
 
@@ -161,14 +160,14 @@ def shared(space: Space | None, alike: Sequence[str], trainings: float, max_epoc
 
 def _count(param: Hyperparameter) -> float:
     """How many values there are."""
-    if isinstance(param, Options):
+    if isinstance(param, Choice):
         return len(param.range)
     if isinstance(param, Int):
         return math.log2(param.high / param.low) + 1 if param.scale == "log2" else param.high - param.low + 1
     return math.inf
 
 
-def measured(problem: Problem, config: Config, sizes: Sequence[int] = SIZES, shared: float = math.inf) -> Choice:
+def measured(problem: Problem, config: Config, sizes: Sequence[int] = SIZES, shared: float = math.inf) -> Calibration:
     """Time a few steps alone and, where they leave something to save, in stacks of two sizes.
 
     The former takes less than a tenth of a second of CPU for most networks, the latter some tenths.
@@ -188,11 +187,11 @@ def measured(problem: Problem, config: Config, sizes: Sequence[int] = SIZES, sha
         most = alone / _filled(least, alone, shared)
         if most < PAYS:  # nearly all is the kernels' work, which networks do not share, or they share too few steps
             why = f"a stack of {sizes[-1]} would be {most:.2f} times as fast at most"
-            return Choice(1, ratio=round(most, 2), why=why, seconds=steps * alone)
+            return Calibration(1, ratio=round(most, 2), why=why, seconds=steps * alone)
         began = time.process_time()
         found = verdict(problem, config)
         if found.order is None:
-            return Choice(1, why=found.why)
+            return Calibration(1, why=found.why)
         checked = time.process_time() - began
         timed = _seconds(problem, config, STEPS * batch_size, found, sizes)
     alone = timed[1][1]
@@ -201,10 +200,10 @@ def measured(problem: Problem, config: Config, sizes: Sequence[int] = SIZES, sha
     if max(gains.values()) < PAYS:
         rows = max(sizes, key=gains.__getitem__)
         why = f"a stack of {rows} would be {gains[rows]:.2f} times as fast"
-        return Choice(1, ratio=round(gains[rows], 2), why=why, seconds=steps * alone)
+        return Calibration(1, ratio=round(gains[rows], 2), why=why, seconds=steps * alone)
     rows = max(rows for rows in sizes if gains[rows] >= ALIKE * max(gains.values()))
     ratio = gains[rows]
-    return Choice(rows, found.order, round(ratio, 2), seconds=steps * (alone + took[rows]) / 2)
+    return Calibration(rows, found.order, round(ratio, 2), seconds=steps * (alone + took[rows]) / 2)
 
 
 def _filled(full: float, alone: float, shared: float) -> float:
