@@ -24,7 +24,7 @@ from zeroin.data.columns import Column, as_numbers, learn, numbers, written  # n
 from zeroin.data.files import read  # noqa: E402
 from zeroin.data.preparation import from_plain  # noqa: E402
 from zeroin.data.split import by_group  # noqa: E402
-from zeroin.data.words import is_text, words_of  # noqa: E402
+from zeroin.data.vocabulary import is_text, words_of  # noqa: E402
 from zeroin.errors import TaskError  # noqa: E402
 
 TINY = ("--epochs", "6", "--max-epochs", "2", "--confirm", "0")

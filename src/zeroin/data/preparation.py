@@ -20,7 +20,7 @@ from zeroin.data.answer import Answer
 from zeroin.data.arrays import arrays, as_inputs
 from zeroin.data.columns import Column, as_words, check_there, numbers
 from zeroin.data.files import read
-from zeroin.data.words import numbered
+from zeroin.data.vocabulary import numbered
 from zeroin.errors import TaskError
 from zeroin.nn.networks import mlp, small_cnn
 from zeroin.nn.sequences import columns_and_texts, gru, text_cnn

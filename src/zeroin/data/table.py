@@ -17,7 +17,7 @@ from zeroin.data.cuts import cutting
 from zeroin.data.files import column_of
 from zeroin.data.preparation import Inputs, Table, Text
 from zeroin.data.source import Source, note_on_groups
-from zeroin.data.words import is_text, vocabulary, words_of
+from zeroin.data.vocabulary import is_text, vocabulary, words_of
 from zeroin.errors import TaskError
 
 WORDS = (8, 200)  # of a text that are read, at least and at most

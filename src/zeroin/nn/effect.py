@@ -25,6 +25,7 @@ from zeroin.nn.volume import Draw, Goal, compared
 from zeroin.protocols import Executor
 from zeroin.rng import seed_of
 from zeroin.types import Config, Ended, Job, Kind, Observation, Status, Value
+from zeroin.wording import last_line
 
 USUAL = ("accuracy", "balanced_accuracy")  # metrics with a usual target
 TARGET = 0.9
@@ -199,10 +200,9 @@ def _arm_of(problem: Problem, piece: Piece) -> Problem:
 def _check(ended: Ended) -> None:
     if ended.status in (Status.DONE, Status.DIVERGED):
         return
-    said = ended.note.strip().splitlines()[-1:] or [""]
     raise TaskError(
-        f"the draws of an arm are trained to their end; a stack of them ended as {ended.status} with '{said[0]}': mend "
-        f"the network, or leave that setting out."
+        f"the draws of an arm are trained to their end; a stack of them ended as {ended.status} with "
+        f"'{last_line(ended.note)}': mend the network, or leave that setting out."
     )
 
 

@@ -2,7 +2,7 @@
 
 import math
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 
@@ -70,11 +70,10 @@ def score_axis(scores: Sequence[float], goal: str, what: str = "trials", patienc
     width = abs(limit - best) or max(0.1 * abs(best), 1e-3)
     low, high = min(best, limit) - 0.06 * width, max(best, limit) + 0.06 * width
     beyond = int(np.sum(placed > limit)) if down else int(np.sum(placed < limit))
-    note = _note(beyond, len(scores), what, limit, worst, scale, down) if beyond else ""
     gutter = high + 0.04 * width if down else low - 0.04 * width
-    return ScoreAxis(
-        scale, float(low), float(high), float(limit), float(gutter), upwards(SCALES[scale], low, high), note, down
-    )
+    ticks = upwards(SCALES[scale], low, high)
+    axis = ScoreAxis(scale, float(low), float(high), float(limit), float(gutter), ticks, "", down)
+    return replace(axis, note=_note(axis, f"{beyond:,} of {len(scores):,} {what}", worst)) if beyond else axis
 
 
 def _limit(distances: np.ndarray[tuple[int, ...], np.dtype[np.float64]], reach: float) -> float:
@@ -86,10 +85,11 @@ def _limit(distances: np.ndarray[tuple[int, ...], np.dtype[np.float64]], reach: 
     return worst
 
 
-def _note(beyond: int, n: int, what: str, limit: float, worst: float, scale: str, down: bool) -> str:
-    at, end = (value_words(math.exp(t) if scale == "log" else t, 3) for t in (limit, worst))
-    side = "above" if down else "below"
-    return f"{beyond:,} of {n:,} {what} lie {side} {at} (the worst at {end}); they are drawn on the edge."
+def _note(axis: ScoreAxis, those: str, worst: float) -> str:
+    """What is said of those beyond the axis, the worst at a position."""
+    at, end = (value_words(math.exp(t) if axis.scale == "log" else t, 3) for t in (axis.limit, worst))
+    side = "above" if axis.down else "below"
+    return f"{those} lie {side} {at} (the worst at {end}); they are drawn on the edge."
 
 
 def _forward(score: float, scale: str) -> float:

@@ -6,7 +6,7 @@ import numpy as np
 from torch import nn
 
 from zeroin.data.split import split
-from zeroin.data.words import numbered, vocabulary
+from zeroin.data.vocabulary import numbered, vocabulary
 from zeroin.nn import Task
 from zeroin.nn.sequences import text_cnn
 from zeroin.nn.spaces import text_space
