@@ -131,6 +131,13 @@ def writing(view, into_view):
     return Fn(forward, conv=nn.Conv2d(2, 8, 3), out=nn.Linear(32, 3))
 
 
+def hooked(self, x):
+    hidden = self.a(x)
+    if hidden.requires_grad:  # in the faster order no tensor says so
+        hidden.register_hook(lambda g: g.clamp(-9, 9))
+    return self.out(hidden)
+
+
 def judged_without_padding(**kwargs):
     def forward(self, x):
         absent = (x == 0) & (torch.arange(x.shape[1]) > 0)
@@ -328,6 +335,8 @@ ROWS = [  # name, network, an example's inputs, in which order a stack is right,
     ("writing into a copy", lambda: writing(lambda x: x.clone(), True), numbers(2, 4, 4), BACKWARD, ""),
     ("writing, and no more", lambda: flat(nn.Conv2d(2, 4, 3), nn.BatchNorm2d(4), nn.Dropout(0.1),
                                           nn.Flatten(), nn.ReLU(inplace=True), width=16), numbers(2, 4, 4), BACKWARD,
+     ""),
+    ("a hook where a gradient is needed", lambda: Fn(hooked, a=nn.Linear(4, 6), out=nn.Linear(6, 3)), numbers(4), EACH,
      ""),
     ("judged without padding", judged_without_padding, words(), None, "enable_nested_tensor=False"),
     ("judged with it", lambda: judged_without_padding(enable_nested_tensor=False), words(), BACKWARD, ""),

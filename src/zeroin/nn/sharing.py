@@ -18,11 +18,14 @@ from torch.utils._pytree import tree_leaves
 from zeroin.nn.dropout import CountedDropout
 from zeroin.nn.networks import BATCHNORMS
 
+HOOK = "register_hook"
+
 
 @dataclass(frozen=True, slots=True)
 class Call:
     """A function that the network called: whose memory each tensor it was given lies in, and which it wrote into."""
 
+    name: str
     memories: tuple[int, ...]
     written: tuple[int, ...]
 
@@ -51,11 +54,12 @@ class _Noting(TorchFunctionMode):
             out = func(*args, **kwargs)
         finally:
             self.is_within = False
-        if isinstance(out, Tensor | tuple | list) or func is Tensor.__setitem__:  # else it asks for a shape
+        name = getattr(func, "__name__", "forward")  # of layers that a stack replaces
+        if isinstance(out, Tensor | tuple | list) or name in (HOOK, "__setitem__"):  # else it asks for a shape
             with torch._C.DisableTorchFunction():
                 memories = tuple(tensor.untyped_storage()._cdata for tensor in given)
                 written = tuple(i for i, tensor in enumerate(given) if tensor._version != before[i])
-            self.calls.append(Call(memories, written))
+            self.calls.append(Call(name, memories, written))
             self.kept += given
         return out
 
@@ -82,13 +86,20 @@ def noted(model: nn.Module) -> Iterator[list[Call]]:
                 module.forward = own
 
 
-def shares_alike(alone: Sequence[Call], stacked: Sequence[Call]) -> bool:
-    """Whether each write in place is seen by the same calls after it."""
-    for i, (one, other) in enumerate(zip(alone, stacked, strict=False)):
+def told_apart(alone: Sequence[Call], stacked: Sequence[Call]) -> str:
+    """What a network does otherwise in a stack, in words, even if its results were the same; empty: nothing."""
+    names, others = ([call.name for call in calls] for calls in (alone, stacked))
+    if names.count(HOOK) != others.count(HOOK):  # a tensor that vmap has wrapped may say that it needs no gradient
+        return "a hook on a tensor's gradient is not set in a stack"
+    if not any(call.written for call in alone):
+        return ""
+    if names != others:
+        return "it writes in place and calls other functions in a stack"
+    for i, (one, other) in enumerate(zip(alone, stacked, strict=True)):
         for k in one.written:
             if _readers(alone[i + 1 :], one.memories[k]) != _readers(stacked[i + 1 :], other.memories[k]):
-                return False
-    return True
+                return "it writes in place into what it reads again by another name, such as a view of an image"
+    return ""
 
 
 def _readers(calls: Sequence[Call], memory: int) -> list[tuple[int, int]]:
