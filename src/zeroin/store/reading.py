@@ -55,7 +55,14 @@ class Header:
 
 
 def read_study(path: Path, name: str | None = None) -> tuple[Header, History]:
-    """A study as it stands, also while another process writes it; the newest if no name is given.
+    """A study as it stands, also while another process writes it.
+
+    Args:
+        path: the store's file.
+        name: of the study; None: the newest.
+
+    Returns:
+        what it is, and what it saw.
 
     Raises:
         StoreError: no such file or study, or it is no store.

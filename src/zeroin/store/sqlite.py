@@ -197,14 +197,27 @@ def fitting(words: str) -> str:
 
 
 def files_of(path: Path, name: str) -> Path:
-    """The folder beside the store where a study's checkpoints, weights and report lie."""
+    """The folder beside the store where a study's checkpoints, weights and report lie.
+
+    Args:
+        path: the store's file.
+        name: of the study.
+
+    >>> files_of(Path("runs/zeroin.db"), "digits").as_posix()
+    'runs/zeroin.files/digits'
+    """
     # Beside another store of the same stem, a suffix of one's own keeps the two apart.
     folder = path.with_suffix(".files") if path.suffix == ".db" else path.with_name(path.name + ".files")
     return folder / name
 
 
 def is_written(path: Path, name: str) -> bool:
-    """Whether a live process writes a study; of one that was killed, jobs stay open until somebody goes on with it."""
+    """Whether a live process writes a study; of one that was killed, jobs stay open until somebody goes on with it.
+
+    Args:
+        path: the store's file.
+        name: of the study.
+    """
     file = files_of(path, name) / "lock"
     if not file.exists():
         return False
