@@ -11,9 +11,8 @@ from zeroin.space.choice import key
 from zeroin.space.words import range_words
 from zeroin.types import Range, Value
 
-NEAR = 0.02  # of the unit line: values no further apart do alike
+NEAR = 0.02  # of the unit line: no study tells the ends of its good values more exactly, so ranges this near meet
 MATTERS = 0.1  # a hyperparameter of less importance hardly matters
-GRID = 401  # places of the unit line that are looked at
 
 
 @dataclass(frozen=True, slots=True)
@@ -197,8 +196,8 @@ def _most(param: Hyperparameter, good: Sequence[Range]) -> tuple[Range, tuple[bo
         values = tuple(o for o, n in zip(param.options, counts, strict=True) if n == most)
         return values, tuple(key(values[0]) in each for each in known)
     low, high = np.array([place(param, each) if each else (np.inf, -np.inf) for each in good]).T
-    grid = np.linspace(0.0, 1.0, GRID)[:, None]
-    inside = (low - NEAR <= grid) & (grid <= high + NEAR)
+    begins = np.sort(low[np.isfinite(low)])[:, None] - NEAR  # the most ranges meet where one of them begins
+    inside = (low - NEAR <= begins) & (begins <= high + NEAR)
     agree = inside[inside.sum(1).argmax()]  # of several stretches the lowest
     ends = np.array([low[agree].max(), high[agree].min()])
     ends = ends if ends[0] <= ends[1] else np.full(2, ends.mean())  # they nearly touch
