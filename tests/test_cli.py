@@ -446,6 +446,8 @@ def test_reading_wrongly_what_is_there(zeroin, plain):
     told(zeroin("report", "t"), "has s, not 't'")
     told(zeroin("report", "-o", "/dev/null/page.html"), "a report goes to a file that can be written")
     told(zeroin("export", "--csv", "/dev/null/x.csv"), "an export goes to a file that can be written")
+    for over in (("export", "--csv", "zeroin.db"), ("report", "-o", "zeroin.db")):
+        told(zeroin(*over), "what is written replaces no store; 'zeroin.db' is a SQLite file")
     told(
         zeroin("export", "--model", "best.pt"), "checkpoints of a Task's trials; none is left", "with this store again"
     )
@@ -507,7 +509,10 @@ def test_a_study_where_nothing_worked_says_so(zeroin, tmp_path):
     (tmp_path / "nan.py").write_text(
         "import zeroin as zi\nspace = zi.Space(x=zi.Float(0, 1))\ndef objective(config):\n    return float('nan')\n"
     )
-    told(zeroin("tune", tmp_path / "nan.py", "--trials", "8"), "a best trial needs one that worked; 8 trials")
+    told(
+        zeroin("tune", tmp_path / "nan.py", "--trials", "8"),
+        "8 trials, none with a loss (the last diverged: the loss was not finite in epoch 1): mend that",
+    )
 
 
 TASK = """

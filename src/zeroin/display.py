@@ -19,7 +19,7 @@ from zeroin.report.compare import groups
 from zeroin.space import Space
 from zeroin.space.words import range_words
 from zeroin.types import Asked, Ended, Event, Kind, Range
-from zeroin.wording import config_words, counted, duration, last_line
+from zeroin.wording import config_words, counted, duration, error_line
 
 Told: TypeAlias = Event | Plan
 SECONDS_BETWEEN_LINES = 10.0  # of progress, where there is no terminal
@@ -86,7 +86,7 @@ class Display:
     def _ended(self, study: Shown, told: Ended) -> None:
         trial = study.history.trials[study.history.jobs[told.job].trial]
         if told.status.is_failure:
-            self._console.print(f"[yellow]trial {trial.number} {told.status}[/] {escape(last_line(told.note))}")
+            self._console.print(f"[yellow]trial {trial.number} {told.status}[/] {escape(error_line(told.note))}")
         best = incumbent(study.history)
         if best and best.loss is not None and (self._best is None or best.loss < self._best):
             self._best = best.loss

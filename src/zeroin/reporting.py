@@ -7,6 +7,7 @@ from zeroin.errors import StudyError
 from zeroin.history import History
 from zeroin.search.importance import importances
 from zeroin.space import Space
+from zeroin.store import check_output
 
 
 def report_of(name: str, space: Space, history: History, goal: str, folder: Path | None = None) -> str:
@@ -35,8 +36,10 @@ def write_report(target: Path, text: str) -> Path:
 
     Raises:
         StudyError: the folder cannot be written to, or the disk is full.
+        StoreError: the file is a store.
     """
     try:
+        check_output(target)
         target.resolve().parent.mkdir(parents=True, exist_ok=True)
         with atomic_write(target) as file:
             file.write(text.encode())

@@ -17,7 +17,7 @@ from zeroin.protocols import Executor, Patient, Searcher
 from zeroin.search.ranking import best_configs
 from zeroin.study import Study
 from zeroin.types import Config, Ended, Job, Kind, Observation, Status, Trial
-from zeroin.wording import duration, last_line
+from zeroin.wording import duration, error_line
 
 log = logging.getLogger("zeroin")
 IN_VAIN = 60  # so many trials in a row that ended before an epoch was seen: they spend nothing, and would go on forever
@@ -96,7 +96,7 @@ def _in_vain(trials: Sequence[Trial], first: int) -> bool:
     last = list(islice(ended, IN_VAIN))
     if len(last) < IN_VAIN or last[-1].number < first or not all(t.status.is_failure and not t.losses for t in last):
         return False
-    why = last_line(last[0].note) or str(last[0].status)
+    why = error_line(last[0].note) or str(last[0].status)
     warnings.warn(
         f"the last {IN_VAIN} trials ended before an epoch was seen, and the search ends here; {why}: mend that, or "
         f"change the ranges (--set), and the same command goes on",
@@ -125,7 +125,9 @@ def _check_failures(study: Study) -> None:
     failed = [t for t in trials if t.status is Status.FAILED]
     if len(failed) >= HOPELESS_FAILURES and len(failed) == len(trials):
         note = failed[-1].note
-        came = f"raised {last_line(note)}{_place_of(note)}" if note.strip() else "failed"
+        came = f"failed, the last as {error_line(note)}" if note.strip() else "failed"
+        if 'File "' in note:
+            came = f"raised {error_line(note)}{_place_of(note)}"
         kept = ""
         if study.path:
             kept = f" (`zeroin export {study.name} --json - --store {study.path}` has the traceback)"

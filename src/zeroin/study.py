@@ -49,7 +49,7 @@ from zeroin.types import (
     Trial,
     Value,
 )
-from zeroin.wording import counted, storable
+from zeroin.wording import counted, error_line, storable
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -197,9 +197,11 @@ class Study:
         """
         found = confirmation.chosen(self.history)
         if found is None:
+            last = next(reversed(self.history.trials), None)
+            how = f" (the last {last.status}: {error_line(last.note)})" if last and last.note else ""
             raise StudyError(
-                f"a best trial needs one that worked; {len(self.history.trials)} trials, "
-                f"none with a loss: see the notes of study.trials."
+                f"a best trial needs one that worked; {counted(len(self.history.trials), 'trial')}, none with a loss"
+                f"{how}: mend that, or change the ranges; study.trials has the note of each."
             )
         return direction.shown(self.goal, found)
 

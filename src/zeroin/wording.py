@@ -5,6 +5,8 @@ from collections.abc import Mapping
 
 from zeroin.types import Value
 
+LONGEST = 200  # characters of an error that are shown
+
 
 def counted(n: int, noun: str) -> str:
     """A number with its noun.
@@ -86,13 +88,17 @@ def config_words(config: Mapping[str, Value]) -> str:
     return " ".join(f"{name}={value_words(value)}" for name, value in config.items())
 
 
-def last_line(text: str) -> str:
-    """What a traceback comes to: its last line that says something.
+def error_line(text: str) -> str:
+    """What a traceback comes to: the line of its error, the first where a message has several; else the last line.
 
-    >>> last_line("Traceback (most recent call last):\\n  ...\\nValueError: too large\\n")
+    >>> error_line('Traceback:\\n  File "a.py", line 1, in f\\n    f()\\nValueError: too large\\nby 2')
     'ValueError: too large'
     """
-    return next((line.strip() for line in reversed(text.splitlines()) if line.strip()), "")
+    lines = [line for line in text.splitlines() if line.strip()]
+    places = [i for i, line in enumerate(lines) if line.startswith('  File "')]
+    after = [line for line in lines[places[-1] + 1 :] if not line.startswith(" ")] if places else lines[-1:]
+    line = after[0].strip() if after else ""
+    return line if len(line) <= LONGEST else f"{line[:LONGEST]}…"
 
 
 def measured(mean: float, error: float | None) -> str:

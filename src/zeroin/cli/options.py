@@ -13,6 +13,7 @@ from zeroin import tuning
 from zeroin.errors import SpaceError, StudyError
 from zeroin.space import Choice, Int, Space
 from zeroin.space.plain import is_number
+from zeroin.store import check_output
 from zeroin.targets import Target
 from zeroin.types import Value
 
@@ -93,8 +94,10 @@ def writing(file: Path, what: str) -> Iterator[None]:
 
     Raises:
         StudyError: the file cannot be written.
+        StoreError: it is a store.
     """
     try:
+        check_output(file)
         yield
     except OSError as error:
         raise StudyError(f"{what} a file that can be written; {file}: {error.strerror}: choose another.") from error

@@ -141,9 +141,11 @@ def _chosen(examples: Any, rows: Rows) -> Any:
 
 
 def _metric(asked: str | None, answer: Answer, values: pd.Series) -> str:
-    fitting = FOR_CLASSES if answer.classes else FOR_NUMBERS
+    fitting: tuple[str, ...] = FOR_NUMBERS
+    if answer.classes:
+        fitting = FOR_CLASSES if len(answer.classes) == 2 else FOR_CLASSES[:2]
     if asked is not None:
-        if asked not in fitting or (asked == "roc_auc" and len(answer.classes) != 2):
+        if asked not in fitting:
             what = f"{len(answer.classes)} classes" if answer.classes else "a number"
             raise TaskError(
                 f"--metric suits what is predicted, {what} here; got {asked!r}: use --metric {fitting[0]}, or one of "

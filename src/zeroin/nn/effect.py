@@ -25,7 +25,7 @@ from zeroin.nn.volume import Draw, Goal, compared
 from zeroin.protocols import Executor
 from zeroin.rng import seed_of
 from zeroin.types import Config, Ended, Job, Kind, Observation, Status, Value
-from zeroin.wording import last_line
+from zeroin.wording import error_line
 
 USUAL = ("accuracy", "balanced_accuracy")  # metrics with a usual target
 TARGET = 0.9
@@ -202,7 +202,7 @@ def _check(ended: Ended) -> None:
         return
     raise TaskError(
         f"the draws of an arm are trained to their end; a stack of them ended as {ended.status} with "
-        f"'{last_line(ended.note)}': mend the network, or leave that setting out."
+        f"'{error_line(ended.note)}': mend the network, or leave that setting out."
     )
 
 

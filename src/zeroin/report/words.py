@@ -9,7 +9,7 @@ from typing import Literal, TypeAlias, get_args
 from zeroin.space import Space
 from zeroin.space.words import range_words
 from zeroin.types import Range, Region, Status, Trial
-from zeroin.wording import config_words, counted, last_line
+from zeroin.wording import config_words, counted, error_line
 
 STATUS_WORDS = {
     Status.DIVERGED: "diverged",
@@ -73,6 +73,6 @@ def _failed(trials: Sequence[Trial], jobs: int) -> Iterator[Line]:
     failed = [t for t in trials if t.status.is_failure]
     for status, n in Counter(t.status for t in failed).most_common():
         first = next(t for t in failed if t.status is status)
-        note = f": {last_line(first.note)}" if first.note else ""
+        note = f": {error_line(first.note)}" if first.note else ""
         told = f"{counted(n, 'trial')} {STATUS_WORDS[status]}; first trial {first.number}"
         yield Line(jobs, "failed", f"{told} ({config_words(first.config)}){note}")

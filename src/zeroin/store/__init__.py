@@ -1,12 +1,14 @@
 """Where studies are kept."""
 
 from zeroin.store.reading import Header, Listed, list_studies, read_study
+from zeroin.store.schema import check_output
 from zeroin.store.sqlite import SqliteStore, files_of, fitting, is_written, open_study
 
 __all__ = [
     "Header",
     "Listed",
     "SqliteStore",
+    "check_output",
     "files_of",
     "fitting",
     "is_written",

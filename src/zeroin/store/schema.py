@@ -118,6 +118,21 @@ def check_file(path: Path) -> None:
     _check(int.from_bytes(head[60:64], "big"))  # where SQLite keeps user_version
 
 
+def check_output(path: Path) -> None:
+    """Refuse to write an output over a SQLite file: it may be the store, with all of its studies, or a playbook.
+
+    Raises:
+        StoreError: it is one.
+    """
+    if not path.is_file():
+        return
+    with path.open("rb") as file:
+        if file.read(len(MAGIC)) == MAGIC:
+            raise StoreError(
+                f"what is written replaces no store; {str(path)!r} is a SQLite file: name another, or delete it first."
+            )
+
+
 def check_version(db: sqlite3.Connection) -> None:
     """Refuse a store that this version cannot read.
 
