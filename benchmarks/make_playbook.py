@@ -4,9 +4,9 @@
     python benchmarks/make_playbook.py --only lcbench digits
     python benchmarks/make_playbook.py --only digits cells --live FOLDER     # lessons that playbook_live.py left there
 
-One study without a playbook of each ready-made task whose data are here, and of each task of the tables of real runs
-(families/), then a lesson of each. Lessons of what is not asked for with `--only`, or not here, stay as they are.
-Written: src/zeroin/playbook/shipped.json, docs/what-works.md and its pictures. Seeds follow from the tasks' names.
+One study without a playbook of each ready-made task whose data are here, and four of each task of the tables of real
+runs (families/), then a lesson of each task. Lessons of what is not asked for with `--only`, or not here, stay as they
+are. Written: src/zeroin/playbook/shipped.json, docs/what-works.md and its pictures. Seeds follow from the tasks' names.
 """
 
 import argparse
@@ -15,6 +15,7 @@ import platform
 import sys
 import time
 from collections.abc import Iterator, Sequence
+from dataclasses import replace
 from importlib.metadata import version
 from pathlib import Path
 from typing import Any
@@ -23,13 +24,14 @@ import numpy as np
 
 import playbook_live
 from families import Absent, load, places
-from playbook import PAST, lesson_from
+from playbook import lesson_from
 from playbook_live import LIVE
 from zeroin.errors import ZeroinError
 from zeroin.playbook import Lesson, as_data, shipped
 from zeroin.playbook.compare import compare
 from zeroin.playbook.lesson import from_json
 from zeroin.playbook.picture import svg
+from zeroin.playbook.pool import pool
 from zeroin.playbook.sentences import sentences
 from zeroin.tasks import TASKS
 
@@ -37,6 +39,7 @@ ROOT = Path(__file__).resolve().parents[1]
 SHIPPED = ROOT / "src" / "zeroin" / "playbook" / "shipped.json"
 PAGE = ROOT / "docs" / "what-works.md"
 READY = "ready-made"
+STUDIES, TRAININGS = 4, 30  # of a task of the tables, which are one lesson; of each of them
 TABLES = {  # what is known of the tables' networks
     "lcbench": {"inputs": "row", "network": "fully connected", "loss": "cross_entropy", "optimizer": "momentum"},
     "taskset": {"inputs": "words", "network": "recurrent", "loss": "cross_entropy", "optimizer": "adam"},
@@ -45,7 +48,8 @@ HEAD = """# What works in which scenario
 
 Which hyperparameters matter, which of their values did well on which kind of data, where studies agree and where they
 differ. All of it is made by `python benchmarks/make_playbook.py` from the studies that the shipped playbook was learned
-from: one study of {tables} full trainings a task of the tables and {live} of a ready-made one, by {packages}.
+from: {studies} studies of {tables} full trainings a task of the tables and one of {live} of a ready-made one, by
+{packages}.
 [How to read it](#how-to-read-it). For your own studies: `zeroin compare STUDY...`. What batch norm does is measured by
 itself in [batch-normalisation.md](batch-normalisation.md); what tuning brought on each ready-made task stands in
 [tasks.md](tasks.md)."""
@@ -61,7 +65,7 @@ studies of those in which it mattered, where that is more than half of them and 
 the spread that the configs of the other trials do not tell of one that is left out: the more of it, the less the study
 counts, here and in the advice for new ones.
 
-One study a task and one seed each: read a single range with care, and what many have in common with more trust. When
+Few studies a task: read a single range with care, and what many have in common with more trust. When
 the ready-made tasks were studied twice, of all that mattered only the learning rate [did so
 again](playbook-experiments.md#lessons-made-twice) nearly everywhere. Epochs are what is counted, so small batches and
 wide networks look better than they do by the clock."""
@@ -74,7 +78,7 @@ WORDS = {
 
 def from_tables(family: str, given: argparse.Namespace) -> Iterator[Lesson]:
     for task in load(family, given.data, given.cache):
-        yield lesson_from(task, facts=TABLES[family])
+        yield replace(pool([lesson_from(task, n, TRAININGS, facts=TABLES[family]) for n in range(STUDIES)]), created="")
 
 
 def from_ready(name: str, folder: Path) -> Lesson:
@@ -113,7 +117,7 @@ def key_of(lesson: Lesson) -> str:
 def page(lessons: Sequence[Lesson], about: dict[str, Any]) -> str:
     """What works in which scenario, in Markdown: for each family sentences, a table and the picture."""
     packages = ", ".join(f"{k} {v}" for k, v in about["versions"].items())
-    out = [HEAD.format(tables=PAST, live=LIVE, packages=packages), "", in_all(lessons)]
+    out = [HEAD.format(studies=STUDIES, tables=TRAININGS, live=LIVE, packages=packages), "", in_all(lessons)]
     for family, words in WORDS.items():
         mine = of(family, lessons)
         if mine:
@@ -171,8 +175,9 @@ def main() -> None:
     about = {
         "made_by": "benchmarks/make_playbook.py",
         "versions": versions,
-        "seeds": "crc32 of TASK@past",
-        "trainings": {"tables": PAST, READY: LIVE},
+        "seeds": "crc32 of TASK@past, of further studies of TASK@past1, ...",
+        "studies": {"tables": STUDIES, READY: 1},
+        "trainings": {"tables": TRAININGS, READY: LIVE},
         "sources": "LCBench by way of YAHPO Gym 1.0.2 and TaskSet, both Apache-2.0; zeroin's ready-made tasks",
     }
     data = as_data(lessons, **about)

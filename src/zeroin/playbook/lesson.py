@@ -169,8 +169,7 @@ def lesson_of(
     low, unit = _scale(model, history, memory)
     score = np.clip((model.mean - low) / unit, 0.0, WORST)
     order = np.argsort(score, kind="stable")
-    rest = order[BEST:]
-    kept = np.append(order[:BEST], rest[np.linspace(0, len(rest) - 1, min(OTHERS, len(rest))).astype(int)])
+    shown = kept(score, BEST, OTHERS)
     fifth = [space.config(u) for u in model.units[order[: max(3, len(order) // 5)]]]
     lengths = 1.0 / model.posterior.inverse_lengths
     first = {int(group): j for j, group in reversed(list(enumerate(model.features.prior.groups)))}
@@ -182,8 +181,8 @@ def lesson_of(
         space,
         history.max_epochs,
         round(history.spent / history.max_epochs, 2),
-        tuple(_short(space.config(u)) for u in model.units[kept]),
-        tuple(round(float(s), 4) for s in score[kept]),
+        tuple(_short(space.config(u)) for u in model.units[shown]),
+        tuple(round(float(s), 4) for s in score[shown]),
         {n: _digits(lengths[first[j]]) for j, n in enumerate(space)},
         _digits(model.posterior.signal),
         {i.name: round(i.mean, 3) for i in importances(space, history, max_epochs=history.max_epochs)},
@@ -191,6 +190,13 @@ def lesson_of(
         round(_luck(model, low, unit), 3),
         (_digits(low + model.trend), _digits(low + model.trend + unit)),
     )
+
+
+def kept(scores: Array, best: int, others: int) -> np.ndarray:
+    """The rows of the best of scores [N], the best first, and of so many others spread evenly over the rest."""
+    order = np.argsort(scores, kind="stable")
+    rest = order[best:]
+    return np.append(order[:best], rest[np.linspace(0, len(rest) - 1, min(others, len(rest))).astype(int)])
 
 
 def goods(space: Space, configs: Sequence[Config]) -> dict[str, Range]:

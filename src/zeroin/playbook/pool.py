@@ -5,9 +5,10 @@ from dataclasses import replace
 
 import numpy as np
 
-from zeroin.playbook.lesson import WORST, Lesson, goods
+from zeroin.playbook.lesson import WORST, Lesson, goods, kept
 
 MOST = 8  # studies of one task, the newest: what older ones add is little
+KEPT_BEST, KEPT_OTHERS = 40, 24  # configs of all of them
 
 
 def pooled(lessons: Sequence[Lesson]) -> list[Lesson]:
@@ -35,7 +36,7 @@ def pool(lessons: Sequence[Lesson]) -> Lesson:
     level = np.concatenate([a + (b - a) * np.array(x.scores) for x, a, b in zip(lessons, lows, highs, strict=True)])
     low, high = float(level.min()), float(highs.mean())
     scores = np.clip((level - low) / (high - low), 0.0, WORST)
-    order = np.argsort(scores, kind="stable")
+    order = kept(scores, KEPT_BEST, KEPT_OTHERS)
     configs = [config for lesson in lessons for config in lesson.configs]
     best = [configs[i] for i in order[: len(order) // 2]]  # half of what a lesson keeps are its best
     lucks = [lesson.luck for lesson in lessons if lesson.luck is not None]
