@@ -4,9 +4,10 @@
     python benchmarks/make_playbook.py --only lcbench digits
     python benchmarks/make_playbook.py --only digits cells --live FOLDER     # lessons that playbook_live.py left there
 
-One study without a playbook of each ready-made task whose data are here, and four of each task of the tables of real
-runs (families/), then a lesson of each task. Lessons of what is not asked for with `--only`, or not here, stay as they
-are. Written: src/zeroin/playbook/shipped.json, docs/what-works.md and its pictures. Seeds follow from the tasks' names.
+One study without a playbook of each ready-made task whose data are here, and as many as `STUDIES` says of each task of
+the tables of real runs (families/), then a lesson of each task. Lessons of what is not asked for with `--only`, or not
+here, stay as they are. Written: src/zeroin/playbook/shipped.json, docs/what-works.md and its pictures. Seeds follow
+from the tasks' names.
 """
 
 import argparse
@@ -39,7 +40,7 @@ ROOT = Path(__file__).resolve().parents[1]
 SHIPPED = ROOT / "src" / "zeroin" / "playbook" / "shipped.json"
 PAGE = ROOT / "docs" / "what-works.md"
 READY = "ready-made"
-STUDIES, TRAININGS = 4, 30  # of a task of the tables, which are one lesson; of each of them
+STUDIES = {"lcbench": (4, 30), "taskset": (1, 60)}  # of a task, which are one lesson, and full trainings of each
 TABLES = {  # what is known of the tables' networks
     "lcbench": {"inputs": "row", "network": "fully connected", "loss": "cross_entropy", "optimizer": "momentum"},
     "taskset": {"inputs": "words", "network": "recurrent", "loss": "cross_entropy", "optimizer": "adam"},
@@ -48,8 +49,8 @@ HEAD = """# What works in which scenario
 
 Which hyperparameters matter, which of their values did well on which kind of data, where studies agree and where they
 differ. All of it is made by `python benchmarks/make_playbook.py` from the studies that the shipped playbook was learned
-from: {studies} studies of {tables} full trainings a task of the tables and one of {live} of a ready-made one, by
-{packages}.
+from: studies without a playbook, {studies}, and 1 of {live} of a ready-made one,
+by {packages}.
 [How to read it](#how-to-read-it). For your own studies: `zeroin compare STUDY...`. What batch norm does is measured by
 itself in [batch-normalisation.md](batch-normalisation.md); what tuning brought on each ready-made task stands in
 [tasks.md](tasks.md)."""
@@ -78,7 +79,8 @@ WORDS = {
 
 def from_tables(family: str, given: argparse.Namespace) -> Iterator[Lesson]:
     for task in load(family, given.data, given.cache):
-        yield replace(pool([lesson_from(task, n, TRAININGS, facts=TABLES[family]) for n in range(STUDIES)]), created="")
+        studies, trainings = STUDIES[family]
+        yield replace(pool([lesson_from(task, n, trainings, facts=TABLES[family]) for n in range(studies)]), created="")
 
 
 def from_ready(name: str, folder: Path) -> Lesson:
@@ -117,7 +119,8 @@ def key_of(lesson: Lesson) -> str:
 def page(lessons: Sequence[Lesson], about: dict[str, Any]) -> str:
     """What works in which scenario, in Markdown: for each family sentences, a table and the picture."""
     packages = ", ".join(f"{k} {v}" for k, v in about["versions"].items())
-    out = [HEAD.format(studies=STUDIES, tables=TRAININGS, live=LIVE, packages=packages), "", in_all(lessons)]
+    studies = ", ".join(f"{n} of {k} full trainings a task of {family}" for family, (n, k) in STUDIES.items())
+    out = [HEAD.format(studies=studies, live=LIVE, packages=packages), "", in_all(lessons)]
     for family, words in WORDS.items():
         mine = of(family, lessons)
         if mine:
@@ -176,8 +179,7 @@ def main() -> None:
         "made_by": "benchmarks/make_playbook.py",
         "versions": versions,
         "seeds": "crc32 of TASK@past, of further studies of TASK@past1, ...",
-        "studies": {"tables": STUDIES, READY: 1},
-        "trainings": {"tables": TRAININGS, READY: LIVE},
+        "studies and trainings": {**STUDIES, READY: (1, LIVE)},
         "sources": "LCBench by way of YAHPO Gym 1.0.2 and TaskSet, both Apache-2.0; zeroin's ready-made tasks",
     }
     data = as_data(lessons, **about)
