@@ -169,8 +169,11 @@ def table(folder: Path, names: Sequence[str], seeds: Sequence[int]) -> str:
         loss, test = (_truths(told, of) for of in ("loss", "test"))
         there = _there(loss)
         losses.append(loss)
-        late.append(f"{name} {_apart(loss['playbook'][:, -1] - loss['none'][:, -1]):+.1f}")  # paired: the same seeds
-        tells.append(f"{name} {_apart(loss['none'][:, 0] - loss['none'][:, -1]):+.1f}")
+        if len(told["none"]) > 1:
+            late.append(
+                f"{name} {_apart(loss['playbook'][:, -1] - loss['none'][:, -1]):+.1f}"
+            )  # paired: the same seeds
+            tells.append(f"{name} {_apart(loss['none'][:, 0] - loss['none'][:, -1]):+.1f}")
         first, level = (float(loss["none"].mean(0)[mark]) for mark in (0, -1))
         shares.append([(first - loss[v].mean(0)) / max(first - level, 1e-12) for v in VARIANTS])
         sign = 1 if TASKS[name].metric == "mase" else -1
@@ -191,10 +194,11 @@ def table(folder: Path, names: Sequence[str], seeds: Sequence[int]) -> str:
         f"{LEVEL} / there with a playbook: median {sooner:.2g} ({low[0]:.2g} to {high[0]:.2g} in nine of ten, tasks "
         f"and their seeds drawn anew); there without / with: median {ratio:.2g} ({low[1]:.2g} to {high[1]:.2g}). "
         f"{len(losses)} tasks, {AGAIN} fresh trainings an incumbent; never counts as {2 * LEVEL}. "
-        f"Better with it @{MARKS[0]}: {better} of {len(losses)}; "
-        f"@{LEVEL} (paired, in standard errors, negative is better): {', '.join(late)}. What none itself gains from "
-        f"@{MARKS[0]} to @{LEVEL}, likewise (where that is not clear of 0, the task cannot tell): {', '.join(tells)}. "
-        f"Of that gain, the median over tasks has at these marks: {share}.",
+        f"Better with it @{MARKS[0]}: {better} of {len(losses)}. "
+        f"Of what none gains from @{MARKS[0]} to @{LEVEL}, the median over tasks has at these marks: {share}. "
+        "In standard errors, of tasks with several seeds: "
+        f"worse with it @{LEVEL}, paired: {', '.join(late) or 'none'}; "
+        f"what none gains (where that is not clear of 0, the task cannot tell): {', '.join(tells) or 'none'}.",
     ]
     return "\n".join(out)
 
@@ -238,8 +242,8 @@ def _drawn(losses: Sequence[Mapping[str, Array]]) -> Array:
 
 
 def _apart(gap: Array) -> float:
-    """The mean of paired differences in their standard errors; 0 of a single pair."""
-    return float(gap.mean() / max(gap.std(ddof=1) / math.sqrt(len(gap)), 1e-12)) if len(gap) > 1 else 0.0
+    """The mean of paired differences in their standard errors."""
+    return float(gap.mean() / max(gap.std(ddof=1) / math.sqrt(len(gap)), 1e-12))
 
 
 def main() -> None:
