@@ -129,6 +129,12 @@ def build(rows: Rows, features: Features, memory: Memory) -> Model:
     return Model(posterior, features, best, trust, trend, rows, owners, units, mean)
 
 
+def expected(rows: Rows) -> dict[tuple[int, int], float]:
+    """What is expected at the full budget, as warped losses, by number of the trial and epochs of its rung."""
+    ends = _targets(rows)[0]
+    return {(int(t), rows.rungs[r]): float(end) for t, r, end in zip(rows.trial, rows.rung, ends, strict=True)}
+
+
 def fit_size(n: int) -> int:
     """The size of the history at which hyperparameters were last fitted: each one below 40, then 1/15 apart."""
     size = min(n, 40)

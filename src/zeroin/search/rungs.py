@@ -1,6 +1,6 @@
 """Budgets: the rungs at which trials are compared, and the screening round that halves its way up them."""
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 
 import numpy as np
 
@@ -50,9 +50,9 @@ def screened(history: History, size: int) -> list[Trial]:
     return [t for t in history.trials[: 2 * size] if t.kind.is_coarse][:size]
 
 
-def survivors(size: int, keep: int, rung: int) -> int:
-    """How many of the screening round's `size` trials go on to rung number `rung` (0 the lowest)."""
-    return size if rung == 0 else min(size, max(2, -(-size // keep**rung)))
+def survivors(size: int, keep: int, rung: int, least: int) -> int:
+    """How many of the screening round's `size` trials go on to rung number `rung` (0 the lowest), `least` or more."""
+    return size if rung == 0 else min(size, max(least, -(-size // keep**rung)))
 
 
 def glance(max_epochs: int, lowest: int, screened: Sequence[Trial], alike: float) -> int:
@@ -71,9 +71,15 @@ def glance(max_epochs: int, lowest: int, screened: Sequence[Trial], alike: float
 
 
 def promotion(
-    trials: Sequence[Trial], busy: set[int], ladder: Sequence[int], wanted: Sequence[int]
+    trials: Sequence[Trial],
+    busy: set[int],
+    ladder: Sequence[int],
+    wanted: Sequence[int],
+    loss: Callable[[Trial, int], float],
 ) -> tuple[Trial, int, int] | None:
     """The next step of the screening round after all its trials were started; `wanted` of them come to each rung.
+
+    Those of the lowest `loss` at a rung, in epochs, go on from it.
 
     Returns:
         (trial, rung, place) to carry on; None where that depends on trials that are `busy`, or nothing is left to do.
@@ -87,7 +93,7 @@ def promotion(
             return None
         waiting = [t for t in trials if reached(t, ladder) == rung and t.number not in busy and not t.status.is_failure]
         if waiting:
-            ranked = sorted(trials, key=lambda t: loss_at(t, ladder[rung - 1]))
-            chosen = min(waiting, key=lambda t: loss_at(t, ladder[rung - 1]))
+            ranked = sorted(trials, key=lambda t: loss(t, ladder[rung - 1]))
+            chosen = min(waiting, key=lambda t: loss(t, ladder[rung - 1]))
             return chosen, rung, ranked.index(chosen) + 1
     return None

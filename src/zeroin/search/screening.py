@@ -1,11 +1,13 @@
 """The coarse round: which trials it begins, which of them go on, and when it is over."""
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
+from functools import cache
 
 import numpy as np
 
 from zeroin.rng import generator
 from zeroin.search import coarse, rungs, together
+from zeroin.search.model import expected
 from zeroin.search.view import View
 from zeroin.space.scales import Array
 from zeroin.types import Decision, Kind, Proposal, Region, Status, Suggestion, Trial
@@ -35,9 +37,11 @@ def screen(view: View) -> Decision | None:
     unseen = {t.number for t in begun if t.number in view.busy and not rungs.reached(t, view.steps)}
     waiting = unseen.intersection(t.number for t in trials) - _overtaken(view, size)
     rivals = [t for t in begun if t.number in waiting or t.number not in unseen]
-    while not view.is_full and (step := rungs.promotion(rivals, view.busy, view.steps, wanted)):
+    by = _loss(view)
+    while not view.is_full and (step := rungs.promotion(rivals, view.busy, view.steps, wanted, by)):
         trial, rung, place = step
-        why = f"{place}. of {size} after {counted(view.steps[rung - 1], 'epoch')}"
+        what = " by the end to expect" if view.foresees else ""
+        why = f"{place}. of {size}{what} after {counted(view.steps[rung - 1], 'epoch')}"
         view = view.choosing(Proposal(view.steps[rung], Kind.SCREEN, why, trial=trial.number))
     if waiting:
         return Decision(_filled(view).chosen)
@@ -86,11 +90,27 @@ def _early(trials: Sequence[Trial], kind: Kind, low: int) -> list[float]:
 def _wanted(view: View) -> list[int]:
     """How many trials of the round come to each of the steps; one in four goes on from a first look."""
     size, settings = view.screen, view.settings
-    wanted = [rungs.survivors(size, settings.keep, rung) for rung in range(len(view.ladder))]
+    keep, least = (settings.keep_known, 1) if view.foresees else (settings.keep, 2)
+    wanted = [rungs.survivors(size, keep, rung, least) for rung in range(len(view.ladder))]
     if not view.glance:
         return wanted
     looks = settings.glances if view.listed is None else min(settings.glances, len(view.listed) - size)
     return [size + looks, size + looks // 4, *wanted[1:]]
+
+
+def _loss(view: View) -> Callable[[Trial, int], float]:
+    """What ranks trials after so many epochs: their loss, or at a rung the end to expect where that is known."""
+    if not view.foresees:
+        return rungs.loss_at
+
+    @cache
+    def ends() -> dict[tuple[int, int], float]:
+        return expected(view.memory.rows(view.space, view.history, view.ladder))
+
+    def loss(trial: Trial, epoch: int) -> float:
+        return ends().get((trial.number, epoch), np.inf) if epoch in view.ladder else rungs.loss_at(trial, epoch)
+
+    return loss
 
 
 def _sure(view: View, trials: Sequence[Trial]) -> list[Proposal]:

@@ -10,6 +10,7 @@ from zeroin.rng import generator
 from zeroin.search import finite
 from zeroin.search import together as agreement
 from zeroin.search.box import Box
+from zeroin.search.outlook import known
 from zeroin.search.rows import Memory
 from zeroin.search.settings import Settings
 from zeroin.space import Choice, Space
@@ -53,9 +54,6 @@ class View:
         return len(self.chosen) >= self.free
 
     @property
-    def slots(self) -> int:
-        """Free ones and those that train."""
-        return self.free + sum(1 for _ in self.history.running)
 
     @property
     def busy(self) -> set[int]:
