@@ -87,3 +87,24 @@ def test_the_model_expects_more_of_what_falls_late_but_the_best_is_one_that_was_
     assert large - small < as_large - as_small
     assert without.predict(ask)[0] == pytest.approx(unnamed.predict(ask)[0])
     assert named.best == unnamed.best == pytest.approx(np.log(LEVELS.min()) - 0.2)
+
+
+def after_the_coarse_round(space):
+    """A study whose losses at T/8 hardly differ, up to the model's first trial; how many jobs ended at each rung."""
+    study = zi.Study(space, max_epochs=RUNGS[-1], store=None)
+    ends = []
+    while (job := study.ask(1)[0]).kind is Kind.SCREEN:
+        level = LEVELS[job.trial] ** 0.1
+        study.tell(job, [float(level * np.exp(-0.1 * epoch)) for epoch in range(job.start + 1, job.stop + 1)])
+        ends.append(job.stop)
+    return study, [ends.count(rung) for rung in RUNGS]
+
+
+def test_where_names_tell_the_coarse_round_ranks_by_the_end_to_expect_and_fewer_go_on():
+    named, fewer = after_the_coarse_round(NAMED)
+    unnamed, more = after_the_coarse_round(UNNAMED)
+    assert (fewer, more) == ([18, 2, 1, 1], [18, 4, 2, 2])  # 12, and a quarter of 24 first looks
+    (whole,) = (trial for trial in named.trials if trial.epoch == RUNGS[-1])
+    lowest = min((trial for trial in unnamed.trials if trial.epoch == RUNGS[-1]), key=lambda t: t.losses[RUNGS[0] - 1])
+    assert whole.config["lr"] > 0.01 > lowest.config["a"]  # hardly behind at T/8, and large steps fall late
+    assert any("by the end to expect after 2 epochs" in job.why for job in named.history.jobs)
