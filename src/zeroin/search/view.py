@@ -54,6 +54,14 @@ class View:
         return len(self.chosen) >= self.free
 
     @property
+    def slots(self) -> int:
+        """Free ones and those that train."""
+        return self.free + sum(1 for _ in self.history.running)
+
+    @property
+    def foresees(self) -> bool:
+        """Whether it is known what losses of short trainings still fall: hyperparameters' names tell."""
+        return len(self.ladder) > 1 and self.memory.outlook is not None and bool(known(self.space))
 
     @property
     def busy(self) -> set[int]:
