@@ -40,8 +40,9 @@ def screen(view: View) -> Decision | None:
     by = _loss(view)
     while not view.is_full and (step := rungs.promotion(rivals, view.busy, view.steps, wanted, by)):
         trial, rung, place = step
-        what = " by the end to expect" if view.foresees else ""
-        why = f"{place}. of {size}{what} after {counted(view.steps[rung - 1], 'epoch')}"
+        after = view.steps[rung - 1]
+        what = " by the end to expect" if view.foresees and after in view.ladder else ""
+        why = f"{place}. of {size}{what} after {counted(after, 'epoch')}"
         view = view.choosing(Proposal(view.steps[rung], Kind.SCREEN, why, trial=trial.number))
     if waiting:
         return Decision(_filled(view).chosen)
