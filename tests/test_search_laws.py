@@ -430,8 +430,13 @@ def test_it_stays_away_from_where_trainings_diverge():
     def loss(config, epoch):
         return math.nan if config["lr"] > 0.05 else loss_of(config, epoch)
 
-    loop = Loop(max_epochs=8).run(80, loss=loss)
-    late = [j.config["lr"] > 0.05 for j in loop.history.jobs[40:] if j.start == 0 and j.kind is Kind.ZOOM]
+    late = [
+        job.config["lr"] > 0.05
+        for seed in range(4)  # of one study's dozen jobs a single one more or less would decide
+        for job in Loop(max_epochs=8, seed=seed).run(80, loss=loss).history.jobs[40:]
+        if job.start == 0 and job.kind is Kind.ZOOM
+    ]
+    assert len(late) > 40
     assert np.mean(late) < 0.34  # it is 0.34 of the range
 
 
