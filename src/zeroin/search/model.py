@@ -180,6 +180,7 @@ def _log_gap(losses: Array) -> Array:
 
 
 def _fitted(rows: Rows, features: Features, memory: Memory) -> tuple[Array, float]:
+    """The surrogate's hyperparameters for rows, and how well it then predicts trials left out (correlation)."""
     seen_by_it = rows.trial, rows.rung, rows.loss, rows.before  # the rest is the same of one history
     key = (*(column.tobytes() for column in seen_by_it), rows.typical)
     if key not in memory.fits:
@@ -195,6 +196,7 @@ def _fitted(rows: Rows, features: Features, memory: Memory) -> tuple[Array, floa
 
 
 def _condition(rows: Rows, features: Features, theta: Array) -> tuple[surrogate.Posterior, np.ndarray]:
+    """The surrogate under hyperparameters, given all rows or the CAP that tell most, and which these are."""
     units, groups = rows.units[rows.trial], features.prior.groups
     warped, trend = _targets(rows)
     inverse_lengths = np.exp(-theta[:-2])[groups]
