@@ -670,8 +670,8 @@ def test_what_is_another_task_or_may_be_one_stays_apart(lessons):
 def test_a_task_that_is_tuned_again_begins_with_its_own_best():
     """Four other tasks have their optimum in one place, and this one elsewhere: its own past study counts for more."""
     past = [taught(centre, f"task{i}") for i, centre in enumerate((-4.0, -1.0, -1.2, -0.8, -1.1))]
-    first = suggested(SPACE, past[0].scenario, past)[0]
-    assert first.why == "did well in task0"
+    first, longer = (suggested(SPACE, past[0].scenario | more, past)[0] for more in ({}, {"epochs": 2}))
+    assert first.why == longer.why == "did well in task0"
     assert -4.5 < math.log10(first.config["lr"]) < -3.5
 
 

@@ -18,6 +18,7 @@ from zeroin.types import Value
 Scenario: TypeAlias = Mapping[str, Value]
 
 FACTS = ("task", "inputs", "network", "loss", "optimizer", "normalisation", "examples", "epochs", "hyperparameters")
+SIZE = ("epochs", "hyperparameters")  # of a study, not of what it is about
 USUALLY = 0.15  # how much less two studies agree that differ in a fact, as long as little is known
 PAIRS = 3.0  # of studies that this is worth
 LEAST = 0.05  # the weight of the least similar study
@@ -48,7 +49,9 @@ def difference(a: Scenario, b: Scenario) -> Array:
 
 
 def weights(new: Scenario, past: Sequence[Scenario], scores: Array, trust: Array) -> Array:
-    """How alike a new study each past one is, 0.05 to 1; one of the same task is, for luck is what `trust` tells.
+    """How alike a new study each past one is, 0.05 to 1.
+
+    What any two studies disagree by is not counted for one of the same task: its luck is what `trust` tells.
 
     Args:
         new: the scenario of the new study.
@@ -67,8 +70,9 @@ def weights(new: Scenario, past: Sequence[Scenario], scores: Array, trust: Array
     prior = np.sqrt(PAIRS) * np.eye(len(FACTS) + 1)
     lost, _ = nnls(np.vstack([told[:, None] * known, prior]), np.append(told * (1.0 - agree), prior.sum(0) * USUALLY))
     apart = np.array([difference(new, each) for each in past])
-    alike = np.clip(1.0 - lost[0] - apart @ lost[1:], LEAST, 1.0)
-    return np.asarray(np.where(apart.any(axis=1) | (new.get("task") is None), alike, 1.0))
+    named = new.get("task") is not None
+    other = np.array([not named or any(new.get(f) != each.get(f) for f in FACTS if f not in SIZE) for each in past])
+    return np.asarray(np.clip(1.0 - lost[0] * other - apart @ lost[1:], LEAST, 1.0))
 
 
 def _differ(a: Value, b: Value) -> float:
