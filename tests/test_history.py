@@ -95,11 +95,11 @@ def test_the_best_is_the_lowest_the_deeper_where_equal_and_of_the_search_alone()
 
 
 def random_study(path, seed):
-    """A study of 40 answers with results in random order: failures, short jobs, metrics, pauses, regions."""
+    """A study of 60 answers with results in random order: failures, short jobs, metrics, pauses, regions."""
     rng = np.random.default_rng(seed)
     study = zi.Study(SPACE, max_epochs=8, store=path, name=f"s{seed}", seed=seed, goal=GOALS[seed % 2])
     running = []
-    for _ in range(40):
+    for _ in range(60):
         running += study.ask(int(rng.integers(1, 5)))
         if not running:
             break
