@@ -332,7 +332,7 @@ def test_decimal_commas_mean_the_same_in_every_file(tmp_path):
     pd.DataFrame({"pieces": pieces, "rate": rate}).to_parquet(tmp_path / "t.parquet")
     assert ready.inputs.encoded(ready.inputs.opened(tmp_path / "t.parquet")) == pytest.approx(whole)
     frame.assign(rate=frame.rate.where(frame.index != 7, "k.A.")).to_csv(path, sep=";", index=False)
-    with pytest.raises(TaskError, match=r"'rate' holds 119 numbers and 1 others such as 'k.A.'"):
+    with pytest.raises(TaskError, match=r"'rate' holds 119 numbers and 1 other such as 'k.A.'"):
         own.task_of(path, target="price")
 
 
@@ -709,7 +709,12 @@ SPOILED = {  # name: (what is in it, options, what is said)
     "blanks between": ("size price\n1 2\n3 4\n", BY, "all of the table is one column, 'size price': separate"),
     "short row": (TABLE + "1,x\n", BY, "line 42 of spoiled.csv has 2, the header 3"),
     "long row": (TABLE + "1,x,2,3\n", BY, "line 42 of spoiled.csv has 4, the header 3"),
-    "infinite target": (TABLE + "1,x,inf\n", BY, "others such as 'inf'"),
+    "mostly dashes": (
+        "size,price\n" + "".join(f"{i / 7 if i % 3 == 0 else '-'},{i}.5\n" for i in range(150)),
+        BY,
+        "50 numbers and 100 others such as '-': mend those, add --missing '-' if it stands for missing",
+    ),
+    "infinite target": (TABLE + "1,x,inf\n", BY, "40 numbers and 1 other such as 'inf'"),
     "wrong kind": (TABLE, ("--target", "town", "--kind", "number"), "holds 'x': use --kind classes"),
     "wrong metric": (TABLE, (*BY, "--metric", "accuracy"), "use --metric r2"),
     "predicted and left out": (TABLE, (*BY, "--drop", "price"), "'price' is in both --target and --drop"),

@@ -16,6 +16,7 @@ from pandas.tseries.api import guess_datetime_format
 
 from zeroin.data.amounts import Style, amounts, style_of
 from zeroin.errors import TaskError
+from zeroin.wording import counted
 
 MOST = 40  # categories of a column that get a number of their own; the others share one
 SEEN = 3  # training rows at least of a category with a number of its own
@@ -152,13 +153,13 @@ def all_numbers(there: pd.Series, otherwise: str = "leave the column out with --
         return bool(len(there))
     commas = amounts(there, Style(",")).notna()
     known = max(plain, commas, key=lambda some: int(some.sum()))
-    share = float(known.mean())
-    if share > MIXED:
+    many = there[known].nunique() > MOST and there[~known].nunique() <= SEEN  # numbers, and a few words for missing
+    if float(known.mean()) > MIXED or many:
         odd = str(there[~known].iloc[0])[:40]
         raise TaskError(
             f"a column holds numbers or words; {there.name!r} holds {int(known.sum()):,} numbers and "
-            f"{int((~known).sum()):,} others such as {odd!r}: mend those, add --missing {odd!r} if it stands for "
-            f"missing, or {otherwise} {there.name!r}."
+            f"{counted(int((~known).sum()), 'other')} such as {odd!r}: mend those, add --missing {odd!r} if it stands "
+            f"for missing, or {otherwise} {there.name!r}."
         )
     return False
 
