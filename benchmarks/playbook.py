@@ -3,6 +3,7 @@
     python benchmarks/playbook.py                          # LCBench's development tasks, 3 seeds, about 15 min
     python benchmarks/playbook.py --family taskset --seeds 2
     python benchmarks/playbook.py --past 4 --trainings 30 --out four   # four past studies a task, 30 trainings each
+    python benchmarks/playbook.py --past 4 --trainings 30 --out four --names   # the same, and what names tell
     python benchmarks/playbook.py --report                 # the table again, from what is there
 
 Of each task one past study of 60 full trainings, the usual budget, is a lesson (more: `--past`); the lessons of all
@@ -14,7 +15,7 @@ On LCBench the search goes without what it knows of how losses still fall, as th
 `--names` it has what all other tasks tell of it, as a user has it (the past studies go without).
 
 Regret: see families/. Reached: the first full training by which the mean curve over the seeds is down to where
-`none` is after 20. Runs already in `--out` are not run again.
+`none` is after 20. Lessons and runs already in `--out` are not made again, so it may be ended at any time.
 """
 
 import argparse
@@ -41,6 +42,7 @@ from zeroin.playbook import Lesson, Playbook, lesson_of, scenario_of
 from zeroin.playbook.lesson import from_json, to_json
 from zeroin.search import Zoom
 from zeroin.search.outlook import Outlook
+from zeroin.search.rows import Memory
 
 VARIANTS = ("none", "playbook", "adversary")
 PAST, NOW, LEVEL = 60, 40, 20  # full trainings of a past study, of one that is measured; where `none` sets the level
@@ -122,7 +124,10 @@ def lesson_from(
     study, _ = studied(task, f"{task.name}@past{number or ''}", trainings, sign=sign)
     known = {"task": f"{task.family}-{task.name}"} | dict(facts or {})
     scenario = scenario_of(None, study.space, task.max_epochs) | known
-    lesson = lesson_of(study.name, study.space, study.history, scenario=scenario, version=version("zeroin"))
+    memory = Memory(outlook=None)  # what was learned from these curves would tell of the task that is left out
+    lesson = lesson_of(
+        study.name, study.space, study.history, scenario=scenario, version=version("zeroin"), memory=memory
+    )
     return replace(lesson, created=str(number or ""))  # by which several of one task are told apart
 
 
@@ -149,11 +154,11 @@ def behind(curve: Array, none: Array) -> float:
 # ------------------------------------------------------------------------------------------------ the table
 
 
-def table(runs: dict[str, list[float]], tasks: Sequence[Task], seeds: Sequence[int]) -> str:
+def table(runs: dict[str, list[float]], tasks: Sequence[Task], seeds: Sequence[int], variants: Sequence[str]) -> str:
     """Regret of each variant, and how soon it is where `none` is after 20 full trainings."""
     shown = (1, 2, 5, 10, 20, 30, 40)
-    done = [t for t in tasks if all(f"{v}|{t.name}|{s}" in runs for v in VARIANTS for s in seeds)]
-    curves = {v: np.array([[runs[f"{v}|{t.name}|{s}"] for s in seeds] for t in done]) for v in VARIANTS}
+    done = [t for t in tasks if all(f"{v}|{t.name}|{s}" in runs for v in variants for s in seeds)]
+    curves = {v: np.array([[runs[f"{v}|{t.name}|{s}"] for s in seeds] for t in done]) for v in variants}
     level = curves["none"].mean(1)[:, LEVEL - 1]
     out = [f"| | {' | '.join(f'@{k}' for k in shown)} | reached, median (quartiles) | {LEVEL} / reached |"]
     out += ["|---" * (len(shown) + 3) + "|"]
@@ -166,14 +171,15 @@ def table(runs: dict[str, list[float]], tasks: Sequence[Task], seeds: Sequence[i
         cells += [f"{q[1]:.3g} ({q[0]:.3g}..{q[2]:.3g})", f"{LEVEL / q[1]:.2g}"]
         out.append(f"| {variant} | {' | '.join(cells)} |")
     mean = {v: c.mean((0, 1)) for v, c in curves.items()}
-    apart = (curves["adversary"] - curves["none"])[:, :, -1]
-    out += [
-        "",
-        f"Regret @5 with the playbook: {mean['playbook'][4] / mean['none'][4]:.2f} of none's. Adversary: at most "
-        f"{behind(mean['adversary'], mean['none']):.0f} full trainings behind none (mean curves); @40 "
-        f"{apart.mean():+.3f} ± {apart.std(ddof=1) / math.sqrt(apart.size):.3f} of none's. "
-        f"{len(done)} tasks, seeds {', '.join(map(str, seeds))}.",
-    ]
+    out += ["", f"Beside none, the mean over {len(done)} tasks, seeds {', '.join(map(str, seeds))}:"]
+    for variant in variants[1:]:
+        apart = (curves[variant] - curves["none"]).reshape(-1, NOW)
+        error = apart.std(0, ddof=1) / math.sqrt(len(apart))
+        cells = [f"@{k} {apart[:, k - 1].mean():+.3f} ± {error[k - 1]:.3f}" for k in shown[2:]]
+        out.append(
+            f"- {variant}: {', '.join(cells)}; @5 {mean[variant][4] / mean['none'][4]:.2f} of it; "
+            f"at most {behind(mean[variant], mean['none']):.0f} full trainings behind it"
+        )
     return "\n".join(out)
 
 
@@ -185,20 +191,20 @@ def main() -> None:
         sys.exit(f"family {given.family} skipped: {absence}")
     given.out.mkdir(parents=True, exist_ok=True)
     seeds = range(given.seeds)
-    runs = _run(given, tasks, seeds) if not given.report else _known(given.out / f"{given.family}.json")
+    runs = _run(given, tasks, seeds) if not given.report else _known(_file(given))
     packages = ", ".join(f"{p} {version(p)}" for p in ("zeroin", "numpy", "scipy"))
     print(f"{packages}, Python {platform.python_version()}, {given.family}, load {os.getloadavg()[0]:.1f}\n")
-    print(table(runs, tasks, seeds))
+    print(table(runs, tasks, seeds, given.variants))
 
 
 def _run(given: argparse.Namespace, tasks: Sequence[Task], seeds: Sequence[int]) -> dict[str, list[float]]:
-    file = given.out / f"{given.family}.json"
+    file = _file(given)
     runs = _known(file)
-    lessons = {v: _lessons(given, tasks, v) for v in VARIANTS[1:]}
+    lessons = {v: _lessons(given, tasks, v) for v in given.variants[1:]}
     weights = per_task(load("lcbench", given.data)) if given.names else {}
     for seed in seeds:
         for task in tasks:
-            for variant in VARIANTS:
+            for variant in given.variants:
                 key = f"{variant}|{task.name}|{seed}"
                 if key in runs:
                     continue
@@ -208,17 +214,29 @@ def _run(given: argparse.Namespace, tasks: Sequence[Task], seeds: Sequence[int])
                 _, steps = studied(task, f"{task.name}@{seed}", NOW, book, names=names)
                 runs[key] = [round(float(x), 6) for x in curve_of(task, steps, NOW)]
                 print(key, f"{time.process_time() - began:.1f} s", *runs[key][4::5], file=sys.stderr, flush=True)
-                file.write_text(json.dumps(runs))
+                _keep(file, runs)
     return runs
 
 
 def _lessons(given: argparse.Namespace, tasks: Sequence[Task], variant: str) -> list[Lesson]:
     file = given.out / f"{given.family}-{variant}-lessons.json"
-    if not file.exists():
-        sign = -1.0 if variant == "adversary" else 1.0
-        learned = [lesson_from(task, n, given.trainings, sign) for n in range(given.past) for task in tasks]
-        file.write_text(json.dumps([to_json(lesson) for lesson in learned]))
-    return [from_json(each) for each in json.loads(file.read_text())]
+    known = json.loads(file.read_text()) if file.exists() else []
+    wanted = [(task, n) for n in range(given.past) for task in tasks]
+    for task, n in wanted[len(known) :]:
+        known.append(to_json(lesson_from(task, n, given.trainings, -1.0 if variant == "adversary" else 1.0)))
+        _keep(file, known)
+    return [from_json(each) for each in known]
+
+
+def _file(given: argparse.Namespace) -> Path:
+    return given.out / f"{given.family}{'-names' if given.names else ''}.json"
+
+
+def _keep(file: Path, data: Any) -> None:
+    """Write it in one piece, as a benchmark may be ended at any time."""
+    part = file.with_suffix(".part")
+    part.write_text(json.dumps(data))
+    part.replace(file)
 
 
 def _known(file: Path) -> dict[str, list[float]]:
@@ -232,11 +250,14 @@ def arguments() -> argparse.Namespace:
     parser.add_argument("--seeds", type=int, default=3)
     parser.add_argument("--past", type=int, default=1, help="past studies of each task (one --out for each)")
     parser.add_argument("--trainings", type=int, default=PAST, help="full trainings of a past study")
+    parser.add_argument("--variants", nargs="+", default=VARIANTS, choices=VARIANTS, help="those beside none")
     parser.add_argument("--names", action="store_true", help="on LCBench: with what names tell of how losses fall")
     parser.add_argument("--out", type=Path, default=Path("playbook-benchmark"), help="folder of lessons and runs")
     places(parser)
     parser.add_argument("--report", action="store_true", help="only print the table of what is in --out")
-    return parser.parse_args()
+    given = parser.parse_args()
+    given.variants = [v for v in VARIANTS if v == "none" or v in given.variants]
+    return given
 
 
 if __name__ == "__main__":

@@ -5,6 +5,7 @@ import pytest
 
 import zeroin as zi
 from zeroin.history import History
+from zeroin.playbook import lesson_of
 from zeroin.search import outlook
 from zeroin.search.model import Features, build
 from zeroin.search.rows import Memory
@@ -18,7 +19,7 @@ RUNGS = (2, 4, 8, 16)
 LEVELS = np.random.default_rng(1).uniform(1.0, 2.0, 60)
 
 
-def model_of(space, learned):
+def history_of(space):
     """Sixty trials to T/8, whatever their config."""
     history = History(RUNGS[-1])
     for number, point in enumerate(np.random.default_rng(0).random((60, 2))):
@@ -27,7 +28,12 @@ def model_of(space, learned):
         for epoch in range(1, RUNGS[0] + 1):
             history.apply(Observed(number, Observation(epoch, float(LEVELS[number] * np.exp(-0.1 * epoch)))))
         history.apply(Ended(number, Status.DONE))
-    memory = Memory(learned)
+    return history
+
+
+def model_of(space, learned):
+    """What sixty trials to T/8 tell."""
+    history, memory = history_of(space), Memory(learned)
     return build(memory.rows(space, history, RUNGS), Features.of(space, RUNGS), memory)
 
 
@@ -87,6 +93,16 @@ def test_the_model_expects_more_of_what_falls_late_but_the_best_is_one_that_was_
     assert large - small < as_large - as_small
     assert without.predict(ask)[0] == pytest.approx(unnamed.predict(ask)[0])
     assert named.best == unnamed.best == pytest.approx(np.log(LEVELS.min()) - 0.2)
+
+
+def test_a_lesson_knows_of_how_losses_still_fall_what_its_study_knew():
+    def taught(space, memory=None):
+        lesson = lesson_of("s", space, history_of(space), scenario={}, memory=memory)
+        return lesson.levels, lesson.scores, lesson.luck, tuple(lesson.importance.values())
+
+    usual, without = taught(NAMED), taught(NAMED, Memory(outlook=None))
+    assert without == taught(UNNAMED)
+    assert usual == taught(NAMED, Memory(outlook.shipped())) != without
 
 
 def after_the_coarse_round(space):

@@ -151,14 +151,26 @@ def scores(lessons: Sequence[Lesson], configs: Sequence[Config]) -> tuple[Array,
 
 @one_blas_thread
 def lesson_of(
-    name: str, space: Space, history: History, *, scenario: Scenario, created: str = "", version: str = ""
+    name: str,
+    space: Space,
+    history: History,
+    *,
+    scenario: Scenario,
+    created: str = "",
+    version: str = "",
+    memory: Memory | None = None,
 ) -> Lesson:
     """What a study's history teaches.
+
+    Args:
+        name, space, scenario, created, version: see `Lesson`.
+        history: of the study.
+        memory: of that history, with what the search knew beside it; None: what it knows unless told otherwise.
 
     Raises:
         PlaybookError: fewer than eight trials worked, or all are alike.
     """
-    ladder, memory = rungs.ladder(history.max_epochs), Memory()
+    ladder, memory = rungs.ladder(history.max_epochs), memory or Memory()
     rows = memory.rows(space, history, ladder)
     worked = np.unique(rows.trial[np.isfinite(rows.loss)])
     if len(worked) < FEWEST:
@@ -185,7 +197,7 @@ def lesson_of(
         tuple(round(float(s), 4) for s in score[shown]),
         {n: _digits(lengths[first[j]]) for j, n in enumerate(space)},
         _digits(model.posterior.signal),
-        {i.name: round(i.mean, 3) for i in importances(space, history, max_epochs=history.max_epochs)},
+        {i.name: round(i.mean, 3) for i in importances(space, history, max_epochs=history.max_epochs, memory=memory)},
         goods(space, fifth),
         round(_luck(model, low, unit), 3),
         (_digits(low + model.trend), _digits(low + model.trend + unit)),

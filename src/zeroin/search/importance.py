@@ -20,12 +20,15 @@ DRAWS = 32  # of the posterior
 
 
 @one_blas_thread
-def importances(space: Space, history: History, *, max_epochs: int, seed: int = 0) -> list[Importance]:
+def importances(
+    space: Space, history: History, *, max_epochs: int, seed: int = 0, memory: Memory | None = None
+) -> list[Importance]:
     """Each searched hyperparameter's importance over the ranges searched now, the largest first.
 
     Empty where fewer than five trials worked. The loss is the warped one at the full budget, as the model expects it.
     How far draws of the model differ in that tells how sure it is. Their own level does not count: each draw wiggles
-    along what does nothing as well, the more so where losses are noisy.
+    along what does nothing as well, the more so where losses are noisy. `memory` is of this history, with what the
+    search knew beside it; None: what it knows unless told otherwise.
 
     Source: M. J. W. Jansen, "Analysis of variance designs for model output", 1999: the total effect index as
     half the mean squared change of the output when one input is drawn anew, over the variance of the output.
@@ -34,7 +37,7 @@ def importances(space: Space, history: History, *, max_epochs: int, seed: int = 
     []
     """
     ladder = rungs.ladder(max_epochs)
-    memory = Memory()
+    memory = memory or Memory()
     rows = memory.rows(space, history, ladder)
     if len(np.unique(rows.trial[np.isfinite(rows.loss)])) < 5:
         return []
