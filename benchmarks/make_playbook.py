@@ -34,6 +34,7 @@ from zeroin.playbook.lesson import from_json
 from zeroin.playbook.picture import svg
 from zeroin.playbook.pool import pool
 from zeroin.playbook.sentences import sentences
+from zeroin.search.outlook import shipped as outlook
 from zeroin.tasks import TASKS
 
 ROOT = Path(__file__).resolve().parents[1]
@@ -80,7 +81,10 @@ WORDS = {
 def from_tables(family: str, given: argparse.Namespace) -> Iterator[Lesson]:
     for task in load(family, given.data, given.cache):
         studies, trainings = STUDIES[family]
-        yield replace(pool([lesson_from(task, n, trainings, facts=TABLES[family]) for n in range(studies)]), created="")
+        yield replace(
+            pool([lesson_from(task, n, trainings, facts=TABLES[family], names=outlook()) for n in range(studies)]),
+            created="",
+        )
 
 
 def from_ready(name: str, folder: Path) -> Lesson:

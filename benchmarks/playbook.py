@@ -118,13 +118,22 @@ def curve_of(task: Task, steps: Sequence[tuple[int, float]], trainings: int) -> 
 
 
 def lesson_from(
-    task: Task, number: int = 0, trainings: int = PAST, sign: float = 1.0, facts: Mapping[str, str] | None = None
+    task: Task,
+    number: int = 0,
+    trainings: int = PAST,
+    sign: float = 1.0,
+    facts: Mapping[str, str] | None = None,
+    names: Outlook | None = None,
 ) -> Lesson:
-    """What a past study of a task teaches; other numbers, other seeds. It looked for the worst if `sign` is -1."""
+    """What a past study of a task teaches; other numbers, other seeds. It looked for the worst if `sign` is -1.
+
+    `names` is what the lesson's model knows of how losses still fall; the study went without. None where a task is left
+    out, as it was learned from that one's curves, too.
+    """
     study, _ = studied(task, f"{task.name}@past{number or ''}", trainings, sign=sign)
     known = {"task": f"{task.family}-{task.name}"} | dict(facts or {})
     scenario = scenario_of(None, study.space, task.max_epochs) | known
-    memory = Memory(outlook=None)  # what was learned from these curves would tell of the task that is left out
+    memory = Memory(names)
     lesson = lesson_of(
         study.name, study.space, study.history, scenario=scenario, version=version("zeroin"), memory=memory
     )
@@ -201,7 +210,7 @@ def _run(given: argparse.Namespace, tasks: Sequence[Task], seeds: Sequence[int])
     file = _file(given)
     runs = _known(file)
     lessons = {v: _lessons(given, tasks, v) for v in given.variants[1:]}
-    weights = per_task(load("lcbench", given.data)) if given.names else {}
+    weights = per_task(load("lcbench", given.data, given.cache)) if given.names else {}
     for seed in seeds:
         for task in tasks:
             for variant in given.variants:
