@@ -46,6 +46,14 @@ def test_all_none_and_evaluation():
     assert torch.equal(layer(0.5).eval()(x), x)
 
 
+@pytest.mark.parametrize("inplace", [False, True])
+def test_the_input_is_changed_where_the_layer_it_stands_for_changes_it(inplace):
+    one, x = counted(nn.Sequential(nn.Dropout(0.5, inplace=inplace))), torch.ones(9, 9)
+    y = one(x)
+    assert 0 < (y == 0).sum() < 81
+    assert (y is x) == bool((x == 0).any()) == inplace
+
+
 def test_channels_are_dropped_whole():
     y = layer(0.5, axes=2)(torch.ones(50, 8, 6, 6))
     assert set(y.amax((2, 3)).unique().tolist()) == {0.0, 2.0}

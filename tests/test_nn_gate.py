@@ -131,6 +131,23 @@ def writing(view, into_view):
     return Fn(forward, conv=nn.Conv2d(2, 8, 3), out=nn.Linear(32, 3))
 
 
+def dropped_and_written(read):
+    """Writes into what dropout gave: at a rate of 0 into dropout's input as well, which it may read again."""
+
+    def forward(self, x):
+        hidden = self.a(x)
+        dropped = F.relu_(self.drop(hidden))
+        return self.out(dropped + hidden if read else dropped)
+
+    return Fn(forward, a=nn.Linear(4, 6), drop=nn.Dropout(0.5), out=nn.Linear(6, 3))
+
+
+def dropped_in_place(self, x):
+    hidden = self.a(x)
+    self.drop(hidden)
+    return self.out(hidden)
+
+
 def hooked(self, x):
     hidden = self.a(x)
     if hidden.requires_grad:  # in the faster order no tensor says so
@@ -335,6 +352,13 @@ ROWS = [  # name, network, an example's inputs, in which order a stack is right,
     ("writing into a copy", lambda: writing(lambda x: x.clone(), True), numbers(2, 4, 4), BACKWARD, ""),
     ("writing, and no more", lambda: flat(nn.Conv2d(2, 4, 3), nn.BatchNorm2d(4), nn.Dropout(0.1),
                                           nn.Flatten(), nn.ReLU(inplace=True), width=16), numbers(2, 4, 4), BACKWARD,
+     ""),
+    ("writing into what dropout gave", lambda: dropped_and_written(True), numbers(4), None, "another name"),
+    ("writing into it, and no more", lambda: dropped_and_written(False), numbers(4), BACKWARD, ""),
+    ("dropout in place", lambda: Fn(dropped_in_place, a=nn.Linear(4, 6), drop=nn.Dropout(0.5, inplace=True),
+                                    out=nn.Linear(6, 3)), numbers(4), BACKWARD, ""),
+    ("dropout in place of images", lambda: flat(nn.Conv2d(2, 4, 3), nn.BatchNorm2d(4), nn.SiLU(inplace=True),
+                                                nn.Dropout2d(0.5, inplace=True), width=16), numbers(2, 4, 4), BACKWARD,
      ""),
     ("a hook where a gradient is needed", lambda: Fn(hooked, a=nn.Linear(4, 6), out=nn.Linear(6, 3)), numbers(4), EACH,
      ""),

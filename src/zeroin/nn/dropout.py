@@ -28,15 +28,17 @@ class CountedDropout(nn.Module):
     Args:
         p: the rate, met to 1 / 65,536.
         axes: leading axes [B, C] that are dropped as one; 0: each number by itself.
+        inplace: whether the input itself is changed.
     """
 
     threshold: Tensor  # int16; a number whose 16 bits lie below is dropped
     scale: Tensor  # what the others are multiplied with
     key: Tensor  # int64, of the step
 
-    def __init__(self, p: float, axes: int = 0) -> None:
+    def __init__(self, p: float, axes: int = 0, inplace: bool = False) -> None:
         super().__init__()
         self.axes = axes
+        self.inplace = inplace
         self.idle = p == 0.0  # nothing is dropped, and nothing need be drawn
         self.uses = 0  # in this step; a layer that a network goes through twice draws twice
         dropped = min(round(p * LEVELS), LEVELS)
@@ -57,7 +59,8 @@ class CountedDropout(nn.Module):
         self.uses += 1
         words = torch.arange(-(-count // 4), device=x.device) * GOLDEN + key  # 64 bits make four decisions
         kept = mix(words).view(torch.int16)[:count].view(shape) >= self.threshold
-        return x * (kept * self.scale)
+        share = kept * self.scale
+        return x.mul_(share) if self.inplace else x * share
 
 
 def mix(words: Tensor) -> Tensor:
@@ -87,7 +90,8 @@ def counted(model: nn.Module) -> nn.Module:
         for name, child in module.named_children():
             if type(child) in KINDS:
                 assert isinstance(child, nn.modules.dropout._DropoutNd)
-                module.add_module(name, CountedDropout(child.p, KINDS[type(child)]).to(_device(model)))
+                own = CountedDropout(child.p, KINDS[type(child)], child.inplace)
+                module.add_module(name, own.to(_device(model)))
     return model
 
 

@@ -112,6 +112,8 @@ def _difference(problem: Problem, one: Stack, models: Sequence[nn.Module]) -> st
     if not _repeats(one, batch, began, (loss, g)):
         return "the same mini-batch again gives another loss: it keeps a count elsewhere than in its buffers"
     twin = copy.deepcopy(models[0])
+    for layer in dropouts(twin):  # of a row at rate 0 it gives the input itself, and in a stack with others a copy
+        layer.idle = True
     for _ in range(2):  # what it sets up when it is first called is there the second time, as in the stack
         with noted(twin) as own_calls:
             _alone(problem, twin, (x[0].clone(), y[0]), how.label_smoothing, SEEDS[0])

@@ -91,12 +91,12 @@ def told_apart(alone: Sequence[Call], stacked: Sequence[Call]) -> str:
     names, others = ([call.name for call in calls] for calls in (alone, stacked))
     if names.count(HOOK) != others.count(HOOK):  # a tensor that vmap has wrapped may say that it needs no gradient
         return "a hook on a tensor's gradient is not set in a stack"
-    if not any(call.written for call in alone):
+    if not any(call.written for call in (*alone, *stacked)):
         return ""
     if names != others:
         return "it writes in place and calls other functions in a stack"
     for i, (one, other) in enumerate(zip(alone, stacked, strict=True)):
-        for k in one.written:
+        for k in {*one.written, *other.written}:
             if _readers(alone[i + 1 :], one.memories[k]) != _readers(stacked[i + 1 :], other.memories[k]):
                 return "it writes in place into what it reads again by another name, such as a view of an image"
     return ""
