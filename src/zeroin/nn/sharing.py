@@ -23,11 +23,15 @@ HOOK = "register_hook"
 
 @dataclass(frozen=True, slots=True)
 class Call:
-    """A function that the network called: whose memory each tensor it was given lies in, and which it wrote into."""
+    """A function that the network called: whose memory each tensor it was given lies in, and which it wrote into.
+
+    `made` is the memory of what it gave.
+    """
 
     name: str
     memories: tuple[int, ...]
     written: tuple[int, ...]
+    made: tuple[int, ...]
 
 
 class _Noting(TorchFunctionMode):
@@ -57,10 +61,11 @@ class _Noting(TorchFunctionMode):
         name = getattr(func, "__name__", "forward")  # of layers that a stack replaces
         if isinstance(out, Tensor | tuple | list) or name in (HOOK, "__setitem__"):  # else it asks for a shape
             with torch._C.DisableTorchFunction():
-                memories = tuple(tensor.untyped_storage()._cdata for tensor in given)
+                made = [plain(value) for value in tree_leaves(out) if isinstance(value, Tensor)]
+                memories, own = (tuple(t.untyped_storage()._cdata for t in some) for some in (given, made))
                 written = tuple(i for i, tensor in enumerate(given) if tensor._version != before[i])
-            self.calls.append(Call(name, memories, written))
-            self.kept += given
+            self.calls.append(Call(name, memories, written, own))
+            self.kept += given + made
         return out
 
 
@@ -95,16 +100,32 @@ def told_apart(alone: Sequence[Call], stacked: Sequence[Call]) -> str:
         return ""
     if names != others:
         return "it writes in place and calls other functions in a stack"
+    born, born_there = _births(alone), _births(stacked)
     for i, (one, other) in enumerate(zip(alone, stacked, strict=True)):
         for k in {*one.written, *other.written}:
-            if _readers(alone[i + 1 :], one.memories[k]) != _readers(stacked[i + 1 :], other.memories[k]):
-                return "it writes in place into what it reads again by another name, such as a view of an image"
+            for own, there in _later(alone[i + 1 :], stacked[i + 1 :]):
+                sees, sees_there = own == one.memories[k], there == other.memories[k]
+                # What was made after the write, be it a view or a copy, holds what was written.
+                if sees != sees_there and (born_there[there] if sees else born[own]) < i:
+                    return "it writes in place into what it reads again by another name, such as a view of an image"
     return ""
 
 
-def _readers(calls: Sequence[Call], memory: int) -> list[tuple[int, int]]:
-    """Which arguments of which calls lie in a memory."""
-    return [(i, j) for i, call in enumerate(calls) for j, own in enumerate(call.memories) if own == memory]
+def _births(calls: Sequence[Call]) -> dict[int, int]:
+    """Which call each memory came about in; -1: it was there before."""
+    found: dict[int, int] = {}
+    for i, call in enumerate(calls):
+        for memory in call.memories:
+            found.setdefault(memory, -1)
+        for memory in call.made:
+            found.setdefault(memory, i)
+    return found
+
+
+def _later(alone: Sequence[Call], stacked: Sequence[Call]) -> Iterator[tuple[int, int]]:
+    """The memories of each tensor that is given to these calls, alone and in a stack."""
+    for one, other in zip(alone, stacked, strict=True):
+        yield from zip(one.memories, other.memories, strict=False)
 
 
 def plain(value: Tensor) -> Tensor:
