@@ -1,6 +1,5 @@
 """Whether a stack of a network computes what the network computes alone: tried on one mini-batch before it is used."""
 
-import copy
 import warnings
 from collections.abc import Callable, Sequence
 from contextlib import suppress
@@ -22,7 +21,7 @@ from zeroin.nn.networks import BATCHNORMS
 from zeroin.nn.operations import Watching
 from zeroin.nn.optim import recipe
 from zeroin.nn.problem import Problem, loss_of, two_examples
-from zeroin.nn.sharing import noted, told_apart
+from zeroin.nn.sharing import Call, noted, told_apart
 from zeroin.nn.stack import Stack, fresh, stack
 from zeroin.nn.steps import BACKWARD, EACH
 from zeroin.types import Config
@@ -111,15 +110,6 @@ def _difference(problem: Problem, one: Stack, models: Sequence[nn.Module]) -> st
     scores, after = _scores(one, judged), {n: b.clone() for n, b in one.buffers.items()}
     if not _repeats(one, batch, began, (loss, g)):
         return "the same mini-batch again gives another loss: it keeps a count elsewhere than in its buffers"
-    twin = copy.deepcopy(models[0])
-    for layer in dropouts(twin):  # of a row at rate 0 it gives the input itself, and in a stack with others a copy
-        layer.idle = True
-    for _ in range(2):  # what it sets up when it is first called is there the second time, as in the stack
-        with noted(twin) as own_calls:
-            _alone(problem, twin, (x[0].clone(), y[0]), how.label_smoothing, SEEDS[0])
-    why = told_apart(own_calls, calls)
-    if why:
-        return why
     for row, (seed, model) in enumerate(zip(SEEDS, models, strict=True)):
         alone = _alone(problem, model, (x[row], y[row]), how.label_smoothing, seed)
         stacked = {"loss": loss[row]} | _by_name(one, g, row)
@@ -134,7 +124,7 @@ def _difference(problem: Problem, one: Stack, models: Sequence[nn.Module]) -> st
             return "it changes its own parameters"
         if not _agree(torch.tensor(scores[row]), torch.tensor(evaluate(problem, model, judged)[1])):
             return "stacked, its validation loss differs from what the network computes alone"
-    return ""
+    return told_apart(_own_calls(models[0], x[0]), calls)
 
 
 def _repeats(one: Stack, batch: Batch, began: dict[str, Tensor], found: tuple[Tensor, Tensor]) -> bool:
@@ -228,6 +218,15 @@ def _alone(problem: Problem, model: nn.Module, batch: Any, smooth: float, seed: 
         loss = loss_of(problem.loss, model(batch[0]), batch[1], smooth)
         loss.backward()  # type: ignore[no-untyped-call]
     return {"loss": loss.detach()} | {n: p.grad for n, p in model.named_parameters() if p.requires_grad}
+
+
+def _own_calls(model: nn.Module, x: Tensor) -> list[Call]:
+    """What a network calls alone, as it is gone through again: what it sets up at first is there, as in the stack."""
+    for layer in dropouts(model.train()):  # at rate 0 it gives its input itself, beside rows of other rates a copy
+        layer.idle = True
+    with torch.random.fork_rng(devices=[]), noted(model) as calls:
+        model(x)
+    return calls
 
 
 def _by_name(one: Stack, g: Tensor, row: int) -> dict[str, Tensor]:
