@@ -510,6 +510,46 @@ def test_first_looks_are_taken_also_where_a_late_result_was_not_waited_for(late)
     assert kinds.index(Kind.ZOOM) < looks[0]
 
 
+def cut_short(loop, job, epochs):
+    """Tell a job whose training was cut after so many epochs."""
+    for epoch in range(job.start, min(job.start + epochs, job.stop)):
+        loop.history.apply(Observed(job.number, Observation(epoch + 1, loss_of(job.config, epoch))))
+    loop.history.apply(Ended(job.number, Status.DONE))
+
+
+def test_what_was_cut_short_and_went_on_is_seen_once():
+    loop = Loop(max_epochs=16)
+    for turn in range(60):
+        for job in loop.ask():
+            cut_short(loop, job, 1 if turn % 3 == 0 else 16)
+        assert loop.decide() == loop.decide(searcher=Zoom())
+
+
+def test_the_coarse_round_goes_on_with_what_was_cut_short():
+    loop = Loop(max_epochs=32)
+    begun = loop.ask(8)
+    for job in begun:
+        cut_short(loop, job, 3)
+    assert [(j.trial, j.start, j.stop) for j in loop.ask(10)][:8] == [(j.trial, 3, 4) for j in begun]
+
+
+@pytest.mark.parametrize("end", [1, 3, 6])  # below the lowest rung, between two, before the last
+@pytest.mark.parametrize("default", [None, 0.1])
+def test_a_training_that_ends_by_itself_is_not_asked_to_go_on_forever(end, default):
+    space = zi.Space(lr=zi.Float(1e-4, 1.0, scale="log", default=default))
+    asked = []
+
+    def objective(config, run):
+        asked.append(run.trial)
+        (run.checkpoint / "state").touch()
+        for epoch in range(run.start, min(run.stop, end)):
+            run.report(abs(math.log10(config["lr"]) + 2) + 1 / (epoch + 1))
+        assert len(asked) < 300
+
+    study = zi.tune(objective, space, max_epochs=16, epochs=60, store=None, playbook=False)
+    assert study.history.spent == 60
+
+
 def test_losses_in_other_units_are_searched_alike():
     losses = np.random.default_rng(0).lognormal(size=30)
     assert np.allclose(warp(losses * 1e-20) - np.log(1e-20), warp(losses))

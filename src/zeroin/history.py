@@ -111,6 +111,14 @@ class History:
         """Seconds that the ended jobs of a trial took."""
         return self._took.get(trial, 0.0)
 
+    def can_go_on(self, trial: Trial) -> bool:
+        """Whether an idle trial may be carried on: it neither failed, nor is complete, nor ended by itself.
+
+        The last shows in a job that brought no epoch: asked again, it would bring none again.
+        """
+        ends = trial.status.is_failure or trial.epoch >= self.max_epochs
+        return not ends and trial.epoch > self._jobs[trial.jobs[-1]].start
+
     def apply(self, event: Event) -> None:
         """Add an event. The study and the store's replay call this, nobody else."""
         match event:

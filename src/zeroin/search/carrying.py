@@ -14,7 +14,7 @@ def carry_on(view: View, model: Model) -> tuple[View, dict[int, str]]:
     """Trials whose job just ended go on while there are slots; those that do not for another reason, by number."""
     paused: dict[int, str] = {}
     for trial in view.history.undecided:
-        if not rungs.can_go_on(trial, view.ladder[-1]):
+        if not view.history.can_go_on(trial):
             continue
         last = view.history.jobs[trial.jobs[-1]].kind
         if Kind.ZOOM in (trial.kind, last):
@@ -41,8 +41,8 @@ def resting(view: View, model: Model) -> list[tuple[float, Trial]]:
 
 def by_promise(view: View, model: Model, trials: Sequence[Trial]) -> list[tuple[float, Trial]]:
     """Those of the trials that can go on now, by log expected improvement, the most promising first."""
-    last, busy = view.ladder[-1], view.busy
-    idle = [t for t in trials if t.number not in busy and t.kind.is_search and rungs.can_go_on(t, last)]
+    busy = view.busy
+    idle = [t for t in trials if t.number not in busy and t.kind.is_search and view.history.can_go_on(t)]
     if not idle:
         return []
     score = model.log_ei(view.units[[t.number for t in idle]])

@@ -70,7 +70,7 @@ def _promotion(view: View, model: Model) -> Proposal | None:
             continue
         for i in np.argsort(losses, kind="stable")[:third]:
             trial = view.history.trials[trials[i]]
-            if not further[i] and rungs.can_go_on(trial, view.ladder[-1]):
+            if not further[i] and view.history.can_go_on(trial):
                 why = f"exploring: in the best third after {counted(step, 'epoch')}"
                 return rungs.further(view.ladder, trial, Kind.EXPLORE, why)
     return None

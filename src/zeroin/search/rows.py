@@ -65,9 +65,9 @@ class Memory:
         trials, jobs = history.trials, history.jobs
         units = self.encode(space, trials)
         while self.jobs < len(jobs) and jobs[self.jobs].status is not Status.RUNNING:
-            self._add(_rows_of(jobs[self.jobs], trials[jobs[self.jobs].trial], ladder))
+            self._add(_rows_of(jobs[self.jobs], history, ladder))
             self.jobs += 1
-        late = [row for j in jobs[self.jobs :] for row in _rows_of(j, trials[j.trial], ladder)]
+        late = [row for j in jobs[self.jobs :] for row in _rows_of(j, history, ladder)]
         kept = len(self.trial)
         self._add(late)
         columns = np.array(self.trial, int), np.array(self.rung, int), np.array(self.loss), np.array(self.before)
@@ -117,13 +117,15 @@ def _longer(table: Array, filled: int, columns: int) -> Array:
     return grown
 
 
-def _rows_of(job: Job, trial: Trial, ladder: tuple[int, ...]) -> list[tuple[int, int, float, float]]:
+def _rows_of(job: Job, history: History, ladder: tuple[int, ...]) -> list[tuple[int, int, float, float]]:
     """(trial, rung, loss, loss before) of the rungs a job came to; infinite at the rung it failed on the way to."""
     if job.status is Status.RUNNING or not job.kind.is_search:
         return []
+    trial = history.trials[job.trial]
+    end = min([job.stop, *(history.jobs[n].start for n in trial.jobs if n > job.number)])  # of one cut short, earlier
     rows = [
         (trial.number, r, loss_at(trial, e), loss_at(trial, since(e)))
         for r, e in enumerate(ladder)
-        if job.start < e <= job.stop
+        if job.start < e <= end
     ]
     return rows if job.status.is_failure else [row for row in rows if np.isfinite(row[2])]

@@ -40,11 +40,6 @@ def further(ladder: Sequence[int], trial: Trial, kind: Kind, why: str) -> Propos
     return Proposal(next(rung for rung in ladder if rung > trial.epoch), kind, why, trial=trial.number)
 
 
-def can_go_on(trial: Trial, max_epochs: int) -> bool:
-    """Whether an idle trial may be carried on: it neither failed, nor ended by itself, nor is complete."""
-    return not trial.status.is_failure and trial.epoch < max_epochs
-
-
 def screened(history: History, size: int) -> list[Trial]:
     """The trials of the screening round: the first `size` of the search, in order, others perhaps among them."""
     return [t for t in history.trials[: 2 * size] if t.kind.is_coarse][:size]
@@ -71,6 +66,7 @@ def glance(max_epochs: int, lowest: int, screened: Sequence[Trial], alike: float
 
 
 def promotion(
+    history: History,
     trials: Sequence[Trial],
     busy: set[int],
     ladder: Sequence[int],
@@ -91,7 +87,8 @@ def promotion(
             continue
         if any(t.number in busy and reached(t, ladder) < rung for t in trials):
             return None
-        waiting = [t for t in trials if reached(t, ladder) == rung and t.number not in busy and not t.status.is_failure]
+        idle = [t for t in trials if reached(t, ladder) == rung and t.number not in busy]
+        waiting = [t for t in idle if history.can_go_on(t)]
         if waiting:
             ranked = sorted(trials, key=lambda t: loss(t, ladder[rung - 1]))
             chosen = min(waiting, key=lambda t: loss(t, ladder[rung - 1]))

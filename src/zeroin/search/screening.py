@@ -24,6 +24,7 @@ def screen(view: View) -> Decision | None:
     size = wanted[0]
     trials = rungs.screened(history, size)
     view = view.choosing(*_sure(view, trials)[: view.free])
+    view = view.choosing(*_cut_short(view, trials)[: view.free - len(view.chosen)])
     if len(view.ladder) > 1 and advice_holds(view):
         return Decision(view.chosen) if view.chosen else None  # it is over: the model knows where to begin
     came_after = sum(job.kind in (Kind.ZOOM, Kind.EXPLORE) for job in history.jobs[view.screen : 5 * size])
@@ -38,7 +39,7 @@ def screen(view: View) -> Decision | None:
     waiting = unseen.intersection(t.number for t in trials) - _overtaken(view, size)
     rivals = [t for t in begun if t.number in waiting or t.number not in unseen]
     by = _loss(view)
-    while not view.is_full and (step := rungs.promotion(rivals, view.busy, view.steps, wanted, by)):
+    while not view.is_full and (step := rungs.promotion(history, rivals, view.busy, view.steps, wanted, by)):
         trial, rung, place = step
         after = view.steps[rung - 1]
         what = " by the end to expect" if view.foresees and after in view.ladder else ""
@@ -121,7 +122,7 @@ def _sure(view: View, trials: Sequence[Trial]) -> list[Proposal]:
     them. What that tells of configs that are all good is little; a bad one is worse than much that is fresh. Beside
     bets the default is one of them: it goes on where it is as good as the middle one of those tried so far.
     """
-    low, full = view.ladder[0], view.ladder[-1]
+    low = view.ladder[0]
     fresh, advised = (_early(trials, kind, low) for kind in (Kind.SCREEN, Kind.PLAYBOOK))
     middle = float(np.median(fresh)) if fresh else np.inf
 
@@ -137,7 +138,7 @@ def _sure(view: View, trials: Sequence[Trial]) -> list[Proposal]:
 
     named = [t for t in trials[:1] if t.kind is Kind.SCREEN and view.space.has_default and stands(t)]
     bets = [t for t in trials if t.kind is Kind.PLAYBOOK][: view.settings.sure]
-    waiting = [t for t in (*named, *filter(holds, bets)) if rungs.can_go_on(t, full) and t.number not in view.busy]
+    waiting = [t for t in (*named, *filter(holds, bets)) if view.history.can_go_on(t) and t.number not in view.busy]
     after = f"after {counted(low, 'epoch')}"
     said = f"the default, not worse than half of the playbook's {after}: on to the full budget like them"
     why = {
@@ -145,6 +146,13 @@ def _sure(view: View, trials: Sequence[Trial]) -> list[Proposal]:
         Kind.PLAYBOOK: f"a best bet, not worse than half of the fresh ones {after}",
     }
     return [rungs.further(view.ladder, t, t.kind, why[t.kind]) for t in waiting]
+
+
+def _cut_short(view: View, trials: Sequence[Trial]) -> list[Proposal]:
+    """Jobs of those of the round that ended before they could be compared, as time or epochs were over."""
+    idle = [t for t in trials if not rungs.reached(t, view.steps) and t.number not in view.busy]
+    waiting = filter(view.history.can_go_on, idle)
+    return [rungs.further(view.steps, t, t.kind, f"cut short after {counted(t.epoch, 'epoch')}") for t in waiting]
 
 
 def _coarse(view: View, index: int) -> tuple[Proposal, ...]:
