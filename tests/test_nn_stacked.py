@@ -325,23 +325,35 @@ def test_networks_that_differ_in_what_they_hold_are_not_stacked_together(build, 
 TASK = """
 import numpy as np
 import zeroin as zi
+from torch import nn
 from zeroin.nn import Task, mlp
 
 rng = np.random.default_rng(0)
 x = rng.normal(size=(200, 6)).astype("f")
 y = (x[:, 0] * x[:, 1] > 0).astype(int)
 space = zi.Space(lr=zi.Float(1e-3, 1.0, scale="log"), dropout=zi.Float(0, 0.5), weight_decay=zi.Float(0, 0.1))
-task = Task(build=lambda c: mlp(6, 2, {**c, "units": 12, "batchnorm": True}), train=(x[:128], y[:128]),
+task = Task(build=lambda c: NETWORK, train=(x[:128], y[:128]),
             valid=(x[128:], y[128:]), space=space, max_epochs=4)
 """
 
 
-KILLS = [(1, False), pytest.param(8, False, marks=pytest.mark.slow), pytest.param(2, True, marks=pytest.mark.slow)]
+COLUMNS = "mlp(6, 2, {**c, 'units': 12, 'batchnorm': True})"
+IMAGES = """nn.Sequential(
+    nn.Unflatten(1, (1, 2, 3)), nn.Conv2d(1, 8, 2), nn.BatchNorm2d(8), nn.ReLU(inplace=True),
+    nn.Dropout2d(c["dropout"]), nn.Flatten(), nn.Linear(16, 2),
+)"""
+KILLS = [
+    (1, False, COLUMNS),
+    pytest.param(8, False, COLUMNS, marks=pytest.mark.slow),
+    pytest.param(4, False, IMAGES, marks=pytest.mark.slow),
+    pytest.param(2, True, COLUMNS, marks=pytest.mark.slow),
+]
 
 
-@pytest.mark.parametrize(("kills", "compiled"), KILLS)
-def test_a_study_killed_in_the_middle_of_a_stack_equals_the_unbroken_one(tmp_path, kills, compiled):
-    (tmp_path / "own.py").write_text(TASK.replace("max_epochs=4", f"max_epochs=4, compile={compiled}"))
+@pytest.mark.parametrize(("kills", "compiled", "network"), KILLS)
+def test_a_study_killed_in_the_middle_of_a_stack_equals_the_unbroken_one(tmp_path, kills, compiled, network):
+    own = TASK.replace("max_epochs=4", f"max_epochs=4, compile={compiled}").replace("NETWORK", network)
+    (tmp_path / "own.py").write_text(own)
     for store in ("whole", "killed"):
         folder = tmp_path / f"{store}.files" / "s"
         folder.mkdir(parents=True)
