@@ -98,20 +98,20 @@ def _difference(problem: Problem, one: Stack, models: Sequence[nn.Module]) -> st
     a, b = edges(len(data), how.batch_size)[0]
     chosen = torch.stack([order(seed, 0, len(data))[a:b] for seed in SEEDS])
     x, y = data.x[chosen], data.y[chosen]  # [2, B, ...]
-    batch, judged = _batch(one, x, y, how.label_smoothing), InMemory(x[0], y[0])
+    examples, judged = (x, y, how.label_smoothing), InMemory(x[0], y[0])
     # What a network sets up when it is first called is there since its operations were looked at.
     kept, began = _kept(problem, one), {n: b.clone() for n, b in one.buffers.items()}
     one.layout.base.train()
     with noted(one.layout.base) as calls:
-        loss, g = one.gradients(batch, one.keys(1)[0], one.momenta())
+        loss, g = one.gradients(_batch(one, *examples), one.keys(1)[0], one.momenta())
     why = _changed(kept, _kept(problem, one))
     if why:
         return why
     scores, after = _scores(one, judged), {n: b.clone() for n, b in one.buffers.items()}
-    if not _repeats(one, batch, began, (loss, g)):
+    if not _repeats(one, examples, began, (loss, g)):
         return "the same mini-batch again gives another loss: it keeps a count elsewhere than in its buffers"
     for row, (seed, model) in enumerate(zip(SEEDS, models, strict=True)):
-        alone = _alone(problem, model, (x[row], y[row]), how.label_smoothing, seed)
+        alone = _alone(problem, model, (x[row].clone(), y[row]), how.label_smoothing, seed)
         stacked = {"loss": loss[row]} | _by_name(one, g, row)
         for name, value in (alone | dict(model.named_buffers())).items():
             if value is None:
@@ -127,14 +127,16 @@ def _difference(problem: Problem, one: Stack, models: Sequence[nn.Module]) -> st
     return told_apart(_own_calls(models[0], x[0]), calls)
 
 
-def _repeats(one: Stack, batch: Batch, began: dict[str, Tensor], found: tuple[Tensor, Tensor]) -> bool:
+def _repeats(
+    one: Stack, examples: tuple[Tensor, Tensor, float], began: dict[str, Tensor], found: tuple[Tensor, Tensor]
+) -> bool:
     """Whether a mini-batch gives the same loss again; only what does so when it is watched can be recorded."""
 
     def again() -> tuple[Tensor, Tensor]:
         one.layout.base.train()
         for name, buffer in one.buffers.items():
             buffer.copy_(began[name])
-        return one.gradients(batch, one.keys(1)[0], one.momenta())
+        return one.gradients(_batch(one, *examples), one.keys(1)[0], one.momenta())
 
     loss, g = found
     with Watching(lambda *_: None):
@@ -186,7 +188,7 @@ def _pads(func: Any, args: Sequence[Any]) -> bool:
 
 
 def _batch(one: Stack, x: Tensor, y: Tensor, smooth: float) -> Batch:
-    """Mini-batches [2, B, ...], and for spare rows the first again."""
+    """Copies of mini-batches [2, B, ...], which a network may write into, and for spare rows the first again."""
     index = torch.tensor([*range(len(SEEDS)), *[0] * (len(one.p) - len(SEEDS))])
     return Batch(x[index], y[index], torch.full((len(one.p),), smooth).to(one.p))
 
