@@ -571,6 +571,32 @@ def test_no_slot_is_idle_while_the_last_of_the_coarse_round_are_trained(searcher
     assert sum(t.epoch == 8 for t in loop.history.trials if t.kind is Kind.SCREEN) >= whole
 
 
+@pytest.mark.parametrize(("outlook", "under_way"), [(True, 0), (True, 1), (False, 0)])
+def test_of_a_batch_the_best_chance_alone_goes_on_two_rungs_at_once_and_the_others_say_whom_they_wait_for(
+    outlook, under_way
+):
+    loop, steps, most, waiting = Loop(max_epochs=16, searcher=Zoom() if outlook else Zoom(outlook=None)), set(), 0, 0
+    running = []
+    for _ in range(20):
+        free = 8 - len(running)
+        decision = loop.decide(free)
+        running += loop.ask(free)
+        on = [p for p in decision.proposals if p.trial is not None and p.kind is Kind.ZOOM and "chance" in p.why]
+        steps |= {(loop.history.trials[p.trial].epoch, p.stop) for p in on}
+        most = max(most, len(on))
+        waits = [why for why in decision.paused.values() if "waits" in why]
+        assert all(f"chance to beat the best; it waits for trial {on[0].trial}," in why for why in waits)
+        waiting += len(waits)
+        while len(running) > under_way:
+            loop.tell(running.pop(0))
+    if outlook and not under_way:
+        assert (most, waiting > 0) == (1, True)
+        assert steps <= {(2, 8), (4, 16), (8, 16)}
+    else:
+        assert (most > 1, waiting) == (True, 0)
+        assert steps <= {(2, 4), (4, 8), (8, 16)}
+
+
 def test_a_default_that_somebody_named_goes_on_to_the_full_budget_before_anything_else():
     named = zi.Space(lr=zi.Float(1e-4, 1.0, scale="log", default=0.003), x=zi.Float(0, 1))
     unnamed = zi.Space(lr=zi.Float(1e-4, 1.0, scale="log"), x=zi.Float(0, 1))

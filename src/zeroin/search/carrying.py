@@ -11,22 +11,33 @@ from zeroin.types import Kind, Trial
 
 
 def carry_on(view: View, model: Model) -> tuple[View, dict[int, str]]:
-    """Trials whose job just ended go on while there are slots; those that do not for another reason, by number."""
+    """Trials whose job just ended go on while there are slots; those that do not for another reason, by number.
+
+    In a batch, whose results all come before anything else is decided, each stop costs a turn of all slots. So there,
+    if names tell what losses still fall, the best chance alone goes on, two rungs at once, and the others wait for it.
+    """
     paused: dict[int, str] = {}
-    for trial in view.history.undecided:
-        if not view.history.can_go_on(trial):
-            continue
+    chances: dict[int, float] = {}
+    idle = [trial for trial in view.history.undecided if view.history.can_go_on(trial)]
+    for trial in idle:
         last = view.history.jobs[trial.jobs[-1]].kind
         if Kind.ZOOM in (trial.kind, last):
-            chance = model.chance(view.units[trial.number])
-            why = f"{chance:.0%} chance to beat the best"
-            if chance < view.settings.hopeless:
-                paused[trial.number] = why
-            elif not view.is_full:
-                view = view.choosing(rungs.further(view.ladder, trial, Kind.ZOOM, why))
+            chances[trial.number] = model.chance(view.units[trial.number])
         else:
             left = "exploring" if last is Kind.EXPLORE else "the coarse round"
             paused[trial.number] = f"{left} left it here; it goes on if it promises most"
+    first = max(chances, key=chances.__getitem__) if chances and view.is_batch and view.foresees else None
+    for trial in idle:
+        if trial.number not in chances:
+            continue
+        chance = chances[trial.number]
+        why = f"{chance:.0%} chance to beat the best"
+        if chance < view.settings.hopeless:
+            paused[trial.number] = why
+        elif first not in (None, trial.number):
+            paused[trial.number] = f"{why}; it waits for trial {first}, which has the best of the batch"
+        elif not view.is_full:
+            view = view.choosing(rungs.further(view.ladder, trial, Kind.ZOOM, why, 1 if first is None else 2))
     return view, paused
 
 

@@ -35,9 +35,10 @@ def loss_at(trial: Trial, rung: int) -> float:
     return min(losses) if len(losses) == rung else np.inf
 
 
-def further(ladder: Sequence[int], trial: Trial, kind: Kind, why: str) -> Proposal:
-    """The trial carried on to the lowest rung that it has not come to."""
-    return Proposal(next(rung for rung in ladder if rung > trial.epoch), kind, why, trial=trial.number)
+def further(ladder: Sequence[int], trial: Trial, kind: Kind, why: str, by: int = 1) -> Proposal:
+    """The trial carried on to the lowest rung that it has not come to, or `by` rungs where there are so many."""
+    left = [rung for rung in ladder if rung > trial.epoch]
+    return Proposal(left[:by][-1], kind, why, trial=trial.number)
 
 
 def screened(history: History, size: int) -> list[Trial]:

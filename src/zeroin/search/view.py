@@ -59,6 +59,11 @@ class View:
         return self.free + sum(1 for _ in self.history.running)
 
     @property
+    def is_batch(self) -> bool:
+        """Whether several jobs are chosen with none under way, as by one who waits for all results of a batch."""
+        return self.free > 1 and self.slots == self.free
+
+    @property
     def foresees(self) -> bool:
         """Whether it is known what losses of short trainings still fall: hyperparameters' names tell."""
         return len(self.ladder) > 1 and self.memory.outlook is not None and bool(known(self.space))
