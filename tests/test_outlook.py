@@ -9,7 +9,7 @@ from zeroin.playbook import lesson_of
 from zeroin.search import outlook
 from zeroin.search.model import Features, build
 from zeroin.search.rows import Memory
-from zeroin.types import Asked, Ended, Job, Kind, Observation, Observed, Status
+from zeroin.types import Advised, Asked, Ended, Job, Kind, Observation, Observed, Status, Suggestion
 
 NAMED = zi.Space(lr=zi.Float(1e-4, 0.1, scale="log"), momentum=zi.Float(0.1, 0.99, scale="one_minus_log"))
 UNNAMED = zi.Space(a=NAMED.params["lr"], b=NAMED.params["momentum"])
@@ -124,3 +124,21 @@ def test_where_names_tell_the_coarse_round_ranks_by_the_end_to_expect_and_fewer_
     lowest = min((trial for trial in unnamed.trials if trial.epoch == RUNGS[-1]), key=lambda t: t.losses[RUNGS[0] - 1])
     assert whole.config["lr"] > 0.01 > lowest.config["a"]  # hardly behind at T/8, and large steps fall late
     assert any("by the end to expect after 2 epochs" in job.why for job in named.history.jobs)
+
+
+def after_the_bet(space):
+    """The job after three fresh trials and a bet of large steps, which is a little behind them at T/8."""
+    study = zi.Study(space, max_epochs=RUNGS[-1], store=None)
+    lr, momentum = space
+    study.history.apply(Advised((Suggestion({lr: 0.1, momentum: 0.98}, "did well"),)))
+    for level in (1.0, 1.01, 1.02, 1.011):
+        job = study.ask(1)[0]
+        study.tell(job, [level * np.exp(-0.1 * epoch) for epoch in range(1, job.stop + 1)])
+    assert study.trials[3].kind is Kind.PLAYBOOK
+    return study.ask(1)[0]
+
+
+def test_where_names_tell_a_bet_too_is_judged_by_the_end_to_expect():
+    goes_on, stays = after_the_bet(NAMED), after_the_bet(UNNAMED)
+    assert (goes_on.kind, goes_on.trial, goes_on.start) == (Kind.PLAYBOOK, 3, RUNGS[0])
+    assert (stays.kind, stays.start) == (Kind.SCREEN, 0)

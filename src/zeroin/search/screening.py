@@ -76,17 +76,17 @@ def _overtaken(view: View, size: int) -> set[int]:
 
 def advice_holds(view: View) -> bool:
     """Whether all that the playbook advised was tried, and the middle one is ahead of what is fresh, all early."""
-    low = view.ladder[0]
     screened = rungs.screened(view.history, view.screen)
-    advised, fresh = (_early(screened, kind, low) for kind in (Kind.PLAYBOOK, Kind.SCREEN))
+    advised, fresh = (_early(view, screened, kind) for kind in (Kind.PLAYBOOK, Kind.SCREEN))
     if not advised or len(advised) < len(view.history.advice):
         return False
     return advised[len(advised) // 2] < min(fresh, default=np.inf)  # one may be ahead by chance
 
 
-def _early(trials: Sequence[Trial], kind: Kind, low: int) -> list[float]:
-    """Losses at the lowest rung of the trials of a kind that came to it or failed, the lowest first."""
-    return sorted(rungs.loss_at(t, low) for t in trials if t.kind is kind and (t.epoch >= low or t.status.is_failure))
+def _early(view: View, trials: Sequence[Trial], kind: Kind) -> list[float]:
+    """What ranks trials at the lowest rung, of those of a kind that came to it or failed, the lowest first."""
+    low, by = view.ladder[0], _loss(view)
+    return sorted(by(t, low) for t in trials if t.kind is kind and (t.epoch >= low or t.status.is_failure))
 
 
 def _wanted(view: View) -> list[int]:
@@ -122,19 +122,19 @@ def _sure(view: View, trials: Sequence[Trial]) -> list[Proposal]:
     them. What that tells of configs that are all good is little; a bad one is worse than much that is fresh. Beside
     bets the default is one of them: it goes on where it is as good as the middle one of those tried so far.
     """
-    low = view.ladder[0]
-    fresh, advised = (_early(trials, kind, low) for kind in (Kind.SCREEN, Kind.PLAYBOOK))
+    low, by = view.ladder[0], _loss(view)
+    fresh, advised = (_early(view, trials, kind) for kind in (Kind.SCREEN, Kind.PLAYBOOK))
     middle = float(np.median(fresh)) if fresh else np.inf
 
     def holds(bet: Trial) -> bool:
         if bet.epoch > low:
             return view.history.jobs[bet.jobs[-1]].kind is Kind.PLAYBOOK
-        return bet.epoch == low and rungs.loss_at(bet, low) <= middle
+        return bet.epoch == low and by(bet, low) <= middle
 
     def stands(default: Trial) -> bool:
         if not view.history.advice:
             return True
-        return bool(advised) and rungs.loss_at(default, low) <= advised[len(advised) // 2]
+        return bool(advised) and by(default, low) <= advised[len(advised) // 2]
 
     named = [t for t in trials[:1] if t.kind is Kind.SCREEN and view.space.has_default and stands(t)]
     bets = [t for t in trials if t.kind is Kind.PLAYBOOK][: view.settings.sure]
