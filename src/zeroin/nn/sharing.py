@@ -1,7 +1,8 @@
 """Which tensors of a network share memory, alone and in a stack: where it writes in place, its results depend on it.
 
 Images of a stack lie in memory otherwise than alone, so what is a view alone (`flatten`, `contiguous`) may be a copy
-there. A write that changes nothing in one mini-batch, as a clamp may, would show it in the next.
+there; what dropout gives is its input itself at a rate of 0, else a copy. A write that changes nothing in one
+mini-batch, as a clamp may, would show it in the next.
 """
 
 from collections.abc import Iterator, Sequence
