@@ -470,7 +470,10 @@ def test_no_text_of_the_user_becomes_markup():
     assert "49" not in re.findall(r"<h3>.*?</h3>|<dd>.*?</dd>", page)
 
 
-PROBE = """<script>setTimeout(() => {
+PROBE = """<script>addEventListener("load", () => {
+  document.documentElement.dataset.loaded = document.documentElement.dataset.drawn;
+});
+setTimeout(() => {
   for (const name of ["beforeprint", "afterprint"]) window.dispatchEvent(new Event(name));
   document.documentElement.dataset.beyond = document.documentElement.scrollWidth - window.innerWidth;
   document.documentElement.dataset.requests = performance.getEntriesByType("resource").map((e) => e.name).join(" ");
@@ -503,6 +506,7 @@ def test_the_page_draws_in_a_real_browser_without_a_network(told, tmp_path):
     assert console == []
     assert 'data-requests=""' in dom
     assert 'data-drawn="7"' in dom
+    assert 'data-loaded="7"' in dom  # what prints the page or takes a picture of it waits for no more than this
     counts = pictures(dom)
     assert set(counts) == {*(f"axis-{i}" for i in range(5)), "curves", "progress"}
     assert counts["axis-0"] == 5  # four trials, the star

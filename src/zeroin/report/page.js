@@ -1,5 +1,7 @@
 "use strict";
-(function () {
+// Draws one picture. Each is drawn by a script element of its own: the page stays alive between them, and whoever waits
+// for it to load (a printer, a screenshot) finds all of them.
+const draw = (function () {
   const { figures, texts } = JSON.parse(document.getElementById("figures").textContent);
   const themes = {
     light: { ink: "#444", line: "#b5b5b5", card: "#ffffff", text: "#222" },
@@ -34,27 +36,19 @@
     for (const { target } of seen) if (!printing) Plotly.relayout(target, { autosize: true });
   });
 
-  async function draw(name) {
+  dark.addEventListener("change", screen);
+  window.addEventListener("beforeprint", paper);
+  window.addEventListener("afterprint", screen);
+
+  return async function (name) {
     const div = document.getElementById(name);
-    const figure = figures[name];
-    for (const trace of figure.data) if (trace.text) trace.text = trace.text.map((i) => texts[i]);
-    await Plotly.newPlot(div, figure.data, figure.layout, { displayModeBar: false });
+    const { data, layout } = figures[name];
+    for (const trace of data) if (trace.text) trace.text = trace.text.map((i) => texts[i]);
+    await Plotly.newPlot(div, data, layout, { displayModeBar: false });
     await Plotly.relayout(div, look(dark.matches ? themes.dark : themes.light));
     div.classList.add("drawn");
     drawn.push(div);
     width.observe(div);
-  }
-
-  async function all() {
-    for (const name of Object.keys(figures)) {
-      await draw(name);
-      await new Promise((resume) => setTimeout(resume, 0)); // the page stays alive between pictures
-    }
     document.documentElement.dataset.drawn = drawn.length;
-  }
-
-  dark.addEventListener("change", screen);
-  window.addEventListener("beforeprint", paper);
-  window.addEventListener("afterprint", screen);
-  all();
+  };
 })();
