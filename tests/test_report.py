@@ -13,7 +13,9 @@ import pytest
 
 import zeroin as zi
 from zeroin.confirm import winner
+from zeroin.goal import BOUNDS, turned
 from zeroin.history import History, incumbent
+from zeroin.nn.metrics import METRICS
 from zeroin.report.charts import axis_figure, curves_figure, progress_figure
 from zeroin.report.compare import Stat
 from zeroin.report.page import render
@@ -195,6 +197,30 @@ def test_comparison_and_verdict(told):
         "Trained afresh twice, the config of trial 3 has a mean loss of 0.420 ± 0.028 (95 % sure: 0.1659 to 0.6741); "
         "the default config, twice, 0.750 ± 0.071: no clear difference (-0.330 ± 0.054 standard error)."
     )
+
+
+@pytest.mark.parametrize(
+    ("metric", "goal", "scores", "within"),
+    [
+        ("accuracy", "maximize", (0.98, 1.0), "0.8629 to 1"),
+        ("r2", "maximize", (0.98, 1.0), "0.8629 to 1"),
+        ("rmse", "minimize", (0.0, 0.02), "0 to 0.1371"),
+        ("loss", "minimize", (0.0, 0.02), "0 to 0.1371"),
+        ("mine", "maximize", (0.98, 1.0), "0.8629 to 1.117"),
+        ("accuracy", "maximize", (98.0, 100.0), "86.29 to 111.7"),  # one of the user's own, in per cent
+    ],
+)
+def test_an_interval_ends_where_scores_do(metric, goal, scores, within):
+    t = Teller()
+    for i, score in enumerate((*scores, *scores)):
+        t.job(i, SGD if i < 2 else ADAMW, [turned(goal, score)], kind=Kind.CONFIRM if i < 2 else Kind.DEFAULT)
+    told = summarise("s", SPACE, t.history, goal, measure={"metric": metric, "loss": "cross_entropy"})
+    assert [group.score.within for group in told.comparison] == [within, within]
+    assert f"(95 % sure: {within})" in told.verdict
+
+
+def test_the_bounds_of_every_metric_are_known():
+    assert {*METRICS, "cross_entropy"} == {*BOUNDS}
 
 
 def test_what_mattered_is_told_with_how_sure_the_model_is(tmp_path):

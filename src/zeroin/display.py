@@ -18,7 +18,7 @@ from zeroin.plan import Plan
 from zeroin.report.compare import groups
 from zeroin.space import Space
 from zeroin.space.words import range_words
-from zeroin.types import Asked, Ended, Event, Kind, Range
+from zeroin.types import Asked, Ended, Event, Kind, Range, Value
 from zeroin.wording import config_words, counted, duration, error_line
 
 Told: TypeAlias = Event | Plan
@@ -36,6 +36,8 @@ class Shown(Protocol):
     def space(self) -> Space: ...
     @property
     def history(self) -> History: ...
+    @property
+    def measure(self) -> Mapping[str, Value]: ...
 
 
 class Display:
@@ -91,7 +93,7 @@ class Display:
         if best and best.loss is not None and (self._best is None or best.loss < self._best):
             self._best = best.loss
             score = turned(study.goal, best.loss)
-            depth = f", epoch {best.epoch}" if study.max_epochs > 1 else ""
+            depth = f" at epoch {best.best_epoch}" if study.max_epochs > 1 else ""
             self._console.print(
                 f"[green]best {score:.5g}[/] trial {best.number}{depth}: {escape(config_words(best.config))}"
             )
@@ -140,7 +142,7 @@ def result_table(study: Shown) -> Table:
     for column in ("", "validation", "mean with 95 %", "test", "fresh seeds"):
         table.add_column(column)
     best = winner(study.history)
-    for group in groups(study.history, study.goal):
+    for group in groups(study.history, study.goal, study.measure):
         name = "default" if group.kind is Kind.DEFAULT else "best" if group.config == best else "contender"
         name += " (best)" if group.kind is Kind.DEFAULT and group.config == best else ""
         score, test = (stat.words if stat else "-" for stat in (group.score, group.test))

@@ -1,5 +1,6 @@
 """The direction of a study's score: turned round once on the way in, once on the way out."""
 
+import math
 from collections.abc import Mapping
 from dataclasses import replace
 
@@ -7,6 +8,13 @@ from zeroin.errors import StudyError
 from zeroin.types import Observation, Trial, Value
 
 GOALS = ("minimize", "maximize")
+ANY = (-math.inf, math.inf)
+# Beyond which no score of a Task lies, by the name of its metric, or of its loss where that is judged.
+BOUNDS = {
+    **dict.fromkeys(("accuracy", "balanced_accuracy", "roc_auc"), (0.0, 1.0)),
+    **dict.fromkeys(("mae", "mse", "rmse", "cross_entropy"), (0.0, math.inf)),
+    "r2": (-math.inf, 1.0),
+}
 
 
 def score_name(goal: str, measure: Mapping[str, Value]) -> str:
@@ -18,6 +26,16 @@ def score_name(goal: str, measure: Mapping[str, Value]) -> str:
     if "metric" in measure:
         return f"validation {measure['metric'] or 'loss'}"
     return "loss" if goal == "minimize" else "score"
+
+
+def bounds(measure: Mapping[str, Value]) -> tuple[float, float]:
+    """Beyond which no score lies, in the user's own sense; of a function, or a metric of one's own, that is not known.
+
+    >>> bounds({"metric": "accuracy"}), bounds({"metric": "loss", "loss": "mse"}), bounds({})
+    ((0.0, 1.0), (0.0, inf), (-inf, inf))
+    """
+    metric = measure.get("metric")
+    return BOUNDS.get(str(measure.get("loss") if metric == "loss" else metric), ANY)
 
 
 def check(goal: str) -> str:

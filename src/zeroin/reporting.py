@@ -1,6 +1,8 @@
 """A study's report, written: its numbers, what mattered by the model, and how it trained, on one page."""
 
+from collections.abc import Mapping
 from pathlib import Path
+from types import MappingProxyType
 
 from zeroin.atomic import atomic_write
 from zeroin.errors import StudyError
@@ -8,20 +10,31 @@ from zeroin.history import History
 from zeroin.search.importance import importances
 from zeroin.space import Space
 from zeroin.store import check_output
+from zeroin.types import Value
 
 
-def report_of(name: str, space: Space, history: History, goal: str, folder: Path | None = None) -> str:
+def report_of(
+    name: str,
+    space: Space,
+    history: History,
+    goal: str,
+    folder: Path | None = None,
+    *,
+    measure: Mapping[str, Value] = MappingProxyType({}),
+) -> str:
     """The report of a study as HTML, one page that opens offline.
 
     Args:
         name, space, history, goal: of the study.
         folder: where its files lie, if it has any.
+        measure: what its scores are scores of, as far as known.
     """
     from zeroin.report import page, summary  # noqa: PLC0415  a fifth of the time that `import zeroin` would take
 
     mattered = importances(space, history, max_epochs=history.max_epochs)
     said = summary.settings_of(folder) if folder else {}
-    return page.render(summary.summarise(name, space, history, goal, settings=said, importance=mattered))
+    found = summary.summarise(name, space, history, goal, settings=said, importance=mattered, measure=measure)
+    return page.render(found)
 
 
 def write_report(target: Path, text: str) -> Path:

@@ -239,7 +239,8 @@ class Study:
             StudyError: the file cannot be written.
         """
         target = Path(path) if path else self.folder / "report.html"
-        return write_report(target, report_of(self.name, self.space, self.history, self.goal, self.folder))
+        page = report_of(self.name, self.space, self.history, self.goal, self.folder, measure=self.measure)
+        return write_report(target, page)
 
     def close(self) -> None:
         """Give the store back; results stay readable."""

@@ -1,15 +1,15 @@
 """Watching a study from another process: what is new in its store, shown as `tune` shows it. Nothing is written."""
 
 import time
-from collections.abc import Callable, Iterator
-from dataclasses import dataclass
+from collections.abc import Callable, Iterator, Mapping
+from dataclasses import dataclass, field
 from pathlib import Path
 
 from zeroin.history import History, incumbent
 from zeroin.plan import Plan
 from zeroin.space import Space
 from zeroin.store import is_written, read_study
-from zeroin.types import Asked, Ended, Event, Observation, Observed, Status
+from zeroin.types import Asked, Ended, Event, Observation, Observed, Status, Value
 
 SECONDS_BETWEEN_LOOKS = 1.0
 QUIET_SECONDS = 10.0  # with nothing running and nothing new for so long, a study has ended
@@ -25,6 +25,7 @@ class View:
     max_epochs: int
     space: Space
     history: History
+    measure: Mapping[str, Value] = field(default_factory=dict)
     plan: Plan | None = None  # of the run that writes it, or wrote it last
 
 
@@ -95,7 +96,7 @@ def look(store: Path, name: str | None) -> View:
         StoreError: no such file or study.
     """
     header, history = read_study(store, name)
-    return View(header.name, header.goal, header.max_epochs, header.space, history, header.plan)
+    return View(header.name, header.goal, header.max_epochs, header.space, history, header.measure, header.plan)
 
 
 def standing(history: History) -> Iterator[Event]:

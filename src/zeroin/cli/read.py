@@ -77,8 +77,9 @@ def watch(name: str | None, store: Path) -> None:
         console.print(f"{seen.name} has ended; none of its {len(seen.history.trials)} trials has a score", markup=False)
         return
     console.print(f"\nbest config: [bold]{escape(config_words(best.config))}[/]")
-    score = f"{score_name(seen.goal, {})} {turned(seen.goal, best.loss):.5g}"
-    console.print(f"in the search: {score} (trial {best.number}, {escape(best.why)})")
+    depth = f" at epoch {best.best_epoch}" if seen.max_epochs > 1 else ""
+    score = f"{score_name(seen.goal, seen.measure)} {turned(seen.goal, best.loss):.5g}"
+    console.print(f"in the search: {escape(score)}{depth} (trial {best.number}, {escape(best.why)})")
     if any(not trial.kind.is_search for trial in seen.history.trials):
         console.print(result_table(seen))
 
@@ -96,7 +97,7 @@ def report(name: str | None, output: Path | None, store: Path) -> None:
     """Write the report of a study, one HTML file that opens offline; the newest study if none is named."""
     header, history = read_study(store, name)
     folder = files_of(store, header.name)
-    text = report_of(header.name, header.space, history, header.goal, folder)
+    text = report_of(header.name, header.space, history, header.goal, folder, measure=header.measure)
     if str(output) == "-":
         click.echo(text, nl=False)
     else:

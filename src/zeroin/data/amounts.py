@@ -1,4 +1,4 @@
-"""Numbers as people write them: with thousands set apart, a decimal comma, a sign of currency or a unit."""
+"""Numbers as people write them: thousands set apart, a decimal comma, a minus behind, a sign of currency or a unit."""
 
 import re
 from dataclasses import dataclass
@@ -75,13 +75,16 @@ def amount(word: str, style: Style) -> float | None:
 
     >>> amount("-1.250,50 €", Style(",", "", "€")), amount("12", Style(",", "", "€")), amount("12 $", Style(after="€"))
     (-1250.5, None, None)
+    >>> amount("1,02-", Style(",")), amount("(1.02)", Style()), amount("(1.02-", Style())  # as accountants write them
+    (-1.02, -1.02, None)
     """
     found = _written(style.mark).fullmatch(word.strip())
     if not found or (found["before"], found["after"]) != (style.before, style.after):
         return None
     digits = re.sub(rf"[^\d{re.escape(style.mark)}]", "", found["digits"]).replace(style.mark, ".")
     size = float(digits + (found["power"] or ""))
-    return -size if {found["sign"], found["inner"]} & {*"-−"} else size
+    sign = "".join(found[part] or "" for part in ("sign", "inner", "close", "last"))
+    return {"": size, "+": size, "-": -size, "−": -size, "()": -size}.get(sign)
 
 
 def amounts(values: pd.Series, style: Style) -> pd.Series:
@@ -135,7 +138,7 @@ def _written(mark: str) -> re.Pattern[str]:
     apart = rf"[{',' if mark == '.' else '.'}'’{SPACES}]"
     whole = rf"[1-9]\d{{0,2}}(?P<apart>{apart})(?:\d{{2,3}}(?P=apart))*\d{{3}}|\d+"  # twos are India's
     return re.compile(
-        rf"(?P<sign>[-−+])?[{SPACES}]?(?P<before>{BEFORE}|)[{SPACES}]?(?P<inner>[-−+])?"
+        rf"(?P<sign>[-−+(])?[{SPACES}]?(?P<before>{BEFORE}|)[{SPACES}]?(?P<inner>[-−+(])?"
         rf"(?P<digits>(?:{whole})(?:{re.escape(mark)}\d+)?|{re.escape(mark)}\d+)(?P<power>[eE][-+]?\d+)?[{SPACES}]?"
-        rf"(?P<after>{AFTER}|)"
+        rf"(?P<close>[-−)])?[{SPACES}]?(?P<after>{AFTER}|)[{SPACES}]?(?P<last>[-−)])?"
     )

@@ -2,15 +2,16 @@
 
 import math
 import statistics
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
+from types import MappingProxyType
 
 from scipy.special import stdtrit
 
 from zeroin.confirm import Score, interval, scores
-from zeroin.goal import turned
+from zeroin.goal import ANY, bounds, turned
 from zeroin.history import History
-from zeroin.types import Config, Kind, Trial
+from zeroin.types import Config, Kind, Trial, Value
 from zeroin.wording import measured, value_words
 
 
@@ -53,8 +54,17 @@ class Group:
     test: Stat | None
 
 
-def stat(values: Iterable[float]) -> Stat | None:
+def stat(values: Iterable[float], ends: tuple[float, float] = ANY) -> Stat | None:
     """Mean, sd, n and interval; None of nothing.
+
+    Student's t of a few seeds reaches past what a score can be: the interval is cut there, as a mean cannot lie beyond.
+
+    Args:
+        values: the scores.
+        ends: beyond which no score lies; not believed where one does, as an accuracy in per cent.
+
+    >>> stat([0.98, 1.0], (0.0, 1.0)).within
+    '0.8629 to 1'
 
     >>> stat([2.0])
     Stat(mean=2.0, sd=None, n=1, interval=None)
@@ -63,12 +73,20 @@ def stat(values: Iterable[float]) -> Stat | None:
     if not seen:
         return None
     sd = statistics.stdev(seen) if len(seen) > 1 else None
-    return Stat(statistics.fmean(seen), sd, len(seen), interval(seen))
+    found = interval(seen)
+    if found and ends[0] <= min(seen) and max(seen) <= ends[1]:
+        found = max(found[0], ends[0]), min(found[1], ends[1])
+    return Stat(statistics.fmean(seen), sd, len(seen), found)
 
 
-def groups(history: History, goal: str) -> tuple[Group, ...]:
-    """The trainings after the search by config: the best first, the default last."""
-    return tuple(_group(history, score, goal) for score in scores(history))
+def groups(history: History, goal: str, measure: Mapping[str, Value] = MappingProxyType({})) -> tuple[Group, ...]:
+    """The trainings after the search by config: the best first, the default last.
+
+    Args:
+        history, goal: of the study.
+        measure: what its scores are scores of.
+    """
+    return tuple(_group(history, score, goal, bounds(measure)) for score in scores(history))
 
 
 def verdict(rows: Sequence[Group], score_name: str, goal: str) -> str:
@@ -114,16 +132,16 @@ def passed_over(best: Trial | None, top: Sequence[Trial], rows: Sequence[Group],
     return f"In the search trial {top[0].number} had a better {score_name}, {score}; {found}. In bold: the best config."
 
 
-def _group(history: History, score: Score, goal: str) -> Group:
+def _group(history: History, score: Score, goal: str, ends: tuple[float, float]) -> Group:
     found = (t.number for t in history.trials if t.kind.is_search and t.config == score.config)
     origin = next(found, None)
     name = "default config" if score.kind is Kind.DEFAULT else "config"
     label = name if score.kind is Kind.DEFAULT or origin is None else f"config of trial {origin}"
-    ours = stat(turned(goal, loss) for loss in score.losses)
+    ours = stat((turned(goal, loss) for loss in score.losses), ends)
     if ours and score.failures:
         ours = replace(ours, interval=None)
     trained = len(score.losses) + score.failures
-    return Group(label, score.kind, score.config, trained, score.failures, ours, stat(score.tests))
+    return Group(label, score.kind, score.config, trained, score.failures, ours, stat(score.tests, ends))
 
 
 def _error(a: Stat, b: Stat) -> tuple[float, float] | None:

@@ -5,6 +5,7 @@ from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from types import MappingProxyType
 
 from zeroin.confirm import chosen
 from zeroin.goal import turned
@@ -106,6 +107,7 @@ def summarise(
     *,
     settings: Mapping[str, object] | None = None,
     importance: Sequence[Importance] = (),
+    measure: Mapping[str, Value] = MappingProxyType({}),
 ) -> Summary:
     """The numbers of a study's report.
 
@@ -117,6 +119,7 @@ def summarise(
         max_epochs: the deepest budget of one trial; as the history has it if not given.
         settings: what else was asked, by label, such as {"seed": 0}.
         importance: of the hyperparameters, by the model; the largest first.
+        measure: what its scores are scores of, as far as known.
 
     Returns:
         Plain data, equal for equal histories.
@@ -134,7 +137,7 @@ def summarise(
     axis = score_axis([turned(goal, loss) for t in search if (loss := t.loss) is not None], goal)
     best = chosen(history)
     steps = progress(history, goal)
-    compared = groups(history, goal)
+    compared = groups(history, goal, measure)
     score_name = "loss" if goal == "minimize" else "score"
     free = {k: p for k, p in space.params.items() if not p.held or _varies(k, drawn)}
     told = {t.number: t for t in [*drawn, *curved, *(history.trials[s.trial] for s in steps.steps)]}
