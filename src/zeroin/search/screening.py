@@ -93,7 +93,8 @@ def _wanted(view: View) -> list[int]:
     """How many trials of the round come to each of the steps; one in four goes on from a first look."""
     size, settings = view.screen, view.settings
     keep, least = (settings.keep_known, 1) if view.foresees else (settings.keep, 2)
-    wanted = [rungs.survivors(size, keep, rung, least) for rung in range(len(view.ladder))]
+    fresh = max(1, size - len(view.history.advice))  # advice takes no place
+    wanted = [size, *(rungs.survivors(fresh, keep, rung, least) for rung in range(1, len(view.ladder)))]
     if not view.glance:
         return wanted
     looks = settings.glances if view.listed is None else min(settings.glances, len(view.listed) - size)

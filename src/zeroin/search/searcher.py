@@ -85,9 +85,15 @@ class Zoom:
         return rungs.ladder(max_epochs, self.settings.rungs, self.settings.eta)
 
     def screening(self, space: Space, ladder: Sequence[int], advised: int = 0) -> int:
-        """Trials of the screening round; at least half as many as without advice are fresh, lest a bad one mislead."""
-        size = self.settings.screen if len(ladder) > 1 else int(np.clip(len(space) + 1, 6, 12))
-        size = max(size, advised + (size + 1) // 2) if advised else size
+        """Trials of the screening round; as many are fresh as without advice, lest a bad one mislead.
+
+        Half as many are where each is a full training.
+        """
+        if len(ladder) > 1:
+            size = advised + self.settings.screen
+        else:
+            size = int(np.clip(len(space) + 1, 6, 12))
+            size = max(size, advised + (size + 1) // 2) if advised else size
         return finite.count(space, space.ranges, size) or size
 
     def _memory(self, space: Space, history: History, ladder: tuple[int, ...]) -> Memory:
