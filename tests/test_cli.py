@@ -116,6 +116,7 @@ def test_the_plan_counts_the_configs_of_the_coarse_round_that_the_budget_pays(ze
     assert "12 trials" not in out
 
 
+@pytest.mark.slow
 def test_the_plan_of_a_study_that_goes_on_counts_configs_as_it_took_them(zeroin, epochs):
     zeroin("tune", epochs, "--epochs", "96", "--name", "on")
     _, out, _ = zeroin("tune", epochs, "--epochs", "480", "--name", "on")

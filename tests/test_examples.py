@@ -48,6 +48,7 @@ def test_plain_objective_by_the_command(folder):
     assert json.loads(again.stdout) == result
 
 
+@pytest.mark.slow
 def test_own_network_as_a_script(folder):
     pytest.importorskip("torch")
     assert len((folder / "own_network.py").read_text(encoding="utf-8").splitlines()) <= 30
@@ -56,6 +57,7 @@ def test_own_network_as_a_script(folder):
     assert float(done.stdout.split("R2")[1]) > 0.75
 
 
+@pytest.mark.slow
 def test_own_network_by_the_command_and_its_weights(folder):
     pytest.importorskip("torch")
     done = run(folder, *COMMAND, "tune", "own_network.py", "--epochs", "60", "--max-epochs", "4", "--confirm", "1")

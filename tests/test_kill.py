@@ -145,6 +145,7 @@ def test_digits_killed_three_times_equals_the_unbroken_run(tmp_path):
     kill_again_and_again(tmp_path, command, 3, seed=1)
 
 
+@pytest.mark.slow
 def test_a_second_process_is_told_and_ctrl_c_ends_the_first_cleanly(tmp_path):
     store = tmp_path / "z.db"
     command = ["tune", target(tmp_path), "--epochs", "60", "--store", store, "--name", "s"]

@@ -158,6 +158,7 @@ def in_two_processes(problem, folder):
     return Processes(partial(in_worker, problem), folder, EPOCHS, 1, rows=4, here=stacked(problem, folder, 4))
 
 
+@pytest.mark.slow
 def test_jobs_in_two_processes_give_the_same_and_a_worker_that_is_killed_is_replaced(tmp_path):
     problem = Task(build=perceptron, train=data(100, 0), valid=data(50, 1)).problem
     some = [c | {"units": 12 if i % 3 else 8} for i, c in enumerate(configs(12))]

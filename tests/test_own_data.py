@@ -635,6 +635,7 @@ def test_a_time_of_day_tells_where_it_stands_in_the_day(form):
     assert np.abs(x[0, of_the_day] - x[1, of_the_day]).max() < 0.15  # on both sides of midnight
 
 
+@pytest.mark.slow
 def test_a_parquet_file_that_is_refused_ends_the_command_with_status_2(tmp_path):
     """In a process of its own, which threads of Arrow used to abort at its end."""
     pd.DataFrame({"price": [1.5] * 40, "a": [[1]] * 40}).to_parquet(tmp_path / "t.parquet")

@@ -540,6 +540,7 @@ def test_the_page_draws_in_a_real_browser_without_a_network(told, tmp_path):
     assert min(counts.values()) > 0
 
 
+@pytest.mark.slow
 def test_a_hostile_page_stays_text_in_a_real_browser(tmp_path):
     long = "<b>" + 200 * "y"
     for page in (render(nasty()), render(nasty(long))):
