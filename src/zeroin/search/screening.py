@@ -35,19 +35,19 @@ def screen(view: View) -> Decision | None:
         if len(view.chosen) > sure:
             return Decision(_filled(view).chosen, None if history.regions else _first_region(view))
     begun = [t for t in history.trials if t.kind.is_coarse and t.kind is not Kind.PLAYBOOK]  # advice takes no place
-    unseen = {t.number for t in begun if t.number in view.busy and not rungs.reached(t, view.steps)}
+    busy = view.busy
+    unseen = {t.number for t in begun if t.number in busy and not rungs.reached(t, view.steps)}
     waiting = unseen.intersection(t.number for t in trials) - _overtaken(view, size)
     rivals = [t for t in begun if t.number in waiting or t.number not in unseen]
-    by = _loss(view)
-    while not view.is_full and (step := rungs.promotion(history, rivals, view.busy, view.steps, wanted, by)):
+    while not view.is_full and (step := rungs.promotion(history, rivals, view.busy, view.steps, wanted, view.ranks)):
         trial, rung, place = step
         after = view.steps[rung - 1]
         what = " by the end to expect" if view.foresees and after in view.ladder else ""
         why = f"{place}. of {size}{what} after {counted(after, 'epoch')}"
         view = view.choosing(Proposal(view.steps[rung], Kind.SCREEN, why, trial=trial.number))
     if waiting:
-        return Decision(_filled(view).chosen)
-    return Decision(view.chosen) if view.chosen else None
+        view = _filled(view)
+    return Decision(view.chosen) if waiting or view.chosen else None
 
 
 def _filled(view: View) -> View:
@@ -76,17 +76,19 @@ def _overtaken(view: View, size: int) -> set[int]:
 
 def advice_holds(view: View) -> bool:
     """Whether all that the playbook advised was tried, and the middle one is ahead of what is fresh, all early."""
+    if not view.history.advice:
+        return False
     screened = rungs.screened(view.history, view.screen)
     advised, fresh = (_early(view, screened, kind) for kind in (Kind.PLAYBOOK, Kind.SCREEN))
-    if not advised or len(advised) < len(view.history.advice):
+    if len(advised) < len(view.history.advice):
         return False
     return advised[len(advised) // 2] < min(fresh, default=np.inf)  # one may be ahead by chance
 
 
 def _early(view: View, trials: Sequence[Trial], kind: Kind) -> list[float]:
     """What ranks trials at the lowest rung, of those of a kind that came to it or failed, the lowest first."""
-    low, by = view.ladder[0], _loss(view)
-    return sorted(by(t, low) for t in trials if t.kind is kind and (t.epoch >= low or t.status.is_failure))
+    low = view.ladder[0]
+    return sorted(view.ranks(t, low) for t in trials if t.kind is kind and (t.epoch >= low or t.status.is_failure))
 
 
 def _wanted(view: View) -> list[int]:
@@ -101,10 +103,8 @@ def _wanted(view: View) -> list[int]:
     return [size + looks, size + looks // 4, *wanted[1:]]
 
 
-def _loss(view: View) -> Callable[[Trial, int], float]:
-    """What ranks trials after so many epochs: their loss, or at a rung the end to expect where that is known."""
-    if not view.foresees:
-        return rungs.loss_at
+def by_end(view: View) -> Callable[[Trial, int], float]:
+    """What ranks trials after so many epochs where names tell: at a rung the end to expect, computed when asked for."""
 
     @cache
     def ends() -> dict[tuple[int, int], float]:
@@ -123,23 +123,27 @@ def _sure(view: View, trials: Sequence[Trial]) -> list[Proposal]:
     them. What that tells of configs that are all good is little; a bad one is worse than much that is fresh. Beside
     bets the default is one of them: it goes on where it is as good as the middle one of those tried so far.
     """
-    low, by = view.ladder[0], _loss(view)
+    named = [t for t in trials[:1] if t.kind is Kind.SCREEN and view.space.has_default]
+    bets = [t for t in trials if t.kind is Kind.PLAYBOOK][: view.settings.sure]
+    busy = view.busy
+    idle = [t for t in (*named, *bets) if view.history.can_go_on(t) and t.number not in busy]
+    if not idle:
+        return []
+    low = view.ladder[0]
     fresh, advised = (_early(view, trials, kind) for kind in (Kind.SCREEN, Kind.PLAYBOOK))
     middle = float(np.median(fresh)) if fresh else np.inf
 
     def holds(bet: Trial) -> bool:
         if bet.epoch > low:
             return view.history.jobs[bet.jobs[-1]].kind is Kind.PLAYBOOK
-        return bet.epoch == low and by(bet, low) <= middle
+        return bet.epoch == low and view.ranks(bet, low) <= middle
 
     def stands(default: Trial) -> bool:
         if not view.history.advice:
             return True
-        return bool(advised) and by(default, low) <= advised[len(advised) // 2]
+        return bool(advised) and view.ranks(default, low) <= advised[len(advised) // 2]
 
-    named = [t for t in trials[:1] if t.kind is Kind.SCREEN and view.space.has_default and stands(t)]
-    bets = [t for t in trials if t.kind is Kind.PLAYBOOK][: view.settings.sure]
-    waiting = [t for t in (*named, *filter(holds, bets)) if view.history.can_go_on(t) and t.number not in view.busy]
+    waiting = [t for t in idle if (holds(t) if t.kind is Kind.PLAYBOOK else stands(t))]
     after = f"after {counted(low, 'epoch')}"
     said = f"the default, not worse than half of the playbook's {after}: on to the full budget like them"
     why = {

@@ -75,6 +75,8 @@ class Zoom:
             box=Box.of(space, ranges),
             together=np.array([name in self.together for name in space]),
         )
+        if view.foresees:
+            view = replace(view, ranks=screening.by_end(view))
         screened = rungs.screened(history, view.screen) if self.settings.glances and len(ladder) > 1 else []
         if len(screened) < view.screen or screening.advice_holds(view):
             return view
@@ -93,7 +95,7 @@ class Zoom:
             size = advised + self.settings.screen
         else:
             size = int(np.clip(len(space) + 1, 6, 12))
-            size = max(size, advised + (size + 1) // 2) if advised else size
+            size = max(size, advised + (size + 1) // 2)
         return finite.count(space, space.ranges, size) or size
 
     def _memory(self, space: Space, history: History, ladder: tuple[int, ...]) -> Memory:

@@ -1,13 +1,13 @@
 """What a decision looks at: a history with what was computed of it, and what was chosen so far."""
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, replace
 
 import numpy as np
 
 from zeroin.history import History
 from zeroin.rng import generator
-from zeroin.search import finite
+from zeroin.search import finite, rungs
 from zeroin.search import together as agreement
 from zeroin.search.box import Box
 from zeroin.search.outlook import known
@@ -15,7 +15,7 @@ from zeroin.search.rows import Memory
 from zeroin.search.settings import Settings
 from zeroin.space import Choice, Space
 from zeroin.space.scales import Array
-from zeroin.types import Proposal, Range
+from zeroin.types import Proposal, Range, Trial
 
 DRAWS = 32  # points, of which the first that was not tried is taken
 
@@ -36,6 +36,7 @@ class View:
     ranges: dict[str, Range]
     box: Box
     together: np.ndarray  # [D]: whether configs under way at once should agree in it
+    ranks: Callable[[Trial, int], float] = rungs.loss_at  # by what trials of the coarse round go on, after epochs
     chosen: tuple[Proposal, ...] = ()
     points: tuple[Array, ...] = ()  # [D] of each that is chosen
 
