@@ -224,6 +224,10 @@ def test_a_folder_of_images(zeroin):
     table = predicted(zeroin, model, folder)
     assert (table["prediction"] == table["file"].str.partition("/")[0]).mean() > 0.8
     assert len(predicted(zeroin, model, folder / "dark" / "0.bmp")) == 1
+    for hidden in (folder / "dark" / "._0.bmp", folder / ".thumbs" / "0.bmp"):  # as macOS leaves them, and others
+        hidden.parent.mkdir(exist_ok=True)
+        hidden.write_bytes(b"no image")
+    assert len(predicted(zeroin, model, folder)) == len(table)
 
 
 @pytest.mark.parametrize("shape", [(5,), (6, 3), (9, 7, 3)], ids=["rows", "steps", "images, channels last"])
@@ -711,6 +715,7 @@ SPOILED = {  # name: (what is in it, options, what is said)
     "huge field": (TABLE + '1,"' + "y" * 1_100_000 + '",2.5\n', BY, "at most 1,000,000 characters"),
     "open quote": (TABLE + '1,"x,2.5\n' + GOOD, BY, "its quotes are closed"),
     "not UTF-8": ((TABLE + "1,K\xf6ln,2.5\n").encode("latin1"), BY, "line 42 of spoiled.csv has the byte 0xf6"),
+    "not UTF-8, with a mark": (b"\xef\xbb\xbf" + TABLE.encode() + b"1,\xf6,2\n", BY, "has the byte 0xf6"),
     "UTF-16": (TABLE.encode("utf-16"), BY, "holds zero bytes"),
     "binary": (b"\x89PNG\r\n\x1a\n\0\0\0\rIHDR", BY, "holds zero bytes"),
     "equal names": ("price,size,size\n" + GOOD.replace("x", "1"), BY, "has 'size' twice"),

@@ -9,6 +9,7 @@ import sys
 import time
 from collections import deque
 from dataclasses import replace
+from functools import partial
 from pathlib import Path
 
 import numpy as np
@@ -17,6 +18,7 @@ import pytest
 import zeroin as zi
 from zeroin.budget import Budget
 from zeroin.errors import StudyError, TaskError
+from zeroin.executors.code import measure_with_file
 from zeroin.executors.perform import perform
 from zeroin.executors.simulated import Simulated
 from zeroin.plan import Plan
@@ -374,6 +376,10 @@ def test_another_function_of_the_same_name_does_not_get_the_first_ones_results(t
         StudyError, match=r"'two' in .* is of .*two in test_tuning, not of elsewhere.two in test_tuning: use an"
     ):
         zi.tune(two, SPACE, trials=2, store=store)
+
+
+def test_a_partial_is_known_by_the_file_of_its_function():
+    assert measure_with_file(partial(plain))["function"] == "plain in test_tuning"
 
 
 @pytest.mark.filterwarnings("error")

@@ -101,6 +101,15 @@ def error_line(text: str) -> str:
     return line if len(line) <= LONGEST else f"{line[:LONGEST]}…"
 
 
+def first_line(error: Exception) -> str:
+    """What an error says, in one line; the name of its class where it says nothing.
+
+    >>> first_line(ValueError("too large\\nby 2")), first_line(EOFError())
+    ('too large', 'EOFError')
+    """
+    return (str(error).strip().splitlines() or [type(error).__name__])[0][:160]
+
+
 def measured(mean: float, error: float | None) -> str:
     """A mean with its spread, both to the digits that the spread leaves sure.
 

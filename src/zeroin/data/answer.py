@@ -1,5 +1,6 @@
 """What is predicted: one of some classes, or a number; from a column to numbers, and from a network's output back."""
 
+import re
 from dataclasses import dataclass, replace
 from typing import Any
 
@@ -14,6 +15,7 @@ from zeroin.errors import TaskError
 FEW = 20  # different whole numbers that are still taken as classes
 EACH = 10  # examples that each of them has on average
 ROWS = 20  # examples needed at all: fewer cannot be cut into three sets
+WHOLE = re.compile(r"^([-+]?\d+)\.0$")  # a whole number, as it is written where others of its column have decimals
 
 KINDS = ("classes", "number")
 
@@ -74,10 +76,10 @@ class Answer:
 def labels(values: pd.Series) -> pd.Series:
     """Classes as words, whole numbers written alike wherever they come from.
 
-    >>> labels(pd.Series(["1", "2.0", "b"])).tolist()
-    ['1', '2', 'b']
+    >>> labels(pd.Series(["1", "2.0", 3.0, "v4.0"])).tolist()
+    ['1', '2', '3', 'v4.0']
     """
-    return values.map(lambda v: str(v).strip().removesuffix(".0"))
+    return values.map(lambda v: WHOLE.sub(r"\1", str(v).strip()))
 
 
 def answer_of(

@@ -10,6 +10,7 @@ from numpy.typing import NDArray
 
 from zeroin.data.files import bytes_of
 from zeroin.errors import TaskError
+from zeroin.wording import first_line
 
 LARGEST = float(np.finfo(np.float32).max)
 ZIP = b"PK"  # how each .npz file begins
@@ -46,7 +47,7 @@ def arrays(path: Path, *names: str, option: str = "") -> list[NDArray[Any]]:
         ) from error
     except (OSError, EOFError, AttributeError, zipfile.BadZipFile) as error:
         raise TaskError(
-            f"an .npz file holds arrays of numbers; {path.name}: {str(error).splitlines()[0][:100]}: "
+            f"an .npz file holds arrays of numbers; {path.name}: {first_line(error)}: "
             f"use np.savez({path.name!r}, X=X, y=y)."
         ) from error
 

@@ -18,6 +18,7 @@ import pyarrow.parquet as pq
 from zeroin.data.amounts import mark_of
 from zeroin.data.names import PARQUET, TEXT, is_packed, suffix
 from zeroin.errors import TaskError
+from zeroin.wording import first_line
 
 Content = TypeVar("Content", str, bytes)
 
@@ -150,9 +151,10 @@ def _decoded(path: Path) -> str:
     try:
         return raw.decode("utf-8-sig").replace("\r\n", "\n").replace("\r", "\n")
     except UnicodeDecodeError as error:
-        line = raw[: error.start].count(b"\n") + 1
+        read, at = error.object, error.start  # of what follows the mark that a file may begin with
+        line = 1 + read.count(b"\n", 0, at)
         raise TaskError(
-            f"a CSV file is text in UTF-8; line {line} of {path.name} has the byte 0x{raw[error.start]:02x}: "
+            f"a CSV file is text in UTF-8; line {line} of {path.name} has the byte 0x{read[at]:02x}: "
             f"run `iconv -f CP1252 -t UTF-8 {path} > new.csv`."
         ) from error
 
@@ -202,9 +204,7 @@ def _parquet(path: Path) -> pd.DataFrame:
     try:
         table = pq.ParquetFile(pa.BufferReader(raw)).read(use_threads=False)
     except (pa.ArrowException, OSError) as error:
-        raise TaskError(
-            f"a .parquet file is one; {path.name}: {str(error).splitlines()[0][:120]}: write it again."
-        ) from error
+        raise TaskError(f"a .parquet file is one; {path.name}: {first_line(error)}: write it again.") from error
     for name, kind in zip(table.column_names, table.schema.types, strict=True):
         if pa.types.is_nested(kind) or pa.types.is_binary(kind):
             raise TaskError(

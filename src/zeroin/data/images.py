@@ -9,7 +9,7 @@ from numpy.typing import NDArray
 from PIL import Image, ImageOps
 
 from zeroin.errors import TaskError
-from zeroin.wording import counted
+from zeroin.wording import counted, first_line
 
 LARGEST, SMALLEST = 64, 8  # pixels of a side; larger images are made smaller
 GREY = ("1", "L", "LA", "I;16", "I", "F")  # Pillow's modes without colour
@@ -69,8 +69,7 @@ def _folders(folder: Path) -> list[Path]:
 
 def images_in(folder: Path) -> list[Path]:
     """The images that lie in a folder, by name."""
-    known = Image.registered_extensions()
-    return sorted(p for p in folder.iterdir() if p.suffix.lower() in known and not p.name.startswith("."))
+    return sorted(p for p in folder.iterdir() if _is_image(p.relative_to(folder)))
 
 
 def images_below(place: Path) -> list[Path]:
@@ -79,11 +78,16 @@ def images_below(place: Path) -> list[Path]:
     Raises:
         TaskError: none.
     """
-    known = Image.registered_extensions()
-    found = [place] if place.is_file() else sorted(p for p in place.rglob("*") if p.suffix.lower() in known)
+    found = [place] if place.is_file() else sorted(p for p in place.rglob("*") if _is_image(p.relative_to(place)))
     if not found:
         raise TaskError(f"images are predicted from a folder of them, or from one; {str(place)!r}: check the path.")
     return found
+
+
+def _is_image(path: Path) -> bool:
+    """Whether a file is an image by its name, and not hidden: beside `1.jpg` macOS puts `._1.jpg`, which is none."""
+    hidden = any(part.startswith(".") for part in path.parts)
+    return path.suffix.lower() in Image.registered_extensions() and not hidden
 
 
 def form_of(paths: Sequence[Path]) -> tuple[int, int]:
@@ -138,7 +142,7 @@ def _opened(path: Path) -> Image.Image:
             raise ValueError("more than 16 bits a pixel")
     except (OSError, SyntaxError, ValueError, Image.DecompressionBombError) as error:
         raise TaskError(
-            f"an image is one that Pillow opens; {path.parent.name}/{path.name}: {str(error)[:100]}: "
+            f"an image is one that Pillow opens; {path.parent.name}/{path.name}: {first_line(error)}: "
             f"remove it, or save it anew."
         ) from error
     return image

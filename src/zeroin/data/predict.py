@@ -14,9 +14,9 @@ from zeroin.data.columns import MOST, SEEN, as_words, no_dates
 from zeroin.data.preparation import Images, Inputs, Preparation, Table, from_plain
 from zeroin.errors import TaskError
 from zeroin.nn.data import Normalisation
-from zeroin.nn.gate import first_line
 from zeroin.nn.loop import EVALUATED
 from zeroin.nn.networks import network
+from zeroin.wording import first_line
 
 
 def predictions(model: Path, data: Path) -> pd.DataFrame:

@@ -26,9 +26,7 @@ def measure_of(objective: Any) -> dict[str, Value]:
     told: dict[str, Value] | None = getattr(objective, "measure", None)
     if told is not None:
         return told
-    while isinstance(objective, partial):
-        objective = objective.func
-    function = inspect.unwrap(objective)
+    function = _function(objective)
     name = str(getattr(function, "__qualname__", type(function).__name__))
     compiled = getattr(function, "__code__", None)
     if not name.endswith("<lambda>"):
@@ -45,12 +43,19 @@ def measure_with_file(objective: Any) -> dict[str, Value]:
     measure = measure_of(objective)
     if "objective" not in measure:
         return measure
-    module = sys.modules.get(getattr(objective, "__module__", ""))
+    module = sys.modules.get(getattr(_function(objective), "__module__", ""))
     words = [str(measure["objective"])]
     words += [f"in {Path(file).stem}" for file in [getattr(module, "__file__", None)] if file]
     if "<lambda>" in words[0]:  # it has no name: it is what it does
         words += [str(measure["code"])] if "code" in measure else []
     return {**measure, "function": " ".join(words)}
+
+
+def _function(objective: Any) -> Any:
+    """What is called in the end: without the arguments that `partial` holds, and without what decorators put round."""
+    while isinstance(objective, partial):
+        objective = objective.func
+    return inspect.unwrap(objective)
 
 
 def _written(value: Any) -> str:

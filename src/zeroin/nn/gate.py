@@ -25,6 +25,7 @@ from zeroin.nn.sharing import Call, noted, told_apart
 from zeroin.nn.stack import Stack, fresh, stack
 from zeroin.nn.steps import BACKWARD, EACH
 from zeroin.types import Config
+from zeroin.wording import first_line
 
 AGREE = 1e-3  # of the largest gradient; kernels round differently, what is wrong is wrong by far more
 SEEDS = (1, 2)
@@ -268,8 +269,3 @@ def _changed(before: tuple[Any, ...], after: tuple[Any, ...]) -> str:
         if after[1].get(name) != value:
             return f"its code changes {name} while it trains"
     return "" if before[2] == after[2] else "it draws random numbers of Python's or NumPy's"
-
-
-def first_line(error: Exception) -> str:
-    """What an error says, in one line."""
-    return (str(error).strip().splitlines() or [type(error).__name__])[0][:160]

@@ -15,7 +15,7 @@ from zeroin.executors.run import Run
 from zeroin.nn import loop
 from zeroin.nn.calibration import Calibrations
 from zeroin.nn.data import InMemory, edges
-from zeroin.nn.gate import first_line, verdict
+from zeroin.nn.gate import verdict
 from zeroin.nn.grouping import signature
 from zeroin.nn.layout import Layout
 from zeroin.nn.loop import Best
@@ -25,6 +25,7 @@ from zeroin.nn.rowstate import optimizer_state, set_optimizer_state
 from zeroin.nn.stack import Stack, fresh, joined, stack
 from zeroin.protocols import Report
 from zeroin.types import Config, Ended, Job, Observation, Status
+from zeroin.wording import first_line
 
 log = logging.getLogger("zeroin")
 
