@@ -1,17 +1,19 @@
 """The store: what was written stays, one writer a study, mistakes and full disks in one sentence."""
 
+import json
 import os
 import sqlite3
 import subprocess
 import sys
 import textwrap
 import threading
+from pathlib import Path
 
 import pytest
 
 import zeroin as zi
 from zeroin.errors import StoreError, StudyError
-from zeroin.store import Header, files_of, list_studies, open_study, read_study
+from zeroin.store import Header, files_of, is_written, list_studies, open_study, read_study, sqlite
 from zeroin.store.latesync import LateSync
 from zeroin.study import Study
 from zeroin.types import Asked, Ended, Observation, Status
@@ -381,3 +383,35 @@ def test_a_study_of_an_older_format_learns_what_its_scores_are_when_it_goes_on(t
     zi.Study(SPACE, store=path, name="s", measure={"metric": "mae"}).close()
     with pytest.raises(StudyError, match="keeps its metric"):
         zi.Study(SPACE, store=path, name="s", measure={"metric": "r2"})
+
+
+def header():
+    return Header("s", "minimize", 1, 0, SPACE)
+
+
+def test_a_study_is_given_back_by_whichever_thread_closes_it(tmp_path):
+    opened = []
+    thread = threading.Thread(target=lambda: opened.append(open_study(tmp_path / "z.db", header())[0]))
+    thread.start()
+    thread.join()
+    opened[0].close()
+    assert not is_written(tmp_path / "z.db", "s")
+
+
+def test_a_store_that_cannot_be_loaded_is_closed_again(tmp_path, monkeypatch):
+    monkeypatch.setattr(sqlite, "load", lambda *_: json.loads("{"))
+    with pytest.raises(json.JSONDecodeError) as error:  # which holds on to all that was open where it was raised
+        open_study(tmp_path / "z.db", header())
+    here = [os.readlink(file) for file in Path("/proc/self/fd").iterdir() if file.is_symlink()]
+    assert [file for file in here if file.startswith(str(tmp_path))] == []
+    assert error.value
+
+
+def test_a_copy_of_the_process_writes_nothing(tmp_path, monkeypatch):
+    store, *_ = open_study(tmp_path / "z.db", header())
+    with monkeypatch.context() as copy:
+        copy.setattr(os, "getpid", lambda: -1)
+        for write in (store.write, lambda: store.set_space(SPACE, 0), lambda: store.set_measure({})):
+            with pytest.raises(StoreError, match="end the copy with"):
+                write()
+    store.close()

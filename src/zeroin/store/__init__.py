@@ -1,8 +1,9 @@
 """Where studies are kept."""
 
+from zeroin.store.folder import files_of, fitting, is_written
 from zeroin.store.reading import Header, Listed, list_studies, read_study
 from zeroin.store.schema import check_output
-from zeroin.store.sqlite import SqliteStore, files_of, fitting, is_written, open_study
+from zeroin.store.sqlite import SqliteStore, open_study
 
 __all__ = [
     "Header",

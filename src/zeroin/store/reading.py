@@ -1,4 +1,4 @@
-"""Studies read from a store: one consistent snapshot, also while another process writes; errors in the user's words."""
+"""Studies read from a store: one consistent snapshot, also while another process writes."""
 
 import glob
 import json
@@ -14,6 +14,7 @@ from zeroin.errors import StoreError
 from zeroin.history import History
 from zeroin.plan import Plan
 from zeroin.space import Space
+from zeroin.store.errors import telling
 from zeroin.store.schema import check_file, check_version, version
 from zeroin.types import (
     Advised,
@@ -119,22 +120,35 @@ def list_studies(path: Path) -> list[Listed]:
 
 def load(db: sqlite3.Connection, study: int) -> tuple[Header, History]:
     """A study by its number in an open store."""
-    name, goal, max_epochs, seed, task, created = db.execute(
-        "SELECT name, goal, max_epochs, seed, task, created FROM studies WHERE id = ?", (study,)
+    # A reader does not migrate: what an older store lacks is as a migration would fill it in.
+    scenario = "scenario" if version(db) >= 2 else "'{}'"
+    measure, plan = ("measure", "plan") if version(db) >= 4 else ("'{}'", "''")
+    columns = f"name, goal, max_epochs, seed, task, created, {scenario}, {measure}, {plan}"
+    name, goal, max_epochs, seed, task, created, scenario, measure, plan = db.execute(
+        f"SELECT {columns} FROM studies WHERE id = ?", (study,)
     ).fetchone()
     (space,) = db.execute("SELECT space FROM spaces WHERE study = ? ORDER BY rowid DESC LIMIT 1", (study,)).fetchone()
     history = History(max_epochs)
     for event in _events(db, study):
         history.apply(event)
-    found = Space.from_json(json.loads(space))
-    measure, plan = _measure_and_plan(db, study)
-    return Header(name, goal, max_epochs, seed, found, task, created, _scenario(db, study), measure, plan), history
+    header = Header(
+        name,
+        goal,
+        max_epochs,
+        seed,
+        Space.from_json(json.loads(space)),
+        task,
+        created,
+        json.loads(scenario),
+        json.loads(measure),
+        Plan.from_json(json.loads(plan)) if plan else None,
+    )
+    return header, history
 
 
 def _events(db: sqlite3.Connection, study: int) -> Iterator[Event]:
     """The study's events in an order that gives the same history: by job; pauses and regions last."""
-    advice = _advice(db, study)
-    if advice:
+    if advice := _advice(db, study):
         yield Advised(advice, leads=_leads(db, study))
     trials: dict[int, tuple[Mapping[str, Any], int]] = {}
     paused: dict[int, str] = {}
@@ -162,28 +176,14 @@ def _events(db: sqlite3.Connection, study: int) -> Iterator[Event]:
 
 
 def _regions(db: sqlite3.Connection, study: int) -> Iterator[Region]:
-    over = "over" if version(db) >= 5 else "0"  # a reader does not migrate
+    over = "over" if version(db) >= 5 else "0"
     rows = f"SELECT round, after, ranges, likely, volume, why, {over} FROM regions WHERE study = ? ORDER BY rowid"
     for number, after, ranges, likely, volume, why, ends in db.execute(rows, (study,)):
         yield Region(number, after, _ranges(ranges), _ranges(likely), volume, why, bool(ends))
 
 
-def _scenario(db: sqlite3.Connection, study: int) -> dict[str, Value]:
-    if version(db) < 2:  # a reader does not migrate
-        return {}
-    (text,) = db.execute("SELECT scenario FROM studies WHERE id = ?", (study,)).fetchone()
-    return dict(json.loads(text))
-
-
-def _measure_and_plan(db: sqlite3.Connection, study: int) -> tuple[dict[str, Value], Plan | None]:
-    if version(db) < 4:
-        return {}, None
-    measure, plan = db.execute("SELECT measure, plan FROM studies WHERE id = ?", (study,)).fetchone()
-    return dict(json.loads(measure)), Plan.from_json(json.loads(plan)) if plan else None
-
-
 def _advice(db: sqlite3.Connection, study: int) -> tuple[Suggestion, ...]:
-    if version(db) < 2:  # a reader does not migrate
+    if version(db) < 2:
         return ()
     rows = db.execute("SELECT config, why FROM advice WHERE study = ? ORDER BY number", (study,))
     return tuple(Suggestion(json.loads(config), why) for config, why in rows)
@@ -207,35 +207,6 @@ def _observations(db: sqlite3.Connection, study: int) -> dict[int, list[Observat
 
 def _ranges(text: str) -> dict[str, tuple[Any, ...]]:
     return {name: tuple(values) for name, values in json.loads(text).items()}
-
-
-@contextmanager
-def telling() -> Iterator[None]:
-    """SQLite's and the system's errors in the user's words."""
-    try:
-        yield
-    except (sqlite3.DatabaseError, OSError) as error:
-        raise told(error) from error
-
-
-def told(error: sqlite3.DatabaseError | OSError) -> StoreError:
-    """What such an error is to the user: the rule, what was found, what to do."""
-    if isinstance(error, OSError):
-        return StoreError(
-            f"a store's folder can be written; the system says {error.strerror} ({error.filename}): "
-            f"choose another place with store='...' (--store), or free some space."
-        )
-    if "full" in str(error):
-        hint = "free some space and give the same command again; what was observed before is kept"
-    elif "disk I/O" in str(error):
-        hint = (
-            "see whether the disk is full or failing, and give the same command again; what was observed before is kept"
-        )
-    elif "readonly" in str(error) or "unable to open" in str(error):
-        hint = "choose another place with store='...' (--store)"
-    else:
-        hint = "is it a zeroin store? choose another file with store='...' (--store)"
-    return StoreError(f"a store is a SQLite file that can be read and written; SQLite says {error}: {hint}.")
 
 
 @contextmanager

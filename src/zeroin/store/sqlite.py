@@ -6,27 +6,26 @@ Write-ahead logging: an event that was written outlives a kill at once, and a po
 
 import json
 import os
-import re
 import sqlite3
 from collections.abc import Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from contextlib import ExitStack, closing, contextmanager
 from dataclasses import asdict
 from datetime import UTC, datetime
 from importlib.metadata import version
 from pathlib import Path
 
-from filelock import FileLock, Timeout
+from filelock import FileLock
 
 from zeroin.errors import StoreError
 from zeroin.history import History
 from zeroin.plan import Plan
 from zeroin.space import Space
+from zeroin.store.errors import telling
+from zeroin.store.folder import check_name, claim
 from zeroin.store.latesync import LateSync
-from zeroin.store.reading import BUSY_SECONDS, Header, load, telling, told
+from zeroin.store.reading import BUSY_SECONDS, Header, load
 from zeroin.store.schema import check_file, migrate
 from zeroin.types import Advised, Asked, Ended, Event, Job, Observed, Region, Value
-
-LOOK_SECONDS = 0.3  # what a writer waits for those who look, for a moment, whether there is one
 
 # What `write` does; ?1 is always the study.
 TRIED = "INSERT INTO trials VALUES (?1, ?2, ?3, ?4, ?5, ?6, '') ON CONFLICT (study, number) DO UPDATE SET paused = ''"
@@ -56,21 +55,13 @@ class SqliteStore:
             StoreError: the disk is full or the file cannot be written, or this process is a copy of the one that
                 opened it; nothing of the events is kept.
         """
-        if self._is_copy():
-            raise StoreError(
-                "one process at a time writes a study; this is a copy of it that os.fork() made: "
-                "end the copy with os._exit(0) where its work is done."
-            )
-        try:
+        with self._writing():
             if len(events) == 1 and not isinstance(events[0], Asked | Advised):  # a statement alone is a transaction
                 self._put(events[0])
             else:
                 with self._transaction():
                     for event in events:
                         self._put(event)
-            self._sync.due()
-        except (sqlite3.DatabaseError, OSError) as error:
-            raise told(error) from error
 
     def set_space(self, space: Space, after: int) -> None:
         """Keep a changed space, valid from job `after` on.
@@ -78,9 +69,8 @@ class SqliteStore:
         Raises:
             StoreError: as `write`.
         """
-        with telling():
+        with self._writing():
             self._run("INSERT INTO spaces VALUES (?1, ?2, ?3)", after, json.dumps(space.to_json()))
-            self._sync.due()
 
     def set_measure(self, measure: Mapping[str, Value]) -> None:
         """Keep what the study's scores are scores of.
@@ -88,9 +78,8 @@ class SqliteStore:
         Raises:
             StoreError: as `write`.
         """
-        with telling():
+        with self._writing():
             self._run(MEASURED, json.dumps(dict(measure)))
-            self._sync.due()
 
     def close(self) -> None:
         """Give the study back for others to write."""
@@ -102,6 +91,17 @@ class SqliteStore:
 
     def _is_copy(self) -> bool:
         return os.getpid() != self._writer
+
+    @contextmanager
+    def _writing(self) -> Iterator[None]:
+        if self._is_copy():
+            raise StoreError(
+                "one process at a time writes a study; this is a copy of it that os.fork() made: "
+                "end the copy with os._exit(0) where its work is done."
+            )
+        with telling():
+            yield
+            self._sync.due()
 
     def _put(self, event: Event | Plan) -> None:
         match event:
@@ -166,89 +166,27 @@ def open_study(path: Path, header: Header) -> tuple[SqliteStore, Header, History
     Raises:
         StoreError: another live process writes it, a newer zeroin wrote the store, or it is no store.
     """
-    name = str(header.name)
-    if name != header.name or not re.fullmatch(r"\w[\w.\-]{0,99}", name):  # it names a folder: never . or ..
-        raise StoreError(
-            f"a study's name has up to 100 letters, digits, '.', '_' and '-', the first a letter or digit; "
-            f"name={header.name!r}: use {fitting(name)!r}."
-        )
-    with telling():
+    check_name(header.name)
+    with telling(), ExitStack() as undone:  # what was opened is closed again where the rest fails
         check_file(path)
-        folder = files_of(path, header.name)
-        folder.mkdir(parents=True, exist_ok=True)
-        lock = _claim(path, header.name, folder)
-        try:
-            db = _connect(path)
-            study = _find_or_make(db, header)
-            known, history = load(db, study)
-        except BaseException:
-            lock.release()
-            raise
+        lock = claim(path, header.name)
+        undone.callback(lock.release)
+        db = undone.enter_context(
+            closing(sqlite3.connect(path, timeout=BUSY_SECONDS, isolation_level=None, check_same_thread=False))
+        )
+        _prepare(db, path)
+        study = _find_or_make(db, header)
+        known, history = load(db, study)
+        undone.pop_all()
     return SqliteStore(db, study, lock, path.absolute().with_name(f"{path.name}-wal")), known, history
 
 
-def fitting(words: str) -> str:
-    """A name that a study may have, as much like some words as it can be.
-
-    >>> fitting("my file")
-    'my-file'
-    """
-    return re.sub(r"[^A-Za-z0-9_.-]+", "-", words).strip("-.")[:100] or "study"
-
-
-def files_of(path: Path, name: str) -> Path:
-    """The folder beside the store where a study's checkpoints, weights and report lie.
-
-    Args:
-        path: the store's file.
-        name: of the study.
-
-    >>> files_of(Path("runs/zeroin.db"), "digits").as_posix()
-    'runs/zeroin.files/digits'
-    """
-    # Beside another store of the same stem, a suffix of one's own keeps the two apart.
-    folder = path.with_suffix(".files") if path.suffix == ".db" else path.with_name(path.name + ".files")
-    return folder / name
-
-
-def is_written(path: Path, name: str) -> bool:
-    """Whether a live process writes a study; of one that was killed, jobs stay open until somebody goes on with it.
-
-    Args:
-        path: the store's file.
-        name: of the study.
-    """
-    file = files_of(path, name) / "lock"
-    if not file.exists():
-        return False
-    try:
-        FileLock(file).acquire(timeout=0).lock.release()
-    except (Timeout, OSError):  # where it cannot be known, a writer is waited for
-        return True
-    return False
-
-
-def _claim(path: Path, name: str, folder: Path) -> FileLock:
-    # The kernel frees the lock of a process that died, however it died.
-    lock = FileLock(folder / "lock")
-    try:
-        lock.acquire(timeout=LOOK_SECONDS, poll_interval=LOOK_SECONDS / 10)
-    except Timeout:
-        raise StoreError(
-            f"one process at a time writes a study; {name!r} in {path} is being written by another that is alive: "
-            f"wait for it, close() it, or use another name."
-        ) from None
-    return lock
-
-
-def _connect(path: Path) -> sqlite3.Connection:
-    db = sqlite3.connect(path, timeout=BUSY_SECONDS, isolation_level=None, check_same_thread=False)
+def _prepare(db: sqlite3.Connection, path: Path) -> None:
     with FileLock(f"{path}.lock", timeout=BUSY_SECONDS):  # making the file and going over to WAL need it alone
         db.execute("PRAGMA journal_mode = WAL")
         migrate(db)
     db.execute("PRAGMA synchronous = NORMAL")
     db.execute("PRAGMA foreign_keys = ON")
-    return db
 
 
 def _find_or_make(db: sqlite3.Connection, header: Header) -> int:
