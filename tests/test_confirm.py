@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 import zeroin as zi
-from zeroin.confirm import Confirm, Finish, scores, winner
+from zeroin.confirm import Confirm, Finish, interval, scores, winner
 from zeroin.history import History
 from zeroin.types import Asked, Ended, Job, Kind, Observation, Observed, Status
 
@@ -75,7 +75,7 @@ def test_what_a_dropped_contender_leaves_over_goes_to_those_not_separated():
             study.tell(jobs[0], losses=[0.01 * noise + (0.5 if jobs[0].config["x"] > 0.5 else 0.0)])
     confirmed = [s for s in scores(study.history) if s.kind is Kind.CONFIRM]
     assert [len(s.losses) for s in confirmed] == [5, 5, 2]
-    low, high = confirmed[0].interval
+    low, high = interval(confirmed[0].losses)
     assert low < confirmed[0].mean < high
     half = 2.776 * np.std(confirmed[0].losses, ddof=1) / 5**0.5  # t of four degrees of freedom
     assert high - low == pytest.approx(2 * half, rel=1e-3)

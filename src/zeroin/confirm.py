@@ -41,11 +41,6 @@ class Score:
         """Mean loss; infinite if a seed failed."""
         return float(np.mean(self.losses)) if self.losses and not self.failures else math.inf
 
-    @property
-    def interval(self) -> tuple[float, float] | None:
-        """Where the mean loss lies with 95 %; None for a single seed, or if one failed."""
-        return None if self.failures else interval(self.losses)
-
 
 @dataclass(frozen=True, slots=True)
 class Confirm:

@@ -6,8 +6,9 @@ from pathlib import Path
 
 from zeroin.errors import StudyError
 from zeroin.executors.inline import Inline
-from zeroin.executors.processes import Processes, pickled
+from zeroin.executors.processes import Processes
 from zeroin.executors.run import Objective, takes_run
+from zeroin.executors.worker import pickled
 from zeroin.protocols import Executor
 from zeroin.space import Space
 

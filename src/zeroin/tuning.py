@@ -11,7 +11,7 @@ from zeroin.checked import checked_max_epochs, checked_space
 from zeroin.clock import Clock
 from zeroin.errors import StudyError
 from zeroin.executors.code import measure_of, measure_with_file
-from zeroin.executors.processes import check_workers
+from zeroin.executors.place import check_workers
 from zeroin.executors.run import Objective
 from zeroin.function import Function
 from zeroin.planning import Course, budget_of, course_of, plan_of

@@ -14,6 +14,8 @@ from multiprocessing.process import BaseProcess
 from pathlib import Path
 from typing import TypeAlias
 
+from zeroin.checked import is_whole
+from zeroin.errors import StudyError
 from zeroin.executors import worker
 from zeroin.protocols import STORE_THREAD
 from zeroin.types import Job, Value
@@ -46,6 +48,21 @@ class Place:
     heard: float = 0.0  # when it last told something, or was given the first of them, on the monotonic clock
 
 
+def check_workers(workers: int) -> None:
+    """Whether so many workers can be started here.
+
+    Raises:
+        StudyError: not a whole number from 1; or this process is itself a worker that is importing its file.
+    """
+    if not is_whole(workers, 1):
+        raise StudyError(f"workers are counted from 1; workers={workers!r}: use workers={os.cpu_count() or 1}.")
+    if getattr(multiprocessing.current_process(), "_inheriting", False):
+        raise StudyError(
+            "a file that is tuned with workers is imported by each of them; this one calls tune while being "
+            "imported: put the call under `if __name__ == '__main__':`."
+        )
+
+
 def can_fork() -> bool:
     """Whether a copy of this process can train on the CPU as this one does: on Linux, where no other thread is at work.
 
@@ -71,8 +88,10 @@ def start(folder: Path, max_epochs: int, make: worker.Make | None = None) -> Pla
 @contextmanager
 def starting(folder: Path, max_epochs: int, workers: int) -> Iterator[list[Place]]:
     """Workers that start while it is not decided yet what they are to do; they end where that raises."""
-    places = [start(folder, max_epochs) for _ in range(workers)]
+    places: list[Place] = []
     try:
+        for _ in range(workers):
+            places.append(start(folder, max_epochs))  # noqa: PERF401  those that have started end where one cannot
         yield places
     except BaseException:
         end_all(places)
@@ -84,7 +103,7 @@ def send(to: Place, message: object) -> None:
     assert to.line
     try:
         to.line.send_bytes(message) if isinstance(message, bytes) else to.line.send(message)
-    except (BrokenPipeError, ConnectionError):
+    except ConnectionError:
         return  # it died: seen when it is next listened to
 
 

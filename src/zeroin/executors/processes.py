@@ -1,22 +1,15 @@
 """Jobs in processes that stay for the whole study, each with an executor of its own."""
 
 import math
-import multiprocessing
-import os
-import pickle
 import signal
-import sys
 import time
 import warnings
 import weakref
-from collections.abc import Callable, Sequence
-from functools import partial
+from collections.abc import Sequence
 from multiprocessing.connection import wait
 from pathlib import Path
-from typing import Any
 
-from zeroin.checked import is_whole
-from zeroin.errors import StudyError, TaskError, ZeroinError
+from zeroin.errors import TaskError, ZeroinError
 from zeroin.executors import worker
 from zeroin.executors.place import Group, Place, end_all, killed_for_memory, out_of_memory_kills, send, start
 from zeroin.protocols import Executor, Report
@@ -62,7 +55,7 @@ class Processes:
         self.patience: float | None = None
         self.seconds = seconds / (workers + (here is not None))
         self._make: worker.Make | None = make if forked else None
-        self._pickled = b"" if forked else pickled(make)
+        self._pickled = b"" if forked else worker.pickled(make)
         self._folder, self._max_epochs = folder, max_epochs
         self._most, self._rows, self._here = workers, rows, here
         self._waiting: list[tuple[Job, int]] = []
@@ -219,7 +212,9 @@ class Processes:
     def _lost(self, of: Place) -> list[Ended]:
         """What becomes of the jobs of a worker that died: they are done again, or were so already."""
         assert of.process
+        assert of.line
         self._workers.remove(of)
+        of.line.close()
         of.process.join()
         code = of.process.exitcode or 0
         if not of.up:
@@ -241,9 +236,11 @@ class Processes:
     def _hung(self, of: Place) -> list[Ended]:
         """What becomes of the jobs of a worker that told nothing for too long: a single one is what hangs."""
         assert of.process
+        assert of.line
         self._workers.remove(of)
         of.process.kill()
         of.process.join()
+        of.line.close()
         again = self._again(of) if len(of.jobs) > 1 else []
         took = time.monotonic() - of.heard
         why = f"no epoch ended within {duration(took)}; its process was killed"
@@ -255,40 +252,3 @@ class Processes:
         self._suspects |= of.jobs.keys()
         self._waiting[:0] = [of.jobs[number] for number in again]
         return again
-
-
-def pickled(make: Callable[..., Any]) -> bytes:
-    """What is called in another process, as bytes that it can be made from there.
-
-    Raises:
-        TaskError: it is no function at the top level of a file.
-    """
-    objective = make.args[0] if isinstance(make, partial) and make.args else make
-    name = getattr(objective, "__qualname__", type(objective).__name__)
-    if getattr(objective, "__module__", "") == "__main__" and not hasattr(sys.modules["__main__"], "__file__"):
-        raise TaskError(
-            f"workers import the objective from its file; {name} of a notebook or a prompt has none: write it to a .py "
-            f"file (%%writefile objective.py) and import it from there, or use workers=1."
-        )
-    try:
-        return pickle.dumps(make)
-    except Exception as error:
-        raise TaskError(
-            f"workers import the objective from its file; {name} cannot be imported ({error}): define it with def at "
-            f"the top level of a .py file, or use workers=1."
-        ) from error
-
-
-def check_workers(workers: int) -> None:
-    """Whether so many workers can be started here.
-
-    Raises:
-        StudyError: not a whole number from 1; or this process is itself a worker that is importing its file.
-    """
-    if not is_whole(workers, 1):
-        raise StudyError(f"workers are counted from 1; workers={workers!r}: use workers={os.cpu_count() or 1}.")
-    if getattr(multiprocessing.current_process(), "_inheriting", False):
-        raise StudyError(
-            "a file that is tuned with workers is imported by each of them; this one calls tune while being "
-            "imported: put the call under `if __name__ == '__main__':`."
-        )

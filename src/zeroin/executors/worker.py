@@ -4,15 +4,17 @@ import multiprocessing
 import os
 import pickle
 import signal
+import sys
 import threading
 import traceback
 import warnings
 from collections import deque
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from functools import partial
 from multiprocessing.connection import Connection, wait
 from pathlib import Path
-from typing import TypeAlias
+from typing import Any, TypeAlias
 
 from zeroin.errors import TaskError, ZeroinError
 from zeroin.protocols import Executor
@@ -115,9 +117,31 @@ class _Line:
             self.jobs -= len(ended)
 
 
-def _made(pickled: bytes) -> Make:
+def pickled(make: Callable[..., Any]) -> bytes:
+    """What is called in another process, as bytes that it can be made from there.
+
+    Raises:
+        TaskError: it is no function at the top level of a file.
+    """
+    objective = make.args[0] if isinstance(make, partial) and make.args else make
+    name = getattr(objective, "__qualname__", type(objective).__name__)
+    if getattr(objective, "__module__", "") == "__main__" and not hasattr(sys.modules["__main__"], "__file__"):
+        raise TaskError(
+            f"workers import the objective from its file; {name} of a notebook or a prompt has none: write it to a .py "
+            f"file (%%writefile objective.py) and import it from there, or use workers=1."
+        )
     try:
-        found: Make = pickle.loads(pickled)
+        return pickle.dumps(make)
+    except Exception as error:
+        raise TaskError(
+            f"workers import the objective from its file; {name} cannot be imported ({error}): define it with def at "
+            f"the top level of a .py file, or use workers=1."
+        ) from error
+
+
+def _made(sent: bytes) -> Make:
+    try:
+        found: Make = pickle.loads(sent)
     except Exception as error:
         what = traceback.format_exception_only(error)[-1].strip()
         raise TaskError(

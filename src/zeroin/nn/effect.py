@@ -14,7 +14,8 @@ import torch
 from zeroin.checked import is_whole
 from zeroin.errors import TaskError
 from zeroin.executors.inline import Inline
-from zeroin.executors.processes import Processes, check_workers
+from zeroin.executors.place import check_workers
+from zeroin.executors.processes import Processes
 from zeroin.executors.run import Run
 from zeroin.nn.arms import design, places, with_norm
 from zeroin.nn.curves import ROWS, curves, seconds_of_an_epoch

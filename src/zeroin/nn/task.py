@@ -18,8 +18,8 @@ from zeroin.checked import checked_space, is_whole
 from zeroin.errors import TaskError
 from zeroin.executors.inline import Inline
 from zeroin.executors.place import can_fork, starting
-from zeroin.executors.processes import Processes, pickled
-from zeroin.executors.worker import Make
+from zeroin.executors.processes import Processes
+from zeroin.executors.worker import Make, pickled
 from zeroin.nn import loop
 from zeroin.nn.calibration import Calibrations, shared
 from zeroin.nn.data import InMemory, fingerprint, prepared
