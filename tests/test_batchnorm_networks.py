@@ -4,6 +4,7 @@
 """
 
 import copy
+from collections import OrderedDict
 from pathlib import Path
 
 import pytest
@@ -146,7 +147,7 @@ def test_nothing_is_done_to_frozen_layers_and_parametrised_ones():
     result, report = insert_batchnorm(net)
     assert norms(result) == []
     assert "is frozen" in str(report)
-    assert "parametrizations" in str(report)
+    assert "computed from others" in str(report)
 
 
 def test_anyway_adds_where_there_is_none():
@@ -194,9 +195,49 @@ def test_a_pass_changes_nothing():
     assert torch.equal(state, torch.get_rng_state())
 
 
+class OwnPair(nn.Module):
+    """A pair of the user's own, whose parts its code calls by name."""
+
+    def __init__(self):
+        super().__init__()
+        self.block = nn.Sequential(OrderedDict(linear=nn.Linear(4, 4), norm=nn.BatchNorm1d(4)))
+
+    def forward(self, x):
+        return self.block.norm(self.block.linear(x))
+
+
+@pytest.mark.parametrize("build", [lambda: OwnPair().block, OwnPair], ids=["the whole network", "within"])
+def test_a_pair_of_the_users_own_stays_one(build):
+    net, x = build(), torch.randn(5, 4)
+    bare, report = remove_batchnorm(net, x)
+    assert norms(bare) == []
+    assert len(report.done) == 1
+    folded, told = fold(net, x)
+    assert norms(folded) == []
+    assert told.difference < 1e-5
+
+
+def test_as_many_steps_as_channels_are_told_apart():
+    x = torch.randn(5, 6, 4)  # six steps; the layer has six channels
+    net, _ = insert_batchnorm(nn.Sequential(nn.Linear(4, 6), nn.ReLU(), nn.Linear(6, 2)), x)
+    swapped, _ = swap_norm(net, "layer", x)
+    assert [type(m) for m in norms(swapped)] == [nn.LayerNorm]  # over the channels, not over all of [T, C]
+
+
+class FlattensFirst(nn.Module):
+    def __init__(self):
+        super().__init__()
+        self.conv, self.norm = nn.Conv1d(1, 2, 3), nn.BatchNorm1d(4)
+
+    def forward(self, x):
+        return self.norm(torch.flatten(self.conv(x[:, None]), 1))
+
+
 @pytest.mark.parametrize(
     "net",
     [
+        FlattensFirst(),  # two channels, four values to normalise
+        nn.Sequential(nn.utils.spectral_norm(nn.Linear(4, 4)), nn.BatchNorm1d(4)),  # sets its weight anew in each pass
         nn.Sequential(nn.Linear(4, 4), nn.ReLU(), nn.BatchNorm1d(4)),  # an activation between
         nn.Sequential(nn.BatchNorm1d(4), nn.Linear(4, 4)),  # no layer before
         nn.Sequential(nn.Linear(4, 4), nn.BatchNorm1d(4, track_running_stats=False)),

@@ -9,15 +9,14 @@ symbolic trace fixes `self.training` for ever, dropout included.
 from dataclasses import dataclass
 from typing import Any
 
-import torch
 from torch import Tensor, nn
 
 from zeroin.errors import TaskError
-from zeroin.nn.normlayers import KINDS, ChannelsLast, Place, Settings, make, matched, places
+from zeroin.nn.normlayers import KINDS, ChannelsLast, Place, Settings, channels_of, make, matched, places
 from zeroin.nn.optim import NORMS
 from zeroin.nn.rewire import behind_calls
-from zeroin.nn.surgery import copied, is_pair, pair, put, seen, still_runs
-from zeroin.nn.trace import Example, Trace
+from zeroin.nn.surgery import copied, pair, put, seen, still_runs, take_out
+from zeroin.nn.trace import LAYERS, Example, Trace
 
 POSITIONS = ("before", "after")
 
@@ -200,44 +199,35 @@ def _exchange(model: nn.Module, trace: Trace, path: str, norm: nn.Module, how: S
     calls = trace.calls(norm)
     if not calls:
         return Change(path, "", f"{was} within a module of torch.nn, or never used")
-    shape, sources = calls[0].before, calls[0].sources
-    owner, _, name = path.rpartition(".")
-    if name == "norm" and isinstance(model.get_submodule(owner), ChannelsLast):
-        path, (owner, _, name) = owner, owner.rpartition(".")
-        flat = next(n for n in trace.nodes if n.index in sources)
-        shape, sources = flat.before, flat.sources
+    call, owner = calls[0], path.rpartition(".")[0]
+    wrapped = isinstance(model.get_submodule(owner), ChannelsLast)
+    if wrapped:  # which takes [N, T, C], and gives the norm what it flattened
+        path, call = owner, next(n for n in trace.nodes if n.index in call.sources)
     if how is None:
-        _give_bias(trace, sources)
-        parent = model.get_submodule(owner)
-        if name == "norm" and is_pair(parent):
-            put(model, owner, next(iter(parent.children())))
-        else:
-            put(model, path, nn.Identity())
-        return Change(path, f"{was} taken out", f"of {len(shape)} axes")
-    channels, last = _channels(norm, path, shape)
-    new = make(how, channels, len(shape), last)
+        _give_bias(trace, call.sources)
+        take_out(model, path)
+        return Change(path, f"{was} taken out", f"of {len(call.before)} axes")
+    channels, last = _channels(norm, call.before, wrapped)
+    new = make(how, channels, len(call.before), last)
     _carry(norm, new)
     put(model, path, new)
     return Change(path, f"{was} exchanged for {how.kind} norm", f"{channels} channels")
 
 
-def _channels(norm: nn.Module, path: str, shape: tuple[int, ...]) -> tuple[int, bool]:
-    """How many channels it normalises, and whether they are the last axis."""
+def _channels(norm: nn.Module, shape: tuple[int, ...], wrapped: bool) -> tuple[int, bool]:
+    """How many channels it normalises, and whether they are the last axis; `wrapped`: in a `ChannelsLast`."""
     count = getattr(norm, "num_features", getattr(norm, "num_channels", None))
-    if count is None:  # LayerNorm, RMSNorm: over the last axes
-        whole = len(norm.normalized_shape) == len(shape) - 1 and len(shape) > 2  # type: ignore[arg-type]
-        return (shape[1], False) if whole else (shape[-1], True)
-    if len(shape) == 2 or not (isinstance(norm, nn.Module) and path.endswith("norm")):
-        return int(count), False
-    return int(count), shape[-1] == count and shape[1] != count
+    if count is not None:
+        return int(count), wrapped
+    whole = len(norm.normalized_shape) == len(shape) - 1 and len(shape) > 2  # type: ignore[arg-type]
+    return (shape[1], False) if whole else (shape[-1], True)  # LayerNorm and RMSNorm: over the last axes
 
 
 def _give_bias(trace: Trace, sources: tuple[int, ...]) -> None:
     for node in trace.nodes:
         layer = node.module
-        if node.index in sources and isinstance(layer, nn.Linear | nn.modules.conv._ConvNd) and layer.bias is None:
-            count = layer.out_features if isinstance(layer, nn.Linear) else layer.out_channels
-            layer.bias = nn.Parameter(torch.zeros(count, device=layer.weight.device, dtype=layer.weight.dtype))
+        if node.index in sources and isinstance(layer, LAYERS) and layer.bias is None:
+            layer.bias = nn.Parameter(layer.weight.new_zeros(channels_of(layer)))
 
 
 def _carry(norm: nn.Module, new: nn.Module) -> None:

@@ -9,8 +9,8 @@ from torch import Tensor, nn
 from torch.utils._pytree import tree_leaves
 
 from zeroin.nn.batchnorm import Change
-from zeroin.nn.normlayers import ChannelsLast
-from zeroin.nn.surgery import copied, is_pair, put, seen
+from zeroin.nn.normlayers import channels_of
+from zeroin.nn.surgery import copied, seen, take_out
 from zeroin.nn.trace import BATCHNORMS, LAYERS, Example, Node, Trace, as_in_evaluation
 
 REPEATS = 30  # pairs of passes that are timed
@@ -79,7 +79,7 @@ def fold(model: nn.Module, example: Example | None = None) -> tuple[nn.Module, F
             changes.append(Change(path, "", node))
             continue
         _merge(node, norm)
-        _take_out(result, path)
+        take_out(result, path)
         changes.append(Change(path, f"merged into {node.name}", f"{norm.num_features} channels"))
     before, after, difference = _compared(model, result, example)
     return result, Folded(tuple(changes), difference, before, after)
@@ -106,8 +106,10 @@ def _layer_of(trace: Trace, norm: nn.modules.batchnorm._BatchNorm) -> Node | str
         source = node.sources
     if len(trace.calls(node.module)) > 1:
         return f"{node.name} is used more than once in a pass"
-    if hasattr(node.module, "parametrizations"):
-        return f"the weights of {node.name} are computed from others (parametrizations)"
+    if "weight" not in node.module._parameters:
+        return f"the weights of {node.name} are computed from others (weight_norm, spectral_norm, ...)"
+    if channels_of(node.module) != norm.num_features:
+        return f"{node.name} gives {channels_of(node.module)} channels, it normalises {norm.num_features}"
     return node
 
 
@@ -134,18 +136,6 @@ def _merge(node: Node, norm: nn.modules.batchnorm._BatchNorm) -> None:
     dtype = layer.weight.dtype
     layer.weight = nn.Parameter(folded.to(dtype), requires_grad=layer.weight.requires_grad)
     layer.bias = nn.Parameter(shift.to(dtype), requires_grad=layer.weight.requires_grad)
-
-
-def _take_out(model: nn.Module, path: str) -> None:
-    owner, _, name = path.rpartition(".")
-    parent = model.get_submodule(owner)
-    if isinstance(parent, ChannelsLast):
-        path, parent = owner, model.get_submodule(owner.rpartition(".")[0])
-        owner, _, name = path.rpartition(".")
-    if name == "norm" and owner and is_pair(parent):
-        put(model, owner, next(iter(parent.children())))
-    else:
-        put(model, path, nn.Identity())
 
 
 @torch.no_grad()

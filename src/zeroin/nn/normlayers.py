@@ -112,13 +112,17 @@ class Place:
     @property
     def channels(self) -> int:
         """Of its outputs."""
-        layer = self.layer
-        return int(layer.out_features if isinstance(layer, nn.Linear) else layer.out_channels)  # type: ignore[arg-type]
+        return channels_of(self.layer)
 
     @property
     def channels_last(self) -> bool:
         """Whether the channels of its outputs are their last axis."""
         return isinstance(self.layer, nn.Linear)
+
+
+def channels_of(layer: nn.Module) -> int:
+    """The channels of what a Linear or a convolution gives."""
+    return int(layer.out_features if isinstance(layer, nn.Linear) else layer.out_channels)  # type: ignore[arg-type]
 
 
 def places(trace: Trace) -> list[Place]:
@@ -142,8 +146,8 @@ def _reason(trace: Trace, node: Node, following: Following) -> str:
         return "is the whole network"
     if following.output:
         return "leads to the output"
-    if hasattr(node.module, "parametrizations"):
-        return "its weights are normalised already (parametrizations)"
+    if "weight" not in node.module._parameters:
+        return "its weights are computed from others (weight_norm, spectral_norm, ...)"
     if isinstance(weight, Tensor) and not weight.requires_grad:
         return "is frozen"
     if is_normed(trace, node):

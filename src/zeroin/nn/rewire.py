@@ -7,6 +7,7 @@ from torch import nn
 
 from zeroin.errors import TaskError
 from zeroin.nn.normlayers import Place, Settings, make, matched
+from zeroin.nn.surgery import pair, put
 from zeroin.nn.trace import Trace
 
 
@@ -28,7 +29,7 @@ def behind_calls(
             activation = place.following.activation
             assert activation is not None
             assert activation.module is not None
-            _into_tree(model, activation.name, activation.module, _norm(place, how))
+            put(model, activation.name, pair(activation.module, _norm(place, how), "activation"))
         return model, changes
     traced = _symbolic(model)
     for place in chosen:
@@ -53,15 +54,6 @@ def _norm(place: Place, how: Settings) -> nn.Module:
     assert activation is not None
     axes = len(activation.before)
     return matched(make(how, place.channels, axes, place.channels_last), place.layer)
-
-
-def _into_tree(model: nn.Module, path: str, activation: nn.Module, norm: nn.Module) -> None:
-    both = nn.Sequential()
-    both.add_module("activation", activation)
-    both.add_module("norm", norm)
-    both.train(activation.training)
-    owner, _, name = path.rpartition(".")
-    model.get_submodule(owner)._modules[name] = both
 
 
 def _symbolic(model: nn.Module) -> torch.fx.GraphModule:

@@ -2,16 +2,18 @@
 
 import copy
 from collections import OrderedDict
-from collections.abc import Sequence
 from typing import Any
 
 import torch
 from torch import Tensor, nn
+from torch.nn.modules.lazy import LazyModuleMixin
 from torch.utils._pytree import tree_leaves, tree_map
 
 from zeroin.errors import TaskError
 from zeroin.nn.normlayers import ChannelsLast
 from zeroin.nn.trace import Example, Trace, guessed_example, record
+
+FIRST = ("layer", "activation")  # what the first module of a pair is called
 
 
 def copied(model: nn.Module) -> nn.Module:
@@ -22,8 +24,8 @@ def copied(model: nn.Module) -> nn.Module:
     """
     if not isinstance(model, nn.Module):
         raise TaskError(f"a network is a torch.nn.Module; got a {type(model).__name__}: pass the model itself.")
-    lazy = [p for p, m in model.named_modules() if isinstance(m, nn.modules.lazy.LazyModuleMixin)]
-    if any(m.has_uninitialized_params() for m in model.modules() if isinstance(m, nn.modules.lazy.LazyModuleMixin)):
+    lazy = [p for p, m in model.named_modules() if isinstance(m, LazyModuleMixin) and _unshaped(m)]
+    if lazy:
         raise TaskError(f"layers know their sizes; {', '.join(lazy)} do not yet: call model(x[:2]) once before.")
     try:
         return copy.deepcopy(model)
@@ -32,6 +34,10 @@ def copied(model: nn.Module) -> nn.Module:
             f"a network is copied before it is changed; this one says '{str(error).splitlines()[0]}': "
             f"detach tensors that it keeps, or build it anew and pass that."
         ) from error
+
+
+def _unshaped(module: Any) -> bool:
+    return bool(module.has_uninitialized_params())
 
 
 def seen(model: nn.Module, example: Example | None) -> tuple[Trace, Example, tuple[str, ...]]:
@@ -62,14 +68,22 @@ def put(model: nn.Module, path: str, module: nn.Module) -> None:
                 owner._modules[name] = module
 
 
-def pair(first: nn.Module, then: nn.Module, names: Sequence[str] = ("layer", "norm")) -> nn.Sequential:
-    """Two modules as one."""
-    return nn.Sequential(OrderedDict(zip(names, (first, then), strict=True))).train(first.training)
+def pair(first: nn.Module, norm: nn.Module, name: str = "layer") -> nn.Sequential:
+    """A layer or an activation with the norm behind it, as one module; `name` is one of `FIRST`."""
+    return nn.Sequential(OrderedDict([(name, first), ("norm", norm)])).train(first.training)
 
 
-def is_pair(module: nn.Module | None) -> bool:
-    """Whether a module is what `insert_batchnorm` puts in the place of a layer or an activation."""
-    return isinstance(module, nn.Sequential) and list(module._modules)[1:] == ["norm"]
+def take_out(model: nn.Module, path: str) -> None:
+    """Take a norm out: a `pair` becomes its first module again; elsewhere an Identity takes the place."""
+    owner, _, name = path.rpartition(".")
+    if isinstance(model.get_submodule(owner), ChannelsLast):
+        path, (owner, _, name) = owner, owner.rpartition(".")
+    whole = model.get_submodule(owner)
+    ours = isinstance(whole, nn.Sequential) and list(whole._modules) in ([first, "norm"] for first in FIRST)
+    if owner and ours and name == "norm":  # a network that is itself a pair stays one
+        put(model, owner, next(iter(whole.children())))
+    else:
+        put(model, path, nn.Identity())
 
 
 def still_runs(model: nn.Module, example: Example, before: Trace, added: int) -> None:
