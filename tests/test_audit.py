@@ -162,7 +162,7 @@ def default_init_when_deep():
 
 
 FAULTS = [
-    (with_bias, "bias before batch norm", "gradient is"),
+    (with_bias, "bias before batch norm", "gradients "),
     (last_of_one, "mini-batch of one", "Expected more than 1 value"),
     (batches_of_four, "small mini-batches", "off by 0."),
     (dropout_first, "dropout before batch norm", "times that at evaluation"),
@@ -293,6 +293,65 @@ def test_arrays_of_numpy_are_data_too():
     assert all(torch.equal(a, b) for a, b in zip(models[0].buffers(), models[1].buffers(), strict=True))
     with pytest.raises(TaskError, match=r"an array or a tensor; got a list: use audit"):
         audit(normed(), ([1.0], [0]))
+
+
+class SharesItsNorm(nn.Module):
+    def __init__(self):
+        super().__init__()
+        self.a, self.b, self.out = nn.Linear(8, 16), nn.Linear(16, 16), nn.Linear(16, 3)
+        self.norm, self.drop = nn.BatchNorm1d(16), nn.Dropout(0.5)
+
+    def forward(self, x):
+        return self.out(F.relu(self.norm(self.b(self.drop(F.relu(self.norm(self.a(x))))))))
+
+
+def test_a_norm_that_is_used_twice_behind_dropout_is_measured():
+    found = {f.rule: f for f in audit(SharesItsNorm(), DATA, fresh=True).findings}
+    assert found["dropout before batch norm"].where == "drop before norm"
+
+
+class ReturnsADict(nn.Module):
+    def __init__(self):
+        super().__init__()
+        self.net = normed()
+
+    def forward(self, x):
+        return {"logits": self.net(x)}
+
+
+def test_a_network_that_returns_a_dict_is_seen_in_training_mode():
+    net = ReturnsADict()
+    loss = lambda output, target: F.cross_entropy(output["logits"], target)  # noqa: E731
+    result = audit(net, DATA, loss=loss, evaluate=lambda: net.train()(VALID[0]))
+    assert result.findings[0].rule == "training mode at evaluation"
+
+
+@pytest.mark.parametrize(("momentum", "remedy"), [(0.5, 0.1), (0.6, 0.4), (0.9, 0.1), (0.99, 0.01), (1.0, 0.1)])
+def test_the_remedy_for_a_momentum_is_another_one_that_moves(momentum, remedy):
+    net = nn.Sequential(
+        nn.Linear(8, 16, bias=False), nn.BatchNorm1d(16, momentum=momentum), nn.ReLU(), nn.Linear(16, 3)
+    )
+    assert audit(net, DATA).findings[0].remedy == f"momentum={remedy}"
+
+
+def test_what_is_said_of_dead_channels_is_true_of_them_and_mends_them():
+    net = nn.Sequential(nn.Linear(8, 16, bias=False), nn.BatchNorm1d(16), nn.ReLU(), nn.Linear(16, 3))
+    with torch.no_grad():
+        net[1].weight[:8], net[1].weight[8:] = 10.0, 5e-3  # next to 10 these are nothing
+    (found,) = audit(net, DATA).findings
+    assert "8 of 16 channels have |γ| < 0.01" in found.evidence
+    mend, _, _ = found.remedy.partition("; no weight decay")
+    exec(mend, {"torch": torch, "model": net})
+    assert not audit(net, DATA).findings
+
+
+def test_evidence_does_not_depend_on_the_global_random_state():
+    net = nn.Sequential(nn.Linear(8, 16), nn.Dropout(0.5), nn.ReLU(), nn.Linear(16, 3), nn.BatchNorm1d(3))
+    said = []
+    for seed in (0, 1):
+        torch.manual_seed(seed)
+        said.append(str(audit(net, DATA)))
+    assert said[0] == said[1]
 
 
 def test_what_cannot_be_looked_at_is_told():

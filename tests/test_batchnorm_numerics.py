@@ -13,6 +13,7 @@ from zeroin.nn import Task, fold, loop, mlp, recalibrate, small_cnn
 from zeroin.nn.normlayers import ChannelsLast
 from zeroin.nn.optim import recipe
 from zeroin.nn.optimizer import Optimizer
+from zeroin.nn.recalibration import evenly
 from zeroin.nn.stack import fresh, stack
 
 torch.set_num_threads(1)
@@ -214,6 +215,13 @@ def test_no_data_is_told():
         recalibrate(nn.Sequential(nn.BatchNorm1d(3)), [torch.zeros(1, 3)])
     with pytest.raises(TaskError, match="got a int"):
         recalibrate(nn.Sequential(nn.BatchNorm1d(3)), 3)
+    with pytest.raises(TaskError, match=r"a generator gives them once alone: use recalibrate\(model, list"):
+        recalibrate(nn.Sequential(nn.BatchNorm1d(3)), (torch.randn(4, 3) for _ in range(2)), layerwise=True)
+
+
+def test_examples_chosen_evenly_are_among_those_there_are():
+    many = 2**24 + 4  # more than whole numbers in float32
+    assert evenly(many, 10)[-1] == many - 1
 
 
 # ------------------------------------------------------------------------------------------------------------- fold

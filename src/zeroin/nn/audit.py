@@ -12,14 +12,15 @@ from torch.utils.data import DataLoader
 
 from zeroin.checked import is_whole
 from zeroin.errors import TaskError
-from zeroin.nn import rules_batchnorm, rules_signal
+from zeroin.nn import rules_batchnorm, rules_signal, rules_statistics
 from zeroin.nn.data import edges, taken
 from zeroin.nn.findings import SEVERITIES, Audit, Finding
 from zeroin.nn.loop import Best, Training, one_thread, train_epoch
-from zeroin.nn.measure import SEEN, Measured, Subject, measure
+from zeroin.nn.measure import SEEN, Measured, Subject, Unknown, measure
 from zeroin.nn.optim import recipe
 from zeroin.nn.optimizer import Optimizer
 from zeroin.nn.problem import loss_of
+from zeroin.nn.recalibration import evenly
 from zeroin.nn.task import Task
 from zeroin.nn.trace import BATCHNORMS
 from zeroin.types import Config
@@ -27,22 +28,22 @@ from zeroin.types import Config
 Rule = Callable[[Measured], Iterator[Finding]]
 
 RULES: dict[str, Rule] = {  # causes before what follows from them
-    "mini-batch of one": rules_batchnorm.last_batch,
-    "training mode at evaluation": rules_batchnorm.mode,
+    "mini-batch of one": rules_statistics.last_batch,
+    "training mode at evaluation": rules_statistics.mode,
     "inputs not normalised": rules_signal.inputs,
     "init does not fit the activation": rules_signal.init,
     "batch norm on the output": rules_batchnorm.on_output,
-    "momentum convention": rules_batchnorm.momentum,
-    "small mini-batches": rules_batchnorm.small_batches,
-    "dropout before batch norm": rules_batchnorm.dropout_before,
+    "momentum convention": rules_statistics.momentum,
+    "small mini-batches": rules_statistics.small_batches,
+    "dropout before batch norm": rules_statistics.dropout_before,
     "weight decay on γ and β": rules_batchnorm.decay,
     "bias before batch norm": rules_batchnorm.bias,
     "γ near zero": rules_batchnorm.gamma,
     "dead ReLUs": rules_signal.dead,
     "activations": rules_signal.signal,
     "gradients": rules_signal.gradients,
-    "statistics after weight averaging": rules_batchnorm.averaged,
-    "running statistics stale": rules_batchnorm.stale,
+    "statistics after weight averaging": rules_statistics.averaged,
+    "running statistics stale": rules_statistics.stale,
 }
 AT_FIRST = ("init does not fit the activation", "activations", "gradients", "inputs not normalised")
 FOLLOWS = {  # what a cause explains is told after it, whatever its severity
@@ -133,9 +134,8 @@ def _of_task(task: Task, config: Config | None, epochs: int, seed: int) -> Audit
 
 def _some(data: Any) -> tuple[Tensor, Tensor]:
     """At most `SEEN` examples of a set, evenly chosen."""
-    count = min(len(data), SEEN)
-    rows = torch.linspace(0, len(data) - 1, count).long()
-    pair: tuple[Tensor, Tensor] = next(iter(data.batches(rows, [(0, count)])))
+    rows = evenly(len(data), SEEN)
+    pair: tuple[Tensor, Tensor] = next(iter(data.batches(rows, [(0, len(rows))])))
     return pair
 
 
@@ -172,20 +172,18 @@ def _subject(
 
 def _judge(first: Subject, later: Subject | None) -> Audit:
     """All rules; those of `AT_FIRST` on the beginning, the others on the trained network where there is one."""
-    looks = {"first": measure(first)}
+    beginning = measure(first)
+    trained = beginning if later is None else measure(later)
     found: list[tuple[str, Finding]] = []
     checked, skipped = [], []
     for name, rule in RULES.items():
-        subject = first if later is None or name in AT_FIRST else later
-        if subject is later and "later" not in looks:
-            looks["later"] = measure(subject)
         try:
-            found += [(name, f) for f in rule(looks["later" if subject is later else "first"])]
+            for finding in rule(beginning if name in AT_FIRST else trained):
+                found.append((name, finding))  # noqa: PERF401  it may raise after one, which counts all the same
             checked.append(name)
-        except rules_batchnorm.Unknown as reason:
+        except Unknown as reason:
             skipped.append((name, str(reason)))
-    levels, gradients = looks["first"].levels, looks["first"].gradients
-    return Audit(_sorted(found), tuple(checked), tuple(skipped), levels, gradients)
+    return Audit(_sorted(found), tuple(checked), tuple(skipped), beginning.levels, beginning.gradients)
 
 
 def _sorted(found: list[tuple[str, Finding]]) -> tuple[Finding, ...]:

@@ -2,12 +2,13 @@
 
 import copy
 import math
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import Any
 
 import torch
 from torch import Tensor, nn
+from torch.utils._pytree import tree_leaves
 
 from zeroin.nn.optimizer import Optimizer
 from zeroin.nn.recalibration import recalibrate
@@ -19,6 +20,10 @@ BINS = 24  # of the histogram of z, over -4 .. 4
 RELUS = ("relu", "relu_", "relu6", "ReLU", "ReLU6", "clamp_min", "clamp_min_")
 
 Pair = tuple[Tensor, Tensor]
+
+
+class Unknown(Exception):
+    """A rule cannot be looked at; the reason."""
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -91,6 +96,7 @@ class Measured:
         trace: the calls.
         levels: before each activation, in order.
         gradients: (layer, root mean square of the gradient of its weights) in order; empty without targets.
+        biases: the same of the biases, by layer.
         inputs: deviation between examples of the inputs.
     """
 
@@ -98,6 +104,7 @@ class Measured:
     trace: Trace
     levels: tuple[Level, ...]
     gradients: tuple[tuple[str, float], ...]
+    biases: Mapping[str, float]
     inputs: float
 
 
@@ -106,6 +113,7 @@ def measure(subject: Subject) -> Measured:
     model, x = copy.deepcopy(subject.model), subject.sample
     kept: dict[int, Tensor] = {}
     dead: dict[int, float] = {}
+    layers: list[Node] = []
 
     def watch(node: Node, result: Tensor) -> None:
         if result.is_floating_point():
@@ -116,7 +124,6 @@ def measure(subject: Subject) -> Measured:
         if isinstance(node.module, LAYERS):
             layers.append(node)
 
-    layers: list[Node] = []
     trace = record(model, x, watch, batch_statistics=True)
     levels = []
     for node in trace.nodes:
@@ -125,7 +132,8 @@ def measure(subject: Subject) -> Measured:
             owner = next((n.name for n in reversed(trace.nodes[: node.index]) if isinstance(n.module, LAYERS)), "input")
             levels.append(_level(owner, _name(node), kept[before], dead.get(node.index)))
     spread = x.double().flatten(1).var(0).mean().sqrt().item() if x.is_floating_point() else 1.0
-    return Measured(subject, trace, tuple(levels), _gradients(subject, model, x), spread)
+    _backward(subject, model, x)
+    return Measured(subject, trace, tuple(levels), _slopes(model, "weight"), dict(_slopes(model, "bias")), spread)
 
 
 def _name(node: Node) -> str:
@@ -151,19 +159,36 @@ def _level(owner: str, activation: str, z: Tensor, dead: float | None) -> Level:
     return Level(owner, activation, z.mean().item(), z.std().item(), spread, shares, dead)
 
 
-def _gradients(subject: Subject, model: nn.Module, x: Tensor) -> tuple[tuple[str, float], ...]:
+def _backward(subject: Subject, model: nn.Module, x: Tensor) -> None:
+    """Leave the gradients of the sample in a network, none without targets."""
+    model.zero_grad()
     if subject.y is None or subject.loss is None:
-        return ()
+        return
     y = subject.y[:: max(1, math.ceil(len(subject.x) / SAMPLE))]
     with on_batches(model), torch.random.fork_rng(devices=[]):
-        model.zero_grad()
         subject.loss(model(x), y).backward()  # type: ignore[no-untyped-call]
-    found = []
-    for path, module in model.named_modules():
-        weight = module.weight if isinstance(module, LAYERS) else None
-        if isinstance(weight, Tensor) and weight.grad is not None:
-            found.append((path, weight.grad.double().square().mean().sqrt().item()))
-    return tuple(found)
+
+
+def _slopes(model: nn.Module, name: str) -> tuple[tuple[str, float], ...]:
+    """(layer, root mean square gradient of its weight or bias), of layers that have one."""
+    named = [(path, getattr(module, name)) for path, module in model.named_modules() if isinstance(module, LAYERS)]
+    return tuple((path, p.grad.double().square().mean().sqrt().item()) for path, p in named if _has_gradient(p))
+
+
+def _has_gradient(parameter: object) -> bool:
+    return isinstance(parameter, Tensor) and parameter.grad is not None
+
+
+def first_output(model: nn.Module, x: Tensor) -> Tensor:
+    """The first tensor among what a network returns.
+
+    Raises:
+        Unknown: there is none.
+    """
+    result = next((t for t in tree_leaves(model(x)) if isinstance(t, Tensor)), None)
+    if result is None:
+        raise Unknown("the network returns no tensor")
+    return result
 
 
 def validation_losses(subject: Subject) -> tuple[float, float] | None:
@@ -203,14 +228,13 @@ def noise(subject: Subject, batch_size: int, batches: int = 24) -> dict[str, tup
 
         return note
 
-    handles = [m.register_forward_pre_hook(watch(p)) for p, m in norms.items()]
+    for path, norm in norms.items():
+        norm.register_forward_pre_hook(watch(path))
     order = torch.randperm(len(subject.x), generator=torch.Generator().manual_seed(0))
     whole = min(batches, len(order) // batch_size)
     with on_batches(model), torch.no_grad():
         for rows in order[: whole * batch_size].reshape(whole, batch_size):
             model(subject.x[rows])
-    for handle in handles:
-        handle.remove()
     return {path: _errors(pairs) for path, pairs in seen.items() if len(pairs) > 1}
 
 

@@ -93,7 +93,7 @@ def recalibrate(
         How far each norm was off.
 
     Raises:
-        TaskError: no data, or mini-batches of one value.
+        TaskError: no data, mini-batches of one value, or `layerwise` with mini-batches that come but once.
 
     >>> net = nn.Sequential(nn.BatchNorm1d(1))
     >>> _ = recalibrate(net, torch.tensor([[1.0], [2.0], [6.0]]))
@@ -104,12 +104,17 @@ def recalibrate(
     section 3 (Precise BatchNorm).
     """
     norms = {p: m for p, m in model.named_modules() if isinstance(m, BATCHNORMS) and m.running_mean is not None}
+    if layerwise and isinstance(data, Iterator):
+        raise TaskError(
+            f"layerwise goes through the data once for each norm; a {type(data).__name__} gives them once alone: "
+            f"use recalibrate(model, list(batches), layerwise=True)."
+        )
     batches = _batches(data, batch_size, examples)
     shifts: dict[str, float] = {}
     count = 0
-    rounds = (
-        [{path: norm} for path, norm in _in_order(model, norms, batches)] if layerwise else [norms] if norms else []
-    )
+    rounds = [norms] if norms else []
+    if layerwise:
+        rounds = [{path: norms[path]} for path in _in_order(model, norms, batches)]
     for chosen in rounds:
         found, count = _measured(model, chosen, batches, as_batches=not layerwise)
         for path, moments in found.items():
@@ -145,10 +150,8 @@ def _watch(moments: Moments) -> Callable[[nn.Module, Any], None]:
     return lambda _, given: moments.add(given[0])
 
 
-def _in_order(
-    model: nn.Module, norms: dict[str, BATCHNORMS], batches: Callable[[], Iterator[Tensor]]
-) -> list[tuple[str, BATCHNORMS]]:
-    """Norms in the order in which they run."""
+def _in_order(model: nn.Module, norms: dict[str, BATCHNORMS], batches: Callable[[], Iterator[Tensor]]) -> list[str]:
+    """Paths of norms in the order in which they run."""
     ran: list[str] = []
     handles = [n.register_forward_pre_hook(lambda _, __, p=p: ran.append(p)) for p, n in norms.items()]
     try:
@@ -157,7 +160,7 @@ def _in_order(
     finally:
         for handle in handles:
             handle.remove()
-    return [(path, norms[path]) for path in dict.fromkeys(ran)]
+    return list(dict.fromkeys(ran))
 
 
 def _write(norm: BATCHNORMS, moments: Moments) -> float:
@@ -209,7 +212,7 @@ def _cut(data: Any, batch_size: int, examples: int | None) -> Iterable[Any]:
 
 def evenly(count: int, examples: int | None) -> Tensor:
     """Numbers of so many of `count` examples, evenly spread; all for None."""
-    return torch.linspace(0, count - 1, min(count, examples or count)).long()
+    return torch.linspace(0, count - 1, min(count, examples or count), dtype=torch.float64).long()  # exact past 2^24
 
 
 def equal_edges(count: int, batch_size: int) -> list[tuple[int, int]]:

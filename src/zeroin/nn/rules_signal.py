@@ -7,9 +7,8 @@ import torch
 from torch import Tensor, nn
 
 from zeroin.nn.findings import Finding
-from zeroin.nn.measure import Level, Measured, Subject
+from zeroin.nn.measure import Level, Measured, Subject, Unknown
 from zeroin.nn.optim import NORMS
-from zeroin.nn.rules_batchnorm import Unknown
 from zeroin.nn.trace import LAYERS
 
 GRAVE, SLIGHT = 1e3, 30.0  # how many times the signal or the gradient changes from one end to the other
