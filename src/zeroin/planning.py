@@ -144,13 +144,15 @@ def _seconds_per_epoch(study: Study, executor: Executor) -> float | None:
         seen[observation.epoch] = time.monotonic()
         return True
 
-    trials = range(99_999, 99_999 - executor.slots, -1)  # their folders are removed below; no study gets here with them
+    trials = range(99_999, 99_999 - executor.slots, -1)  # no study gets here
     why = "to see how long an epoch takes"
-    for number, trial in enumerate(trials):
-        executor.start(Job(number, trial, study.space.default, trial, 0, epochs, Kind.DEFAULT, why), 0)
-    running = len(trials)
-    while running:
-        running -= len(executor.wait(heard))
-    for trial in trials:
-        shutil.rmtree(trial_folder(study.folder, trial), ignore_errors=True)
+    try:
+        for number, trial in enumerate(trials):
+            executor.start(Job(number, trial, study.space.default, trial, 0, epochs, Kind.DEFAULT, why), 0)
+        running = len(trials)
+        while running:
+            running -= len(executor.wait(heard))
+    finally:
+        for trial in trials:
+            shutil.rmtree(trial_folder(study.folder, trial), ignore_errors=True)
     return (seen[epochs] - seen[epochs - 1]) / len(trials) if epochs in seen else None

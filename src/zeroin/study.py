@@ -15,22 +15,13 @@ from zeroin import goal as direction
 from zeroin import trialtable
 from zeroin.asking import jobs_of, to_start_with
 from zeroin.budget import Budget
-from zeroin.checked import (
-    changed_objective,
-    check_kept,
-    checked_max_epochs,
-    checked_seed,
-    checked_space,
-    checked_start,
-    checked_store,
-    is_whole,
-    unchanging,
-)
+from zeroin.checked import checked_max_epochs, checked_seed, checked_space, checked_start, checked_store, is_whole
 from zeroin.errors import StudyError
 from zeroin.history import History
 from zeroin.plan import Plan
 from zeroin.protocols import Searcher, Store
 from zeroin.reporting import report_of, write_report
+from zeroin.resuming import changed_objective, check_kept, region_by_hand, unchanging
 from zeroin.search import Zoom
 from zeroin.space import Space
 from zeroin.space.changes import changed
@@ -292,8 +283,7 @@ class Study:
         if self.path and self._store is None:
             raise StudyError(
                 f"a study that was loaded or closed, as tune() does at its end, is only read; {self.name!r} in "
-                f"{self.path}: "
-                f"go on with zi.Study(..., store={str(self.path)!r}, name={self.name!r})."
+                f"{self.path}: go on with zi.Study(..., store={str(self.path)!r}, name={self.name!r})."
             )
         if with_next:
             self._unkept.append(event)
@@ -345,18 +335,9 @@ class Study:
             assert self._store
             self._store.set_space(self.space, len(self.history.jobs))
             if self.history.jobs:
-                self.record(Asked((), self._region_by_hand(known.space, changes)))
+                self.record(Asked((), region_by_hand(known.space, self.space, self.history, changes)))
         if self.history.jobs:
             log.info("study %r goes on: %d trials known", self.name, len(self.history.trials))
-
-    def _region_by_hand(self, before: Space, changes: str) -> Region:
-        last = self.history.regions[-1] if self.history.regions else None
-        ranges = self.space.ranges
-        for name in self.space:
-            if last and name in before and before[name] == self.space[name]:
-                ranges[name] = last.ranges[name]  # a range that the search moved stays moved
-        number = last.round + 1 if last else 0
-        return Region(number, len(self.history.jobs), ranges, ranges, 1.0, f"changed by hand: {changes}")
 
 
 def load(name: str | None = None, store: str | Path = "zeroin.db") -> Study:

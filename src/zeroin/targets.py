@@ -4,7 +4,7 @@ import difflib
 import importlib.util
 import os
 import sys
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from pathlib import Path
 from types import ModuleType
@@ -112,7 +112,7 @@ def _from_task(module: ModuleType, path: str, name: str) -> Target | None:
 def _from_function(module: ModuleType, path: str, name: str) -> Target:
     name = name or "objective"
     objective, space = getattr(module, name, None), getattr(module, "space", None)
-    if not isinstance(objective, Callable):  # type: ignore[arg-type]
+    if not callable(objective):
         raise TaskError(
             f"a file to tune holds a Task, or a function `objective` with a Space named `space`; {path} has no task or "
             f"function {name!r}: name yours as {path}:name."
@@ -137,11 +137,9 @@ def _module(path: Path) -> ModuleType:
     sys.modules[path.stem] = module  # so that what it defines can be pickled to workers
     try:
         spec.loader.exec_module(module)
-    except ZeroinError:
+    except (ZeroinError, KeyboardInterrupt):
         raise
-    except BaseException as error:
-        if isinstance(error, KeyboardInterrupt):
-            raise
+    except BaseException as error:  # SystemExit too
         raise TaskError(
             f"a target file imports without error; {path} raised {type(error).__name__}: {error}: "
             f"run `python {path}` to see where."

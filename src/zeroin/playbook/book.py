@@ -9,7 +9,6 @@ import os
 import sqlite3
 from collections.abc import Collection, Iterator, Sequence
 from contextlib import closing, contextmanager
-from dataclasses import dataclass
 from importlib import resources
 from pathlib import Path
 from typing import Any
@@ -32,24 +31,22 @@ TABLE = """CREATE TABLE IF NOT EXISTS lessons (
     PRIMARY KEY (name, created))"""
 
 
-@dataclass(frozen=True, slots=True)
 class Playbook:
     """What past studies taught.
 
     Args:
-        path: the file; made when the first lesson is learned.
+        path: the file, made when the first lesson is learned; None: the user's.
         shipped: also ask the lessons that come with zeroin.
 
     >>> Playbook("playbook.db", shipped=False).lessons()
     []
     """
 
-    path: Path
-    shipped: bool = True
+    __slots__ = ("path", "shipped")
 
     def __init__(self, path: str | Path | None = None, shipped: bool = True) -> None:
-        object.__setattr__(self, "path", place() if path is None else Path(path))
-        object.__setattr__(self, "shipped", shipped)
+        self.path = place() if path is None else Path(path)
+        self.shipped = shipped
 
     def look_up(self, space: Space, scenario: Scenario, movable: Collection[str] = ()) -> Advised:
         """A few configs to try first, and ranges for `movable` hyperparameters; nothing where no past study is alike.

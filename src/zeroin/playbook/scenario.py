@@ -5,7 +5,7 @@ matters as much as studies that differ in it disagree more than others.
 """
 
 import math
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any, TypeAlias
 
@@ -86,7 +86,7 @@ def _differ(a: Value, b: Value) -> float:
 
 
 def _name_of(objective: Any) -> str:
-    if isinstance(objective, Callable):  # type: ignore[arg-type]
+    if callable(objective):
         code = getattr(objective, "__code__", None)
         name = str(getattr(objective, "__name__", type(objective).__name__))
         return "" if name == "<lambda>" or code is None else f"{Path(code.co_filename).stem}.{name}"

@@ -1,0 +1,77 @@
+"""How a study goes on: what has to be as it was, and what may have changed, which is told."""
+
+from collections.abc import Mapping
+
+from zeroin.errors import StudyError
+from zeroin.history import History
+from zeroin.space import Space
+from zeroin.types import Region, Value
+
+OBJECTIVE = ("objective", "code")  # what a function is known by
+
+
+def unchanging(was: Mapping[str, Value], now: Mapping[str, Value]) -> dict[str, tuple[Value, Value]]:
+    """What scores are scores of, as it was and is now, of which a study can only go on with the same."""
+    facts = {name: (was[name], now[name]) for name in was if name in now and name not in OBJECTIVE}
+    if was and now:
+        facts["objective"] = _kind(was), _kind(now)
+    return facts
+
+
+def changed_objective(was: Mapping[str, Value], now: Mapping[str, Value]) -> str:
+    """What has changed of a function, in words; empty where nothing has. It may score as before, so it may go on.
+
+    >>> changed_objective({"objective": "f", "code": "1a"}, {"objective": "f", "code": "2b"})
+    'another code'
+    """
+    if was.get("objective") != now.get("objective") and _kind(was) == _kind(now):
+        return f"another name ({now['objective']}, not {was['objective']})"
+    return "another code" if "code" in was and "code" in now and was["code"] != now["code"] else ""
+
+
+def _kind(measure: Mapping[str, Value]) -> str:
+    return "function" if "objective" in measure else "Task"
+
+
+def check_kept(which: str, name: str, facts: Mapping[str, tuple[Value, Value]]) -> None:
+    """Whether a study that goes on is asked for as it was begun.
+
+    Args:
+        which, name: the study, with the place of its store, and without.
+        facts: of each, how it was and how it is asked for now.
+
+    Raises:
+        StudyError: one has changed.
+    """
+    for fact, (was, now) in facts.items():
+        if was != now and fact in ("data", "contents"):
+            raise StudyError(
+                f"a study goes on with the data it began with; those of {name!r} have changed, or are prepared "
+                f"otherwise: add --name {name}-2."
+            )
+        if was != now and fact == "function":
+            raise StudyError(
+                f"a study without a name of its own is of one function; {which} is of {was}, not of {now}: use another "
+                f"name=, store=None, or name={name!r} to go on with it all the same."
+            )
+        if was != now:
+            raise StudyError(
+                f"a study keeps its {fact}; {which} has {was!r}, not {now!r}: use {fact}={was!r}, or another name."
+            )
+
+
+def region_by_hand(before: Space, after: Space, history: History, changes: str) -> Region:
+    """The region once a person changed the space; a range that the search had moved stays where it was moved to.
+
+    Args:
+        before, after: the space as it was, and as it is now.
+        history: of the study.
+        changes: what differs, in words.
+    """
+    last = history.regions[-1] if history.regions else None
+    ranges = after.ranges
+    for name in after:
+        if last and name in before.params and before[name] == after[name]:
+            ranges[name] = last.ranges[name]
+    number = last.round + 1 if last else 0
+    return Region(number, len(history.jobs), ranges, ranges, 1.0, f"changed by hand: {changes}")
