@@ -14,7 +14,7 @@ from torch import nn
 from networks_table import TABLE, Functional, Shared
 from zeroin.errors import TaskError
 from zeroin.nn import fold, insert_batchnorm, remove_batchnorm, swap_norm
-from zeroin.nn.optim import NORMS
+from zeroin.nn.layers import NORMS
 from zeroin.nn.trace import guessed_example, record
 
 torch.set_num_threads(1)
@@ -137,6 +137,23 @@ def test_after_the_activation(row):
     for i, node in enumerate(kinds):
         assert not node.is_norm or kinds[i - 1].is_activation
     assert loss_after(result, row) < 0.7
+
+
+class PartlyInEvaluation(nn.Module):
+    """Its dropout is kept in evaluation mode, the rest trains."""
+
+    def __init__(self):
+        super().__init__()
+        self.a, self.b, self.drop = nn.Linear(4, 5), nn.Linear(5, 2), nn.Dropout(0.5).eval()
+
+    def forward(self, x):
+        return self.b(self.drop(torch.relu(self.a(x))))
+
+
+def test_each_module_keeps_its_mode():
+    result, _ = insert_batchnorm(PartlyInEvaluation(), torch.zeros(2, 4), position="after")
+    assert result.training
+    assert not result.get_submodule("drop").training
 
 
 def test_nothing_is_done_to_frozen_layers_and_parametrised_ones():

@@ -15,6 +15,7 @@ from zeroin.errors import TaskError
 from zeroin.nn import rules_batchnorm, rules_signal, rules_statistics
 from zeroin.nn.data import edges, taken
 from zeroin.nn.findings import SEVERITIES, Audit, Finding
+from zeroin.nn.layers import BATCHNORMS
 from zeroin.nn.loop import Best, Training, one_thread, train_epoch
 from zeroin.nn.measure import SEEN, Measured, Subject, Unknown, measure
 from zeroin.nn.optim import recipe
@@ -22,7 +23,6 @@ from zeroin.nn.optimizer import Optimizer
 from zeroin.nn.problem import loss_of
 from zeroin.nn.recalibration import evenly
 from zeroin.nn.task import Task
-from zeroin.nn.trace import BATCHNORMS
 from zeroin.types import Config
 
 Rule = Callable[[Measured], Iterator[Finding]]

@@ -12,11 +12,11 @@ from typing import Any
 from torch import Tensor, nn
 
 from zeroin.errors import TaskError
+from zeroin.nn.layers import LAYERS, NORMS
 from zeroin.nn.normlayers import KINDS, ChannelsLast, Place, Settings, channels_of, make, matched, places
-from zeroin.nn.optim import NORMS
 from zeroin.nn.rewire import behind_calls
 from zeroin.nn.surgery import copied, pair, put, seen, still_runs, take_out
-from zeroin.nn.trace import LAYERS, Example, Trace
+from zeroin.nn.trace import Example, Trace
 
 POSITIONS = ("before", "after")
 

@@ -8,6 +8,7 @@ from collections.abc import Sequence
 import torch
 from torch import Tensor, nn
 
+from zeroin.nn.layers import DROPOUTS
 from zeroin.rng import seed_of
 
 LEVELS = 1 << 16  # a mask is decided by 16 bits, so a rate is met to 1 / 65,536
@@ -89,7 +90,7 @@ def counted(model: nn.Module) -> nn.Module:
     for module in list(model.modules()):
         for name, child in module.named_children():
             if type(child) in KINDS:
-                assert isinstance(child, nn.modules.dropout._DropoutNd)
+                assert isinstance(child, DROPOUTS)
                 own = CountedDropout(child.p, KINDS[type(child)], child.inplace)
                 module.add_module(name, own.to(_device(model)))
     return model

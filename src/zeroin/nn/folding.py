@@ -9,9 +9,11 @@ from torch import Tensor, nn
 from torch.utils._pytree import tree_leaves
 
 from zeroin.nn.batchnorm import Change
+from zeroin.nn.layers import BATCHNORMS, LAYERS
+from zeroin.nn.modes import as_in_evaluation
 from zeroin.nn.normlayers import channels_of
 from zeroin.nn.surgery import copied, seen, take_out
-from zeroin.nn.trace import BATCHNORMS, LAYERS, Example, Node, Trace, as_in_evaluation
+from zeroin.nn.trace import Example, Node, Trace
 
 REPEATS = 30  # pairs of passes that are timed
 

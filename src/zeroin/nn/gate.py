@@ -15,9 +15,9 @@ from zeroin.nn.data import InMemory, edges, order
 from zeroin.nn.drawing import drawing, standing
 from zeroin.nn.dropout import CountedDropout, begin_step, dropouts, keys
 from zeroin.nn.grouping import signature
+from zeroin.nn.layers import BATCHNORMS
 from zeroin.nn.layout import Layout, is_running
 from zeroin.nn.loop import evaluate
-from zeroin.nn.networks import BATCHNORMS
 from zeroin.nn.operations import Watching
 from zeroin.nn.optim import recipe
 from zeroin.nn.problem import Problem, loss_of, two_examples

@@ -7,7 +7,8 @@ from torch import nn
 
 from zeroin.nn.content import attributes, content, parts
 from zeroin.nn.dropout import CountedDropout, counted
-from zeroin.nn.networks import BATCHNORMS, network
+from zeroin.nn.layers import BATCHNORMS
+from zeroin.nn.networks import network
 from zeroin.nn.optim import Recipe, recipe, rule
 from zeroin.nn.problem import Problem
 from zeroin.space import Space

@@ -12,7 +12,7 @@ from torch import Tensor, nn
 from zeroin.nn.batch import Place
 from zeroin.nn.compiling import Whole
 from zeroin.nn.dropout import CountedDropout
-from zeroin.nn.networks import BATCHNORMS
+from zeroin.nn.layers import BATCHNORMS
 from zeroin.nn.norming import normed
 from zeroin.nn.optim import decayed
 from zeroin.nn.replay import Recorded

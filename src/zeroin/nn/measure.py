@@ -10,9 +10,11 @@ import torch
 from torch import Tensor, nn
 from torch.utils._pytree import tree_leaves
 
+from zeroin.nn.layers import BATCHNORMS, LAYERS
+from zeroin.nn.modes import as_in_evaluation, on_batches
 from zeroin.nn.optimizer import Optimizer
 from zeroin.nn.recalibration import recalibrate
-from zeroin.nn.trace import BATCHNORMS, LAYERS, Node, Trace, as_in_evaluation, on_batches, record
+from zeroin.nn.trace import Node, Trace, record
 
 SAMPLE = 512  # examples that are looked at
 SEEN = 4096  # training examples that statistics are taken from

@@ -8,6 +8,7 @@ from torch import nn
 
 from zeroin.errors import TaskError
 from zeroin.nn.drawing import drawing
+from zeroin.nn.layers import BATCHNORMS, DROPOUTS
 from zeroin.nn.normlayers import KINDS, Settings, make
 from zeroin.nn.optim import number
 from zeroin.rng import seed_of
@@ -25,8 +26,6 @@ ACTIVATIONS: dict[str, type[nn.Module]] = {
 }
 INITS = ("default", "kaiming", "xavier", "orthogonal")
 APPLIED = ("dropout", "bn_momentum", "bn_eps", "init")  # to all layers concerned, unless build asks for them
-DROPOUTS = nn.modules.dropout._DropoutNd
-BATCHNORMS = nn.modules.batchnorm._BatchNorm
 WEIGHTED = (nn.Linear, nn.modules.conv._ConvNd)
 
 

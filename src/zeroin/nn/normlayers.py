@@ -7,12 +7,13 @@ import torch
 from torch import Tensor, nn
 
 from zeroin.errors import TaskError
-from zeroin.nn.trace import LAYERS, Following, Node, Trace
+from zeroin.nn.layers import LAYERS
+from zeroin.nn.trace import Following, Node, Trace
 
 KINDS = ("batch", "group", "layer")
 GROUPS = 32  # of group normalisation, or the most that divide the channels: Wu & He 2018, section 4.1
 TOGETHER = 16  # channels in a group at least where an example has one value of each: of two only their order is left
-BATCHNORMS: dict[int, type[nn.modules.batchnorm._BatchNorm]] = {
+BY_AXES: dict[int, type[nn.modules.batchnorm._BatchNorm]] = {
     2: nn.BatchNorm1d,
     3: nn.BatchNorm1d,
     4: nn.BatchNorm2d,
@@ -75,12 +76,12 @@ def make(how: Settings, channels: int, axes: int, last: bool) -> nn.Module:
     Source: Ioffe & Szegedy 2015, section 3.2 (per channel in convolutions); Wu & He 2018, equations 3-7; Ba et al.
     2016, equation 4.
     """
-    if axes < 2 or (not last and axes not in BATCHNORMS):
+    if axes < 2 or (not last and axes not in BY_AXES):
         raise TaskError(f"a norm takes [N, C, ...]; here are tensors of {axes} axes: give it a mini-batch.")
     if how.kind == "layer" and last:
         return nn.LayerNorm(channels, eps=how.eps)
     if how.kind == "batch":
-        norm: nn.Module = BATCHNORMS[2 if last else axes](channels, eps=how.eps, momentum=how.momentum)
+        norm: nn.Module = BY_AXES[2 if last else axes](channels, eps=how.eps, momentum=how.momentum)
     else:
         norm = nn.GroupNorm(_groups(how, channels, last or axes == 2), channels, eps=how.eps)
     return ChannelsLast(norm) if last and axes > 2 else norm
@@ -154,7 +155,7 @@ def _reason(trace: Trace, node: Node, following: Following) -> str:
         return "has a norm behind it"
     if following.activation is None:
         return "no activation follows before the next layer"
-    if axes < 2 or (not isinstance(node.module, nn.Linear) and axes not in BATCHNORMS):
+    if axes < 2 or (not isinstance(node.module, nn.Linear) and axes not in BY_AXES):
         return f"gives {list(node.shape)}, which is no mini-batch"
     if isinstance(weight, Tensor) and math.prod(node.shape[2:] if axes > 2 else ()) == 0:
         return "gives nothing"

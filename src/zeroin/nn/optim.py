@@ -8,10 +8,10 @@ from torch import Tensor, nn
 
 from zeroin.catalogue import OPTIMIZERS
 from zeroin.errors import TaskError
+from zeroin.nn.layers import NORMS
 from zeroin.types import Config
 
 SCHEDULES = ("constant", "cosine", "linear", "step", "wsd")
-NORMS = (nn.modules.batchnorm._NormBase, nn.LayerNorm, nn.GroupNorm, nn.RMSNorm)
 BELOW_ONE = math.nextafter(1.0, 0.0)
 LEGAL = {  # what these can be at all; how far a search may go is the catalogue's matter
     "lr": (0.0, math.inf, "from 0"),

@@ -13,8 +13,10 @@ from torch.nn.parameter import is_lazy
 
 from zeroin.errors import TaskError
 from zeroin.nn.data import Data, InMemory, Normalisation, edges
+from zeroin.nn.layers import BATCHNORMS
 from zeroin.nn.metrics import Metric, alike
-from zeroin.nn.networks import APPLIED, BATCHNORMS, Build, built
+from zeroin.nn.modes import as_in_evaluation
+from zeroin.nn.networks import APPLIED, Build, built
 from zeroin.nn.optim import Recipe
 from zeroin.types import Config
 
@@ -106,10 +108,8 @@ def shaped(build: Build, data: Data, config: Config) -> nn.Module:
     model = build(config)
     if isinstance(model, nn.Module) and any(map(is_lazy, (*model.parameters(), *model.buffers()))):
         x, _ = two_examples(data)
-        was = model.training
-        with torch.no_grad():
-            model.eval()(x.cpu())
-        model.train(was)
+        with as_in_evaluation(model), torch.no_grad():
+            model(x.cpu())
     return model
 
 

@@ -10,8 +10,9 @@ from torch import Tensor, nn
 
 from zeroin.errors import TaskError
 from zeroin.nn.data import taken
+from zeroin.nn.layers import BATCHNORMS
+from zeroin.nn.modes import as_in_evaluation, on_batches
 from zeroin.nn.problem import Problem
-from zeroin.nn.trace import BATCHNORMS, as_in_evaluation, on_batches
 
 EXAMPLES = 10_000  # that suffice: Wu & Johnson 2021, section 3.2 (1,000 to 10,000)
 BATCH = 256

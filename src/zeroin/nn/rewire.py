@@ -6,6 +6,7 @@ import torch.fx
 from torch import nn
 
 from zeroin.errors import TaskError
+from zeroin.nn.modes import modes_kept
 from zeroin.nn.normlayers import Place, Settings, make, matched
 from zeroin.nn.surgery import pair, put
 from zeroin.nn.trace import Trace
@@ -66,7 +67,8 @@ def _symbolic(model: nn.Module) -> torch.fx.GraphModule:
     codes = []
     for mode in (not was, was):
         try:
-            traced = torch.fx.symbolic_trace(model.train(mode))
+            with modes_kept(model):
+                traced = torch.fx.symbolic_trace(model.train(mode))
         except Exception as error:  # torch.fx runs the user's code on proxies: it may raise anything
             raise TaskError(
                 f"a norm behind a functional activation needs a network that torch.fx can trace; it says "

@@ -9,9 +9,10 @@ from collections.abc import Iterator
 import torch
 
 from zeroin.nn.findings import Finding
+from zeroin.nn.layers import BATCHNORMS, LAYERS, NORMS
 from zeroin.nn.measure import Measured, Subject, Unknown, first_output
-from zeroin.nn.optim import NORMS
-from zeroin.nn.trace import BATCHNORMS, LAYERS, Node, Trace, on_batches
+from zeroin.nn.modes import on_batches
+from zeroin.nn.trace import Node, Trace
 
 
 def bias(case: Measured) -> Iterator[Finding]:

@@ -7,9 +7,8 @@ import torch
 from torch import Tensor, nn
 
 from zeroin.nn.findings import Finding
+from zeroin.nn.layers import LAYERS, NORMS
 from zeroin.nn.measure import Level, Measured, Subject, Unknown
-from zeroin.nn.optim import NORMS
-from zeroin.nn.trace import LAYERS
 
 GRAVE, SLIGHT = 1e3, 30.0  # how many times the signal or the gradient changes from one end to the other
 # Gains that keep the signal: He et al. 2015, equation 10 (relu family); Glorot & Bengio 2010, equation 16 (tanh);

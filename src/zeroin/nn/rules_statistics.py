@@ -11,13 +11,14 @@ from torch import Tensor, nn
 from torch.optim.swa_utils import AveragedModel
 
 from zeroin.nn.findings import Finding
+from zeroin.nn.layers import BATCHNORMS, DROPOUTS
 from zeroin.nn.measure import Measured, Subject, Unknown, first_output, noise, validation_losses
+from zeroin.nn.modes import modes_kept
 from zeroin.nn.recalibration import recalibrate
-from zeroin.nn.trace import BATCHNORMS, Node, Trace
+from zeroin.nn.trace import Node, Trace
 
 SMALL = 16  # examples in a mini-batch below which its statistics are too noisy
 GAP = (0.25, 0.02)  # validation loss that recalibration saves: as a share and by itself, to be an error
-DROPOUTS = nn.modules.dropout._DropoutNd
 
 
 def last_batch(case: Measured) -> Iterator[Finding]:
@@ -205,16 +206,13 @@ def _in_training_during(subject: Subject) -> list[str]:
         if isinstance(m, BATCHNORMS | DROPOUTS)
     ]
     standing = {n: b.clone() for n, b in subject.model.named_buffers()}
-    modes = {m: m.training for m in subject.model.modules()}
     try:
         assert subject.evaluate is not None
-        with torch.random.fork_rng(devices=[]):
+        with modes_kept(subject.model), torch.random.fork_rng(devices=[]):
             subject.evaluate()
     finally:
         for handle in handles:
             handle.remove()
-        for m, training in modes.items():
-            m.training = training
         with torch.no_grad():
             for n, b in subject.model.named_buffers():
                 b.copy_(standing[n])

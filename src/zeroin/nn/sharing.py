@@ -17,7 +17,7 @@ from torch.overrides import TorchFunctionMode
 from torch.utils._pytree import tree_leaves
 
 from zeroin.nn.dropout import CountedDropout
-from zeroin.nn.networks import BATCHNORMS
+from zeroin.nn.layers import BATCHNORMS
 
 HOOK = "register_hook"
 

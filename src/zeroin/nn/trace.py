@@ -1,7 +1,6 @@
 """What a network does with an example: which layers and functions run, in which order, each on whose results."""
 
-from collections.abc import Callable, Iterable, Iterator
-from contextlib import contextmanager
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from typing import Any, TypeAlias
 
@@ -11,7 +10,8 @@ from torch.overrides import TorchFunctionMode
 from torch.utils._pytree import tree_leaves
 
 from zeroin.errors import TaskError
-from zeroin.nn.optim import NORMS
+from zeroin.nn.layers import NORMS
+from zeroin.nn.modes import as_in_evaluation, on_batches
 
 Example: TypeAlias = Tensor | tuple[Any, ...]
 
@@ -20,8 +20,6 @@ def _names(words: str) -> frozenset[str]:
     return frozenset(words.split())
 
 
-BATCHNORMS = nn.modules.batchnorm._BatchNorm
-LAYERS = (nn.Linear, nn.modules.conv._ConvNd)
 WEIGHTED_FUNCTIONS = _names(
     "linear bilinear conv1d conv2d conv3d conv_transpose1d conv_transpose2d conv_transpose3d matmul __matmul__ "
     "__rmatmul__ mm bmm addmm baddbmm einsum tensordot embedding scaled_dot_product_attention lstm gru"
@@ -183,33 +181,6 @@ def record(
             handle.remove()
     outputs = {recorder.made[id(t)] for t in _tensors(result) if id(t) in recorder.made}
     return Trace(tuple(recorder.nodes), frozenset(outputs), tuple(dict.fromkeys(recorder.read)))
-
-
-@contextmanager
-def as_in_evaluation(model: nn.Module) -> Iterator[None]:
-    """Evaluation mode within; each module's own mode afterwards."""
-    modes = {module: module.training for module in model.modules()}
-    model.eval()
-    try:
-        yield
-    finally:
-        for module, mode in modes.items():
-            module.training = mode
-
-
-@contextmanager
-def on_batches(model: nn.Module) -> Iterator[None]:
-    """Evaluation mode but for the batch norms, which use each mini-batch's statistics and keep their running ones."""
-    norms = [m for m in model.modules() if isinstance(m, BATCHNORMS)]
-    kept = [(m.momentum, m.num_batches_tracked) for m in norms]
-    with as_in_evaluation(model):
-        try:
-            for norm in norms:
-                norm.training, norm.momentum, norm.num_batches_tracked = True, 0.0, None
-            yield
-        finally:
-            for norm, (momentum, tracked) in zip(norms, kept, strict=True):
-                norm.momentum, norm.num_batches_tracked = momentum, tracked
 
 
 def guessed_example(model: nn.Module) -> Tensor:
