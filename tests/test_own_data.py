@@ -20,8 +20,9 @@ Image = pytest.importorskip("PIL.Image")
 
 from zeroin.data import images, own  # noqa: E402
 from zeroin.data.amounts import amounts, style_of  # noqa: E402
-from zeroin.data.columns import Column, as_numbers, learn, numbers, written  # noqa: E402
+from zeroin.data.columns import Column, learn, numbers  # noqa: E402
 from zeroin.data.files import read  # noqa: E402
+from zeroin.data.kinds import as_numbers, written  # noqa: E402
 from zeroin.data.preparation import from_plain  # noqa: E402
 from zeroin.data.split import by_group  # noqa: E402
 from zeroin.data.vocabulary import is_text, words_of  # noqa: E402

@@ -10,6 +10,7 @@ from typing import Any, Self
 
 import numpy as np
 import torch
+from numpy.typing import NDArray
 from sklearn.base import BaseEstimator, ClassifierMixin, RegressorMixin
 from sklearn.utils import check_random_state
 from sklearn.utils.multiclass import check_classification_targets
@@ -58,14 +59,14 @@ class Tuned:
     space: Space
     history: History
 
-    def outputs(self, X: "np.ndarray[Any, Any]") -> "np.ndarray[Any, Any]":
+    def outputs(self, X: NDArray[Any]) -> NDArray[Any]:
         """What the network says of examples [N, features]: [N, outputs]."""
         norm = self.normalisation
         with loop.one_thread(), torch.no_grad():
             x = torch.from_numpy(np.require(X, requirements=["C", "W"])).double()  # pandas' arrays are read-only
             x = (x - norm.mean) / norm.scale
             parts: list[Tensor] = [self.network(part) for part in torch.split(x, loop.EVALUATED)]
-        found: np.ndarray[Any, Any] = torch.cat(parts).numpy()
+        found: NDArray[Any] = torch.cat(parts).numpy()
         return found
 
     def report(self, path: str | Path) -> Path:
@@ -150,15 +151,15 @@ class TunedClassifier(ClassifierMixin, BaseEstimator):  # type: ignore[misc]  # 
         _tune(self, replace(examples, y=labels), len(self.classes_), "cross_entropy")
         return self
 
-    def predict_proba(self, X: Any) -> "np.ndarray[Any, Any]":
+    def predict_proba(self, X: Any) -> NDArray[Any]:
         """The probability of each class of `classes_`: [N, classes]."""
-        out: np.ndarray[Any, Any] = torch.from_numpy(_outputs(self, X)).softmax(1).numpy()
+        out: NDArray[Any] = torch.from_numpy(_outputs(self, X)).softmax(1).numpy()
         return out
 
-    def predict(self, X: Any) -> "np.ndarray[Any, Any]":
+    def predict(self, X: Any) -> NDArray[Any]:
         """The most likely class of each example: [N]."""
         likely = self.predict_proba(X).argmax(1)
-        out: np.ndarray[Any, Any] = self.classes_[likely]
+        out: NDArray[Any] = self.classes_[likely]
         return out
 
 
@@ -219,7 +220,7 @@ class TunedRegressor(RegressorMixin, BaseEstimator):  # type: ignore[misc]  # sc
         _tune(self, replace(examples, y=far / self._scale), 1, "mse")
         return self
 
-    def predict(self, X: Any) -> "np.ndarray[Any, Any]":
+    def predict(self, X: Any) -> NDArray[Any]:
         """The number for each example: [N]."""
         return _outputs(self, X).reshape(-1) * self._scale + self._center
 
@@ -230,7 +231,7 @@ def _tune(model: Any, examples: Examples, outputs: int, loss: str) -> None:
     model.best_config_, model.best_score_ = dict(tuned.best.config), tuned.score
 
 
-def _outputs(model: Any, X: Any) -> "np.ndarray[Any, Any]":
+def _outputs(model: Any, X: Any) -> NDArray[Any]:
     """What the network of a fitted estimator says of examples: [N, outputs]."""
     check_is_fitted(model)
     tuned: Tuned = model.tuned_

@@ -9,7 +9,7 @@ import pandas as pd
 from numpy.typing import NDArray
 
 from zeroin.data.amounts import Style, longest
-from zeroin.data.columns import as_numbers, kind_of, written
+from zeroin.data.kinds import as_numbers, kind_of, written
 from zeroin.errors import TaskError
 
 FEW = 20  # different whole numbers that are still taken as classes
@@ -52,7 +52,7 @@ class Answer:
         """The numbers to predict, as a column writes them."""
         return as_numbers(values, self.style)
 
-    def decoded(self, output: NDArray[Any]) -> dict[str, Any]:
+    def decoded(self, output: NDArray[Any]) -> dict[str, NDArray[Any]]:
         """Columns to write: `prediction`, and for classes the probability of each.
 
         Args:

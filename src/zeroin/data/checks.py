@@ -11,7 +11,8 @@ from sklearn.tree import DecisionTreeClassifier
 
 from zeroin.data.amounts import longest
 from zeroin.data.answer import Answer
-from zeroin.data.columns import DATES, Column, as_numbers, as_words, measured, no_dates
+from zeroin.data.columns import Column, measured, no_dates
+from zeroin.data.kinds import DATES, ColumnKind, as_numbers, as_words
 
 ENOUGH = 0.999  # the share of the target that a column alone must tell for a leak to be suspected
 MONOTONE = 0.9999  # the rank correlation from which one number is another in disguise
@@ -106,7 +107,7 @@ def _in_order(values: pd.Series) -> bool:
     return bool((step >= 0).all() or (step <= 0).all())
 
 
-def _names_rows(values: pd.Series, kind: str) -> bool:
+def _names_rows(values: pd.Series, kind: ColumnKind) -> bool:
     if kind == "date" or values.isna().any() or values.nunique() < len(values):
         return False
     if kind == "category":
@@ -127,7 +128,7 @@ def _is_own(words: pd.Series) -> bool:
     return bool(len(words)) and words.nunique() > OWN * len(words)
 
 
-def _tells(values: pd.Series, kind: str, target: pd.Series, answer: Answer) -> bool:
+def _tells(values: pd.Series, kind: ColumnKind, target: pd.Series, answer: Answer) -> bool:
     """Whether a column alone, words or numbers, tells the target."""
     if not answer.classes:
         y = answer.numbers(target).to_numpy()
@@ -137,7 +138,7 @@ def _tells(values: pd.Series, kind: str, target: pd.Series, answer: Answer) -> b
     return _hits(values, kind, y, len(answer.classes)) - usual > ENOUGH * (1 - usual)
 
 
-def _hits(values: pd.Series, kind: str, y: NDArray[Any], classes: int) -> float:
+def _hits(values: pd.Series, kind: ColumnKind, y: NDArray[Any], classes: int) -> float:
     """The share of classes that a column alone gets right."""
     if kind == "number":
         x = values.fillna(-1e30).to_numpy()[:, None]

@@ -3,8 +3,6 @@
 Plain data rather than fitted objects, so that an exported model can be read without running anything it contains.
 """
 
-import re
-import warnings
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from types import MappingProxyType
@@ -12,26 +10,18 @@ from types import MappingProxyType
 import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
-from pandas.tseries.api import guess_datetime_format
 
-from zeroin.data.amounts import Style, amounts, style_of
+from zeroin.data.amounts import Style, amounts
+from zeroin.data.kinds import ISO, MIXED, ColumnKind, as_dates, as_numbers, as_words, form_of, kind_of, written
 from zeroin.errors import TaskError
-from zeroin.wording import counted
 
 MOST = 40  # categories of a column that get a number of their own; the others share one
 SEEN = 3  # training rows at least of a category with a number of its own
 FAR = 5.0  # deviations from the mean beyond which a number is taken as that far: a network does not extrapolate
 SKEWED = 2.0  # the skewness from which a column of amounts is taken as log(1 + x)
-MIXED = 0.5  # the share of numbers from which a column is one of numbers, and its words are mistakes
-DATES = 0.95  # the share of dates from which a column is one of dates
-LARGEST = 1e30  # larger amounts are taken as this: their squares are still numbers
 YEAR = 365.2425  # days
 # Days of a period, and in how many waves a date stands in it: a week's tell its days.
 WAVES = ((YEAR, 8), (7, 3), (1, 2))
-ISO = "ISO8601"
-LOOKS_LIKE_A_DATE = re.compile(r"\d{4}|\d{1,2}[-/.]\d{1,2}[-/.]\d{2,4}")
-TIME_OF_DAY = re.compile(r"\d{1,2}:\d{2}")
-TIMES = ("%H:%M", "%H:%M:%S", "%I:%M %p")
 
 Array = NDArray[np.float32]
 
@@ -42,7 +32,7 @@ class Column:
 
     Args:
         name: in the table.
-        kind: "number", "category" or "date".
+        kind: what it holds.
         fill: of a number that is missing: the training median.
         gaps: whether training rows lack it; being missing is then a number of its own.
         log: taken as log(1 + x), for amounts with a long tail.
@@ -54,7 +44,7 @@ class Column:
     """
 
     name: str
-    kind: str
+    kind: ColumnKind
     fill: float = 0.0
     gaps: bool = False
     log: bool = False
@@ -80,16 +70,8 @@ def learn(frame: pd.DataFrame, styles: Mapping[str, Style] = MappingProxyType({}
     Raises:
         TaskError: numbers and words mixed in one column.
     """
-    return tuple(_learn(str(name), frame[name], styles.get(str(name))) for name in frame.columns if varies(frame[name]))
-
-
-def varies(values: pd.Series) -> bool:
-    """Whether a column holds two different values; missing is one.
-
-    >>> varies(pd.Series([1, None])), varies(pd.Series(["a", "a"]))
-    (True, False)
-    """
-    return bool(values.nunique(dropna=False) > 1)
+    names = [name for name in frame.columns if frame[name].nunique(dropna=False) > 1]  # missing is a value
+    return tuple(_learn(str(name), frame[name], styles.get(str(name))) for name in names)
 
 
 def numbers(columns: Sequence[Column], frame: pd.DataFrame) -> Array:
@@ -115,97 +97,6 @@ def check_there(frame: pd.DataFrame, names: Iterable[str]) -> None:
             f"a table to predict has the columns of the training table; it lacks {', '.join(map(repr, missing[:5]))}"
             f"{f' and {len(missing) - 5} more' if len(missing) > 5 else ''}: add what is missing, empty if not known."
         )
-
-
-def kind_of(values: pd.Series, otherwise: str = "leave the column out with --drop") -> str:
-    """What a column holds: "number", "category" or "date".
-
-    Args:
-        values: the column.
-        otherwise: what else can be done about numbers and words in one column; its name follows.
-
-    Raises:
-        TaskError: numbers and words mixed.
-
-    >>> kind_of(pd.Series(["2024-01-31", "2024-02-01"])), kind_of(pd.Series(["1", "2", None]))
-    ('date', 'number')
-    """
-    if pd.api.types.is_datetime64_any_dtype(values):
-        return "date"
-    if pd.api.types.is_bool_dtype(values) or isinstance(values.dtype, pd.CategoricalDtype):
-        return "category"
-    if pd.api.types.is_numeric_dtype(values):
-        return "number"
-    there = values.dropna()
-    if all_numbers(there, otherwise):
-        return "number"
-    return "date" if form_of(there) else "category"
-
-
-def all_numbers(there: pd.Series, otherwise: str = "leave the column out with --drop") -> bool:
-    """Whether a column, none of it missing, holds numbers, in whichever way all of them are written.
-
-    Raises:
-        TaskError: numbers and words mixed.
-    """
-    plain = as_numbers(there).notna()
-    if plain.all() or style_of(there):
-        return bool(len(there))
-    commas = amounts(there, Style(",")).notna()
-    known = max(plain, commas, key=lambda some: int(some.sum()))
-    many = there[known].nunique() > MOST and there[~known].nunique() <= SEEN  # numbers, and a few words for missing
-    if float(known.mean()) > MIXED or many:
-        odd = str(there[~known].iloc[0])[:40]
-        raise TaskError(
-            f"a column holds numbers or words; {there.name!r} holds {int(known.sum()):,} numbers and "
-            f"{counted(int((~known).sum()), 'other')} such as {odd!r}: mend those, add --missing {odd!r} if it stands "
-            f"for missing, or {otherwise} {there.name!r}."
-        )
-    return False
-
-
-def form_of(there: pd.Series) -> str:
-    """How nearly all of these words write a date or a time of day; empty where they do not.
-
-    >>> form_of(pd.Series(["01/02/2024", "31/12/2024"])), form_of(pd.Series(["a", "b"]))
-    ('%d/%m/%Y', '')
-    """
-    first = str(there.iloc[0]).strip() if len(there) else ""
-    is_time = bool(TIME_OF_DAY.match(first))
-    if not is_time and not LOOKS_LIKE_A_DATE.search(first):
-        return ""
-    with warnings.catch_warnings():
-        warnings.simplefilter("ignore")  # pandas warns where both orders of day and month come to the same
-        dates = [ISO, *filter(None, (guess_datetime_format(first, dayfirst=d) for d in (False, True)))]
-    guesses = [*TIMES, *dates] if is_time else dates
-    shares = [float(as_dates(there, form).notna().mean()) for form in guesses]
-    best = int(np.argmax(shares))
-    return guesses[best] if shares[best] > DATES else ""
-
-
-def as_dates(values: pd.Series, form: str) -> pd.Series:
-    """Dates written in one form, or dates already; what is none is missing."""
-    if not pd.api.types.is_datetime64_any_dtype(values):
-        values = values.astype(str).where(values.notna())
-    return pd.to_datetime(values, format=form or ISO, errors="coerce", utc=True).dt.tz_localize(None)
-
-
-def as_numbers(values: pd.Series, style: Style | None = None) -> pd.Series:
-    """Numbers, written plainly or in a style; what is none, or is infinite, is missing."""
-    real = amounts(values, style) if style else pd.to_numeric(values, errors="coerce").astype(float)
-    return real.replace([np.inf, -np.inf], np.nan).clip(-LARGEST, LARGEST)
-
-
-def written(values: pd.Series, mark: str | None = None) -> Style | None:
-    """How a column of numbers writes them; None: plainly.
-
-    Args:
-        values: the column.
-        mark: what stands before decimals in its file: where that is a comma, `1.250` is 1250.
-    """
-    style = style_of(values, mark)
-    has_commas = style is not None and style.mark == mark == ","
-    return style if has_commas or as_numbers(values.dropna()).isna().any() else None
 
 
 def in_time(values: pd.Series, mark: str | None = None) -> pd.Series:
@@ -235,16 +126,6 @@ def no_dates(column: Column, values: pd.Series) -> pd.Series:
     """What a column of dates holds that is none, and is taken as missing; of other columns nothing."""
     there = values.dropna()
     return there[as_dates(there, column.form).isna()] if column.kind == "date" else there[:0]
-
-
-def as_words(values: pd.Series) -> pd.Series:
-    """Text in each row, None where it is missing."""
-    return values.astype(object).where(values.notna(), None).map(_word)
-
-
-def _word(value: object) -> str | None:
-    """A value as text, a whole number alike whether a missing one beside it made it 3.0 or not."""
-    return None if value is None else f"{value:.0f}" if isinstance(value, float) and value.is_integer() else str(value)
 
 
 def _read(name: str, values: pd.Series) -> Column:

@@ -4,6 +4,7 @@ from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
+from numpy.typing import NDArray
 from sklearn.model_selection import train_test_split
 from sklearn.utils.validation import _check_sample_weight, column_or_1d
 
@@ -74,9 +75,9 @@ def split(y: Any, groups: Any, share: float, stratified: bool, seed: int) -> tup
     return train, valid
 
 
-def _numbered(groups: Any, count: int) -> "np.ndarray[Any, Any]":
+def _numbered(groups: Any, count: int) -> NDArray[Any]:
     """What each example belongs to, as numbers."""
-    known: np.ndarray[Any, Any] = np.unique(column_or_1d(groups), return_inverse=True)[1]
+    known: NDArray[Any] = np.unique(column_or_1d(groups), return_inverse=True)[1]
     if len(known) != count or known.max() < 1:
         raise ValueError(
             f"groups are of each example, two different ones at least; there are {len(known)} for {count} examples, "

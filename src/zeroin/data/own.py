@@ -17,7 +17,7 @@ from zeroin.data.files import read
 from zeroin.data.names import ARRAYS, stem, suffix
 from zeroin.data.preparation import Images, Inputs, Preparation, Table, Text
 from zeroin.data.source import Source, of_arrays, of_images
-from zeroin.data.split import Cut, Rows
+from zeroin.data.split import OF, VALID, Cut, Rows
 from zeroin.data.table import Columns, Reading, of_table
 from zeroin.errors import TaskError
 from zeroin.nn.spaces import cnn_space, gru_space, mlp_space, text_space
@@ -26,6 +26,7 @@ from zeroin.space import Space
 
 FOR_CLASSES, FOR_NUMBERS = ("accuracy", "balanced_accuracy", "roc_auc"), ("r2", "mae", "mse", "rmse")
 RARE = 0.2  # the share of the rarest of two classes below which accuracy says little
+RANKED = 2 * OF / len(VALID)  # of the rarest class: two to validate, as the area under a curve of one is luck
 EPOCHS = (6, 30)  # of a full training, at least and at most
 
 
@@ -157,7 +158,7 @@ def _metric(asked: str | None, answer: Answer, values: pd.Series) -> str:
     counts: NDArray[Any] = np.bincount(answer.encoded(values), minlength=len(answer.classes))
     if counts.min() / counts.sum() >= RARE * 2 / len(answer.classes):
         return "accuracy"
-    return "roc_auc" if len(answer.classes) == 2 and counts.min() >= 2 * 20 / 3 else "balanced_accuracy"
+    return "roc_auc" if len(answer.classes) == 2 and counts.min() >= RANKED else "balanced_accuracy"
 
 
 def _read(inputs: Inputs) -> Iterator[str]:

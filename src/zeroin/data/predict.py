@@ -10,7 +10,8 @@ import torch
 from torch import nn
 
 from zeroin.data.checks import note_on_no_dates
-from zeroin.data.columns import MOST, SEEN, as_words, no_dates
+from zeroin.data.columns import MOST, SEEN, no_dates
+from zeroin.data.kinds import as_words
 from zeroin.data.preparation import Images, Inputs, Preparation, Table, from_plain
 from zeroin.errors import TaskError
 from zeroin.nn.data import Normalisation
@@ -54,13 +55,14 @@ def _notes(inputs: Inputs, source: Any) -> Iterator[str]:
         if column.name not in source:
             continue  # which is refused
         values = source[column.name]
-        words = as_words(values).dropna()
-        new = words[~words.isin(column.options)]
-        if column.kind == "category" and len(column.options) < MOST and len(new):
-            yield (
-                f"{len(new):,} of {len(values):,} rows have a {column.name!r} that fewer than {SEEN} rows to train on "
-                f"had, such as {new.iloc[0]!r}: all such words count as one"
-            )
+        if column.kind == "category" and len(column.options) < MOST:
+            words = as_words(values).dropna()
+            new = words[~words.isin(column.options)]
+            if len(new):
+                yield (
+                    f"{len(new):,} of {len(values):,} rows have a {column.name!r} that fewer than {SEEN} rows to train "
+                    f"on had, such as {new.iloc[0]!r}: all such words count as one"
+                )
         if 0 < len(odd := no_dates(column, values)) < len(values):
             yield note_on_no_dates(column.name, odd, len(values))
 

@@ -18,8 +18,9 @@ from zeroin.data import images
 from zeroin.data.amounts import Style
 from zeroin.data.answer import Answer
 from zeroin.data.arrays import arrays, as_inputs
-from zeroin.data.columns import Column, as_words, check_there, numbers
+from zeroin.data.columns import Column, check_there, numbers
 from zeroin.data.files import read
+from zeroin.data.kinds import as_words
 from zeroin.data.vocabulary import numbered
 from zeroin.errors import TaskError
 from zeroin.nn.networks import mlp, small_cnn

@@ -12,9 +12,10 @@ from pandas.api.types import is_object_dtype, is_string_dtype
 from zeroin.data.amounts import Style, are_codes
 from zeroin.data.answer import Answer
 from zeroin.data.checks import notes_on
-from zeroin.data.columns import SEEN, all_numbers, as_words, learn, written
+from zeroin.data.columns import SEEN, learn
 from zeroin.data.cuts import cutting
 from zeroin.data.files import column_of
+from zeroin.data.kinds import all_numbers, as_words, written
 from zeroin.data.preparation import Inputs, Table, Text
 from zeroin.data.source import Source, note_on_groups
 from zeroin.data.vocabulary import is_text, vocabulary, words_of

@@ -1,0 +1,125 @@
+"""What a column of a table holds, numbers, dates or words, and how it writes them."""
+
+import re
+import warnings
+from typing import Literal, TypeAlias
+
+import numpy as np
+import pandas as pd
+from pandas.tseries.api import guess_datetime_format
+
+from zeroin.data.amounts import Style, amounts, style_of
+from zeroin.errors import TaskError
+from zeroin.wording import counted
+
+MIXED = 0.5  # the share of numbers from which a column is one of numbers, and its words are mistakes
+MANY, FEW = 40, 3  # so is one of more different numbers and no more different words: those stand for missing
+DATES = 0.95  # the share of dates from which a column is one of dates
+LARGEST = 1e30  # larger amounts are taken as this: their squares are still numbers
+ISO = "ISO8601"
+LOOKS_LIKE_A_DATE = re.compile(r"\d{4}|\d{1,2}[-/.]\d{1,2}[-/.]\d{2,4}")
+TIME_OF_DAY = re.compile(r"\d{1,2}:\d{2}")
+TIMES = ("%H:%M", "%H:%M:%S", "%I:%M %p")
+
+ColumnKind: TypeAlias = Literal["number", "category", "date"]
+
+
+def kind_of(values: pd.Series, otherwise: str = "leave the column out with --drop") -> ColumnKind:
+    """What a column holds; a category is a word, or a truth value.
+
+    Args:
+        values: the column.
+        otherwise: what else can be done about numbers and words in one column; its name follows.
+
+    Raises:
+        TaskError: numbers and words mixed.
+
+    >>> kind_of(pd.Series(["2024-01-31", "2024-02-01"])), kind_of(pd.Series(["1", "2", None]))
+    ('date', 'number')
+    """
+    if pd.api.types.is_datetime64_any_dtype(values):
+        return "date"
+    if pd.api.types.is_bool_dtype(values) or isinstance(values.dtype, pd.CategoricalDtype):
+        return "category"
+    if pd.api.types.is_numeric_dtype(values):
+        return "number"
+    there = values.dropna()
+    if all_numbers(there, otherwise):
+        return "number"
+    return "date" if form_of(there) else "category"
+
+
+def all_numbers(there: pd.Series, otherwise: str = "leave the column out with --drop") -> bool:
+    """Whether a column, none of it missing, holds numbers, in whichever way all of them are written.
+
+    Raises:
+        TaskError: numbers and words mixed.
+    """
+    plain = as_numbers(there).notna()
+    if plain.all() or style_of(there):
+        return bool(len(there))
+    commas = amounts(there, Style(",")).notna()
+    known = max(plain, commas, key=lambda some: int(some.sum()))
+    many = there[known].nunique() > MANY and there[~known].nunique() <= FEW  # numbers, and a few words for missing
+    if float(known.mean()) > MIXED or many:
+        odd = str(there[~known].iloc[0])[:40]
+        raise TaskError(
+            f"a column holds numbers or words; {there.name!r} holds {int(known.sum()):,} numbers and "
+            f"{counted(int((~known).sum()), 'other')} such as {odd!r}: mend those, add --missing {odd!r} if it stands "
+            f"for missing, or {otherwise} {there.name!r}."
+        )
+    return False
+
+
+def form_of(there: pd.Series) -> str:
+    """How nearly all of these words write a date or a time of day; empty where they do not.
+
+    >>> form_of(pd.Series(["01/02/2024", "31/12/2024"])), form_of(pd.Series(["a", "b"]))
+    ('%d/%m/%Y', '')
+    """
+    first = str(there.iloc[0]).strip() if len(there) else ""
+    is_time = bool(TIME_OF_DAY.match(first))
+    if not is_time and not LOOKS_LIKE_A_DATE.search(first):
+        return ""
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")  # pandas warns where both orders of day and month come to the same
+        dates = [ISO, *filter(None, (guess_datetime_format(first, dayfirst=d) for d in (False, True)))]
+    guesses = [*TIMES, *dates] if is_time else dates
+    shares = [float(as_dates(there, form).notna().mean()) for form in guesses]
+    best = int(np.argmax(shares))
+    return guesses[best] if shares[best] > DATES else ""
+
+
+def as_dates(values: pd.Series, form: str) -> pd.Series:
+    """Dates written in one form, or dates already; what is none is missing."""
+    if not pd.api.types.is_datetime64_any_dtype(values):
+        values = values.astype(str).where(values.notna())
+    return pd.to_datetime(values, format=form or ISO, errors="coerce", utc=True).dt.tz_localize(None)
+
+
+def as_numbers(values: pd.Series, style: Style | None = None) -> pd.Series:
+    """Numbers, written plainly or in a style; what is none, or is infinite, is missing."""
+    real = amounts(values, style) if style else pd.to_numeric(values, errors="coerce").astype(float)
+    return real.replace([np.inf, -np.inf], np.nan).clip(-LARGEST, LARGEST)
+
+
+def written(values: pd.Series, mark: str | None = None) -> Style | None:
+    """How a column of numbers writes them; None: plainly.
+
+    Args:
+        values: the column.
+        mark: what stands before decimals in its file: where that is a comma, `1.250` is 1250.
+    """
+    style = style_of(values, mark)
+    has_commas = style is not None and style.mark == mark == ","
+    return style if has_commas or as_numbers(values.dropna()).isna().any() else None
+
+
+def as_words(values: pd.Series) -> pd.Series:
+    """Text in each row, None where it is missing."""
+    return values.astype(object).where(values.notna(), None).map(_word)
+
+
+def _word(value: object) -> str | None:
+    """A value as text, a whole number alike whether a missing one beside it made it 3.0 or not."""
+    return None if value is None else f"{value:.0f}" if isinstance(value, float) and value.is_integer() else str(value)
