@@ -108,7 +108,7 @@ def test_why_the_luckiest_trial_is_not_the_best_is_told(told):
         "In the search trial 0 had a better loss, 0.3; trained afresh, its config has 0.650 ± 0.071. "
         "In bold: the best config."
     )
-    assert '<tr class="best"><td class="number">1</td>' in render(s)
+    assert '<tr class="best"><td class="number" data-name="trial">1</td>' in render(s)
 
 
 def test_best_table_and_cost_are_the_historys(told):
@@ -501,6 +501,8 @@ PROBE = """<script>addEventListener("load", () => {
 });
 setTimeout(() => {
   for (const name of ["beforeprint", "afterprint"]) window.dispatchEvent(new Event(name));
+  const cut = [...document.querySelectorAll(".scroll")].filter((e) => e.scrollWidth > e.clientWidth);
+  document.documentElement.dataset.cut = cut.length;
   document.documentElement.dataset.beyond = document.documentElement.scrollWidth - window.innerWidth;
   document.documentElement.dataset.requests = performance.getEntriesByType("resource").map((e) => e.name).join(" ");
 }, 12000);</script></body>"""
@@ -550,6 +552,18 @@ def test_a_hostile_page_stays_text_in_a_real_browser(tmp_path):
     assert 'data-requests=""' in dom
     assert "<title>broken" not in dom
     assert min(pictures(dom).values()) > 0
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("count", [4, 18])
+def test_no_table_is_cut_on_paper(count, tmp_path):
+    space = Space(**{f"weight_decay_{i}": Float(1e-5, 1.0, scale="log") for i in range(count)})
+    t = Teller()
+    t.job(0, space.default | {"weight_decay_0": 1.234e-5}, [0.5, 0.4], why=12 * "a reason in words ")
+    page = render(summarise("wide", space, t.history, max_epochs=4))
+    dom, _ = chromium(page.replace("@media print {", "@media all {"), tmp_path)  # in a window as wide as paper
+    assert 'data-cut="0"' in dom
+    assert int(re.search(r'data-beyond="(-?\d+)"', dom)[1]) <= 0
 
 
 def test_an_empty_page_opens_in_a_real_browser(tmp_path):
