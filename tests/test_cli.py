@@ -392,7 +392,7 @@ def test_a_target_that_cannot_be_tuned(zeroin, tmp_path, target, words):
         (["--fix", "=3"], ("a change is name=value", "'=3'", "--fix units=128")),
         (["--set", "lr=0.1..0.01"], ("low is below high", "0.1, 0.01", "Float(0.01, 0.1")),
         (["--set", "lr=0..1"], ("needs low > 0", "0.0..1.0", "zero=True")),
-        (["--set", "lr=a..b"], ("lr has numbers", "'a'", "--set lr=1..10")),
+        (["--set", "lr=a..b"], ("lr has numbers", "'a'", "lr=1..10 for a range")),
         (["--set", "lr=nan..1"], ("low is a finite number", "nan", "write the range")),
         (["--set", "lr=0.1"], ("a range is low..high", "lr=(0.1,)", "lr=0.0001..1.0")),
         (["--set", "rate=1..2"], ("the space has lr, units, optimizer, decay", "'rate'", "check the spelling")),
@@ -564,7 +564,7 @@ def test_what_is_true_or_false_has_no_other_words(zeroin, tmp_path, change):
         "import zeroin as zi\nspace = zi.Space(flag=zi.Choice(True, False))\n"
         "def objective(config): return config['flag']\n"
     )
-    told(zeroin("tune", tmp_path / "f.py", *change), "flag is true or false", "neither: write --fix flag=true")
+    told(zeroin("tune", tmp_path / "f.py", *change), "flag is true or false", "neither: write flag=true")
     assert zeroin("tune", tmp_path / "f.py", "--trials", "2", "--fix", "flag=false")[0] == 0
 
 

@@ -1,6 +1,7 @@
 """Watching a study from another process: the same display, nothing written, an end when the study has ended."""
 
 import io
+import os
 import re
 import subprocess
 import sys
@@ -87,6 +88,14 @@ def test_a_study_that_has_ended_is_shown_at_once(tmp_path):
     assert len(view.history.trials) == 4
     assert len(seen) == 2
     assert (tmp_path / "z.db").read_bytes() == before
+
+
+def test_a_store_written_by_a_clock_that_is_ahead_is_not_watched_until_then(tmp_path):
+    store, ahead = tmp_path / "z.db", time.time() + 5
+    zi.tune(lambda config: config["x"], zi.Space(x=zi.Float(0, 1)), trials=4, store=store)
+    os.utime(store, (ahead, ahead))
+    watch(store, None, lambda *_: None, every=0.01, quiet=0.1)
+    assert time.time() < ahead
 
 
 def test_a_watcher_is_told_the_plan_and_how_long_is_left(tmp_path, monkeypatch):

@@ -12,13 +12,13 @@ from rich.progress_bar import ProgressBar
 from rich.table import Table
 
 from zeroin.confirm import winner
-from zeroin.goal import turned
+from zeroin.goal import score_name, turned
 from zeroin.history import History, incumbent
 from zeroin.plan import Plan
 from zeroin.report.compare import groups
 from zeroin.space import Space
 from zeroin.space.words import range_words
-from zeroin.types import Asked, Ended, Event, Kind, Range, Value
+from zeroin.types import Asked, Ended, Event, Kind, Range, Trial, Value
 from zeroin.wording import config_words, counted, duration, error_line
 
 Told: TypeAlias = Event | Plan
@@ -136,7 +136,24 @@ class Display:
         return grid
 
 
-def result_table(study: Shown) -> Table:
+def show_result(console: Console, study: Shown, best: Trial) -> None:
+    """The end of a study: its best config, with its score in the search, and beside the default over fresh seeds.
+
+    Args:
+        console: to print on.
+        study: whose.
+        best: the trial held for the best, its losses in the user's sense.
+    """
+    depth = f" at epoch {best.best_epoch}" if study.max_epochs > 1 else ""
+    score = f"{score_name(study.goal, study.measure)} {best.loss:.5g}"
+    console.print(f"\nbest config: [bold]{escape(config_words(best.config))}[/]")
+    console.print(f"in the search: {escape(score)}{depth} (trial {best.number}, {escape(best.why)})")
+    if any(not trial.kind.is_search for trial in study.history.trials):
+        console.print(_result_table(study))
+        console.print(f"default config: {escape(config_words(study.space.default))}")
+
+
+def _result_table(study: Shown) -> Table:
     """The best config beside the default over fresh seeds: scores as mean ± sd, and where the mean lies with 95 %."""
     table = Table(box=None, pad_edge=False)
     for column in ("", "validation", "mean with 95 %", "test", "fresh seeds"):

@@ -68,12 +68,10 @@ def trial_with_weights(history: History, folder: Path) -> Trial:
     config = winner(history)
     if config is None:
         raise StudyError("weights are those of a trial that worked; none did yet: tune for longer.")
-    configs = [config, *contenders(history, len(history.trials))]
-    for wanted in configs:
-        runs = [t for t in history.trials if t.config == wanted and t.loss is not None]
-        for trial in sorted(runs, key=lambda t: (t.loss, t.number)):
-            if any(trial_folder(folder, trial.number).glob("epoch-*")):
-                return trial
+    left = [t for t in history.trials if t.loss is not None and any(trial_folder(folder, t.number).glob("epoch-*"))]
+    for wanted in (config, *contenders(history, len(history.trials))) if left else ():
+        if runs := [t for t in left if t.config == wanted]:
+            return min(runs, key=lambda t: (t.loss, t.number))
     raise StudyError(
         f"weights come from the checkpoints of a Task's trials; none is left below {folder}: tune the task with this "
         f"store again (what a function saved to run.checkpoint, it alone can read)."

@@ -41,6 +41,11 @@ class _Stamp:
         files = [f.stat() for f in (store, store.with_name(store.name + "-wal")) if f.exists()]
         return _Stamp(max((f.st_mtime for f in files), default=0.0), tuple(f.st_size for f in files))
 
+    @property
+    def when(self) -> float:
+        """That moment on the monotonic clock; now, where a clock that is ahead says that it is still to come."""
+        return time.monotonic() - max(0.0, time.time() - self.newest)
+
 
 def watch(
     store: Path,
@@ -67,11 +72,12 @@ def watch(
     for event in standing(view.history):
         show(view, event)
     pause = every
-    while time.time() - stamp.newest < quiet or (any(view.history.running) and is_written(store, view.name)):
+    changed = stamp.when
+    while time.monotonic() - changed < quiet or (any(view.history.running) and is_written(store, view.name)):
         time.sleep(pause)
         if (now := _Stamp.of(store)) == stamp:
             continue
-        stamp, began = now, time.monotonic()
+        stamp, changed, began = now, now.when, time.monotonic()
         before, view = view, look(store, view.name)
         told = _tell_plan(view, told, show)
         for event in news(before.history, view.history):

@@ -11,7 +11,7 @@ from typing import Any
 import click
 
 from zeroin.catalogue import CATALOGUE
-from zeroin.cli.options import about_data, aside, changes_of, data_of, plain_value, value_of, writing
+from zeroin.cli.options import about_data, aside, data_of, named_values, plain_value, value_of, writing
 from zeroin.errors import StudyError
 from zeroin.protocols import Trainable
 from zeroin.space import Space
@@ -20,6 +20,7 @@ from zeroin.types import Value
 from zeroin.wording import duration
 
 SECONDS_BETWEEN_LINES = 10.0  # of progress, where there is no terminal
+SET = "--set units=128"  # how a value is asked for
 
 
 @click.command()
@@ -72,7 +73,7 @@ def effect(choice: str, target: str, picture: Path | None, as_json: bool, **opti
         with writing(file, "a picture goes to"):
             file.touch()  # what takes long is not lost for want of a folder
         at = _settings(task, options.pop("depths"), options.pop("inits"), options.pop("at"))
-        held = {name: _value(task, name, text) for name, text, _ in changes_of((), options.pop("values"))}
+        held = {name: _value(task, name, text) for name, text in named_values(options.pop("values"), SET)}
         reach = options.pop("reach")
         console = Console(stderr=True, soft_wrap=True, highlight=False)
         with _progress(console) as listen:
@@ -92,9 +93,9 @@ def _task(target: str, verb: str, data: Mapping[str, Any] | None = None) -> tupl
 
 
 def _settings(task: Any, depths: str | None, inits: str | None, others: tuple[str, ...]) -> dict[str, list[Value]]:
-    words = [f"{name}={text}" for name, text in (("layers", depths), ("init", inits)) if text]
-    words += others
-    return {name: [_value(task, name, t) for t in text.split(",")] for name, text, _ in changes_of((), tuple(words))}
+    asked = [(name, text) for name, text in (("layers", depths), ("init", inits)) if text]
+    asked += named_values(others, "--at units=16,64")
+    return {name: [_value(task, name, t) for t in text.split(",")] for name, text in asked}
 
 
 @contextmanager
@@ -103,17 +104,18 @@ def _progress(console: Any) -> Iterator[Any]:
     from rich.progress import BarColumn, Progress, TextColumn, TimeRemainingColumn
 
     columns = (BarColumn(), TextColumn("{task.percentage:.0f} %"), TimeRemainingColumn())
-    told: list[float] = []
+    told: float | None = None  # when, on the monotonic clock
     with Progress(*columns, console=console, transient=True, disable=not console.is_terminal) as bar:
         line = bar.add_task("", total=1.0)
 
         def listen(now: Any) -> None:
-            if not told:
+            nonlocal told
+            if told is None:
                 console.print(f"{now.trainings:,} trainings, at most about {duration(now.seconds)}; Ctrl-C ends it")
-            if not console.is_terminal and told and time.monotonic() - told[-1] > SECONDS_BETWEEN_LINES:
+                told = time.monotonic()
+            elif not console.is_terminal and time.monotonic() - told > SECONDS_BETWEEN_LINES:
                 console.print(f"{100 * now.share:.0f} % done")
-                told.append(time.monotonic())
-            told[:] = told or [time.monotonic()]
+                told = time.monotonic()
             bar.update(line, completed=now.share)
 
         yield listen
@@ -122,12 +124,13 @@ def _progress(console: Any) -> Iterator[Any]:
 def _config(task: Any, values: tuple[str, ...]) -> dict[str, Value]:
     """The default config of a task with the values asked for; names that its space has not are added."""
     config: dict[str, Value] = {} if task.space is None else dict(task.space_for(1.0).default)
-    for name, _, _ in changes_of((), values) if task.space is not None else ():
+    asked = named_values(values, SET)
+    for name, _ in asked if task.space is not None else ():
         if name not in config and name not in CATALOGUE:
             raise StudyError(
                 f"--set names a hyperparameter; {name!r} is none of {', '.join(config)}: check the spelling."
             )
-    return config | {name: _value(task, name, text) for name, text, _ in changes_of((), values)}
+    return config | {name: _value(task, name, text) for name, text in asked}
 
 
 def _value(task: Any, name: str, text: str) -> Value:

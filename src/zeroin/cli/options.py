@@ -11,7 +11,7 @@ import click
 
 from zeroin import tuning
 from zeroin.errors import SpaceError, StudyError
-from zeroin.space import Choice, Int, Space
+from zeroin.space import Choice, Hyperparameter, Int, Space
 from zeroin.space.plain import is_number
 from zeroin.store import check_output
 from zeroin.targets import Target
@@ -117,49 +117,68 @@ def write(file: Path, text: str, what: str, *, aside: bool = False) -> None:
     click.echo(str(file), err=aside)
 
 
-def changes_of(ranges: tuple[str, ...], fixed: tuple[str, ...]) -> list[tuple[str, str, bool]]:
-    """(name, text, whether it is fixed) of --set and --fix."""
-    changes = []
-    for words, is_fixed, usage in ((ranges, False, "--set lr=1e-4..1e-1"), (fixed, True, "--fix units=128")):
-        for word in words:
-            name, equals, text = word.partition("=")
-            if not (name and equals and text):
-                raise StudyError(f"a change is name=value; {word!r} is not: write {usage}.")
-            changes.append((name, text, is_fixed))
-    return changes
+def named_values(words: tuple[str, ...], usage: str) -> list[tuple[str, str]]:
+    """(name, text) of each NAME=TEXT.
+
+    Args:
+        words: as they were given.
+        usage: how the option is written, to be pasted: "--fix units=128".
+
+    Raises:
+        StudyError: one is written otherwise.
+    """
+    found = []
+    for word in words:
+        name, equals, text = word.partition("=")
+        if not (name and equals and text):
+            raise StudyError(f"a change is name=value; {word!r} is not: write {usage}.")
+        found.append((name, text))
+    return found
 
 
-def changed_space(found: Target, changes: list[tuple[str, str, bool]], budgets: dict[str, Any]) -> Space | None:
-    """The target's space with the changes asked for; None where there are none."""
-    if not changes:
+def changed_space(
+    found: Target, ranges: tuple[str, ...], fixed: tuple[str, ...], budgets: dict[str, Any]
+) -> Space | None:
+    """The target's space, where it has one, with the changes of --set and --fix.
+
+    Raises:
+        SpaceError: a hyperparameter that it does not have, or a value that this one cannot have.
+        StudyError: words that are no change.
+    """
+    changes, held = named_values(ranges, "--set lr=1e-4..1e-1"), named_values(fixed, "--fix units=128")
+    if not changes and not held:
         return found.space
     space: Space = found.space or tuning.space_within(found.objective, **budgets)
-    for name, text, is_fixed in changes:
-        if name not in space.params:
-            raise SpaceError(f"the space has {', '.join(space)}; {name!r} is none of them: check the spelling.")
-        if is_fixed:
-            space = space.fix(name, value_of(space, name, text))
-        else:
-            parts = text.split(",") if isinstance(space.params.get(name), Choice) else text.split("..")
-            space = space.set(name, *(value_of(space, name, part) for part in parts))
+    for name, text in changes:
+        separator = "," if isinstance(_param(space, name), Choice) else ".."
+        space = space.set(name, *(value_of(space, name, part) for part in text.split(separator)))
+    for name, text in held:
+        space = space.fix(name, value_of(space, name, text))
     return space
+
+
+def _param(space: Space, name: str) -> Hyperparameter:
+    if name not in space.params:
+        raise SpaceError(f"the space has {', '.join(space)}; {name!r} is none of them: check the spelling.")
+    return space.params[name]
 
 
 def value_of(space: Space, name: str, text: str) -> Value:
     """A word of the command line as a value of a hyperparameter.
 
     Raises:
-        StudyError: the hyperparameter has numbers, and the word is none.
+        SpaceError: the space has none of that name.
+        StudyError: the hyperparameter has numbers, or is true or false, and the word is no such value.
     """
-    param = space.params[name]
+    param = _param(space, name)
     if isinstance(param, Choice):
         found = next((option for option in param.options if str(option) == text), plain_value(text))
         if all(isinstance(option, bool) for option in param.options) and not isinstance(found, bool):
-            raise StudyError(f"{name} is true or false; {text!r} is neither: write --fix {name}=true.")
+            raise StudyError(f"{name} is true or false; {text!r} is neither: write {name}=true.")
         return found
     value = plain_value(text)
     if not is_number(value):
-        raise StudyError(f"{name} has numbers; {text!r} is none: write --set {name}=1..10 or --fix {name}=1.")
+        raise StudyError(f"{name} has numbers; {text!r} is none: write {name}=1, or {name}=1..10 for a range.")
     return int(value) if isinstance(param, Int) and float(value).is_integer() else float(value)
 
 

@@ -13,7 +13,7 @@ from zeroin.cli.options import NAME, STORE, write, writing
 from zeroin.confirm import chosen, scores
 from zeroin.errors import StudyError
 from zeroin.executors.checkpoint import trial_folder
-from zeroin.goal import score_name, turned
+from zeroin.goal import shown, turned
 from zeroin.reporting import report_of, write_report
 from zeroin.store import Header, files_of, is_written, list_studies, read_study
 from zeroin.tasks import TASKS
@@ -63,9 +63,8 @@ def watch(name: str | None, store: Path) -> None:
     Nothing is written. Ctrl-C ends the watching, not the study.
     """
     from rich.console import Console
-    from rich.markup import escape
 
-    from zeroin.display import Display, result_table
+    from zeroin.display import Display, show_result
 
     console = Console(soft_wrap=True, highlight=False)
     with Display(console) as display:
@@ -76,12 +75,7 @@ def watch(name: str | None, store: Path) -> None:
     if best is None or best.loss is None:
         console.print(f"{seen.name} has ended; none of its {len(seen.history.trials)} trials has a score", markup=False)
         return
-    console.print(f"\nbest config: [bold]{escape(config_words(best.config))}[/]")
-    depth = f" at epoch {best.best_epoch}" if seen.max_epochs > 1 else ""
-    score = f"{score_name(seen.goal, seen.measure)} {turned(seen.goal, best.loss):.5g}"
-    console.print(f"in the search: {escape(score)}{depth} (trial {best.number}, {escape(best.why)})")
-    if any(not trial.kind.is_search for trial in seen.history.trials):
-        console.print(result_table(seen))
+    show_result(console, seen, shown(seen.goal, best))
 
 
 @click.command()

@@ -11,12 +11,10 @@ from typing import Any
 import click
 
 from zeroin import tuning
-from zeroin.cli.options import STORE, about_data, aside, changed_space, changes_of, data_of
+from zeroin.cli.options import STORE, about_data, aside, changed_space, data_of
 from zeroin.exports import result
-from zeroin.goal import score_name
 from zeroin.study import Study
 from zeroin.targets import find, switched
-from zeroin.wording import config_words
 
 
 @click.command()
@@ -77,8 +75,8 @@ def tune(
         for switch, is_on in (("recalibrate", recalibrate), ("compile", compile_)):
             found = switched(found, switch) if is_on else found
         name = found.name if name is None else name
-        changes, budgets = changes_of(options.pop("ranges"), options.pop("fixed")), options
-        space = changed_space(found, changes, budgets | {"max_epochs": max_epochs})
+        ranges, fixed, budgets = options.pop("ranges"), options.pop("fixed"), options
+        space = changed_space(found, ranges, fixed, budgets | {"max_epochs": max_epochs})
         try:
             with Display(console) as display:
                 study = tuning.tune(
@@ -127,17 +125,11 @@ def _tell(study: Study, store: Path, console: Any, as_json: bool) -> None:
     """The end of a study: the best config, beside the default, and where everything is."""
     from rich.markup import escape
 
-    from zeroin.display import result_table
+    from zeroin.display import show_result
 
     best, report_file = study.best, study.report()
     if as_json:
         click.echo(json.dumps(result(study) | {"store": str(store), "report": str(report_file)}, indent=1))
         return
-    console.print(f"\nbest config: [bold]{escape(config_words(best.config))}[/]")
-    depth = f" at epoch {best.best_epoch}" if study.max_epochs > 1 else ""
-    score = f"{score_name(study.goal, study.measure)} {best.loss:.5g}"
-    console.print(f"in the search: {escape(score)}{depth} (trial {best.number}, {escape(best.why)})")
-    if any(not t.kind.is_search for t in study.trials):
-        console.print(result_table(study))
-        console.print(f"default config: {escape(config_words(study.space.default))}")
+    show_result(console, study, best)
     console.print(escape(f"store {store}, study {study.name}; report {report_file}"))

@@ -57,7 +57,7 @@ def advice(history: History, goal: str) -> Advice | None:
 
 def _losses(trials: Sequence[Trial], epoch: int) -> tuple[float, ...]:
     """The best of each up to an epoch."""
-    return tuple(min(known) for t in trials if (known := [x for x in t.losses[:epoch] if x is not None]))
+    return tuple(min(t.losses[:epoch]) for t in trials)
 
 
 def _first(said: Sequence[str], early: tuple[tuple[float, ...], tuple[float, ...]], epoch: int, goal: str) -> str:
@@ -82,7 +82,7 @@ def _lead(history: History, advised: Sequence[Trial]) -> tuple[int | None, float
         losses = history.trials[job.trial].losses[job.start : job.stop]
         for loss in losses:
             spent += 1
-            if loss is None or loss > target:
+            if loss > target:
                 continue
             if job.trial in own:
                 began = spent if began is None else began
