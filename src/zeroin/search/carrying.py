@@ -14,7 +14,7 @@ def carry_on(view: View, model: Model) -> tuple[View, dict[int, str]]:
     """Trials whose job just ended go on while there are slots; those that do not for another reason, by number.
 
     In a batch, whose results all come before anything else is decided, each stop costs a turn of all slots. So there,
-    if names tell what losses still fall, the best chance alone goes on, two rungs at once, and the others wait for it.
+    if names tell how much losses still fall, the best chance alone goes on, two rungs at once; the others wait for it.
     """
     paused: dict[int, str] = {}
     chances: dict[int, float] = {}

@@ -1,4 +1,4 @@
-"""What losses still fall: experience with other tasks, for hyperparameters whose names say what they are.
+"""How much losses still fall: experience with other tasks, for hyperparameters whose names say what they are.
 
 Losses of short trainings mislead in a way that is known: large steps (learning rate, momentum, small batches) and
 deep networks fall late. How much a loss at a rung still falls until the full budget was learned from curves of other
@@ -50,7 +50,7 @@ class Outlook:
         return np.clip(place, -1.0, 1.0)
 
     def falls(self, level: Array, slope: Array, traits: Array, doublings: Array) -> Array:
-        """What losses still fall [n], in spreads of the losses.
+        """How much losses still fall [n], in spreads of the losses.
 
         Args:
             level: loss over that of a middling early trial [n]; slope: its last fall by log epochs [n]; in spreads.

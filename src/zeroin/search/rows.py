@@ -19,7 +19,7 @@ class Rows:
     """Observations in order of their jobs: `trial`, `rung`, `loss` and `before` [n]; `units` [trials, D] of all trials.
 
     `before` is the loss at a third of the epochs less; `rungs` are epochs; `traits` [trials, K] places of the configs
-    for `outlook`, which tells what losses still fall; None: nothing is known.
+    for `outlook`, which tells how much losses still fall; None: nothing is known.
     The losses of the trials below number `typical` tell where the bad tail begins; None: those of all.
     """
 

@@ -12,7 +12,7 @@ class Settings:
     screen: int = 12  # trials of the screening round with several rungs
     sure: int = 3  # configs of the playbook, the best bets, that go on to the full budget after a first look
     keep: int = 3  # one in so many goes on to the next rung of the screening round, and two at least
-    keep_known: int = 6  # the same where it is known what losses still fall, and one at least
+    keep_known: int = 6  # the same where it is known how much losses still fall, and one at least
     glances: int = 24  # further trials of the screening round, looked at for T/32 where that tells enough; 0: never
     alike: float = 0.7  # the rank correlation with the lowest rung from which it does
     held: float = 0.3  # of the shares below where the advice of the playbook holds: fresh configs are no better
