@@ -25,15 +25,15 @@ SET = "--set units=128"  # how a value is asked for
 
 @click.command()
 @click.argument("target")
-@click.option("--set", "values", multiple=True, metavar="NAME=VALUE", help="Another value than the default config's.")
-@click.option("--epochs", type=int, default=3, show_default=True, help="Trained before the second look.")
-@click.option("--seed", type=int, default=0, show_default=True, help="Of the network and its training.")
+@click.option("--set", "values", multiple=True, metavar="NAME=VALUE", help="Change a value of the default config.")
+@click.option("--epochs", type=int, default=3, show_default=True, help="Epochs of training before the second look.")
+@click.option("--seed", type=int, default=0, show_default=True, help="Seed of the network and its training.")
 @about_data
 def audit(target: str, values: tuple[str, ...], epochs: int, seed: int, **data: Any) -> None:
-    """What is wrong with TARGET's network: each finding with its evidence, measured on it, and the remedy.
+    """Find what is wrong with TARGET's network: each finding with its measured evidence and the remedy.
 
     TARGET is a ready-made task's name, data of your own as for `tune`, or path/to/file.py[:name] with a Task. Its
-    default config is looked at as it begins and after some epochs. Exit status 1: a finding of severity "error".
+    default config is examined before training and after some epochs. Exit status 1: a finding of severity "error".
     """
     _, task = _task(target, "audit", data_of(data))
     from zeroin.nn import audit as look  # not before the task, which tells where PyTorch is not installed
@@ -46,22 +46,26 @@ def audit(target: str, values: tuple[str, ...], epochs: int, seed: int, **data: 
 @click.command()
 @click.argument("choice")
 @click.argument("target")
-@click.option("--depths", metavar="N,N,...", help="Hidden layers to compare at; the default's otherwise.")
-@click.option("--init", "inits", metavar="WORD,...", help="Laws of the first weights to compare at.")
+@click.option(
+    "--depths", metavar="N,N,...", help="Numbers of hidden layers to compare at; the default config's otherwise."
+)
+@click.option("--init", "inits", metavar="WORD,...", help="Weight initialisations to compare at.")
 @click.option("--at", multiple=True, metavar="NAME=V,V,...", help="Other settings to compare at.")
-@click.option("--set", "values", multiple=True, metavar="NAME=VALUE", help="A value that every config has.")
-@click.option("--draws", type=int, default=256, show_default=True, help="Of the hyperparameters, the same in each arm.")
-@click.option("--epochs", type=int, default=8, show_default=True, help="Of each training.")
-@click.option("--reach", type=float, help="The validation metric at the end that works; 0.9 for an accuracy.")
+@click.option("--set", "values", multiple=True, metavar="NAME=VALUE", help="Hold a hyperparameter at a value.")
+@click.option("--draws", type=int, default=256, show_default=True, help="Random configs, the same in each arm.")
+@click.option("--epochs", type=int, default=8, show_default=True, help="Epochs of each training.")
+@click.option("--reach", type=float, help="Validation metric that a config that works reaches; 0.9 for an accuracy.")
 @click.option("--workers", type=int, default=2, show_default=True, help="Processes.")
-@click.option("--seed", type=int, default=0, show_default=True, help="Of the draws and the trainings.")
-@click.option("--picture", type=click.Path(path_type=Path), help="The SVG file; effect-CHOICE-TASK.svg by default.")
-@click.option("--json", "as_json", is_flag=True, help="Print all of it as JSON, each draw's curve included.")
+@click.option("--seed", type=int, default=0, show_default=True, help="Seed of the draws and the trainings.")
+@click.option(
+    "--picture", type=click.Path(path_type=Path), help="SVG file to write; effect-CHOICE-TASK.svg by default."
+)
+@click.option("--json", "as_json", is_flag=True, help="Print everything as JSON, with the curve of each config.")
 def effect(choice: str, target: str, picture: Path | None, as_json: bool, **options: Any) -> None:
-    """What CHOICE does to the share of configs of TARGET that work: the same random draws with and without it.
+    """Measure what CHOICE does to the share of TARGET's configs that work: the same random draws with and without it.
 
     CHOICE is batchnorm, layernorm or groupnorm (against none; lr and momentum of SGD are drawn), or a Choice of the
-    task's space (all that does not change the network's shape is drawn). Says how long it takes before it begins.
+    task's space (all that does not change the network's shape is drawn). Says beforehand how long it takes.
     """
     from rich.console import Console
 

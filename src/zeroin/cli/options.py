@@ -22,36 +22,38 @@ STORE = click.option(
     type=click.Path(path_type=Path),
     default=Path("zeroin.db"),
     show_default=True,
-    help="The file that keeps everything.",
+    help="File that holds all studies.",
 )
 NAME = click.argument("name", required=False)
 
 _DATA = (
-    click.option("--target", "predict", metavar="COLUMN", help="Of a table: what to predict."),
-    click.option("--text", multiple=True, metavar="COLUMN", help="Of a table: read a column as text."),
+    click.option("--target", "predict", metavar="COLUMN", help="Column of a table to predict."),
+    click.option("--text", multiple=True, metavar="COLUMN", help="Column of a table to read as text."),
     click.option(
         "--words",
         multiple=True,
         metavar="COLUMN",
-        help="Of a table: a column whose numbers are names, such as postcodes.",
+        help="Column of a table whose numbers are names, such as postcodes.",
     ),
-    click.option("--drop", multiple=True, metavar="COLUMN", help="Of a table: leave a column out."),
+    click.option("--drop", multiple=True, metavar="COLUMN", help="Column of a table to leave out."),
     click.option(
-        "--kind", type=click.Choice(["classes", "number"]), help="What the target is, where it could be both."
+        "--kind", type=click.Choice(["classes", "number"]), help="What the target is, where it could be either."
     ),
-    click.option("--metric", help="What is tuned: accuracy, balanced_accuracy, roc_auc, r2, mae, mse or rmse."),
-    click.option("--order", metavar="COLUMN", help="Of a table: cut by time, the latest rows to test."),
+    click.option("--metric", help="What to tune: accuracy, balanced_accuracy, roc_auc, r2, mae, mse or rmse."),
+    click.option(
+        "--order", metavar="COLUMN", help="Column of a table to split by time: the latest rows are the test set."
+    ),
     click.option(
         "--group",
         metavar="NAME",
-        help="Keeps examples of one patient, user, ... in one set: a table's column, an .npz file's array, or "
+        help="Keep the examples of one patient, user, ... in one set: a table's column, an .npz file's array, or "
         "`folder` for images.",
     ),
+    click.option("--missing", multiple=True, metavar="WORD", help="Word in a table that stands for a missing value."),
     click.option(
-        "--missing", multiple=True, metavar="WORD", help="Of a table: a word that stands for a missing value."
-    ),
-    click.option(
-        "--no-header", is_flag=True, help="Of a CSV file: the first row is one of data; columns are `column 1`, ..."
+        "--no-header",
+        is_flag=True,
+        help="The first row of a CSV file is data; its columns are then called `column 1`, ...",
     ),
 )
 

@@ -21,31 +21,31 @@ from zeroin.types import Value
 from zeroin.wording import counted
 
 READ = """Where the good configs of each study lie, and in brackets how much the hyperparameter mattered: the share of
-the spread of scores that is gone when it is held. Luck is the share of it that the configs do not tell."""
-SEVERAL = "Last, what is good in most of the studies in which the hyperparameter mattered."
+the spread of scores that goes away when it is held. Luck is the share that the configs do not explain."""
+SEVERAL = "The last column has what is good in most of the studies in which the hyperparameter mattered."
 BOOK = click.option(
     "--playbook",
     "book",
     type=click.Path(path_type=Path),
-    help="Another playbook than yours (which lies where the variable ZEROIN_PLAYBOOK says, or in your data folder).",
+    help="Playbook to use instead of yours (which is the file that ZEROIN_PLAYBOOK names, or in your data folder).",
 )
 
 
 @click.group(invoke_without_command=True)
 @click.pass_context
 def playbook(context: click.Context) -> None:
-    """What past studies taught, which new ones begin with; shows it if no verb is given."""
+    """What past studies taught and new ones start from; without a verb, shows it."""
     if context.invoked_subcommand is None:
         context.invoke(show)
 
 
 @playbook.command()
 @click.argument("name", required=False)
-@click.option("--shipped", is_flag=True, help="The lessons that come with zeroin instead of your own.")
+@click.option("--shipped", is_flag=True, help="Show the lessons that come with zeroin instead of yours.")
 @click.option("--json", "as_json", is_flag=True, help="For programs.")
 @BOOK
 def show(name: str | None = None, shipped: bool = False, as_json: bool = False, book: Path | None = None) -> None:
-    """The lessons, or that of study NAME in full: yours, or else one that comes with zeroin."""
+    """Show the lessons, or that of study NAME in full: yours, or else one that comes with zeroin."""
     kept = Playbook(book)
     lessons = those_shipped() if shipped else kept.lessons()
     if name:
@@ -70,7 +70,7 @@ def show(name: str | None = None, shipped: bool = False, as_json: bool = False, 
 @STORE
 @BOOK
 def learn(study: str, store: Path, book: Path | None) -> None:
-    """Learn from a study that is in a store; what was learned of it before is replaced."""
+    """Learn from a study in a store; replaces what was learned from it before."""
     lesson = lesson_from(*read_study(store, study))
     Playbook(book).learn(lesson)
     click.echo(f"learned: {lesson.line()}")
@@ -78,10 +78,10 @@ def learn(study: str, store: Path, book: Path | None) -> None:
 
 @playbook.command()
 @click.argument("names", nargs=-1)
-@click.option("--all", "everything", is_flag=True, help="All of your own lessons.")
+@click.option("--all", "everything", is_flag=True, help="Remove all of your own lessons.")
 @BOOK
 def forget(names: tuple[str, ...], everything: bool, book: Path | None) -> None:
-    """Take the lessons of studies out."""
+    """Remove the lessons of studies."""
     if bool(names) == everything:
         raise PlaybookError(
             f"what is forgotten is named, or is everything; {'both were' if names else 'neither was'} asked for: use "
@@ -114,14 +114,14 @@ def import_(file: Path, book: Path | None) -> None:
 
 @click.command()
 @click.argument("studies", nargs=-1, required=True)
-@click.option("--svg", type=click.Path(path_type=Path), help="Draw the picture to this file, too.")
+@click.option("--svg", type=click.Path(path_type=Path), help="Also draw a picture to this file.")
 @click.option("--json", "as_json", is_flag=True, help="For programs.")
 @STORE
 @BOOK
 def compare(studies: tuple[str, ...], svg: Path | None, as_json: bool, store: Path, book: Path | None) -> None:
-    """Which values worked in several STUDIES, side by side, and how much each hyperparameter mattered.
+    """Compare which values worked in several STUDIES, and how much each hyperparameter mattered.
 
-    A study is looked for in the store, then among the lessons of the playbook and those that come with zeroin.
+    A study is looked up in the store, then among your lessons, then among those that come with zeroin.
     """
     found = side_by_side([_lesson(name, store, book) for name in studies])
     if svg:

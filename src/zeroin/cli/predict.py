@@ -12,12 +12,12 @@ from zeroin.errors import TaskError
 @click.command()
 @click.argument("model", type=click.Path(path_type=Path))
 @click.argument("data", type=click.Path(path_type=Path))
-@click.option("--out", type=click.Path(path_type=Path), help="The CSV file to write; standard output by default.")
+@click.option("--out", type=click.Path(path_type=Path), help="CSV file to write; standard output by default.")
 def predict(model: Path, data: Path, out: Path | None) -> None:
-    """Predict with MODEL, which `zeroin export --model` wrote, for each row of DATA, in their order, as CSV.
+    """Predict each row of DATA with MODEL, which `zeroin export --model` wrote; writes CSV in the same order.
 
     DATA is a table with the columns of the training table, a folder of images or one image, or an .npz file with X. For
-    classes the probability of each is written too.
+    classes, the probability of each is written too.
     """
     try:
         from zeroin.data.predict import predictions

@@ -27,7 +27,7 @@ from zeroin.wording import config_words
 @click.option("--json", "as_json", is_flag=True, help="For programs.")
 @STORE
 def status(name: str | None, store: Path, as_json: bool) -> None:
-    """The studies in a store, or one study in more detail."""
+    """List the studies in a store, or show one in more detail."""
     studies = [study for study in list_studies(store) if name in (None, study.name)]
     if not studies:
         raise StudyError(
@@ -60,7 +60,7 @@ def status(name: str | None, store: Path, as_json: bool) -> None:
 def watch(name: str | None, store: Path) -> None:
     """Watch a study that runs in another process until it ends; the newest if none is named.
 
-    Nothing is written. Ctrl-C ends the watching, not the study.
+    Writes nothing. Ctrl-C stops watching, not the study.
     """
     from rich.console import Console
 
@@ -84,11 +84,11 @@ def watch(name: str | None, store: Path) -> None:
     "--output",
     "-o",
     type=click.Path(path_type=Path),
-    help="The HTML file, beside the study's files by default; - for standard output.",
+    help="HTML file to write, among the study's files by default; - for standard output.",
 )
 @STORE
 def report(name: str | None, output: Path | None, store: Path) -> None:
-    """Write the report of a study, one HTML file that opens offline; the newest study if none is named."""
+    """Write the report of a study as one HTML file that opens offline; the newest study if none is named."""
     header, history = read_study(store, name)
     folder = files_of(store, header.name)
     text = report_of(header.name, header.space, history, header.goal, folder, measure=header.measure)
@@ -101,17 +101,19 @@ def report(name: str | None, output: Path | None, store: Path) -> None:
 @click.command()
 @NAME
 @click.option(
-    "--csv", "csv_file", type=click.Path(path_type=Path), help="Every trial as a line; - for standard output."
+    "--csv", "csv_file", type=click.Path(path_type=Path), help="File for a line per trial; - for standard output."
 )
-@click.option("--json", "json_file", type=click.Path(path_type=Path), help="Everything as JSON; - for standard output.")
 @click.option(
-    "--model", "model_file", type=click.Path(path_type=Path), help="The best model's weights with its config."
+    "--json", "json_file", type=click.Path(path_type=Path), help="File for everything as JSON; - for standard output."
+)
+@click.option(
+    "--model", "model_file", type=click.Path(path_type=Path), help="File for the best model's weights and config."
 )
 @STORE
 def export(
     name: str | None, csv_file: Path | None, json_file: Path | None, model_file: Path | None, store: Path
 ) -> None:
-    """Take the results out: as CSV, as JSON, or the best model's weights with its config."""
+    """Export results: as CSV, as JSON, or the best model's weights with its config."""
     if not (csv_file or json_file or model_file):
         raise StudyError(
             "an export goes to a file; none was named: add --csv trials.csv, --json study.json or --model best.pt."
@@ -131,7 +133,7 @@ def export(
 @click.command()
 @NAME
 def catalogue(name: str | None) -> None:
-    """The usual hyperparameters: symbol, default, range, scale, limits; one of them in full."""
+    """List the usual hyperparameters: symbol, default, range, scale, limits; or show one in full."""
     from rich.console import Console
     from rich.table import Table
 

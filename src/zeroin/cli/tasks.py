@@ -15,10 +15,10 @@ COLUMNS = ("task", "field", "data", "metric", "core minutes", "default", "tuned"
 @click.command()
 @click.option("--json", "as_json", is_flag=True, help="For programs.")
 def tasks(as_json: bool) -> None:
-    """The ready-made tasks: `zeroin tune NAME` tunes one.
+    """List the ready-made tasks; `zeroin tune NAME` tunes one.
 
-    Each with its data, its metric (of mase lower is better), the minutes of one core that tuning it takes, and the test
-    score of the default config and of the tuned one.
+    Each with its data, its metric (for mase lower is better), the minutes that tuning takes on one core, and the test
+    scores of the default config and of the tuned one.
     """
     from rich.console import Console
     from rich.table import Table

@@ -19,27 +19,31 @@ from zeroin.targets import find, switched
 
 @click.command()
 @click.argument("target")
-@click.option("--epochs", type=int, help="The whole budget in epochs; 60 full trainings by default.")
-@click.option("--trials", type=int, help="The whole budget in configs.")
-@click.option("--minutes", type=float, help="The whole budget in minutes of this call.")
+@click.option("--epochs", type=int, help="Total budget in epochs; 60 full trainings by default.")
+@click.option("--trials", type=int, help="Total budget in configs.")
+@click.option("--minutes", type=float, help="Total budget in minutes, of this call alone.")
 @click.option(
     "--trial-minutes",
     type=float,
-    help="What a trial may take; one that takes longer has failed, with --workers also one that hangs.",
+    help="Time limit of a trial; one that takes longer has failed. With --workers one that hangs is ended, too.",
 )
-@click.option("--max-epochs", type=int, help="The deepest budget of one trial; the task's by default.")
-@click.option("--confirm", type=int, help="Fresh seeds for the best and the default at the end.")
+@click.option("--max-epochs", type=int, help="Epochs of a full training; the task's by default.")
+@click.option(
+    "--confirm", type=int, help="Trainings with fresh seeds at the end, of the best config and of the default."
+)
 @click.option("--workers", type=int, default=1, show_default=True, help="Processes on this machine.")
-@click.option("--name", help="The study's name; the same name goes on where it stopped. The target's by default.")
-@click.option("--seed", type=int, default=0, show_default=True, help="Decides every draw.")
-@click.option("--set", "ranges", multiple=True, metavar="NAME=LOW..HIGH", help="Another range, or options a,b,c.")
+@click.option("--name", help="Name of the study; the same name continues it. The target's by default.")
+@click.option("--seed", type=int, default=0, show_default=True, help="Seed of every random draw.")
+@click.option("--set", "ranges", multiple=True, metavar="NAME=LOW..HIGH", help="Change a range, or options: a,b,c.")
 @click.option("--fix", "fixed", multiple=True, metavar="NAME=VALUE", help="Hold a hyperparameter at a value.")
 @click.option(
-    "--playbook", type=click.Path(path_type=Path), help="Another playbook than yours, to begin with and add to."
+    "--playbook", type=click.Path(path_type=Path), help="Playbook to start from and add to, instead of yours."
 )
-@click.option("--no-playbook", is_flag=True, help="Begin without what past studies taught, and teach nothing.")
+@click.option("--no-playbook", is_flag=True, help="Start without what past studies taught, and add nothing to it.")
 @click.option("--recalibrate", is_flag=True, help="Score batch norms with exact statistics of the training data.")
-@click.option("--compile", "compile_", is_flag=True, help="Compile stacked training: for networks that take minutes.")
+@click.option(
+    "--compile", "compile_", is_flag=True, help="Compile stacked training; pays for networks that train for minutes."
+)
 @click.option("--json", "as_json", is_flag=True, help="Print the result as JSON, for programs.")
 @about_data
 @STORE
