@@ -258,6 +258,13 @@ def test_a_study_asked_for_wrongly_is_told_and_nothing_is_stored(tmp_path, given
     assert list(tmp_path.iterdir()) == []
 
 
+def test_a_failure_that_is_told_keeps_its_reason_whatever_the_scores():
+    study = zi.Study(SPACE, max_epochs=8, store=None)
+    (job,) = study.ask()
+    study.tell(job, losses=[math.nan], status="out_of_memory", note="of the GPU")
+    assert (study.trials[0].status, study.trials[0].note) == ("out_of_memory", "of the GPU")
+
+
 @pytest.mark.parametrize("score", [np.float32(0.5), np.array(0.5), [0.5], 0.5])
 def test_numbers_of_numpy_and_one_score_alone_are_taken(score):
     study = zi.Study(SPACE, max_epochs=np.int64(8), seed=np.int64(3), store=None)

@@ -68,9 +68,10 @@ def course_of(budget: Budget, max_epochs: int, confirm: int | None, *, is_task: 
     if budget.epochs is budget.trials is budget.minutes is None:
         budget = replace(budget, epochs=TRAININGS * max_epochs)
     trainings = budget.trainings(max_epochs)
-    final = Confirm.within(trainings, (5 if is_task else 0) if confirm is None else confirm)
+    asked = 0 if confirm is None else int(confirm)
+    final = Confirm.within(trainings, 5 if confirm is None and is_task else asked)
     finish = is_task and confirm != 0 and (budget.epochs is None or trainings >= 2)
-    return Course(budget, trainings, final, confirm or 0, finish)
+    return Course(budget, trainings, final, asked, finish)
 
 
 def budget_of(
@@ -90,7 +91,12 @@ def budget_of(
             raise StudyError(f"a budget is positive; {name}={value!r}: use {name}={such_as}, or leave it out.")
         if name in ("epochs", "trials") and value != int(value):
             raise StudyError(f"{name} are counted in whole numbers; {name}={value!r}: use {name}={max(1, int(value))}.")
-    return Budget(epochs and int(epochs), trials and int(trials), minutes, trial_minutes)
+    return Budget(
+        epochs and int(epochs),
+        trials and int(trials),
+        minutes and float(minutes),
+        trial_minutes and float(trial_minutes),
+    )
 
 
 def plan_of(study: Study, course: Course, executor: Executor | None) -> Plan:

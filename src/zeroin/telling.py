@@ -36,7 +36,7 @@ def told(
     if status in (None, Status.DONE) and not scores:
         raise StudyError("a job is told its scores or its failure; got neither: use tell(job, losses=[...]).")
     finite = next((i for i, score in enumerate(scores) if not math.isfinite(score)), len(scores))
-    if finite < len(scores):
+    if finite < len(scores) and status in (None, Status.DONE):
         status, note = Status.DIVERGED, f"the loss was not finite in epoch {job.start + finite + 1}"
     seen = [Observation(epoch, score) for epoch, score in enumerate(scores[:finite], start=job.start + 1)]
     return seen, Ended(job.number, Status(status or Status.DONE), storable(note))

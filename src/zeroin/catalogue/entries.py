@@ -180,7 +180,7 @@ _ENTRIES = (
         "and recurrent networks. group: 32 groups, or the most that divide the channels; behind a fully connected "
         "layer groups of 16 channels or more",
         "Ioffe & Szegedy 2015, arXiv 1502.03167, Algorithm 1; Wu & He 2018, arXiv 1803.08494, sections 3 and 4.1; "
-        "Ba et al. 2016, arXiv 1607.06450, equation 4",
+        "Ba et al. 2016, arXiv 1607.06450, equations 3-4",
     ),
     Entry(
         "norm_position", "–", "normalise before the activation, or after it",

@@ -73,8 +73,8 @@ def make(how: Settings, channels: int, axes: int, last: bool) -> nn.Module:
     >>> make(Settings("group"), 48, 4, last=False).num_groups
     24
 
-    Source: Ioffe & Szegedy 2015, section 3.2 (per channel in convolutions); Wu & He 2018, equations 3-7; Ba et al.
-    2016, equation 4.
+    Source: Ioffe & Szegedy 2015, section 3.2 (per channel in convolutions); Wu & He 2018, equations 1-7; Ba et al.
+    2016, equations 3-4.
     """
     if axes < 2 or (not last and axes not in BY_AXES):
         raise TaskError(f"a norm takes [N, C, ...]; here are tensors of {axes} axes: give it a mini-batch.")

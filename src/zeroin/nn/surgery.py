@@ -2,6 +2,7 @@
 
 import copy
 from collections import OrderedDict
+from collections.abc import Iterable
 from typing import Any
 
 import torch
@@ -11,9 +12,10 @@ from torch.utils._pytree import tree_leaves, tree_map
 
 from zeroin.errors import TaskError
 from zeroin.nn.normlayers import ChannelsLast
-from zeroin.nn.trace import Example, Trace, guessed_example, record
+from zeroin.nn.trace import Example, Trace, record
 
 FIRST = ("layer", "activation")  # what the first module of a pair is called
+SIZES = (32, 28, 8, 64, 224, 16, 96, 299)  # of the images that are tried where no example is given
 
 
 def copied(model: nn.Module) -> nn.Module:
@@ -57,6 +59,45 @@ def seen(model: nn.Module, example: Example | None) -> tuple[Trace, Example, tup
         note = f"inputs of shape {list(given.shape)} were assumed; other shapes: give example=x[:2]"
         return trace, given, (note,)
     return trace, given, ()
+
+
+def guessed_example(model: nn.Module) -> Tensor:
+    """Two inputs of zeros that a network takes, found by trying what its first layer could take.
+
+    Raises:
+        TaskError: none was found.
+
+    >>> guessed_example(nn.Sequential(nn.Flatten(), nn.Linear(6, 2))).shape
+    torch.Size([2, 6])
+    """
+    for shape, whole in _candidates(model):
+        first = next(iter(model.parameters()))
+        example = torch.zeros(shape, dtype=torch.long if whole else first.dtype, device=first.device)
+        try:
+            record(model, example)
+        except TaskError:
+            continue
+        return example
+    raise TaskError(
+        "where to normalise is seen by running a network; what inputs this one takes could not be guessed: "
+        "give one mini-batch of them, example=x[:2]."
+    )
+
+
+def _candidates(model: nn.Module) -> Iterable[tuple[tuple[int, ...], bool]]:
+    for module in model.modules():
+        if isinstance(module, nn.Linear):
+            yield (2, module.in_features), False
+        elif isinstance(module, nn.Embedding):
+            yield (2, 8), True
+        elif isinstance(module, nn.RNNBase):
+            yield (2, 8, module.input_size), False
+        elif isinstance(module, nn.modules.conv._ConvNd):
+            axes = len(module.kernel_size)
+            yield from (((2, module.in_channels, *[size] * axes), False) for size in SIZES)
+        else:
+            continue
+        return
 
 
 def put(model: nn.Module, path: str, module: nn.Module) -> None:

@@ -1,6 +1,6 @@
 """What a network does with an example: which layers and functions run, in which order, each on whose results."""
 
-from collections.abc import Callable, Iterable
+from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any, TypeAlias
 
@@ -35,7 +35,6 @@ READING = _names(  # what turns the values of a tensor into values of Python
     "is_nonzero"
 )
 NOT_ACTIVATIONS = (nn.MultiheadAttention, nn.Softmax, nn.LogSoftmax, nn.Softmax2d, nn.Softmin)
-SIZES = (32, 28, 8, 64, 224, 16, 96, 299)  # of the images that are tried where no example is given
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -181,45 +180,6 @@ def record(
             handle.remove()
     outputs = {recorder.made[id(t)] for t in _tensors(result) if id(t) in recorder.made}
     return Trace(tuple(recorder.nodes), frozenset(outputs), tuple(dict.fromkeys(recorder.read)))
-
-
-def guessed_example(model: nn.Module) -> Tensor:
-    """Two inputs of zeros that a network takes, found by trying what its first layer could take.
-
-    Raises:
-        TaskError: none was found.
-
-    >>> guessed_example(nn.Sequential(nn.Flatten(), nn.Linear(6, 2))).shape
-    torch.Size([2, 6])
-    """
-    for shape, whole in _candidates(model):
-        first = next(iter(model.parameters()))
-        example = torch.zeros(shape, dtype=torch.long if whole else first.dtype, device=first.device)
-        try:
-            record(model, example)
-        except TaskError:
-            continue
-        return example
-    raise TaskError(
-        "where to normalise is seen by running a network; what inputs this one takes could not be guessed: "
-        "give one mini-batch of them, example=x[:2]."
-    )
-
-
-def _candidates(model: nn.Module) -> Iterable[tuple[tuple[int, ...], bool]]:
-    for module in model.modules():
-        if isinstance(module, nn.Linear):
-            yield (2, module.in_features), False
-        elif isinstance(module, nn.Embedding):
-            yield (2, 8), True
-        elif isinstance(module, nn.RNNBase):
-            yield (2, 8, module.input_size), False
-        elif isinstance(module, nn.modules.conv._ConvNd):
-            axes = len(module.kernel_size)
-            yield from (((2, module.in_channels, *[size] * axes), False) for size in SIZES)
-        else:
-            continue
-        return
 
 
 def _is_leaf(module: nn.Module) -> bool:

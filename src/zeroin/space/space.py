@@ -175,7 +175,7 @@ class Space:
 
         Args:
             name: of the hyperparameter.
-            range: low and high of a number, the options of a choice; a single value holds it, as `fix` does.
+            range: low and high of a number; the options of a choice, of which a single one holds it, as `fix` does.
 
         Raises:
             SpaceError: no such hyperparameter, or a range that it cannot have.
