@@ -148,7 +148,11 @@ class OutOfMemoryError(RuntimeError):
         (raising(ValueError("no such width")), Status.FAILED, "ValueError: no such width"),
         (raising(MemoryError()), Status.OUT_OF_MEMORY, "MemoryError"),
         (raising(OutOfMemoryError("CUDA")), Status.OUT_OF_MEMORY, "OutOfMemoryError"),
-        (raising(RuntimeError("DefaultCPUAllocator: out of memory")), Status.OUT_OF_MEMORY, "out of memory"),
+        (
+            raising(RuntimeError("DefaultCPUAllocator: can't allocate memory: you tried to allocate 9 bytes.")),
+            Status.OUT_OF_MEMORY,
+            "allocate memory",
+        ),
         (raising(OSError(errno.EACCES, "no")), Status.FAILED, "no"),
         (lambda c, r: 0.5, Status.DONE, ""),
     ],

@@ -54,6 +54,25 @@ def test_the_input_is_changed_where_the_layer_it_stands_for_changes_it(inplace):
     assert (y is x) == bool((x == 0).any()) == inplace
 
 
+@pytest.mark.parametrize("dtype", [torch.bfloat16, torch.float64])
+def test_numbers_keep_their_type(dtype):
+    y = layer(0.5)(torch.ones(20, 20, dtype=dtype))
+    assert y.dtype is dtype
+    assert set(y.unique().tolist()) == {0.0, 2.0}
+
+
+def test_a_counted_layer_is_read_set_and_hooked_as_the_one_it_stands_for():
+    one = nn.Dropout(0.5)
+    one.register_forward_hook(lambda _module, _inputs, out: out * 3)
+    (one,) = dropouts(counted(nn.Sequential(one, nn.Sequential(one))))
+    assert one.p == 0.5
+    assert set(one(torch.ones(20, 20)).unique().tolist()) == {0.0, 6.0}
+    one.p = 0.75
+    assert set(one(torch.ones(20, 20)).unique().tolist()) == {0.0, 12.0}
+    one.p = 0.0
+    assert set(one(torch.ones(20, 20)).unique().tolist()) == {3.0}
+
+
 def test_channels_are_dropped_whole():
     y = layer(0.5, axes=2)(torch.ones(50, 8, 6, 6))
     assert set(y.amax((2, 3)).unique().tolist()) == {0.0, 2.0}

@@ -218,6 +218,37 @@ def slowly(self, x):
     return self.out(x) * (1 + CALLS[0] * 1e-6)
 
 
+def in_parts(self, x):
+    """Ghost batch norm: the statistics of eight examples at most."""
+    return self.out(torch.cat([self.norm(part) for part in x.chunk(-(-len(x) // 8))]))
+
+
+def for_few(self, x):
+    return self.out(self.a(x) if len(x) == 8 else x)
+
+
+class AlwaysDropping(nn.Module):
+    """Monte Carlo dropout."""
+
+    def __init__(self):
+        super().__init__()
+        self.drop, self.out = nn.Dropout(0.5), nn.Linear(4, 3)
+
+    def train(self, mode=True):
+        super().train(mode)
+        self.drop.train()
+        return self
+
+    def forward(self, x):
+        return self.out(self.drop(x))
+
+
+def counted_by_a_hook(norm):
+    seen = []
+    norm.register_forward_hook(lambda _module, _inputs, out: seen.append(0) or out * (1 if len(seen) < 99 else 2))
+    return nn.Sequential(norm, nn.Linear(4, 3))
+
+
 class Halved(nn.BatchNorm1d):
     def forward(self, x):
         return super().forward(x) / 2
@@ -370,6 +401,19 @@ ROWS = [  # name, network, an example's inputs, in which order a stack is right,
      ""),
     ("judged without padding", judged_without_padding, words(), None, "enable_nested_tensor=False"),
     ("judged with it", lambda: judged_without_padding(enable_nested_tensor=False), words(), BACKWARD, ""),
+    ("normalised in parts", lambda: Fn(in_parts, norm=nn.BatchNorm1d(4), out=nn.Linear(4, 3)), numbers(4)[:17],
+     None, "running_mean differs"),
+    ("a layer for few examples", lambda: Fn(for_few, a=nn.Linear(4, 4), out=nn.Linear(4, 3)), numbers(4)[:20], None,
+     "a.weight has no part"),
+    ("statistics of the mini-batch alone", lambda: flat(nn.BatchNorm1d(4, track_running_stats=False), width=4),
+     numbers(4)[:17], BACKWARD, ""),
+    ("dropout when judged", AlwaysDropping, numbers(4), None, "drops out when it is judged"),
+    ("the rate of dropout", lambda: Fn(lambda s, x: s.out(x) * s.drop.p, drop=nn.Dropout(0.5), out=nn.Linear(4, 3)),
+     numbers(4), None, "the rate of a dropout layer"),
+    ("one dropout under two names", lambda: Fn(lambda s, x: s.out(s.b(s.a(x))), out=nn.Linear(4, 3),
+                                               **dict.fromkeys("ab", nn.Dropout(0.5))),
+     numbers(4), BACKWARD, ""),
+    ("a hook that counts", lambda: counted_by_a_hook(nn.BatchNorm1d(4)), numbers(4), None, "attributes of its own"),
     ("counting", lambda: Fn(counting, out=nn.Linear(4, 3), ), numbers(4), None, "attributes of its own"),
 ]  # fmt: skip
 
@@ -435,6 +479,34 @@ def test_the_reason_is_that_of_the_faster_order():
     data = numbers(4), np.random.default_rng(1).integers(0, 3, 24)
     problem = Task(build=lambda c: nn.Linear(4, 3), train=data, valid=data, loss=loss, metric="accuracy").problem
     assert "no stacked form (aten::kl_div)" in verdict(problem, CONFIG).why
+
+
+class Annealed(nn.Module):
+    def __init__(self):
+        super().__init__()
+        self.calls = 0
+
+    def forward(self, out, y):
+        self.calls += 1
+        return F.cross_entropy(out, y) * (1.0 if self.calls < 1000 else 0.5)
+
+
+def annealed(out, y):
+    annealed.calls += 1
+    return F.cross_entropy(out, y) * (1.0 if annealed.calls < 1000 else 0.5)
+
+
+annealed.calls = 0
+
+
+@pytest.mark.parametrize("loss", [Annealed(), annealed, Annealed().forward], ids=["object", "function", "method"])
+def test_a_loss_that_counts_is_refused(loss):
+    data = numbers(4), np.random.default_rng(1).integers(0, 3, 24)
+    problem = Task(build=lambda c: nn.Linear(4, 3), train=data, valid=data, loss=loss, metric="accuracy").problem
+    assert verdict(problem, CONFIG).order is None
+    weighted = nn.CrossEntropyLoss(weight=torch.tensor([1.0, 2.0, 3.0]))
+    problem = Task(build=lambda c: nn.Linear(4, 3), train=data, valid=data, loss=weighted, metric="accuracy").problem
+    assert verdict(problem, CONFIG).order == BACKWARD
 
 
 def test_data_that_are_read_as_they_are_needed_are_trained_one_by_one():

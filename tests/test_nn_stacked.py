@@ -3,6 +3,7 @@
 import json
 import shutil
 import time
+import types
 from dataclasses import asdict
 from functools import partial
 
@@ -263,6 +264,28 @@ def test_networks_that_a_stack_gets_wrong_are_trained_one_by_one_with_the_reason
     assert caplog.text.count("one by one, because stacked it stops with") == 1
 
 
+class Projected(nn.Module):
+    """Random features that no state_dict holds."""
+
+    def __init__(self):
+        super().__init__()
+        self.register_buffer("w", torch.randn(6, 20), persistent=False)
+        self.out = nn.Linear(20, 3)
+
+    def forward(self, x):
+        return self.out(torch.cos(x @ self.w))
+
+
+def test_a_row_is_tested_with_what_no_state_dict_holds(tmp_path):
+    mine = task(build=lambda _: Projected(), n=100, test=data(60, 2))
+    some = [{"lr": 0.01, "batch_size": 16}] * 3
+    seen, _ = work(stacked(mine.problem, tmp_path / "stacked"), jobs(some, kind=Kind.CONFIRM))
+    alone, _ = work(Inline(loop.objective(mine.problem), tmp_path / "alone", EPOCHS), jobs(some, kind=Kind.CONFIRM))
+    for i in range(3):
+        ours, theirs = (one[i][-1].metrics["test_loss"] for one in (seen, alone))
+        assert ours == pytest.approx(theirs, rel=1e-5)
+
+
 class Scaled(nn.Module):
     def __init__(self, held, forward):
         super().__init__()
@@ -295,6 +318,55 @@ def hooked(config):
     return model
 
 
+def of_a_made_class(config):
+    forward = lambda self, x: nn.Linear.forward(self, x) * self.scale  # noqa: E731
+    return type("Made", (nn.Linear,), {"scale": config["scale"], "forward": forward})(6, 3)
+
+
+def of_an_instance(config):
+    model = nn.Linear(6, 3)
+    scaled = lambda self, x: nn.Linear.forward(self, x) * config["scale"]  # noqa: E731
+    model.forward = types.MethodType(scaled, model)
+    return model
+
+
+def with_an_attribute(config):
+    def scaled(x, _):
+        return x * scaled.by
+
+    scaled.by = config["scale"]
+    return Scaled(None, scaled)
+
+
+class Asking(nn.Linear):
+    def __init__(self, config):
+        super().__init__(6, 3)
+        self.config = config
+
+    def forward(self, x):
+        return super().forward(x) * (self.config["scale"] if self.training else 1)
+
+
+def hooked_dropout(config):
+    dropout = nn.Dropout(0.0)
+    dropout.register_forward_hook(lambda _module, _inputs, out: out * config["scale"])
+    return nn.Sequential(dropout, nn.Linear(6, 3))
+
+
+class Tied(nn.Module):
+    """Its last layer has the weights of its first or of its second; `whole`: it is that layer."""
+
+    def __init__(self, config, whole):
+        super().__init__()
+        self.a, self.b, self.out = nn.Linear(6, 6), nn.Linear(6, 6), nn.Linear(6, 3)
+        source = self.a if config["scale"] < 1 else self.b
+        self.c = source if whole else nn.Linear(6, 6)
+        self.c.weight = source.weight
+
+    def forward(self, x):
+        return self.out(self.c(torch.tanh(self.b(torch.tanh(self.a(x))))))
+
+
 def large(scale):
     return torch.cat([torch.ones(2000), torch.tensor([scale]), torch.ones(2000)])
 
@@ -307,6 +379,13 @@ UNLIKE = {
     "tensor": lambda c: Scaled(torch.tensor(1 + 1e-6 * c["scale"]), lambda x, held: x * held),
     "large tensor": lambda c: Scaled(large(c["scale"]), lambda x, held: x * held[2000]),
     "config": lambda c: Scaled(c, lambda x, held: x * held["scale"]),
+    "config, asked as it trains": Asking,
+    "attribute of a function": with_an_attribute,
+    "method of an instance": of_an_instance,
+    "made class": of_a_made_class,
+    "hook on dropout": hooked_dropout,
+    "tied weights": lambda c: Tied(c, False),
+    "tied layers": lambda c: Tied(c, True),
 }
 
 

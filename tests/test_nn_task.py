@@ -100,6 +100,17 @@ def test_images_are_normalised_by_channel_and_sequences_by_feature():
     assert norm.mean.shape == (1, 4)
 
 
+def test_numbers_of_more_than_double_precision_are_taken():
+    assert torch.equal(task(train=(X.astype(np.longdouble), Y)).problem.train.x, task().problem.train.x)
+
+
+def test_weights_that_are_computed_cannot_be_set():
+    normed = task(build=lambda c: nn.utils.parametrizations.weight_norm(nn.Linear(4, 3)))
+    normed.network({"init": "default"})
+    with pytest.raises(TaskError, match=r"those of a ParametrizedLinear are computed from others, .*config\['init'\]"):
+        normed.network({"init": "kaiming"})
+
+
 def test_whole_numbers_stay_for_embedding_and_normalise_can_be_off():
     tokens = RNG.integers(0, 9, (60, 5))
     assert task(train=(tokens, Y), valid=(tokens, Y)).problem.train.x.dtype == torch.int64
@@ -163,6 +174,8 @@ def broken(values, at, value):
         ({"max_epochs": None}, r"whole number from 1; max_epochs=None: use max_epochs=30"),
         ({"space": {"lr": 0.1}}, r"a space is a Space, .*; got a dict"),
         ({"device": "hyperdrive"}, r"a device is one that PyTorch finds here; 'hyperdrive': .* use device='cpu'"),
+        ({"train": (X * 1e300, Y), "normalise": False}, r"below 3.4e38.*; train inputs go to \d.*e\+30\d"),
+        ({"loss": "mse", "metric": "mae", "train": (X, Y * 1e300)}, r"below 3.4e38.*; train targets go to 2e\+300"),
         ({"loss": "mse", "metric": "r2", "valid": (X, np.ones(60))}, r"all 60 in the valid set are equal"),
     ],
 )

@@ -21,6 +21,7 @@ from zeroin.wording import storable
 
 Steps: TypeAlias = Callable[[Config, "Run"], Iterator[None]]  # an objective that pauses after each epoch
 
+NO_MEMORY = ("out of memory", "allocate memory", "not enough memory")  # on accelerators; on a CPU, and Windows's
 SPARE_BYTES = 1 << 20  # a disk with less is full
 UNSAVED = (
     "a trial that is paused goes on from what it saved; this objective saved nothing to run.checkpoint, which is "
@@ -152,5 +153,5 @@ def is_out_of_memory(error: BaseException) -> bool:
     return (
         isinstance(error, MemoryError)
         or type(error).__name__ == "OutOfMemoryError"
-        or (isinstance(error, RuntimeError) and "out of memory" in str(error).lower())
+        or (isinstance(error, RuntimeError) and any(words in str(error).lower() for words in NO_MEMORY))
     )

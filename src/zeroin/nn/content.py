@@ -7,6 +7,7 @@ closes over, in a tensor that is no buffer. A stack calls the layers of one of t
 import copyreg
 import hashlib
 import itertools
+import sys
 import types
 import weakref
 from collections import deque
@@ -18,7 +19,7 @@ import numpy as np
 import torch
 from torch import Tensor, nn
 
-from zeroin.nn.networks import Asked
+from zeroin.nn.networks import KNOWN, Asked
 
 PLAIN = (bool, int, float, complex, str, bytes, type(None))
 DATA = (*PLAIN, list, dict, set, deque, itertools.count, Tensor, np.ndarray)
@@ -27,7 +28,7 @@ ACTIVATIONS = "activations"  # of a transformed step: a later step that reads th
 UNLIKE = itertools.count()
 OF_TORCH = frozenset(vars(nn.Module())) | {"_is_full_backward_hook"}
 HOOKS = ("_forward_pre_hooks", "_forward_hooks")
-OF_A_CLASS = frozenset({"__dict__", "__weakref__", "__doc__", "__module__"})
+OF_A_CLASS = frozenset({"__dict__", "__weakref__", "__doc__", "__module__", "_abc_impl"})
 
 
 def content(value: Any, seen: dict[int, tuple[int, Any]] | None = None) -> Any:
@@ -59,24 +60,35 @@ def content(value: Any, seen: dict[int, tuple[int, Any]] | None = None) -> Any:
     if isinstance(value, dict):
         return type(value).__qualname__, tuple((inner(k), inner(v)) for k, v in value.items())
     if isinstance(value, Asked):
-        return "config", tuple((name, inner(value.get(name))) for name in sorted(value.names))
+        # What the training loop applies is asked for in building if at all; all else perhaps not before training.
+        names = value.names.union(value.config) - (set(KNOWN) - value.names)
+        return "config", tuple((name, inner(value.config.get(name))) for name in sorted(names))
     if isinstance(value, types.ModuleType):
         return "module", value.__name__
     if isinstance(value, types.FunctionType):
         code = value.__code__
-        held = value.__defaults__, value.__kwdefaults__, tuple(map(_cell, value.__closure__ or ()))
+        held = value.__defaults__, value.__kwdefaults__, tuple(map(_cell, value.__closure__ or ())), vars(value)
         written = code.co_code.hex(), repr(code.co_consts), code.co_names
         return value.__module__, value.__qualname__, written, inner(held)
+    if isinstance(value, types.MethodType):
+        return "method", inner(value.__func__), inner(value.__self__)
     if isinstance(value, type):
-        local = "<locals>" in value.__qualname__
-        own = {k: v for k, v in vars(value).items() if k not in OF_A_CLASS} if local else {}
-        return value.__module__, value.__qualname__, inner(own)
+        own = {} if _is_named(value) else {k: v for k, v in vars(value).items() if k not in OF_A_CLASS}
+        return value.__module__, value.__qualname__, inner(own), inner(value.__bases__ if own else ())
     if isinstance(value, staticmethod | classmethod | property):
         return type(value).__qualname__, inner([getattr(value, n, None) for n in ("__func__", "fget", "fset", "fdel")])
     try:
         return _numbers(value) if isinstance(value, Tensor | np.ndarray) else _reduced(value, inner)
     except Exception:  # an object that cannot be copied
         return "unlike anything", next(UNLIKE)
+
+
+def _is_named(value: type) -> bool:
+    """Whether a class is the one of its name in its file, as those are not which were made within a function."""
+    found: Any = sys.modules.get(value.__module__)
+    for name in value.__qualname__.split("."):
+        found = getattr(found, name, None)
+    return found is value
 
 
 def parts(model: nn.Module) -> dict[int, tuple[int, Any]]:
@@ -95,11 +107,12 @@ def surroundings(model: nn.Module, *others: Any) -> dict[str, str]:
 
     Args:
         model: the network.
-        others: functions that are called with it, such as a loss.
+        others: what is called with it, such as a loss: functions and objects.
     """
-    classes = {c for m in model.modules() for c in type(m).__mro__ if _is_foreign(c)}
+    called = [one for one in others if callable(one)]
+    classes = {c for one in (*model.modules(), *called) for c in type(one).__mro__ if _is_foreign(c)}
     values = [v for c in classes for v in vars(c).values()] + [v for m in model.modules() for v in vars(m).values()]
-    functions = [v for v in (*values, *others) if isinstance(v, types.FunctionType)]
+    functions = [f for f in map(_function, (*values, *called)) if f]
     found = {f"{c.__qualname__}.{n}": v for c in classes for n, v in vars(c).items() if n not in OF_A_CLASS}
     seen: set[types.CodeType] = set()
     while functions:
@@ -109,13 +122,21 @@ def surroundings(model: nn.Module, *others: Any) -> dict[str, str]:
         seen.add(one.__code__)
         named = {n: one.__globals__[n] for n in _names(one.__code__) if n in one.__globals__}
         named |= dict(zip(one.__code__.co_freevars, map(_cell, one.__closure__ or ()), strict=True))
-        functions += [v for v in named.values() if isinstance(v, types.FunctionType)]
-        found |= {f"{n} of {one.__qualname__}": v for n, v in named.items()}
+        functions += [f for f in map(_function, named.values()) if f]
+        found |= {f"{n} of {one.__qualname__}": v for n, v in (named | vars(one)).items()}
         for each in (v for v in named.values() if isinstance(v, type) and _is_foreign(v)):
             found |= {f"{each.__qualname__}.{n}": v for n, v in vars(each).items() if n not in OF_A_CLASS}
     known = parts(model)
-    said = {name: [_said(value, known) for _ in range(2)] for name, value in found.items() if isinstance(value, DATA)}
+    data = {name: value for name, value in found.items() if isinstance(value, DATA)}
+    data |= {type(one).__qualname__: one for one in called if not isinstance(one, types.FunctionType)}
+    said = {name: [_said(value, known) for _ in range(2)] for name, value in data.items()}
     return {name: once for name, (once, again) in said.items() if once == again}  # what is like nothing is left out
+
+
+def _function(value: Any) -> types.FunctionType | None:
+    """The function that is called in the end by a method, a property or a function itself."""
+    inner = next((f for name in ("__func__", "fget") if (f := getattr(value, name, None))), value)
+    return inner if isinstance(inner, types.FunctionType) else None
 
 
 def _names(code: types.CodeType) -> set[str]:

@@ -124,7 +124,8 @@ def prepared(
                     f"an example: prepare all sets in the same way."
                 )
             return normalisation.apply(x).to(device)
-        return (x.float() if x.is_floating_point() or x.dtype in (torch.uint8, torch.bool) else x.long()).to(device)
+        real = x.is_floating_point() or x.dtype in (torch.uint8, torch.bool)
+        return (_single(f"{name} inputs", x) if real else x.long()).to(device)
 
     def ready(name: str, one: "tuple[Tensor, Tensor] | _Stream") -> Data:
         if isinstance(one, tuple):
@@ -228,6 +229,8 @@ def _tensor(what: str, values: Any) -> Tensor:
         raise TaskError(f"{what} are numbers; these are {array.dtype} such as {array.flat[0]!r}: use {remedy}.")
     if array.dtype.kind == "u" and array.dtype != np.uint8:
         array = array.astype(np.int64)
+    if array.dtype.kind == "f" and array.dtype.itemsize > 8:
+        array = array.astype(np.float64)
     return torch.from_numpy(np.ascontiguousarray(array.astype(array.dtype.newbyteorder("="), copy=True)))
 
 
@@ -244,11 +247,22 @@ def _finite(what: str, values: Tensor) -> None:
         )
 
 
+def _single(what: str, values: Tensor) -> Tensor:
+    """Numbers in single precision, in which networks are trained."""
+    out = values.float()
+    if not bool(torch.isfinite(out).all()):
+        raise TaskError(
+            f"data are numbers below 3.4e38, the largest in single precision; {what} go to "
+            f"{values.double().abs().max().item():.3g}: measure them in another unit, or take the logarithm."
+        )
+    return out
+
+
 def _targets(name: str, y: Tensor, loss: str | Callable[..., Any]) -> Tensor:
     """Class numbers as int64, real numbers as float32."""
     _finite(f"{name} targets", y)
     if loss != "cross_entropy":
-        return y.float() if loss == "mse" or y.is_floating_point() else y.long()
+        return _single(f"{name} targets", y) if loss == "mse" or y.is_floating_point() else y.long()
     if y.dim() == 2 and y.shape[1] == 1:
         y = y[:, 0]
     if y.is_floating_point() and len(odd := y[y != y.round()]):

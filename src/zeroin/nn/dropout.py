@@ -20,6 +20,7 @@ def _signed(word: int) -> int:
 
 # Steele, Lea & Flood 2014, "Fast splittable pseudorandom number generators": SplitMix64, its increment and its mixer.
 GOLDEN, FIRST, SECOND = (_signed(w) for w in (0x9E3779B97F4A7C15, 0xBF58476D1CE4E5B9, 0x94D049BB133111EB))
+OWN = ("p", "_buffers", "_non_persistent_buffers_set")  # what a counted layer has in place of PyTorch's
 KINDS = {nn.Dropout: 0, nn.Dropout1d: 2, nn.Dropout2d: 2, nn.Dropout3d: 2}  # axes of x that a mask has, 0: all
 
 
@@ -40,15 +41,34 @@ class CountedDropout(nn.Module):
         super().__init__()
         self.axes = axes
         self.inplace = inplace
-        self.idle = p == 0.0  # nothing is dropped, and nothing need be drawn
         self.uses = 0  # in this step; a layer that a network goes through twice draws twice
+        self.register_buffer("threshold", torch.zeros((), dtype=torch.int16), False)
+        self.register_buffer("scale", torch.zeros(()), False)
+        self.register_buffer("key", torch.zeros((), dtype=torch.int64), False)
+        self.is_shared = False  # by rows of a stack, each with a rate of its own
+        self.p = p
+
+    @property
+    def p(self) -> float:
+        """The rate, which a network may read and set as that of PyTorch's layer.
+
+        Raises:
+            RuntimeError: rows of a stack have each their own.
+        """
+        if self.is_shared:
+            raise RuntimeError("it reads or sets the rate of a dropout layer")
+        return self._p
+
+    @p.setter
+    def p(self, p: float) -> None:
+        if self.is_shared:
+            raise RuntimeError("it reads or sets the rate of a dropout layer")
+        self._p = p
+        self.idle = p == 0.0  # nothing is dropped, and nothing need be drawn
         dropped = min(round(p * LEVELS), LEVELS)
         # At rate 1 the scale is 0: 16 bits cannot say "below all".
-        self.register_buffer(
-            "threshold", torch.tensor(min(dropped, LEVELS - 1) - LEVELS // 2, dtype=torch.int16), False
-        )
-        self.register_buffer("scale", torch.tensor(LEVELS / (LEVELS - dropped) if dropped < LEVELS else 0.0), False)
-        self.register_buffer("key", torch.zeros((), dtype=torch.int64), False)
+        self.threshold.fill_(min(dropped, LEVELS - 1) - LEVELS // 2)
+        self.scale.fill_(LEVELS / (LEVELS - dropped) if dropped < LEVELS else 0.0)
 
     def forward(self, x: Tensor) -> Tensor:
         """Inputs [B, ...] with some at 0, the rest scaled up."""
@@ -60,7 +80,7 @@ class CountedDropout(nn.Module):
         self.uses += 1
         words = torch.arange(-(-count // 4), device=x.device) * GOLDEN + key  # 64 bits make four decisions
         kept = mix(words).view(torch.int16)[:count].view(shape) >= self.threshold
-        share = kept * self.scale
+        share = kept * (self.scale.to(x.dtype) if x.is_floating_point() else self.scale)
         return x.mul_(share) if self.inplace else x * share
 
 
@@ -86,13 +106,15 @@ def begin_step(layers: Sequence[CountedDropout], keys: Tensor) -> None:
 
 
 def counted(model: nn.Module) -> nn.Module:
-    """The same network with its dropout layers replaced, in place."""
+    """The same network with its dropout layers replaced, in place: under all their names, with their hooks."""
+    made: dict[nn.Module, CountedDropout] = {}
     for module in list(model.modules()):
-        for name, child in module.named_children():
-            if type(child) in KINDS:
-                assert isinstance(child, DROPOUTS)
-                own = CountedDropout(child.p, KINDS[type(child)], child.inplace)
-                module.add_module(name, own.to(_device(model)))
+        for name, child in module._modules.items():
+            if isinstance(child, DROPOUTS) and type(child) in KINDS:
+                if child not in made:
+                    made[child] = CountedDropout(child.p, KINDS[type(child)], child.inplace).to(_device(model))
+                    vars(made[child]).update((n, v) for n, v in vars(child).items() if n not in OWN)
+                module._modules[name] = made[child]
     return model
 
 

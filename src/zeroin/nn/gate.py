@@ -1,5 +1,6 @@
 """Whether a stack of a network computes what the network computes alone: tried on one mini-batch before it is used."""
 
+import copy
 import warnings
 from collections.abc import Callable, Sequence
 from contextlib import suppress
@@ -16,7 +17,7 @@ from zeroin.nn.drawing import drawing, standing
 from zeroin.nn.dropout import CountedDropout, begin_step, dropouts, keys
 from zeroin.nn.grouping import signature
 from zeroin.nn.layers import BATCHNORMS
-from zeroin.nn.layout import Layout, is_running
+from zeroin.nn.layout import Layout
 from zeroin.nn.loop import evaluate
 from zeroin.nn.operations import Watching
 from zeroin.nn.optim import recipe
@@ -29,6 +30,7 @@ from zeroin.wording import first_line
 
 AGREE = 1e-3  # of the largest gradient; kernels round differently, what is wrong is wrong by far more
 SEEDS = (1, 2)
+STEERED = ("idle", "uses", "values")  # attributes by which a stack and its dropout and batch norm layers speak
 LEAVES_OUT = torch.ops.aten._nested_tensor_from_mask_left_aligned.default
 LOOKS = "it looks at the value of a tensor, as .item(), if and packed sequences do"
 IN_WORDS = {  # what vmap says of networks as they are often written
@@ -93,11 +95,18 @@ def _pair(problem: Problem, config: Config, which: str) -> tuple[Stack, list[nn.
 
 
 def _difference(problem: Problem, one: Stack, models: Sequence[nn.Module]) -> str:
-    """What differs between a stack and its networks alone, in words; nothing where nothing does."""
+    """What differs between a stack and its networks alone, in words; nothing where nothing does.
+
+    A mini-batch of each size is looked at: networks do otherwise with fewer examples, as `if len(x) > 1` says.
+    """
+    cuts = {b - a: (a, b) for a, b in edges(len(problem.train), one.rows[0].how.batch_size)}
+    return next(filter(None, (_differs(problem, one, models, cut) for cut in cuts.values())), "")
+
+
+def _differs(problem: Problem, one: Stack, models: Sequence[nn.Module], cut: tuple[int, int]) -> str:
     data, how = problem.train, one.rows[0].how
     assert isinstance(data, InMemory)
-    a, b = edges(len(data), how.batch_size)[0]
-    chosen = torch.stack([order(seed, 0, len(data))[a:b] for seed in SEEDS])
+    chosen = torch.stack([order(seed, 0, len(data))[slice(*cut)] for seed in SEEDS])
     x, y = data.x[chosen], data.y[chosen]  # [2, B, ...]
     examples, judged = (x, y, how.label_smoothing), InMemory(x[0], y[0])
     # What a network sets up when it is first called is there since its operations were looked at.
@@ -108,8 +117,11 @@ def _difference(problem: Problem, one: Stack, models: Sequence[nn.Module]) -> st
     why = _changed(kept, _kept(problem, one))
     if why:
         return why
+    drawn = [layer.uses for layer in dropouts(one.layout.base)]
     scores, after = _scores(one, judged), {n: b.clone() for n, b in one.buffers.items()}
-    if not _repeats(one, examples, began, (loss, g)):
+    if drawn != [layer.uses for layer in dropouts(one.layout.base)]:
+        return "it drops out when it is judged"
+    if cut[0] == 0 and not _repeats(one, examples, began, (loss, g)):  # of the first mini-batch alone, to save time
         return "the same mini-batch again gives another loss: it keeps a count elsewhere than in its buffers"
     for row, (seed, model) in enumerate(zip(SEEDS, models, strict=True)):
         alone = _alone(problem, model, (x[row].clone(), y[row]), how.label_smoothing, seed)
@@ -125,7 +137,7 @@ def _difference(problem: Problem, one: Stack, models: Sequence[nn.Module]) -> st
             return "it changes its own parameters"
         if not _agree(torch.tensor(scores[row]), torch.tensor(evaluate(problem, model, judged)[1])):
             return "stacked, its validation loss differs from what the network computes alone"
-    return told_apart(_own_calls(models[0], x[0]), calls)
+    return told_apart(_own_calls(copy.deepcopy(models[0]), x[0]), calls)
 
 
 def _repeats(
@@ -204,7 +216,8 @@ def _scores(one: Stack, data: InMemory) -> list[float]:
 def _agrees_in_double(problem: Problem, config: Config, which: str) -> bool:
     """Whether nothing differs in double precision: in single, a number within rounding of a ReLU's kink may."""
     assert isinstance(problem.train, InMemory)
-    count = 2 * recipe(config).batch_size
+    cuts = edges(len(problem.train), recipe(config).batch_size)
+    count = sum({b - a: b - a for a, b in (cuts[0], cuts[-1])}.values())  # its mini-batches have the same sizes
     x, y = (t[:count].to(torch.double if t.is_floating_point() else None) for t in (problem.train.x, problem.train.y))
     precise = replace(problem, build=lambda config: problem.build(config).double(), train=InMemory(x, y))
     try:
@@ -214,7 +227,7 @@ def _agrees_in_double(problem: Problem, config: Config, which: str) -> bool:
 
 
 def _alone(problem: Problem, model: nn.Module, batch: Any, smooth: float, seed: int) -> dict[str, Tensor | None]:
-    model.train()
+    model.train().zero_grad()
     drops = dropouts(model)
     begin_step(drops, keys([(seed, 0)], 1, len(drops))[0, 0].to(problem.device))
     with torch.random.fork_rng(devices=[]):
@@ -251,12 +264,13 @@ def _kept(problem: Problem, one: Stack) -> tuple[list[dict[str, Any]], dict[str,
     """What is kept beside tensors: by each layer, by the code of the network and its loss; where generators stand."""
     model = one.layout.base
     known = parts(model)
-    steered = [isinstance(m, CountedDropout) or is_running(m) for m in model.modules()]
     own = [
         {n: v if isinstance(v, PLAIN) else repr(content(v, dict(known))) for n, v in attributes(m).items()}
-        for m, is_steered in zip(model.modules(), steered, strict=True)
-        if not is_steered
+        for m in model.modules()
     ]
+    for module, held in zip(model.modules(), own, strict=True):
+        for name in STEERED if isinstance(module, BATCHNORMS | CountedDropout) else ():
+            held.pop(name, None)
     return own, surroundings(model, problem.loss), standing()
 
 

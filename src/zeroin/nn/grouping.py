@@ -15,24 +15,26 @@ from zeroin.space import Space
 from zeroin.types import Config
 
 TOLD = ("label_smoothing", "grad_clip", "weight_decay")  # a step without them is another one
-PER_ROW = {CountedDropout: {"idle", "uses"}}
+PER_ROW = {CountedDropout: {"idle", "uses", "_p"}}
 
 
 def signature(model: nn.Module, how: Recipe, config: Config) -> str:
     """Equal for networks (with counted dropout) that differ only in weights and in hyperparameters of a stack's rows.
 
     What changes it: classes of layers, their attributes but for the dropout rate and the momentum of batch norm, hooks,
-    shapes and types of parameters and buffers, the optimizer, the batch size, and whether the config tells of label
-    smoothing, clipping and weight decay at all.
+    shapes and types of parameters and buffers, which of all these are one and the same under several names, the
+    optimizer, the batch size, and whether the config tells of label smoothing, clipping and weight decay at all.
     """
     told: list[Any] = [rule(how), how.batch_size, *(config.get(name) is not None for name in TOLD)]
     seen = parts(model)
     for path, module in model.named_modules():
+        kept = sorted(module._non_persistent_buffers_set)
         per_row = PER_ROW.get(type(module), set()) | ({"momentum"} if _has_momentum(module) else set())
         own = {name: value for name, value in attributes(module).items() if name not in per_row}
-        told.append((path, module.training, content([type(module), own], seen)))
-    told += [(n, tuple(p.shape), str(p.dtype), p.requires_grad) for n, p in model.named_parameters()]
-    told += [(n, tuple(b.shape), str(b.dtype)) for n, b in model.named_buffers()]
+        told.append((path, module.training, content([type(module), own], seen), kept))
+    told += [(n, seen[id(m)][0]) for n, m in model.named_modules(remove_duplicate=False)]
+    for n, t in (*model.named_parameters(remove_duplicate=False), *model.named_buffers(remove_duplicate=False)):
+        told.append((n, seen[id(t)][0], tuple(t.shape), str(t.dtype), t.requires_grad))
     return hashlib.blake2b(repr(told).encode(), digest_size=12).hexdigest()
 
 

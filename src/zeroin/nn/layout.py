@@ -92,7 +92,7 @@ def layout(model: nn.Module) -> Layout:
             assert isinstance(module, BATCHNORMS)
             module.forward = partial(normed, module)  # type: ignore[method-assign]
         if isinstance(module, CountedDropout):
-            module.idle = False
+            module.idle, module.is_shared = False, True
     shrunk = decayed(model)
     trained = {n: p.shape for n, p in model.named_parameters() if p.requires_grad}
     first = {n: s for n, s in trained.items() if n in shrunk}

@@ -91,7 +91,7 @@ def steps(problem: Problem, config: Config, run: Run) -> Iterator[None]:
             run.report(math.nan)
             return
         now.best = better(problem, now.best, now.epoch, (metric, valid_loss), partial(_copy, now.model))
-        test = tested(problem, now.best, now.model) if run.final else {}
+        test = tested(problem, now.best, lambda: now.model) if run.final else {}
         run.report(metric, train_loss=train_loss, valid_loss=valid_loss, **test)
         if run.saving:
             save(problem, run, now.epoch, now.best, (now.model.state_dict(), now.opt.state_dict()))
@@ -210,11 +210,12 @@ def better(
     return Best(rank, epoch, weights()) if rank < best.rank else best
 
 
-def tested(problem: Problem, best: Best, model: nn.Module) -> dict[str, float]:
-    """The test scores of the best epoch, looked at once; the network is left as it is."""
+def tested(problem: Problem, best: Best, network: Callable[[], nn.Module]) -> dict[str, float]:
+    """The test scores of the best epoch, looked at once; the trial's network is left as it is."""
     if problem.test is None or best.weights is None:
         return {}
     if best.test is None:
+        model = network()
         standing = _copy(model)
         model.load_state_dict(best.weights)
         best.test = evaluate(problem, model, problem.test)

@@ -2,6 +2,7 @@
 
 import math
 from collections.abc import Callable, Iterator, Mapping
+from dataclasses import fields
 from typing import TypeAlias
 
 from torch import nn
@@ -10,7 +11,7 @@ from zeroin.errors import TaskError
 from zeroin.nn.drawing import drawing
 from zeroin.nn.layers import BATCHNORMS, DROPOUTS
 from zeroin.nn.normlayers import KINDS, Settings, make
-from zeroin.nn.optim import number
+from zeroin.nn.optim import Recipe, number
 from zeroin.rng import seed_of
 from zeroin.types import Config, Value
 
@@ -26,6 +27,7 @@ ACTIVATIONS: dict[str, type[nn.Module]] = {
 }
 INITS = ("default", "kaiming", "xavier", "orthogonal")
 APPLIED = ("dropout", "bn_momentum", "bn_eps", "init")  # to all layers concerned, unless build asks for them
+KNOWN = (*(field.name for field in fields(Recipe)), *APPLIED)  # to the training loop
 WEIGHTED = (nn.Linear, nn.modules.conv._ConvNd)
 
 
@@ -125,22 +127,22 @@ class Asked(Mapping[str, Value]):
     """A config that remembers which names it was asked for."""
 
     def __init__(self, config: Config) -> None:
-        self._config = config
+        self.config = config
         self.names: set[str] = set()
 
     def __getitem__(self, name: str) -> Value:
         self.names.add(name)
-        value: Value = self._config[name]
+        value: Value = self.config[name]
         return value
 
     def __iter__(self) -> Iterator[str]:
-        return iter(self._config)
+        return iter(self.config)
 
     def __len__(self) -> int:
-        return len(self._config)
+        return len(self.config)
 
     def __repr__(self) -> str:
-        return repr(dict(self._config))
+        return repr(dict(self.config))
 
 
 def _apply(model: nn.Module, rest: Config) -> None:
@@ -159,9 +161,13 @@ def _initialise(module: nn.Module, how: str) -> None:
     if how not in INITS:
         raise TaskError(f"init is one of {', '.join(INITS)}; the config has init={how!r}: use 'default'.")
     weight, bias = module.weight, module.bias
-    assert isinstance(weight, nn.Parameter)
     if how == "default":
         return
+    if not isinstance(weight, nn.Parameter):
+        raise TaskError(
+            f"init sets weights that are trained; those of a {type(module).__name__} are computed from others, as by "
+            f"weight_norm: ask for config['init'] in build, and set them before."
+        )
     if how == "kaiming":
         nn.init.kaiming_normal_(weight, nonlinearity="relu")
     elif how == "xavier":

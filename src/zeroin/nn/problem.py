@@ -3,7 +3,7 @@
 import warnings
 from collections.abc import Callable, Collection
 from contextlib import suppress
-from dataclasses import dataclass, fields
+from dataclasses import dataclass
 from typing import Any
 
 import torch
@@ -16,8 +16,7 @@ from zeroin.nn.data import Data, InMemory, Normalisation, edges
 from zeroin.nn.layers import BATCHNORMS
 from zeroin.nn.metrics import Metric, alike
 from zeroin.nn.modes import as_in_evaluation
-from zeroin.nn.networks import APPLIED, Build, built
-from zeroin.nn.optim import Recipe
+from zeroin.nn.networks import KNOWN, Build, built
 from zeroin.types import Config
 
 
@@ -114,12 +113,11 @@ def shaped(build: Build, data: Data, config: Config) -> nn.Module:
 
 
 def _all_used(config: Config, asked: Collection[str]) -> None:
-    known = [field.name for field in fields(Recipe)]
-    idle = [name for name in config if name not in (*asked, *known, *APPLIED)]
+    idle = [name for name in config if name not in (*asked, *KNOWN)]
     if idle:
         warnings.warn(
             f"a hyperparameter has an effect; neither build nor the training loop asked the default config for "
-            f"{', '.join(idle)}: check the spelling (the loop knows {', '.join(known)}), or give it when={{...}} if "
+            f"{', '.join(idle)}: check the spelling (the loop knows {', '.join(KNOWN)}), or give it when={{...}} if "
             f"only other configs have it",
             stacklevel=2,
         )

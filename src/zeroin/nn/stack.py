@@ -162,6 +162,14 @@ class Stack:
         tensors = self.layout.tree(self.p.detach()) | self.buffers
         return {key: tensors[name][row].clone() for key, name in self.layout.sources().items()}
 
+    def network(self, row: int) -> nn.Module:
+        """A row as the network that is trained alone, with all its tensors, also those that no state_dict holds."""
+        own, tensors = self.rows[row], self.layout.tree(self.p.detach()) | self.buffers
+        model = fresh(self.problem, own.config, own.seed)
+        for name, tensor in (*model.named_parameters(), *model.named_buffers()):
+            tensor.detach().copy_(tensors[name][row])
+        return model
+
     def select(self, rows: Sequence[int]) -> "Stack":
         """A stack of copies of these rows."""
         index = torch.tensor([*rows, *[rows[0]] * _spares(self.layout, len(rows))], device=self.p.device)

@@ -253,7 +253,7 @@ class Stacked:
         member.best = loop.better(problem, member.best, member.epoch, score, partial(one.state_dict, row))
         if member.epoch <= run.start:
             return False
-        test = loop.tested(problem, member.best, one.layout.base) if run.final else {}
+        test = loop.tested(problem, member.best, partial(one.network, row)) if run.final else {}
         run.report(score[0], train_loss=loss, valid_loss=score[1], **test)
         if run.saving:
             steps = member.epoch * len(edges(len(problem.train), one.rows[row].how.batch_size))
