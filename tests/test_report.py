@@ -43,8 +43,8 @@ ADAMW = {"lr": 0.01, "decay": 1e-3, "layers": 3, "optimizer": "adamw"}
 class Teller:
     """Tells a history by events, job by job."""
 
-    def __init__(self):
-        self.history, self.jobs = History(), 0
+    def __init__(self, max_epochs=1):
+        self.history, self.jobs = History(max_epochs), 0
 
     def job(self, trial, config, losses, *, start=0, kind=Kind.SCREEN, status=Status.DONE, note="", tests=(), why="w"):
         job = Job(self.jobs, trial, config, 0, start, start + max(len(losses), 1), kind, why)
@@ -65,7 +65,7 @@ class Teller:
 @pytest.fixture
 def told():
     """Trial 0 to the end, 1 paused, 2 diverged, 3 the best after carrying on; then the comparison."""
-    t = Teller()
+    t = Teller(4)
     t.job(0, SGD, [1.0, 0.8, 0.7, 0.75])
     t.job(1, ADAMW, [0.9, 0.85])
     t.pause(1, "chance to beat the best: 4 %")
@@ -83,11 +83,11 @@ def told():
 
 
 def test_nothing_is_shaded_where_the_best_is_likely_without_a_hyperparameter():
-    t = Teller()
+    t = Teller(4)
     t.job(0, SGD, [1.0, 0.8])
     t.region(0, {"lr": (1e-3, 0.1), "momentum": (0.8, 0.9)})
     t.region(1, {"lr": (1e-3, 0.1)})
-    summary = summarise("s", SPACE, t.history, max_epochs=4)
+    summary = summarise("s", SPACE, t.history)
     plots = {plot.name: plot for plot in summary.axes}
     heights = {n: [s.y1 for s in axis_figure(plots[n], summary).layout.shapes] for n in ("lr", "momentum")}
     assert (1 in heights["lr"], 1 in heights["momentum"]) == (True, False)
@@ -95,8 +95,8 @@ def test_nothing_is_shaded_where_the_best_is_likely_without_a_hyperparameter():
 
 
 def test_why_the_luckiest_trial_is_not_the_best_is_told(told):
-    assert summarise("s", SPACE, told, max_epochs=4).passed_over == ""
-    t = Teller()
+    assert summarise("s", SPACE, told).passed_over == ""
+    t = Teller(4)
     t.job(0, SGD, [0.3])
     t.job(1, ADAMW, [0.4])
     assert summarise("s", SPACE, t.history).passed_over == ""  # nothing was trained afresh
@@ -112,7 +112,7 @@ def test_why_the_luckiest_trial_is_not_the_best_is_told(told):
 
 
 def test_best_table_and_cost_are_the_historys(told):
-    s = summarise("s", SPACE, told, max_epochs=4, settings={"seed": 0})
+    s = summarise("s", SPACE, told, settings={"seed": "0"})
     assert (s.best.trial, s.best.score, s.best.best_epoch, s.best.epoch) == (3, 0.4, 3, 4)
     assert [(r.trial, r.score, r.epoch, r.ending) for r in s.table] == [
         (3, 0.4, 4, "to the end"),
@@ -132,7 +132,7 @@ def test_best_table_and_cost_are_the_historys(told):
 
 
 def test_axis_positions_are_on_the_scale(told):
-    lr, momentum, decay, layers, optimizer = summarise("s", SPACE, told, max_epochs=4).axes
+    lr, momentum, decay, layers, optimizer = summarise("s", SPACE, told).axes
     assert [p.trial for p in lr.points] == [0, 1, 2, 3]
     assert [p.position for p in lr.points] == pytest.approx([math.log(v) for v in (0.1, 0.01, 1.0, 0.02)])
     assert [p.score for p in lr.points] == [0.7, 0.85, None, 0.4]
@@ -153,7 +153,7 @@ def test_axis_positions_are_on_the_scale(told):
 
 
 def test_regions_are_intervals_by_round(told):
-    lr, momentum, decay, layers, optimizer = summarise("s", SPACE, told, max_epochs=4).axes
+    lr, momentum, decay, layers, optimizer = summarise("s", SPACE, told).axes
     places = [(i.round, *(round(math.exp(v), 9) for v in (i.low, i.high))) for i in lr.searched]
     assert places == [(-1, 1e-4, 1.0), (0, 1e-5, 1.0)]
     assert [(i.round, round(math.exp(i.low), 9), round(math.exp(i.high), 9)) for i in lr.likely] == [(0, 1e-3, 0.1)]
@@ -168,12 +168,12 @@ def test_regions_are_intervals_by_round(told):
 def test_the_coarse_round_does_not_say_where_the_best_lies():
     history = History(4)
     history.apply(Asked((), Region(0, 0, SPACE.ranges, SPACE.ranges, 1.0, "coarse round")))
-    lr, *_, optimizer = summarise("s", SPACE, history, max_epochs=4).axes
+    lr, *_, optimizer = summarise("s", SPACE, history).axes
     assert (lr.found, optimizer.found) == ("", "best likely any of them")
 
 
 def test_curves_and_progress(told):
-    s = summarise("s", SPACE, told, max_epochs=4)
+    s = summarise("s", SPACE, told)
     assert [(c.trial, c.epochs, c.scores, c.ending, c.best) for c in s.curves.curves] == [
         (0, (1, 2, 3, 4), (1.0, 0.8, 0.7, 0.75), "to the end", False),
         (1, (1, 2), (0.9, 0.85), "paused", False),
@@ -185,7 +185,7 @@ def test_curves_and_progress(told):
 
 
 def test_comparison_and_verdict(told):
-    s = summarise("s", SPACE, told, max_epochs=4)
+    s = summarise("s", SPACE, told)
     ours, default = s.comparison
     assert (ours.label, ours.trained, ours.score.n) == ("config of trial 3", 2, 2)
     assert ours.score.mean == pytest.approx(0.42)
@@ -267,7 +267,7 @@ def test_a_difference_is_called_clear_where_so_few_trainings_can_tell_it(losses,
 
 
 def test_events_in_words_and_in_order(told):
-    lines = summarise("s", SPACE, told, max_epochs=4).events
+    lines = summarise("s", SPACE, told).events
     assert [(line.after, line.kind) for line in lines] == [(3, "paused"), (3, "region"), (3, "range"), (5, "failed")]
     assert [line.text for line in lines] == [
         "1 trial paused; trial 1 at epoch 2: chance to beat the best: 4 %",
@@ -317,10 +317,10 @@ def _everything(summary):
     ids=str,
 )
 def test_strange_histories_are_told_too(losses, goal):
-    t = Teller()
+    t = Teller(3)
     for i, loss in enumerate(losses):
         t.job(i, SGD, [] if loss is None else [loss], status=Status.FAILED if loss is None else Status.DONE)
-    s = summarise("s", SPACE, t.history, goal=goal, max_epochs=3)
+    s = summarise("s", SPACE, t.history, goal=goal)
     page = _everything(s)
     assert "<h2>What it cost</h2>" in page
     assert len(s.axes[0].points) == len(losses)
@@ -329,10 +329,10 @@ def test_strange_histories_are_told_too(losses, goal):
 
 
 def test_a_running_study_is_told():
-    t = Teller()
+    t = Teller(4)
     t.job(0, SGD, [0.5, 0.4])
     t.history.apply(Asked((Job(1, 1, ADAMW, 0, 0, 4, Kind.SCREEN, "w"),)))
-    s = summarise("s", SPACE, t.history, max_epochs=4)
+    s = summarise("s", SPACE, t.history)
     assert s.cost.running == 1
     assert [p.trial for p in s.axes[0].points] == [0]
     assert s.table[0].ending == "waiting"
@@ -397,7 +397,7 @@ def test_numbers_as_text():
 
 
 def many(n, epochs=2):
-    t = Teller()
+    t = Teller(epochs)
     for i in range(n):
         unit = (i * 0.6180339887) % 1.0
         config = SGD | {"lr": 10 ** (-4 * unit), "layers": 1 + i % 6}
@@ -411,7 +411,7 @@ def many(n, epochs=2):
 
 def test_many_trials_are_thinned_and_it_says_so():
     history = many(3000)
-    s = summarise("s", SPACE, history, max_epochs=2)
+    s = summarise("s", SPACE, history)
     drawn = {p.trial for p in s.axes[0].points}
     best = sorted((t for t in history.trials if t.loss is not None), key=lambda t: (t.loss, t.number))
     assert len(drawn) == 2000
@@ -421,7 +421,7 @@ def test_many_trials_are_thinned_and_it_says_so():
         "The axis plots draw 2,000 of 3,000 trials: the best 500, and evenly the others.",
         "200 of 2,940 learning curves are drawn: the best 50, and evenly the others.",
     )
-    assert s == summarise("s", SPACE, history, max_epochs=2)
+    assert s == summarise("s", SPACE, history)
 
 
 def test_rare_events_are_not_thinned_away():
@@ -438,10 +438,10 @@ def test_rare_events_are_not_thinned_away():
 
 
 def test_long_curves_keep_their_ends_and_their_best():
-    t = Teller()
+    t = Teller(2000)
     losses = [1.0 + abs(e - 777) for e in range(1, 2001)]
     t.job(0, SGD, losses)
-    (curve,) = summarise("s", SPACE, t.history, max_epochs=2000).curves.curves
+    (curve,) = summarise("s", SPACE, t.history).curves.curves
     assert len(curve.epochs) <= 201
     assert curve.epochs[0] == 1
     assert curve.epochs[-1] == 2000
@@ -452,13 +452,13 @@ def test_long_curves_keep_their_ends_and_their_best():
 def test_a_hundred_thousand_trials_take_seconds():
     history = many(100_000, epochs=1)
     began = time.process_time()
-    page = render(summarise("s", SPACE, history, max_epochs=3))
+    page = render(summarise("s", SPACE, history))
     assert time.process_time() - began < 15
     assert len(page) < 12e6
 
 
 def test_writing_replaces_the_file_at_once(told, tmp_path, monkeypatch):
-    s = summarise("s", SPACE, told, max_epochs=4)
+    s = summarise("s", SPACE, told)
     path = write_report(tmp_path / "deep" / "report.html", render(s))
     assert path.read_text("utf-8") == render(s)
     assert [p.name for p in path.parent.iterdir()] == ["report.html"]
@@ -471,7 +471,7 @@ def test_writing_replaces_the_file_at_once(told, tmp_path, monkeypatch):
 
 def test_figures_stand_alone(told):
     """In a notebook a figure has its texts; in the page they are shared."""
-    s = summarise("s", SPACE, told, max_epochs=4)
+    s = summarise("s", SPACE, told)
     texts = [t for trace in axis_figure(s.axes[0], s).data for t in trace.text or ()]
     assert any("trial 3" in t and "beats the best with 40 %" in t and "lr = 0.02" in t for t in texts)
     assert render(s).count("beats the best with 40 %") == 2  # table and one hover text, for all pictures
@@ -479,14 +479,14 @@ def test_figures_stand_alone(told):
 
 def nasty(text="</script><script>document.title='broken'</script><img src=x onerror=\"document.title='broken'\">"):
     space = Space(**{text: Float(0.0, 1.0), "kind": Choice(text, "b", "{{ 7 * 7 }}")})
-    t = Teller()
+    t = Teller(4)
     t.job(0, {text: 0.5, "kind": text}, [0.5, 0.4], why=text)
     t.job(1, {text: 0.7, "kind": "{{ 7 * 7 }}"}, [], status=Status.FAILED, note=text, why="{% raw %} & <b>")
     t.pause(0, text)
     likely = {text: (0.1, 0.2), "kind": (text,)}
     t.history.apply(Asked((), Region(0, 2, space.ranges, likely, 0.1, text)))
     t.job(2, {text: 0.5, "kind": text}, [0.5], kind=Kind.CONFIRM)
-    return summarise(text, space, t.history, max_epochs=4, settings={text: text})
+    return summarise(text, space, t.history, settings={text: text})
 
 
 def test_no_text_of_the_user_becomes_markup():
@@ -530,7 +530,7 @@ def pictures(dom):
 
 
 def test_the_page_draws_in_a_real_browser_without_a_network(told, tmp_path):
-    dom, console = chromium(render(summarise("mnist", SPACE, told, max_epochs=4)), tmp_path)
+    dom, console = chromium(render(summarise("mnist", SPACE, told)), tmp_path)
     assert console == []
     assert 'data-requests=""' in dom
     assert 'data-drawn="7"' in dom
@@ -558,16 +558,16 @@ def test_a_hostile_page_stays_text_in_a_real_browser(tmp_path):
 @pytest.mark.parametrize("count", [4, 18])
 def test_no_table_is_cut_on_paper(count, tmp_path):
     space = Space(**{f"weight_decay_{i}": Float(1e-5, 1.0, scale="log") for i in range(count)})
-    t = Teller()
+    t = Teller(4)
     t.job(0, space.default | {"weight_decay_0": 1.234e-5}, [0.5, 0.4], why=12 * "a reason in words ")
-    page = render(summarise("wide", space, t.history, max_epochs=4))
+    page = render(summarise("wide", space, t.history))
     dom, _ = chromium(page.replace("@media print {", "@media all {"), tmp_path)  # in a window as wide as paper
     assert 'data-cut="0"' in dom
     assert int(re.search(r'data-beyond="(-?\d+)"', dom)[1]) <= 0
 
 
 def test_an_empty_page_opens_in_a_real_browser(tmp_path):
-    dom, console = chromium(render(summarise("empty", SPACE, History(), max_epochs=4)), tmp_path)
+    dom, console = chromium(render(summarise("empty", SPACE, History(4))), tmp_path)
     assert console == []
     assert "No trial yet." in dom
 
@@ -575,7 +575,7 @@ def test_an_empty_page_opens_in_a_real_browser(tmp_path):
 def test_nothing_outside_plotly_names_an_address(told):
     from plotly.offline import get_plotlyjs
 
-    page = render(summarise("s", SPACE, told, max_epochs=4))
+    page = render(summarise("s", SPACE, told))
     plotly = get_plotlyjs()
     assert page.count(plotly) == 1
     assert re.findall(r"(?:https?:)?//[\w.-]+\.\w+|@import|url\(", page.replace(plotly, "")) == []
@@ -589,7 +589,7 @@ def test_whole_numbers_beyond_64_bits_have_their_picture(tmp_path):
 
 
 def test_a_pipe_is_written_to_and_a_link_followed_rather_than_replaced(told, tmp_path):
-    summary = summarise("s", SPACE, told, max_epochs=4)
+    summary = summarise("s", SPACE, told)
     pipe, link, page = tmp_path / "pipe", tmp_path / "link.html", tmp_path / "page.html"
     os.mkfifo(pipe)
     page.write_text("old")

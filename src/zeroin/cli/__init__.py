@@ -51,8 +51,6 @@ def main() -> None:
         sys.exit(error.exit_code)
     except (click.Abort, KeyboardInterrupt):
         sys.exit(130)
-    except BrokenPipeError:
-        sys.exit(0)
     except OSError as error:  # of a file zeroin's own sentence is told; this is of the output
         if error.errno not in (errno.ENOSPC, errno.EDQUOT):
             raise

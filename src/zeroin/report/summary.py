@@ -103,9 +103,8 @@ def summarise(
     space: Space,
     history: History,
     goal: str = "minimize",
-    max_epochs: int | None = None,
     *,
-    settings: Mapping[str, object] | None = None,
+    settings: Mapping[str, str] = MappingProxyType({}),
     importance: Sequence[Importance] = (),
     measure: Mapping[str, Value] = MappingProxyType({}),
 ) -> Summary:
@@ -116,8 +115,7 @@ def summarise(
         space: as it was declared.
         history: what it has seen; may be empty.
         goal: "minimize", or "maximize" where the losses of the history are negated scores.
-        max_epochs: the deepest budget of one trial; as the history has it if not given.
-        settings: what else was asked, by label, such as {"seed": 0}.
+        settings: how it was trained, in words by label.
         importance: of the hyperparameters, by the model; the largest first.
         measure: what its scores are scores of, as far as known.
 
@@ -127,7 +125,7 @@ def summarise(
     >>> summarise("empty", Space.from_json({"x": {"type": "float", "low": 0, "high": 1}}), History()).best is None
     True
     """
-    deepest = max_epochs or history.max_epochs
+    deepest = history.max_epochs
     search = [t for t in history.trials if t.kind.is_search]
     drawable = [t for t in search if t.status.is_failure or t.losses]
     drawn = thinned(drawable, TRIALS, BEST_TRIALS)
@@ -147,7 +145,7 @@ def summarise(
         score_name=score_name,
         max_epochs=deepest,
         plan=_plan(len(free), goal, deepest),
-        settings=tuple((k, value_words(v) if isinstance(v, Value) else str(v)) for k, v in (settings or {}).items()),
+        settings=tuple(settings.items()),
         best=_row(best, goal, deepest) if best else None,
         verdict=verdict(compared, score_name, goal),
         passed_over=passed_over(best, the_best(search, 1), compared, score_name, goal),
