@@ -383,10 +383,10 @@ def test_ids_constants_texts_and_missing_targets_are_told(tmp_path, recwarn):
     frame.loc[:4, "price"] = np.nan
     told = noted(tmp_path, frame, recwarn)
     assert "5 of 120 rows have no 'price' and are left out" in told
-    assert "columns 'same', 'empty' never change in the rows to train on and are left out" in told
-    assert "'id' looks like the number or name of a row" in told
-    assert "'key' looks like the number or name of a row" in told
-    assert "'code' holds words of its own in nearly every row" in told
+    assert "columns 'same', 'empty' never change in the training rows and are left out" in told
+    assert "'id' looks like an id" in told
+    assert "'key' looks like an id" in told
+    assert "'code' has another word in nearly every row" in told
     assert "leak?" not in told
 
 
@@ -481,11 +481,11 @@ def test_training_rows_alone_say_what_a_column_is(tmp_path, recwarn):
     frame = houses().assign(same=np.where(inside, 1, range(ROWS)), note=np.where(inside, "none", long))
     recwarn.clear()
     told = noted(tmp_path, frame, recwarn)
-    assert "columns 'same', 'note' never change in the rows to train on and are left out" in told
+    assert "columns 'same', 'note' never change in the training rows and are left out" in told
     assert "read as text" not in told
     told = noted(tmp_path, houses().assign(note=np.where(inside, long, "none")), recwarn)
     assert "'note' is read as text" in told
-    assert "'note' holds words of its own" not in told
+    assert "'note' has another word" not in told
 
 
 def test_dates_that_are_none_and_those_of_two_forms_are_told(tmp_path, recwarn):
@@ -596,7 +596,7 @@ def test_classes_that_differ_in_case_and_those_a_set_lacks_are_told(tmp_path, re
     lived[:2], lived[2:40] = "rare", "Yes"
     told = noted(tmp_path, passengers().assign(lived=lived), recwarn, target="lived")
     assert "'yes' and 'Yes' of 'lived' are two classes" in told or "'Yes' and 'yes' of 'lived' are two classes" in told
-    assert re.search(r"no example to (validate|test|train on) is of 'lived' 'rare'", told)
+    assert re.search(r"the (validation|test|training) set has no example of 'lived' 'rare'", told)
 
 
 def test_images_of_sixteen_bits_and_transparent_ones_keep_what_they_show(tmp_path):

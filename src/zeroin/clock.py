@@ -60,7 +60,7 @@ class Clock:
 
     Attributes:
         kept: seconds at the end that are for what follows.
-        whole: what a training takes that is of no use unless it comes to its end; None: jobs may end at any epoch.
+        whole: the pace of trainings that are of no use unless they come to their end; None: jobs may end at any epoch.
 
     >>> clock = Clock(10.0, now=lambda: 3.0)
     >>> clock.left, clock.slots(4)

@@ -9,7 +9,7 @@ from zeroin.plan import Plan
 from zeroin.space import Space
 from zeroin.types import Decision, Ended, Event, Job, Observation, Value
 
-# A thread of a store is called so, and holds no lock that others wait for: a process with it can be copied (`fork`).
+# The name of a store's thread. It holds no lock that others wait for, so a process that has one can be forked.
 STORE_THREAD: Final = "zeroin-store"
 
 

@@ -12,8 +12,8 @@ from zeroin.data.amounts import Style, longest
 from zeroin.data.kinds import as_numbers, kind_of, written
 from zeroin.errors import TaskError
 
-FEW = 20  # different whole numbers that are still taken as classes
-EACH = 10  # examples that each of them has on average
+FEW = 20  # different whole numbers, at most, that are taken as classes
+EACH = 10  # examples that each of them must have on average
 ROWS = 20  # examples needed at all: fewer cannot be cut into three sets
 WHOLE = re.compile(r"^([-+]?\d+)\.0$")  # a whole number, as it is written where others of its column have decimals
 
@@ -113,7 +113,9 @@ def answer_of(
         real = answer.numbers(there)
         if answer.style and (shown := longest(there, answer.style)):
             word, number = shown
-            notes.append(f"{name!r} is read as numbers, such as {word!r} as {number}; else add --kind classes")
+            notes.append(
+                f"{name!r} is read as numbers, such as {word!r} as {number}; if it names classes, add --kind classes"
+            )
         if real.nunique() < 2:
             raise TaskError(f"a target varies; {name!r} is {real.iloc[0]:g} in every row: {instead}.")
         usable &= answer.numbers(values).notna()
@@ -157,7 +159,8 @@ def _kind(there: pd.Series, asked: str | None, mark: str | None) -> tuple[str, l
     different = real.nunique()
     if bool((real == real.round()).all()) and different <= min(FEW, max(2, len(real) / EACH)):
         return "classes", [
-            f"{there.name!r} holds {different} different whole numbers, taken as classes; else add --kind number"
+            f"{there.name!r} holds {different} different whole numbers, taken as classes; if it counts or measures, "
+            "add --kind number"
         ]
     return "number", []
 

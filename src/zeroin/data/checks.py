@@ -17,7 +17,7 @@ from zeroin.data.kinds import DATES, ColumnKind, as_numbers, as_words
 ENOUGH = 0.999  # the share of the target that a column alone must tell for a leak to be suspected
 MONOTONE = 0.9999  # the rank correlation from which one number is another in disguise
 DATE = r"\d{4}-\d{1,2}-\d{1,2}\b.*|\d{1,2}[-/.]\d{1,2}[-/.]\d{4}\b.*"
-OWN = 0.9  # the share of rows with a word of their own from which a column tells nothing of other rows
+OWN = 0.9  # the share of rows with a word of their own from which a column tells nothing of new rows
 LOOKED_AT = 20_000  # rows
 
 
@@ -28,7 +28,7 @@ def notes_on(
     columns: Sequence[Column],
     *,
     texts: Collection[str] = (),
-    by_chance: bool = True,
+    at_random: bool = True,
 ) -> Iterator[str]:
     """What to tell of the columns to learn from.
 
@@ -38,19 +38,19 @@ def notes_on(
         answer: what it was taken for.
         columns: as the training rows have taught to read them.
         texts: columns that are read as texts.
-        by_chance: whether rows are cut by chance, and not by time or by groups.
+        at_random: whether rows are cut at random, and not by time or by groups.
     """
     yield from (note for name in texts for note in _of_text(frame[name]))
     repeated = int(pd.concat([frame, target], axis=1).duplicated().sum())
     known = [column.name for column in columns]
     if constant := [str(name) for name in frame.columns if name not in known and name not in texts]:
         changes, are = ("changes", "is") if len(constant) == 1 else ("change", "are")
-        yield f"{_columns(constant)} never {changes} in the rows to train on and {are} left out"
+        yield f"{_columns(constant)} never {changes} in the training rows and {are} left out"
     dates = [column for column in columns if column.kind == "date"]
-    if ordered := [c.name for c in dates if by_chance and _in_order(measured(c, frame[c.name]))]:
+    if ordered := [c.name for c in dates if at_random and _in_order(measured(c, frame[c.name]))]:
         yield (
-            f"rows are in the order of {', '.join(map(repr, ordered))} and are cut by chance, each to test between "
-            f"some to train on: if the future is to be predicted, add --order {ordered[0]!r}"
+            f"rows are in the order of {', '.join(map(repr, ordered))} and are cut at random, so that test rows lie "
+            f"between training rows: to predict the future, add --order {ordered[0]!r}"
         )
     for column in columns:
         if column.style and (shown := longest(frame[column.name], column.style)):
@@ -74,9 +74,9 @@ def _of_column(column: Column, values: pd.Series, target: pd.Series, answer: Ans
     if is_words and (two := _two_forms(real.dropna())):
         yield f"{name!r} holds dates written in several ways, such as {' and '.join(map(repr, two))}: write them alike"
     elif _names_rows(real, column.kind):
-        yield f"{name!r} looks like the number or name of a row, an id: if it is, add --drop {name!r}"
+        yield f"{name!r} looks like an id, the number or name of a row: if it is, add --drop {name!r}"
     elif is_words and _is_own(real.dropna()):
-        yield f"{name!r} holds words of its own in nearly every row, which tell nothing of others: see --text"
+        yield f"{name!r} has another word in nearly every row, which tells nothing of new rows: see --text"
     elif _tells(real, column.kind, target, answer):
         yield (
             f"a leak? {name!r} alone determines {answer.name!r}: if it is not known when predicting, "
@@ -119,7 +119,7 @@ def _names_rows(values: pd.Series, kind: ColumnKind) -> bool:
 
 def _of_text(values: pd.Series) -> Iterator[str]:
     if as_numbers(values.dropna()).notna().all():
-        yield f"--text {values.name!r} holds numbers; a table without --text would read them as such"
+        yield f"--text {values.name!r} holds numbers, which would be read as numbers without --text"
     if gone := int(values.isna().sum()):
         yield f"{gone:,} of {len(values):,} rows have no {values.name!r} and are taken as empty texts"
 

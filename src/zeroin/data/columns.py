@@ -20,7 +20,7 @@ SEEN = 3  # training rows at least of a category with a number of its own
 FAR = 5.0  # deviations from the mean beyond which a number is taken as that far: a network does not extrapolate
 SKEWED = 2.0  # the skewness from which a column of amounts is taken as log(1 + x)
 YEAR = 365.2425  # days
-# Days of a period, and in how many waves a date stands in it: a week's tell its days.
+# (days of a period, how many sines and cosines say where in it a date lies); three tell the days of a week apart
 WAVES = ((YEAR, 8), (7, 3), (1, 2))
 
 Array = NDArray[np.float32]

@@ -1,4 +1,4 @@
-"""How examples are cut into those to train on, to validate and to test: by chance, by time, or by groups."""
+"""How examples are cut into those to train on, to validate and to test: at random, by time, or by groups."""
 
 from collections.abc import Callable
 from functools import partial
@@ -29,7 +29,7 @@ def cutting(frame: pd.DataFrame, target: str, order: str | None, group: str | No
         if column_of(frame, group, "--group") == target:
             raise TaskError(f"--group and --target are two columns; both are {group!r}: name another --group.")
         return grouped(frame[group])
-    return partial(_by_order, _times(frame, order)) if order else by_chance
+    return partial(_by_order, _times(frame, order)) if order else at_random
 
 
 def _times(frame: pd.DataFrame, order: str) -> pd.Series:
@@ -41,8 +41,8 @@ def grouped(groups: pd.Series) -> Cutting:
     return partial(_by_group, groups)
 
 
-def by_chance(_usable: pd.Series, answer: Answer, values: pd.Series) -> Cut:
-    """Rows cut by chance."""
+def at_random(_usable: pd.Series, answer: Answer, values: pd.Series) -> Cut:
+    """Rows cut at random."""
     return split(answer.encoded(values))
 
 

@@ -59,7 +59,7 @@ def task_of(
         missing: words that stand for a missing value.
         no_header: whether the first row of a CSV file is one of data; its columns are then `column 1`, `column 2`, ...
         order: the column of dates or numbers by which a table is cut: the earliest rows are to train on, the latest to
-            test; None: by chance.
+            test; None: at random.
         group: what examples belong to (a patient, a user, a store): those of one are all in the same set. Of a table
             a column, which is not learned from; of an .npz file an array; of images "folder": that in which an image
             lies within the folder of its class.
@@ -169,18 +169,18 @@ def _read(inputs: Inputs) -> Iterator[str]:
 
 def _absent(answer: Answer, values: pd.Series, cut: Cut) -> Iterator[str]:
     """Classes that a set has no example of."""
-    for to, rows in zip(("train on", "validate", "test"), cut, strict=True):
+    for part, rows in zip(("training", "validation", "test"), cut, strict=True):
         there = set(answer.encoded(values.iloc[rows]))
         if gone := [repr(name) for i, name in enumerate(answer.classes) if i not in there]:
-            yield f"no example to {to} is of {answer.name!r} {', '.join(gone[:5])}{', ...' * (len(gone) > 5)}"
+            yield f"the {part} set has no example of {answer.name!r} {', '.join(gone[:5])}{', ...' * (len(gone) > 5)}"
 
 
 def _summary(answer: Answer, cut: Cut, metric: str) -> str:
     what = f"one of {len(answer.classes)} classes" if answer.classes else "a number"
     train, valid, test = map(len, cut)
     return (
-        f"{answer.name!r} is predicted, {what}, from {train:,} examples to train on, {valid:,} to validate and "
-        f"{test:,} to test; {metric} is tuned"
+        f"{answer.name!r} is predicted, {what}: {train:,} examples to train on, {valid:,} to validate and {test:,} to "
+        f"test; {metric} is tuned"
     )
 
 

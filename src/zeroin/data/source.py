@@ -10,7 +10,7 @@ import pandas as pd
 from zeroin.data import images
 from zeroin.data.answer import Answer
 from zeroin.data.arrays import arrays, as_inputs
-from zeroin.data.cuts import Cutting, by_chance, grouped
+from zeroin.data.cuts import Cutting, at_random, grouped
 from zeroin.data.preparation import Arrays, Images, Inputs
 from zeroin.errors import TaskError
 
@@ -25,7 +25,7 @@ class Source:
     target: pd.Series
     learn: Callable[[Any], Inputs]
     notes: Callable[[Inputs, Any, pd.Series, Answer], Iterable[str]]
-    cut: Cutting = by_chance
+    cut: Cutting = at_random
     instead: str = "choose another column"  # of a target that nothing can be learned from
     mark: str | None = None  # what stands before decimals in the file
 
@@ -44,7 +44,7 @@ def of_images(path: Path, group: str | None) -> Source:
         classes,
         lambda some: Images(*images.form_of(list(some["path"]))),
         lambda *_: (*note_on_groups(group), *images.left_out(path, inner=bool(group))),
-        grouped(inner) if group else by_chance,
+        grouped(inner) if group else at_random,
         instead="add images, in a folder for each class",
     )
 
@@ -63,7 +63,7 @@ def of_arrays(path: Path, group: str | None) -> Source:
     if (x == x[:1]).all():
         raise TaskError(f"examples differ from one another; all {len(x):,} of X in {path.name} are equal: give others.")
     target = pd.Series(y.astype(str) if y.dtype.kind in "US" else y, name="y")
-    cut = grouped(_groups_of(path, group, len(y))) if group else by_chance
+    cut = grouped(_groups_of(path, group, len(y))) if group else at_random
     return Source(
         examples,
         target,

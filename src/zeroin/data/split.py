@@ -7,8 +7,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 SEED = 1  # part of every task: the same data are always cut in the same way
-OF = 20  # of so many neighbours by target, in an order of chance
-VALID, TEST = (3, 10, 17), (6, 13, 19)  # these are for validation and for the test
+# Rows are sorted by target, equal ones at random; of each 20 that follow one another, those at these places are used
+OF = 20
+VALID, TEST = (3, 10, 17), (6, 13, 19)  # to validate and to test
 SHARES = (0.7, 0.15, 0.15)
 FIFTHS = (0.2, 0.4, 0.6, 0.8)
 

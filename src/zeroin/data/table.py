@@ -103,8 +103,8 @@ def of_table(path: Path, frame: pd.DataFrame, columns: Columns, reading: Reading
         named = [one.column for one in read if isinstance(one, Text)]
         for name in sorted(codes):
             yield f"{name!r} is read as words: {some[name].dropna().iloc[0]!r} looks like a code, not an amount"
-        is_by_chance = not (columns.order or columns.group)
-        yield from notes_on(some, target, answer, known, texts=named, by_chance=is_by_chance)
+        is_random = not (columns.order or columns.group)
+        yield from notes_on(some, target, answer, known, texts=named, at_random=is_random)
 
     return Source(chosen, values, partial(_learn_table, reading, columns.texts, styles), told, cut, mark=mark)
 

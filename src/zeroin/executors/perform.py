@@ -56,7 +56,7 @@ def perform(objective: Objective, job: Job, root: Path, known: int, max_epochs: 
 
 @contextmanager
 def _staying() -> Iterator[None]:
-    """The working folder is what it was before, as a store and its files may lie there, also where it is changed."""
+    """Go back to the working folder, wherever an objective went: the paths of a store may be relative to it."""
     try:
         here = os.getcwd()
     except OSError:  # it was taken away

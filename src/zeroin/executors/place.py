@@ -20,7 +20,7 @@ from zeroin.executors import worker
 from zeroin.protocols import STORE_THREAD
 from zeroin.types import Job, Value
 
-SPAWN = multiprocessing.get_context("spawn")  # what an objective started, a forked process may deadlock in
+SPAWN = multiprocessing.get_context("spawn")  # a forked process may deadlock in what an objective started
 FORK = multiprocessing.get_context("fork") if sys.platform == "linux" else SPAWN
 SECONDS_TO_END = 2.0  # before a worker that was asked to end is killed
 ONE_THREAD = {
@@ -43,9 +43,9 @@ class Place:
     up: bool = False  # it has imported the user's file
     ready: bool = False
     jobs: dict[int, tuple[Job, int]] = field(default_factory=dict)  # under way, with the epochs known of their trials
-    kills: int = 0  # of the kernel for want of memory, when the first of them began
+    kills: int = 0  # processes that the kernel had killed for want of memory when the first of these jobs began
     groups: set[Group] = field(default_factory=set)  # of jobs that it has begun
-    heard: float = 0.0  # when it last told something, or was given the first of them, on the monotonic clock
+    heard: float = 0.0  # when it last told something, or was given the first of its jobs, on the monotonic clock
 
 
 def check_workers(workers: int) -> None:

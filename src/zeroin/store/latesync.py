@@ -1,4 +1,4 @@
-"""Takes what was written to the disk soon, not at once: a sync a trial would cost more than all else zeroin does."""
+"""Syncs what was written to the disk soon, not at once: a sync per trial would cost more than all else zeroin does."""
 
 import os
 import threading
@@ -6,11 +6,11 @@ from pathlib import Path
 
 from zeroin.protocols import STORE_THREAD
 
-WITHIN = 0.1  # seconds until it is there; what a power cut can take away
+WITHIN = 0.1  # seconds after which it is on the disk; a power cut takes away what is newer
 
 
 class LateSync:
-    """Syncs a file in a thread of its own, at most `WITHIN` seconds after it was said to be due.
+    """Syncs a file, in a thread of its own, within `WITHIN` seconds after it was said to be due.
 
     Args:
         path: the file; SQLite's write-ahead log, on which SQLite holds no locks that closing it would drop.
