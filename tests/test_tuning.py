@@ -387,6 +387,22 @@ def test_another_function_of_the_same_name_does_not_get_the_first_ones_results(t
         zi.tune(two, SPACE, trials=2, store=store)
 
 
+class Own:
+    def __call__(self, config):
+        return config["lr"]
+
+    def name(self):
+        raise AssertionError("it is the user's own")
+
+    measure = scenario = name
+
+
+def test_an_objective_may_have_methods_that_are_called_as_what_a_task_has(tmp_path):
+    study = zi.tune(Own(), SPACE, trials=2, store=tmp_path / "z.db")
+    assert study.name == "study"
+    assert study.measure["objective"] == "Own"
+
+
 def test_a_partial_is_known_by_the_file_of_its_function():
     assert measure_with_file(partial(plain))["function"] == "plain in test_tuning"
 

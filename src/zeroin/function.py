@@ -32,8 +32,8 @@ class Function:
     @property
     def name(self) -> str:
         """The function's, or "study"."""
-        name = str(getattr(self.objective, "name", None) or getattr(self.objective, "__name__", "study"))
-        return "study" if name == "<lambda>" else name
+        names = [getattr(self.objective, attribute, None) for attribute in ("name", "__name__")]
+        return next((name for name in names if name and isinstance(name, str) and name != "<lambda>"), "study")
 
     def space_for(self, trainings: float) -> Space:
         """There is none: it has to be given.

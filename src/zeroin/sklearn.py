@@ -6,7 +6,7 @@ from collections.abc import Callable
 from dataclasses import dataclass, replace
 from functools import partial
 from pathlib import Path
-from typing import Any, Self
+from typing import Any, Self, TypeAlias
 
 import numpy as np
 import torch
@@ -35,7 +35,7 @@ from zeroin.types import Config, Trial
 
 NUMBERS = (np.float64, np.float32)
 
-Network = Callable[[int, int, Config], nn.Module]
+Network: TypeAlias = Callable[[int, int, Config], nn.Module]  # of features, outputs and config
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -104,6 +104,10 @@ class TunedClassifier(ClassifierMixin, BaseEstimator):  # type: ignore[misc]  # 
     >>> model.predict_proba(X[:2]).shape
     (2, 3)
     """
+
+    tuned_: Tuned
+    best_config_: dict[str, Any]
+    best_score_: float
 
     def __init__(
         self,
@@ -182,6 +186,10 @@ class TunedRegressor(RegressorMixin, BaseEstimator):  # type: ignore[misc]  # sc
     (2,)
     """
 
+    tuned_: Tuned
+    best_config_: dict[str, Any]
+    best_score_: float
+
     def __init__(
         self,
         build: Network | None = None,
@@ -225,20 +233,22 @@ class TunedRegressor(RegressorMixin, BaseEstimator):  # type: ignore[misc]  # sc
         return _outputs(self, X).reshape(-1) * self._scale + self._center
 
 
-def _tune(model: Any, examples: Examples, outputs: int, loss: str) -> None:
+Model: TypeAlias = TunedClassifier | TunedRegressor
+
+
+def _tune(model: Model, examples: Examples, outputs: int, loss: str) -> None:
     """Fit an estimator: targets are class numbers, or numbers of mean 0 and variance 1."""
     model.tuned_ = tuned = _tuned(model, examples, outputs, loss)
     model.best_config_, model.best_score_ = dict(tuned.best.config), tuned.score
 
 
-def _outputs(model: Any, X: Any) -> NDArray[Any]:
+def _outputs(model: Model, X: Any) -> NDArray[Any]:
     """What the network of a fitted estimator says of examples: [N, outputs]."""
     check_is_fitted(model)
-    tuned: Tuned = model.tuned_
-    return tuned.outputs(validate_data(model, X, dtype=NUMBERS, reset=False))
+    return model.tuned_.outputs(validate_data(model, X, dtype=NUMBERS, reset=False))
 
 
-def _tuned(model: Any, examples: Examples, outputs: int, loss: Any) -> Tuned:
+def _tuned(model: Model, examples: Examples, outputs: int, loss: Any) -> Tuned:
     """Tune as an estimator's parameters say."""
     seed = int(check_random_state(model.random_state).randint(2**31 - 1))
     X, y, groups, weights = examples.X, examples.y, examples.groups, examples.weights
@@ -255,7 +265,7 @@ def _tuned(model: Any, examples: Examples, outputs: int, loss: Any) -> Tuned:
     sets = (X[train], targets[0]), (X[valid], targets[1])
     task = Task(build, sets[0], sets[1], loss=loss, metric=metric, space=space, name="fit", max_epochs=model.max_epochs,
                 device=model.device)  # fmt: skip
-    budget = {"trials": model.trials, "epochs": model.epochs, "minutes": model.minutes}
+    budget: dict[str, Any] = {"trials": model.trials, "epochs": model.epochs, "minutes": model.minutes}
     with tempfile.TemporaryDirectory(prefix="zeroin-", ignore_cleanup_errors=True) as folder:
         # One by one: whether stacks pay is a matter of timing, and here random_state decides everything.
         training = Inline(loop.objective(task.problem), Path(folder), task.max_epochs)

@@ -63,18 +63,15 @@ class Checkpoint:
         """Keep what `path` holds as the state after `epoch`; `last` ends the job."""
         if not self._begun or not any(self._work.iterdir()):
             return
-        target = self._folder / f"epoch-{epoch}"
-        shutil.rmtree(target, ignore_errors=True)
-        if last:
-            _to_disk(self._work)
-            self._work.rename(target)
-            self._begun = False
-        else:
-            half = self._folder / "copying"
-            shutil.rmtree(half, ignore_errors=True)
-            shutil.copytree(self._work, half)
-            _to_disk(half)
-            half.rename(target)
+        target, ready = self._folder / f"epoch-{epoch}", self._work
+        if not last:
+            ready = self._folder / "copying"
+            shutil.rmtree(ready, ignore_errors=True)
+            shutil.copytree(self._work, ready)
+        _to_disk(ready)
+        shutil.rmtree(target, ignore_errors=True)  # not before: of a job that went no further it is what it began with
+        ready.rename(target)
+        self._begun = not last
         for older in _saved(self._folder):
             if older != epoch:
                 shutil.rmtree(self._folder / f"epoch-{older}", ignore_errors=True)

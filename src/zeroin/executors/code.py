@@ -23,8 +23,8 @@ def measure_of(objective: Any) -> dict[str, Value]:
     >>> measure_of(lambda config: config["x"])["objective"]
     '<lambda>'
     """
-    told: dict[str, Value] | None = getattr(objective, "measure", None)
-    if told is not None:
+    told = getattr(objective, "measure", None)
+    if isinstance(told, dict):  # a callable of the user's may have something else of that name
         return told
     function = _function(objective)
     name = str(getattr(function, "__qualname__", type(function).__name__))

@@ -32,8 +32,8 @@ def scenario_of(objective: Any, space: Space, max_epochs: int) -> dict[str, Valu
         space: what is searched.
         max_epochs: the deepest budget of one trial.
     """
-    told: dict[str, Value] = dict(getattr(objective, "scenario", None) or {})
-    facts: dict[str, Value] = {"task": _name_of(objective), **told}
+    told = getattr(objective, "scenario", None)
+    facts: dict[str, Value] = {"task": _name_of(objective), **(told if isinstance(told, Mapping) else {})}
     for fact, name in (("optimizer", "optimizer"), ("normalisation", "batchnorm"), ("normalisation", "norm")):
         param = space.params.get(name)
         if isinstance(param, Choice):

@@ -20,7 +20,7 @@ class Ready:
     Args:
         name, field: what it is called; vision, text, tables, sequences or forecasting.
         size: the data in words.
-        metric: what is tuned; only mase is the better the lower.
+        metric: what is tuned; for mase lower is better, for all others higher.
         minutes: of one core that `zeroin tune NAME` takes; None where not measured yet, as below.
         default, tuned: the mean test score of the config where the search begins, and of the one that was found.
         module: where the function of its name makes it.
