@@ -12,6 +12,14 @@ from zeroin.cli import main
 
 
 @pytest.fixture
+def ctrl_c():
+    """Ctrl-C reaches what a test starts, also where pytest was started in the background and ignores it itself."""
+    before = signal.signal(signal.SIGINT, signal.default_int_handler)
+    yield
+    signal.signal(signal.SIGINT, before)
+
+
+@pytest.fixture
 def zeroin(monkeypatch, capsys, tmp_path):
     """Call the command in this process, in a folder of its own; gives (exit status, output, error output)."""
     folder = tmp_path / "here"

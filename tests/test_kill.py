@@ -146,7 +146,7 @@ def test_digits_killed_three_times_equals_the_unbroken_run(tmp_path):
 
 
 @pytest.mark.slow
-def test_a_second_process_is_told_and_ctrl_c_ends_the_first_cleanly(tmp_path):
+def test_a_second_process_is_told_and_ctrl_c_ends_the_first_cleanly(tmp_path, ctrl_c):
     store = tmp_path / "z.db"
     command = ["tune", target(tmp_path), "--epochs", "60", "--store", store, "--name", "s"]
     first = start(*command, sleep=0.3)
@@ -224,7 +224,7 @@ def test_many_processes_start_their_studies_in_one_store_at_once(tmp_path, many)
     assert len({json.dumps(seen) for seen in first.values()}) == 1  # the same seed, so the same trials
 
 
-def test_ctrl_c_while_it_is_imported_ends_it_quietly():
+def test_ctrl_c_while_it_is_imported_ends_it_quietly(ctrl_c):
     command = [sys.executable, "-X", "importtime", "-c", "from zeroin_command import main; main()", "tasks"]
     begun = subprocess.Popen(command, stderr=subprocess.PIPE, stdout=subprocess.PIPE, text=True)
     assert begun.stderr

@@ -307,7 +307,7 @@ if __name__ == "__main__":
 
 @pytest.mark.parametrize("call", [f"if __name__ == '__main__':\n    {CALL}", COPIES], ids=["new", "copies"])
 @pytest.mark.parametrize("how", [signal.SIGKILL, signal.SIGINT, signal.SIGTERM])
-def test_no_worker_outlives_its_study(tmp_path, how, call):
+def test_no_worker_outlives_its_study(tmp_path, how, call, ctrl_c):
     words = script(tmp_path, call, sleep=60)
     study = subprocess.Popen(words, stderr=subprocess.DEVNULL, start_new_session=True)
     workers = within(60, lambda: [int(p.name[4:]) for p in tmp_path.glob("pid-*")], 2)
