@@ -3,8 +3,6 @@
 import numpy as np
 import pytest
 import torch
-from hypothesis import given, settings
-from hypothesis import strategies as st
 from torch import nn
 
 import batchnorm_reference as reference
@@ -43,8 +41,8 @@ def numbers(made):
 
 
 @KINDS
-@settings(max_examples=20, deadline=None)
-@given(seed=st.integers(0, 10_000), eps=st.sampled_from([1e-8, 1e-5, 1e-3, 1.0]))
+@pytest.mark.parametrize("eps", [1e-8, 1e-5, 1e-3, 1.0])
+@pytest.mark.parametrize("seed", range(5))
 def test_forward_and_gradients_are_the_papers(kind, seed, eps):
     made, x = layer(kind, eps=eps), inputs(kind, seed)
     dy = np.random.default_rng(seed + 1).normal(size=x.shape)

@@ -72,13 +72,13 @@ def test_a_paused_trial_continues_where_it_stood(tmp_path):
 def test_a_study_carries_its_promising_trials_on(tmp_path):
     begun = []
     study = zi.tune(
-        lambda config, run: objective(config, run, begun), SPACE, max_epochs=4, epochs=24, store=tmp_path / "z.db"
+        lambda config, run: objective(config, run, begun), SPACE, max_epochs=2, epochs=14, store=tmp_path / "z.db"
     )
     carried = [(trial, start) for trial, start, _ in begun if start]
     assert carried
     assert all(study.trials[trial].epoch > start for trial, start in carried)
-    assert sum(stop - start for _, start, stop in begun) == 24  # no epoch was trained twice
-    assert max(trial.epoch for trial in study.trials) == 4
+    assert sum(stop - start for _, start, stop in begun) == 14  # no epoch was trained twice
+    assert max(trial.epoch for trial in study.trials) == 2
 
 
 def test_a_loss_that_is_not_finite_is_diverged(tmp_path):

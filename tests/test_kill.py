@@ -190,7 +190,7 @@ def test_terminating_it_is_as_good_as_ctrl_c(tmp_path):
     assert "the same command" in err
 
 
-@pytest.mark.parametrize("many", [6, pytest.param(32, marks=pytest.mark.slow)])
+@pytest.mark.parametrize("many", [4, pytest.param(32, marks=pytest.mark.slow)])
 def test_many_processes_start_their_studies_in_one_store_at_once(tmp_path, many):
     """They import first and start at a signal, so that all meet at the empty store."""
     code = (

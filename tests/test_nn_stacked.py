@@ -422,15 +422,12 @@ IMAGES = """nn.Sequential(
     nn.Unflatten(1, (1, 2, 3)), nn.Conv2d(1, 8, 2), nn.BatchNorm2d(8), nn.ReLU(inplace=True),
     nn.Dropout2d(c["dropout"]), nn.Flatten(), nn.Linear(16, 2),
 )"""
-KILLS = [
-    (1, False, COLUMNS),
-    pytest.param(8, False, COLUMNS, marks=pytest.mark.slow),
-    pytest.param(4, False, IMAGES, marks=pytest.mark.slow),
-    pytest.param(2, True, COLUMNS, marks=pytest.mark.slow),
-]
 
 
-@pytest.mark.parametrize(("kills", "compiled", "network"), KILLS)
+@pytest.mark.slow  # each kill is a process that imports PyTorch
+@pytest.mark.parametrize(
+    ("kills", "compiled", "network"), [(8, False, COLUMNS), (4, False, IMAGES), (2, True, COLUMNS)]
+)
 def test_a_study_killed_in_the_middle_of_a_stack_equals_the_unbroken_one(tmp_path, kills, compiled, network):
     own = TASK.replace("max_epochs=4", f"max_epochs=4, compile={compiled}").replace("NETWORK", network)
     (tmp_path / "own.py").write_text(own)
