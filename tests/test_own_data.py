@@ -586,6 +586,15 @@ def test_a_class_with_one_example_is_left_out(tmp_path, recwarn):
     assert "one of 2 classes" in told
 
 
+def test_a_category_without_an_example_is_no_class(tmp_path, recwarn):
+    frame = passengers()
+    frame["lived"] = pd.Categorical(frame["lived"], ["no", "perhaps", "yes"])
+    frame.to_parquet(tmp_path / "t.parquet")
+    task = own.task_of(tmp_path / "t.parquet", target="lived")
+    assert task.preparation["answer"]["classes"] == ["no", "yes"]
+    assert not any("perhaps" in str(told.message) or "left out" in str(told.message) for told in recwarn)
+
+
 def test_rare_classes_are_judged_by_what_sees_them(tmp_path, recwarn):
     frame = passengers().assign(lived=["yes"] * 16 + ["no"] * (ROWS - 16))
     assert "roc_auc is tuned" in noted(tmp_path, frame, recwarn, target="lived")

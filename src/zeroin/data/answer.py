@@ -74,12 +74,12 @@ class Answer:
 
 
 def labels(values: pd.Series) -> pd.Series:
-    """Classes as words, whole numbers written alike wherever they come from.
+    """Classes as words, whole numbers written alike wherever they come from; of a category only those that are there.
 
     >>> labels(pd.Series(["1", "2.0", 3.0, "v4.0"])).tolist()
     ['1', '2', '3', 'v4.0']
     """
-    return values.map(lambda v: WHOLE.sub(r"\1", str(v).strip()))
+    return values.astype(object).map(lambda v: WHOLE.sub(r"\1", str(v).strip()))
 
 
 def answer_of(
@@ -105,37 +105,49 @@ def answer_of(
         raise TaskError(f"a target has values; all {len(values):,} of {name!r} are missing: {instead}.")
     if gone := int((~usable).sum()):
         notes.append(f"{gone:,} of {len(values):,} rows have no {name!r} and are left out")
-    there = values[usable]
-    found, told = _kind(there, kind, mark)
+    found, told = _kind(values[usable], kind, mark)
     notes += told
     if found == "number":
-        answer = Answer(name, style=written(there, mark))
-        real = answer.numbers(there)
-        if answer.style and (shown := longest(there, answer.style)):
-            word, number = shown
-            notes.append(
-                f"{name!r} is read as numbers, such as {word!r} as {number}; if it names classes, add --kind classes"
-            )
-        if real.nunique() < 2:
-            raise TaskError(f"a target varies; {name!r} is {real.iloc[0]:g} in every row: {instead}.")
-        usable &= answer.numbers(values).notna()
-        if gone := len(there) - int(usable.sum()):
-            notes.append(f"{gone:,} of {len(values):,} rows have a {name!r} that is not finite and are left out")
+        answer, usable, told = _number(values, usable, instead, mark)
     else:
-        counts = labels(there).value_counts()
-        notes += _alike(name, counts.index)
-        single = counts[counts < 2].index
-        answer = Answer(name, _classes(name, counts[counts > 1].index.tolist(), counts, instead))
-        if len(single):
-            usable &= ~labels(values).isin(single)
-            what = f"{len(single):,} of {len(counts):,} classes of {name!r}"
-            notes.append(f"{what} ha{'s' if len(single) == 1 else 've'} one example, left out: {_few(single)}")
+        answer, usable, told = _choice(values, usable, instead)
+    notes += told
     if int(usable.sum()) < ROWS:
         raise TaskError(
             f"tuning wants {ROWS} examples or more, to train, validate and test; there are {int(usable.sum())} "
             f"with {name!r}: add examples."
         )
     return answer, usable, notes
+
+
+def _number(
+    values: pd.Series, usable: pd.Series, instead: str, mark: str | None
+) -> tuple[Answer, pd.Series, list[str]]:
+    name, notes, there = str(values.name), [], values[usable]
+    answer = Answer(name, style=written(there, mark))
+    real = answer.numbers(there)
+    if answer.style and (shown := longest(there, answer.style)):
+        word, number = shown
+        notes.append(
+            f"{name!r} is read as numbers, such as {word!r} as {number}; if it names classes, add --kind classes"
+        )
+    if real.nunique() < 2:
+        raise TaskError(f"a target varies; {name!r} is {real.iloc[0]:g} in every row: {instead}.")
+    if gone := int(real.isna().sum()):
+        notes.append(f"{gone:,} of {len(values):,} rows have a {name!r} that is not finite and are left out")
+    return answer, usable & answer.numbers(values).notna(), notes
+
+
+def _choice(values: pd.Series, usable: pd.Series, instead: str) -> tuple[Answer, pd.Series, list[str]]:
+    name, words = str(values.name), labels(values)
+    counts = words[usable].value_counts()
+    notes = _alike(name, counts.index)
+    single = counts[counts < 2].index
+    if len(single):
+        what = f"{len(single):,} of {len(counts):,} classes of {name!r}"
+        notes.append(f"{what} ha{'s' if len(single) == 1 else 've'} one example, left out: {_few(single)}")
+    answer = Answer(name, _classes(name, counts[counts > 1].index.tolist(), counts, instead))
+    return answer, usable & ~words.isin(single), notes
 
 
 def _kind(there: pd.Series, asked: str | None, mark: str | None) -> tuple[str, list[str]]:
