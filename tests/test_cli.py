@@ -186,6 +186,15 @@ def test_status_report_and_export(zeroin, plain, epochs):
     assert zi.Space.from_json(whole["space"]) == read_study(zeroin.folder / "zeroin.db", "second")[0].space
 
 
+def test_an_export_that_fails_leaves_what_was_there(zeroin, plain, monkeypatch):
+    zeroin("tune", plain, "--trials", "2")
+    (zeroin.folder / "all.json").write_text("old")
+    monkeypatch.setattr("zeroin.atomic.os.fsync", lambda file: os.open("/nowhere/at/all", os.O_RDONLY))
+    code, _, err = zeroin("export", "--json", "all.json")
+    assert (code, "an export goes to a file that can be written" in err) == (2, True)
+    assert (zeroin.folder / "all.json").read_text() == "old"
+
+
 def test_status_of_one_study_as_json_has_its_best_config(zeroin, plain):
     zeroin("tune", plain, "--trials", "4", "--name", "s")
     (row,) = json.loads(zeroin("status", "s", "--json")[1])

@@ -209,3 +209,6 @@ def test_a_picture_that_cannot_be_written_is_one_sentence(tmp_path):
         file.write_text("<svg/>")
     words = ["effect", "batchnorm", "digits", "--draws", "1000", "--epochs", "1000", "--picture", str(file)]
     assert isinstance(CliRunner().invoke(cli, words).exception, StudyError)  # told before the trainings
+    words[-1] = str(tmp_path / "effect.svg")
+    assert isinstance(CliRunner().invoke(cli, [*words, "--set", "units"]).exception, StudyError)
+    assert list(tmp_path.iterdir()) == []  # a mistake leaves no empty picture

@@ -11,7 +11,7 @@ from typing import Any
 import click
 
 from zeroin.catalogue import CATALOGUE
-from zeroin.cli.options import about_data, aside, data_of, named_values, plain_value, value_of, writing
+from zeroin.cli.options import about_data, aside, check_writing, data_of, named_values, plain_value, value_of, writing
 from zeroin.errors import StudyError
 from zeroin.protocols import Trainable
 from zeroin.space import Space
@@ -74,8 +74,7 @@ def effect(choice: str, target: str, picture: Path | None, as_json: bool, **opti
         from zeroin.nn import effect as compare_arms
 
         file = picture or Path(f"effect-{choice}-{name}.svg")
-        with writing(file, "a picture goes to"):
-            file.touch()  # what takes long is not lost for want of a folder
+        check_writing(file, "a picture goes to")  # what takes long is not lost for want of a folder
         at = _settings(task, options.pop("depths"), options.pop("inits"), options.pop("at"))
         held = {name: _value(task, name, text) for name, text in named_values(options.pop("values"), SET)}
         reach = options.pop("reach")

@@ -10,6 +10,7 @@ from typing import Any
 import click
 
 from zeroin import tuning
+from zeroin.atomic import atomic_write
 from zeroin.errors import SpaceError, StudyError
 from zeroin.space import Choice, Hyperparameter, Int, Space
 from zeroin.space.plain import is_number
@@ -105,8 +106,27 @@ def writing(file: Path, what: str) -> Iterator[None]:
         raise StudyError(f"{what} a file that can be written; {file}: {error.strerror}: choose another.") from error
 
 
+def check_writing(file: Path, what: str) -> None:
+    """Whether a file can be written later; it is left as it is.
+
+    Raises:
+        StudyError: as `writing`.
+    """
+    with writing(file, what):
+        is_there = file.exists()
+        file.touch()
+        if not is_there:
+            file.unlink()
+
+
 def write(file: Path, text: str, what: str, *, aside: bool = False) -> None:
-    """Write a file and say where it is, `aside` on standard error where the output is for programs; - is the output.
+    """Write a file, whole or not at all, and say where it is; - is the output.
+
+    Args:
+        file: where to.
+        text: what.
+        what: for the sentence where it cannot be written, as `writing` has it.
+        aside: say it on standard error, where the output is for programs.
 
     Raises:
         StudyError: as `writing`.
@@ -114,8 +134,8 @@ def write(file: Path, text: str, what: str, *, aside: bool = False) -> None:
     if str(file) == "-":
         click.echo(text, nl=False)
         return
-    with writing(file, what):
-        file.write_text(text, encoding="utf-8")
+    with writing(file, what), atomic_write(file) as out:
+        out.write(text.encode())
     click.echo(str(file), err=aside)
 
 
