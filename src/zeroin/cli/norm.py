@@ -3,10 +3,10 @@
 import json
 import sys
 import time
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import click
 
@@ -18,6 +18,12 @@ from zeroin.space import Space
 from zeroin.targets import find
 from zeroin.types import Value
 from zeroin.wording import duration
+
+if TYPE_CHECKING:
+    from rich.console import Console
+
+    from zeroin.nn import Task
+    from zeroin.nn.effect import Progress
 
 SECONDS_BETWEEN_LINES = 10.0  # of progress, where there is no terminal
 SET = "--set units=128"  # how a value is asked for
@@ -87,31 +93,35 @@ def effect(choice: str, target: str, picture: Path | None, as_json: bool, **opti
     click.echo(f"picture {file}", err=True)
 
 
-def _task(target: str, verb: str, data: Mapping[str, Any] | None = None) -> tuple[str, Any]:
+def _task(target: str, verb: str, data: Mapping[str, Any] | None = None) -> tuple[str, "Task"]:
     """Its name and the Task."""
     found = find(target, data)
-    if not isinstance(found.objective, Trainable):
-        raise StudyError(f"an {verb} is of a Task; {target} has a function: give a file with `task = Task(...)`.")
-    return found.name, found.objective
+    if isinstance(found.objective, Trainable):
+        from zeroin.nn import Task
+
+        if isinstance(found.objective, Task):
+            return found.name, found.objective
+    raise StudyError(f"an {verb} is of a Task; {target} has a function: give a file with `task = Task(...)`.")
 
 
-def _settings(task: Any, depths: str | None, inits: str | None, others: tuple[str, ...]) -> dict[str, list[Value]]:
+def _settings(task: "Task", depths: str | None, inits: str | None, others: tuple[str, ...]) -> dict[str, list[Value]]:
     asked = [(name, text) for name, text in (("layers", depths), ("init", inits)) if text]
     asked += named_values(others, "--at units=16,64")
     return {name: [_value(task, name, t) for t in text.split(",")] for name, text in asked}
 
 
 @contextmanager
-def _progress(console: Any) -> Iterator[Any]:
+def _progress(console: "Console") -> Iterator[Callable[["Progress"], None]]:
     """A listener: the time it will take, then a bar on a terminal, a line now and then elsewhere."""
-    from rich.progress import BarColumn, Progress, TextColumn, TimeRemainingColumn
+    from rich.progress import BarColumn, TextColumn, TimeRemainingColumn
+    from rich.progress import Progress as Bar
 
     columns = (BarColumn(), TextColumn("{task.percentage:.0f} %"), TimeRemainingColumn())
     told: float | None = None  # when, on the monotonic clock
-    with Progress(*columns, console=console, transient=True, disable=not console.is_terminal) as bar:
+    with Bar(*columns, console=console, transient=True, disable=not console.is_terminal) as bar:
         line = bar.add_task("", total=1.0)
 
-        def listen(now: Any) -> None:
+        def listen(now: "Progress") -> None:
             nonlocal told
             if told is None:
                 console.print(f"{now.trainings:,} trainings, at most about {duration(now.seconds)}; Ctrl-C ends it")
@@ -124,7 +134,7 @@ def _progress(console: Any) -> Iterator[Any]:
         yield listen
 
 
-def _config(task: Any, values: tuple[str, ...]) -> dict[str, Value]:
+def _config(task: "Task", values: tuple[str, ...]) -> dict[str, Value]:
     """The default config of a task with the values asked for; names that its space has not are added."""
     config: dict[str, Value] = {} if task.space is None else dict(task.space_for(1.0).default)
     asked = named_values(values, SET)
@@ -136,7 +146,7 @@ def _config(task: Any, values: tuple[str, ...]) -> dict[str, Value]:
     return config | {name: _value(task, name, text) for name, text in asked}
 
 
-def _value(task: Any, name: str, text: str) -> Value:
+def _value(task: "Task", name: str, text: str) -> Value:
     """A word as a value: as the task's space has it, else as it looks."""
     space: Space | None = None if task.space is None else task.space_for(1.0)
     return value_of(space, name, text) if space is not None and name in space.params else plain_value(text)

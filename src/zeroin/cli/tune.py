@@ -6,7 +6,7 @@ import signal
 import sys
 import warnings
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import click
 
@@ -15,6 +15,9 @@ from zeroin.cli.options import STORE, about_data, aside, changed_space, data_of
 from zeroin.exports import result
 from zeroin.study import Study
 from zeroin.targets import find, switched
+
+if TYPE_CHECKING:
+    from rich.console import Console
 
 
 @click.command()
@@ -125,7 +128,7 @@ def _same_command() -> str:
     return shlex.join(["zeroin", *sys.argv[1:]])
 
 
-def _tell(study: Study, store: Path, console: Any, as_json: bool) -> None:
+def _tell(study: Study, store: Path, console: "Console", as_json: bool) -> None:
     """The end of a study: the best config, beside the default, and where everything is."""
     from rich.markup import escape
 
