@@ -298,16 +298,16 @@ def test_a_function_of_another_name_and_what_its_file_says_of_it(zeroin, plain, 
     assert read_study(zeroin.folder / "zeroin.db", "short")[0].max_epochs == 2
 
 
-def test_square_brackets_in_what_users_write_are_printed_as_they_are(zeroin, tmp_path):
+def test_brackets_and_colons_in_what_users_write_are_printed_as_they_are(zeroin, tmp_path):
     path = tmp_path / "odd.py"
     path.write_text(
         "import zeroin as zi\nspace = zi.Space(o=zi.Choice('[red]', '[/b]'), x=zi.Float(0, 1))\n"
-        "def objective(config):\n    if config['x'] > 0.4:\n        raise ValueError('not [/b] so [0]')\n"
+        "def objective(config):\n    if config['x'] > 0.4:\n        raise ValueError('not [/b] so [0]:x:y')\n"
         "    return config['x']\n"
     )
     code, out, err = zeroin("tune", path, "--trials", "15")
     assert (code, err) == (0, "")
-    assert "ValueError: not [/b] so [0]" in out
+    assert "ValueError: not [/b] so [0]:x:y" in out
     assert "o=[red]" in out or "o=[/b]" in out
 
 

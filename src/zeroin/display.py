@@ -25,6 +25,11 @@ Told: TypeAlias = Event | Plan
 SECONDS_BETWEEN_LINES = 10.0  # of progress, where there is no terminal
 
 
+def terminal(*, stderr: bool = False) -> Console:
+    """Where sentences go, on standard output or error: not wrapped, and all that users wrote as it is, `:x:` too."""
+    return Console(stderr=stderr, soft_wrap=True, highlight=False, emoji=False)
+
+
 class Shown(Protocol):
     """What is shown of a study: a `Study`, or what another process sees of it."""
 
@@ -48,7 +53,7 @@ class Display:
     """
 
     def __init__(self, console: Console | None = None) -> None:
-        self._console = console or Console(soft_wrap=True, highlight=False)
+        self._console = console or terminal()
         self._live = Live(console=self._console, auto_refresh=False, transient=True)
         self._plan: Plan | None = None
         self._best: float | None = None

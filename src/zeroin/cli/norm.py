@@ -73,7 +73,7 @@ def effect(choice: str, target: str, picture: Path | None, as_json: bool, **opti
     CHOICE is batchnorm, layernorm or groupnorm (against none; lr and momentum of SGD are drawn), or a Choice of the
     task's space (all that does not change the network's shape is drawn). Says beforehand how long it takes.
     """
-    from rich.console import Console
+    from zeroin.display import terminal
 
     with aside(as_json):
         name, task = _task(target, "effect")
@@ -84,7 +84,7 @@ def effect(choice: str, target: str, picture: Path | None, as_json: bool, **opti
         at = _settings(task, options.pop("depths"), options.pop("inits"), options.pop("at"))
         held = {name: _value(task, name, text) for name, text in named_values(options.pop("values"), SET)}
         reach = options.pop("reach")
-        console = Console(stderr=True, soft_wrap=True, highlight=False)
+        console = terminal(stderr=True)
         with _progress(console) as listen:
             found = compare_arms(task, choice, at=at, held=held, target=reach, listen=listen, **options)
     click.echo(json.dumps(found.to_json(), indent=1) if as_json else str(found))

@@ -62,11 +62,9 @@ def watch(name: str | None, store: Path) -> None:
 
     Writes nothing. Ctrl-C stops watching, not the study.
     """
-    from rich.console import Console
+    from zeroin.display import Display, show_result, terminal
 
-    from zeroin.display import Display, show_result
-
-    console = Console(soft_wrap=True, highlight=False)
+    console = terminal()
     with Display(console) as display:
         seen = watched(store, name, display)
     best = chosen(seen.history)

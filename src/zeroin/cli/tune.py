@@ -70,12 +70,10 @@ def tune(
     TARGET is a ready-made task's name (see `zeroin tasks`); a table (CSV or Parquet) with --target; a folder of images,
     one folder a class; an .npz file with X and y; or path/to/file.py[:name] with a Task or an objective and its space.
     """
-    from rich.console import Console
-
-    from zeroin.display import Display
+    from zeroin.display import Display, terminal
 
     signal.signal(signal.SIGTERM, lambda *_: _interrupt())
-    console = Console(stderr=as_json, soft_wrap=True, highlight=False)
+    console = terminal(stderr=as_json)
     warnings.showwarning = lambda message, *_: console.print(f"note: {message}", style="yellow", markup=False)
     with aside(as_json):
         found = find(target, data_of(options))

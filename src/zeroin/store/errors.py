@@ -25,7 +25,7 @@ def telling() -> Iterator[None]:
     except OSError as error:
         where = f" ({error.filename})" if error.filename else ""
         raise StoreError(
-            f"a store's folder can be written; the system says {error.strerror or error}{where}: "
+            f"a store and its folder can be read and can be written; the system says {error.strerror or error}{where}: "
             f"choose another place with store='...' (--store), or free some space."
         ) from error
     except sqlite3.DatabaseError as error:
