@@ -8,6 +8,7 @@ import re
 import subprocess
 import sys
 import unicodedata
+import warnings
 from decimal import Decimal
 
 import numpy as np
@@ -20,6 +21,7 @@ Image = pytest.importorskip("PIL.Image")
 
 from zeroin.data import images, own  # noqa: E402
 from zeroin.data.amounts import amounts, style_of  # noqa: E402
+from zeroin.data.arrays import as_inputs  # noqa: E402
 from zeroin.data.columns import Column, learn, numbers  # noqa: E402
 from zeroin.data.files import read  # noqa: E402
 from zeroin.data.kinds import as_numbers, written  # noqa: E402
@@ -1013,3 +1015,56 @@ def test_codes_are_words_and_amounts_are_numbers(tmp_path, recwarn):
     told = " | ".join(str(w.message) for w in recwarn)
     assert "'postcode' is read as words: '110 00" in told
     assert "if it names things, add --words 'many'" in told
+
+
+def test_rows_of_a_patient_that_are_alike_are_told_if_cut_at_random(tmp_path, recwarn):
+    rng = np.random.default_rng(0)
+    who, luck = np.repeat(np.arange(60), 6), rng.normal(size=(360, 2))
+    ill = rng.normal(size=60)[who] + 0.3 * luck[:, 0]
+    frame = pd.DataFrame({"patient_id": who, "x": luck[:, 1].round(3), "ill": ill.round(3)}).sample(frac=1)
+    said = "rows of one 'patient_id' are alike in 'ill' and are cut at random, into several sets"
+    assert said in noted(tmp_path, frame, recwarn, target="ill")
+    frame["grade"] = np.where(frame.ill > 0, "a", "b")
+    assert said.replace("'ill'", "'grade'") in noted(tmp_path, frame.drop(columns="ill"), recwarn, target="grade")
+    names = frame.assign(place=[f"P{i}" for i in frame.patient_id]).drop(columns=["patient_id", "grade"])
+    assert "rows of one 'place' are alike" in noted(tmp_path, names, recwarn, target="ill")
+    names["ill"] = luck[:, 0].round(3)
+    recwarn.clear()
+    assert "are alike" not in noted(tmp_path, names, recwarn, target="ill")  # groups that say nothing of it
+    many = frame.rename(columns={"patient_id": "patients"})
+    assert "are alike" not in noted(tmp_path, many, recwarn, target="ill")  # a number of them
+    assert "are alike" not in noted(tmp_path, frame, recwarn, target="ill", group="patient_id")
+
+
+def test_a_few_rows_that_make_up_the_spread_of_a_number_are_told(tmp_path, recwarn):
+    frame = houses()
+    assert "of the spread of" not in noted(tmp_path, frame, recwarn)
+    frame.loc[7, "price"] = 1e9
+    told = noted(tmp_path, frame, recwarn)
+    assert "1 of 120 rows makes up 100 % of the spread of 'price', such as 1e+09 where the middle one is" in told
+    assert "mend them if they are mistakes, else predict a column of its logarithm, or add --metric mae" in told
+
+
+def test_all_images_that_do_not_open_are_told_at_once_and_those_left_out(tmp_path, recwarn):
+    digits(tmp_path / "f")
+    for name in ("dark/1.bmp", "light/2.bmp"):
+        (tmp_path / "f" / name).write_bytes(b"none")
+    with pytest.raises(TaskError, match=r"2 of .* are not, such as dark/1.bmp.*; light/2.bmp.*: remove them"):
+        own.task_of(tmp_path / "f")
+    for name in ("dark/1.bmp", "light/2.bmp"):
+        (tmp_path / "f" / name).unlink()
+    deep = tmp_path / "f" / "dark" / "x" / "y"
+    deep.mkdir(parents=True)
+    next((tmp_path / "f" / "dark").glob("*.*")).rename(deep / "3.bmp")
+    (tmp_path / "f" / "light" / "a.heic").write_bytes(b"")
+    own.task_of(tmp_path / "f")
+    told = " | ".join(str(w.message) for w in recwarn)
+    assert "images in folders within 'dark' are left out" in told
+    assert "1 image of 'light', such as 'a.heic', is left out: Pillow opens no .heic; save as .jpg or .png" in told
+
+
+def test_half_precision_arrays_are_read_quietly(tmp_path):
+    x = np.random.default_rng(0).normal(size=(40, 3)).astype(np.float16)
+    with warnings.catch_warnings():
+        warnings.simplefilter("error")
+        assert as_inputs(tmp_path / "t.npz", x).dtype == np.float32

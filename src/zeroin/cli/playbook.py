@@ -123,7 +123,7 @@ def compare(studies: tuple[str, ...], svg: Path | None, as_json: bool, store: Pa
 
     A study is looked up in the store, then among your lessons, then among those that come with zeroin.
     """
-    found = side_by_side([_lesson(name, store, book) for name in studies])
+    found = side_by_side([_lesson(name, store, book) for name in dict.fromkeys(studies)])
     if svg:
         write(svg, picture(found), "a picture goes to", aside=as_json)
     if as_json:

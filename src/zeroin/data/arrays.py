@@ -68,10 +68,10 @@ def as_inputs(path: Path, x: NDArray[Any]) -> NDArray[Any]:
             f"data are finite numbers; {odd:,} of {x.size:,} of X in {path.name} are NaN or infinite: leave those "
             f"examples out, or fill the gaps."
         )
-    if x.dtype.kind == "f" and np.abs(x).max() > LARGEST:
+    if x.dtype.kind == "f" and (largest := float(np.abs(x).max())) > LARGEST:
         raise TaskError(
             f"numbers are at most {LARGEST:g}, as networks reckon in float32; X in {path.name} has "
-            f"{np.abs(x).max():g}: divide it."
+            f"{largest:g}: divide it."
         )
     if x.ndim < 4:
         return x.astype(np.float32)

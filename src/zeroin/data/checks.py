@@ -12,6 +12,7 @@ from sklearn.tree import DecisionTreeClassifier
 from zeroin.data.amounts import longest
 from zeroin.data.answer import Answer
 from zeroin.data.columns import Column, measured, no_dates
+from zeroin.data.groups import are_groups, note_on_groups
 from zeroin.data.kinds import DATES, ColumnKind, as_numbers, as_words
 
 ENOUGH = 0.999  # the share of the target that a column alone must tell for a leak to be suspected
@@ -19,6 +20,8 @@ MONOTONE = 0.9999  # the rank correlation from which one number is another in di
 DATE = r"\d{4}-\d{1,2}-\d{1,2}\b.*|\d{1,2}[-/.]\d{1,2}[-/.]\d{4}\b.*"
 OWN = 0.9  # the share of rows with a word of their own from which a column tells nothing of new rows
 LOOKED_AT = 20_000  # rows
+FEW = 0.01  # the share of the rows that may make up
+MOST = 0.5  # this share of a number's spread
 
 
 def notes_on(
@@ -52,6 +55,10 @@ def notes_on(
             f"rows are in the order of {', '.join(map(repr, ordered))} and are cut at random, so that test rows lie "
             f"between training rows: to predict the future, add --order {ordered[0]!r}"
         )
+    if not answer.classes:
+        yield from _note_on_far(answer, answer.numbers(target))
+    if at_random:
+        yield from (note_on_groups(c.name, answer) for c in columns if are_groups(c, frame[c.name], target, answer))
     for column in columns:
         if column.style and (shown := longest(frame[column.name], column.style)):
             word, number = shown
@@ -87,6 +94,26 @@ def _of_column(column: Column, values: pd.Series, target: pd.Series, answer: Ans
     plain = column.kind == "number" and not column.style
     if plain and (endless := int(np.isinf(pd.to_numeric(values, errors="coerce").astype(float)).sum())):
         yield f"{name!r} is infinite in {endless:,} of {len(values):,} rows, which is taken as missing"
+
+
+def _note_on_far(answer: Answer, real: pd.Series) -> Iterator[str]:
+    """What is told of a number to predict of which a few rows make up most of the spread: squared errors, and r2 with
+    them, are about those alone.
+
+    >>> next(_note_on_far(Answer("price"), pd.Series([5.0, 6.0] * 50 + [1e9])))[:72]
+    "1 of 101 rows makes up 100 % of the spread of 'price', such as 1e+09 whe"
+    """
+    apart = ((real - real.median()) ** 2).sort_values(ascending=False)
+    shares = apart.cumsum() / apart.sum()
+    few = int((shares <= MOST).sum()) + 1
+    if few > max(1, FEW * len(real)):
+        return
+    logs = "predict a column of its logarithm, or " if (real > 0).all() else ""
+    yield (
+        f"{few:,} of {len(real):,} rows make{'s' * (few == 1)} up {100 * shares.iloc[few - 1]:.0f} % of the spread of "
+        f"{answer.name!r}, such as {real[apart.index[0]]:g} where the middle one is {real.median():g}; r2 and mse "
+        f"judge by these alone: mend them if they are mistakes, else {logs}add --metric mae"
+    )
 
 
 def note_on_no_dates(name: str, odd: pd.Series, rows: int) -> str:

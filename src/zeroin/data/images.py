@@ -14,7 +14,10 @@ from zeroin.wording import counted, first_line
 LARGEST, SMALLEST = 64, 8  # pixels of a side; larger images are made smaller
 GREY = ("1", "L", "LA", "I;16", "I", "F")  # Pillow's modes without colour
 SIXTEEN = 257  # a step of eight bits in sixteen
+UNREAD = (".heic", ".heif", ".jxl", ".svg", ".dcm", ".dng", ".raw", ".arw", ".cr2", ".cr3", ".nef")  # not by Pillow
 LOOKED_AT = 200  # images that the size and the colours are taken from
+SHOWN = 5  # of those that are told of
+UNOPENED = (OSError, SyntaxError, ValueError, Image.DecompressionBombError)  # what Pillow says of files that are none
 
 Pixels = NDArray[np.uint8]
 
@@ -56,15 +59,32 @@ def left_out(folder: Path, *, inner: bool = False) -> Iterator[str]:
     if loose := images_in(folder):
         yield f"beside the folders, and left out: {counted(len(loose), 'image')}, such as {loose[0].name!r}"
     for place in _folders(folder):
-        within = any(map(images_in, _folders(place)))
-        if not (within if inner else images_in(place)):
+        depth = 2 if inner else 1  # of the images that are read, below their class
+        depths = {len(image.relative_to(place).parts) for image in _below(place)}
+        if depth not in depths:
             yield f"folder {place.name!r} has no images of its own and is left out"
-        elif within and not inner:
+        elif max(depths) > depth:
             yield f"images in folders within {place.name!r} are left out"
+        yield from _unread(place)
+
+
+def _unread(place: Path) -> Iterator[str]:
+    """What to tell of images of a kind that Pillow does not open, as those of telephones are."""
+    if unread := sorted(p for p in place.rglob("*") if p.suffix.lower() in UNREAD and not p.name.startswith(".")):
+        kind = unread[0].suffix.lower()
+        yield (
+            f"{counted(len(unread), 'image')} of {place.name!r}, such as {unread[0].name!r}, "
+            f"{'is' if len(unread) == 1 else 'are'} left out: Pillow opens no {kind}; save as .jpg or .png"
+        )
 
 
 def _folders(folder: Path) -> list[Path]:
     return sorted(f for f in folder.iterdir() if f.is_dir() and not f.name.startswith("."))
+
+
+def _below(folder: Path) -> list[Path]:
+    """The images of a folder and of all folders in it."""
+    return [image for one in (folder, *(p for p in folder.rglob("*") if p.is_dir())) for image in images_in(one)]
 
 
 def images_in(folder: Path) -> list[Path]:
@@ -91,33 +111,43 @@ def _is_image(path: Path) -> bool:
 
 
 def form_of(paths: Sequence[Path]) -> tuple[int, int]:
-    """Channels (1 grey, 3 colours) and pixels of a side that suit these images.
-
-    Raises:
-        TaskError: one of them is no image.
-    """
+    """Channels (1 grey, 3 colours) and pixels of a side that suit these images, those left aside that are none:
+    `pixels` tells of all of them."""
     chosen = [paths[int(i)] for i in np.linspace(0, len(paths) - 1, min(len(paths), LOOKED_AT))]
-    sides, grey = [], True
+    sides: list[int] = []
+    grey = True
     for path in chosen:
-        with _opened(path) as image:
-            sides.append(max(image.size))
-            grey &= image.mode in GREY
-    return 1 if grey else 3, int(np.clip(np.median(sides), SMALLEST, LARGEST))
+        try:
+            with _opened(path) as image:
+                sides.append(max(image.size))
+                grey &= image.mode in GREY
+        except UNOPENED:
+            continue
+    return 1 if grey else 3, int(np.clip(np.median(sides or SMALLEST), SMALLEST, LARGEST))
 
 
 def pixels(paths: Sequence[Path], channels: int, size: int) -> Pixels:
     """Images as [N, channels, size, size], their proportions given up for a square.
 
     Raises:
-        TaskError: one of them is no image.
+        TaskError: some of them are no images; all are tried, so that they can be removed at once.
     """
     out = np.empty((len(paths), channels, size, size), np.uint8)
+    odd: dict[Path, str] = {}
     for place, path in zip(out, paths, strict=True):
-        with _opened(path) as image:
-            square = (
-                _plain(ImageOps.exif_transpose(image)).convert("L" if channels == 1 else "RGB").resize((size, size))
-            )
-        place[:] = np.asarray(square).reshape(size, size, channels).transpose(2, 0, 1)
+        try:
+            with _opened(path) as image:
+                mode = "L" if channels == 1 else "RGB"
+                square = _plain(ImageOps.exif_transpose(image)).convert(mode).resize((size, size))
+        except UNOPENED as error:
+            odd[path] = first_line(error).partition(",")[0]
+        else:
+            place[:] = np.asarray(square).reshape(size, size, channels).transpose(2, 0, 1)
+    if odd:
+        told = "; ".join(f"{path.parent.name}/{path.name}: {why}" for path, why in list(odd.items())[:SHOWN])
+        more = f"{len(odd):,} of {len(paths):,} are not, such as " if len(odd) > 1 else ""
+        them, it = ("them", "each") if more else ("it", "it")
+        raise TaskError(f"an image is one that Pillow opens; {more}{told}: remove {them}, or save {it} anew.")
     return out
 
 
@@ -135,14 +165,8 @@ def _plain(image: Image.Image) -> Image.Image:
 
 
 def _opened(path: Path) -> Image.Image:
-    try:
-        image = Image.open(path)
-        image.load()
-        if image.mode == "F" or (image.mode == "I" and np.asarray(image).max() > 255 * SIXTEEN):
-            raise ValueError("more than 16 bits a pixel")
-    except (OSError, SyntaxError, ValueError, Image.DecompressionBombError) as error:
-        raise TaskError(
-            f"an image is one that Pillow opens; {path.parent.name}/{path.name}: {first_line(error)}: "
-            f"remove it, or save it anew."
-        ) from error
+    image = Image.open(path)
+    image.load()
+    if image.mode == "F" or (image.mode == "I" and np.asarray(image).max() > 255 * SIXTEEN):
+        raise ValueError("more than 16 bits a pixel")
     return image
