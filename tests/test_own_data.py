@@ -715,6 +715,7 @@ SPOILED = {  # name: (what is in it, options, what is said)
     "classes of one": ("size,price\n" + "".join(f"{i},c{i}\n" for i in range(40)), BY, "two examples or more each"),
     "target of dates": ("size,price\n" + "".join(f"{i},2024-01-{i:02}\n" for i in range(1, 30)), BY, "holds dates"),
     "mixed target": (TABLE + "1,x,cheap\n", BY, "take all as classes with --kind classes"),
+    "a class called None": ("size,kind\n" + "1,None\n2,yes\n" * 20, ("--target", "kind"), "20 of 40 rows are empty or"),
     "inputs all missing": ("size,town,price\n" + ",NA,1.5\n,,2.5\n" * 20, BY, "a column that varies beside its target"),
     "mixed types": (TABLE + "old,x,1.5\n" * 9, BY, "40 numbers and 9 others such as 'old'"),
     "few rows": ("size,price\n1,2.5\n2,3.5\n", BY, "20 examples or more"),

@@ -146,7 +146,13 @@ def _choice(values: pd.Series, usable: pd.Series, instead: str) -> tuple[Answer,
     if len(single):
         what = f"{len(single):,} of {len(counts):,} classes of {name!r}"
         notes.append(f"{what} ha{'s' if len(single) == 1 else 've'} one example, left out: {_few(single)}")
-    answer = Answer(name, _classes(name, counts[counts > 1].index.tolist(), counts, instead))
+    several = counts.index[counts > 1]
+    if len(several) < 2:
+        what = "has one class" if len(counts) < 2 else f"has {len(counts):,} classes, {len(several)} of them with two"
+        if gone := int((~usable).sum()):
+            what += f", and {gone:,} of {len(values):,} rows are empty or hold a word for missing, as None is"
+        raise TaskError(f"a target has two classes or more with two examples or more each; {name!r} {what}: {instead}.")
+    answer = Answer(name, tuple(sorted(several, key=_order)))
     return answer, usable & ~words.isin(single), notes
 
 
@@ -175,13 +181,6 @@ def _kind(there: pd.Series, asked: str | None, mark: str | None) -> tuple[str, l
             "add --kind number"
         ]
     return "number", []
-
-
-def _classes(name: str, several: list[str], counts: pd.Series, instead: str) -> tuple[str, ...]:
-    if len(several) < 2:
-        what = "has one class" if len(counts) < 2 else f"has {len(counts):,} classes, {len(several)} of them with two"
-        raise TaskError(f"a target has two classes or more with two examples or more each; {name!r} {what}: {instead}.")
-    return tuple(sorted(several, key=_order))
 
 
 def _alike(name: str, words: pd.Index) -> list[str]:
