@@ -310,6 +310,26 @@ def test_a_norm_that_is_used_twice_behind_dropout_is_measured():
     assert found["dropout before batch norm"].where == "drop before norm"
 
 
+def test_a_loss_of_numbers_compares_each_output_with_its_own_target():
+    net, y = nn.Sequential(nn.Linear(8, 4), nn.BatchNorm1d(4), nn.ReLU(), nn.Linear(4, 1)), X[:, 0]
+    alone, column = (audit(net, (X, target), valid=(X, target), loss="mse") for target in (y, y[:, None]))
+    assert str(alone) == str(column)  # [B] and [B, 1] are the same, and not broadcast to [B, B]
+
+
+@pytest.mark.parametrize("data", [TensorDataset(*DATA), TensorDataset(DATA[0], X[:480, :3]), TensorDataset(DATA[0])])
+def test_loaders_of_any_targets_are_data(data):
+    net, loader = normed(), DataLoader(data, batch_size=32)
+    loss = "cross_entropy" if len(data.tensors) == 2 and data.tensors[1].dim() == 1 else "mse"
+    assert str(audit(net, loader, loss=loss)) == str(
+        audit(net, data.tensors[:2] if len(data.tensors) == 2 else X[:480], batch_size=32, loss=loss)
+    )
+
+
+def test_a_frozen_network_has_no_gradients():
+    result = audit(normed().requires_grad_(False), DATA)
+    assert "nothing to train" in dict(result.skipped)["gradients"]
+
+
 class ReturnsADict(nn.Module):
     def __init__(self):
         super().__init__()

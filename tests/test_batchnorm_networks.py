@@ -235,6 +235,13 @@ def test_a_pair_of_the_users_own_stays_one(build):
     assert told.difference < 1e-5
 
 
+def test_a_norm_that_is_the_whole_network_stays():
+    net, x = nn.BatchNorm1d(4), torch.randn(5, 4)
+    for _, report in (remove_batchnorm(net, x), swap_norm(net, "layer", x)):
+        assert not report.done
+        assert "is the whole network" in str(report)
+
+
 def test_as_many_steps_as_channels_are_told_apart():
     x = torch.randn(5, 6, 4)  # six steps; the layer has six channels
     net, _ = insert_batchnorm(nn.Sequential(nn.Linear(4, 6), nn.ReLU(), nn.Linear(6, 2)), x)

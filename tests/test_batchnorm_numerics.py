@@ -217,6 +217,22 @@ def test_no_data_is_told():
         recalibrate(nn.Sequential(nn.BatchNorm1d(3)), (torch.randn(4, 3) for _ in range(2)), layerwise=True)
 
 
+class CallsByKeyword(nn.Module):
+    def __init__(self):
+        super().__init__()
+        self.norm = nn.BatchNorm1d(3)
+
+    def forward(self, x):
+        return self.norm(input=x)
+
+
+@pytest.mark.parametrize("layerwise", [False, True])
+def test_a_norm_may_be_called_by_keyword(layerwise):
+    net, x = CallsByKeyword(), torch.randn(50, 3)
+    recalibrate(net, x, layerwise=layerwise)
+    torch.testing.assert_close(net.norm.running_mean, x.mean(0))
+
+
 def test_examples_chosen_evenly_are_among_those_there_are():
     many = 2**24 + 4  # more than whole numbers in float32
     assert evenly(many, 10)[-1] == many - 1

@@ -3,12 +3,12 @@
 import copy
 from collections.abc import Callable, Iterator
 from dataclasses import replace
+from functools import partial
 from typing import Any
 
 import torch
-import torch.nn.functional as F
 from torch import Tensor, nn
-from torch.utils.data import DataLoader
+from torch.utils.data import DataLoader, default_collate
 
 from zeroin.checked import is_whole
 from zeroin.errors import TaskError
@@ -115,12 +115,8 @@ def _of_task(task: Task, config: Config | None, epochs: int, seed: int) -> Audit
     model = task.network(config, seed).to(problem.device)
     cuts = edges(len(problem.train), how.batch_size)
     x, y = _some(problem.train)
-
-    def loss(output: Tensor, target: Tensor) -> Tensor:
-        return loss_of(problem.loss, output, target)
-
     beginning = Subject(
-        copy.deepcopy(model), x, y, _some(problem.valid), loss, how.batch_size,
+        copy.deepcopy(model), x, y, _some(problem.valid), partial(loss_of, problem.loss), how.batch_size,
         min(b - a for a, b in cuts), fresh=True,
     )  # fmt: skip
     now = Training(model, Optimizer(model, how), 0, Best())
@@ -140,11 +136,9 @@ def _some(data: Any) -> tuple[Tensor, Tensor]:
 
 
 def _loss(loss: str | Callable[[Tensor, Tensor], Tensor]) -> Callable[[Tensor, Tensor], Tensor]:
-    if callable(loss):
-        return loss
-    if loss not in ("cross_entropy", "mse"):
+    if not callable(loss) and loss not in ("cross_entropy", "mse"):
         raise TaskError(f"a loss is cross_entropy, mse or a function; got {loss!r}: use loss='mse'.")
-    return F.cross_entropy if loss == "cross_entropy" else F.mse_loss
+    return partial(loss_of, loss)
 
 
 def _subject(
@@ -156,8 +150,10 @@ def _subject(
         count = len(data.dataset)  # type: ignore[arg-type]
         left = 0 if batch_size is None or data.drop_last else count % batch_size
         smallest = min(left or count, batch_size or count)
-        rows = [data.dataset[i] for i in range(min(count, SEEN))]
-        data = (torch.stack([torch.as_tensor(r[0]) for r in rows]), torch.as_tensor([r[1] for r in rows]))
+        whole = data.batch_size is not None or data.batch_sampler is not None  # else it gives examples one by one
+        collate = data.collate_fn if whole else default_collate
+        data = collate([data.dataset[i] for i in range(min(count, SEEN))])
+        data = data[0] if isinstance(data, tuple | list) and len(data) == 1 else data
     elif batch_size is not None:
         smallest = batch_size
     x, y = map(taken, data if isinstance(data, tuple | list) and len(data) == 2 else (data, None))

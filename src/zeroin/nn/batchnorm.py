@@ -196,6 +196,8 @@ def _told(place: Place, changes: dict[str, str]) -> Change:
 
 def _exchange(model: nn.Module, trace: Trace, path: str, norm: nn.Module, how: Settings | None) -> Change:
     was = type(norm).__name__
+    if not path:
+        return Change(path, "", f"{was} is the whole network")
     calls = trace.calls(norm)
     if not calls:
         return Change(path, "", f"{was} within a module of torch.nn, or never used")

@@ -14,7 +14,7 @@ from zeroin.nn.layers import BATCHNORMS, LAYERS
 from zeroin.nn.modes import as_in_evaluation, on_batches
 from zeroin.nn.optimizer import Optimizer
 from zeroin.nn.recalibration import recalibrate
-from zeroin.nn.trace import Node, Trace, record
+from zeroin.nn.trace import Node, Trace, record, watched
 
 SAMPLE = 512  # examples that are looked at
 SEEN = 4096  # training examples that statistics are taken from
@@ -162,9 +162,9 @@ def _level(owner: str, activation: str, z: Tensor, dead: float | None) -> Level:
 
 
 def _backward(subject: Subject, model: nn.Module, x: Tensor) -> None:
-    """Leave the gradients of the sample in a network, none without targets."""
+    """Leave the gradients of the sample in a network, none without targets or where all is frozen."""
     model.zero_grad()
-    if subject.y is None or subject.loss is None:
+    if subject.y is None or subject.loss is None or not any(p.requires_grad for p in model.parameters()):
         return
     y = subject.y[:: max(1, math.ceil(len(subject.x) / SAMPLE))]
     with on_batches(model), torch.random.fork_rng(devices=[]):
@@ -223,18 +223,13 @@ def noise(subject: Subject, batch_size: int, batches: int = 24) -> dict[str, tup
     norms = {p: m for p, m in model.named_modules() if isinstance(m, BATCHNORMS)}
     seen: dict[str, list[tuple[Tensor, Tensor]]] = {p: [] for p in norms}
 
-    def watch(path: str) -> Callable[[nn.Module, Any], None]:
-        def note(_: nn.Module, given: Any) -> None:
-            flat = given[0].double().movedim(1, 0).flatten(1)
-            seen[path].append((flat.mean(1), flat.std(1, unbiased=False)))
+    def note(path: str, given: Tensor) -> None:
+        flat = given.double().movedim(1, 0).flatten(1)
+        seen[path].append((flat.mean(1), flat.std(1, unbiased=False)))
 
-        return note
-
-    for path, norm in norms.items():
-        norm.register_forward_pre_hook(watch(path))
     order = torch.randperm(len(subject.x), generator=torch.Generator().manual_seed(0))
     whole = min(batches, len(order) // batch_size)
-    with on_batches(model), torch.no_grad():
+    with on_batches(model), torch.no_grad(), watched(norms, note):
         for rows in order[: whole * batch_size].reshape(whole, batch_size):
             model(subject.x[rows])
     return {path: _errors(pairs) for path, pairs in seen.items() if len(pairs) > 1}

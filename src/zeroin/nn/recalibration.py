@@ -13,6 +13,7 @@ from zeroin.nn.data import taken
 from zeroin.nn.layers import BATCHNORMS
 from zeroin.nn.modes import as_in_evaluation, on_batches
 from zeroin.nn.problem import Problem
+from zeroin.nn.trace import watched
 
 EXAMPLES = 10_000  # that suffice: Wu & Johnson 2021, section 3.2 (1,000 to 10,000)
 BATCH = 256
@@ -128,10 +129,10 @@ def _measured(
 ) -> tuple[dict[str, Moments], int]:
     """Moments of the inputs of norms over one pass, and the number of examples."""
     found = {path: Moments() for path in norms}
-    handles = [norm.register_forward_pre_hook(_watch(found[path])) for path, norm in norms.items()]
     count = 0
+    mode = on_batches(model) if as_batches else as_in_evaluation(model)
     try:
-        with on_batches(model) if as_batches else as_in_evaluation(model), torch.no_grad():
+        with mode, torch.no_grad(), watched(norms, lambda path, x: found[path].add(x)):
             for x in batches():
                 model(x)
                 count += len(x)
@@ -139,28 +140,16 @@ def _measured(
         raise TaskError(
             f"batch statistics need two values in a channel; {str(error).splitlines()[0]}: use batch_size=256."
         ) from error
-    finally:
-        for handle in handles:
-            handle.remove()
     if not count:
         raise TaskError("recalibration averages over training data; there were none: give recalibrate(model, x_train).")
     return {path: moments for path, moments in found.items() if moments.count}, count
 
 
-def _watch(moments: Moments) -> Callable[[nn.Module, Any], None]:
-    return lambda _, given: moments.add(given[0])
-
-
 def _in_order(model: nn.Module, norms: dict[str, BATCHNORMS], batches: Callable[[], Iterator[Tensor]]) -> list[str]:
     """Paths of norms in the order in which they run."""
     ran: list[str] = []
-    handles = [n.register_forward_pre_hook(lambda _, __, p=p: ran.append(p)) for p, n in norms.items()]
-    try:
-        with as_in_evaluation(model), torch.no_grad():
-            model(next(batches(), torch.zeros(0)))
-    finally:
-        for handle in handles:
-            handle.remove()
+    with as_in_evaluation(model), torch.no_grad(), watched(norms, lambda path, _: ran.append(path)):
+        model(next(batches(), torch.zeros(0)))
     return list(dict.fromkeys(ran))
 
 

@@ -102,7 +102,7 @@ def signal(case: Measured) -> Iterator[Finding]:
 def gradients(case: Measured) -> Iterator[Finding]:
     """Gradients that vanish or explode on their way back."""
     if not case.gradients:
-        raise Unknown("no targets given")
+        raise Unknown("no targets given, or nothing to train")
     hidden = case.gradients[:-1]
     if len(hidden) < 2:
         return

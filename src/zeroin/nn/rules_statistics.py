@@ -7,7 +7,7 @@ import copy
 from collections.abc import Iterator, Set
 
 import torch
-from torch import Tensor, nn
+from torch import Tensor
 from torch.optim.swa_utils import AveragedModel
 
 from zeroin.nn.findings import Finding
@@ -15,7 +15,7 @@ from zeroin.nn.layers import BATCHNORMS, DROPOUTS
 from zeroin.nn.measure import Measured, Subject, Unknown, first_output, noise, validation_losses
 from zeroin.nn.modes import modes_kept
 from zeroin.nn.recalibration import recalibrate
-from zeroin.nn.trace import Node, Trace
+from zeroin.nn.trace import Node, Trace, watched
 
 SMALL = 16  # examples in a mini-batch below which its statistics are too noisy
 GAP = (0.25, 0.02)  # validation loss that recalibration saves: as a share and by itself, to be an error
@@ -177,12 +177,12 @@ def _shifts(subject: Subject) -> dict[str, float]:
 def _variance_shift(subject: Subject, names: Set[str]) -> dict[str, float]:
     """By norm the variance of its inputs with dropout over that without, the mean over channels and calls."""
     model, seen = copy.deepcopy(subject.model), {name: list[Tensor]() for name in names}
-    for name in names:
-        module = model.get_submodule(name)
-        module.register_forward_pre_hook(
-            lambda _, given, n=name: seen[n].append(given[0].double().movedim(1, 0).flatten(1).var(1).mean())
-        )
-    with torch.no_grad(), torch.random.fork_rng(devices=[]):
+
+    def note(name: str, given: Tensor) -> None:
+        seen[name].append(given.double().movedim(1, 0).flatten(1).var(1).mean())
+
+    norms = {name: model.get_submodule(name) for name in names}
+    with torch.no_grad(), torch.random.fork_rng(devices=[]), watched(norms, note):
         torch.manual_seed(0)
         model.train()(subject.sample)
         for m in model.modules():
@@ -195,24 +195,18 @@ def _variance_shift(subject: Subject, names: Set[str]) -> dict[str, float]:
 
 def _in_training_during(subject: Subject) -> list[str]:
     seen: list[str] = []
+    switched = {n: m for n, m in subject.model.named_modules() if isinstance(m, BATCHNORMS | DROPOUTS)}
 
-    def watch(name: str, module: nn.Module) -> None:
-        if module.training:
+    def note(name: str, _: Tensor) -> None:
+        if switched[name].training:
             seen.append(name)
 
-    handles = [
-        m.register_forward_pre_hook(lambda m, _, n=n: watch(n, m))
-        for n, m in subject.model.named_modules()
-        if isinstance(m, BATCHNORMS | DROPOUTS)
-    ]
     standing = {n: b.clone() for n, b in subject.model.named_buffers()}
     try:
         assert subject.evaluate is not None
-        with modes_kept(subject.model), torch.random.fork_rng(devices=[]):
+        with modes_kept(subject.model), torch.random.fork_rng(devices=[]), watched(switched, note):
             subject.evaluate()
     finally:
-        for handle in handles:
-            handle.remove()
         with torch.no_grad():
             for n, b in subject.model.named_buffers():
                 b.copy_(standing[n])

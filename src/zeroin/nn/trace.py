@@ -1,6 +1,7 @@
 """What a network does with an example: which layers and functions run, in which order, each on whose results."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import Any, TypeAlias
 
@@ -180,6 +181,21 @@ def record(
             handle.remove()
     outputs = {recorder.made[id(t)] for t in _tensors(result) if id(t) in recorder.made}
     return Trace(tuple(recorder.nodes), frozenset(outputs), tuple(dict.fromkeys(recorder.read)))
+
+
+@contextmanager
+def watched(modules: Mapping[str, nn.Module], note: Callable[[str, Tensor], None]) -> Iterator[None]:
+    """Within, `note` is told the name and the input of each of the modules that is called."""
+
+    def hook(name: str) -> Callable[..., None]:
+        return lambda _, args, kwargs: note(name, _tensors((args, kwargs))[0])
+
+    handles = [m.register_forward_pre_hook(hook(name), with_kwargs=True) for name, m in modules.items()]
+    try:
+        yield
+    finally:
+        for handle in handles:
+            handle.remove()
 
 
 def _is_leaf(module: nn.Module) -> bool:
