@@ -3,8 +3,6 @@
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-import numpy as np
-
 from zeroin.goal import turned
 from zeroin.history import History
 from zeroin.types import Kind, Trial
@@ -13,22 +11,9 @@ from zeroin.wording import counted, value_words
 
 @dataclass(frozen=True, slots=True)
 class Advice:
-    """What was advised and what came of it.
-
-    Args:
-        said: why each config was advised.
-        early: the scores of those trials, and of the fresh ones of the coarse round, at the epoch that all were
-            trained to; failed ones are left out.
-        epoch: that epoch.
-        lead: epochs that the study spent from the first time a config of the playbook had the best of their scores
-            until any other was as good; None where none was.
-        words: all this in sentences.
-    """
+    """Why each config was `said` to be worth trying, and in `words` what came of them, in a sentence or two."""
 
     said: tuple[str, ...]
-    early: tuple[tuple[float, ...], tuple[float, ...]]
-    epoch: int
-    lead: int | None
     words: tuple[str, ...]
 
 
@@ -46,29 +31,34 @@ def advice(history: History, goal: str) -> Advice | None:
     advised = [t for t in coarse if t.kind is Kind.PLAYBOOK]
     fresh = [t for t in coarse if t.kind is Kind.SCREEN]
     if not advised or not fresh:
-        return Advice(said, ((), ()), 0, None, (f"The playbook advised {counted(len(said), 'config')}.",))
-    epoch = min(len(t.losses) for t in [*advised, *fresh])
-    early = _losses(advised, epoch), _losses(fresh, epoch)
-    lead, led = _lead(history, advised)
-    words = (_first(said, early, epoch, goal), _after(history, lead, led, goal))
-    scores = tuple(tuple(turned(goal, loss) for loss in losses) for losses in early)
-    return Advice(said, (scores[0], scores[1]), epoch, lead, words)
+        return Advice(said, (f"The playbook advised {counted(len(said), 'config')}.",))
+    return Advice(said, (_first(len(said), advised, fresh, goal), _after(history, advised, goal)))
 
 
-def _losses(trials: Sequence[Trial], epoch: int) -> tuple[float, ...]:
-    """The best of each up to an epoch."""
-    return tuple(min(t.losses[:epoch]) for t in trials)
-
-
-def _first(said: Sequence[str], early: tuple[tuple[float, ...], tuple[float, ...]], epoch: int, goal: str) -> str:
-    ours, theirs = early
-    better = int((np.array(theirs) > min(ours)).sum())
-    best, other = (value_words(turned(goal, min(losses))) for losses in early)
-    begun = counted(len(said), "config") + " of the playbook"
+def _first(said: int, advised: Sequence[Trial], fresh: Sequence[Trial], goal: str) -> str:
+    """How the advised did beside the fresh, at the epoch that all of them were trained to."""
+    epoch = min(t.epoch for t in (*advised, *fresh))
+    ours, theirs = ([min(t.losses[:epoch]) for t in trials] for trials in (advised, fresh))
+    better = sum(loss > min(ours) for loss in theirs)
+    best, other = (value_words(turned(goal, min(losses))) for losses in (ours, theirs))
     return (
-        f"The study began with {begun}. After {counted(epoch, 'epoch')} each, the best of them had {best}, the best of "
-        f"{counted(len(theirs), 'fresh config')} {other}: the playbook's was better than {better} of {len(theirs)}."
+        f"The study began with {counted(said, 'config')} of the playbook. After {counted(epoch, 'epoch')} each, the "
+        f"best of them had {best}, the best of {counted(len(theirs), 'fresh config')} {other}: the playbook's was "
+        f"better than {better} of {len(theirs)}."
     )
+
+
+def _after(history: History, advised: Sequence[Trial], goal: str) -> str:
+    """How long it took until another config was as good as the best of the advised."""
+    lead, loss = _lead(history, advised)
+    came = f"The best of them came to {value_words(turned(goal, loss))} in the end"
+    if lead is None:
+        return f"{came}; nothing else that the study tried was as good."
+    if lead == 0:
+        return f"{came}; another config was as good before, so that they saved nothing."
+    whole = value_words(round(lead / history.max_epochs, 1))
+    trainings = f" ({whole} full trainings)" if history.max_epochs > 1 else ""
+    return f"{came}; it took {counted(lead, 'epoch')} more{trainings} until another config was as good."
 
 
 def _lead(history: History, advised: Sequence[Trial]) -> tuple[int | None, float]:
@@ -89,14 +79,3 @@ def _lead(history: History, advised: Sequence[Trial]) -> tuple[int | None, float
             else:
                 return (0 if began is None else spent - began), target
     return None, target
-
-
-def _after(history: History, lead: int | None, loss: float, goal: str) -> str:
-    came = f"The best of them came to {value_words(turned(goal, loss))} in the end"
-    if lead is None:
-        return f"{came}; nothing else that the study tried was as good."
-    if lead == 0:
-        return f"{came}; another config was as good before, so that they saved nothing."
-    whole = value_words(round(lead / history.max_epochs, 1))
-    trainings = f" ({whole} full trainings)" if history.max_epochs > 1 else ""
-    return f"{came}; it took {counted(lead, 'epoch')} more{trainings} until another config was as good."

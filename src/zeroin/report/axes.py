@@ -50,7 +50,6 @@ class AxisPlot:
     """
 
     name: str
-    scale: str
     points: tuple[Point, ...]
     ticks: tuple[Tick, ...]
     low: float
@@ -87,12 +86,11 @@ def axis_plot(
     first = Region(-1, 0, {name: param.range}, {}, 1.0, "")
     searched = _intervals(param, place, [(r.round, r.ranges.get(name)) for r in (first, *regions)])
     likely = _intervals(param, place, [(r.round, r.likely.get(name)) for r in regions])
-    scale = "choice" if isinstance(param, Choice) else param.scale
     last = regions[-1] if regions else first
     now = last.ranges.get(name, param.range)
     words = _words(param, now)
     found = _found(param, last.likely.get(name), now) if last.likely else ""
-    return AxisPlot(name, scale, points, ticks, low, high, searched, likely, words, found, _when(param))
+    return AxisPlot(name, points, ticks, low, high, searched, likely, words, found, _when(param))
 
 
 def _point(trial: Trial, name: str, x: float, jitter: float, scores: ScoreAxis) -> Point:
