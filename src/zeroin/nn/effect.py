@@ -19,9 +19,10 @@ from zeroin.executors.processes import Processes
 from zeroin.executors.run import Run
 from zeroin.nn.arms import design, places, with_norm
 from zeroin.nn.curves import ROWS, curves, seconds_of_an_epoch
+from zeroin.nn.executing import importable
 from zeroin.nn.outcome import Effect
 from zeroin.nn.problem import Problem, loss_of
-from zeroin.nn.task import Task, importable
+from zeroin.nn.task import Task
 from zeroin.nn.volume import Draw, Goal, compared
 from zeroin.protocols import Executor
 from zeroin.rng import seed_of

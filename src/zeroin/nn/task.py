@@ -1,10 +1,7 @@
 """A task: a network, its data, what it is judged by, and the space worth searching."""
 
 import hashlib
-import importlib
 import json
-import logging
-import sys
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field, replace
 from functools import partial
@@ -16,26 +13,18 @@ from torch import Tensor, nn
 
 from zeroin.checked import checked_space, is_whole
 from zeroin.errors import TaskError
-from zeroin.executors.inline import Inline
-from zeroin.executors.place import can_fork, starting
-from zeroin.executors.processes import Processes
-from zeroin.executors.worker import Make, pickled
-from zeroin.nn import loop
-from zeroin.nn.calibration import Calibrations, shared
 from zeroin.nn.data import InMemory, fingerprint, prepared
+from zeroin.nn.executing import executor_of
 from zeroin.nn.facts import facts
-from zeroin.nn.grouping import shaping
 from zeroin.nn.kept import keep
 from zeroin.nn.metrics import METRICS, Metric
 from zeroin.nn.networks import Build, network
 from zeroin.nn.optim import number, recipe
 from zeroin.nn.problem import Problem, check, shaped
-from zeroin.nn.stacked import Stacked
 from zeroin.protocols import Executor
 from zeroin.space import Float, Int, Space
 from zeroin.types import Config, Value
 
-log = logging.getLogger("zeroin")
 LOSSES = ("cross_entropy", "mse")
 
 
@@ -176,11 +165,7 @@ class Task:
     ) -> Executor:
         """An executor that trains configs of `space`, its own by default; checkpoints go below `folder`.
 
-        Several networks at once where that is measured to pay on the default config and where the budget of so many
-        full `trainings` allows to decide about several configs at once; else one by one. What was measured is kept in
-        `folder`. Several workers are copies of this process where it can be copied (see `can_fork`). Elsewhere each
-        builds the task once, from its pickle or else from the file that defines it, and where networks are trained in
-        stacks one of them is this process.
+        See `zeroin.nn.executing` for which one.
 
         Raises:
             TaskError: the network of the default config does not fit the data or the loss; workers cannot import it.
@@ -191,36 +176,7 @@ class Task:
             self.check(space)
         if self.preparation is not None:
             keep(folder, self.preparation)
-        forked = workers > 1 and self.device == "cpu" and can_fork()
-        first = 0 if forked else workers - 1
-        with starting(folder, max_epochs, first) as started:  # it takes as long as the calibration
-            alike = shaping(self.problem, space) if space else ()
-            of_a_shape = shared(space, alike, trainings, max_epochs)
-            calibrations = Calibrations(self.problem, folder, trainings / workers, of_a_shape)
-            calibration = calibrations.of(space.default if space else {})
-            log.info("%s: %s", self.name, calibration.words())
-            if calibration.rows == 1 and workers == 1:
-                return Inline(loop.objective(self.problem), folder, max_epochs, calibration.seconds)
-            by = self._copied if forked else partial(importable, self)
-            here = None
-            if calibration.rows == 1:
-                make: Make = partial(Inline, by(loop.train))
-                rows, alike = 1, ()
-            else:
-                rows = calibrations.most
-                if not forked:
-                    here = Stacked(self.problem, folder, max_epochs, calibrations, rows, alike, calibration.seconds)
-                if here and workers == 1:
-                    return here
-                make = by(_stacked, calibrations.trainings, calibrations.shared, rows)
-            most = workers - (here is not None)
-            return Processes(
-                make, folder, max_epochs, most,
-                rows=rows, grouping=alike, here=here, seconds=calibration.seconds, started=started, forked=forked,
-            )  # fmt: skip
-
-    def _copied(self, function: Callable[..., Any], *first: Any) -> Callable[..., Any]:
-        return partial(function, self.problem, *first)
+        return executor_of(self, folder, space, max_epochs=max_epochs, workers=workers, trainings=trainings)
 
     def check(self, space: Space) -> None:
         """Try the default config of a space on two examples, and each option and end of a range for its meaning.
@@ -244,35 +200,6 @@ class Task:
     def network(self, config: Config, seed: int = 0) -> nn.Module:
         """The untrained network of a config, with all that the config says about it; ready for `load_state_dict`."""
         return network(self.problem.build, config, seed)
-
-
-def _stacked(problem: Problem, trainings: float, shared: float, rows: int, folder: Path, max_epochs: int) -> Executor:
-    """What trains in a worker."""
-    return Stacked(problem, folder, max_epochs, Calibrations(problem, folder, trainings, shared), rows)
-
-
-def importable(task: Task, function: Callable[..., Any], *first: Any) -> Callable[..., Any]:
-    """f(problem, *first, ...) of a task as something that pickles: by value, else as the name in its file.
-
-    Raises:
-        TaskError: it is to be found under no name at the top level of a file.
-    """
-    by_value = partial(function, task.problem, *first)
-    try:
-        pickled(by_value)
-    except TaskError:
-        for module in list(sys.modules.values()):
-            names = [name for name, value in list(getattr(module, "__dict__", {}).items()) if value is task]
-            if names:
-                return partial(_of_named, module.__name__, names[0], function, first)
-        raise
-    return by_value
-
-
-def _of_named(module: str, name: str, function: Callable[..., Any], first: tuple[Any, ...], a: Any, b: Any) -> Any:
-    """Two arguments are left, (config, run) or (folder, max_epochs): an objective is told by how many it takes."""
-    task: Task = getattr(importlib.import_module(module), name)
-    return function(task.problem, *first, a, b)
 
 
 def _there(device: str) -> None:
