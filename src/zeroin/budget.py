@@ -3,8 +3,8 @@
 from dataclasses import dataclass, replace
 
 TRAININGS = 60  # the usual budget, in full trainings
-# Of those that are paused at rungs, as a guess: 3.1 to 3.9 on LCBench, 5.2 on digits; where first looks are worth it,
-# which only the study itself can tell, up to 13 (TaskSet).
+# A guess where trials are paused at rungs: 3.1 to 3.9 on LCBench, 5.2 on digits; up to 13 (TaskSet) where first looks
+# are worth it, which only the study itself can tell.
 CONFIGS_PER_TRAINING = 4
 
 

@@ -20,7 +20,7 @@ from zeroin.types import Config, Decision, Kind, Proposal, Status, Trial
 
 CONTENDERS = 3
 RESERVE = 1 / 3  # of the whole budget at most
-BEHIND = 0.975  # quantile of Student's t beyond which a contender drops out, by its difference over the error of that
+BEHIND = 0.975  # quantile of Student's t: a contender that is more standard errors behind drops out
 
 
 @dataclass(frozen=True, slots=True)
@@ -100,7 +100,7 @@ class Confirm:
     def _survivors(self, runs: Sequence[Sequence[Trial]]) -> list[int]:
         """Those not separated from the best by Student's t, the spread pooled over contenders.
 
-        With two seeds each the spread is a guess: two of its errors are then no rare difference between equals.
+        With two seeds each the spread is hardly known: equals are then often two standard errors apart.
         """
         losses = [[math.inf if t.loss is None else t.loss for t in some if _over(t)] for some in runs]
         tried = [i for i, some in enumerate(losses) if len(some) >= 2]
@@ -185,7 +185,7 @@ def scores(history: History) -> list[Score]:
     """Results over fresh seeds, the best confirmed config first, those that fell behind after it, the default last."""
     found = [_score(kind, runs) for kind in (Kind.CONFIRM, Kind.DEFAULT) for runs in by_config(history, kind).values()]
     most = max((len(s.losses) for s in found if s.kind is Kind.CONFIRM), default=0)
-    # A race that ends within a turn leaves some of those not separated with a seed less than others.
+    # A race that ends within a turn leaves some of those not separated with one seed fewer than others.
     return sorted(found, key=lambda s: (s.kind is Kind.DEFAULT, len(s.losses) < most - 1, s.mean))
 
 

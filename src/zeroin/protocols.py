@@ -69,7 +69,7 @@ class Timed(Protocol):
 
     @property
     def seconds(self) -> float:
-        """Of an epoch of one job, as many under way as there are slots; 0: not measured."""
+        """What an epoch of one job takes while as many are under way as there are slots; 0: not measured."""
 
 
 @runtime_checkable

@@ -20,8 +20,8 @@ from zeroin.types import Config, Ended, Job, Kind, Observation, Status, Trial
 from zeroin.wording import duration, error_line
 
 log = logging.getLogger("zeroin")
-IN_VAIN = 60  # so many trials in a row that ended before an epoch was seen: they spend nothing, and would go on forever
-HOPELESS_FAILURES = 5  # so many failed trials before any worked: it is not the hyperparameters, of which half may fail
+IN_VAIN = 60  # trials in a row that end before an epoch is seen: they spend no budget, so the search would never end
+HOPELESS_FAILURES = 5  # failed trials, before any worked, from which on it is not the hyperparameters' fault
 OURS = Path(__file__).parent
 FEWER_SEEDS = "study %r: what is left of %g minutes is time for %s of %d fresh seeds; the same command goes on"
 

@@ -52,7 +52,7 @@ class Kind(StrEnum):
 class Observation:
     """A trial's loss at a budget: `loss` after `epoch` epochs (1 is the first), lower is better.
 
-    `seconds` that its job took up to there are told, not kept.
+    `seconds`, which its job has taken so far, are reported but not stored.
     """
 
     epoch: int
@@ -136,7 +136,7 @@ class Proposal:
 class Region:
     """The part of the space that a round searches.
 
-    `ranges` are allowed to be proposed; `likely` holds the best config with 90 %, by the model, without
+    Configs are proposed within `ranges`; `likely` holds the best config with 90 % by the model, without
     what that config does not have; `after` is the number of jobs when it was drawn; `volume` is the share of the
     ranges that is likely; with one that is `over` the search ends, as all configs of a small space were tried.
     """
