@@ -2,24 +2,29 @@
 
 import json
 import shutil
+import subprocess
+import sys
 import time
 import types
 from dataclasses import asdict
 from functools import partial
+from pathlib import Path
 
 import pytest
 import torch
 from torch import nn
 
 from test_kill import everything, kill_again_and_again, rows, run
-from test_nn_stack import FULL, configs, data, same, task
+from test_nn_stack import FULL, configs, data, members, same, task
 from zeroin.executors.inline import Inline
 from zeroin.executors.perform import perform
 from zeroin.executors.processes import Processes
-from zeroin.nn import Task, calibration, loop, mlp
+from zeroin.nn import Task, calibration, loop, memory, mlp
 from zeroin.nn.calibration import Calibration, Calibrations
 from zeroin.nn.export import newest
-from zeroin.nn.stack import Stack
+from zeroin.nn.grouping import signature
+from zeroin.nn.optim import recipe
+from zeroin.nn.stack import Stack, fresh, stack
 from zeroin.nn.stacked import Stacked
 from zeroin.nn.steps import BACKWARD
 from zeroin.types import Job, Kind
@@ -248,6 +253,107 @@ def test_where_memory_runs_out_half_as_many_are_trained_at_once(tmp_path, monkey
     assert seen == whole
     assert "at most 3 from here on" in caplog.text
     assert "at most 1 from here on" in caplog.text
+
+
+def test_as_many_are_trained_at_once_as_there_is_memory_for(tmp_path, monkeypatch, caplog):
+    problem = task(n=100).problem
+    some = list(configs(6))
+    whole, _ = work(stacked(problem, tmp_path / "whole"), jobs(some))
+    sizes, real = [], Stack.train_epoch
+    monkeypatch.setattr(Stack, "train_epoch", lambda self, most: sizes.append(len(self.rows)) or real(self, most))
+    layout = stack(problem, members(problem, some[:1])).layout
+    a_row = layout.bytes + memory.COPIES * 4 * sum(shape.numel() for shape in layout.shapes.values())
+    monkeypatch.setattr(memory, "at_hand", lambda _: 3.5 * a_row / memory.SHARE)
+    assert work(stacked(problem, tmp_path / "short"), jobs(some))[0] == whole
+    assert max(sizes) == 3
+    assert "there is memory for 3 of some networks at once" in caplog.text
+    sizes.clear()
+    monkeypatch.setattr(memory, "at_hand", lambda _: 1.5 * a_row / memory.SHARE)
+    seen, _ = work(stacked(problem, tmp_path / "scarce"), jobs(some))
+    assert all(len(one) == EPOCHS for one in seen.values())
+    assert not sizes
+
+
+def test_the_memory_at_hand_is_what_a_limit_leaves():
+    resource = pytest.importorskip("resource")
+    before = resource.getrlimit(resource.RLIMIT_AS)
+    free = memory.at_hand("cpu")
+    used = int(memory.OWN.read_text().split()[0]) * resource.getpagesize()
+    resource.setrlimit(resource.RLIMIT_AS, (used + (64 << 20), before[1]))
+    try:
+        assert 32 << 20 < memory.at_hand("cpu") <= 64 << 20 < free
+    finally:
+        resource.setrlimit(resource.RLIMIT_AS, before)
+
+
+@pytest.mark.parametrize(("words", "rows"), [("can't allocate memory", 4), ("no such kernel", 1)])
+def test_a_stack_that_stops_as_it_is_timed_is_not_used(words, rows, monkeypatch):
+    real = Stack.train_epoch
+
+    def train_epoch(self, max_epochs):
+        if len(self.rows) > 4 or rows == 1:
+            raise RuntimeError(words)
+        return real(self, max_epochs)
+
+    monkeypatch.setattr(Stack, "train_epoch", train_epoch)
+    monkeypatch.setattr(calibration, "PAYS", 0.0)
+    found = calibration.measured(task(n=100).problem, next(iter(configs(1))))
+    assert found.rows == rows
+    assert found.why == ("" if rows > 1 else f"a stack of 8 stopped with '{words}'")
+
+
+SHORT = """
+import json, logging, resource, sys
+from pathlib import Path
+import torch
+from test_nn_stacked import configs, first_way, jobs, memory, stacked, task, work
+torch.set_num_threads(1)
+logging.basicConfig(level=logging.WARNING)
+problem, some = task(n=64).problem, list(configs(8, units=400, layers=3, batch_size=32))
+memory.at_hand = lambda _: 1e12
+executor = stacked(problem, Path(sys.argv[1]))
+if len(sys.argv) > 2:
+    executor._way(*first_way(problem, some[0]))  # the check is not what is tried here
+    used = int(memory.OWN.read_text().split()[0]) * resource.getpagesize()
+    resource.setrlimit(resource.RLIMIT_AS, (used + int(sys.argv[2]) * 2**20, resource.RLIM_INFINITY))
+seen, ended = work(executor, jobs(some))
+print(json.dumps([[o.loss for o in seen[i]] for i in sorted(seen)]))
+"""
+
+
+def first_way(problem, config):
+    return signature(fresh(problem, config, 0).train(), recipe(config), config), config
+
+
+def test_a_job_for_which_there_is_no_memory_waits_for_others_to_end(tmp_path, monkeypatch):
+    problem = task(n=100).problem
+    some = list(configs(5))
+    whole, _ = work(stacked(problem, tmp_path / "whole"), jobs(some))
+    executor = stacked(problem, tmp_path / "short")
+
+    def short_of_memory(*args):
+        if len(executor._members) > 2:
+            raise RuntimeError("can't allocate memory")
+        return stack(*args)
+
+    monkeypatch.setattr("zeroin.nn.stacked.stack", short_of_memory)
+    seen, ended = work(executor, jobs(some))
+    assert seen == whole
+    assert {str(one.status) for one in ended.values()} == {"done"}
+
+
+@pytest.mark.slow
+def test_where_memory_really_runs_out_nothing_is_lost(tmp_path):
+    pytest.importorskip("resource")
+    said = []
+    for limit in ((), ("130",)):
+        command = [sys.executable, "-c", SHORT, str(tmp_path / f"of{limit}"), *limit]
+        done = subprocess.run(command, capture_output=True, text=True, cwd=Path(__file__).parent, check=False)
+        assert done.returncode == 0, done.stderr
+        said.append((json.loads(done.stdout), done.stderr))
+    assert "memory ran out" not in said[0][1]
+    assert "memory ran out with 8 networks at once; at most 4 from here on" in said[1][1]
+    assert said[0][0] == said[1][0]
 
 
 def test_networks_that_a_stack_gets_wrong_are_trained_one_by_one_with_the_reason(tmp_path, caplog):

@@ -11,11 +11,13 @@ from pathlib import Path
 import torch
 
 from zeroin.atomic import atomic_write
+from zeroin.executors.perform import is_out_of_memory
 from zeroin.nn import loop
 from zeroin.nn.compiling import obstacle
 from zeroin.nn.data import InMemory, edges
 from zeroin.nn.gate import Verdict, verdict
 from zeroin.nn.loop import Best, Training
+from zeroin.nn.memory import room
 from zeroin.nn.networks import network
 from zeroin.nn.optim import recipe
 from zeroin.nn.optimizer import Optimizer
@@ -23,6 +25,7 @@ from zeroin.nn.problem import Problem
 from zeroin.nn.stack import fresh, stack
 from zeroin.space import Choice, Hyperparameter, Int, Space
 from zeroin.types import Config
+from zeroin.wording import first_line
 
 log = logging.getLogger("zeroin")
 
@@ -193,7 +196,11 @@ def measured(problem: Problem, config: Config, sizes: Sequence[int] = SIZES, sha
         if found.order is None:
             return Calibration(1, why=found.why)
         checked = time.process_time() - began
-        timed = _seconds(problem, config, STEPS * batch_size, found, sizes)
+        sizes = [rows for rows in sizes if found.layout and rows <= room(found.layout, problem.device)]
+        timed, stopped = _timed(problem, config, found, sizes)
+    if not timed:
+        return Calibration(1, why=stopped or "there is no memory for more at once", seconds=steps * alone)
+    sizes = [rows for rows in timed if rows > 1]
     alone = timed[1][1]
     took = {r: timed[r][1] / r + (checked + RECORDINGS * timed[r][0]) / (shared * steps) for r in sizes}
     gains = {rows: alone / _filled(took[rows], alone, shared) for rows in sizes}
@@ -209,6 +216,21 @@ def measured(problem: Problem, config: Config, sizes: Sequence[int] = SIZES, sha
 def _filled(full: float, alone: float, shared: float) -> float:
     """Seconds of a network's step in a search, `full` those in a full stack; few are where shapes are searched."""
     return full if math.isinf(shared) else SINGLE * alone + (1 - SINGLE) * full / FULL
+
+
+def _timed(
+    problem: Problem, config: Config, found: Verdict, sizes: Sequence[int]
+) -> tuple[dict[int, tuple[float, float]], str]:
+    """`_seconds` of those sizes that there is memory for; of none, and why, where a stack stops."""
+    why = ""
+    for count in range(len(sizes), 0, -1):
+        try:
+            return _seconds(problem, config, STEPS * recipe(config).batch_size, found, sizes[:count]), ""
+        except Exception as error:  # of networks of the user's own, whose check knows two mini-batches
+            why = f"a stack of {sizes[count - 1]} stopped with '{first_line(error)}'"
+            if not is_out_of_memory(error):
+                break
+    return {}, why
 
 
 def _seconds(

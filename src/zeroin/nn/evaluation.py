@@ -11,6 +11,7 @@ from zeroin.nn.data import InMemory
 from zeroin.nn.kernels import Stacking
 from zeroin.nn.layout import Layout, running
 from zeroin.nn.metrics import alike
+from zeroin.nn.precision import exact
 from zeroin.nn.problem import Problem
 from zeroin.nn.recalibration import BATCH, EXAMPLES, Moments, equal_edges, evenly
 
@@ -45,14 +46,14 @@ def recalibrate(layout: Layout, p: Tensor, buffers: dict[str, Tensor], data: InM
         outputs(layout, p, buffers, data.x[rows[a:b]])
         for name, moments in found.items():
             count = int(base.get_submodule(name).values)  # type: ignore[arg-type]
-            mean, variance = (buffers[key].double() for key in running(name))  # of the mini-batch alone
+            mean, variance = (exact(buffers[key]) for key in running(name))  # of the mini-batch alone
             moments.merge(count, mean, variance * (count - 1))
     for name, value in kept.items():
         buffers[name].copy_(value)
     for name, moments in found.items():
         assert moments.mean is not None
-        for key, exact in zip(running(name), (moments.mean, moments.variance()), strict=True):
-            buffers[key].copy_(exact)
+        for key, value in zip(running(name), (moments.mean, moments.variance()), strict=True):
+            buffers[key].copy_(value)
 
 
 def judged(problem: Problem, output: Tensor, target: Tensor) -> tuple[float, float]:
@@ -63,4 +64,4 @@ def judged(problem: Problem, output: Tensor, target: Tensor) -> tuple[float, flo
         loss = F.mse_loss(*alike(output, target)).item()
     else:
         loss = problem.loss(output, target).mean().item()
-    return (loss if problem.metric is None else problem.metric.compute(output, target)), loss
+    return (loss if problem.metric is None else problem.metric.compute(output.cpu(), target.cpu())), loss

@@ -218,11 +218,12 @@ def _agrees_in_double(problem: Problem, config: Config, which: str) -> bool:
     assert isinstance(problem.train, InMemory)
     cuts = edges(len(problem.train), recipe(config).batch_size)
     count = sum({b - a: b - a for a, b in (cuts[0], cuts[-1])}.values())  # its mini-batches have the same sizes
-    x, y = (t[:count].to(torch.double if t.is_floating_point() else None) for t in (problem.train.x, problem.train.y))
-    precise = replace(problem, build=lambda config: problem.build(config).double(), train=InMemory(x, y))
+    x, y = problem.train.x[:count], problem.train.y[:count]
     try:
+        x, y = (t.double() if t.is_floating_point() else t for t in (x, y))
+        precise = replace(problem, build=lambda config: problem.build(config).double(), train=InMemory(x, y))
         return not _difference(precise, *_pair(precise, config, which))
-    except Exception:  # a network may know single precision alone
+    except Exception:  # a network, or a device, may know single precision alone
         return False
 
 

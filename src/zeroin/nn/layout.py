@@ -31,6 +31,7 @@ class Layout:
         spare: rows that a stack needs beyond its networks; see `tails`.
         least: rows that a stack needs in all; see `convolutions`.
         convolves: whether there are convolutions.
+        bytes: of all results of a row's step, which are kept while it is recorded.
         replays: whether a step does the same while it is watched, so that it can be recorded.
         steps: by order of vmap and grad, rows, mini-batch and idle dropout layers: the recorded step, or how often it
             went unrecorded.
@@ -46,6 +47,7 @@ class Layout:
     spare: int = 0
     least: int = 2
     convolves: bool = False
+    bytes: int = 0
     replays: bool = True
     steps: dict[tuple[str | int, ...], Recorded | int] = field(default_factory=dict)
     places: dict[tuple[str, int], Place] = field(default_factory=dict)

@@ -145,7 +145,7 @@ def evaluate(problem: Problem, model: nn.Module, data: Data) -> tuple[float, flo
         targets.append(y)
     output, target = torch.cat(outputs), torch.cat(targets)
     loss = loss_of(problem.loss, output, target).item()
-    return (loss if problem.metric is None else problem.metric.compute(output, target)), loss
+    return (loss if problem.metric is None else problem.metric.compute(output.cpu(), target.cpu())), loss
 
 
 def _resumed(problem: Problem, config: Config, how: Recipe, run: Run) -> Training:

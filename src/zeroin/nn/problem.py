@@ -158,7 +158,7 @@ def _check_metric(problem: Problem, output: Tensor, y: Tensor) -> None:
     if problem.metric is None:
         return
     try:
-        problem.metric.compute(output, y)
+        problem.metric.compute(output.cpu(), y.cpu())
     except TaskError:
         raise
     except Exception:

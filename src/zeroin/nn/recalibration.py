@@ -12,6 +12,7 @@ from zeroin.errors import TaskError
 from zeroin.nn.data import taken
 from zeroin.nn.layers import BATCHNORMS
 from zeroin.nn.modes import as_in_evaluation, on_batches
+from zeroin.nn.precision import exact
 from zeroin.nn.problem import Problem
 from zeroin.nn.trace import watched
 
@@ -51,7 +52,7 @@ class Moments:
 
     def add(self, x: Tensor) -> None:
         """Merge the values of [B, C, ...]."""
-        flat = x.detach().double().movedim(1, 0).flatten(1)  # [C, B...]
+        flat = exact(x.detach()).movedim(1, 0).flatten(1)  # [C, B...]
         count, mean = flat.shape[1], flat.mean(1)
         self.merge(count, mean, (flat - mean[:, None]).square().sum(1))
 
@@ -159,7 +160,7 @@ def _write(norm: BATCHNORMS, moments: Moments) -> float:
     assert norm.running_var is not None
     assert moments.mean is not None
     variance = moments.variance()
-    shift = (norm.running_mean.double() - moments.mean).abs() / (variance + norm.eps).sqrt()
+    shift = (exact(norm.running_mean) - moments.mean).abs() / (variance + norm.eps).sqrt()
     norm.running_mean.copy_(moments.mean)
     norm.running_var.copy_(variance)
     return float(shift.max())

@@ -247,12 +247,16 @@ def _laid_out(problem: Problem, member: Member, order: str) -> Layout:
     few = _together(problem, [member] * tails.rows, order, common)
     few.layout.base.train()
     for size in sorted(lengths):
+        tails.bytes = 0  # the largest mini-batch, which comes last, tells what is needed
         batch = Batch.of(data, tails.rows, size)
         batch.fill(data, torch.arange(size, device=data.x.device).repeat(tails.rows))
         batch.smooth.fill_(how.label_smoothing)
         with Watching(tails.see):
             few.steps.by_hand(few.p, few.buffers, batch.x, batch.y, batch.smooth, few.momenta())
-    common = replace(common, spare=tails.spare, convolves=bool(tails.convolutions), replays=tails.replays)
+    common = replace(
+        common, spare=tails.spare, convolves=bool(tails.convolutions), replays=tails.replays,
+        bytes=tails.bytes // tails.rows,
+    )  # fmt: skip
     sizes = tuple(sorted({rows + _spares(common, rows) for rows in range(1, SIZES[-1] + 1)}))
     return replace(common, least=max((least(c, sizes) for c in tails.convolutions), default=common.least))
 

@@ -19,6 +19,7 @@ from zeroin.nn.gate import verdict
 from zeroin.nn.grouping import signature
 from zeroin.nn.layout import Layout
 from zeroin.nn.loop import Best
+from zeroin.nn.memory import room
 from zeroin.nn.optim import recipe
 from zeroin.nn.problem import Problem
 from zeroin.nn.rowstate import optimizer_state, set_optimizer_state
@@ -52,10 +53,11 @@ class _Member:
 
 @dataclass(slots=True, eq=False)
 class _Way:
-    """How the networks of a signature are trained: `order` of vmap and grad, None: one by one."""
+    """How the networks of a signature are trained: `order` of vmap and grad, None: one by one; `most` at once."""
 
     order: str | None
     layout: Layout | None = None
+    most: int = 1
 
 
 @dataclass(slots=True, eq=False)
@@ -113,7 +115,10 @@ class Stacked:
     # --- jobs in
 
     def _admit(self) -> list[Ended]:
-        """Make rows of the jobs that wait; those that cannot begin, or are over already, end here."""
+        """Make rows of the jobs that wait; those that cannot begin, or are over already, end here.
+
+        One for which there is no memory waits until others have ended.
+        """
         ended = []
         while self._waiting:
             job, known = self._waiting.popleft()
@@ -128,6 +133,9 @@ class Stacked:
                 else:
                     self._apart(job, known)
             except Exception as error:
+                if is_out_of_memory(error) and (self._members or self._alone):
+                    self._waiting.appendleft((job, known))
+                    break
                 ended.append(Ended(job.number, *failure(error, self.folder)))
         self._members = dict(sorted(self._members.items()))
         return ended
@@ -162,6 +170,11 @@ class Stacked:
             if self.slots > 1 and self.calibrations.of(config).rows > 1:
                 found = verdict(self.problem, config)
                 way = _Way(found.order, found.layout)
+                if found.layout:
+                    way.most = room(found.layout, self.problem.device)
+                    if way.most < self.slots:
+                        log.warning("there is memory for %d of some networks at once", max(1, way.most))
+                    way.order = way.order if way.most > 1 else None
                 if found.why:
                     self._tell_why(found.why)
             self._ways[which] = way
@@ -191,7 +204,8 @@ class Stacked:
             if done:
                 del self._alone[first]
             return [done] if done else []
-        group = [m for m in able if m.signature == able[0].signature][: self._most]
+        most = min(self._most, self._ways[able[0].signature].most)
+        group = [m for m in able if m.signature == able[0].signature][:most]
         began = time.monotonic()
         try:
             one, losses, scores = self._trained(group)

@@ -59,6 +59,7 @@ class Tails:
     Attributes:
         spare: rows that are needed beyond a stack's networks.
         convolutions: what there are.
+        bytes: of the results.
         replays: whether the step does nothing else while it is watched, as far as its operations tell.
     """
 
@@ -67,6 +68,7 @@ class Tails:
         self.spare = 0
         self.replays = True
         self.convolutions: set[Convolution] = set()
+        self.bytes = 0
 
     def see(self, func: Any, args: Sequence[Any], out: Any) -> None:
         """Look at an operation and what it gave.
@@ -84,6 +86,7 @@ class Tails:
         if func in COLUMNS and not _sums_vectors(args[0], args[1]):
             self._see_mixed([args[0]], VECTORS - 1, is_flat=False)
         is_view = any(r.alias_info is not None and not r.alias_info.is_write for r in func._schema.returns)
+        self.bytes += 0 if is_view else sum(value.nbytes for value in found)
         if is_view or func.overloadpacket.__name__.rstrip("_") in ALIKE or func.overloadpacket.__name__ in ALIKE:
             return
         is_flat = torch.Tag.pointwise in func.tags

@@ -30,17 +30,21 @@ def record(step: Callable[..., Any], *args: Any) -> Recorded:
     Raises:
         RuntimeError: on other numbers they give another result than the step, as where it looks at a tensor's value.
     """
-    given = tree_map(torch.clone, args)
-    with _Recorder() as recorder:
-        nodes = recorder.named(given)
-        found = step(*given)
-    recorded = Recorded(recorder.root, recorder.made(nodes, found))
+    recorded = _written_down(step, tree_map(torch.clone, args))
     others = [tree_map(_otherwise, args) for _ in range(2)]
     with torch.no_grad():
         alike = tree_map(_alike, (step(*others[0]), others[0]), (tuple(recorded.bind(others[1])()), others[1]))
     if not all(tree_leaves(alike)):
         raise RuntimeError("its recording gives another result")
     return recorded
+
+
+def _written_down(step: Callable[..., Any], given: Sequence[Any]) -> Recorded:
+    """A recording not tried yet; the results that were kept meanwhile, all of the step's, are let go of."""
+    with _Recorder() as recorder:
+        nodes = recorder.named(given)
+        found = step(*given)
+    return Recorded(recorder.root, recorder.made(nodes, found))
 
 
 def _otherwise(value: Tensor) -> Tensor:
