@@ -27,6 +27,7 @@ from zeroin.data.files import read  # noqa: E402
 from zeroin.data.kinds import as_numbers, written  # noqa: E402
 from zeroin.data.preparation import from_plain  # noqa: E402
 from zeroin.data.split import by_group  # noqa: E402
+from zeroin.data.table import Columns, Reading, of_table  # noqa: E402
 from zeroin.data.vocabulary import is_text, words_of  # noqa: E402
 from zeroin.errors import TaskError  # noqa: E402
 
@@ -1069,3 +1070,13 @@ def test_half_precision_arrays_are_read_quietly(tmp_path):
     with warnings.catch_warnings():
         warnings.simplefilter("error")
         assert as_inputs(tmp_path / "t.npz", x).dtype == np.float32
+
+
+def test_plain_numbers_of_a_csv_file_are_read_once_and_all_else_stays_as_it_is_written(tmp_path):
+    frame = houses().assign(cost=[f"${i}" for i in range(ROWS)])
+    frame.to_csv(tmp_path / "t.csv", index=False)
+    columns = Columns("price", (), (), (), None, None)
+    source = of_table(tmp_path / "t.csv", read(tmp_path / "t.csv"), columns, Reading((), True))
+    assert [name for name in source.examples if source.examples[name].dtype == float] == ["size", "debt"]
+    assert source.examples["size"].tolist() == pytest.approx(frame["size"].tolist(), nan_ok=True)
+    assert source.examples["cost"].iloc[3] == "$3"

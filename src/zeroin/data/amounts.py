@@ -55,7 +55,7 @@ def style_of(values: pd.Series, mark: str | None = None) -> Style | None:
         first = _written(one).fullmatch(words[0].strip())
         if first:
             style = Style(one, first["before"], first["after"])
-            if amounts(words, style).notna().all():
+            if _plain(words, style).all() or amounts(words, style).notna().all():
                 return style
     return None
 

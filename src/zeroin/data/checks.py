@@ -67,14 +67,15 @@ def notes_on(
                 f"add --words {column.name!r}"
             )
     rows = np.random.default_rng(0).permutation(len(frame))[:LOOKED_AT]
+    y = answer.encoded(target.iloc[rows]) if answer.classes else answer.numbers(target.iloc[rows]).to_numpy()
     for column in columns:
-        yield from _of_column(column, frame[column.name].iloc[rows], target.iloc[rows], answer)
+        yield from _of_column(column, frame[column.name].iloc[rows], y, answer)
     if repeated:
         repeat = "repeats" if repeated == 1 else "repeat"
         yield f"{repeated:,} of {len(frame):,} rows {repeat} an earlier one; copies in two sets make the score too good"
 
 
-def _of_column(column: Column, values: pd.Series, target: pd.Series, answer: Answer) -> Iterator[str]:
+def _of_column(column: Column, values: pd.Series, y: NDArray[Any], answer: Answer) -> Iterator[str]:
     """What to tell of one column."""
     name, is_words = column.name, column.kind == "category"
     real = as_words(values) if is_words else measured(column, values)
@@ -84,7 +85,7 @@ def _of_column(column: Column, values: pd.Series, target: pd.Series, answer: Ans
         yield f"{name!r} looks like an id, the number or name of a row: if it is, add --drop {name!r}"
     elif is_words and _is_own(real.dropna()):
         yield f"{name!r} has another word in nearly every row, which tells nothing of new rows: see --text"
-    elif _tells(real, column.kind, target, answer):
+    elif _tells(real, column.kind, y, answer):
         yield (
             f"a leak? {name!r} alone determines {answer.name!r}: if it is not known when predicting, "
             f"add --drop {name!r}"
@@ -155,12 +156,10 @@ def _is_own(words: pd.Series) -> bool:
     return bool(len(words)) and words.nunique() > OWN * len(words)
 
 
-def _tells(values: pd.Series, kind: ColumnKind, target: pd.Series, answer: Answer) -> bool:
+def _tells(values: pd.Series, kind: ColumnKind, y: NDArray[Any], answer: Answer) -> bool:
     """Whether a column alone, words or numbers, tells the target."""
     if not answer.classes:
-        y = answer.numbers(target).to_numpy()
         return _same_number(values, y) if kind == "number" else _group_means(values, y) > ENOUGH
-    y = answer.encoded(target)
     usual = float(np.bincount(y).max()) / len(y)
     return _hits(values, kind, y, len(answer.classes)) - usual > ENOUGH * (1 - usual)
 

@@ -100,7 +100,8 @@ def as_dates(values: pd.Series, form: str) -> pd.Series:
 def as_numbers(values: pd.Series, style: Style | None = None) -> pd.Series:
     """Numbers, written plainly or in a style; what is none, or is infinite, is missing."""
     real = amounts(values, style) if style else pd.to_numeric(values, errors="coerce").astype(float)
-    return real.replace([np.inf, -np.inf], np.nan).clip(-LARGEST, LARGEST)
+    known = real.to_numpy(float)  # NumPy's: pandas' `replace` and `clip` take ten times as long on a few hundred rows
+    return pd.Series(np.where(np.isfinite(known), known.clip(-LARGEST, LARGEST), np.nan), real.index, name=real.name)
 
 
 def written(values: pd.Series, mark: str | None = None) -> Style | None:

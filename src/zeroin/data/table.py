@@ -15,7 +15,7 @@ from zeroin.data.checks import notes_on
 from zeroin.data.columns import SEEN, learn
 from zeroin.data.cuts import cutting
 from zeroin.data.files import column_of
-from zeroin.data.kinds import all_numbers, as_words, written
+from zeroin.data.kinds import all_numbers, as_numbers, as_words, written
 from zeroin.data.preparation import Inputs, Table, Text
 from zeroin.data.source import Source, note_on_groups
 from zeroin.data.vocabulary import is_text, vocabulary, words_of
@@ -88,9 +88,11 @@ def of_table(path: Path, frame: pd.DataFrame, columns: Columns, reading: Reading
     columns.check_read(frame)
     chosen = columns.learned_from(frame)
     mark = frame.attrs.get("mark")
-    styles, codes = _looked_at(chosen, columns, mark)
-    as_names = [*(name for name in columns.words if name in chosen), *codes]
-    chosen = chosen.assign(**{name: as_words(chosen[name]).astype("category") for name in as_names})
+    styles, codes, plain = _looked_at(chosen, columns, mark)
+    read: dict[str, pd.Series] = {name: as_numbers(chosen[name]) for name in plain}
+    for name in (*(name for name in columns.words if name in chosen), *codes):
+        read[name] = as_words(chosen[name]).astype("category")
+    chosen = pd.DataFrame({name: read.get(name, chosen[name]) for name in chosen}, index=chosen.index)
     if not chosen.shape[1]:
         raise TaskError(
             f"a table has a column to learn from beside its target; {path.name} has {', '.join(frame.columns)}: "
@@ -109,25 +111,32 @@ def of_table(path: Path, frame: pd.DataFrame, columns: Columns, reading: Reading
     return Source(chosen, values, partial(_learn_table, reading, columns.texts, styles), told, cut, mark=mark)
 
 
-def _looked_at(chosen: pd.DataFrame, columns: Columns, mark: str | None) -> tuple[dict[str, Style], list[str]]:
-    """How amounts are written in columns of strings, by name, and columns that hold codes.
+def _looked_at(
+    chosen: pd.DataFrame, columns: Columns, mark: str | None
+) -> tuple[dict[str, Style], list[str], list[str]]:
+    """How amounts are written in columns of strings, by name; columns that hold codes; those of plain numbers, which
+    mean the same in any file and so are read here, once.
 
     Of the whole file: words between numbers are told with its counts, one number in many may have a comma.
     """
     styles: dict[str, Style] = {}
     codes: list[str] = []
+    plain: list[str] = []
     for name in chosen.columns:
         if name in (*columns.texts, *columns.words):
             continue
         if not is_object_dtype(chosen[name]) and not is_string_dtype(chosen[name]):
             continue
         there = chosen[name].dropna()
-        if all_numbers(there) and (style := written(there, mark)):
-            if are_codes(there) and SEEN * there.nunique() <= len(there):
-                codes.append(name)
-            else:
-                styles[str(name)] = style
-    return styles, codes
+        if not all_numbers(there):
+            continue
+        if not (style := written(there, mark)):
+            plain.append(name)
+        elif are_codes(there) and SEEN * there.nunique() <= len(there):
+            codes.append(name)
+        else:
+            styles[str(name)] = style
+    return styles, codes, plain
 
 
 def _learn_table(
