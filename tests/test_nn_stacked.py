@@ -286,6 +286,17 @@ def test_the_memory_at_hand_is_what_a_limit_leaves():
         resource.setrlimit(resource.RLIMIT_AS, before)
 
 
+@pytest.mark.parametrize(("most", "left"), [("5000", 5000 - 4000 + 700 + 200), ("max", None)])
+def test_the_memory_at_hand_is_what_a_container_leaves(most, left, tmp_path, monkeypatch):
+    files = {"max": most, "current": "4000", "stat": "anon 3000\nactive_file 200\ninactive_file 700"}
+    for name, text in files.items():
+        (tmp_path / f"memory.{name}").write_text(text)
+    monkeypatch.setattr(memory, "GROUP", tmp_path / "none")
+    without = memory.at_hand("cpu")
+    monkeypatch.setattr(memory, "GROUP", tmp_path)
+    assert memory.at_hand("cpu") == (left or pytest.approx(without, rel=0.2))
+
+
 @pytest.mark.parametrize(("words", "rows"), [("can't allocate memory", 4), ("no such kernel", 1)])
 def test_a_stack_that_stops_as_it_is_timed_is_not_used(words, rows, monkeypatch):
     real = Stack.train_epoch

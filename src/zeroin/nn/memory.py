@@ -13,7 +13,7 @@ from zeroin.nn.layout import Layout
 # is recorded. Measured: 8 to 9, in stacks of 8 of networks of 0.2 and 3 million parameters.
 COPIES = 10
 SHARE = 0.5  # of what is at hand; other processes of the study may want as much
-LIMIT, USED = Path("/sys/fs/cgroup/memory.max"), Path("/sys/fs/cgroup/memory.current")  # of a container
+GROUP = Path("/sys/fs/cgroup")  # of a container
 FREE = Path("/proc/meminfo")
 OWN = Path("/proc/self/statm")
 
@@ -36,10 +36,21 @@ def at_hand(device: str) -> float:
         line = next(one for one in FREE.read_text().splitlines() if one.startswith("MemAvailable:"))
         found.append(1024.0 * int(line.split()[1]))
     with suppress(OSError, ValueError):  # "max" is no number
-        found.append(float(int(LIMIT.read_text()) - int(USED.read_text())))
+        found.append(_in_a_container())
     with suppress(ImportError, OSError, ValueError):
         found.append(_limited())
     return max(0.0, min(found))
+
+
+def _in_a_container() -> float:
+    """Bytes below a container's limit; copies of files that the system keeps make room when it is needed.
+
+    Raises:
+        OSError, ValueError: there is no container, or no limit.
+    """
+    limit, used = (int((GROUP / f"memory.{name}").read_text()) for name in ("max", "current"))
+    held = dict(line.split() for line in (GROUP / "memory.stat").read_text().splitlines())
+    return float(limit - used + sum(int(held.get(name, 0)) for name in ("active_file", "inactive_file")))
 
 
 def _limited() -> float:
