@@ -470,6 +470,8 @@ def test_an_export_is_checked_when_it_comes_back(lessons):
     for spoiled in ({}, [], None, data | {"format": 99}, data | {"lessons": [{"name": "x"}]}):
         with pytest.raises(PlaybookError):
             as_lessons(spoiled)
+    with pytest.raises(PlaybookError, match="in this one a part is of another kind: export it again"):
+        as_lessons([])
 
 
 @pytest.fixture
@@ -526,6 +528,7 @@ def test_studies_are_compared_side_by_side(zeroin, lessons, tmp_path):
     wide = float(drawn.get("width"))
     assert all(60 <= float(bar.get("x")) <= wide - 30 and float(bar.get("width")) > 0 for bar in bars)
     Playbook(shipped=False).learn(replace(lessons[0], name="digits"))
+    assert zeroin("compare", "past0", "past0", "--store", "z.db") == zeroin("compare", "past0", "--store", "z.db")
     assert "past0" in zeroin("compare", "digits")[1]  # yours comes before the one that comes with zeroin
     told = json.loads(zeroin("compare", "past0", "past1", "--json", "--svg", "again.svg")[1])
     assert {row["name"] for row in told["rows"]} == set(SPACE)

@@ -7,6 +7,7 @@ import os
 import subprocess
 import sys
 import time
+import warnings
 from collections import deque
 from dataclasses import replace
 from fractions import Fraction
@@ -673,3 +674,17 @@ def test_a_study_of_a_function_does_not_go_on_with_a_task(tmp_path):
     zi.tune(plain, SPACE, store=tmp_path / "z.db", name="s", trials=2)
     with pytest.raises(StudyError, match=r"a study keeps its objective; .* has 'function', not 'Task'"):
         zi.tune(Instead(), SPACE, store=tmp_path / "z.db", name="s", trials=2)
+
+
+def test_a_loss_with_a_gradient_is_a_number_and_warns_of_nothing():
+    torch = pytest.importorskip("torch")
+    with warnings.catch_warnings():
+        warnings.simplefilter("error")
+        study = zi.tune(
+            lambda config: torch.tensor(config["x"], requires_grad=True),
+            zi.Space(x=zi.Float(0, 1)),
+            trials=2,
+            store=None,
+            playbook=False,
+        )
+    assert study.best.loss == pytest.approx(study.best.config["x"])

@@ -154,6 +154,7 @@ def takes_run(objective: Objective) -> bool:
 
 
 def _number(name: str, value: Any) -> float:
+    value = value.detach() if hasattr(value, "detach") else value  # PyTorch warns of a loss that has a gradient
     try:
         return float(value.item() if getattr(value, "size", None) == 1 else value)  # NumPy: an array of one number
     except (TypeError, ValueError, RuntimeError):  # the last of a tensor of several

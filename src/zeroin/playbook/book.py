@@ -163,7 +163,7 @@ def as_lessons(data: Any) -> list[Lesson]:
             )
         return [from_json(each) for each in data["lessons"]]
     except (KeyError, TypeError, AttributeError) as error:
+        what = f"{error} is missing" if isinstance(error, KeyError) else "a part is of another kind"
         raise PlaybookError(
-            f"an exported playbook is what `zeroin playbook export` wrote; in this one {error} is missing or not what "
-            f"it should be: export it again."
+            f"an exported playbook is what `zeroin playbook export` wrote; in this one {what}: export it again."
         ) from error
