@@ -403,6 +403,36 @@ def test_a_row_is_tested_with_what_no_state_dict_holds(tmp_path):
         assert ours == pytest.approx(theirs, rel=1e-5)
 
 
+class Centred(nn.Module):
+    """A moving average that no state_dict holds."""
+
+    def __init__(self):
+        super().__init__()
+        self.register_buffer("mean", torch.ones(6), persistent=False)
+        self.out = nn.Linear(6, 3)
+
+    def forward(self, x):
+        if self.training:
+            with torch.no_grad():
+                self.mean.lerp_(x.mean(0), 0.01)
+        return self.out(x - self.mean)
+
+
+@pytest.mark.parametrize("way", ["stacked", "alone"])
+def test_a_trial_goes_on_with_what_no_state_dict_holds(way, tmp_path):
+    problem = task(build=lambda _: Centred(), n=100).problem
+
+    def executor(folder):
+        return stacked(problem, folder) if way == "stacked" else Inline(loop.objective(problem), folder, EPOCHS)
+
+    some = [{"lr": 0.01, "batch_size": 16}] * 2
+    whole, _ = work(executor(tmp_path / "whole"), jobs(some))
+    work(executor(tmp_path / "cut"), jobs(some, 0, 2))
+    seen, _ = work(executor(tmp_path / "cut"), jobs(some, 2, EPOCHS))
+    for i in range(2):
+        assert [o.metrics for o in seen[i]] == [o.metrics for o in whole[i][2:]]
+
+
 class Scaled(nn.Module):
     def __init__(self, held, forward):
         super().__init__()

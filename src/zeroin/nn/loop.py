@@ -94,7 +94,8 @@ def steps(problem: Problem, config: Config, run: Run) -> Iterator[None]:
         test = tested(problem, now.best, lambda: now.model) if run.final else {}
         run.report(metric, train_loss=train_loss, valid_loss=valid_loss, **test)
         if run.saving:
-            save(problem, run, now.epoch, now.best, (now.model.state_dict(), now.opt.state_dict()))
+            tensors = now.model.state_dict(), now.opt.state_dict(), unsaved(now.model)
+            save(problem, run, now.epoch, now.best, tensors)
         assert now.epoch == epoch + 1
         yield
 
@@ -157,7 +158,7 @@ def _resumed(problem: Problem, config: Config, how: Recipe, run: Run) -> Trainin
     now = Training(model, Optimizer(model, how), 0, Best())
     state = saved(problem, run)
     if state:
-        model.load_state_dict(state["model"])
+        restore(model, state)
         now.opt.load_state_dict(state["optimizer"])
         now.epoch, now.best = state["epoch"], Best(**state["best"])
     while now.epoch < run.start:  # the checkpoint is gone, or older: the same epochs again give the same network
@@ -223,14 +224,31 @@ def tested(problem: Problem, best: Best, network: Callable[[], nn.Module]) -> di
     return {"test": best.test[0], "test_loss": best.test[1]}
 
 
-def save(problem: Problem, run: Run, epoch: int, best: Best, tensors: tuple[Weights, dict[str, Any]]) -> None:
-    """Write a trial's state after an epoch; `tensors` are the state_dicts of its network and of its optimizer."""
+def unsaved(model: nn.Module) -> Weights:
+    """Buffers that no state_dict holds, by name; they may change in training as the others do."""
+    held = model.state_dict().keys()
+    return {name: buffer for name, buffer in model.named_buffers() if name not in held}
+
+
+def restore(model: nn.Module, state: dict[str, Any]) -> None:
+    """Give a network the tensors that `save` wrote."""
+    model.load_state_dict(state["model"])
+    for name, buffer in unsaved(model).items():
+        buffer.copy_(state.get("buffers", {}).get(name, buffer))
+
+
+def save(problem: Problem, run: Run, epoch: int, best: Best, tensors: tuple[Weights, dict[str, Any], Weights]) -> None:
+    """Write a trial's state after an epoch.
+
+    `tensors`: the state_dicts of its network and of its optimizer, and the buffers that the former does not hold.
+    """
     norm = problem.normalisation
     state = {
         "epoch": epoch,
         "config": run.config,
         "model": tensors[0],
         "optimizer": tensors[1],
+        "buffers": tensors[2],
         "best": {"rank": best.rank, "epoch": best.epoch, "weights": best.weights, "test": best.test},
         "metric": problem.sign * best.rank[0],
         "normalisation": None if norm is None else {"mean": norm.mean, "scale": norm.scale},

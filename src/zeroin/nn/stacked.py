@@ -152,7 +152,7 @@ class Stacked:
             return None
         state = loop.saved(self.problem, run)
         if state:
-            model.load_state_dict(state["model"])
+            loop.restore(model, state)
         one = stack(self.problem, [(job.config, job.seed, model)], way.order, way.layout)
         way.layout = one.layout
         best = Best()
@@ -271,6 +271,7 @@ class Stacked:
         run.report(score[0], train_loss=loss, valid_loss=score[1], **test)
         if run.saving:
             steps = member.epoch * len(edges(len(problem.train), one.rows[row].how.batch_size))
-            tensors = one.state_dict(row), optimizer_state(one, row, steps)
+            buffers = {name: one.buffers[name][row].clone() for name in loop.unsaved(one.layout.base)}
+            tensors = one.state_dict(row), optimizer_state(one, row, steps), buffers
             loop.save(problem, run, member.epoch, member.best, tensors)
         return True
