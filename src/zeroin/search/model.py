@@ -21,6 +21,7 @@ CAP = 250  # rows that the surrogate sees
 LEAST_GAP = 1e-12  # of the median loss: what is smaller is rounding
 HUGE = 1e100  # losses beyond it count as it; squares of larger ones are no numbers
 FIT_ITERATIONS = 40
+BRIEF = 0.09  # of a full training: so early a loss tells nothing more of a trial that came further
 EARLY = 12  # first losses at the lowest rung, spread like random ones: others are measured by their middle
 
 
@@ -186,7 +187,7 @@ def _fitted(rows: Rows, features: Features, memory: Memory) -> tuple[Array, floa
     if key not in memory.fits:
         units, prior = rows.units[rows.trial], features.prior
         warped, trend = _targets(rows)
-        keep = _nearest(features(units, rows.rung), warped, features(units[[warped.argmin()]]))
+        keep = _kept(rows, features(units, rows.rung), warped, features(units[[warped.argmin()]]))
         x, y = features(units[keep], rows.rung[keep]), warped[keep] - trend[rows.rung[keep]]
         doubt = _doubt(x, rows.loss[keep], prior)
         theta = surrogate.fit(x, y, prior, FIT_ITERATIONS, doubt=doubt)
@@ -200,11 +201,8 @@ def _condition(rows: Rows, features: Features, theta: Array) -> tuple[surrogate.
     units, groups = rows.units[rows.trial], features.prior.groups
     warped, trend = _targets(rows)
     inverse_lengths = np.exp(-theta[:-2])[groups]
-    keep = np.arange(len(warped))
-    if len(warped) > CAP:
-        keep = _nearest(
-            features(units, rows.rung) * inverse_lengths, warped, features(units[[warped.argmin()]]) * inverse_lengths
-        )
+    scaled, centre = (features(u, r) * inverse_lengths for u, r in ((units, rows.rung), (units[[warped.argmin()]], -1)))
+    keep = _kept(rows, scaled, warped, centre)
     x, y = features(units[keep], rows.rung[keep]), warped[keep] - trend[rows.rung[keep]]
     doubt = _doubt(x, rows.loss[keep], features.prior)
     return surrogate.condition(x, y, theta, groups, doubt=doubt), keep
@@ -268,13 +266,15 @@ def _by_trial(rows: Rows, values: Array) -> Array:
     return table
 
 
-def _nearest(features: Array, warped: Array, centre: Array) -> np.ndarray:
-    """At most CAP rows: the best quarter, then those nearest to the incumbent."""
-    if len(warped) <= CAP:
-        return np.arange(len(warped))
-    distance = ((features - centre) ** 2).sum(1)
-    distance[np.argsort(warped, kind="stable")[: CAP // 4]] = -1.0
-    return np.sort(np.argsort(distance, kind="stable")[:CAP])
+def _kept(rows: Rows, features: Array, warped: Array, centre: Array) -> np.ndarray:
+    """At most CAP rows: the best quarter, then those nearest to the incumbent; no BRIEF ones of trials that went on."""
+    later = np.array(rows.rungs)[rows.rung] >= BRIEF * rows.rungs[-1]
+    keep = np.flatnonzero(later | ~np.isin(rows.trial, rows.trial[later]))
+    if len(keep) <= CAP:
+        return keep
+    distance = ((features[keep] - centre) ** 2).sum(1)
+    distance[np.argsort(warped[keep], kind="stable")[: CAP // 4]] = -1.0
+    return np.sort(keep[np.argsort(distance, kind="stable")[:CAP]])
 
 
 def _correlation(a: Array, b: Array) -> float:

@@ -10,6 +10,8 @@ class Settings:
     rungs: int = 3  # below the full budget; 0: full-length mode
     eta: int = 2  # ratio of neighbouring rungs
     screen: int = 12  # trials of the screening round with several rungs
+    screen_brief: int = 16  # the same where there is one rung more, as names tell what losses still fall
+    brief: int = 64  # trials that begin at that rung; later ones begin at the next
     sure: int = 3  # configs of the playbook, the best bets, that go on to the full budget after a first look
     keep: int = 3  # one in so many goes on to the next rung of the screening round, and two at least
     keep_known: int = 6  # the same where it is known how much losses still fall, and one at least

@@ -10,7 +10,6 @@ from zeroin.rng import generator
 from zeroin.search import finite, rungs
 from zeroin.search import together as agreement
 from zeroin.search.box import Box
-from zeroin.search.outlook import known
 from zeroin.search.rows import Memory
 from zeroin.search.settings import Settings
 from zeroin.space import Choice, Space
@@ -67,7 +66,13 @@ class View:
     @property
     def foresees(self) -> bool:
         """Whether it is known what losses of short trainings still fall: hyperparameters' names tell."""
-        return len(self.ladder) > 1 and self.memory.outlook is not None and bool(known(self.space))
+        return len(self.ladder) > 1 and self.memory.foresees(self.space)
+
+    @property
+    def first(self) -> int:
+        """Epochs of a new trial's first job: not to the rung that names add once there are many trials."""
+        added = len(self.ladder) - 1 > self.settings.rungs
+        return self.ladder[added and len(self.history.trials) >= self.settings.brief]
 
     @property
     def busy(self) -> set[int]:
