@@ -59,7 +59,7 @@ class Zoom:
         return _after_screening(view) if decision is None else decision
 
     def _view(self, space: Space, history: History, free: int, max_epochs: int, seed: int) -> View:
-        ladder = self.ladder(space, max_epochs)
+        ladder = self.ladder(space, max_epochs, len(history.advice))
         ranges = dict(history.regions[-1].ranges) if history.regions else space.ranges
         view = View(
             settings=self.settings,
@@ -82,9 +82,10 @@ class Zoom:
             return view
         return replace(view, glance=rungs.glance(max_epochs, ladder[0], screened, self.settings.alike))
 
-    def ladder(self, space: Space, max_epochs: int) -> tuple[int, ...]:
-        """The rungs, the lowest first."""
-        return Memory(self.outlook).ladder(space, max_epochs, self.settings.rungs, self.settings.eta)
+    def ladder(self, space: Space, max_epochs: int, advised: int = 0) -> tuple[int, ...]:
+        """The rungs, the lowest first; names add none where a playbook advised: its bets are hard to tell apart."""
+        known = Memory(None if advised else self.outlook)
+        return known.ladder(space, max_epochs, self.settings.rungs, self.settings.eta)
 
     def screening(self, space: Space, ladder: Sequence[int], advised: int = 0) -> int:
         """Trials of the screening round; as many are fresh as without advice, lest a bad one mislead.
