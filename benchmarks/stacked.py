@@ -10,6 +10,7 @@ lowest and highest in brackets.
 """
 
 import argparse
+import math
 import multiprocessing
 import platform
 import statistics
@@ -18,6 +19,7 @@ import time
 from collections import deque
 from collections.abc import Callable
 from dataclasses import dataclass, replace
+from functools import partial
 from pathlib import Path
 
 import numpy as np
@@ -30,9 +32,8 @@ from zeroin.nn import Task, loop, mlp, small_cnn
 from zeroin.nn.calibration import SIZES, measured
 from zeroin.nn.data import InMemory
 from zeroin.nn.gate import verdict
-from zeroin.nn.loop import Best, Training
+from zeroin.nn.loop import Training
 from zeroin.nn.optim import recipe
-from zeroin.nn.optimizer import Optimizer
 from zeroin.nn.problem import Problem
 from zeroin.nn.stack import fresh, stack
 from zeroin.nn.steps import BACKWARD
@@ -40,6 +41,7 @@ from zeroin.tasks import load
 from zeroin.types import Config, Job, Kind, Observation
 
 ROWS = (4, 8, 16, 64)
+OWN = 0  # of `work`: one network by its own code; 1: recorded
 STEPS = 12
 
 
@@ -107,16 +109,18 @@ def peak() -> float:
 
 
 def shapes(rounds: int, *, compile_: bool = False, only: str = "") -> None:
-    """Ratios to the one-by-one loop, and what `zi.tune` would choose."""
+    """Ratios to the one-by-one loop by the networks' own code, and what `zi.tune` would choose."""
     top = peak()
     print(f"sgemm peak of one thread {top:.0f} GFLOP/s\n")
-    heads = [*(f"{rows} rows" for rows in ROWS), "share of peak", "tune chooses", "chosen / best"]
-    print("| network | one by one, steps / s | " + " | ".join(heads) + " |\n" + "|---" * (len(heads) + 2) + "|")
+    heads = ["recorded", *(f"{rows} rows" for rows in ROWS), "share of peak", "tune chooses", "chosen / best"]
+    print("| network | own code, steps / s | " + " | ".join(heads) + " |\n" + "|---" * (len(heads) + 2) + "|")
     for shape in (s for s in SHAPES if only in s.name):
         problem, config = _problem(shape), {"lr": 0.003, "batch_size": shape.batch, "optimizer": "adam"}
-        how, model = recipe(config), fresh(problem, config, 0)
-        now = Training(model, Optimizer(model, how), 0, Best())
-        work: dict[int, Callable[[], object]] = {1: lambda p=problem, n=now, h=how: loop.train_epoch(p, n, h, 0, 1000)}
+        how, work = recipe(config), {}
+        for rows, steps in ((OWN, 0), (1, math.inf)):  # no steps to come: not worth a recording
+            model = fresh(problem, config, 0)
+            now = Training.of(problem, model, how, steps)
+            work[rows] = lambda p=problem, n=now, h=how: loop.train_epoch(p, n, h, 0, 1000)
         choice, order = measured(problem, config), verdict(problem, config).order or BACKWARD
         for rows in ROWS:
             one = stack(
@@ -131,16 +135,16 @@ def shapes(rounds: int, *, compile_: bool = False, only: str = "") -> None:
         ratios: dict[int, list[float]] = {rows: [] for rows in work}
         alone = []
         for _ in range(rounds):
-            took = {rows: _cpu(train) / rows for rows, train in work.items()}
-            alone.append(STEPS / took[1])
+            took = {rows: _cpu(train) / max(rows, 1) for rows, train in work.items()}
+            alone.append(STEPS / took[OWN])
             for rows in work:
-                ratios[rows].append(took[1] / took[rows])
+                ratios[rows].append(took[OWN] / took[rows])
         middle = {rows: statistics.median(r) for rows, r in ratios.items()}
         flop = 6 * shape.batch * sum(p.numel() for p in model.parameters())
         share = max(middle.values()) * statistics.median(alone) * flop / 1e9 / top
         chosen = f"{choice.rows} at once" if choice.rows > 1 else "one by one"
         at_once = middle[choice.rows]
-        cells = [f"{middle[r]:.1f} ({min(ratios[r]):.1f}..{max(ratios[r]):.1f})" for r in ROWS]
+        cells = [f"{middle[r]:.1f} ({min(ratios[r]):.1f}..{max(ratios[r]):.1f})" for r in (1, *ROWS)]
         cells += [
             f"{share:.0%}",
             f"{chosen}, {choice.ratio:.1f}",
@@ -181,12 +185,12 @@ def job_stacked(problem: Problem) -> float:
     return max(scores.values())
 
 
-def job_one_by_one(problem: Problem) -> float:
-    """By zeroin's loop: in memory, fused AdamW."""
+def job_one_by_one(problem: Problem, epochs: float = math.inf) -> float:
+    """By zeroin's loop: in memory, fused AdamW, recorded unless no epochs are told to come."""
     under_way = {}
     for i, config in enumerate(_configs()):
         model = fresh(problem, config, i)
-        under_way[i] = Training(model, Optimizer(model, recipe(config)), 0, Best())
+        under_way[i] = Training.of(problem, model, recipe(config), epochs)
     configs = _configs()
     for epoch in range(EPOCHS):
         scores = {}
@@ -233,7 +237,10 @@ def job(repeats: int) -> None:
     small = replace(problem, train=InMemory(problem.train.x[:64], problem.train.y[:64]))
     for way in (job_stacked, job_one_by_one, job_plain):
         way(small)  # warm
-    ways = {"stacked": job_stacked, "one by one": job_one_by_one, "plain PyTorch": job_plain}
+    own_code = partial(job_one_by_one, epochs=0)
+    ways = {
+        "stacked": job_stacked, "one by one": job_one_by_one, "own code": own_code, "plain PyTorch": job_plain,
+    }  # fmt: skip
     seconds: dict[str, list[float]] = {name: [] for name in ways}
     best: dict[str, list[float]] = {name: [] for name in ways}
     for _ in range(repeats):

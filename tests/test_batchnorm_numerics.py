@@ -10,7 +10,6 @@ from zeroin.errors import TaskError
 from zeroin.nn import Task, fold, loop, mlp, recalibrate, small_cnn
 from zeroin.nn.normlayers import ChannelsLast
 from zeroin.nn.optim import recipe
-from zeroin.nn.optimizer import Optimizer
 from zeroin.nn.recalibration import evenly
 from zeroin.nn.stack import fresh, stack
 
@@ -273,7 +272,7 @@ def test_a_task_is_scored_with_exact_statistics_alone_and_in_a_stack(shape):
     for exact in (False, True):
         task = Task(build=build, train=(x[:210], y[:210]), valid=(x[210:], y[210:]), recalibrate=exact)
         models = [fresh(task.problem, config, seed) for seed in range(2)]
-        now = loop.Training(models[0], Optimizer(models[0], recipe(config)), 0, loop.Best())
+        now = loop.Training.of(task.problem, models[0], recipe(config))
         stacked = stack(task.problem, [(config, seed, fresh(task.problem, config, seed)) for seed in range(2)])
         for _ in range(2):
             loop.train_epoch(task.problem, now, recipe(config), 0, 2)

@@ -17,7 +17,6 @@ from zeroin.nn import Task, effect, loop, mlp
 from zeroin.nn.curves import curves
 from zeroin.nn.grouping import signature
 from zeroin.nn.optim import recipe
-from zeroin.nn.optimizer import Optimizer
 from zeroin.nn.stack import fresh
 from zeroin.nn.volume import Draw, Goal, Paired, Share, compared
 from zeroin.space import Choice, Float, Int, Space
@@ -72,7 +71,7 @@ def test_curves_of_stacks_are_those_of_networks_trained_alone():
     for place in (0, 3):
         config, seed = members[place]
         model = fresh(problem, config, seed)
-        now = loop.Training(model, Optimizer(model, recipe(config)), 0, loop.Best())
+        now = loop.Training.of(problem, model, recipe(config))
         for epoch in range(3):
             loop.train_epoch(problem, now, recipe(config), seed, 3)
             assert seen[epoch][place] == pytest.approx(loop.evaluate(problem, model, problem.valid)[0], abs=1e-9)

@@ -43,8 +43,8 @@ def test_ten_steps_equal_pytorch(name):
     for step in range(10):
         for group in b.param_groups:
             group["lr"] = 0.05 / (step + 1)
-        for model, opt in ((ours, a), (theirs, b)):
-            opt.zero_grad()
+        for model in (ours, theirs):
+            model.zero_grad()
             nn.functional.mse_loss(model(x), y).backward()
         a.step(0.05 / (step + 1))
         b.step()

@@ -82,7 +82,7 @@ def took(monkeypatch, idle, stacked):
     """A step of one network takes 1 s, `idle` of it beside the kernels' work, one of a stack `stacked` s a row."""
 
     def seconds(problem, config, examples, found=None, sizes=()):
-        return {1: (0.0, idle if examples == 2 else 1.0)} | {rows: (0.0, rows * stacked) for rows in sizes}
+        return {1: (0.0, idle if config["batch_size"] == 2 else 1.0)} | {rows: (0.0, rows * stacked) for rows in sizes}
 
     monkeypatch.setattr(calibration, "_seconds", seconds)
 

@@ -13,9 +13,8 @@ from torch.utils.data import DataLoader, TensorDataset
 
 from zeroin.nn import loop
 from zeroin.nn.data import InMemory
-from zeroin.nn.loop import Best, Training
+from zeroin.nn.loop import Training
 from zeroin.nn.optim import recipe
-from zeroin.nn.optimizer import Optimizer
 from zeroin.nn.problem import Problem, loss_of
 from zeroin.nn.stack import fresh
 from zeroin.space import Choice, Float, Int, Space
@@ -96,7 +95,7 @@ class Fast:
     def __init__(self, problem: Problem, config: dict, seed: int, epochs: int) -> None:
         self.problem, self.how, self.seed, self.epochs = problem, recipe(config), seed, epochs
         self.model = fresh(problem, config, seed)
-        self.now = Training(self.model, Optimizer(self.model, self.how), 0, Best())
+        self.now = Training.of(problem, self.model, self.how)
 
     def epoch(self) -> None:
         loop.train_epoch(self.problem, self.now, self.how, self.seed, self.epochs)

@@ -16,10 +16,9 @@ from zeroin.nn import rules_batchnorm, rules_signal, rules_statistics
 from zeroin.nn.data import edges, taken
 from zeroin.nn.findings import SEVERITIES, Audit, Finding
 from zeroin.nn.layers import BATCHNORMS
-from zeroin.nn.loop import Best, Training, one_thread, train_epoch
+from zeroin.nn.loop import Training, one_thread, train_epoch
 from zeroin.nn.measure import SEEN, Measured, Subject, Unknown, measure
 from zeroin.nn.optim import recipe
-from zeroin.nn.optimizer import Optimizer
 from zeroin.nn.problem import loss_of
 from zeroin.nn.recalibration import evenly
 from zeroin.nn.task import Task
@@ -119,7 +118,7 @@ def _of_task(task: Task, config: Config | None, epochs: int, seed: int) -> Audit
         copy.deepcopy(model), x, y, _some(problem.valid), partial(loss_of, problem.loss), how.batch_size,
         min(b - a for a, b in cuts), fresh=True,
     )  # fmt: skip
-    now = Training(model, Optimizer(model, how), 0, Best())
+    now = Training.of(problem, model, how)
     trained = None
     if beginning.smallest != 1 or not any(isinstance(m, BATCHNORMS) for m in model.modules()):
         for _ in range(epochs):

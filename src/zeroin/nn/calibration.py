@@ -16,11 +16,10 @@ from zeroin.nn import loop
 from zeroin.nn.compiling import obstacle
 from zeroin.nn.data import InMemory, edges
 from zeroin.nn.gate import Verdict, verdict
-from zeroin.nn.loop import Best, Training
+from zeroin.nn.loop import Training
 from zeroin.nn.memory import room
 from zeroin.nn.networks import network
 from zeroin.nn.optim import recipe
-from zeroin.nn.optimizer import Optimizer
 from zeroin.nn.problem import Problem
 from zeroin.nn.stack import fresh, stack
 from zeroin.space import Choice, Hyperparameter, Int, Space
@@ -36,7 +35,7 @@ SHARE = 4  # configs of one shape that a search comes to, where it searches shap
 PART = 4  # of a full training, that a config of a search comes to on average: one in so many
 SINGLE = 0.4  # of the epochs of such a search: no other of their shape is under way
 FULL = 2 / 3  # as full as the others find a stack (docs/stacked-training.md)
-CHECKS = 200  # a stack's checks and recordings take longer than so many steps of two examples
+CHECKS = 600  # a stack's checks and recordings take as long as so many recorded steps of two examples, or longer
 RECORDINGS = 4  # of a shape: as rows end, stacks become smaller; the last mini-batch of an epoch has its own
 SIZES = (4, 8)  # rows; more would be faster still, and the search would learn less from each trial
 PER_ROW = 6  # full trainings in the budget for each row: deciding about many configs at once learns less from each
@@ -184,8 +183,8 @@ def measured(problem: Problem, config: Config, sizes: Sequence[int] = SIZES, sha
     batch_size = recipe(config).batch_size
     steps = len(edges(len(problem.train), batch_size))
     with loop.one_thread():
-        alone = _seconds(problem, config, batch_size)[1][1]
-        idle = min(alone, _seconds(problem, config, 2)[1][1])
+        alone = _seconds(problem, config, STEPS * batch_size)[1][1]
+        idle = min(alone, _seconds(problem, {**config, "batch_size": 2}, STEPS * 2)[1][1])
         least = alone - idle + idle / sizes[-1] + CHECKS * idle / (shared * steps)
         most = alone / _filled(least, alone, shared)
         if most < PAYS:  # nearly all is the kernels' work, which networks do not share, or they share too few steps
@@ -265,7 +264,9 @@ def _training(problem: Problem, few: Problem, config: Config, found: Verdict | N
     """Trains an epoch of the few examples at each call: a stack, or without a verdict one network alone."""
     if found is None or found.order is None or found.layout is None:
         how, model = recipe(config), fresh(problem, config, 0)
-        now = Training(model, Optimizer(model, how), 0, Best())
+        now = Training.of(few, model, how)
+        while now.gradients.prepares:  # as most of its steps are, recorded
+            loop.train_epoch(few, now, how, 0, 100)
         return lambda: loop.train_epoch(few, now, how, 0, 100)
     unused = replace(found.layout, steps={}, places={})
     members = [(config, seed, fresh(problem, config, seed)) for seed in range(rows)]

@@ -11,9 +11,8 @@ from torch import nn
 from zeroin.nn.data import InMemory
 from zeroin.nn.gate import verdict
 from zeroin.nn.grouping import signature
-from zeroin.nn.loop import Best, Training, evaluate, one_thread, train_epoch
+from zeroin.nn.loop import Training, evaluate, one_thread, train_epoch
 from zeroin.nn.optim import recipe
-from zeroin.nn.optimizer import Optimizer
 from zeroin.nn.problem import Problem
 from zeroin.nn.stack import Stack, fresh, stack
 from zeroin.types import Config
@@ -67,9 +66,9 @@ class _Stacked:
 class _Single:
     """A member that is trained by itself."""
 
-    def __init__(self, place: int, config: Config, seed: int, model: nn.Module) -> None:
+    def __init__(self, problem: Problem, place: int, config: Config, seed: int, model: nn.Module) -> None:
         self.place, self.config, self.seed = place, config, seed
-        self.now = Training(model, Optimizer(model, recipe(config)), 0, Best())
+        self.now = Training.of(problem, model, recipe(config))
 
     def epoch(self, problem: Problem, max_epochs: int) -> dict[int, float]:
         loss = train_epoch(problem, self.now, recipe(self.config), self.seed, max_epochs)
@@ -90,7 +89,7 @@ def _groups(problem: Problem, members: Members) -> list[Group]:
     for places in alike.values():
         order = verdict(problem, members[places[0]][0]).order if whole and len(places) > 1 else None
         if order is None:
-            groups += [_Single(p, *members[p], fresh(problem, *members[p])) for p in places]
+            groups += [_Single(problem, p, *members[p], fresh(problem, *members[p])) for p in places]
             continue
         for i in range(0, len(places), ROWS):
             some = places[i : i + ROWS]
@@ -108,7 +107,7 @@ def seconds_of_an_epoch(problem: Problem, member: tuple[Config, int]) -> float:
         order = verdict(problem, member[0]).order
         model = fresh(few, *member)
         if order is None:
-            group: _Stacked | _Single = _Single(0, *member, model)
+            group: _Stacked | _Single = _Single(few, 0, *member, model)
         else:
             group = _Stacked(list(range(ROWS)), stack(few, [(*member, model)], order).select([0] * ROWS))
         group.epoch(few, 2)

@@ -55,7 +55,7 @@ class InMemory:
         order = order.to(self.x.device)
         for a, b in edges:
             chosen = order[a:b]
-            yield self.x[chosen], self.y[chosen]
+            yield self.x.index_select(0, chosen), self.y.index_select(0, chosen)
 
 
 @dataclass(frozen=True, slots=True, eq=False)

@@ -28,6 +28,8 @@ def drawing(seed: int, device: str = "") -> Iterator[None]:
 
 
 def standing() -> tuple[Any, ...]:
-    """Where the generators of Python and NumPy stand."""
+    """Where the generators of Python, NumPy and PyTorch stand."""
     numpy: Any = np.random.get_state()  # noqa: NPY002
-    return random.getstate(), numpy[1].tobytes(), numpy[2]
+    there = torch.cuda.get_rng_state_all() if torch.cuda.is_available() else []
+    torchs = [state.numpy().tobytes() for state in (torch.get_rng_state(), *there)]
+    return random.getstate(), numpy[1].tobytes(), numpy[2], torchs

@@ -125,6 +125,8 @@ def dropouts(model: nn.Module) -> list[CountedDropout]:
 
 def keys(rows: Sequence[tuple[int, int]], steps: int, count: int) -> Tensor:
     """Keys [steps, rows, count] of the layers of networks in their next steps; a row: (trial's seed, its step now)."""
+    if not count:
+        return torch.empty(steps, len(rows), 0, dtype=torch.int64)
     first = torch.tensor([step for _, step in rows])
     seed = torch.tensor([seed_of(seed, "dropout") for seed, _ in rows])
     step = first + torch.arange(steps)[:, None]

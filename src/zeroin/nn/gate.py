@@ -11,10 +11,10 @@ import torch
 from torch import Tensor, nn
 
 from zeroin.nn.batch import Batch
-from zeroin.nn.content import ACTIVATIONS, PLAIN, attributes, content, parts, surroundings
+from zeroin.nn.beside import beside, changed, hooks_gradients
 from zeroin.nn.data import InMemory, edges, order
-from zeroin.nn.drawing import drawing, standing
-from zeroin.nn.dropout import CountedDropout, begin_step, dropouts, keys
+from zeroin.nn.drawing import drawing
+from zeroin.nn.dropout import begin_step, dropouts, keys
 from zeroin.nn.grouping import signature
 from zeroin.nn.layers import BATCHNORMS
 from zeroin.nn.layout import Layout
@@ -30,7 +30,6 @@ from zeroin.wording import first_line
 
 AGREE = 1e-3  # of the largest gradient; kernels round differently, what is wrong is wrong by far more
 SEEDS = (1, 2)
-STEERED = ("idle", "uses", "values")  # attributes by which a stack and its dropout and batch norm layers speak
 LEAVES_OUT = torch.ops.aten._nested_tensor_from_mask_left_aligned.default
 LOOKS = "it looks at the value of a tensor, as .item(), if and packed sequences do"
 IN_WORDS = {  # what vmap says of networks as they are often written
@@ -110,11 +109,11 @@ def _differs(problem: Problem, one: Stack, models: Sequence[nn.Module], cut: tup
     x, y = data.x[chosen], data.y[chosen]  # [2, B, ...]
     examples, judged = (x, y, how.label_smoothing), InMemory(x[0], y[0])
     # What a network sets up when it is first called is there since its operations were looked at.
-    kept, began = _kept(problem, one), {n: b.clone() for n, b in one.buffers.items()}
+    before, began = beside(problem, one.layout.base), {n: b.clone() for n, b in one.buffers.items()}
     one.layout.base.train()
     with noted(one.layout.base) as calls:
         loss, g = one.gradients(_batch(one, *examples), one.keys(1)[0], one.momenta())
-    why = _changed(kept, _kept(problem, one))
+    why = changed(before, beside(problem, one.layout.base))
     if why:
         return why
     drawn = [layer.uses for layer in dropouts(one.layout.base)]
@@ -164,8 +163,7 @@ def _unfit(model: nn.Module) -> str:
     tensors = [p for p in model.parameters() if p.requires_grad]
     if any(p.dtype != torch.float32 for p in tensors):
         return f"its parameters are {', '.join(sorted({str(p.dtype).removeprefix('torch.') for p in tensors}))}"
-    hooked = [p._backward_hooks or p._post_accumulate_grad_hooks for p in tensors]
-    if any(hooked) or any(m._backward_hooks or m._backward_pre_hooks for m in model.modules()):
+    if hooks_gradients(model):
         return "it has hooks on gradients"
     if any(type(m).get_extra_state is not nn.Module.get_extra_state for m in model.modules()):
         return "it keeps more than tensors in its state"
@@ -259,28 +257,3 @@ def _agree(a: Tensor, b: Tensor) -> bool:
 
 def _same(a: Tensor, b: Tensor) -> bool:
     return torch.allclose(a, b, rtol=0, atol=0, equal_nan=True)
-
-
-def _kept(problem: Problem, one: Stack) -> tuple[list[dict[str, Any]], dict[str, str], Any]:
-    """What is kept beside tensors: by each layer, by the code of the network and its loss; where generators stand."""
-    model = one.layout.base
-    known = parts(model)
-    own = [
-        {n: v if isinstance(v, PLAIN) else repr(content(v, dict(known))) for n, v in attributes(m).items()}
-        for m in model.modules()
-    ]
-    for module, held in zip(model.modules(), own, strict=True):
-        for name in STEERED if isinstance(module, BATCHNORMS | CountedDropout) else ():
-            held.pop(name, None)
-    return own, surroundings(model, problem.loss), standing()
-
-
-def _changed(before: tuple[Any, ...], after: tuple[Any, ...]) -> str:
-    """What a step has changed of what is kept beside tensors, in words; layers that a stack steers are left out."""
-    for own, now in zip(before[0], after[0], strict=True):
-        if any(now.get(name) not in (value, repr(ACTIVATIONS)) for name, value in own.items()):
-            return "it changes attributes of its own while it trains, or has some that cannot be compared"
-    for name, value in before[1].items():
-        if after[1].get(name) != value:
-            return f"its code changes {name} while it trains"
-    return "" if before[2] == after[2] else "it draws random numbers of Python's or NumPy's"

@@ -127,6 +127,9 @@ def written_into(target: OpOverload) -> tuple[OpOverload, str] | None:
     """The form of an operation that writes into a given place, and what it calls that place."""
     packet = target.overloadpacket
     wanted = [(a.name, str(a.type)) for a in target._schema.arguments]
+    named = {name for name, _ in wanted}
+    if "reduction" in named and "grad_output" not in named:
+        return None  # a loss: its kernel would put each example's into the place of the mean, and make that larger
     for name in packet.overloads():
         schema = getattr(packet, name)._schema
         outs = [a.name for a in schema.arguments if a.is_out]

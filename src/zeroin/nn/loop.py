@@ -4,7 +4,7 @@ import copy
 import math
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from functools import partial
 from typing import Any, TypeAlias
 
@@ -12,9 +12,10 @@ import torch
 from torch import Tensor, nn
 
 from zeroin.executors.run import Run
+from zeroin.nn.alone import Gradients
 from zeroin.nn.data import Data, edges, order
 from zeroin.nn.drawing import drawing
-from zeroin.nn.dropout import begin_step, counted, dropouts, keys
+from zeroin.nn.dropout import counted, keys
 from zeroin.nn.networks import network
 from zeroin.nn.optim import Recipe, clip, lr_share, recipe
 from zeroin.nn.optimizer import Optimizer
@@ -46,8 +47,15 @@ class Training:
 
     model: nn.Module
     opt: Optimizer
-    epoch: int
-    best: Best
+    gradients: Gradients
+    epoch: int = 0
+    best: Best = field(default_factory=Best)
+
+    @classmethod
+    def of(cls, problem: Problem, model: nn.Module, how: Recipe, epochs: float = math.inf) -> "Training":
+        """That of a network whose dropout is counted, before its first epoch; `epochs` are to come, if it is known."""
+        steps = epochs * max(1, len(problem.train) // how.batch_size)
+        return cls(model, Optimizer(model, how), Gradients(problem, model, how, steps))
 
 
 def objective(problem: Problem) -> Callable[[Config, Run], None]:
@@ -109,23 +117,17 @@ def train_epoch(problem: Problem, now: Training, how: Recipe, seed: int, max_epo
     cuts = edges(count, how.batch_size)
     total = max_epochs * len(cuts)
     step = now.epoch * len(cuts)
-    parameters = [p for p in now.model.parameters() if p.requires_grad]
     now.model.train()
-    drops = dropouts(now.model)
-    drawn = keys([(seed, step)], len(cuts), len(drops))[:, 0].to(problem.device)
-    with drawing(seed_of(seed, "dropout", now.epoch), problem.device):  # of layers that draw for themselves
+    now.gradients.begin_epoch()
+    drawn = keys([(seed, step)], len(cuts), len(now.gradients.drops))[:, 0].to(problem.device)
+    # Layers may draw for themselves.
+    with drawing(seed_of(seed, "dropout", now.epoch), problem.device), torch.no_grad():
         sum_ = torch.zeros((), device=problem.device)
         for i, (x, y) in enumerate(problem.train.batches(order(seed, now.epoch, count), cuts)):
-            begin_step(drops, drawn[i])
-            loss = loss_of(problem.loss, now.model(x), y, how.label_smoothing)
-            now.opt.zero_grad()
-            loss.backward()  # type: ignore[no-untyped-call]
-            for p in parameters:
-                if p.grad is not None and p.grad.is_sparse:  # of Embedding(sparse=True); what follows takes dense ones
-                    p.grad = p.grad.to_dense()
-            clip(parameters, how.grad_clip)
+            loss = now.gradients(x, y, drawn[i])
+            clip(now.gradients.trained, how.grad_clip)
             now.opt.step(how.lr * lr_share(how.schedule, step + i, total, how.warmup, how.lr_decay))
-            sum_ += loss.detach() * len(x)
+            sum_ += loss * len(x)
             if i % CHECKED == CHECKED - 1 and not math.isfinite(sum_.item()):
                 break
     now.epoch += 1
@@ -155,7 +157,7 @@ def _resumed(problem: Problem, config: Config, how: Recipe, run: Run) -> Trainin
     check_fit(problem, model, how)
     if problem.device == "cpu":
         _lay_out(problem, model)
-    now = Training(model, Optimizer(model, how), 0, Best())
+    now = Training.of(problem, model, how, run.stop - run.start)
     state = saved(problem, run)
     if state:
         restore(model, state)

@@ -4,6 +4,7 @@ The classes of `torch.optim` import PyTorch's compiler when the first of them is
 many a small network trains. Kernels, numbers and `state_dict` are theirs.
 """
 
+from dataclasses import dataclass
 from typing import Any
 
 import torch
@@ -33,6 +34,14 @@ def names(how: Recipe) -> tuple[str, ...]:
     return found if how.momentum > 0 or "momentum_buffer" not in found else found[:-1]
 
 
+@dataclass(frozen=True, slots=True, eq=False)
+class _Held:
+    """State of some parameters by name, and whether PyTorch's fused kernels are for them."""
+
+    state: dict[str, list[Tensor]]
+    fuses: bool
+
+
 class Optimizer:
     """Updates of a network's parameters from their gradients; as much of a `torch.optim.Optimizer` as a loop needs.
 
@@ -53,24 +62,39 @@ class Optimizer:
             if params
         ]
         self.state: dict[Tensor, dict[str, Tensor]] = {}
-
-    def zero_grad(self) -> None:
-        """Forget the gradients."""
-        for group in self.param_groups:
-            for p in group["params"]:
-                p.grad = None
+        self._known: dict[tuple[int, ...], _Held] = {}
 
     @torch.no_grad()
     def step(self, lr: float) -> None:
         """One update with this learning rate; parameters without a gradient stay."""
         for group in self.param_groups:
             group["lr"] = lr
-            params = [p for p in group["params"] if p.grad is not None]
+        for params, decay in self._parts:
+            pairs = [(p, g) for p in params if (g := p.grad) is not None]
+            if pairs:
+                given, grads = map(list, zip(*pairs, strict=True))
+                self._update(given, grads, self._held(given), lr, decay)
+
+    @property
+    def _parts(self) -> list[tuple[list[Tensor], float]]:
+        """Parameters that decay alike."""
+        if not self.how.weight_decay:
+            return [([p for group in self.param_groups for p in group["params"]], 0.0)]
+        return [(group["params"], group["weight_decay"]) for group in self.param_groups]
+
+    def _held(self, params: list[Tensor]) -> _Held:
+        """Their state; the lists are kept, as nearly all steps update the same parameters."""
+        key = tuple(map(id, params))
+        if key not in self._known:
             for p in params:
                 if p not in self.state:
                     self.state[p] = self._fresh(p)
-            if params:
-                self._update(params, [p.grad for p in params], lr, group["weight_decay"])
+            self._known[key] = _Held(
+                {name: [self.state[p][name] for p in params] for name in self.state[params[0]]},
+                # Of complex numbers the fused kernels know nothing.
+                all(p.is_floating_point() for p in params) and len({(p.device, p.dtype) for p in params}) == 1,
+            )
+        return self._known[key]
 
     def state_dict(self) -> dict[str, Any]:
         """As the class of `torch.optim` has it."""
@@ -82,6 +106,7 @@ class Optimizer:
     def load_state_dict(self, saved: dict[str, Any]) -> None:
         """Go on from a `state_dict`."""
         params = [p for group in self.param_groups for p in group["params"]]
+        self._known.clear()
         for i, held in saved["state"].items():
             p = params[i]  # kernels go through memory: a state is laid out as its parameter is
             self.state[p] = {
@@ -96,27 +121,33 @@ class Optimizer:
             held["mu_product"] = torch.ones(())
         return held
 
-    def _update(self, params: list[Tensor], grads: list[Tensor], lr: float, decay: float) -> None:
+    def _update(self, params: list[Tensor], grads: list[Tensor], held: _Held, lr: float, decay: float) -> None:
         how, kind = self.how, rule(self.how)
-        kept = [[self.state[p][name] for p in params] for name in names(how)]
-        first, second = [*kept, [], []][:2]
+        first, second = [*(held.state[name] for name in names(how)), [], []][:2]
         usual: dict[str, Any] = {"lr": lr, "weight_decay": decay, "maximize": False}
-        real = all(p.is_floating_point() for p in params)  # of complex numbers the fused kernels know nothing
         if kind in ("sgd", "nesterov"):
-            speeds: list[Tensor | None] = [*first] or [None] * len(params)
             usual |= {"momentum": how.momentum, "dampening": 0.0, "nesterov": kind == "nesterov" and how.momentum > 0}
-            sgd(params, grads, speeds, foreach=not real, fused=real, **usual)
+            if held.fuses:
+                torch._fused_sgd_(params, grads, first, is_first_step=False, **usual)
+                return
+            speeds: list[Tensor | None] = [*first] or [None] * len(params)
+            sgd(params, grads, speeds, foreach=True, **usual)
             return
-        steps = [self.state[p]["step"] for p in params]
-        usual |= {"eps": how.eps, "has_complex": not real}
+        steps = held.state["step"]
+        usual |= {"eps": how.eps}
         if kind == "rmsprop":
-            usual |= {"alpha": how.beta2, "momentum": how.momentum, "centered": False}
+            usual |= {"alpha": how.beta2, "momentum": how.momentum, "centered": False, "has_complex": not held.fuses}
             rmsprop(params, grads, first, [], second, steps, foreach=True, **usual)
             return
         usual |= {"beta1": how.beta1, "beta2": how.beta2}
         if kind == "nadam":
-            products = [self.state[p]["mu_product"] for p in params]
-            nadam(params, grads, first, second, products, steps, foreach=True, momentum_decay=0.004, **usual)
-            return
-        update = adamw if kind == "adamw" else adam
-        update(params, grads, first, second, [], steps, foreach=not real, fused=real, amsgrad=False, **usual)
+            products = held.state["mu_product"]
+            usual |= {"momentum_decay": 0.004, "has_complex": not held.fuses}
+            nadam(params, grads, first, second, products, steps, foreach=True, **usual)
+        elif held.fuses:  # the functions around these kernels take longer than they do themselves
+            torch._foreach_add_(steps, 1)
+            update = torch._fused_adamw_ if kind == "adamw" else torch._fused_adam_
+            update(params, grads, first, second, [], steps, amsgrad=False, **usual)
+        else:
+            slowly = adamw if kind == "adamw" else adam
+            slowly(params, grads, first, second, [], steps, foreach=True, has_complex=True, amsgrad=False, **usual)

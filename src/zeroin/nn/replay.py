@@ -96,7 +96,7 @@ class _Binding:
         raise AssertionError("a graph has an output")
 
     def _take(self, node: Node, origin: Origin) -> None:
-        args, kwargs = self._of(node.args), node.kwargs
+        args, kwargs = self._of(node.args), map_arg(node.kwargs, self.values.__getitem__)
         if origin is Origin.PART:
             self.values[node] = args[0][args[1]]
         elif origin is Origin.ONCE:
@@ -134,7 +134,7 @@ class _Binding:
         name = target.overloadpacket.__name__
         if name in SCALED and isinstance(args[1], int | float) and args[0].is_floating_point():
             args = args[0], torch.tensor(args[1], dtype=args[0].dtype)  # else made anew in each step
-        if name in QUICK:
+        if name in QUICK and target is not aten.sum.out:  # which `torch.sum` does not have
             self.calls.append(partial(getattr(torch, name), *args, **kwargs))
         elif name.endswith("_") and not name.startswith("__") and hasattr(Tensor, name):
             self.calls.append(partial(getattr(args[0], name), *args[1:], **kwargs))

@@ -200,8 +200,6 @@ class Stack:
 
     def keys(self, steps: int) -> Tensor:
         """Of the dropout layers, [steps, M, layers]."""
-        if not self.layout.drops:
-            return torch.empty(steps, len(self.p), 0, dtype=torch.int64)
         rows = [(r.seed, r.epoch * steps) for r in self.padded]
         return keys(rows, steps, len(self.layout.drops)).to(self.p.device)
 

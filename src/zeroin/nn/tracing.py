@@ -19,7 +19,8 @@ from torch.utils._pytree import tree_leaves, tree_map
 from zeroin.nn.replay import Place, Recorded
 
 WARM = 2  # steps of one shape before it is recorded: what is set up in a first step is no part of it
-UNREAD = (torch.ops.aten._local_scalar_dense, torch.ops.aten.is_nonzero, torch.ops.aten.equal)
+UNREAD = (torch.ops.aten._local_scalar_dense, torch.ops.aten.is_nonzero, torch.ops.aten._pack_padded_sequence)
+READS = {torch.Tag.data_dependent_output, torch.Tag.dynamic_output_shape}
 
 FULL_LIKE, ONES_LIKE = torch.ops.aten.full_like.default, torch.ops.aten.ones_like.default
 
@@ -30,7 +31,7 @@ def record(step: Callable[..., Any], *args: Any) -> Recorded:
     Raises:
         RuntimeError: on other numbers they give another result than the step, as where it looks at a tensor's value.
     """
-    recorded = _written_down(step, tree_map(torch.clone, args))
+    recorded = traced(step, *tree_map(torch.clone, args))
     others = [tree_map(_otherwise, args) for _ in range(2)]
     with torch.no_grad():
         alike = tree_map(_alike, (step(*others[0]), others[0]), (tuple(recorded.bind(others[1])()), others[1]))
@@ -39,8 +40,14 @@ def record(step: Callable[..., Any], *args: Any) -> Recorded:
     return recorded
 
 
-def _written_down(step: Callable[..., Any], given: Sequence[Any]) -> Recorded:
-    """A recording not tried yet; the results that were kept meanwhile, all of the step's, are let go of."""
+def traced(step: Callable[..., Any], *given: Any) -> Recorded:
+    """The operations of `step` as it is called with these tensors and dictionaries of tensors, which it may change.
+
+    It is not tried yet; the results that were kept meanwhile, all of the step's, are let go of.
+
+    Raises:
+        RuntimeError: it does what cannot be run again on other numbers.
+    """
     with _Recorder() as recorder:
         nodes = recorder.named(given)
         found = step(*given)
@@ -55,6 +62,13 @@ def _alike(a: Tensor, b: Tensor) -> bool:
     return bool(((a == b) | (a.isnan() & b.isnan())).all())
 
 
+def _reads(func: Any, args: Sequence[Any]) -> bool:
+    """Whether an operation gives a number to Python, or a tensor whose shape depends on numbers."""
+    if func is torch.ops.aten.index.Tensor:
+        return any(one is not None and one.dtype in (torch.bool, torch.uint8) for one in args[1])
+    return func.overloadpacket in UNREAD or not READS.isdisjoint(func.tags)
+
+
 def _as_view(func: Any) -> Any:
     """The view that an operation makes of its argument in place: `transpose_` run again would turn it back.
 
@@ -63,11 +77,13 @@ def _as_view(func: Any) -> Any:
     """
     if torch.Tag.inplace_view not in func.tags:
         return func
-    name, overload = func._schema.name.removesuffix("_"), func._schema.overload_name or "default"
-    found = getattr(getattr(torch.ops.aten, name.removeprefix("aten::"), None), overload, None)
-    if found is None or found._schema.returns[0].alias_info is None:
-        raise RuntimeError(f"the step gives a tensor another shape in place ({func})")
-    return found
+    packet = getattr(torch.ops.aten, func._schema.name.removeprefix("aten::").removesuffix("_"), None)
+    wanted = [str(a.type) for a in func._schema.arguments]
+    for found in (getattr(packet, name) for name in packet.overloads()) if packet else ():
+        is_view = any(r.alias_info is not None for r in found._schema.returns)
+        if is_view and [str(a.type) for a in found._schema.arguments] == wanted:
+            return found
+    raise RuntimeError(f"the step gives a tensor another shape in place ({func})")
 
 
 class _Recorder(TorchDispatchMode):  # type: ignore[no-untyped-call]
@@ -109,8 +125,8 @@ class _Recorder(TorchDispatchMode):  # type: ignore[no-untyped-call]
 
     def __torch_dispatch__(self, func: Any, types: Any, args: Any = (), kwargs: Any = None) -> Any:
         kwargs = kwargs or {}
-        if func.overloadpacket in UNREAD:
-            raise RuntimeError(f"the step asks for the value of a tensor ({func.overloadpacket})")
+        if _reads(func, args):
+            raise RuntimeError(f"what the step does depends on the value of a tensor ({func.overloadpacket})")
         written = tree_map(self._written, (tuple(args), kwargs))
         out = func(*args, **kwargs)
         node = self.graph.call_function(_as_view(func), *written)

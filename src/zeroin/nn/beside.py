@@ -1,0 +1,53 @@
+"""What a network keeps beside its tensors: a step that changes any of it cannot be shared by rows, nor run again."""
+
+from dataclasses import dataclass
+from typing import Any
+
+from torch import nn
+
+from zeroin.nn.content import ACTIVATIONS, PLAIN, attributes, content, parts, surroundings
+from zeroin.nn.drawing import standing
+from zeroin.nn.dropout import CountedDropout
+from zeroin.nn.layers import BATCHNORMS
+from zeroin.nn.problem import Problem
+
+STEERED = ("idle", "uses", "values")  # attributes by which a stack and its dropout and batch norm layers speak
+
+
+@dataclass(frozen=True, slots=True)
+class Beside:
+    """Attributes of each layer by name; data that the code of network and loss reads; where the generators stand."""
+
+    own: list[dict[str, Any]]
+    code: dict[str, str]
+    generators: Any
+
+
+def beside(problem: Problem, model: nn.Module) -> Beside:
+    """What a network keeps now; what a stack steers is left out."""
+    known = parts(model)
+    own = [
+        {n: v if isinstance(v, PLAIN) else repr(content(v, dict(known))) for n, v in attributes(m).items()}
+        for m in model.modules()
+    ]
+    for module, held in zip(model.modules(), own, strict=True):
+        for name in STEERED if isinstance(module, BATCHNORMS | CountedDropout) else ():
+            held.pop(name, None)
+    return Beside(own, surroundings(model, problem.loss), standing())
+
+
+def changed(before: Beside, after: Beside) -> str:
+    """What has changed since, in words; empty: nothing."""
+    for own, now in zip(before.own, after.own, strict=True):
+        if any(now.get(name) not in (value, repr(ACTIVATIONS)) for name, value in own.items()):
+            return "it changes attributes of its own while it trains, or has some that cannot be compared"
+    for name, value in before.code.items():
+        if after.code.get(name) != value:
+            return f"its code changes {name} while it trains"
+    return "" if before.generators == after.generators else "it draws random numbers as it trains"
+
+
+def hooks_gradients(model: nn.Module) -> bool:
+    """Whether code of the user's is called with gradients, as hooks on parameters and layers are."""
+    hooked = any(p._backward_hooks or p._post_accumulate_grad_hooks for p in model.parameters() if p.requires_grad)
+    return hooked or any(m._backward_hooks or m._backward_pre_hooks for m in model.modules())

@@ -1,0 +1,224 @@
+"""One network's steps, recorded: the same bits as by its own code, or no recording."""
+
+import random
+import sys
+from functools import partial
+
+import numpy as np
+import pytest
+import torch
+import torch.nn.functional as F
+from torch import nn
+
+from test_nn_gate import CALLS, ROWS, ClassCount, Fn, numbers, words
+from test_nn_random import BLOCKS, LOSSES
+from zeroin.nn import Task, alone, loop, mlp
+from zeroin.nn.optim import OPTIMIZERS, recipe
+from zeroin.nn.stack import fresh
+
+torch.set_num_threads(1)
+CONFIG = {"lr": 0.01, "batch_size": 8}
+EPOCHS = 4
+# Of `ROWS`: what draws, keeps a count, takes numbers out of tensors or puts others in their place.
+OWN_CODE = {
+    "cumulative", "packed sequences", "a buffer replaced", "dropout of attention", "storing", "storing again",
+    "reading what it stored", "rrelu", "noise", "if", "item", "mask", "random layers", "a list that grows",
+    "clipped by a hook", "a count of its class", "a count of its file", "a slow count", "counting",
+    "a hook where a gradient is needed", "weights kept twice", "lstm",
+    "a hook that counts",
+}  # fmt: skip
+ABLE = [row for row in ROWS if row[0] != "a new attribute"]  # which cannot be trained at all
+
+
+@pytest.fixture(autouse=True)
+def _any_step_is_short(monkeypatch):
+    monkeypatch.setattr(alone, "LONG", float("inf"))
+
+
+def problem_of(build, x, loss="cross_entropy", y=None):
+    y = np.random.default_rng(1).integers(0, 3, len(x)) if y is None else y
+    return Task(build=build, train=(x, y), valid=(x, y), loss=loss, metric="loss", normalise=False).problem
+
+
+def trained(problem, config, *, records, epochs=EPOCHS, seed=3):
+    """Losses, weights, optimizer's state, and whether the last steps were recorded."""
+    random.seed(0)
+    model = fresh(problem, config, seed)
+    now = loop.Training.of(problem, model, recipe(config))
+    now.gradients.records &= records
+    losses = [loop.train_epoch(problem, now, recipe(config), seed, epochs) for _ in range(epochs)]
+    state = now.opt.state_dict()["state"]
+    kept = {f"{i}.{n}": t for i, held in state.items() for n, t in held.items()}
+    return losses, dict(model.named_buffers()) | dict(model.named_parameters()) | kept, now.gradients.records
+
+
+def assert_same(problem, config, **kwargs):
+    """Training is the same whether steps are recorded or not; returns whether they were."""
+    losses, tensors, recorded = trained(problem, config, records=True, **kwargs)
+    plain, others, never = trained(problem, config, records=False, **kwargs)
+    assert not never
+    assert losses == plain
+    assert tensors.keys() == others.keys()
+    for name, value in tensors.items():
+        assert torch.equal(value, others[name]), name
+    return recorded
+
+
+@pytest.mark.parametrize("row", ABLE, ids=[r[0] for r in ABLE])
+def test_a_step_of_any_network_is_the_same_or_not_recorded(row):
+    name, build, x, *_ = row
+
+    def network(_config):
+        CALLS[0] = ClassCount.calls = 0
+        torch.manual_seed(0)
+        model = build()
+        if name == "counting":
+            model.steps = 0
+        return model
+
+    assert assert_same(problem_of(network, np.tile(x, (2, *[1] * (x.ndim - 1)))), CONFIG) == (name not in OWN_CODE)
+
+
+@pytest.mark.parametrize("optimizer", OPTIMIZERS)
+def test_with_all_that_a_config_says(optimizer):
+    config = {
+        "lr": 0.02, "batch_size": 16, "layers": 2, "units": 12, "dropout": 0.3, "batchnorm": True, "weight_decay": 0.01,
+        "label_smoothing": 0.1, "grad_clip": 0.5, "schedule": "cosine", "warmup": 0.2, "optimizer": optimizer,
+    }  # fmt: skip
+    assert assert_same(problem_of(lambda c: mlp(6, 3, c), numbers(6).repeat(5, 0)[:97]), config)
+
+
+@pytest.mark.parametrize("seed", [*range(10), *(pytest.param(s, marks=pytest.mark.slow) for s in range(10, 150))])
+def test_networks_put_together_at_random(seed):
+    draw = random.Random(seed)
+    chosen, loss = draw.choices(sorted(BLOCKS), k=draw.randint(1, 3)), draw.choice(sorted(LOSSES))
+    batch, n = draw.choice([3, 8, 16]), draw.choice([3, 6, 9])
+
+    def build(_config):
+        random.seed(seed)
+        return nn.Sequential(nn.Linear(6, n), *(BLOCKS[name](n) for name in chosen), nn.Linear(n, 3))
+
+    rng = np.random.default_rng(seed)
+    x = rng.normal(size=(3 * batch + 4, 6)).astype(np.float32)
+    y = rng.integers(0, 3, len(x)) if loss in ("cross_entropy", "focal") else rng.normal(size=len(x)).astype(np.float32)
+    y[:3] = [0, 1, 2]
+    config = {"lr": 0.01, "batch_size": batch, "optimizer": draw.choice(OPTIMIZERS), "grad_clip": draw.choice([0, 1.0])}
+    recorded = assert_same(problem_of(build, x, LOSSES[loss], y), config)
+    assert not (recorded and {"noise", "branch"}.intersection(chosen))
+
+
+def by_lengths(read):
+    """Sums up words, as many as `read` says of how many are above 0."""
+
+    def forward(self, x):
+        counts = read((x > 0).sum(1))
+        return self.out(torch.stack([self.table(row[: int(k)]).sum(0) for row, k in zip(x, counts, strict=True)]))
+
+    return lambda _config: Fn(forward, table=nn.Embedding(9, 4), out=nn.Linear(4, 3))
+
+
+READS = {
+    "tolist": lambda counts: counts.tolist(),
+    "numpy": lambda counts: counts.numpy(),
+    "np.asarray": np.asarray,
+    "item": lambda counts: [count.item() for count in counts],
+    "int": lambda counts: [int(count) for count in counts],
+    "dlpack": np.from_dlpack,
+    "storage": lambda counts: list(counts.untyped_storage())[::8],
+}
+
+
+@pytest.mark.parametrize("read", READS.values(), ids=READS)
+def test_a_step_that_reads_numbers_of_its_mini_batch_is_not_recorded(read):
+    always_six = np.sort(np.random.default_rng(0).integers(1, 9, size=(48, 6)))  # so that no mini-batch tells
+    assert not assert_same(problem_of(by_lengths(read), always_six), CONFIG)
+
+
+def test_a_step_that_prints_a_tensor_is_not_recorded(capsys):
+    def forward(self, x):
+        print(x[0, 0])
+        return self.out(x)
+
+    assert not assert_same(problem_of(lambda _: Fn(forward, out=nn.Linear(4, 3)), numbers(4)), CONFIG)
+    assert len(capsys.readouterr().out.splitlines()) == 2 * EPOCHS * 3
+
+
+def test_a_loss_that_counts_is_not_recorded():
+    calls = []
+
+    def loss(output, target):
+        calls.append(1)
+        return F.cross_entropy(output, target) / len(calls)
+
+    problem = problem_of(lambda _: nn.Linear(4, 3), numbers(4), loss)
+    before = trained(problem, CONFIG, records=True)
+    calls.clear()
+    assert before[0] == trained(problem, CONFIG, records=False)[0]
+    assert not before[2]
+
+
+def test_a_parameter_without_a_part_in_the_loss_stays_without_a_gradient():
+    problem = problem_of(lambda _: Fn(lambda s, x: s.out(x), out=nn.Linear(4, 3), more=nn.Linear(4, 3)), numbers(4))
+    model = fresh(problem, CONFIG, 0)
+    now = loop.Training.of(problem, model, recipe(CONFIG))
+    for _ in range(EPOCHS):
+        loop.train_epoch(problem, now, recipe(CONFIG), 0, EPOCHS)
+    assert now.gradients.records
+    assert model.more.weight.grad is None
+
+
+def test_gradients_that_never_change_are_clipped_anew_in_each_step():
+    def forward(self, x):
+        return self.out(x) + self.shift.sum()  # under a loss that is a plain mean its gradient is a constant
+
+    def build(_config):
+        model = Fn(forward, out=nn.Linear(4, 3))
+        model.shift = nn.Parameter(torch.zeros(5))
+        return model
+
+    problem = problem_of(build, numbers(4), lambda output, _: output.mean(1))
+    assert assert_same(problem, {**CONFIG, "grad_clip": 1e-3, "optimizer": "sgd"})
+
+
+def test_tensors_put_in_place_of_others_between_epochs_end_the_recording():
+    problem = problem_of(lambda _: nn.Linear(4, 3), numbers(4))
+    model = fresh(problem, CONFIG, 0)
+    now = loop.Training.of(problem, model, recipe(CONFIG))
+    for _ in range(EPOCHS):
+        loop.train_epoch(problem, now, recipe(CONFIG), 0, 9)
+    assert now.gradients.records
+    model.weight.data = model.weight.data.clone()
+    before = model.weight.detach().clone()
+    loop.train_epoch(problem, now, recipe(CONFIG), 0, 9)
+    assert not now.gradients.records
+    assert not torch.equal(before, model.weight)
+
+
+def test_few_steps_to_come_are_not_worth_a_recording():
+    problem = problem_of(lambda _: nn.Linear(4, 3), words().astype(np.float32)[:, :4])
+    model = fresh(problem, CONFIG, 0)
+    assert not loop.Training.of(problem, model, recipe(CONFIG), epochs=42).gradients.records
+    assert loop.Training.of(problem, model, recipe(CONFIG), epochs=43).gradients.records
+
+
+def test_long_steps_are_not_recorded(monkeypatch):
+    monkeypatch.setattr(alone, "LONG", 0.0)
+    problem = problem_of(lambda _: nn.Linear(4, 3), numbers(4))
+    assert not trained(problem, CONFIG, records=True)[2]
+
+
+def test_an_error_of_the_users_network_is_raised_as_it_is():
+    def forward(self, x):
+        if sys._getframe().f_back is not None and x.shape[0] != 8:
+            raise ValueError("eight at a time")
+        return self.out(x)
+
+    problem = problem_of(lambda _: Fn(forward, out=nn.Linear(4, 3)), numbers(4))
+    model = fresh(problem, CONFIG, 0)
+    gradients = alone.Gradients(problem, model, recipe(CONFIG))
+    step = partial(gradients, keys=torch.empty(0))
+    x, y = torch.from_numpy(numbers(4)), torch.zeros(24, dtype=torch.int64)
+    for _ in range(12):
+        step(x[:8], y[:8])
+    with pytest.raises(ValueError, match="eight at a time"):
+        step(x[:7], y[:7])
