@@ -319,6 +319,7 @@ class Waits:
         (plain, {"trials": 2.5}, "whole numbers", "trials=2.5", "use trials=2"),
         (plain, {"confirm": -1}, "fresh seeds are counted from 0", "confirm=-1", "confirm=0 for none"),
         (plain, {"workers": 0}, "workers are counted from 1", "workers=0", "use workers="),
+        (plain, {"workers": 10**6}, "at most 64 a core", "workers=1000000", "use workers="),
         (lambda c: 0.0, {"workers": 2}, "import the objective from its file", "lambda", "use workers=1"),
         (plain, {"max_epochs": 5}, "max_epochs is for an objective f(config, run)", "plain takes config", "add run"),
         (trained, {"max_epochs": 0}, "max_epochs is a whole number from 1", "max_epochs=0", "leave it out"),

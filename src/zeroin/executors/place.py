@@ -22,6 +22,7 @@ from zeroin.types import Job, Value
 
 SPAWN = multiprocessing.get_context("spawn")  # a forked process may deadlock in what an objective started
 FORK = multiprocessing.get_context("fork") if sys.platform == "linux" else SPAWN
+MOST = 64  # workers a core: more than that are a slip, and take all memory before one of them begins
 SECONDS_TO_END = 2.0  # before a worker that was asked to end is killed
 ONE_THREAD = {
     "OMP_NUM_THREADS": "1",
@@ -52,10 +53,17 @@ def check_workers(workers: int) -> None:
     """Whether so many workers can be started here.
 
     Raises:
-        StudyError: not a whole number from 1; or this process is itself a worker that is importing its file.
+        StudyError: not a whole number from 1; far more than cores; or this process is itself a worker that is importing
+            its file.
     """
+    cores = os.cpu_count() or 1
     if not is_whole(workers, 1):
-        raise StudyError(f"workers are counted from 1; workers={workers!r}: use workers={os.cpu_count() or 1}.")
+        raise StudyError(f"workers are counted from 1; workers={workers!r}: use workers={cores}.")
+    if workers > MOST * cores:
+        raise StudyError(
+            f"workers are processes on this machine, at most {MOST} a core; workers={workers} on {cores}: "
+            f"use workers={cores}."
+        )
     if getattr(multiprocessing.current_process(), "_inheriting", False):
         raise StudyError(
             "a file that is tuned with workers is imported by each of them; this one calls tune while being "
