@@ -7,7 +7,7 @@ import zeroin as zi
 from zeroin.history import History
 from zeroin.playbook import lesson_of
 from zeroin.search import Settings, Zoom, outlook
-from zeroin.search.model import Features, build
+from zeroin.search.model import BRIEF, Features, build
 from zeroin.search.rows import Memory
 from zeroin.types import Advised, Asked, Ended, Job, Kind, Observation, Observed, Status, Suggestion
 
@@ -151,6 +151,7 @@ def test_names_add_a_rung_at_which_the_first_trials_begin():
     assert searcher.ladder(UNNAMED, RUNGS[-1]) == Zoom(outlook=None).ladder(NAMED, RUNGS[-1]) == RUNGS
     assert Zoom(Settings(rungs=0)).ladder(NAMED, RUNGS[-1]) == RUNGS[-1:]
     assert searcher.ladder(NAMED, 8) == (1, 2, 4, 8)  # too few epochs for it
+    assert searcher.ladder(NAMED, RUNGS[-1], advised=1) == Memory().ladder(NAMED, RUNGS[-1], advised=1) == RUNGS
     for space, first in ((NAMED, 1), (UNNAMED, RUNGS[0])):
         study = zi.Study(space, max_epochs=RUNGS[-1], store=None, searcher=searcher)
         while len(study.trials) < 25:
@@ -159,6 +160,16 @@ def test_names_add_a_rung_at_which_the_first_trials_begin():
             study.tell(job, [float(level * np.exp(-0.1 * epoch)) for epoch in range(job.start + 1, job.stop + 1)])
         begins = [study.history.jobs[t.jobs[0]].stop for t in study.trials]
         assert begins == [first] * 20 + [RUNGS[0]] * 5
+
+
+@pytest.mark.parametrize("max_epochs", [*range(1, 60), 100, 200, 1_000])
+def test_the_rung_that_names_add_is_brief_and_no_other(max_epochs):
+    memory, settings = Memory(), Settings()
+    named, unnamed = (memory.ladder(space, max_epochs, advised=0) for space in (NAMED, UNNAMED))
+    assert not settings.is_brief(unnamed)
+    assert settings.is_brief(named) == (named != unnamed)
+    brief = [rung for rung in {*named, *unnamed} if rung < BRIEF * max_epochs]
+    assert brief == list(named[: settings.is_brief(named)])
 
 
 def test_the_surrogate_sees_a_brief_loss_only_of_trials_that_did_not_go_on():

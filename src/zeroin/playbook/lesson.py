@@ -171,7 +171,7 @@ def lesson_of(
         PlaybookError: fewer than eight trials worked, or all are alike.
     """
     memory = memory or Memory()
-    ladder = memory.ladder(space, history.max_epochs)
+    ladder = memory.ladder(space, history.max_epochs, len(history.advice))
     rows = memory.rows(space, history, ladder)
     worked = np.unique(rows.trial[np.isfinite(rows.loss)])
     if len(worked) < FEWEST:

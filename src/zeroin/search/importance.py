@@ -36,7 +36,7 @@ def importances(
     []
     """
     memory = memory or Memory()
-    ladder = memory.ladder(space, max_epochs)
+    ladder = memory.ladder(space, max_epochs, len(history.advice))
     rows = memory.rows(space, history, ladder)
     if len(np.unique(rows.trial[np.isfinite(rows.loss)])) < 5:
         return []

@@ -21,7 +21,7 @@ CAP = 250  # rows that the surrogate sees
 LEAST_GAP = 1e-12  # of the median loss: what is smaller is rounding
 HUGE = 1e100  # losses beyond it count as it; squares of larger ones are no numbers
 FIT_ITERATIONS = 40
-BRIEF = 0.09  # of a full training: so early a loss tells nothing more of a trial that came further
+BRIEF = 3 / 32  # of a full training, between T/16 and T/8: earlier losses tell nothing more of a trial that went on
 EARLY = 12  # first losses at the lowest rung, spread like random ones: others are measured by their middle
 
 
@@ -121,18 +121,19 @@ class Model:
 def build(rows: Rows, features: Features, memory: Memory) -> Model:
     """The model of a history with at least two observations."""
     theta, trust = _fitted(rows.part(slice(fit_size(len(rows.loss)))), features, memory)
-    posterior, keep = _condition(rows, features, theta)
+    targets = _targets(rows)
+    posterior, keep = _condition(rows, targets, features, theta)
     owners = rows.trial[keep]
     units = rows.units[np.unique(owners)]
     mean = posterior.expected(features(units))
-    trend = float(_targets(rows)[1][-1])  # the best is one that was seen, not one that losses may fall to
-    best = float(mean.min() if len(rows.rungs) == 1 else _warped(rows)[0].min() - trend)
+    trend = float(targets.trend[-1])
+    best = float(mean.min() if len(rows.rungs) == 1 else targets.warped.min() - trend)  # seen, not where it may fall to
     return Model(posterior, features, best, trust, trend, rows, owners, units, mean)
 
 
 def expected(rows: Rows) -> dict[tuple[int, int], float]:
     """What is expected at the full budget, as warped losses, by number of the trial and epochs of its rung."""
-    ends = _targets(rows)[0]
+    ends = _targets(rows).ends
     return {(int(t), rows.rungs[r]): float(end) for t, r, end in zip(rows.trial, rows.rung, ends, strict=True)}
 
 
@@ -186,9 +187,10 @@ def _fitted(rows: Rows, features: Features, memory: Memory) -> tuple[Array, floa
     key = (*(column.tobytes() for column in seen_by_it), rows.typical)
     if key not in memory.fits:
         units, prior = rows.units[rows.trial], features.prior
-        warped, trend = _targets(rows)
-        keep = _kept(rows, features(units, rows.rung), warped, features(units[[warped.argmin()]]))
-        x, y = features(units[keep], rows.rung[keep]), warped[keep] - trend[rows.rung[keep]]
+        targets = _targets(rows)
+        x, best = features(units, rows.rung), features(units[[targets.ends.argmin()]])
+        keep = _kept(rows, x, targets.ends, best)
+        x, y = x[keep], targets.detrended(rows.rung)[keep]
         doubt = _doubt(x, rows.loss[keep], prior)
         theta = surrogate.fit(x, y, prior, FIT_ITERATIONS, doubt=doubt)
         seen, predicted, _ = surrogate.condition(x, y, theta, prior.groups, doubt=doubt).left_out(rows.trial[keep])
@@ -196,14 +198,15 @@ def _fitted(rows: Rows, features: Features, memory: Memory) -> tuple[Array, floa
     return memory.fits[key]
 
 
-def _condition(rows: Rows, features: Features, theta: Array) -> tuple[surrogate.Posterior, np.ndarray]:
+def _condition(
+    rows: Rows, targets: "_Targets", features: Features, theta: Array
+) -> tuple[surrogate.Posterior, np.ndarray]:
     """The surrogate under hyperparameters, given all rows or the CAP that tell most, and which these are."""
     units, groups = rows.units[rows.trial], features.prior.groups
-    warped, trend = _targets(rows)
     inverse_lengths = np.exp(-theta[:-2])[groups]
-    scaled, centre = (features(u, r) * inverse_lengths for u, r in ((units, rows.rung), (units[[warped.argmin()]], -1)))
-    keep = _kept(rows, scaled, warped, centre)
-    x, y = features(units[keep], rows.rung[keep]), warped[keep] - trend[rows.rung[keep]]
+    x, best = features(units, rows.rung), features(units[[targets.ends.argmin()]])
+    keep = _kept(rows, x * inverse_lengths, targets.ends, best * inverse_lengths)
+    x, y = x[keep], targets.detrended(rows.rung)[keep]
     doubt = _doubt(x, rows.loss[keep], features.prior)
     return surrogate.condition(x, y, theta, groups, doubt=doubt), keep
 
@@ -217,18 +220,29 @@ def _doubt(features: Array, losses: Array, prior: surrogate.Prior) -> Array:
     return doubt
 
 
-def _targets(rows: Rows) -> tuple[Array, Array]:
-    """Warped losses less what they are expected to fall [n], and the trend [R]: the mean change up to each rung.
+@dataclass(frozen=True, slots=True)
+class _Targets:
+    """Losses `warped` [n], the `ends` [n] to expect of them, and the `trend` [R]: the mean change up to each rung."""
 
-    Each step of the trend is shrunk by one pair at 0.
-    """
+    warped: Array
+    ends: Array
+    trend: Array
+
+    def detrended(self, rung: np.ndarray) -> Array:
+        """What the surrogate sees [n], of losses at rungs [n]."""
+        return np.asarray(self.ends - self.trend[rung])
+
+
+def _targets(rows: Rows) -> _Targets:
+    """The ends are warped losses less what these still fall; each step of the trend is shrunk by one pair at 0."""
     warped, before = _warped(rows)
+    ends = warped
     if rows.outlook and len(rows.rungs) > 1:
-        warped = warped - _expected_falls(rows, rows.outlook, warped, before)
-    steps = np.diff(_by_trial(rows, warped), axis=1)
+        ends = warped - _expected_falls(rows, rows.outlook, warped, before)
+    steps = np.diff(_by_trial(rows, ends), axis=1)
     paired = ~np.isnan(steps)
     mean_steps = np.where(paired, steps, 0.0).sum(0) / (paired.sum(0) + 1)
-    return warped, np.concatenate([[0.0], np.cumsum(mean_steps)])
+    return _Targets(warped, ends, np.concatenate([[0.0], np.cumsum(mean_steps)]))
 
 
 def _warped(rows: Rows) -> tuple[Array, Array]:

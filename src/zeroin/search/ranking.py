@@ -38,7 +38,7 @@ def best_configs(space: Space, history: History, most: int, *, max_epochs: int) 
     []
     """
     memory = Memory()
-    ladder = memory.ladder(space, max_epochs)
+    ladder = memory.ladder(space, max_epochs, len(history.advice))
     features = Features.of(space, ladder)
     rows = memory.rows(space, history, ladder)
     worked = [int(n) for n in np.unique(rows.trial) if history.trials[n].loss is not None]

@@ -64,9 +64,12 @@ class Memory:
         """Whether it is known what losses of short trainings still fall: hyperparameters' names tell."""
         return self.outlook is not None and bool(known(space))
 
-    def ladder(self, space: Space, max_epochs: int, rungs: int = 3, eta: int = 2) -> tuple[int, ...]:
-        """The rungs, the lowest first: one more where names tell, as what early losses say is then worth reading."""
-        return ladder(max_epochs, rungs + (rungs > 0 and self.foresees(space)), eta)
+    def ladder(self, space: Space, max_epochs: int, advised: int, rungs: int = 3, eta: int = 2) -> tuple[int, ...]:
+        """The rungs, the lowest first: one more where names tell, as what early losses say is then worth reading.
+
+        None more where a playbook `advised` configs: its bets are hard to tell apart so early.
+        """
+        return ladder(max_epochs, rungs + (rungs > 0 and not advised and self.foresees(space)), eta)
 
     def rows(self, space: Space, history: History, ladder: tuple[int, ...]) -> Rows:
         """The history as rows."""

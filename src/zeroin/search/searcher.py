@@ -83,9 +83,8 @@ class Zoom:
         return replace(view, glance=rungs.glance(max_epochs, ladder[0], screened, self.settings.alike))
 
     def ladder(self, space: Space, max_epochs: int, advised: int = 0) -> tuple[int, ...]:
-        """The rungs, the lowest first; names add none where a playbook advised: its bets are hard to tell apart."""
-        known = Memory(None if advised else self.outlook)
-        return known.ladder(space, max_epochs, self.settings.rungs, self.settings.eta)
+        """The rungs, the lowest first."""
+        return Memory(self.outlook).ladder(space, max_epochs, advised, self.settings.rungs, self.settings.eta)
 
     def screening(self, space: Space, ladder: Sequence[int], advised: int = 0) -> int:
         """Trials of the screening round; as many are fresh as without advice, lest a bad one mislead.
@@ -93,8 +92,7 @@ class Zoom:
         Half as many are where each is a full training.
         """
         if len(ladder) > 1:
-            brief = len(ladder) - 1 > self.settings.rungs
-            size = advised + (self.settings.screen_brief if brief else self.settings.screen)
+            size = advised + (self.settings.screen_brief if self.settings.is_brief(ladder) else self.settings.screen)
         else:
             size = int(np.clip(len(space) + 1, 6, 12))
             size = max(size, advised + (size + 1) // 2)

@@ -71,8 +71,7 @@ class View:
     @property
     def first(self) -> int:
         """Epochs of a new trial's first job: not to the rung that names add once there are many trials."""
-        added = len(self.ladder) - 1 > self.settings.rungs
-        return self.ladder[added and len(self.history.trials) >= self.settings.brief]
+        return self.ladder[self.settings.is_brief(self.ladder) and len(self.history.trials) >= self.settings.brief]
 
     @property
     def busy(self) -> set[int]:
