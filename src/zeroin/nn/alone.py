@@ -44,6 +44,8 @@ class _Looking(TorchFunctionMode):
 
     def __torch_function__(self, func: Any, types: Any, args: Any = (), kwargs: Any = None) -> Any:
         out = func(*args, **kwargs or {})
+        if isinstance(out, Tensor):
+            return out
         name = getattr(func, "__name__", "")
         if name not in SHAPES and not all(value is None or isinstance(value, Tensor) for value in tree_leaves(out)):
             raise RuntimeError(f"its step takes numbers out of a tensor ({name})")

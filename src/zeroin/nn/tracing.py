@@ -13,6 +13,7 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 from torch.fx import Graph, Node
+from torch.fx.node import map_aggregate
 from torch.utils._python_dispatch import TorchDispatchMode
 from torch.utils._pytree import tree_leaves, tree_map
 
@@ -127,7 +128,7 @@ class _Recorder(TorchDispatchMode):  # type: ignore[no-untyped-call]
         kwargs = kwargs or {}
         if _reads(func, args):
             raise RuntimeError(f"what the step does depends on the value of a tensor ({func.overloadpacket})")
-        written = tree_map(self._written, (tuple(args), kwargs))
+        written = map_aggregate((tuple(args), kwargs), self._written)
         out = func(*args, **kwargs)
         node = self.graph.call_function(_as_view(func), *written)
         if isinstance(out, Tensor):
