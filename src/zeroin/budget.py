@@ -3,8 +3,8 @@
 from dataclasses import dataclass, replace
 
 TRAININGS = 60  # the usual budget, in full trainings
-# A guess where trials are paused at rungs: 3.1 to 3.9 on LCBench, 5.2 on digits; up to 13 (TaskSet) where first looks
-# are worth it, which only the study itself can tell.
+# A guess where trials are paused at rungs: 3.1 to 3.9 on LCBench, 5.2 on digits; 4 to 6 where names tell, 5 to 9 of as
+# few as six trainings; up to 13 (TaskSet) where first looks are worth it, which only the study itself can tell.
 CONFIGS_PER_TRAINING = 4
 
 

@@ -63,13 +63,14 @@ def _at_edges(view: View, model: Model) -> dict[str, tuple[float, float]]:
     moved: dict[str, tuple[float, float]] = {}
     for j, (name, param) in enumerate(view.space.params.items()):
         low, high = float(box.low[j]), float(box.high[j])
-        if isinstance(param, Choice) or param.held or high <= low:
+        below, above = low > 1e-9, high < 1 - 1e-9  # whether the legal limits leave room
+        if isinstance(param, Choice) or param.held or high <= low or not (below or above):
             continue
         place = PLACES[_expected(model, best, j, box).argmin()]
         further = GROWTH * (high - low)
-        if place == 0.0 and low > 1e-9:
+        if place == 0.0 and below:
             moved[name] = (max(0.0, low - further), high)
-        elif place == 1.0 and high < 1 - 1e-9:
+        elif place == 1.0 and above:
             moved[name] = (low, min(1.0, high + further))
     return moved
 

@@ -62,8 +62,8 @@ class Outlook:
 
 def terms(level: Array, slope: Array, traits: Array) -> Array:
     """What the fall is linear in [n, F]: 1, slope, level, traits and their products."""
-    i, j = np.triu_indices(traits.shape[1])
-    return np.column_stack([np.ones(len(level)), slope, level, traits, traits[:, i] * traits[:, j]])
+    products = [traits[:, j:] * traits[:, [j]] for j in range(traits.shape[1])]
+    return np.column_stack([np.ones(len(level)), slope, level, traits, *products])
 
 
 @lru_cache(maxsize=1)

@@ -262,8 +262,7 @@ class Int:
         low, high = (number(v) for v in range)
         if self.scale == "log2":
             return math.log2(low) - 0.5, math.log2(high) + 0.5
-        scale = SCALES[self.scale]
-        return float(scale.forward(low - 0.5)), float(scale.forward(high + 0.5))
+        return ends(self.scale, low - 0.5, high + 0.5)
 
 
 def _data(param: Float | Int, **more: Value) -> dict[str, Any]:
