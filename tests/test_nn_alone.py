@@ -2,7 +2,10 @@
 
 import random
 import sys
+import threading
+from contextvars import ContextVar
 from functools import partial
+from types import ModuleType, SimpleNamespace
 
 import numpy as np
 import pytest
@@ -132,6 +135,142 @@ READS = {
 def test_a_step_that_reads_numbers_of_its_mini_batch_is_not_recorded(read):
     always_six = np.sort(np.random.default_rng(0).integers(1, 9, size=(48, 6)))  # so that no mini-batch tells
     assert not assert_same(problem_of(by_lengths(read), always_six), CONFIG)
+
+
+def late(count):
+    return 2.0 if count > 30 else 1.0  # long after it is recorded
+
+
+def counted_by(names):
+    """A network whose loss doubles after 30 steps, as told by a count that its code keeps somewhere."""
+    held = SimpleNamespace(n=0)
+    local, context, again = threading.local(), ContextVar("n", default=0), iter(range(10**6))
+    local.n, big = 0, np.zeros(2000)
+    module = ModuleType("of_the_user")
+    module.n = 0
+
+    def of_an_object():
+        held.n += 1
+        return held.n
+
+    def of_a_module():
+        module.n += 1
+        return module.n
+
+    def of_a_thread():
+        local.n += 1
+        return local.n
+
+    def of_a_context():
+        context.set(context.get() + 1)
+        return context.get()
+
+    def of_an_array():
+        big[1] += 1
+        return big[1]
+
+    class Counted(torch.autograd.Function):
+        @staticmethod
+        def forward(ctx, x):
+            return x * 1
+
+        @staticmethod
+        def backward(ctx, g):
+            return g * late(of_an_object())
+
+    def of_an_iterator():
+        return next(again)
+
+    def of_a_default(kept=[0]):  # noqa: B006
+        kept[0] += 1
+        return kept[0]
+
+    def of_a_parameter(weight):
+        weight.n = getattr(weight, "n", 0) + 1
+        return weight.n
+
+    counts = [of_an_object, of_a_module, of_a_thread, of_a_context, of_an_array, of_an_iterator, of_a_default]
+
+    def forward(self, x):
+        if names == "of_a_backward_function":
+            return Counted.apply(self.out(x))
+        return self.out(x) * late(of_a_parameter(self.out.weight) if names == "of_a_parameter" else count())
+
+    count = next((c for c in counts if c.__name__ == names), None)
+    return Fn(forward, out=nn.Linear(4, 3))
+
+
+COUNTS = (
+    "of_an_object", "of_a_module", "of_a_thread", "of_a_context", "of_an_array", "of_an_iterator", "of_a_default",
+    "of_a_parameter", "of_a_backward_function",
+)  # fmt: skip
+
+
+@pytest.mark.parametrize("name", COUNTS)
+def test_a_step_that_will_change_by_a_count_of_its_own_is_not_recorded(name):
+    assert not assert_same(problem_of(lambda _: counted_by(name), numbers(4)), CONFIG, epochs=14)
+
+
+class ByEpoch(nn.Linear):
+    """Counts epochs as training begins them; what it then changes, `change` says."""
+
+    def __init__(self, change):
+        super().__init__(4, 3)
+        self.change, self.scale, self.epochs = change, torch.ones(3), 0
+
+    def train(self, mode=True):
+        self.epochs += mode
+        if self.epochs > 5:
+            self.change(self)
+        return super().train(mode)
+
+    def forward(self, x):
+        return super().forward(x) * self.scale
+
+
+CHANGES = {
+    "a tensor in place": lambda model: model.scale.fill_(2),
+    "another tensor": lambda model: setattr(model, "scale", 2 * torch.ones(3)),
+    "frozen": lambda model: model.bias.requires_grad_(False),
+    "nothing": lambda model: None,
+}
+
+
+@pytest.mark.parametrize("change", CHANGES.values(), ids=CHANGES)
+def test_a_network_that_changes_between_epochs_keeps_to_its_own_code(change):
+    assert not assert_same(problem_of(lambda _: ByEpoch(change), numbers(4)), CONFIG, epochs=9)
+
+
+def test_a_network_that_calls_backward_itself_is_not_recorded():
+    def forward(self, x):
+        y = self.out(x)
+        if self.training and torch.is_grad_enabled():
+            y.sum().backward(retain_graph=True)
+        return y
+
+    assert not assert_same(problem_of(lambda _: Fn(forward, out=nn.Linear(4, 3)), numbers(4)), CONFIG)
+
+
+def test_a_backward_function_that_reads_numbers_is_not_recorded():
+    class Doubled(torch.autograd.Function):
+        @staticmethod
+        def forward(ctx, x):
+            return x * 2
+
+        @staticmethod
+        def backward(ctx, g):
+            return g * 2 if g.numpy().max() < 0.083 else g * 3
+
+    forward = lambda self, x: Doubled.apply(self.out(x))  # noqa: E731
+    assert not assert_same(problem_of(lambda _: Fn(forward, out=nn.Linear(4, 3)), numbers(4)), CONFIG)
+
+
+def test_a_generator_of_the_networks_own_is_drawn_from_as_often_as_it_asks():
+    def build(_config):
+        own = np.random.default_rng(0)
+        return Fn(lambda self, x: self.out(x) * float(own.random()), out=nn.Linear(4, 3))
+
+    assert not assert_same(problem_of(build, numbers(4)), CONFIG)
 
 
 def test_a_step_that_prints_a_tensor_is_not_recorded(capsys):

@@ -18,7 +18,7 @@ from torch import Tensor, nn
 from torch.overrides import TorchFunctionMode
 from torch.utils._pytree import tree_leaves
 
-from zeroin.nn.beside import beside, changed, hooks_gradients
+from zeroin.nn.beside import Beside, beside, changed, hooks_gradients
 from zeroin.nn.data import InMemory
 from zeroin.nn.dropout import begin_step, dropouts
 from zeroin.nn.optim import Recipe
@@ -71,6 +71,7 @@ class Gradients:
         self._seen = 0  # mini-batches of that size
         self._seconds = math.inf
         self._placed = self._places()
+        self._beside: Beside | None = None  # what the network kept beside its tensors as its step was recorded
         self._room: tuple[Tensor, ...] = ()  # for the mini-batch that the recording reads
         self._step: Step = tuple
 
@@ -80,8 +81,14 @@ class Gradients:
         return self.records and self._seen < BEFORE
 
     def begin_epoch(self) -> None:
-        """Go on without the recording if the network's tensors are others now, or lie elsewhere."""
+        """Go on without the recording if the network has changed in ways that it does not know of.
+
+        Its tensors are others now or lie elsewhere, or something else that its code reads is not as it was, as where
+        `train()` or a metric counts epochs.
+        """
         self.records = self.records and self._placed == self._places()
+        if self.records and self._beside is not None:
+            self.records = not changed(self._beside, beside(self.problem, self.model, drawing=False))
 
     def __call__(self, x: Tensor, y: Tensor, keys: Tensor) -> Tensor:
         """The mean loss of a mini-batch, until the next; its gradients are left in `p.grad`.
@@ -150,6 +157,8 @@ class Gradients:
         """What is otherwise in a step done again, in words; the network is left as it is."""
         after, grads = self._copies(), [p.grad for p in self.trained]
         self._put(began)
+        for p in self.trained:  # a network that calls `backward` itself would add to those
+            p.grad = None
         for layer in self.drops:
             layer.uses = 0
         try:
@@ -170,12 +179,13 @@ class Gradients:
         def step(x: Tensor, y: Tensor, *_: Tensor) -> list[Any]:
             with torch.enable_grad():
                 loss = self._loss(x, y)
-                grads = torch.autograd.grad(loss, self.trained, allow_unused=True)
+                grads = _gradients(loss, self.trained)
             found[:] = loss.detach(), *map(_as_it_lies, self.trained, grads)
             return found
 
         with _Looking():
             recorded = traced(step, x, y, *self.model.parameters(), *self.model.buffers())
+        self._beside = beside(self.problem, self.model, drawing=False)
         self._room, self._step = (x, y), recorded.bind((x, y, *self._tensors()))
         loss: Tensor = found[0]
         for p, g in zip(self.trained, found[1:], strict=True):
@@ -185,8 +195,8 @@ class Gradients:
     def _tensors(self) -> list[Tensor]:
         return [t.detach() for t in (*self.model.parameters(), *self.model.buffers())]
 
-    def _places(self) -> list[tuple[int, int]]:
-        return [(id(t), t.data_ptr()) for t in (*self.model.parameters(), *self.model.buffers())]
+    def _places(self) -> list[tuple[int, int, bool]]:
+        return [(id(t), t.data_ptr(), t.requires_grad) for t in (*self.model.parameters(), *self.model.buffers())]
 
     def _copies(self) -> list[Tensor]:
         return [t.clone() for t in self._tensors()]
@@ -194,6 +204,14 @@ class Gradients:
     def _put(self, values: Sequence[Tensor]) -> None:
         for tensor, value in zip(self._tensors(), values, strict=True):
             tensor.copy_(value)
+
+
+def _gradients(loss: Tensor, of: Sequence[Tensor]) -> Sequence[Tensor | None]:
+    """`torch.autograd.grad`, which shuts out who looks on: backward functions of the user's may read numbers, too."""
+    ones = (torch.ones_like(loss),)
+    run = torch.autograd.Variable._execution_engine.run_backward
+    found: Sequence[Tensor | None] = run((loss,), ones, False, False, tuple(of), True, accumulate_grad=False)
+    return found
 
 
 def _as_it_lies(p: Tensor, g: Tensor | None) -> Tensor | None:

@@ -16,24 +16,25 @@ STEERED = ("idle", "uses", "values")  # attributes by which a stack and its drop
 
 @dataclass(frozen=True, slots=True)
 class Beside:
-    """Attributes of each layer by name; data that the code of network and loss reads; where the generators stand."""
+    """Attributes of each layer and parameter by name; what the code of network and loss reads; the generators."""
 
     own: list[dict[str, Any]]
     code: dict[str, str]
     generators: Any
 
 
-def beside(problem: Problem, model: nn.Module) -> Beside:
-    """What a network keeps now; what a stack steers is left out."""
+def beside(problem: Problem, model: nn.Module, *, drawing: bool = True) -> Beside:
+    """What a network keeps now; what a stack steers is left out, and without `drawing` so are the generators."""
     known = parts(model)
     own = [
         {n: v if isinstance(v, PLAIN) else repr(content(v, dict(known))) for n, v in attributes(m).items()}
         for m in model.modules()
     ]
-    for module, held in zip(model.modules(), own, strict=True):
+    own += [vars(p) and {n: repr(content(v, dict(known))) for n, v in vars(p).items()} for p in model.parameters()]
+    for module, held in zip(model.modules(), own, strict=False):
         for name in STEERED if isinstance(module, BATCHNORMS | CountedDropout) else ():
             held.pop(name, None)
-    return Beside(own, surroundings(model, problem.loss), standing())
+    return Beside(own, surroundings(model, problem.loss), standing() if drawing else None)
 
 
 def changed(before: Beside, after: Beside) -> str:
@@ -41,10 +42,10 @@ def changed(before: Beside, after: Beside) -> str:
     for own, now in zip(before.own, after.own, strict=True):
         if any(now.get(name) not in (value, repr(ACTIVATIONS)) for name, value in own.items()):
             return "it changes attributes of its own while it trains, or has some that cannot be compared"
-    for name, value in before.code.items():
-        if after.code.get(name) != value:
-            return f"its code changes {name} while it trains"
-    return "" if before.generators == after.generators else "it draws random numbers as it trains"
+    if before.generators != after.generators:
+        return "it draws random numbers as it trains"
+    other = next((name for name, value in before.code.items() if after.code.get(name) != value), "")
+    return f"its code changes {other} while it trains" if other else ""
 
 
 def hooks_gradients(model: nn.Module) -> bool:

@@ -11,8 +11,8 @@ import sys
 import types
 import weakref
 from collections import deque
-from collections.abc import Iterator, Sized
-from functools import partial
+from collections.abc import Iterator
+from functools import cached_property, lru_cache, partial
 from typing import Any
 
 import numpy as np
@@ -22,8 +22,20 @@ from torch import Tensor, nn
 from zeroin.nn.networks import KNOWN, Asked
 
 PLAIN = (bool, int, float, complex, str, bytes, type(None))
-DATA = (*PLAIN, list, dict, set, deque, itertools.count, Tensor, np.ndarray)
-MANY = 1000
+CACHED = type(lru_cache(lambda: None))
+WRAPPED: Any = (  # what else a value is called with, or calls
+    ((types.MethodType, types.BuiltinFunctionType, types.MethodWrapperType), "__self__"),
+    (CACHED, "__wrapped__"),
+    ((partial, cached_property), "func"),
+)
+CODE = (  # what runs; what it reads is looked at by itself
+    type, types.ModuleType, types.FunctionType, types.MethodType, types.BuiltinFunctionType, types.MethodWrapperType,
+    types.WrapperDescriptorType, types.MethodDescriptorType, types.ClassMethodDescriptorType,
+    types.GetSetDescriptorType, types.MemberDescriptorType, types.CodeType, staticmethod, classmethod, property,
+    CACHED, torch._ops.OpOverload, torch._ops.OpOverloadPacket, torch.jit.ScriptFunction,
+)  # fmt: skip
+OURS = frozenset({"builtins", "torch", "numpy", "zeroin"})
+MANY, LARGE = 1000, 100_000
 ACTIVATIONS = "activations"  # of a transformed step: a later step that reads them stops
 UNLIKE = itertools.count()
 OF_TORCH = frozenset(vars(nn.Module())) | {"_is_full_backward_hook"}
@@ -103,39 +115,74 @@ def attributes(module: nn.Module) -> dict[str, Any]:
 
 
 def surroundings(model: nn.Module, *others: Any) -> dict[str, str]:
-    """Data that the code of a network reads and might change, by name: of its classes, closures and files.
+    """What the code of a network reads and might change, by name: in its classes, closures, files, objects and modules.
 
     Args:
         model: the network.
         others: what is called with it, such as a loss: functions and objects.
     """
-    called = [one for one in others if callable(one)]
-    classes = {c for one in (*model.modules(), *called) for c in type(one).__mro__ if _is_foreign(c)}
-    values = [v for c in classes for v in vars(c).values()] + [v for m in model.modules() for v in vars(m).values()]
-    functions = [f for f in map(_function, (*values, *called)) if f]
-    found = {f"{c.__qualname__}.{n}": v for c in classes for n, v in vars(c).items() if n not in OF_A_CLASS}
-    seen: set[types.CodeType] = set()
-    while functions:
-        one = functions.pop()
-        if one.__code__ in seen or not _is_foreign(one):
-            continue
-        seen.add(one.__code__)
-        named = {n: one.__globals__[n] for n in _names(one.__code__) if n in one.__globals__}
-        named |= dict(zip(one.__code__.co_freevars, map(_cell, one.__closure__ or ()), strict=True))
-        functions += [f for f in map(_function, named.values()) if f]
-        found |= {f"{n} of {one.__qualname__}": v for n, v in (named | vars(one)).items()}
-        for each in (v for v in named.values() if isinstance(v, type) and _is_foreign(v)):
-            found |= {f"{each.__qualname__}.{n}": v for n, v in vars(each).items() if n not in OF_A_CLASS}
     known = parts(model)
-    data = {name: value for name, value in found.items() if isinstance(value, DATA)}
-    data |= {type(one).__qualname__: one for one in called if not isinstance(one, types.FunctionType)}
-    said = {name: [_said(value, known) for _ in range(2)] for name, value in data.items()}
-    return {name: once for name, (once, again) in said.items() if once == again}  # what is like nothing is left out
+    called = [(type(one).__qualname__, one, frozenset[str]()) for one in others if callable(one)]
+    waiting = [(type(m).__qualname__, v, frozenset[str]()) for m in model.modules() for v in (type(m), *_held(m))]
+    waiting += called
+    found: dict[str, str] = {}
+    seen: dict[tuple[int, frozenset[str]], Any] = {}  # with the values, so that no id is used twice
+    while waiting:
+        name, value, names = waiting.pop()
+        key = id(value), names if isinstance(value, types.ModuleType) else frozenset()
+        if key in seen:
+            continue
+        seen[key] = value
+        waiting += [(n or name, v, more) for n, v, more in _reached(value, names)]
+        if not isinstance(value, CODE) and id(value) not in known:
+            found[name if name not in found else f"{name} ({len(found)})"] = _said(value, known)
+        if len(seen) > MANY:  # too much to look at again and again
+            return found | {"more than can be looked at": repr(next(UNLIKE))}
+    return found
+
+
+def _held(module: nn.Module) -> list[Any]:
+    """What a module has beside what PyTorch gives it, and its hooks."""
+    return [v for v in attributes(module).values() if not isinstance(v, PLAIN)]
+
+
+def _reached(value: Any, names: frozenset[str]) -> Iterator[tuple[str, Any, frozenset[str]]]:
+    """By name what code can read that has this value; `names`: those by which it may ask a module for more."""
+    inner = _function(value)
+    if inner is not None and _is_foreign(inner):
+        names = frozenset(_names(inner.__code__))
+        cells = dict(zip(inner.__code__.co_freevars, map(_cell, inner.__closure__ or ()), strict=True))
+        read = (
+            {n: inner.__globals__[n] for n in sorted(names) if n.isidentifier() and n in inner.__globals__}
+            | cells
+            | vars(inner)
+        )
+        defaults = dict(enumerate((*(inner.__defaults__ or ()), *(inner.__kwdefaults__ or {}).values())))
+        yield from ((f"{n} of {inner.__qualname__}", v, names) for n, v in (read | defaults).items())
+    elif isinstance(value, types.ModuleType):
+        if value.__name__.partition(".")[0] not in OURS:
+            yield from ((f"{n} of {value.__name__}", vars(value)[n], names) for n in sorted(names) if n in vars(value))
+    elif isinstance(value, type):
+        if _is_foreign(value):
+            own = ((c, n, v) for c in value.__mro__ if _is_foreign(c) for n, v in vars(c).items())
+            yield from ((f"{c.__qualname__}.{n}", v, names) for c, n, v in own if n not in OF_A_CLASS)
+    elif isinstance(value, dict | list | tuple | set) and len(value) <= MANY:
+        items = value.values() if isinstance(value, dict) else value
+        yield from (("", v, names) for v in items if not isinstance(v, (*PLAIN, Tensor)))
+    elif not isinstance(value, (*PLAIN, Tensor, np.ndarray)):
+        yield "", type(value), names
+        if _is_foreign(type(value)):
+            yield from (("", v, names) for v in getattr(value, "__dict__", {}).values())
+    held = next((getattr(value, name) for kinds, name in WRAPPED if isinstance(value, kinds)), None)
+    if held is not None:
+        yield "", held, names
 
 
 def _function(value: Any) -> types.FunctionType | None:
     """The function that is called in the end by a method, a property or a function itself."""
-    inner = next((f for name in ("__func__", "fget") if (f := getattr(value, name, None))), value)
+    if isinstance(value, types.MethodType | staticmethod | classmethod):
+        value = value.__func__
+    inner = value.fget if isinstance(value, property) else value
     return inner if isinstance(inner, types.FunctionType) else None
 
 
@@ -149,16 +196,17 @@ def _said(value: Any, known: dict[int, tuple[int, Any]]) -> str:
     """The content of data; of very many numbers, such as a data set, a sample."""
     if isinstance(value, Tensor) and value.numel() > MANY:
         return repr((id(value), value._version))
-    if isinstance(value, np.ndarray) and value.size > MANY:
+    if isinstance(value, np.ndarray) and value.size > LARGE:
         value = value.flat[:: value.size // MANY]
-    if isinstance(value, Sized) and not isinstance(value, Tensor | np.ndarray | str | bytes) and len(value) > MANY:
+    if isinstance(value, list | dict | set | deque | tuple) and len(value) > MANY:
         return repr(len(value))
     return repr(content(value, dict(known)))
 
 
 def _is_foreign(code: Any) -> bool:
     """Whether a class or function is neither Python's, nor PyTorch's, nor ours."""
-    return (code.__module__ or "").partition(".")[0] not in ("builtins", "torch", "numpy", "zeroin")
+    root = (code.__module__ or "").partition(".")[0]
+    return root not in OURS and root not in sys.stdlib_module_names
 
 
 def _cell(cell: Any) -> Any:
