@@ -1,10 +1,12 @@
 """One network's steps, recorded: the same bits as by its own code, or no recording."""
 
+import logging
 import random
 import sys
 import threading
 from contextvars import ContextVar
-from functools import partial
+from dataclasses import dataclass
+from functools import cached_property, partial
 from types import ModuleType, SimpleNamespace
 
 import numpy as np
@@ -20,6 +22,7 @@ from zeroin.nn.optim import OPTIMIZERS, recipe
 from zeroin.nn.stack import fresh
 
 torch.set_num_threads(1)
+LOG = logging.getLogger(__name__)
 CONFIG = {"lr": 0.01, "batch_size": 8}
 EPOCHS = 4
 # Of `ROWS`: what draws, keeps a count, takes numbers out of tensors or puts others in their place.
@@ -239,6 +242,30 @@ CHANGES = {
 @pytest.mark.parametrize("change", CHANGES.values(), ids=CHANGES)
 def test_a_network_that_changes_between_epochs_keeps_to_its_own_code(change):
     assert not assert_same(problem_of(lambda _: ByEpoch(change), numbers(4)), CONFIG, epochs=9)
+
+
+@dataclass(frozen=True)
+class Shape:
+    width: int = 6
+    activation: object = torch.tanh
+
+
+class OfUsualParts(nn.Module):
+    def __init__(self, shape):
+        super().__init__()
+        self.shape, self.first, self.out = shape, nn.Linear(4, shape.width), nn.Linear(shape.width, 3)
+
+    @cached_property
+    def scale(self):
+        return 2.0
+
+    def forward(self, x):
+        LOG.debug("a step")
+        return self.scale * self.out(self.shape.activation(self.first(x)))
+
+
+def test_data_classes_cached_properties_and_loggers_are_no_reason_against_a_recording():
+    assert assert_same(problem_of(lambda _: OfUsualParts(Shape()), numbers(4)), CONFIG)
 
 
 def test_a_network_that_calls_backward_itself_is_not_recorded():

@@ -32,7 +32,7 @@ CODE = (  # what runs; what it reads is looked at by itself
     type, types.ModuleType, types.FunctionType, types.MethodType, types.BuiltinFunctionType, types.MethodWrapperType,
     types.WrapperDescriptorType, types.MethodDescriptorType, types.ClassMethodDescriptorType,
     types.GetSetDescriptorType, types.MemberDescriptorType, types.CodeType, staticmethod, classmethod, property,
-    CACHED, torch._ops.OpOverload, torch._ops.OpOverloadPacket, torch.jit.ScriptFunction,
+    cached_property, CACHED, torch._ops.OpOverload, torch._ops.OpOverloadPacket, torch.jit.ScriptFunction,
 )  # fmt: skip
 OURS = frozenset({"builtins", "torch", "numpy", "zeroin"})
 MANY, LARGE = 1000, 100_000
@@ -165,7 +165,7 @@ def _reached(value: Any, names: frozenset[str]) -> Iterator[tuple[str, Any, froz
     elif isinstance(value, type):
         if _is_foreign(value):
             own = ((c, n, v) for c in value.__mro__ if _is_foreign(c) for n, v in vars(c).items())
-            yield from ((f"{c.__qualname__}.{n}", v, names) for c, n, v in own if n not in OF_A_CLASS)
+            yield from ((f"{c.__qualname__}.{n}", v, names) for c, n, v in own if _function(v) or not _is_pythons(n))
     elif isinstance(value, dict | list | tuple | set) and len(value) <= MANY:
         items = value.values() if isinstance(value, dict) else value
         yield from (("", v, names) for v in items if not isinstance(v, (*PLAIN, Tensor)))
@@ -176,6 +176,11 @@ def _reached(value: Any, names: frozenset[str]) -> Iterator[tuple[str, Any, froz
     held = next((getattr(value, name) for kinds, name in WRAPPED if isinstance(value, kinds)), None)
     if held is not None:
         yield "", held, names
+
+
+def _is_pythons(name: str) -> bool:
+    """Whether an attribute of a class is Python's own, as what a data class keeps of its fields is."""
+    return name in OF_A_CLASS or (name.startswith("__") and name.endswith("__"))
 
 
 def _function(value: Any) -> types.FunctionType | None:
