@@ -23,14 +23,13 @@ from zeroin.search.rungs import ladder
 
 OUT = Path(__file__).resolve().parents[1] / "src" / "zeroin" / "search" / "outlook.json"
 CONFIGS = 700
-RUNGS = 4  # below the full budget
 BETTER = 0.6  # of the configs at a rung that count: what becomes of the poor ones matters to nobody
 RIDGE = 1.0
 TAIL = 2.0  # as `zeroin.search.model` cuts losses off
 
 
 def per_task(tasks: Sequence[Task]) -> dict[str, Array]:
-    """Each task's own weights [4, F]; its random configs follow from its name."""
+    """Each task's own weights [3, F]; its random configs follow from its name."""
     names = learned()
     return {t.name: _weights(t, names, np.random.default_rng(int(t.name))) for t in tasks}
 
@@ -45,7 +44,7 @@ def _weights(task: Task, names: dict[str, Dim], rng: np.random.Generator) -> Arr
     curve = task.open()
     configs = [{d.name: d.value(u) for d, u in zip(task.dims, row, strict=True)} for row in units]
     losses = np.log(np.maximum(np.minimum.accumulate([curve(c, 0) for c in configs], axis=1), 1e-3))
-    rungs = np.array(ladder(task.max_epochs, RUNGS))
+    rungs = np.array(ladder(task.max_epochs))
     middle = np.median(losses[:, rungs - 1])
     losses = np.minimum(losses, middle + TAIL * (middle - losses.min()))
     losses /= losses[:, rungs - 1].std()

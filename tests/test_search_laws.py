@@ -410,14 +410,14 @@ def test_no_slot_is_idle_in_the_coarse_round(max_epochs, free):
     loop.tell(jobs[0])
     more = loop.ask(free)  # whoever asks for more than became free gets it, and nothing was told of the others yet
     assert len(jobs) == len(more) == free
-    assert {(j.kind, j.stop) for j in [*jobs, *more]} == {(Kind.SCREEN, 1)}
+    assert {(j.kind, j.stop) for j in [*jobs, *more]} == {(Kind.SCREEN, 2 if max_epochs == 16 else 1)}
     assert len({tuple(j.config.items()) for j in [*jobs, *more]}) == 2 * free
     for job in [*jobs[1:], *more]:
         loop.tell(job)
     assert {j.kind for _ in range(2) for j in loop.ask(free)} >= {Kind.ZOOM}
     came = [t for t in loop.history.trials if t.kind is Kind.SCREEN and t.epoch]
     if max_epochs == 16:  # the best of all go on, not those of the first dozen
-        assert min(came, key=lambda t: t.losses[0]).status is Status.RUNNING
+        assert min(came, key=lambda t: t.losses[1]).status is Status.RUNNING
 
 
 def test_it_goes_on_where_everything_diverges():
@@ -447,7 +447,7 @@ def test_many_are_looked_at_for_an_epoch_only_where_that_tells_much(free):
 
     def looks(loss, glances=24):
         searcher = Zoom(Settings(glances=glances))
-        loop = Loop(max_epochs=32, searcher=searcher).run(80 if free == 1 else 15, free, loss)
+        loop = Loop(max_epochs=32, searcher=searcher).run(60 if free == 1 else 10, free, loss)
         assert any(j.kind is Kind.ZOOM for j in loop.history.jobs)
         return [j for j in loop.history.jobs if j.start == 0 and j.stop == 1]
 
@@ -490,7 +490,7 @@ def test_a_result_that_never_comes_does_not_hold_the_others_up(max_epochs, slots
 
 def test_where_half_of_the_results_are_never_told_the_search_goes_on():
     loop = Loop(max_epochs=16)
-    for _ in range(15):
+    for _ in range(12):
         for job in loop.ask(8)[::2]:
             loop.tell(job)
     assert sum(job.kind is Kind.ZOOM for job in loop.history.jobs) > 20
@@ -501,7 +501,7 @@ def test_first_looks_are_taken_also_where_a_late_result_was_not_waited_for(late)
     loop, running = Loop(max_epochs=64), []
     for turn in range(80):
         running += loop.ask(3 - len(running))
-        job = next(job for job in running if job.number != late or turn > 18)
+        job = next(job for job in running if job.number != late or turn > 14)
         loop.tell(job)
         running.remove(job)
     kinds = [job.kind for job in loop.history.jobs]
@@ -529,8 +529,8 @@ def test_the_coarse_round_goes_on_with_what_was_cut_short():
     loop = Loop(max_epochs=32)
     begun = loop.ask(8)
     for job in begun:
-        cut_short(loop, job, 1)
-    assert [(j.trial, j.start, j.stop) for j in loop.ask(10)][:8] == [(j.trial, 1, 2) for j in begun]
+        cut_short(loop, job, 3)
+    assert [(j.trial, j.start, j.stop) for j in loop.ask(10)][:8] == [(j.trial, 3, 4) for j in begun]
 
 
 @pytest.mark.parametrize("end", [1, 3, 6])  # below the lowest rung, between two, before the last
@@ -591,10 +591,10 @@ def test_of_a_batch_the_best_chance_alone_goes_on_two_rungs_at_once_and_the_othe
             loop.tell(running.pop(0))
     if outlook and not under_way:
         assert (most, waiting > 0) == (1, True)
-        assert steps <= {(1, 4), (2, 8), (4, 16), (8, 16)}
+        assert steps <= {(2, 8), (4, 16), (8, 16)}
     else:
         assert (most > 1, waiting) == (True, 0)
-        assert steps <= {(1, 2), (2, 4), (4, 8), (8, 16)}
+        assert steps <= {(2, 4), (4, 8), (8, 16)}
 
 
 def test_a_default_that_somebody_named_goes_on_to_the_full_budget_before_anything_else():

@@ -585,7 +585,7 @@ def test_the_plan_has_the_rungs_that_are_searched():
             trained, SPACE, max_epochs=16, epochs=32, store=None, searcher=Zoom(settings),
             listen=lambda _, told: plans.append(told) if isinstance(told, Plan) else None,
         )  # fmt: skip
-    assert [plan.ladder for plan in plans] == [(1, 2, 4, 8, 16), (1, 4, 16)]
+    assert [plan.ladder for plan in plans] == [(2, 4, 8, 16), (4, 16)]
 
 
 def test_the_plan_of_one_trial_counts_one():

@@ -110,7 +110,7 @@ def plan_of(study: Study, course: Course, executor: Executor | None) -> Plan:
     history, depth, budget = study.history, study.max_epochs, course.budget
     advised = len(history.advice)
     zoom = study.searcher if isinstance(study.searcher, Zoom) else None
-    rungs = zoom.ladder(study.space, depth, advised) if zoom else ladder(depth)
+    rungs = zoom.ladder(depth) if zoom else ladder(depth)
     seconds = None
     if executor and depth > 1 and not history.searched:
         known = executor.seconds if isinstance(executor, Timed) else 0.0

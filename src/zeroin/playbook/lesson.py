@@ -15,7 +15,7 @@ from zeroin.catalogue import CATALOGUE
 from zeroin.errors import PlaybookError
 from zeroin.history import History
 from zeroin.playbook.scenario import Scenario
-from zeroin.search import surrogate
+from zeroin.search import rungs, surrogate
 from zeroin.search.importance import importances
 from zeroin.search.model import Features, Model, build
 from zeroin.search.rows import Memory
@@ -170,8 +170,7 @@ def lesson_of(
     Raises:
         PlaybookError: fewer than eight trials worked, or all are alike.
     """
-    memory = memory or Memory()
-    ladder = memory.ladder(space, history.max_epochs, len(history.advice))
+    ladder, memory = rungs.ladder(history.max_epochs), memory or Memory()
     rows = memory.rows(space, history, ladder)
     worked = np.unique(rows.trial[np.isfinite(rows.loss)])
     if len(worked) < FEWEST:

@@ -53,7 +53,7 @@ def explore(view: View, model: Model) -> Proposal | None:
         if found is None:
             return None
         point = found
-    return Proposal(view.glance or view.first, Kind.EXPLORE, f"exploring: {why}", config=view.space.config(point))
+    return Proposal(view.steps[0], Kind.EXPLORE, f"exploring: {why}", config=view.space.config(point))
 
 
 def _promotion(view: View, model: Model) -> Proposal | None:

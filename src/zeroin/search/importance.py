@@ -6,6 +6,7 @@ import numpy as np
 
 from zeroin.history import History
 from zeroin.rng import generator
+from zeroin.search import rungs
 from zeroin.search.box import Box
 from zeroin.search.model import Features, build
 from zeroin.search.rows import Memory
@@ -35,8 +36,8 @@ def importances(
     >>> importances(Space(), History(), max_epochs=1)  # doctest: +SKIP
     []
     """
+    ladder = rungs.ladder(max_epochs)
     memory = memory or Memory()
-    ladder = memory.ladder(space, max_epochs, len(history.advice))
     rows = memory.rows(space, history, ladder)
     if len(np.unique(rows.trial[np.isfinite(rows.loss)])) < 5:
         return []

@@ -21,7 +21,6 @@ CAP = 250  # rows that the surrogate sees
 LEAST_GAP = 1e-12  # of the median loss: what is smaller is rounding
 HUGE = 1e100  # losses beyond it count as it; squares of larger ones are no numbers
 FIT_ITERATIONS = 40
-BRIEF = 3 / 32  # of a full training, between T/16 and T/8: earlier losses tell nothing more of a trial that went on
 EARLY = 12  # first losses at the lowest rung, spread like random ones: others are measured by their middle
 
 
@@ -121,19 +120,18 @@ class Model:
 def build(rows: Rows, features: Features, memory: Memory) -> Model:
     """The model of a history with at least two observations."""
     theta, trust = _fitted(rows.part(slice(fit_size(len(rows.loss)))), features, memory)
-    targets = _targets(rows)
-    posterior, keep = _condition(rows, targets, features, theta)
+    posterior, keep = _condition(rows, features, theta)
     owners = rows.trial[keep]
     units = rows.units[np.unique(owners)]
     mean = posterior.expected(features(units))
-    trend = float(targets.trend[-1])
-    best = float(mean.min() if len(rows.rungs) == 1 else targets.warped.min() - trend)  # seen, not where it may fall to
+    trend = float(_targets(rows)[1][-1])  # the best is one that was seen, not one that losses may fall to
+    best = float(mean.min() if len(rows.rungs) == 1 else _warped(rows)[0].min() - trend)
     return Model(posterior, features, best, trust, trend, rows, owners, units, mean)
 
 
 def expected(rows: Rows) -> dict[tuple[int, int], float]:
     """What is expected at the full budget, as warped losses, by number of the trial and epochs of its rung."""
-    ends = _targets(rows).ends
+    ends = _targets(rows)[0]
     return {(int(t), rows.rungs[r]): float(end) for t, r, end in zip(rows.trial, rows.rung, ends, strict=True)}
 
 
@@ -187,10 +185,9 @@ def _fitted(rows: Rows, features: Features, memory: Memory) -> tuple[Array, floa
     key = (*(column.tobytes() for column in seen_by_it), rows.typical)
     if key not in memory.fits:
         units, prior = rows.units[rows.trial], features.prior
-        targets = _targets(rows)
-        x, best = features(units, rows.rung), features(units[[targets.ends.argmin()]])
-        keep = _kept(rows, x, targets.ends, best)
-        x, y = x[keep], targets.detrended(rows.rung)[keep]
+        warped, trend = _targets(rows)
+        keep = _nearest(features(units, rows.rung), warped, features(units[[warped.argmin()]]))
+        x, y = features(units[keep], rows.rung[keep]), warped[keep] - trend[rows.rung[keep]]
         doubt = _doubt(x, rows.loss[keep], prior)
         theta = surrogate.fit(x, y, prior, FIT_ITERATIONS, doubt=doubt)
         seen, predicted, _ = surrogate.condition(x, y, theta, prior.groups, doubt=doubt).left_out(rows.trial[keep])
@@ -198,15 +195,17 @@ def _fitted(rows: Rows, features: Features, memory: Memory) -> tuple[Array, floa
     return memory.fits[key]
 
 
-def _condition(
-    rows: Rows, targets: "_Targets", features: Features, theta: Array
-) -> tuple[surrogate.Posterior, np.ndarray]:
+def _condition(rows: Rows, features: Features, theta: Array) -> tuple[surrogate.Posterior, np.ndarray]:
     """The surrogate under hyperparameters, given all rows or the CAP that tell most, and which these are."""
     units, groups = rows.units[rows.trial], features.prior.groups
+    warped, trend = _targets(rows)
     inverse_lengths = np.exp(-theta[:-2])[groups]
-    x, best = features(units, rows.rung), features(units[[targets.ends.argmin()]])
-    keep = _kept(rows, x * inverse_lengths, targets.ends, best * inverse_lengths)
-    x, y = x[keep], targets.detrended(rows.rung)[keep]
+    keep = np.arange(len(warped))
+    if len(warped) > CAP:
+        keep = _nearest(
+            features(units, rows.rung) * inverse_lengths, warped, features(units[[warped.argmin()]]) * inverse_lengths
+        )
+    x, y = features(units[keep], rows.rung[keep]), warped[keep] - trend[rows.rung[keep]]
     doubt = _doubt(x, rows.loss[keep], features.prior)
     return surrogate.condition(x, y, theta, groups, doubt=doubt), keep
 
@@ -220,29 +219,18 @@ def _doubt(features: Array, losses: Array, prior: surrogate.Prior) -> Array:
     return doubt
 
 
-@dataclass(frozen=True, slots=True)
-class _Targets:
-    """Losses `warped` [n], the `ends` [n] to expect of them, and the `trend` [R]: the mean change up to each rung."""
+def _targets(rows: Rows) -> tuple[Array, Array]:
+    """Warped losses less what they are expected to fall [n], and the trend [R]: the mean change up to each rung.
 
-    warped: Array
-    ends: Array
-    trend: Array
-
-    def detrended(self, rung: np.ndarray) -> Array:
-        """What the surrogate sees [n], of losses at rungs [n]."""
-        return np.asarray(self.ends - self.trend[rung])
-
-
-def _targets(rows: Rows) -> _Targets:
-    """The ends are warped losses less what these still fall; each step of the trend is shrunk by one pair at 0."""
+    Each step of the trend is shrunk by one pair at 0.
+    """
     warped, before = _warped(rows)
-    ends = warped
     if rows.outlook and len(rows.rungs) > 1:
-        ends = warped - _expected_falls(rows, rows.outlook, warped, before)
-    steps = np.diff(_by_trial(rows, ends), axis=1)
+        warped = warped - _expected_falls(rows, rows.outlook, warped, before)
+    steps = np.diff(_by_trial(rows, warped), axis=1)
     paired = ~np.isnan(steps)
     mean_steps = np.where(paired, steps, 0.0).sum(0) / (paired.sum(0) + 1)
-    return _Targets(warped, ends, np.concatenate([[0.0], np.cumsum(mean_steps)]))
+    return warped, np.concatenate([[0.0], np.cumsum(mean_steps)])
 
 
 def _warped(rows: Rows) -> tuple[Array, Array]:
@@ -280,15 +268,13 @@ def _by_trial(rows: Rows, values: Array) -> Array:
     return table
 
 
-def _kept(rows: Rows, features: Array, warped: Array, centre: Array) -> np.ndarray:
-    """At most CAP rows: the best quarter, then those nearest to the incumbent; no BRIEF ones of trials that went on."""
-    later = np.array(rows.rungs)[rows.rung] >= BRIEF * rows.rungs[-1]
-    keep = np.flatnonzero(later | ~np.isin(rows.trial, rows.trial[later]))
-    if len(keep) <= CAP:
-        return keep
-    distance = ((features[keep] - centre) ** 2).sum(1)
-    distance[np.argsort(warped[keep], kind="stable")[: CAP // 4]] = -1.0
-    return np.sort(keep[np.argsort(distance, kind="stable")[:CAP]])
+def _nearest(features: Array, warped: Array, centre: Array) -> np.ndarray:
+    """At most CAP rows: the best quarter, then those nearest to the incumbent."""
+    if len(warped) <= CAP:
+        return np.arange(len(warped))
+    distance = ((features - centre) ** 2).sum(1)
+    distance[np.argsort(warped, kind="stable")[: CAP // 4]] = -1.0
+    return np.sort(np.argsort(distance, kind="stable")[:CAP])
 
 
 def _correlation(a: Array, b: Array) -> float:

@@ -35,7 +35,7 @@ MOST = 1.5  # times what was learned that a study may make of it
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Outlook:
-    """What was learned: `learned` over which ranges, `weights` [R, F] of the terms at T/2^R ... T/4 and T/2."""
+    """What was learned: `learned` over which ranges, `weights` [3, F] of the terms at T/8, T/4 and T/2."""
 
     learned: Mapping[str, Float]
     weights: Array
@@ -56,7 +56,7 @@ class Outlook:
             level: loss over that of a middling early trial [n]; slope: its last fall by log epochs [n]; in spreads.
             traits: [n, K]; doublings: of the epochs until the full budget [n].
         """
-        rung = len(self.weights) - np.clip(np.rint(doublings), 1, len(self.weights)).astype(int)
+        rung = 3 - np.clip(np.rint(doublings), 1, 3).astype(int)
         return np.asarray((terms(level, slope, traits) * self.weights[rung]).sum(1))
 
 

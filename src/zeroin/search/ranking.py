@@ -3,6 +3,7 @@
 import numpy as np
 
 from zeroin.history import History
+from zeroin.search import rungs
 from zeroin.search.model import Features, build
 from zeroin.search.rows import Memory, Rows
 from zeroin.search.surrogate import one_blas_thread
@@ -37,9 +38,8 @@ def best_configs(space: Space, history: History, most: int, *, max_epochs: int) 
     >>> best_configs(Space(x=Float(0, 1)), History(), 3, max_epochs=1)
     []
     """
-    memory = Memory()
-    ladder = memory.ladder(space, max_epochs, len(history.advice))
-    features = Features.of(space, ladder)
+    ladder = rungs.ladder(max_epochs)
+    memory, features = Memory(), Features.of(space, ladder)
     rows = memory.rows(space, history, ladder)
     worked = [int(n) for n in np.unique(rows.trial) if history.trials[n].loss is not None]
     if len(worked) < LEAST:

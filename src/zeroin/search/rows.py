@@ -8,7 +8,7 @@ import numpy as np
 from zeroin.history import History
 from zeroin.search import finite
 from zeroin.search.outlook import Outlook, known, shipped, since
-from zeroin.search.rungs import ladder, loss_at
+from zeroin.search.rungs import loss_at
 from zeroin.space import Space
 from zeroin.space.scales import Array
 from zeroin.types import Config, Job, Range, Status, Trial
@@ -59,17 +59,6 @@ class Memory:
     fits: dict[tuple[bytes | int | None, ...], tuple[Array, float]] = field(default_factory=dict)
     leads: Array | None = None
     listing: tuple[dict[str, Range], Array | None] | None = None
-
-    def foresees(self, space: Space) -> bool:
-        """Whether it is known what losses of short trainings still fall: hyperparameters' names tell."""
-        return self.outlook is not None and bool(known(space))
-
-    def ladder(self, space: Space, max_epochs: int, advised: int, rungs: int = 3, eta: int = 2) -> tuple[int, ...]:
-        """The rungs, the lowest first: one more where names tell, as what early losses say is then worth reading.
-
-        None more where a playbook `advised` configs: its bets are hard to tell apart so early.
-        """
-        return ladder(max_epochs, rungs + (rungs > 0 and not advised and self.foresees(space)), eta)
 
     def rows(self, space: Space, history: History, ladder: tuple[int, ...]) -> Rows:
         """The history as rows."""

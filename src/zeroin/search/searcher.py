@@ -59,7 +59,7 @@ class Zoom:
         return _after_screening(view) if decision is None else decision
 
     def _view(self, space: Space, history: History, free: int, max_epochs: int, seed: int) -> View:
-        ladder = self.ladder(space, max_epochs, len(history.advice))
+        ladder = self.ladder(max_epochs)
         ranges = dict(history.regions[-1].ranges) if history.regions else space.ranges
         view = View(
             settings=self.settings,
@@ -82,9 +82,9 @@ class Zoom:
             return view
         return replace(view, glance=rungs.glance(max_epochs, ladder[0], screened, self.settings.alike))
 
-    def ladder(self, space: Space, max_epochs: int, advised: int = 0) -> tuple[int, ...]:
+    def ladder(self, max_epochs: int) -> tuple[int, ...]:
         """The rungs, the lowest first."""
-        return Memory(self.outlook).ladder(space, max_epochs, advised, self.settings.rungs, self.settings.eta)
+        return rungs.ladder(max_epochs, self.settings.rungs, self.settings.eta)
 
     def screening(self, space: Space, ladder: Sequence[int], advised: int = 0) -> int:
         """Trials of the screening round; as many are fresh as without advice, lest a bad one mislead.
@@ -92,7 +92,7 @@ class Zoom:
         Half as many are where each is a full training.
         """
         if len(ladder) > 1:
-            size = advised + (self.settings.screen_brief if self.settings.is_brief(ladder) else self.settings.screen)
+            size = advised + self.settings.screen
         else:
             size = int(np.clip(len(space) + 1, 6, 12))
             size = max(size, advised + (size + 1) // 2)

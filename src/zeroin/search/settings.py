@@ -1,6 +1,5 @@
 """The searcher's constants."""
 
-from collections.abc import Sequence
 from dataclasses import dataclass
 
 
@@ -8,11 +7,9 @@ from dataclasses import dataclass
 class Settings:
     """The searcher's constants; each was chosen by measurement (docs/search-experiments.md)."""
 
-    rungs: int = 3  # below the full budget, and one more where names tell; 0: full-length mode
+    rungs: int = 3  # below the full budget; 0: full-length mode
     eta: int = 2  # ratio of neighbouring rungs
     screen: int = 12  # trials of the screening round with several rungs
-    screen_brief: int = 16  # the same where there is one rung more, as names tell what losses still fall
-    brief: int = 64  # trials that begin at that rung; later ones begin at the next
     sure: int = 3  # configs of the playbook, the best bets, that go on to the full budget after a first look
     keep: int = 3  # one in so many goes on to the next rung of the screening round, and two at least
     keep_known: int = 6  # the same where it is known how much losses still fall, and one at least
@@ -26,7 +23,3 @@ class Settings:
     leap: float = 1.0  # how far below the best every second new trial aims, in standard deviations of what was seen
     region_every: int = 8  # proposals between regions
     agree: float = 0.5  # a config that agrees with others under way is taken from this share of the best's expectation
-
-    def is_brief(self, ladder: Sequence[int]) -> bool:
-        """Whether a ladder begins with the rung that names add."""
-        return len(ladder) - 1 > self.rungs

@@ -10,6 +10,7 @@ from zeroin.rng import generator
 from zeroin.search import finite, rungs
 from zeroin.search import together as agreement
 from zeroin.search.box import Box
+from zeroin.search.outlook import known
 from zeroin.search.rows import Memory
 from zeroin.search.settings import Settings
 from zeroin.space import Choice, Space
@@ -66,12 +67,7 @@ class View:
     @property
     def foresees(self) -> bool:
         """Whether it is known what losses of short trainings still fall: hyperparameters' names tell."""
-        return len(self.ladder) > 1 and self.memory.foresees(self.space)
-
-    @property
-    def first(self) -> int:
-        """Epochs of a new trial's first job: not to the rung that names add once there are many trials."""
-        return self.ladder[self.settings.is_brief(self.ladder) and len(self.history.trials) >= self.settings.brief]
+        return len(self.ladder) > 1 and self.memory.outlook is not None and bool(known(self.space))
 
     @property
     def busy(self) -> set[int]:

@@ -85,7 +85,7 @@ def _best_of(pool: Pool, view: View, model: Model, aim: str) -> Proposal | None:
         pool.score[best] = -np.inf
         if not np.isfinite(score) or not view.has(point):
             why = f"{model.chance(point):.0%} chance to beat the best, by the model{aim}"
-            return Proposal(view.first, Kind.ZOOM, why, config=view.space.config(point))
+            return Proposal(view.ladder[0], Kind.ZOOM, why, config=view.space.config(point))
 
 
 def _anywhere(view: View) -> Array:
