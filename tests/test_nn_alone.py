@@ -16,7 +16,7 @@ import torch.nn.functional as F
 from torch import nn
 
 from test_nn_gate import CALLS, ROWS, ClassCount, Fn, numbers, words
-from test_nn_random import BLOCKS, LOSSES
+from test_nn_random import LOSSES, put_together
 from zeroin.nn import Task, alone, loop, mlp
 from zeroin.nn.optim import OPTIMIZERS, recipe
 from zeroin.nn.stack import fresh
@@ -97,17 +97,7 @@ def test_with_all_that_a_config_says(optimizer):
 @pytest.mark.parametrize("seed", [*range(10), *(pytest.param(s, marks=pytest.mark.slow) for s in range(10, 150))])
 def test_networks_put_together_at_random(seed):
     draw = random.Random(seed)
-    chosen, loss = draw.choices(sorted(BLOCKS), k=draw.randint(1, 3)), draw.choice(sorted(LOSSES))
-    batch, n = draw.choice([3, 8, 16]), draw.choice([3, 6, 9])
-
-    def build(_config):
-        random.seed(seed)
-        return nn.Sequential(nn.Linear(6, n), *(BLOCKS[name](n) for name in chosen), nn.Linear(n, 3))
-
-    rng = np.random.default_rng(seed)
-    x = rng.normal(size=(3 * batch + 4, 6)).astype(np.float32)
-    y = rng.integers(0, 3, len(x)) if loss in ("cross_entropy", "focal") else rng.normal(size=len(x)).astype(np.float32)
-    y[:3] = [0, 1, 2]
+    chosen, loss, batch, build, (x, y) = put_together(seed, draw)
     config = {"lr": 0.01, "batch_size": batch, "optimizer": draw.choice(OPTIMIZERS), "grad_clip": draw.choice([0, 1.0])}
     recorded = assert_same(problem_of(build, x, LOSSES[loss], y), config)
     assert not (recorded and {"noise", "branch"}.intersection(chosen))

@@ -115,9 +115,8 @@ REFUSED = {"noise", "branch", "complex"}
 SEEDS = [*range(3), *(pytest.param(seed, marks=pytest.mark.slow) for seed in range(3, 150))]
 
 
-@pytest.mark.parametrize("seed", SEEDS)
-def test_a_network_put_together_at_random(seed):
-    draw = random.Random(seed)
+def put_together(seed, draw):
+    """Names of the blocks and of the loss, a mini-batch's size, a function that builds the network, and data (x, y)."""
     chosen, loss = draw.choices(sorted(BLOCKS), k=draw.randint(1, 3)), draw.choice(sorted(LOSSES))
     batch, n = draw.choice([3, 8, 16]), draw.choice([3, 6, 9])
 
@@ -129,6 +128,13 @@ def test_a_network_put_together_at_random(seed):
     x = rng.normal(size=(3 * batch + 4, 6)).astype(np.float32)
     y = rng.integers(0, 3, len(x)) if loss in ("cross_entropy", "focal") else rng.normal(size=len(x)).astype(np.float32)
     y[:3] = [0, 1, 2]
+    return chosen, loss, batch, build, (x, y)
+
+
+@pytest.mark.parametrize("seed", SEEDS)
+def test_a_network_put_together_at_random(seed):
+    draw = random.Random(seed)
+    chosen, loss, batch, build, (x, y) = put_together(seed, draw)
     task = Task(build=build, train=(x, y), valid=(x, y), loss=LOSSES[loss], metric="loss", normalise=False)
     problem, some = task.problem, list(configs(9, optimizer=draw.choice(OPTIMIZERS), batch_size=batch))
     found = verdict(problem, some[0])

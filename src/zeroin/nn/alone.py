@@ -24,7 +24,7 @@ from zeroin.nn.dropout import begin_step, dropouts
 from zeroin.nn.optim import Recipe
 from zeroin.nn.problem import Problem, loss_of
 from zeroin.nn.replay import Step
-from zeroin.nn.tracing import traced
+from zeroin.nn.tracing import same, traced
 
 log = logging.getLogger("zeroin")
 
@@ -164,7 +164,7 @@ class Gradients:
         try:
             pairs = [(again(), loss), *zip([p.grad for p in self.trained], grads, strict=True)]
             pairs += zip(self._tensors(), after, strict=True)
-            return "" if all(_same(a, b) for a, b in pairs) else "done again it gives another result"
+            return "" if all(_alike(a, b) for a, b in pairs) else "done again it gives another result"
         except Exception as error:  # an operation that cannot be run by itself, or one that memory does not suffice for
             return str(error)
         finally:
@@ -219,7 +219,5 @@ def _as_it_lies(p: Tensor, g: Tensor | None) -> Tensor | None:
     return g if g is None or g.stride() == p.stride() else torch.empty_like(p).copy_(g)
 
 
-def _same(a: Tensor | None, b: Tensor | None) -> bool:
-    if a is None or b is None:
-        return a is b
-    return torch.allclose(a, b, rtol=0, atol=0, equal_nan=True)
+def _alike(a: Tensor | None, b: Tensor | None) -> bool:
+    return a is b if a is None or b is None else same(a, b)

@@ -25,6 +25,7 @@ from zeroin.nn.problem import Problem, loss_of, two_examples
 from zeroin.nn.sharing import Call, noted, told_apart
 from zeroin.nn.stack import Stack, fresh, stack
 from zeroin.nn.steps import BACKWARD, EACH
+from zeroin.nn.tracing import same
 from zeroin.types import Config
 from zeroin.wording import first_line
 
@@ -153,9 +154,9 @@ def _repeats(
     loss, g = found
     with Watching(lambda *_: None):
         watched = again()
-    replays = one.layout.replays and _same(watched[0], loss) and _same(watched[1], g)
+    replays = one.layout.replays and same(watched[0], loss) and same(watched[1], g)
     one.layout = replace(one.layout, replays=replays)
-    return _same(watched[0], loss) or _same(again()[0], loss)
+    return same(watched[0], loss) or same(again()[0], loss)
 
 
 def _unfit(model: nn.Module) -> str:
@@ -253,7 +254,3 @@ def _agree(a: Tensor, b: Tensor) -> bool:
         return bool((a == b).all())
     scale = max(float(b.abs().max()), 1e-4) if b.numel() else 1.0
     return bool(((a - b).abs() <= AGREE * scale).all())
-
-
-def _same(a: Tensor, b: Tensor) -> bool:
-    return torch.allclose(a, b, rtol=0, atol=0, equal_nan=True)

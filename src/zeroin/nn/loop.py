@@ -16,6 +16,7 @@ from zeroin.nn.alone import Gradients
 from zeroin.nn.data import Data, edges, order
 from zeroin.nn.drawing import drawing
 from zeroin.nn.dropout import counted, keys
+from zeroin.nn.modes import buffers_kept
 from zeroin.nn.networks import network
 from zeroin.nn.optim import Recipe, clip, lr_share, recipe
 from zeroin.nn.optimizer import Optimizer
@@ -178,13 +179,12 @@ def _lay_out(problem: Problem, model: nn.Module) -> None:
     kernels = [p for p in model.parameters() if p.dim() == 4]
     if not kernels:
         return
-    standing = {name: buffer.clone() for name, buffer in model.named_buffers()}
     plain = [p.data for p in kernels]
     for p in kernels:  # by `to`: `contiguous` leaves kernels of one channel as they are
         p.data = p.data.to(p.dtype, memory_format=torch.channels_last)
     model.train()
     try:
-        with drawing(0, "cpu"):
+        with drawing(0, "cpu"), buffers_kept(model):
             x, y = two_examples(problem.train)
             loss_of(problem.loss, model(x), y).backward()  # type: ignore[no-untyped-call]
     except (RuntimeError, ValueError):  # whatever it is: if it is not the layout, training tells
@@ -192,8 +192,6 @@ def _lay_out(problem: Problem, model: nn.Module) -> None:
             p.data = values
     for p in model.parameters():
         p.grad = None
-    for name, buffer in model.named_buffers():
-        buffer.copy_(standing[name])
 
 
 def check_fit(problem: Problem, model: nn.Module, how: Recipe) -> None:

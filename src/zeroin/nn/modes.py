@@ -1,8 +1,10 @@
-"""In which mode a network runs: training, evaluation, or evaluation on the statistics of each mini-batch."""
+"""In which mode a network runs: training, evaluation, or evaluation on the statistics of each mini-batch; and what a
+look at it must leave as it was."""
 
 from collections.abc import Iterator
 from contextlib import contextmanager
 
+import torch
 from torch import nn
 
 from zeroin.nn.layers import BATCHNORMS
@@ -17,6 +19,18 @@ def modes_kept(model: nn.Module) -> Iterator[None]:
     finally:
         for module, mode in modes.items():
             module.training = mode
+
+
+@contextmanager
+def buffers_kept(model: nn.Module) -> Iterator[None]:
+    """The numbers of all buffers afterwards as they were, whatever is run within."""
+    before = {name: buffer.clone() for name, buffer in model.named_buffers()}
+    try:
+        yield
+    finally:
+        with torch.no_grad():
+            for name, buffer in model.named_buffers():
+                buffer.copy_(before[name])
 
 
 @contextmanager

@@ -15,7 +15,7 @@ from zeroin.errors import TaskError
 from zeroin.nn.data import Data, InMemory, Normalisation, edges
 from zeroin.nn.layers import BATCHNORMS
 from zeroin.nn.metrics import Metric, alike
-from zeroin.nn.modes import as_in_evaluation
+from zeroin.nn.modes import as_in_evaluation, buffers_kept
 from zeroin.nn.networks import KNOWN, Build, built
 from zeroin.types import Config
 
@@ -178,19 +178,15 @@ def check_batchnorm(problem: Problem, model: nn.Module, batch_size: int) -> None
     if b - a > 1:
         return
     x, _ = next(iter(problem.train.batches(torch.arange(a, b), [(0, 1)])))
-    standing = {name: buffer.clone() for name, buffer in model.named_buffers()}
     model.train()
     try:
-        with torch.no_grad():
+        with torch.no_grad(), buffers_kept(model):
             model(x)
     except ValueError as error:
         raise TaskError(
             f"batch normalisation needs two examples in each mini-batch; batch_size={batch_size} of "
             f"{len(problem.train)} training examples leaves one: use batch_size=2 or more."
         ) from error
-    finally:
-        for name, buffer in model.named_buffers():
-            buffer.copy_(standing[name])
 
 
 def _labels_fit(problem: Problem, classes: int) -> None:

@@ -13,7 +13,7 @@ from torch.optim.swa_utils import AveragedModel
 from zeroin.nn.findings import Finding
 from zeroin.nn.layers import BATCHNORMS, DROPOUTS
 from zeroin.nn.measure import Measured, Subject, Unknown, first_output, noise, validation_losses
-from zeroin.nn.modes import modes_kept
+from zeroin.nn.modes import buffers_kept, modes_kept
 from zeroin.nn.recalibration import recalibrate
 from zeroin.nn.trace import Node, Trace, watched
 
@@ -201,13 +201,8 @@ def _in_training_during(subject: Subject) -> list[str]:
         if switched[name].training:
             seen.append(name)
 
-    standing = {n: b.clone() for n, b in subject.model.named_buffers()}
-    try:
-        assert subject.evaluate is not None
-        with modes_kept(subject.model), torch.random.fork_rng(devices=[]), watched(switched, note):
-            subject.evaluate()
-    finally:
-        with torch.no_grad():
-            for n, b in subject.model.named_buffers():
-                b.copy_(standing[n])
+    assert subject.evaluate is not None
+    model = subject.model
+    with modes_kept(model), buffers_kept(model), torch.random.fork_rng(devices=[]), watched(switched, note):
+        subject.evaluate()
     return list(dict.fromkeys(seen))

@@ -20,8 +20,8 @@ from torch.utils._pytree import tree_leaves, tree_map
 from zeroin.nn.replay import Place, Recorded
 
 WARM = 2  # steps of one shape before it is recorded: what is set up in a first step is no part of it
-UNREAD = (torch.ops.aten._local_scalar_dense, torch.ops.aten.is_nonzero, torch.ops.aten._pack_padded_sequence)
 READS = {torch.Tag.data_dependent_output, torch.Tag.dynamic_output_shape}
+UNTAGGED = (torch.ops.aten.is_nonzero, torch.ops.aten._pack_padded_sequence)  # which read numbers as well
 
 FULL_LIKE, ONES_LIKE = torch.ops.aten.full_like.default, torch.ops.aten.ones_like.default
 
@@ -35,7 +35,7 @@ def record(step: Callable[..., Any], *args: Any) -> Recorded:
     recorded = traced(step, *tree_map(torch.clone, args))
     others = [tree_map(_otherwise, args) for _ in range(2)]
     with torch.no_grad():
-        alike = tree_map(_alike, (step(*others[0]), others[0]), (tuple(recorded.bind(others[1])()), others[1]))
+        alike = tree_map(same, (step(*others[0]), others[0]), (tuple(recorded.bind(others[1])()), others[1]))
     if not all(tree_leaves(alike)):
         raise RuntimeError("its recording gives another result")
     return recorded
@@ -59,15 +59,16 @@ def _otherwise(value: Tensor) -> Tensor:
     return value.flip(1) if value.dim() > 1 else value.clone()
 
 
-def _alike(a: Tensor, b: Tensor) -> bool:
-    return bool(((a == b) | (a.isnan() & b.isnan())).all())
+def same(a: Tensor, b: Tensor) -> bool:
+    """Whether two tensors hold the same numbers; what is no number counts as one."""
+    return torch.allclose(a, b, rtol=0, atol=0, equal_nan=True)
 
 
 def _reads(func: Any, args: Sequence[Any]) -> bool:
     """Whether an operation gives a number to Python, or a tensor whose shape depends on numbers."""
     if func is torch.ops.aten.index.Tensor:
         return any(one is not None and one.dtype in (torch.bool, torch.uint8) for one in args[1])
-    return func.overloadpacket in UNREAD or not READS.isdisjoint(func.tags)
+    return func.overloadpacket in UNTAGGED or not READS.isdisjoint(func.tags)
 
 
 def _as_view(func: Any) -> Any:
