@@ -1,7 +1,9 @@
 """A trial's checkpoint and the run that an objective is handed: nothing torn, nothing trained twice, nothing beyond."""
 
 import errno
+import shutil
 import warnings
+from contextlib import suppress
 
 import pytest
 
@@ -97,6 +99,60 @@ def test_a_lost_checkpoint_starts_afresh(tmp_path):
         file.unlink()
     (trial_folder(tmp_path, 3) / "epoch-2").rmdir()
     assert do(counting, tmp_path, start=2)[1] == [(1, 1.0), (2, 3.0), (3, 6.0), (4, 10.0)]
+
+
+def test_a_trial_whose_folder_was_taken_away_trains_again_unless_it_keeps_no_state(tmp_path):
+    do(counting, tmp_path, stop=2)
+    shutil.rmtree(tmp_path)
+    assert do(counting, tmp_path, start=2)[1] == [(1, 1.0), (2, 3.0), (3, 6.0), (4, 10.0)]
+
+    def tolerant(config, run):  # would otherwise begin with epoch 3 of an untrained network
+        saved = run.checkpoint / "state"
+        with suppress(Exception):
+            counting(config, run) if saved.exists() or not run.start else None
+
+    shutil.rmtree(tmp_path)
+    assert do(tolerant, tmp_path, start=2)[1] == [(1, 1.0), (2, 3.0), (3, 6.0), (4, 10.0)]
+
+
+def before(config, run):
+    """Saves before it reports; whether the job ends there is known only after."""
+    state = float((run.checkpoint / "state").read_text()) if run.start else 0.0
+    for epoch in run.epochs():
+        state += epoch + 1
+        if run.saving:
+            (run.checkpoint / "state").write_text(str(state))
+        run.report(state)
+
+
+def stopping(config, run):
+    """Stops by itself in epochs that it did not save."""
+    state = float((run.checkpoint / "state").read_text()) if run.start else 0.0
+    for epoch in run.epochs():
+        state += epoch + 1
+        run.report(state)
+        if epoch in (4, 5):
+            break
+        if run.saving:
+            (run.checkpoint / "state").write_text(str(state))
+
+
+@pytest.mark.parametrize("objective", [before, stopping])
+def test_what_was_saved_is_never_taken_for_the_state_of_a_later_epoch(tmp_path, objective):
+    whole = {epoch: sum(range(epoch + 1)) for epoch in range(1, 9)}
+    known, stops = 0, iter((2, 4, 8, 8, 8, 8))
+    for stop in stops:
+
+        def heard(observation):
+            nonlocal known
+            assert observation.loss == whole[observation.epoch]
+            known = max(known, observation.epoch)
+            return not (objective is before and observation.epoch in (5, 6))  # as when the time is over
+
+        job = Job(0, 3, {}, 11, known, stop, Kind.SCREEN, "because")
+        ended = perform(objective, job, tmp_path, known, 8, heard)
+        assert ended.status is Status.DONE
+        assert not (trial_folder(tmp_path, 3) / "work").exists()
 
 
 def test_an_objective_without_state_goes_on_where_it_stood_and_is_asked_whether_it_should(tmp_path):

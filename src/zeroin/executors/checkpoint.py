@@ -2,14 +2,18 @@
 
 Training writes into `work/`. At the end of a job, and now and then within it, `work/` is put aside as
 `epoch-N/`; a job that starts or restarts gets a copy of the newest one. What a kill -9 tears is only `work/`.
+What was not written since it was put aside, or copied, keeps its epoch: it is the state after that one, and no other.
 """
 
 import os
 import shutil
 import time
 from pathlib import Path
+from typing import TypeAlias
 
 SECONDS_BETWEEN_COPIES = 30.0  # within a job; so a crash costs at most this much training
+
+Written: TypeAlias = dict[str, tuple[int, ...]]  # of each file, what tells that it was written into
 
 
 def trial_folder(root: Path, trial: int) -> Path:
@@ -30,6 +34,7 @@ class Checkpoint:
         self._folder = folder
         self._begun = False
         self._copied = time.monotonic()
+        self._known: Written = {}  # what `work/` held when it was copied or put aside
         self.epoch = _standing(folder, start, known)
 
     @property
@@ -46,8 +51,18 @@ class Checkpoint:
                 shutil.copytree(saved, self._work)
             else:
                 self._work.mkdir(parents=True)
+            self._known = _written(self._work)
             self._begun = True
         return self._work
+
+    @property
+    def lost(self) -> bool:
+        """Whether training has come some way, but there is nothing to go on from."""
+        return self.epoch > 0 and not self.used
+
+    def begin_anew(self) -> None:
+        """Train from the first epoch again."""
+        self.epoch = 0
 
     @property
     def used(self) -> bool:
@@ -60,8 +75,13 @@ class Checkpoint:
         return time.monotonic() - self._copied > SECONDS_BETWEEN_COPIES
 
     def put_aside(self, epoch: int, *, last: bool) -> None:
-        """Keep what `path` holds as the state after `epoch`; `last` ends the job."""
-        if not self._begun or not any(self._work.iterdir()):
+        """Keep what `path` holds as the state after `epoch`, if it was written since; `last` ends the job."""
+        if not self._begun:
+            return
+        held = _written(self._work)
+        if held == self._known:
+            if last:
+                shutil.rmtree(self._work, ignore_errors=True)
             return
         target, ready = self._folder / f"epoch-{epoch}", self._work
         if not last:
@@ -71,7 +91,7 @@ class Checkpoint:
         _to_disk(ready)
         shutil.rmtree(target, ignore_errors=True)  # not before: of a job that went no further it is what it began with
         ready.rename(target)
-        self._begun = not last
+        self._begun, self._known = not last, held
         for older in _saved(self._folder):
             if older != epoch:
                 shutil.rmtree(self._folder / f"epoch-{older}", ignore_errors=True)
@@ -100,6 +120,13 @@ def _standing(folder: Path, start: int, known: int) -> int:
 
 
 def _saved(folder: Path) -> list[int]:
+    """The epochs whose state is there; an empty folder is what clearing up by age leaves of one."""
     if not folder.is_dir():
         return []
-    return [int(p.name.removeprefix("epoch-")) for p in folder.glob("epoch-*")]
+    return [int(p.name.removeprefix("epoch-")) for p in folder.glob("epoch-*") if any(p.iterdir())]
+
+
+def _written(folder: Path) -> Written:
+    """What tells files from those that were written into since; empty where there are none."""
+    held = [(path, path.stat()) for path in folder.rglob("*") if path.is_file()]
+    return {str(path): (now.st_ino, now.st_size, now.st_mtime_ns, now.st_ctime_ns) for path, now in held}

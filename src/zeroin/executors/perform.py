@@ -15,7 +15,7 @@ from typing import TypeAlias
 
 from zeroin.errors import StoreError, TaskError, ZeroinError
 from zeroin.executors.checkpoint import Checkpoint, trial_folder
-from zeroin.executors.run import Heard, Objective, Run
+from zeroin.executors.run import Heard, Lost, Objective, Run
 from zeroin.types import Config, Ended, Job, Observation, Status
 from zeroin.wording import storable
 
@@ -45,7 +45,12 @@ def perform(objective: Objective, job: Job, root: Path, known: int, max_epochs: 
     """
 
     def whole(config: Config, run: Run) -> Iterator[None]:
-        result = objective(config, run)
+        run.begins_anew = True
+        try:
+            result = objective(config, run)
+        except Lost:
+            run.begin_anew()
+            result = objective(run.config, run)
         if result is not None and run.epoch == run.start and run.status is Status.RUNNING:
             run.report(result)
         yield

@@ -20,6 +20,10 @@ LAZY = (  # functions that have done nothing yet when they return
 )
 
 
+class Lost(BaseException):
+    """A trial's checkpoint is gone, as an objective is about to load it; none of its `except Exception` is to hear."""
+
+
 class Run:
     """A job as the objective sees it: from which epoch to which, where to save, whom to tell.
 
@@ -36,6 +40,12 @@ class Run:
         self.status = Status.RUNNING
         self._ending = self._due = False
         self._within: int | None = None  # the epoch under way in `epochs()`
+        self.begins_anew = False  # where its checkpoint is gone, instead of going on without
+
+    def begin_anew(self) -> None:
+        """Go back to the first epoch."""
+        self._checkpoint.begin_anew()
+        self.start = self.epoch = 0
 
     @property
     def config(self) -> Config:
@@ -65,6 +75,8 @@ class Run:
     @property
     def checkpoint(self) -> Path:
         """The trial's folder: load from it when `start` > 0, save to it in every epoch that `saving` asks for."""
+        if self._checkpoint.lost and self.epoch == self.start and self.begins_anew:
+            raise Lost
         return self._checkpoint.path
 
     @property

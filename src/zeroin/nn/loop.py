@@ -71,6 +71,7 @@ def objective(problem: Problem) -> Callable[[Config, Run], None]:
 
 def train(problem: Problem, config: Config, run: Run) -> None:
     """Train a config to where the run asks; see `objective`."""
+    run.begins_anew = False  # without its checkpoint, the same epochs again give the same network
     with one_thread():
         for _ in steps(problem, config, run):
             pass
