@@ -18,6 +18,7 @@ from zeroin.history import History, incumbent
 from zeroin.store import is_written
 from zeroin.types import Asked, Ended, Observation, Observed, Status
 from zeroin.watching import look, news, watch
+from zeroin.wording import score_words
 
 STUDY = """
 import sys, time, zeroin as zi
@@ -54,7 +55,7 @@ def test_a_running_study_is_watched_to_its_end(tmp_path):
     assert words.startswith("watched: 1 hyperparameter (lr). Coarse round of 12 configs to epoch 1")
     assert "round 0 coarse round" in words
     assert words.count("search over; the best again with fresh seeds") == 1
-    assert f"best {incumbent(history).loss:.5g}" in words  # of two that came between two looks the better
+    assert f"best {score_words(incumbent(history).loss)}" in words  # of two that came between two looks the better
 
 
 def test_news_tells_each_job_and_region_once():

@@ -19,7 +19,7 @@ from zeroin.report.compare import groups
 from zeroin.space import Space
 from zeroin.space.words import range_words
 from zeroin.types import Asked, Ended, Event, Kind, Range, Trial, Value
-from zeroin.wording import config_words, counted, duration, error_line
+from zeroin.wording import config_words, counted, duration, error_line, score_words
 
 Told: TypeAlias = Event | Plan
 SECONDS_BETWEEN_LINES = 10.0  # of progress, where there is no terminal
@@ -100,7 +100,7 @@ class Display:
             score = turned(study.goal, best.loss)
             depth = f" at epoch {best.best_epoch}" if study.max_epochs > 1 else ""
             self._console.print(
-                f"[green]best {score:.5g}[/] trial {best.number}{depth}: {escape(config_words(best.config))}"
+                f"[green]best {score_words(score)}[/] trial {best.number}{depth}: {escape(config_words(best.config))}"
             )
         self._refresh(study)
 
@@ -128,7 +128,7 @@ class Display:
         if share is not None:
             out += f", {share:.0%} of the budget"
         if self._best is not None:
-            out += f", best {turned(study.goal, self._best):.5g}"
+            out += f", best {score_words(turned(study.goal, self._best))}"
         elapsed = time.monotonic() - self._began
         if share is not None and self._share_before < share < 1:
             out += f", about {duration(elapsed * (1 - share) / (share - self._share_before))} left"
@@ -150,7 +150,7 @@ def show_result(console: Console, study: Shown, best: Trial) -> None:
         best: the trial held for the best, its losses in the user's sense.
     """
     depth = f" at epoch {best.best_epoch}" if study.max_epochs > 1 else ""
-    score = f"{score_name(study.goal, study.measure)} {best.loss:.5g}"
+    score = f"{score_name(study.goal, study.measure)} {score_words(best.loss or 0.0)}"
     console.print(f"\nbest config: [bold]{escape(config_words(best.config))}[/]")
     console.print(f"in the search: {escape(score)}{depth} (trial {best.number}, {escape(best.why)})")
     if any(not trial.kind.is_search for trial in study.history.trials):

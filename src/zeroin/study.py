@@ -40,7 +40,7 @@ from zeroin.types import (
     Trial,
     Value,
 )
-from zeroin.wording import counted, error_line, storable
+from zeroin.wording import counted, error_line, score_words, storable
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -303,7 +303,11 @@ class Study:
 
     def __repr__(self) -> str:
         trial = confirmation.chosen(self.history)
-        best = "" if trial is None or trial.loss is None else f", best {direction.turned(self.goal, trial.loss):.5g}"
+        best = (
+            ""
+            if trial is None or trial.loss is None
+            else f", best {score_words(direction.turned(self.goal, trial.loss))}"
+        )
         trials, epochs = counted(len(self.history.trials), "trial"), counted(self.history.spent, "epoch")
         return f"<Study {self.name!r}: {trials}, {epochs} of search{best}>"
 

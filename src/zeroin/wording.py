@@ -20,10 +20,12 @@ def counted(n: int, noun: str) -> str:
 def duration(seconds: float) -> str:
     """A time in the unit that fits.
 
-    >>> duration(0.25), duration(3.2), duration(75), duration(7300)
-    ('0.25 s', '3 s', '1 min 15 s', '2 h 02 min')
+    >>> duration(0.00022), duration(0.25), duration(3.2), duration(75), duration(7300)
+    ('0.22 ms', '0.25 s', '3 s', '1 min 15 s', '2 h 02 min')
     """
     whole, minutes = round(seconds), round(seconds / 60)
+    if 0 < seconds < 0.01:
+        return f"{value_words(1000 * seconds, 2)} ms"
     if seconds < 1:
         return f"{seconds:.2g} s"
     if whole < 60:
@@ -79,6 +81,15 @@ def value_words(value: Value, digits: int = 4) -> str:
     return f"{value:.0f}" if "e" in text else text
 
 
+def score_words(score: float) -> str:
+    """A trial's score, to the same digits wherever a person reads it.
+
+    >>> score_words(0.9916667), score_words(1.2086e-6)
+    ('0.99167', '1.2086e-6')
+    """
+    return value_words(score, 5)
+
+
 def config_words(config: Mapping[str, Value]) -> str:
     """A config in one line.
 
@@ -118,7 +129,25 @@ def measured(mean: float, error: float | None) -> str:
     """
     if not error or not math.isfinite(error):
         return value_words(mean)
-    places = 1 - math.floor(math.log10(error))
-    if not 0 <= places <= 5 or abs(mean) >= 1e5:
+    places = _places(error, mean)
+    if places is None:
         return f"{value_words(mean)} ± {value_words(error, 2)}"
     return f"{mean:.{places}f} ± {error:.{places}f}"
+
+
+def between(low: float, high: float, error: float | None) -> str:
+    """Where a mean lies, to the digits that its spread leaves sure.
+
+    >>> between(0.9797, 0.987, 0.0029), between(0.25, 0.5, None)
+    ('0.9797 to 0.9870', '0.25 to 0.5')
+    """
+    places = _places(error, max(abs(low), abs(high))) if error and math.isfinite(error) else None
+    if places is None:
+        return f"{value_words(low)} to {value_words(high)}"
+    return f"{low:.{places}f} to {high:.{places}f}"
+
+
+def _places(error: float, value: float) -> int | None:
+    """Decimal places down to the second digit of a spread; None where that is no plain number."""
+    places = 1 - math.floor(math.log10(error))
+    return places if 0 <= places <= 5 and abs(value) < 1e5 else None

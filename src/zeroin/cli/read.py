@@ -19,7 +19,7 @@ from zeroin.store import Header, files_of, is_written, list_studies, read_study
 from zeroin.tasks import TASKS
 from zeroin.types import Kind, Trial, Value
 from zeroin.watching import watch as watched
-from zeroin.wording import config_words
+from zeroin.wording import config_words, counted, score_words
 
 
 @click.command()
@@ -41,13 +41,14 @@ def status(name: str | None, store: Path, as_json: bool) -> None:
         click.echo(json.dumps(rows, indent=1))
         return
     for study, score in zip(studies, scores, strict=True):
-        best = "none yet" if score is None else f"{score:.5g}"
+        best = "none yet" if score is None else score_words(score)
         failures = f", {study.failures} failed" if study.failures else ""
         open_jobs = f", {study.running} open" if study.running else ""
         if open_jobs and not is_written(store, study.name):
             open_jobs += ", its process is gone: the same command goes on"
+        epochs = f", {counted(study.epochs, 'epoch')}" if study.max_epochs > 1 else ""
         click.echo(
-            f"{study.name}: {study.trials:,} trials, {study.epochs:,} epochs, best {best} ({study.goal})"
+            f"{study.name}: {counted(study.trials, 'trial')}{epochs}, best {best} ({study.goal})"
             f"{failures}{open_jobs}; since {study.created}"
         )
     if name:
@@ -157,7 +158,7 @@ def _status_of(store: Path, name: str) -> None:
     if best and best.loss is not None:
         afresh = any(score.kind is Kind.CONFIRM for score in scores(history))
         what = "the best config over fresh seeds, in the search" if afresh else "best"
-        score = f"{turned(header.goal, best.loss):.5g}"
+        score = score_words(turned(header.goal, best.loss))
         click.echo(f"{what} {score}: {config_words(best.config)} (trial {best.number}: {best.why})")
     if header.plan and any(history.running):
         click.echo(header.plan.words())

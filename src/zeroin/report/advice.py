@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from zeroin.goal import turned
 from zeroin.history import History
 from zeroin.types import Kind, Trial
-from zeroin.wording import counted, value_words
+from zeroin.wording import counted, score_words, value_words
 
 
 @dataclass(frozen=True, slots=True)
@@ -32,17 +32,18 @@ def advice(history: History, goal: str) -> Advice | None:
     fresh = [t for t in coarse if t.kind is Kind.SCREEN]
     if not advised or not fresh:
         return Advice(said, (f"The playbook advised {counted(len(said), 'config')}.",))
-    return Advice(said, (_first(len(said), advised, fresh, goal), _after(history, advised, goal)))
+    return Advice(said, (_first(history, len(said), advised, fresh, goal), _after(history, advised, goal)))
 
 
-def _first(said: int, advised: Sequence[Trial], fresh: Sequence[Trial], goal: str) -> str:
+def _first(history: History, said: int, advised: Sequence[Trial], fresh: Sequence[Trial], goal: str) -> str:
     """How the advised did beside the fresh, at the epoch that all of them were trained to."""
     epoch = min(t.epoch for t in (*advised, *fresh))
     ours, theirs = ([min(t.losses[:epoch]) for t in trials] for trials in (advised, fresh))
     better = sum(loss > min(ours) for loss in theirs)
-    best, other = (value_words(turned(goal, min(losses))) for losses in (ours, theirs))
+    best, other = (score_words(turned(goal, min(losses))) for losses in (ours, theirs))
+    after = f"After {counted(epoch, 'epoch')} each, the" if history.max_epochs > 1 else "The"
     return (
-        f"The study began with {counted(said, 'config')} of the playbook. After {counted(epoch, 'epoch')} each, the "
+        f"The study began with {counted(said, 'config')} of the playbook. {after} "
         f"best of them had {best}, the best of {counted(len(theirs), 'fresh config')} {other}: the playbook's was "
         f"better than {better} of {len(theirs)}."
     )
@@ -51,14 +52,15 @@ def _first(said: int, advised: Sequence[Trial], fresh: Sequence[Trial], goal: st
 def _after(history: History, advised: Sequence[Trial], goal: str) -> str:
     """How long it took until another config was as good as the best of the advised."""
     lead, loss = _lead(history, advised)
-    came = f"The best of them came to {value_words(turned(goal, loss))} in the end"
+    came = f"The best of them came to {score_words(turned(goal, loss))} in the end"
     if lead is None:
         return f"{came}; nothing else that the study tried was as good."
     if lead == 0:
         return f"{came}; another config was as good before, so that they saved nothing."
-    whole = value_words(round(lead / history.max_epochs, 1))
-    trainings = f" ({whole} full trainings)" if history.max_epochs > 1 else ""
-    return f"{came}; it took {counted(lead, 'epoch')} more{trainings} until another config was as good."
+    more = f"{counted(lead, 'trial')} more"
+    if history.max_epochs > 1:
+        more = f"{counted(lead, 'epoch')} more ({value_words(round(lead / history.max_epochs, 1))} full trainings)"
+    return f"{came}; it took {more} until another config was as good."
 
 
 def _lead(history: History, advised: Sequence[Trial]) -> tuple[int | None, float]:

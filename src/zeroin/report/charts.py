@@ -13,7 +13,7 @@ from zeroin.report.scores import ScoreAxis
 from zeroin.report.summary import Row, Summary
 from zeroin.report.ticks import Tick
 from zeroin.types import Kind
-from zeroin.wording import counted, value_words
+from zeroin.wording import counted, score_words, value_words
 
 # Of the palette of Okabe and Ito, told apart with any colour vision; shapes say the same once more.
 COLOURS = {
@@ -32,6 +32,7 @@ SYMBOLS = {
 }
 BEST, FAILED, LIKELY, SEARCHED = "#D55E00", "#8f8f8f", "#0072B2", "rgba(128,128,128,0.35)"
 GRID = "rgba(128,128,128,0.18)"
+FEW = 8  # counts that have a tick each
 
 
 def axis_figure(plot: AxisPlot, summary: Summary) -> go.Figure:
@@ -43,7 +44,7 @@ def axis_figure(plot: AxisPlot, summary: Summary) -> go.Figure:
     """
     rounds = sorted({i.round for i in (*plot.searched, *plot.likely)}) if plot.likely else []
     top = min(0.5, 0.12 + 0.035 * len(rounds)) if rounds else 0.0
-    figure = _figure(280 + 12 * len(rounds))
+    figure = _figure(265 + 12 * len(rounds))
     for kind in COLOURS:
         scored = [p for p in plot.points if p.kind is kind and p.score is not None]
         figure.add_trace(_points(scored, kind, summary))
@@ -82,7 +83,7 @@ def curves_figure(summary: Summary) -> go.Figure:
         figure.add_trace(_lines([c for c in curves if c.kind is kind and not c.best], colour, 1.3, 0.55, summary))
     figure.add_trace(_lines([c for c in curves if c.best], BEST, 3.5, 1.0, summary))
     figure.update_layout(
-        xaxis=_epoch_axis("epoch") | {"rangemode": "tozero"},
+        xaxis=_counts("epoch", summary.max_epochs) | {"rangemode": "tozero"},
         yaxis=_score_axis(summary.curves.axis, summary.score_name),
     )
     return figure
@@ -92,6 +93,7 @@ def progress_figure(summary: Summary) -> go.Figure:
     """The best score so far against the epochs the search has spent."""
     figure = _figure(360)
     progress = summary.progress
+    unit = "epochs" if summary.max_epochs > 1 else "trials"
     if progress.steps:
         last = progress.steps[-1]
         figure.add_trace(
@@ -102,11 +104,11 @@ def progress_figure(summary: Summary) -> go.Figure:
                 mode="lines+markers",
                 line={"shape": "hv", "color": BEST, "width": 2.5},
                 marker={"size": [*(7 for _ in progress.steps), 1]},
-                hovertemplate="after %{x} epochs<br>%{text}<extra></extra>",
+                hovertemplate=f"after %{{x}} {unit}<br>%{{text}}<extra></extra>",
             )
         )
     figure.update_layout(
-        xaxis=_epoch_axis("epochs spent by the search"),
+        xaxis=_counts(f"{unit} of the search", progress.spent),
         yaxis=_score_axis(progress.axis, f"best {summary.score_name} so far"),
     )
     return figure
@@ -214,13 +216,15 @@ def _ticked(ticks: Sequence[Tick]) -> dict[str, Any]:
     }
 
 
-def _epoch_axis(title: str) -> dict[str, Any]:
-    return {"title": {"text": title}, "automargin": True, "gridcolor": GRID, "zeroline": False}
+def _counts(title: str, most: int) -> dict[str, Any]:
+    """An axis of whole numbers: no tick lies between two of them."""
+    ticks = {"dtick": 1} if most < FEW else {}
+    return {"title": {"text": title}, "automargin": True, "gridcolor": GRID, "zeroline": False} | ticks
 
 
 def _score_axis(axis: ScoreAxis, title: str) -> dict[str, Any]:
     ends = [min(axis.low, axis.gutter), max(axis.high, axis.gutter)]
-    return _ticked(axis.ticks) | {"range": ends, "title": {"text": title, "standoff": 6}}
+    return _ticked(axis.ticks) | {"range": ends, "title": {"text": _plain(title), "standoff": 6}}
 
 
 def _texts(trials: Iterable[int], summary: Summary) -> list[str]:
@@ -230,7 +234,7 @@ def _texts(trials: Iterable[int], summary: Summary) -> list[str]:
 def _hover(row: Row, summary: Summary) -> str:
     at = f" at epoch {row.best_epoch}" if summary.max_epochs > 1 else ""
     depth = f" · {row.ending}, {counted(row.epoch, 'epoch')}" if summary.max_epochs > 1 else ""
-    score = f"{row.ending}" if row.score is None else f"{summary.score_name} {value_words(row.score)}{at}"
+    score = f"{row.ending}" if row.score is None else f"{_plain(summary.score_name)} {score_words(row.score)}{at}"
     lines = [f"<b>trial {row.trial}</b> · {row.kind}{depth}", score]
     lines += [_plain(f"{name} = {value_words(value)}") for name, value in row.config.items()]
     for sentence in (row.why, row.note):

@@ -12,7 +12,7 @@ from zeroin.confirm import Score, interval, scores
 from zeroin.goal import ANY, bounds, turned
 from zeroin.history import History
 from zeroin.types import Config, Kind, Trial, Value
-from zeroin.wording import measured, value_words
+from zeroin.wording import between, measured, score_words, value_words
 
 
 @dataclass(frozen=True, slots=True)
@@ -35,7 +35,7 @@ class Stat:
     @property
     def within(self) -> str:
         """Such as "0.0271 to 0.0353"; empty where that is not known."""
-        return f"{value_words(self.interval[0])} to {value_words(self.interval[1])}" if self.interval else ""
+        return between(*self.interval, self.sd) if self.interval else ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -64,7 +64,7 @@ def stat(values: Iterable[float], ends: tuple[float, float] = ANY) -> Stat | Non
         ends: beyond which no score lies; not believed where one does, as an accuracy in per cent.
 
     >>> stat([0.98, 1.0], (0.0, 1.0)).within
-    '0.8629 to 1'
+    '0.863 to 1.000'
 
     >>> stat([2.0])
     Stat(mean=2.0, sd=None, n=1, interval=None)
@@ -126,7 +126,7 @@ def passed_over(best: Trial | None, top: Sequence[Trial], rows: Sequence[Group],
     """
     if best is None or not top or top[0].loss is None or top[0].config == best.config:
         return ""
-    score = value_words(turned(goal, top[0].loss))
+    score = score_words(turned(goal, top[0].loss))
     again = next((g.score for g in rows if g.config == top[0].config and g.score), None)
     found = f"trained afresh, its config has {again.words}" if again else "the model takes some of that for luck"
     return f"In the search trial {top[0].number} had a better {score_name}, {score}; {found}. In bold: the best config."

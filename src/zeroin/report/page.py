@@ -12,7 +12,7 @@ from markupsafe import Markup
 from zeroin.report.charts import BEST, COLOURS, FAILED, LIKELY, axis_figure, curves_figure, progress_figure
 from zeroin.report.summary import Summary
 from zeroin.report.words import STATUS_WORDS
-from zeroin.wording import counted, duration, value_words
+from zeroin.wording import counted, duration, score_words, value_words
 
 
 def render(summary: Summary) -> str:
@@ -27,6 +27,7 @@ def render(summary: Summary) -> str:
     environment = jinja2.Environment(autoescape=True, undefined=jinja2.StrictUndefined, trim_blocks=True)
     environment.filters |= {
         "show": value_words,
+        "score": score_words,
         "duration": duration,
         "counted": counted,
         "data": _data,
@@ -43,6 +44,7 @@ def render(summary: Summary) -> str:
         looks={"colours": COLOURS, "best": BEST, "failed": FAILED, "likely": LIKELY},
         status_words=STATUS_WORDS,
         paste=_paste(summary),
+        drawn=_drawn(summary),
     )
 
 
@@ -71,6 +73,13 @@ def _data(value: object) -> Markup:
     """JSON for a script element: no character in it can end the element."""
     text = json.dumps(value, ensure_ascii=True, allow_nan=False, separators=(",", ":"))
     return Markup(text.replace("<", "\\u003c").replace(">", "\\u003e").replace("&", "\\u0026"))
+
+
+def _drawn(summary: Summary) -> set[str]:
+    """What the legend of the axis plots has to explain: kinds of trials, and whether any "failed" or is "likely"."""
+    points = [p for plot in summary.axes for p in plot.points]
+    drawn = {str(p.kind) if p.score is not None else "failed" for p in points}
+    return drawn | ({"likely"} if any(plot.likely for plot in summary.axes) else set())
 
 
 def _paste(summary: Summary) -> str:

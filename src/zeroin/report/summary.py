@@ -8,6 +8,7 @@ from pathlib import Path
 from types import MappingProxyType
 
 from zeroin.confirm import chosen
+from zeroin.goal import score_name as named
 from zeroin.goal import turned
 from zeroin.history import History
 from zeroin.report.advice import Advice, advice
@@ -66,7 +67,7 @@ class Cost:
 
 @dataclass(frozen=True, slots=True)
 class Summary:
-    """All that a report shows. Scores are in the user's own direction; `score_name` is "loss" or "score"."""
+    """All that a report shows. Scores are in the user's own direction; `score_name` such as "validation accuracy"."""
 
     name: str
     goal: str
@@ -75,10 +76,11 @@ class Summary:
     plan: str
     settings: tuple[tuple[str, str], ...]
     best: Row | None
+    afresh: Group | None  # the best config, trained again after the search
     verdict: str
     passed_over: str  # why the highest score of the search is not the best config's, in a sentence
     scores: ScoreAxis
-    axes: tuple[AxisPlot, ...]
+    axes: tuple[AxisPlot, ...]  # what matters most first
     fixed: tuple[tuple[str, str], ...]
     curves: Curves
     progress: Progress
@@ -136,7 +138,8 @@ def summarise(
     best = chosen(history)
     steps = progress(history, goal)
     compared = groups(history, goal, measure)
-    score_name = "loss" if goal == "minimize" else "score"
+    score_name = named(goal, measure)
+    shares = {i.name: i.mean for i in importance}
     free = {k: p for k, p in space.params.items() if not p.held or _varies(k, drawn)}
     told = {t.number: t for t in [*drawn, *curved, *(history.trials[s.trial] for s in steps.steps)]}
     return Summary(
@@ -144,13 +147,16 @@ def summarise(
         goal=goal,
         score_name=score_name,
         max_epochs=deepest,
-        plan=_plan(len(free), goal, deepest),
+        plan=_plan(len(free), goal, score_name, deepest),
         settings=tuple(settings.items()),
         best=_row(best, goal, deepest) if best else None,
+        afresh=next((g for g in compared if best and g.config == best.config and g.score), None),
         verdict=verdict(compared, score_name, goal),
         passed_over=passed_over(best, the_best(search, 1), compared, score_name, goal),
         scores=axis,
-        axes=tuple(axis_plot(k, p, drawn, rounds, axis) for k, p in free.items()),
+        axes=tuple(
+            axis_plot(k, p, drawn, rounds, axis) for k, p in sorted(free.items(), key=lambda kp: -shares.get(kp[0], 0))
+        ),
         fixed=tuple((k, value_words(p.start)) for k, p in space.params.items() if k not in free),
         curves=learning_curves(curved, goal, deepest, best.number if best else None),
         progress=steps,
@@ -191,8 +197,8 @@ def _varies(name: str, trials: Sequence[Trial]) -> bool:
     return len({t.config[name] for t in trials if name in t.config}) > 1
 
 
-def _plan(dimensions: int, goal: str, max_epochs: int) -> str:
-    aim = "the lowest loss" if goal == "minimize" else "the highest score"
+def _plan(dimensions: int, goal: str, score_name: str, max_epochs: int) -> str:
+    aim = f"the {'lowest' if goal == 'minimize' else 'highest'} {score_name}"
     depth = f", each trial trained for at most {counted(max_epochs, 'epoch')}" if max_epochs > 1 else ""
     return f"Find the setting of {counted(dimensions, 'hyperparameter')} with {aim}{depth}."
 

@@ -13,7 +13,7 @@ BEST_TRIALS = 500
 CURVES = 200
 BEST_CURVES = 50
 CURVE_POINTS = 200
-ROUNDS = 12  # intervals drawn below an axis plot
+ROUNDS = 8  # intervals drawn below an axis plot: two rows of plots fit on a sheet of paper
 LINES = 60  # of events
 
 T = TypeVar("T")
