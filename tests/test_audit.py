@@ -13,7 +13,7 @@ from torch.utils.data import DataLoader, TensorDataset
 from networks_table import TABLE
 from zeroin.errors import TaskError
 from zeroin.nn import Task, audit, insert_batchnorm, mlp, recalibrate, small_cnn
-from zeroin.nn.audit import RULES
+from zeroin.nn.auditing.audit import RULES
 from zeroin.nn.networks import network
 from zeroin.space import Float, Space
 from zeroin.tasks import load

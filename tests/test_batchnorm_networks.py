@@ -15,8 +15,8 @@ from networks_table import TABLE, Functional, Shared
 from zeroin.errors import TaskError
 from zeroin.nn import fold, insert_batchnorm, remove_batchnorm, swap_norm
 from zeroin.nn.layers import NORMS
-from zeroin.nn.surgery import guessed_example
-from zeroin.nn.trace import record
+from zeroin.nn.norms.surgery import guessed_example
+from zeroin.nn.norms.trace import record
 
 torch.set_num_threads(1)
 WORK = [row for row in TABLE if not row.refused]

@@ -305,9 +305,9 @@ def test_every_entry_of_every_pair_of_optimizers_makes_a_space_that_a_file_keeps
 
 
 def test_the_training_loop_knows_every_option():
-    optim = pytest.importorskip("zeroin.nn.optim")
-    assert optim.OPTIMIZERS == OPTIMIZERS
-    assert CATALOGUE["schedule"].param.options == optim.SCHEDULES
+    recipe = pytest.importorskip("zeroin.nn.recipe")
+    assert recipe.OPTIMIZERS == OPTIMIZERS
+    assert CATALOGUE["schedule"].param.options == recipe.SCHEDULES
 
 
 # --- mistakes ---

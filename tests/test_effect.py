@@ -14,11 +14,11 @@ from zeroin.cli import cli
 from zeroin.cli.options import writing
 from zeroin.errors import StudyError, TaskError
 from zeroin.nn import Task, effect, loop, mlp
-from zeroin.nn.curves import curves
-from zeroin.nn.grouping import signature
-from zeroin.nn.optim import recipe
-from zeroin.nn.stack import fresh
-from zeroin.nn.volume import Draw, Goal, Paired, Share, compared
+from zeroin.nn.effects.curves import curves
+from zeroin.nn.effects.volume import Draw, Goal, Paired, Share, compared
+from zeroin.nn.recipe import recipe
+from zeroin.nn.stacking.grouping import signature
+from zeroin.nn.stacking.stack import fresh
 from zeroin.space import Choice, Float, Int, Space
 
 torch.set_num_threads(1)

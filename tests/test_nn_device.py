@@ -5,9 +5,9 @@ import torch
 from torch.utils._pytree import tree_map
 
 from zeroin.nn import Task, mlp
-from zeroin.nn.evaluation import judged
 from zeroin.nn.metrics import METRICS
-from zeroin.nn.recalibration import Moments
+from zeroin.nn.norms.recalibration import Moments
+from zeroin.nn.stacking.evaluation import judged
 
 
 class Elsewhere(torch.Tensor):

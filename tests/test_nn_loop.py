@@ -14,7 +14,7 @@ from zeroin.errors import TaskError
 from zeroin.executors.inline import Inline
 from zeroin.nn import Task, export, loop, mlp
 from zeroin.nn.export import newest
-from zeroin.nn.optim import OPTIMIZERS
+from zeroin.nn.recipe import OPTIMIZERS
 from zeroin.space import Float, Space
 from zeroin.types import Job, Kind, Observation, Status
 

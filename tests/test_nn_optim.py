@@ -10,8 +10,8 @@ import torch
 from torch import nn
 
 from zeroin.errors import TaskError
-from zeroin.nn.optim import OPTIMIZERS, SCHEDULES, clip, decayed, lr_share, recipe
 from zeroin.nn.optimizer import Optimizer
+from zeroin.nn.recipe import OPTIMIZERS, SCHEDULES, clip, decayed, lr_share, recipe
 
 CONFIG = {"lr": 0.05, "momentum": 0.7, "beta1": 0.8, "beta2": 0.95, "eps": 1e-3, "weight_decay": 0.1}
 REFERENCE = {
@@ -57,7 +57,7 @@ def test_ten_steps_equal_pytorch(name):
 def test_training_does_not_import_pytorchs_compiler():
     code = (
         "import sys, torch; from torch import nn; from zeroin.nn.optimizer import Optimizer; "
-        "from zeroin.nn.optim import recipe; net = nn.Linear(2, 1); opt = Optimizer(net, recipe({})); "
+        "from zeroin.nn.recipe import recipe; net = nn.Linear(2, 1); opt = Optimizer(net, recipe({})); "
         "net(torch.ones(1, 2)).sum().backward(); opt.step(0.1); assert 'torch._dynamo' not in sys.modules"
     )
     assert subprocess.run([sys.executable, "-c", code], check=False).returncode == 0

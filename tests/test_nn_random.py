@@ -7,14 +7,14 @@ import numpy as np
 import pytest
 import torch
 import torch.nn.functional as F
+from test_nn_gate import Fn
 from torch import nn
 
-from test_nn_gate import Fn
 from test_nn_stack import configs, members, outcome, same
 from zeroin.nn import Task
-from zeroin.nn.gate import verdict
-from zeroin.nn.optim import OPTIMIZERS
-from zeroin.nn.stack import joined, stack
+from zeroin.nn.recipe import OPTIMIZERS
+from zeroin.nn.stacking.equivalence import verdict
+from zeroin.nn.stacking.stack import joined, stack
 
 torch.set_num_threads(1)
 EPOCHS = 4

@@ -7,15 +7,16 @@ import torch.nn.functional as F
 from torch import nn
 
 from zeroin.executors.perform import perform
-from zeroin.nn import Task, compiling, loop, mlp, small_cnn
+from zeroin.nn import Task, loop, mlp, small_cnn
 from zeroin.nn.export import newest
-from zeroin.nn.gate import verdict
-from zeroin.nn.optim import OPTIMIZERS, recipe
-from zeroin.nn.replay import Recorded
-from zeroin.nn.stack import fresh, joined, stack
-from zeroin.nn.steps import BACKWARD, EACH
-from zeroin.nn.tails import ALIKE
-from zeroin.nn.updates import adam_by_row
+from zeroin.nn.recipe import OPTIMIZERS, recipe
+from zeroin.nn.recording.replay import Recorded
+from zeroin.nn.stacking import compiling
+from zeroin.nn.stacking.equivalence import verdict
+from zeroin.nn.stacking.spare_rows import ALIKE
+from zeroin.nn.stacking.stack import fresh, joined, stack
+from zeroin.nn.stacking.steps import BACKWARD, EACH
+from zeroin.nn.stacking.updates import adam_by_row
 from zeroin.types import Job, Kind
 
 torch.set_num_threads(1)
@@ -163,7 +164,7 @@ def test_a_recorded_step_is_the_step(build, shape, order, monkeypatch):
     problem = task(build, n=48, shape=shape).problem
     some = list(configs(3))
     plain, recorded = (stack(problem, members(problem, some), order) for _ in range(2))
-    monkeypatch.setattr("zeroin.nn.steps.WARM", -1)  # never
+    monkeypatch.setattr("zeroin.nn.stacking.steps.WARM", -1)  # never
     for _ in range(3):
         plain.train_epoch(3)
     monkeypatch.undo()

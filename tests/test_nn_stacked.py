@@ -19,14 +19,15 @@ from test_nn_stack import FULL, configs, data, members, same, task
 from zeroin.executors.inline import Inline
 from zeroin.executors.perform import perform
 from zeroin.executors.processes import Processes
-from zeroin.nn import Task, calibration, loop, memory, mlp
-from zeroin.nn.calibration import Calibration, Calibrations
+from zeroin.nn import Task, loop, mlp
 from zeroin.nn.export import newest
-from zeroin.nn.grouping import signature
-from zeroin.nn.optim import recipe
-from zeroin.nn.stack import Stack, fresh, stack
-from zeroin.nn.stacked import Stacked
-from zeroin.nn.steps import BACKWARD
+from zeroin.nn.recipe import recipe
+from zeroin.nn.stacking import calibration, memory
+from zeroin.nn.stacking.calibration import Calibration, Calibrations
+from zeroin.nn.stacking.executor import Stacked
+from zeroin.nn.stacking.grouping import signature
+from zeroin.nn.stacking.stack import Stack, fresh, stack
+from zeroin.nn.stacking.steps import BACKWARD
 from zeroin.types import Job, Kind
 
 torch.set_num_threads(1)
@@ -347,7 +348,7 @@ def test_a_job_for_which_there_is_no_memory_waits_for_others_to_end(tmp_path, mo
             raise RuntimeError("can't allocate memory")
         return stack(*args)
 
-    monkeypatch.setattr("zeroin.nn.stacked.stack", short_of_memory)
+    monkeypatch.setattr("zeroin.nn.stacking.executor.stack", short_of_memory)
     seen, ended = work(executor, jobs(some))
     assert seen == whole
     assert {str(one.status) for one in ended.values()} == {"done"}

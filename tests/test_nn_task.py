@@ -15,12 +15,13 @@ from torch.utils.data import DataLoader, Dataset, TensorDataset
 
 from zeroin.errors import TaskError, ZeroinError
 from zeroin.executors.inline import Inline
-from zeroin.nn import Metric, Task, calibration, loop, mlp, small_cnn
+from zeroin.nn import Metric, Task, loop, mlp, small_cnn
 from zeroin.nn.data import InMemory, OnDemand, edges, order, prepared
 from zeroin.nn.executing import importable
 from zeroin.nn.layers import NORMS
 from zeroin.nn.metrics import METRICS
 from zeroin.nn.sequences import columns_and_texts, gru, text_cnn
+from zeroin.nn.stacking import calibration
 from zeroin.space import Choice, Float, Int, Space
 from zeroin.tasks import TASKS, Ready, load
 from zeroin.tuning import tune

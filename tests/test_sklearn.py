@@ -18,7 +18,7 @@ from sklearn.utils.estimator_checks import check_estimator
 from torch import nn
 
 import zeroin as zi
-from zeroin.nn import Metric, Task, weighing
+from zeroin.nn import Metric, Task, sample_weights
 from zeroin.nn.metrics import METRICS
 from zeroin.sklearn import TunedClassifier, TunedRegressor
 
@@ -168,7 +168,7 @@ def test_equal_weights_are_as_none_and_a_weight_of_0_is_as_not_there(iris):
         TunedClassifier(**SHORT).fit(X, y, sample_weight=np.arange(150) < 2)
 
 
-@pytest.mark.parametrize("name", weighing.WEIGHED)
+@pytest.mark.parametrize("name", sample_weights.WEIGHED)
 def test_weighted_scores_are_scikit_learns(name):
     rng = np.random.default_rng(0)
     weight = rng.uniform(0, 3, 200)
@@ -185,8 +185,8 @@ def test_weighted_scores_are_scikit_learns(name):
             "rmse": metrics.root_mean_squared_error,
         }[name](y, output, sample_weight=weight)
         loss, output = "mse", output[:, None]
-    ours = weighing.metric_of(name, loss)
-    target = torch.from_numpy(weighing.beside(y, weight))
+    ours = sample_weights.metric_of(name, loss)
+    target = torch.from_numpy(sample_weights.with_weights(y, weight))
     assert ours.compute(torch.from_numpy(output), target) == pytest.approx(theirs, rel=1e-5)
     assert ours.goal == METRICS[name].goal
 
@@ -199,8 +199,8 @@ def test_roc_auc_of_three_classes_is_refused_before_any_training(iris, monkeypat
 
 
 def test_a_weighted_metric_goes_to_workers():
-    for name in weighing.WEIGHED:
-        pickle.dumps(weighing.metric_of(name, "mse"))
+    for name in sample_weights.WEIGHED:
+        pickle.dumps(sample_weights.metric_of(name, "mse"))
 
 
 def test_groups_are_trained_on_or_judged_by(monkeypatch):

@@ -20,7 +20,7 @@ pd = pytest.importorskip("pandas")
 from zeroin.data.split import split  # noqa: E402
 from zeroin.executors.inline import Inline  # noqa: E402
 from zeroin.nn import loop  # noqa: E402
-from zeroin.nn.gate import verdict  # noqa: E402
+from zeroin.nn.stacking.equivalence import verdict  # noqa: E402
 from zeroin.tasks import TASKS, load, sources  # noqa: E402
 from zeroin.types import Job, Kind  # noqa: E402
 from zeroin.wording import value_words  # noqa: E402

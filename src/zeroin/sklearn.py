@@ -24,7 +24,7 @@ from zeroin.data.examples import LEAST, Examples, counting, split
 from zeroin.executors.checkpoint import trial_folder
 from zeroin.executors.inline import Inline
 from zeroin.history import History
-from zeroin.nn import Task, loop, mlp, weighing
+from zeroin.nn import Task, loop, mlp, sample_weights
 from zeroin.nn.data import Normalisation
 from zeroin.nn.export import newest
 from zeroin.reporting import report_of, write_report
@@ -258,8 +258,8 @@ def _tuned(model: Model, examples: Examples, outputs: int, loss: Any) -> Tuned:
         metric = "mse"
     targets = [y[rows] for rows in (train, valid)]
     if weights is not None:
-        targets = [weighing.beside(y[rows], weights[rows]) for rows in (train, valid)]
-        loss, metric = weighing.LOSSES[loss], weighing.metric_of(metric, loss)
+        targets = [sample_weights.with_weights(y[rows], weights[rows]) for rows in (train, valid)]
+        loss, metric = sample_weights.LOSSES[loss], sample_weights.metric_of(metric, loss)
     build = partial(model.build or mlp, X.shape[1], outputs)
     space = model.space or partial(_space, len(train))
     sets = (X[train], targets[0]), (X[valid], targets[1])

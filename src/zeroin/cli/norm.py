@@ -23,7 +23,7 @@ if TYPE_CHECKING:
     from rich.console import Console
 
     from zeroin.nn import Task
-    from zeroin.nn.effect import Progress
+    from zeroin.nn.effects.effect import Progress
 
 SECONDS_BETWEEN_LINES = 10.0  # of progress, where there is no terminal
 SET = "--set units=128"  # how a value is asked for

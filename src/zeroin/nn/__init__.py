@@ -1,14 +1,14 @@
 """Training networks with PyTorch: tasks, ready-made networks, batch normalisation, export of the best model."""
 
-import zeroin.nn.products  # noqa: F401  (before any product)
-from zeroin.nn.audit import audit
-from zeroin.nn.batchnorm import insert_batchnorm, remove_batchnorm, swap_norm
-from zeroin.nn.effect import effect
+import zeroin.nn.mkl  # noqa: F401  (before any product)
+from zeroin.nn.auditing.audit import audit
+from zeroin.nn.effects.effect import effect
 from zeroin.nn.export import export
-from zeroin.nn.folding import fold
 from zeroin.nn.metrics import Metric
 from zeroin.nn.networks import mlp, small_cnn
-from zeroin.nn.recalibration import recalibrate
+from zeroin.nn.norms.batchnorm import insert_batchnorm, remove_batchnorm, swap_norm
+from zeroin.nn.norms.folding import fold
+from zeroin.nn.norms.recalibration import recalibrate
 from zeroin.nn.sequences import gru, text_cnn
 from zeroin.nn.task import Task
 

@@ -14,10 +14,10 @@ from zeroin.executors.place import can_fork, starting
 from zeroin.executors.processes import Processes
 from zeroin.executors.worker import Make, pickled
 from zeroin.nn import loop
-from zeroin.nn.calibration import Calibrations, shared
-from zeroin.nn.grouping import shaping
 from zeroin.nn.problem import Problem
-from zeroin.nn.stacked import Stacked
+from zeroin.nn.stacking.calibration import Calibrations, shared
+from zeroin.nn.stacking.executor import Stacked
+from zeroin.nn.stacking.grouping import shaping
 from zeroin.protocols import Executor
 from zeroin.space import Space
 

@@ -8,8 +8,8 @@ from torch import Tensor
 
 from zeroin.atomic import atomic_write
 from zeroin.errors import TaskError
-from zeroin.nn.kept import kept
 from zeroin.nn.loop import STATE
+from zeroin.nn.preparation_file import read_preparation
 from zeroin.nn.task import Task
 from zeroin.types import Config
 
@@ -39,7 +39,7 @@ def export(task: Task | str, folder: Path, config: Config, target: Path, source:
             f"asked was {dict(config)}: give the folder of that trial."
         )
     name = task if isinstance(task, str) else task.name
-    best, norm, preparation = saved["best"], saved["normalisation"], kept(folder.parent)
+    best, norm, preparation = saved["best"], saved["normalisation"], read_preparation(folder.parent)
     facts = {"epoch": best["epoch"], "metric": saved["metric"]}
     save(target, name, config, best["weights"], norm, **facts, **({"preparation": preparation} if preparation else {}))
     if preparation:

@@ -12,16 +12,16 @@ import torch
 from torch import Tensor, nn
 
 from zeroin.executors.run import Run
-from zeroin.nn.alone import Gradients
 from zeroin.nn.data import Data, edges, order
-from zeroin.nn.drawing import drawing
 from zeroin.nn.dropout import counted, keys
+from zeroin.nn.gradients import Gradients
 from zeroin.nn.modes import buffers_kept
 from zeroin.nn.networks import network
-from zeroin.nn.optim import Recipe, clip, lr_share, recipe
+from zeroin.nn.norms.recalibration import EXAMPLES, recalibrate
 from zeroin.nn.optimizer import Optimizer
 from zeroin.nn.problem import Problem, check_batchnorm, check_outputs, loss_of, two_examples
-from zeroin.nn.recalibration import EXAMPLES, recalibrate
+from zeroin.nn.randomness import seeded
+from zeroin.nn.recipe import Recipe, clip, lr_share, recipe
 from zeroin.rng import seed_of
 from zeroin.types import Config
 
@@ -123,7 +123,7 @@ def train_epoch(problem: Problem, now: Training, how: Recipe, seed: int, max_epo
     now.gradients.begin_epoch()
     drawn = keys([(seed, step)], len(cuts), len(now.gradients.drops))[:, 0].to(problem.device)
     # Layers may draw for themselves.
-    with drawing(seed_of(seed, "dropout", now.epoch), problem.device), torch.no_grad():
+    with seeded(seed_of(seed, "dropout", now.epoch), problem.device), torch.no_grad():
         sum_ = torch.zeros((), device=problem.device)
         for i, (x, y) in enumerate(problem.train.batches(order(seed, now.epoch, count), cuts)):
             loss = now.gradients(x, y, drawn[i])
@@ -185,7 +185,7 @@ def _lay_out(problem: Problem, model: nn.Module) -> None:
         p.data = p.data.to(p.dtype, memory_format=torch.channels_last)
     model.train()
     try:
-        with drawing(0, "cpu"), buffers_kept(model):
+        with seeded(0, "cpu"), buffers_kept(model):
             x, y = two_examples(problem.train)
             loss_of(problem.loss, model(x), y).backward()  # type: ignore[no-untyped-call]
     except (RuntimeError, ValueError):  # whatever it is: if it is not the layout, training tells

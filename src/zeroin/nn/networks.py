@@ -8,10 +8,10 @@ from typing import TypeAlias
 from torch import nn
 
 from zeroin.errors import TaskError
-from zeroin.nn.drawing import drawing
 from zeroin.nn.layers import BATCHNORMS, DROPOUTS
-from zeroin.nn.normlayers import KINDS, Settings, make
-from zeroin.nn.optim import Recipe, number
+from zeroin.nn.norms.normlayers import KINDS, Settings, make
+from zeroin.nn.randomness import seeded
+from zeroin.nn.recipe import Recipe, number
 from zeroin.rng import seed_of
 from zeroin.types import Config, Value
 
@@ -111,7 +111,7 @@ def network(build: Build, config: Config, seed: int = 0) -> nn.Module:
 def built(build: Build, config: Config, seed: int = 0) -> tuple[nn.Module, set[str]]:
     """The network as `network` makes it, and the names that `build` asked the config for."""
     asked = Asked(config)
-    with drawing(seed_of(seed, "init")):
+    with seeded(seed_of(seed, "init")):
         model = build(asked)
         if not isinstance(model, nn.Module):
             raise TaskError(

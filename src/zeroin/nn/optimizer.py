@@ -15,7 +15,7 @@ from torch.optim.nadam import nadam
 from torch.optim.rmsprop import rmsprop
 from torch.optim.sgd import sgd
 
-from zeroin.nn.optim import Recipe, decayed, rule
+from zeroin.nn.recipe import Recipe, decayed, rule
 
 # What PyTorch calls the tensors of each rule's state that are of a parameter's shape.
 NAMES = {

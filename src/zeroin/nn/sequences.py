@@ -6,7 +6,7 @@ import torch
 from torch import Tensor, nn
 
 from zeroin.nn.networks import activated, dropout_of, mlp, norm_layers, redundant_bias
-from zeroin.nn.optim import number
+from zeroin.nn.recipe import number
 from zeroin.types import Config
 
 KERNEL = 5  # words that a convolution sees at once

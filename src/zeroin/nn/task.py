@@ -16,11 +16,11 @@ from zeroin.errors import TaskError
 from zeroin.nn.data import InMemory, fingerprint, prepared
 from zeroin.nn.executing import executor_of
 from zeroin.nn.facts import facts
-from zeroin.nn.kept import keep
 from zeroin.nn.metrics import METRICS, Metric
 from zeroin.nn.networks import Build, network
-from zeroin.nn.optim import number, recipe
+from zeroin.nn.preparation_file import write_preparation
 from zeroin.nn.problem import Problem, check, shaped
+from zeroin.nn.recipe import number, recipe
 from zeroin.protocols import Executor
 from zeroin.space import Float, Int, Space
 from zeroin.types import Config, Value
@@ -175,7 +175,7 @@ class Task:
         if space is not None:
             self.check(space)
         if self.preparation is not None:
-            keep(folder, self.preparation)
+            write_preparation(folder, self.preparation)
         return executor_of(self, folder, space, max_epochs=max_epochs, workers=workers, trainings=trainings)
 
     def check(self, space: Space) -> None:

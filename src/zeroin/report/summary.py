@@ -96,7 +96,7 @@ class Summary:
 
 def settings_of(folder: Path) -> dict[str, str]:
     """What a study's folder says of how it trained, by label."""
-    kept = folder / "training.json"  # of `zeroin.nn.calibration`, which needs torch
+    kept = folder / "training.json"  # of `zeroin.nn.stacking.calibration`, which needs torch
     return {"this study": json.loads(kept.read_text())["words"]} if kept.is_file() else {}
 
 

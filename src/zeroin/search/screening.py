@@ -6,7 +6,7 @@ from functools import cache
 import numpy as np
 
 from zeroin.rng import generator
-from zeroin.search import coarse, rungs, together
+from zeroin.search import agreement, coarse, rungs
 from zeroin.search.model import expected
 from zeroin.search.view import View
 from zeroin.space.scales import Array
@@ -205,7 +205,7 @@ def _order(view: View, started: int) -> list[Suggestion | None]:
 def _placed(view: View, index: int) -> Array:
     """The point [D] of the sequence that covers the space evenly."""
     point = coarse.points(index, 1, len(view.space), view.seed)
-    shape = coarse.points(max(1, index - index % together.SHARE), 1, len(view.space), view.seed)[0]
+    shape = coarse.points(max(1, index - index % agreement.SHARE), 1, len(view.space), view.seed)[0]
     point = np.where(view.together, shape, point)
     placed, anywhere = view.box.place(point)[0], view.whole.place(point)[0]
     return np.asarray(np.where(view.together | (index % 2 == 0), placed, anywhere))  # those that should agree still do

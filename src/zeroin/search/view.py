@@ -7,8 +7,7 @@ import numpy as np
 
 from zeroin.history import History
 from zeroin.rng import generator
-from zeroin.search import finite, rungs
-from zeroin.search import together as agreement
+from zeroin.search import agreement, finite, rungs
 from zeroin.search.box import Box
 from zeroin.search.outlook import known
 from zeroin.search.rows import Memory

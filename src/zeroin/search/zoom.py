@@ -5,7 +5,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from zeroin.rng import generator
-from zeroin.search import carrying, rungs, together
+from zeroin.search import agreement, carrying, rungs
 from zeroin.search.box import Box
 from zeroin.search.model import Model
 from zeroin.search.view import View
@@ -61,7 +61,7 @@ def _pool(view: View, model: Model, leap: bool) -> Pool:
     else:
         points, score = view.listed, model.log_ei(view.listed)
     drawn = len(points)
-    more = together.agreeing(view.space, (points, score), view.shapes, view.together)
+    more = agreement.agreeing(view.space, (points, score), view.shapes, view.together)
     if len(more):
         points, score = np.vstack([points, more]), np.append(score, model.log_ei(more))
     for centre in (*view.running, *view.begun):
@@ -73,7 +73,7 @@ def _best_of(pool: Pool, view: View, model: Model, aim: str) -> Proposal | None:
     """What promises most: a new config or a paused trial; None where all configs were tried and no trial can go on."""
     resting = next((pair for pair in pool.resting if pair[1].number not in view.busy), None)
     while True:
-        best = together.best(pool.points, pool.score, view.shapes, view.together, view.settings.agree)
+        best = agreement.best(pool.points, pool.score, view.shapes, view.together, view.settings.agree)
         score = pool.score[best]
         if not np.isfinite(score) and view.listed is not None:
             left = carrying.by_promise(view, model, view.history.trials)

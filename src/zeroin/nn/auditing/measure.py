@@ -1,0 +1,242 @@
+"""What an audit looks at: a network with its data, and the signal in it layer by layer."""
+
+import copy
+import math
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from typing import Any
+
+import torch
+from torch import Tensor, nn
+from torch.utils._pytree import tree_leaves
+
+from zeroin.nn.layers import BATCHNORMS, LAYERS
+from zeroin.nn.modes import as_in_evaluation, on_batches
+from zeroin.nn.norms.recalibration import recalibrate
+from zeroin.nn.norms.trace import Node, Trace, record, watched
+from zeroin.nn.optimizer import Optimizer
+
+SAMPLE = 512  # examples that are looked at
+SEEN = 4096  # training examples that statistics are taken from
+BINS = 24  # of the histogram of z, over -4 .. 4
+RELUS = ("relu", "relu_", "relu6", "ReLU", "ReLU6", "clamp_min", "clamp_min_")
+
+Pair = tuple[Tensor, Tensor]
+
+
+class Unknown(Exception):
+    """A rule cannot be looked at; the reason."""
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Subject:
+    """A network and what is known of its training; what is None is not checked.
+
+    Args:
+        model: the network; an audit works on copies.
+        x, y: training examples [N, ...].
+        valid: (inputs, targets).
+        loss: f(outputs, targets) -> tensor.
+        batch_size: examples in a mini-batch of training.
+        smallest: examples in its smallest mini-batch.
+        optimizer: as it is used.
+        evaluate: a function without arguments that evaluates this very model.
+        fresh: whether the weights are as initialised.
+    """
+
+    model: nn.Module
+    x: Tensor
+    y: Tensor | None = None
+    valid: Pair | None = None
+    loss: Callable[[Tensor, Tensor], Tensor] | None = None
+    batch_size: int | None = None
+    smallest: int | None = None
+    optimizer: torch.optim.Optimizer | Optimizer | None = None
+    evaluate: Callable[[], Any] | None = None
+    fresh: bool = False
+
+    @property
+    def sample(self) -> Tensor:
+        """An even choice of the inputs."""
+        return self.x[:: max(1, math.ceil(len(self.x) / SAMPLE))]
+
+
+@dataclass(frozen=True, slots=True)
+class Level:
+    """What an activation function takes, z, over the sample.
+
+    Args:
+        name: of the layer before it.
+        activation: its name.
+        mean, deviation: of all values.
+        spread: root mean square over the channels of the deviation between examples: what the layer tells of them.
+        histogram: shares of z in `BINS` equal bins from -4 to 4, the outermost with all beyond.
+        dead: share of units that are 0 for every example; None where it is no relu.
+    """
+
+    name: str
+    activation: str
+    mean: float
+    deviation: float
+    spread: float
+    histogram: tuple[float, ...]
+    dead: float | None
+
+    @property
+    def picture(self) -> str:
+        """The histogram in a line."""
+        top = max(self.histogram) or 1.0
+        return "".join(" ▁▂▃▄▅▆▇█"[math.ceil(8 * h / top)] for h in self.histogram)
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Measured:
+    """A pass over the sample.
+
+    Args:
+        subject: what was measured.
+        trace: the calls.
+        levels: before each activation, in order.
+        gradients: (layer, root mean square of the gradient of its weights) in order; empty without targets.
+        biases: the same of the biases, by layer.
+        inputs: deviation between examples of the inputs.
+    """
+
+    subject: Subject
+    trace: Trace
+    levels: tuple[Level, ...]
+    gradients: tuple[tuple[str, float], ...]
+    biases: Mapping[str, float]
+    inputs: float
+
+
+def measure(subject: Subject) -> Measured:
+    """Run the sample through a copy of the network, forward and back; batch norms use the batch's statistics."""
+    model, x = copy.deepcopy(subject.model), subject.sample
+    kept: dict[int, Tensor] = {}
+    dead: dict[int, float] = {}
+    layers: list[Node] = []
+
+    def watch(node: Node, result: Tensor) -> None:
+        if result.is_floating_point():
+            kept[node.index] = result.detach().clone()
+        if node.is_activation and _name(node) in RELUS and result.dim() >= 2:
+            zero = _units(result, _last_axis(node, layers)) == 0
+            dead[node.index] = zero.all(0).double().mean().item()
+        if isinstance(node.module, LAYERS):
+            layers.append(node)
+
+    trace = record(model, x, watch, batch_statistics=True)
+    levels = []
+    for node in trace.nodes:
+        before = next((i for i in node.sources if i in kept), None)
+        if node.is_activation and before is not None and kept[before].dim() >= 2:
+            owner = next((n.name for n in reversed(trace.nodes[: node.index]) if isinstance(n.module, LAYERS)), "input")
+            levels.append(_level(owner, _name(node), kept[before], dead.get(node.index)))
+    spread = x.double().flatten(1).var(0).mean().sqrt().item() if x.is_floating_point() else 1.0
+    _backward(subject, model, x)
+    return Measured(subject, trace, tuple(levels), _slopes(model, "weight"), dict(_slopes(model, "bias")), spread)
+
+
+def _name(node: Node) -> str:
+    return node.name if node.module is None else type(node.module).__name__
+
+
+def _last_axis(node: Node, layers: list[Node]) -> bool:
+    return len(node.shape) == 3 and bool(layers) and isinstance(layers[-1].module, nn.Linear)
+
+
+def _units(z: Tensor, last: bool) -> Tensor:
+    """[values, units]: units are channels, or features."""
+    moved = z if last else z.movedim(1, -1)
+    return moved.flatten(0, -2)
+
+
+def _level(owner: str, activation: str, z: Tensor, dead: float | None) -> Level:
+    z = z.double()
+    edges = torch.linspace(-4, 4, BINS + 1, dtype=torch.float64)[1:-1]
+    counts = torch.bucketize(torch.nan_to_num(z.flatten()), edges).bincount(minlength=BINS).double()
+    spread = z.flatten(1).var(0).mean().sqrt().item() if len(z) > 1 else 0.0
+    shares = tuple((counts / counts.sum()).tolist())
+    return Level(owner, activation, z.mean().item(), z.std().item(), spread, shares, dead)
+
+
+def _backward(subject: Subject, model: nn.Module, x: Tensor) -> None:
+    """Leave the gradients of the sample in a network, none without targets or where all is frozen."""
+    model.zero_grad()
+    if subject.y is None or subject.loss is None or not any(p.requires_grad for p in model.parameters()):
+        return
+    y = subject.y[:: max(1, math.ceil(len(subject.x) / SAMPLE))]
+    with on_batches(model), torch.random.fork_rng(devices=[]):
+        subject.loss(model(x), y).backward()  # type: ignore[no-untyped-call]
+
+
+def _slopes(model: nn.Module, name: str) -> tuple[tuple[str, float], ...]:
+    """(layer, root mean square gradient of its weight or bias), of layers that have one."""
+    named = [(path, getattr(module, name)) for path, module in model.named_modules() if isinstance(module, LAYERS)]
+    return tuple((path, p.grad.double().square().mean().sqrt().item()) for path, p in named if _has_gradient(p))
+
+
+def _has_gradient(parameter: object) -> bool:
+    return isinstance(parameter, Tensor) and parameter.grad is not None
+
+
+def first_output(model: nn.Module, x: Tensor) -> Tensor:
+    """The first tensor among what a network returns.
+
+    Raises:
+        Unknown: there is none.
+    """
+    result = next((t for t in tree_leaves(model(x)) if isinstance(t, Tensor)), None)
+    if result is None:
+        raise Unknown("the network returns no tensor")
+    return result
+
+
+def validation_losses(subject: Subject) -> tuple[float, float] | None:
+    """The validation loss as the network is, and with its statistics recalibrated; None where that says nothing."""
+    norms = [m for m in subject.model.modules() if isinstance(m, BATCHNORMS) and m.running_mean is not None]
+    if not norms or subject.valid is None or subject.loss is None:
+        return None
+    mended = copy.deepcopy(subject.model)
+    recalibrate(mended, subject.x[:SEEN], batch_size=max(64, subject.batch_size or 0))
+    return evaluated(subject.model, subject), evaluated(mended, subject)
+
+
+@torch.no_grad()
+def evaluated(model: nn.Module, subject: Subject) -> float:
+    """The loss over the validation set, in evaluation mode."""
+    assert subject.valid is not None
+    assert subject.loss is not None
+    x, y = (t[:SEEN] for t in subject.valid)
+    with as_in_evaluation(model):
+        return float(subject.loss(model(x), y))
+
+
+def noise(subject: Subject, batch_size: int, batches: int = 24) -> dict[str, tuple[float, float]]:
+    """By batch norm how far the mean and the deviation of a mini-batch lie from those of all, relative to the latter.
+
+    Returns:
+        (root mean square error of the mean, of the deviation), each in deviations of a channel.
+    """
+    model = copy.deepcopy(subject.model)
+    norms = {p: m for p, m in model.named_modules() if isinstance(m, BATCHNORMS)}
+    seen: dict[str, list[tuple[Tensor, Tensor]]] = {p: [] for p in norms}
+
+    def note(path: str, given: Tensor) -> None:
+        flat = given.double().movedim(1, 0).flatten(1)
+        seen[path].append((flat.mean(1), flat.std(1, unbiased=False)))
+
+    order = torch.randperm(len(subject.x), generator=torch.Generator().manual_seed(0))
+    whole = min(batches, len(order) // batch_size)
+    with on_batches(model), torch.no_grad(), watched(norms, note):
+        for rows in order[: whole * batch_size].reshape(whole, batch_size):
+            model(subject.x[rows])
+    return {path: _errors(pairs) for path, pairs in seen.items() if len(pairs) > 1}
+
+
+def _errors(pairs: list[tuple[Tensor, Tensor]]) -> tuple[float, float]:
+    means, deviations = (torch.stack(list(t)) for t in zip(*pairs, strict=True))  # [batches, C]
+    whole = (deviations.square().mean(0) + means.var(0, unbiased=False)).sqrt() + 1e-12
+    off = [((t - t.mean(0)) / whole).square().mean().sqrt().item() for t in (means, deviations)]
+    return off[0], off[1]

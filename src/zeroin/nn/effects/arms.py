@@ -1,0 +1,178 @@
+"""What is compared by `effect`: the arms, the settings, what is drawn and what is held."""
+
+import itertools
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+
+import torch
+
+from zeroin.errors import TaskError
+from zeroin.nn.networks import Build
+from zeroin.nn.norms.batchnorm import insert_batchnorm
+from zeroin.nn.problem import Problem
+from zeroin.nn.recipe import recipe
+from zeroin.nn.stacking.grouping import signature
+from zeroin.nn.stacking.stack import fresh
+from zeroin.nn.task import Task
+from zeroin.rng import generator
+from zeroin.space import SCALES, Choice, Float, Hyperparameter, Space
+from zeroin.space.scales import Array
+from zeroin.space.words import range_words
+from zeroin.types import Config, Value
+
+NORMS = {"batchnorm": "batch", "layernorm": "layer", "groupnorm": "group"}  # and what `norm` calls it
+# For a norm: plain SGD over every learning rate and momentum that anyone would try, nothing else to help.
+PLAIN_SPACE = Space(lr=Float(1e-4, 10.0, scale="log"), momentum=Float(0.0, 0.99, scale="one_minus_log"))
+PLAIN: dict[str, Value] = {
+    "optimizer": "momentum", "batch_size": 64, "units": 64, "schedule": "constant", "weight_decay": 0.0,
+    "dropout": 0.0, "label_smoothing": 0.0, "grad_clip": 0.0, "warmup": 0.0,
+}  # fmt: skip
+
+
+@dataclass(frozen=True, slots=True)
+class Arm:
+    """One option of the choice: what it changes in a config; `norm`: what is put into a network that has no say."""
+
+    name: str
+    change: Mapping[str, Value]
+    norm: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class Design:
+    """A comparison to be made.
+
+    Args:
+        arms: at least two; the first is what the others are compared with.
+        settings: values by name; the arms are compared in each.
+        space: what is drawn, some of it fixed.
+        held: all else that a config says.
+    """
+
+    arms: tuple[Arm, ...]
+    settings: tuple[Mapping[str, Value], ...]
+    space: Space
+    held: Mapping[str, Value]
+
+    def config(self, setting: Mapping[str, Value], arm: Arm, place: Array) -> Config:
+        """The config of a draw, a point [D] of the unit cube that spans the ranges; the same point in every arm."""
+        said = {**setting, **arm.change}
+        space = self.space
+        for name in said.keys() & space.params.keys():
+            space = space.fix(name, said[name])
+        low, high = self.space.span(self.space.ranges).T
+        return {**self.held, **space.config(low + place * (high - low)), **said}
+
+    @property
+    def drawn(self) -> dict[str, str]:
+        """Ranges in words by name, of what is not fixed."""
+        free = {n: p for n, p in self.space.params.items() if len(set(p.range)) > 1}
+        asked = {name for given in (*self.settings, *(a.change for a in self.arms)) for name in given}
+        return {n: _words(p) for n, p in free.items() if n not in asked}
+
+
+def design(task: Task, choice: str, at: Mapping[str, Sequence[Value]], held: Mapping[str, Value]) -> Design:
+    """The comparison that a choice asks for.
+
+    Args:
+        task: whose networks are trained.
+        choice: batchnorm, layernorm, groupnorm, or a Choice of the task's space.
+        at: options of settings by name; all combinations are made.
+        held: values by name that every config has.
+
+    Raises:
+        TaskError: there is no such choice, or the network does not look at what a setting says.
+    """
+    space = None if task.space is None else task.space_for(1.0)
+    base: dict[str, Value] = {} if space is None else dict(space.default)
+    if choice in NORMS:
+        base |= PLAIN
+        found, arms = PLAIN_SPACE, _normed(NORMS[choice])
+    elif space is not None and isinstance(param := space.params.get(choice), Choice):
+        found, arms = space, tuple(Arm(str(v), {choice: v}) for v in _first_default(param))
+    else:
+        known = [n for n, p in space.params.items() if isinstance(p, Choice)] if space is not None else []
+        raise TaskError(
+            f"an effect is of {', '.join(NORMS)} or of a Choice of the task's space "
+            f"({', '.join(known) or 'it has none'}); got {choice!r}: use `zeroin effect batchnorm`."
+        )
+    settings = tuple(dict(zip(at, values, strict=True)) for values in itertools.product(*at.values()))
+    base |= held
+    base.setdefault("init", "default")
+    for name in held.keys() & found.params.keys():
+        found = found.fix(name, held[name])
+    if choice not in NORMS:
+        found = _alike_in_shape(task, found, {choice, *at, *held})
+    start = {**base, **found.default}
+    _heeded(task, start, at)
+    arms = tuple(_inserted(task, {**start, **settings[0]}, arms)) if choice in NORMS else arms
+    rest = {n: v for n, v in base.items() if n not in at and (n not in found.params or len(set(found[n].range)) == 1)}
+    rest = {n: v for n, v in rest.items() if n not in arms[0].change}
+    return Design(arms, settings, found, rest)
+
+
+def with_norm(build: Build, problem: Problem, kind: str, config: Config) -> torch.nn.Module:
+    """The user's network with norms put in."""
+    example, _ = next(iter(problem.train.batches(torch.arange(2), [(0, 2)])))
+    model, _ = insert_batchnorm(build(config), example, kind=kind)
+    return model
+
+
+def _normed(kind: str) -> tuple[Arm, ...]:
+    return (
+        Arm("none", {"norm": "none", "batchnorm": False}),
+        Arm(kind, {"norm": kind, "batchnorm": kind == "batch"}),
+    )
+
+
+def _inserted(task: Task, config: Config, arms: Sequence[Arm]) -> list[Arm]:
+    """A network that does not ask for its norm gets it put in."""
+    before, *rest = arms
+    if _make(task, {**config, **before.change}) != _make(task, {**config, **rest[0].change}):
+        return list(arms)
+    return [before, *(Arm(arm.name, arm.change, str(arm.change["norm"])) for arm in rest)]
+
+
+def _heeded(task: Task, config: Config, at: Mapping[str, Sequence[Value]]) -> None:
+    for name in ("layers", "units"):
+        values = at.get(name, ())
+        if len(values) > 1 and len({_make(task, {**config, name: v}) for v in values}) == 1:
+            raise TaskError(
+                f"a setting changes the network; this one is the same with {name}={values[0]} and {values[1]}: "
+                f"read config[{name!r}] in build, or leave the setting out."
+            )
+
+
+def _alike_in_shape(task: Task, space: Space, free: set[str]) -> Space:
+    """The space with all that changes a network's shape held at its default, so that the rest can be stacked."""
+    usual = space.default
+    for name, param in space.params.items():
+        if name in free or len(set(param.range)) == 1:
+            continue
+        made = set()
+        for value in param.range:
+            try:
+                made.add(_make(task, space.fix(name, value).default))
+            except TaskError:
+                made.add("")
+        if len(made | {_make(task, usual)}) > 1:
+            space = space.fix(name, param.start)
+    return space
+
+
+def _make(task: Task, config: Config) -> str:
+    return signature(fresh(task.problem, config, 0), recipe(config), config)
+
+
+def _first_default(param: Choice) -> list[Value]:
+    return [param.start, *(v for v in param.range if v != param.start)]
+
+
+def _words(param: Hyperparameter) -> str:
+    scale = "" if isinstance(param, Choice) else f" ({SCALES[param.scale].words})"
+    return range_words(param, param.range) + scale
+
+
+def places(count: int, dimensions: int, seed: int) -> Array:
+    """Independent uniform points [count, D] of the unit cube, so that intervals of shares hold."""
+    return generator(seed, "effect").random((count, dimensions))

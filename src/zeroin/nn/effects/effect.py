@@ -1,0 +1,252 @@
+"""What a choice does to the volume that works: the same random draws in each arm, trained as stacks, compared."""
+
+import heapq
+import math
+import tempfile
+import time
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, replace
+from functools import partial
+from pathlib import Path
+
+import torch
+
+from zeroin.checked import is_whole
+from zeroin.errors import TaskError
+from zeroin.executors.inline import Inline
+from zeroin.executors.place import check_workers
+from zeroin.executors.processes import Processes
+from zeroin.executors.run import Run
+from zeroin.nn.effects.arms import design, places, with_norm
+from zeroin.nn.effects.curves import ROWS, curves, seconds_of_an_epoch
+from zeroin.nn.effects.outcome import Effect
+from zeroin.nn.effects.volume import Draw, Goal, compared
+from zeroin.nn.executing import importable
+from zeroin.nn.problem import Problem, loss_of
+from zeroin.nn.task import Task
+from zeroin.protocols import Executor
+from zeroin.rng import seed_of
+from zeroin.types import Config, Ended, Job, Kind, Observation, Status, Value
+from zeroin.wording import error_line
+
+USUAL = ("accuracy", "balanced_accuracy")  # metrics with a usual target
+TARGET = 0.9
+
+
+@dataclass(frozen=True, slots=True)
+class Piece:
+    """Draws of one arm in one setting that are trained together."""
+
+    setting: int
+    arm: int
+    first: int
+    members: tuple[tuple[Config, int], ...]
+    norm: str
+
+
+@dataclass(frozen=True, slots=True)
+class Progress:
+    """How far it is.
+
+    Args:
+        trainings: configs to be trained.
+        seconds: that the whole takes at most, as measured on a few steps before it began.
+        share: done so far, by time.
+    """
+
+    trainings: int
+    seconds: float
+    share: float
+
+
+def effect(
+    task: Task,
+    choice: str,
+    *,
+    at: Mapping[str, Sequence[Value]] | None = None,
+    held: Mapping[str, Value] | None = None,
+    draws: int = 256,
+    epochs: int = 8,
+    target: float | None = None,
+    workers: int = 1,
+    seed: int = 0,
+    listen: Callable[[Progress], None] | None = None,
+) -> Effect:
+    """Measure what a choice does to the share of configs that work.
+
+    Of batchnorm, layernorm and groupnorm the draws are of lr (log-uniform, 1e-4 to 10) and momentum (1 − momentum
+    log-uniform, 0 to 0.99) of SGD, without anything else that helps; a network that does not ask its config for a norm
+    gets it put in. Of a Choice of the task's space the draws are of all that the space has, but for what changes the
+    shape of the network, which is held at its default.
+
+    Args:
+        task: whose networks are trained.
+        choice: batchnorm, layernorm, groupnorm, or the name of a Choice of the task's space.
+        at: settings to compare in, as {"layers": (2, 8), "init": ("default", "kaiming")}: all combinations.
+        held: values that every config has.
+        draws: of the hyperparameters; each is trained in every arm of every setting.
+        epochs: of each training; schedules span them.
+        target: the validation metric that a config must have at its last epoch to work; 0.9 for an accuracy.
+        workers: processes.
+        seed: of the draws and of the trainings.
+        listen: called before it begins and after each epoch of each stack.
+
+    Returns:
+        Shares with intervals, paired tests, ranges; `print` it, `.picture("effect.svg")`, `.to_json()`.
+
+    Raises:
+        TaskError: no such choice, no target, a network that does not look at what a setting says.
+
+    >>> print(effect(task, "batchnorm", at={"layers": (2, 8)}))  # doctest: +SKIP
+
+    Source: docs/batch-normalisation.md.
+    """
+    check_workers(workers)
+    for name, value in (("draws", draws), ("epochs", epochs)):
+        if not is_whole(value, 1):
+            raise TaskError(f"{name} are counted from 1; {name}={value!r}: leave it out, or use {name}=8.")
+    draws, epochs, workers = int(draws), int(epochs), int(workers)  # NumPy's, as JSON has none
+    goal = _goal(task, target, epochs)
+    plan = design(task, choice, at or {}, held or {})
+    points, seeds = places(draws, len(plan.space), seed), [seed_of(seed, "effect", i) for i in range(draws)]
+    pieces = []
+    for s, setting in enumerate(plan.settings):
+        for a, arm in enumerate(plan.arms):
+            members = [(plan.config(setting, arm, p), n) for p, n in zip(points, seeds, strict=True)]
+            starts = range(0, draws, ROWS)
+            pieces += [Piece(s, a, i, tuple(members[i : i + ROWS]), arm.norm) for i in starts]
+    began = time.monotonic()
+    found = _trained(task, pieces, goal, workers, listen or (lambda _: None))
+    comparisons = []
+    for s, setting in enumerate(plan.settings):
+        arms: dict[str, list[Draw]] = {arm.name: [] for arm in plan.arms}
+        for piece, table in zip(pieces, found, strict=True):
+            if piece.setting == s:
+                lines = zip(piece.members, table, strict=True)
+                arms[plan.arms[piece.arm].name] += [Draw(config, tuple(curve)) for (config, _), curve in lines]
+        comparisons.append(compared(setting, arms, goal))
+    metric = "loss" if task.problem.metric is None else task.problem.metric.name
+    return Effect(
+        choice, task.name, metric, goal, plan.drawn, plan.held, tuple(comparisons), draws, seed,
+        time.monotonic() - began, workers,
+    )  # fmt: skip
+
+
+def train_piece(problem: Problem, pieces: Sequence[Piece], _config: Config, run: Run) -> None:
+    """The trial with a piece's number as an objective: its loss is of no use, its metrics are those of the draws."""
+    piece = pieces[run.trial]
+    for _, seen in zip(run.epochs(), curves(_arm_of(problem, piece), piece.members, run.max_epochs), strict=True):
+        run.report(0.0 if seen else math.nan, **{str(place): value for place, value in seen.items()})
+
+
+def _trained(
+    task: Task, pieces: Sequence[Piece], goal: Goal, workers: int, listen: Callable[[Progress], None]
+) -> list[list[list[float]]]:
+    """Metrics by piece, draw and epoch."""
+    costs = _costs(task, pieces)
+    whole = sum(costs)
+    trainings = sum(len(p.members) for p in pieces)
+    at_most = _until_all_ended(costs, workers) * goal.epochs
+    listen(Progress(trainings, at_most, 0.0))
+    tables: list[list[list[float]]] = [[[] for _ in p.members] for p in pieces]
+    done = [0] * len(pieces)
+
+    def heard(job: Job, seen: Observation, *, with_next: bool = False) -> bool:  # noqa: ARG001
+        for place, value in seen.metrics.items():
+            tables[job.trial][int(place)].append(value)
+        done[job.trial] = seen.epoch
+        tell()
+        return True
+
+    def tell() -> None:
+        share = sum(c * e for c, e in zip(costs, done, strict=True)) / (whole * goal.epochs)
+        listen(Progress(trainings, at_most, share))
+
+    with tempfile.TemporaryDirectory() as folder:
+        executor = _executor(task, pieces, Path(folder), goal.epochs, min(workers, len(pieces)))
+        try:
+            longest_first = sorted(range(len(pieces)), key=lambda i: -costs[i])
+            for n, i in enumerate(longest_first):
+                executor.start(Job(n, i, {}, 0, 0, goal.epochs, Kind.SCREEN, "draws of one arm"), 0)
+            left = len(pieces)
+            while left:
+                for ended in executor.wait(heard):
+                    _check(ended)
+                    left -= 1
+                    done[longest_first[ended.job]] = goal.epochs
+                tell()
+        finally:
+            executor.close()
+    return tables
+
+
+def _until_all_ended(costs: Sequence[float], workers: int) -> float:
+    """Seconds by the clock of pieces that take `costs`, the longest begun first, each by the worker that is free.
+
+    >>> _until_all_ended([2.0, 2.0, 2.0], 2)
+    4.0
+    """
+    ends = [0.0] * workers
+    for cost in sorted(costs, reverse=True):
+        heapq.heapreplace(ends, ends[0] + cost)
+    return max(ends)
+
+
+def _arm_of(problem: Problem, piece: Piece) -> Problem:
+    """The problem with the networks of the piece's arm."""
+    if not piece.norm:
+        return problem
+    return replace(problem, build=partial(with_norm, problem.build, problem, piece.norm))
+
+
+def _check(ended: Ended) -> None:
+    if ended.status in (Status.DONE, Status.DIVERGED):
+        return
+    raise TaskError(
+        f"the draws of an arm are trained to their end; a stack of them ended as {ended.status} with "
+        f"'{error_line(ended.note)}': mend the network, or leave that setting out."
+    )
+
+
+def _executor(task: Task, pieces: Sequence[Piece], folder: Path, epochs: int, workers: int) -> Executor:
+    if workers > 1:
+        return Processes(partial(Inline, importable(task, train_piece, tuple(pieces))), folder, epochs, workers)
+    return Inline(partial(train_piece, task.problem, tuple(pieces)), folder, epochs)
+
+
+def _costs(task: Task, pieces: Sequence[Piece]) -> list[float]:
+    """Seconds of an epoch of each piece, as the first of its kind shows."""
+    known: dict[tuple[int, int], float] = {}
+    for piece in pieces:
+        if (piece.setting, piece.arm) not in known:
+            known[piece.setting, piece.arm] = seconds_of_an_epoch(_arm_of(task.problem, piece), piece.members[0])
+    return [known[p.setting, p.arm] * len(p.members) for p in pieces]
+
+
+def _goal(task: Task, target: float | None, epochs: int) -> Goal:
+    metric = task.problem.metric
+    if target is None:
+        if metric is None or metric.name not in USUAL:
+            name = "loss" if metric is None else metric.name
+            raise TaskError(
+                f"an accuracy works from {TARGET} on; task {task.name!r} is judged by {name}: give a target."
+            )
+        target = TARGET
+    return Goal(target, _constant(task.problem), epochs, task.problem.sign < 0)
+
+
+def _constant(problem: Problem) -> float | None:
+    """The validation metric of the best constant answer: the frequency of each class, or the mean."""
+    if not isinstance(problem.loss, str) or not hasattr(problem.train, "y") or not hasattr(problem.valid, "y"):
+        return None
+    y, valid = problem.train.y, problem.valid.y
+    if problem.loss == "cross_entropy":
+        shares = torch.bincount(y.flatten(), minlength=int(valid.max()) + 1).double()
+        logits = ((shares + 1e-9) / shares.sum()).log()
+        output = logits.view(1, -1, *([1] * (valid.dim() - 1))).expand(len(valid), -1, *valid.shape[1:])
+    else:
+        output = y.double().mean(0, keepdim=True).expand(valid.shape)
+        valid = valid.double()
+    if problem.metric is None:
+        return float(loss_of(problem.loss, output, valid))
+    return problem.metric.compute(output, valid)

@@ -1,0 +1,1 @@
+"""Normalisation layers put into a network, taken out, recalibrated and folded away."""

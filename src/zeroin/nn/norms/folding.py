@@ -1,0 +1,157 @@
+"""Batch normalisation merged into the layer before it, for inference."""
+
+import statistics
+import time
+from dataclasses import dataclass
+
+import torch
+from torch import Tensor, nn
+from torch.utils._pytree import tree_leaves
+
+from zeroin.nn.layers import BATCHNORMS, LAYERS
+from zeroin.nn.modes import as_in_evaluation
+from zeroin.nn.norms.batchnorm import Change
+from zeroin.nn.norms.normlayers import channels_of
+from zeroin.nn.norms.surgery import copied, seen, take_out
+from zeroin.nn.norms.trace import Example, Node, Trace
+
+REPEATS = 30  # pairs of passes that are timed
+
+
+@dataclass(frozen=True, slots=True)
+class Folded:
+    """What folding did; `str` tells it in words.
+
+    Args:
+        changes: one of each batch norm.
+        difference: the largest between outputs before and after, on the example, as a share of the largest output.
+        before, after: seconds of a pass over the example, the median of some.
+    """
+
+    changes: tuple[Change, ...]
+    difference: float
+    before: float
+    after: float
+
+    @property
+    def speedup(self) -> float:
+        """How many times as fast."""
+        return self.before / self.after
+
+    def __str__(self) -> str:
+        words = [f"{c.layer}: {c.done or 'left alone'} ({c.why})" for c in self.changes] or ["no batch norm to fold"]
+        words += [
+            f"outputs differ by {self.difference:.1e}",
+            f"{1e3 * self.before:.3g} -> {1e3 * self.after:.3g} ms a pass, {self.speedup:.2f} times as fast",
+        ]
+        return "\n".join(words)
+
+
+def fold(model: nn.Module, example: Example | None = None) -> tuple[nn.Module, Folded]:
+    """Merge each batch norm into the layer before it: W' = W γ/√(σ²+ε), b' = (b − μ) γ/√(σ²+ε) + β.
+
+    Args:
+        model: a trained network; it stays as it is.
+        example: a mini-batch of its inputs, for the order of the layers and the time; None: it is guessed.
+
+    Returns:
+        The network for inference, in evaluation mode, with equal outputs; and what was done and gained. A batch norm
+        that does not directly follow a layer of its own, or that has no running statistics, stays.
+
+    Raises:
+        TaskError: as for `insert_batchnorm`.
+
+    >>> net = nn.Sequential(nn.Linear(4, 8, bias=False), nn.BatchNorm1d(8), nn.ReLU(), nn.Linear(8, 2))
+    >>> print(fold(net)[0])
+    Sequential(
+      (0): Linear(in_features=4, out_features=8, bias=True)
+      (1): Identity()
+      (2): ReLU()
+      (3): Linear(in_features=8, out_features=2, bias=True)
+    )
+
+    Source: Ioffe & Szegedy 2015, arXiv 1502.03167, Algorithm 2, step 11: at test time a norm is a linear map.
+    """
+    result = copied(model).eval()
+    trace, example, _ = seen(result, example)
+    changes = []
+    for path, norm in [(p, m) for p, m in result.named_modules() if isinstance(m, BATCHNORMS)]:
+        node = _layer_of(trace, norm)
+        if isinstance(node, str):
+            changes.append(Change(path, "", node))
+            continue
+        _merge(node, norm)
+        take_out(result, path)
+        changes.append(Change(path, f"merged into {node.name}", f"{norm.num_features} channels"))
+    before, after, difference = _compared(model, result, example)
+    return result, Folded(tuple(changes), difference, before, after)
+
+
+def _layer_of(trace: Trace, norm: nn.modules.batchnorm._BatchNorm) -> Node | str:
+    """The call of the layer that it can be merged into, or why there is none."""
+    calls = trace.calls(norm)
+    if norm.running_mean is None:
+        return "it has no running statistics: recalibrate cannot help; track_running_stats=True"
+    if len(calls) != 1:
+        return f"it is used {len(calls)} times in a pass"
+    source: tuple[int, ...] = calls[0].sources
+    while True:
+        if len(source) != 1 or source[0] < 0:
+            return "it follows no layer"
+        node = trace.nodes[source[0]]
+        if len(trace.users(node)) > 1 or node.index in trace.outputs:
+            return f"what {node.name} gives is used elsewhere too"
+        if isinstance(node.module, LAYERS):
+            break
+        if not (isinstance(node.module, nn.Identity | nn.Dropout) or node.name == "flatten"):
+            return f"it follows {node.name}, which is no layer"
+        source = node.sources
+    if len(trace.calls(node.module)) > 1:
+        return f"{node.name} is used more than once in a pass"
+    if "weight" not in node.module._parameters:
+        return f"the weights of {node.name} are computed from others (weight_norm, spectral_norm, ...)"
+    if channels_of(node.module) != norm.num_features:
+        return f"{node.name} gives {channels_of(node.module)} channels, it normalises {norm.num_features}"
+    return node
+
+
+def _merge(node: Node, norm: nn.modules.batchnorm._BatchNorm) -> None:
+    """Scale and shift of a norm into weight and bias of a layer, in float64."""
+    layer = node.module
+    assert isinstance(layer, LAYERS)
+    assert norm.running_mean is not None
+    assert norm.running_var is not None
+    weight = layer.weight.detach().double()
+    scale = (norm.running_var.double() + norm.eps).rsqrt()
+    if norm.weight is not None:
+        scale = scale * norm.weight.detach().double()
+    bias = torch.zeros_like(scale) if layer.bias is None else layer.bias.detach().double()
+    shift = (bias - norm.running_mean.double()) * scale
+    if norm.bias is not None:
+        shift = shift + norm.bias.detach().double()
+    if getattr(layer, "transposed", False):  # [in, out / groups, ...]
+        groups = int(layer.groups)  # type: ignore[arg-type]
+        grouped = weight.reshape(groups, -1, *weight.shape[1:])
+        folded = (grouped * scale.view(groups, 1, -1, *[1] * (weight.dim() - 2))).reshape(weight.shape)
+    else:
+        folded = weight * scale.view(-1, *[1] * (weight.dim() - 1))
+    dtype = layer.weight.dtype
+    layer.weight = nn.Parameter(folded.to(dtype), requires_grad=layer.weight.requires_grad)
+    layer.bias = nn.Parameter(shift.to(dtype), requires_grad=layer.weight.requires_grad)
+
+
+@torch.no_grad()
+def _compared(old: nn.Module, new: nn.Module, example: Example) -> tuple[float, float, float]:
+    """Median seconds of a pass of each, taken in turns, and how far apart the outputs are."""
+    arguments = example if isinstance(example, tuple) else (example,)
+    times: tuple[list[float], list[float]] = ([], [])
+    results: list[list[Tensor]] = [[], []]
+    with as_in_evaluation(old):
+        for _ in range(REPEATS):
+            for i, model in enumerate((old, new)):
+                began = time.perf_counter()
+                results[i] = [t for t in tree_leaves(model(*arguments)) if isinstance(t, Tensor)]
+                times[i].append(time.perf_counter() - began)
+    largest = max([1.0, *(float(t.abs().max()) for t in results[0] if t.numel())])
+    apart = [float((a - b).abs().max()) for a, b in zip(*results, strict=True) if a.numel()]
+    return statistics.median(times[0]), statistics.median(times[1]), max(apart, default=0.0) / largest

@@ -1,0 +1,182 @@
+"""Normalisation layers of each kind, and the layers of a network that one can be put behind."""
+
+import math
+from dataclasses import dataclass
+
+import torch
+from torch import Tensor, nn
+
+from zeroin.errors import TaskError
+from zeroin.nn.layers import LAYERS
+from zeroin.nn.norms.trace import Following, Node, Trace
+
+KINDS = ("batch", "group", "layer")
+GROUPS = 32  # of group normalisation, or the most that divide the channels: Wu & He 2018, section 4.1
+TOGETHER = 16  # channels in a group at least where an example has one value of each: of two only their order is left
+BY_AXES: dict[int, type[nn.modules.batchnorm._BatchNorm]] = {
+    2: nn.BatchNorm1d,
+    3: nn.BatchNorm1d,
+    4: nn.BatchNorm2d,
+    5: nn.BatchNorm3d,
+}
+
+
+class ChannelsLast(nn.Module):
+    """Gives a norm over [N, C] the inputs [N, T, C] of a Linear on sequences: one value per channel over (N, T).
+
+    >>> ChannelsLast(nn.BatchNorm1d(4))(torch.zeros(2, 7, 4)).shape
+    torch.Size([2, 7, 4])
+    """
+
+    def __init__(self, norm: nn.Module) -> None:
+        super().__init__()
+        self.norm = norm
+
+    def forward(self, x: Tensor) -> Tensor:
+        """Normalise [..., C]."""
+        result: Tensor = self.norm(x.flatten(0, -2)).reshape(x.shape)
+        return result
+
+
+@dataclass(frozen=True, slots=True)
+class Settings:
+    """Of the layers to be made: kind, and as PyTorch means them momentum (share of the newest batch), eps, groups.
+
+    groups: None: 32 in front of sequences and images; behind a Linear as many as leave 16 channels in each.
+    """
+
+    kind: str = "batch"
+    momentum: float | None = 0.1
+    eps: float = 1e-5
+    groups: int | None = None
+
+    def __post_init__(self) -> None:
+        if self.kind not in KINDS:
+            raise TaskError(f"a norm is one of {', '.join(KINDS)}; got {self.kind!r}: use kind='batch'.")
+
+
+def make(how: Settings, channels: int, axes: int, last: bool) -> nn.Module:
+    """A normalising layer.
+
+    Args:
+        how: kind and numbers.
+        channels: of the inputs.
+        axes: of the inputs, with N: 2 for [N, C], 3 for [N, C, T], 4 for images.
+        last: whether the channels are the last axis, as behind a Linear.
+
+    Returns:
+        The layer; of kind "layer" over all but N in front of images, over the channels behind a Linear.
+
+    Raises:
+        TaskError: inputs of one axis, or of more than five.
+
+    >>> make(Settings("group"), 48, 4, last=False).num_groups
+    24
+
+    Source: Ioffe & Szegedy 2015, section 3.2 (per channel in convolutions); Wu & He 2018, equations 1-7; Ba et al.
+    2016, equations 3-4.
+    """
+    if axes < 2 or (not last and axes not in BY_AXES):
+        raise TaskError(f"a norm takes [N, C, ...]; here are tensors of {axes} axes: give it a mini-batch.")
+    if how.kind == "layer" and last:
+        return nn.LayerNorm(channels, eps=how.eps)
+    if how.kind == "batch":
+        norm: nn.Module = BY_AXES[2 if last else axes](channels, eps=how.eps, momentum=how.momentum)
+    else:
+        norm = nn.GroupNorm(_groups(how, channels, last or axes == 2), channels, eps=how.eps)
+    return ChannelsLast(norm) if last and axes > 2 else norm
+
+
+def _groups(how: Settings, channels: int, single: bool) -> int:
+    """The most that divide the channels; `single`: an example has one value of each channel."""
+    if how.kind == "layer":
+        return 1
+    smallest = TOGETHER if single and how.groups is None else 2
+    most = max(1, min(GROUPS if how.groups is None else how.groups, channels // smallest))
+    return next(g for g in range(most, 0, -1) if channels % g == 0)
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Candidate:
+    """A Linear or convolution that a norm may follow; `reason` says why it cannot or need not, "" if it can."""
+
+    node: Node
+    following: Following
+    reason: str
+
+    @property
+    def layer(self) -> nn.Module:
+        """The Linear or convolution."""
+        assert self.node.module is not None
+        return self.node.module
+
+    @property
+    def channels(self) -> int:
+        """Of its outputs."""
+        return channels_of(self.layer)
+
+    @property
+    def channels_last(self) -> bool:
+        """Whether the channels of its outputs are their last axis."""
+        return isinstance(self.layer, nn.Linear)
+
+
+def channels_of(layer: nn.Module) -> int:
+    """The channels of what a Linear or a convolution gives."""
+    return int(layer.out_features if isinstance(layer, nn.Linear) else layer.out_channels)  # type: ignore[arg-type]
+
+
+def candidates(trace: Trace) -> list[Candidate]:
+    """Every Linear and convolution that runs, in order."""
+    ran = [n for n in trace.nodes if isinstance(n.module, LAYERS)]
+    first = {id(n.module): n for n in reversed(ran)}
+    result = []
+    for node in sorted(first.values(), key=lambda n: n.index):
+        following = trace.after(node)
+        result.append(Candidate(node, following, _reason(trace, node, following)))
+    return result
+
+
+def _reason(trace: Trace, node: Node, following: Following) -> str:
+    assert node.module is not None
+    times, axes = len(trace.calls(node.module)), len(node.shape)
+    weight = node.module.weight
+    if times > 1:
+        return f"is used {times} times in one pass; one norm would mix the statistics of all of them"
+    if not node.name:
+        return "is the whole network"
+    if following.output:
+        return "leads to the output"
+    if "weight" not in node.module._parameters:
+        return "its weights are computed from others (weight_norm, spectral_norm, ...)"
+    if isinstance(weight, Tensor) and not weight.requires_grad:
+        return "is frozen"
+    if is_normed(trace, node):
+        return "has a norm behind it"
+    if following.activation is None:
+        return "no activation follows before the next layer"
+    if axes < 2 or (not isinstance(node.module, nn.Linear) and axes not in BY_AXES):
+        return f"gives {list(node.shape)}, which is no mini-batch"
+    if isinstance(weight, Tensor) and math.prod(node.shape[2:] if axes > 2 else ()) == 0:
+        return "gives nothing"
+    return ""
+
+
+def is_normed(trace: Trace, node: Node) -> bool:
+    """Whether a norm takes what a layer gives, before any activation or other layer."""
+    heads, seen = [node], {node.index}
+    while heads:
+        for user in trace.users(heads.pop()):
+            if user.is_norm:
+                return True
+            if user.index not in seen and not (user.is_activation or user.is_weighted or len(user.sources) > 1):
+                seen.add(user.index)
+                heads.append(user)
+    return False
+
+
+def matched(norm: nn.Module, layer: nn.Module) -> nn.Module:
+    """A norm on the device, in the dtype and in the mode of a layer."""
+    weight = layer.weight
+    assert isinstance(weight, torch.Tensor)
+    return norm.to(device=weight.device, dtype=weight.dtype).train(layer.training)

@@ -1,0 +1,213 @@
+"""Running statistics of batch normalisation replaced by those of the training data."""
+
+import itertools
+from collections.abc import Callable, Iterable, Iterator
+from dataclasses import dataclass
+from typing import Any
+
+import torch
+from torch import Tensor, nn
+
+from zeroin.errors import TaskError
+from zeroin.nn.data import taken
+from zeroin.nn.layers import BATCHNORMS
+from zeroin.nn.modes import as_in_evaluation, on_batches
+from zeroin.nn.norms.trace import watched
+from zeroin.nn.precision import exact
+from zeroin.nn.problem import Problem
+
+EXAMPLES = 10_000  # that suffice: Wu & Johnson 2021, section 3.2 (1,000 to 10,000)
+BATCH = 256
+
+
+@dataclass(frozen=True, slots=True)
+class Recalibrated:
+    """What recalibration changed; `str` tells it in words.
+
+    Args:
+        layers: (path, shift) of each batch norm: the largest change of a running mean, in deviations of that channel.
+        examples: how many values of N were averaged over.
+    """
+
+    layers: tuple[tuple[str, float], ...]
+    examples: int
+
+    def __str__(self) -> str:
+        words = [f"{path}: means moved by up to {shift:.2g} deviations" for path, shift in self.layers]
+        return "\n".join([*words, f"{self.examples:,} examples"]) if words else "no batch norm with running statistics"
+
+
+@dataclass(slots=True)
+class Moments:
+    """Mean and sum of squared deviations per channel of all values seen, in float64, merged without cancellation.
+
+    [C] each, or [M, C] of M networks.
+
+    Source: Chan, Golub & LeVeque 1983, equations 2.1.
+    """
+
+    count: int = 0
+    mean: Tensor | None = None
+    squares: Tensor | None = None
+
+    def add(self, x: Tensor) -> None:
+        """Merge the values of [B, C, ...]."""
+        flat = exact(x.detach()).movedim(1, 0).flatten(1)  # [C, B...]
+        count, mean = flat.shape[1], flat.mean(1)
+        self.merge(count, mean, (flat - mean[:, None]).square().sum(1))
+
+    def merge(self, count: int, mean: Tensor, squares: Tensor) -> None:
+        """Merge `count` further values of known mean and sum of squared deviations."""
+        if self.mean is None or self.squares is None:
+            self.count, self.mean, self.squares = count, mean, squares
+            return
+        total = self.count + count
+        gap = mean - self.mean
+        self.mean = self.mean + gap * (count / total)
+        self.squares = self.squares + squares + gap.square() * (self.count * count / total)
+        self.count = total
+
+    def variance(self) -> Tensor:
+        """The unbiased variance, which PyTorch keeps."""
+        assert self.squares is not None
+        return self.squares / max(1, self.count - 1)
+
+
+def recalibrate(
+    model: nn.Module, data: Any, *, batch_size: int = BATCH, examples: int | None = None, layerwise: bool = False
+) -> Recalibrated:
+    """Give every batch norm the mean and variance of the training data, in place of exponentially weighted ones.
+
+    Mean and variance are those over all examples at once, E[z] and E[(z − E[z])²], n/(n−1) times; not the mean of
+    the batches' variances (the paper's Algorithm 2), which leaves out how far the batches' means lie apart and so
+    depends on how the data are cut. Dropout is off, as where the statistics will be used; no weight changes.
+
+    Args:
+        model: it is changed: its running statistics alone.
+        data: training inputs as the network takes them: a `Task` or its `problem` (the normalised training set), a
+            tensor, (X, y), or anything that gives mini-batches x or (x, y).
+        batch_size: how a task, a tensor or a pair is cut.
+        examples: stop after so many, of a task evenly chosen; 1,000 to 10,000 suffice. None: all.
+        layerwise: one pass for each norm, those before it already recalibrated, so that the result is exactly that
+            of the network which will be evaluated, however the data are cut. Otherwise one pass for all, in which each
+            norm uses the statistics of its mini-batch, as in training.
+
+    Returns:
+        How far each norm was off.
+
+    Raises:
+        TaskError: no data, mini-batches of one value, or `layerwise` with mini-batches that come but once.
+
+    >>> net = nn.Sequential(nn.BatchNorm1d(1))
+    >>> _ = recalibrate(net, torch.tensor([[1.0], [2.0], [6.0]]))
+    >>> net[0].running_mean, net[0].running_var
+    (tensor([3.]), tensor([7.]))
+
+    Source: Ioffe & Szegedy 2015, arXiv 1502.03167, Algorithm 2, steps 7-11; Wu & Johnson 2021, arXiv 2105.07576,
+    section 3 (Precise BatchNorm).
+    """
+    norms = {p: m for p, m in model.named_modules() if isinstance(m, BATCHNORMS) and m.running_mean is not None}
+    if layerwise and isinstance(data, Iterator):
+        raise TaskError(
+            f"layerwise goes through the data once for each norm; a {type(data).__name__} gives them once alone: "
+            f"use recalibrate(model, list(batches), layerwise=True)."
+        )
+    batches = _batches(data, batch_size, examples)
+    shifts: dict[str, float] = {}
+    count = 0
+    rounds = [norms] if norms else []
+    if layerwise:
+        rounds = [{path: norms[path]} for path in _in_order(model, norms, batches)]
+    for chosen in rounds:
+        found, count = _measured(model, chosen, batches, as_batches=not layerwise)
+        for path, moments in found.items():
+            shifts[path] = _write(chosen[path], moments)
+    return Recalibrated(tuple(shifts.items()), count)
+
+
+def _measured(
+    model: nn.Module, norms: dict[str, BATCHNORMS], batches: Callable[[], Iterator[Tensor]], *, as_batches: bool
+) -> tuple[dict[str, Moments], int]:
+    """Moments of the inputs of norms over one pass, and the number of examples."""
+    found = {path: Moments() for path in norms}
+    count = 0
+    mode = on_batches(model) if as_batches else as_in_evaluation(model)
+    try:
+        with mode, torch.no_grad(), watched(norms, lambda path, x: found[path].add(x)):
+            for x in batches():
+                model(x)
+                count += len(x)
+    except ValueError as error:
+        raise TaskError(
+            f"batch statistics need two values in a channel; {str(error).splitlines()[0]}: use batch_size=256."
+        ) from error
+    if not count:
+        raise TaskError("recalibration averages over training data; there were none: give recalibrate(model, x_train).")
+    return {path: moments for path, moments in found.items() if moments.count}, count
+
+
+def _in_order(model: nn.Module, norms: dict[str, BATCHNORMS], batches: Callable[[], Iterator[Tensor]]) -> list[str]:
+    """Paths of norms in the order in which they run."""
+    ran: list[str] = []
+    with as_in_evaluation(model), torch.no_grad(), watched(norms, lambda path, _: ran.append(path)):
+        model(next(batches(), torch.zeros(0)))
+    return list(dict.fromkeys(ran))
+
+
+def _write(norm: BATCHNORMS, moments: Moments) -> float:
+    """New running statistics; how far the old mean was off, in deviations."""
+    assert norm.running_mean is not None
+    assert norm.running_var is not None
+    assert moments.mean is not None
+    variance = moments.variance()
+    shift = (exact(norm.running_mean) - moments.mean).abs() / (variance + norm.eps).sqrt()
+    norm.running_mean.copy_(moments.mean)
+    norm.running_var.copy_(variance)
+    return float(shift.max())
+
+
+def _batches(data: Any, batch_size: int, examples: int | None) -> Callable[[], Iterator[Tensor]]:
+    """A function that begins a new pass over mini-batches of inputs; a short last one joins the one before."""
+
+    def begin() -> Iterator[Tensor]:
+        left = examples
+        for batch in _cut(data, batch_size, examples):
+            x = batch[0] if isinstance(batch, tuple | list) else batch
+            if left is not None:
+                x = x[:left]
+                left -= len(x)
+            if len(x):
+                yield x
+            if left == 0:
+                return
+
+    return begin
+
+
+def _cut(data: Any, batch_size: int, examples: int | None) -> Iterable[Any]:
+    data = getattr(data, "problem", data)  # of a Task
+    if isinstance(data, Problem):
+        rows = evenly(len(data.train), examples)
+        return data.train.batches(rows, equal_edges(len(rows), batch_size))
+    pair = [taken(part) for part in data] if isinstance(data, tuple | list) and len(data) == 2 else []
+    data = pair[0] if pair and all(isinstance(part, Tensor) for part in pair) else taken(data)
+    if isinstance(data, Tensor):
+        return (data[a:b] for a, b in equal_edges(len(data), batch_size))
+    if not isinstance(data, Iterable):
+        raise TaskError(
+            f"data are a Task, an array or a tensor, (X, y) or mini-batches; got a {type(data).__name__}: "
+            f"use recalibrate(model, x_train)."
+        )
+    return data
+
+
+def evenly(count: int, examples: int | None) -> Tensor:
+    """Numbers of so many of `count` examples, evenly spread; all for None."""
+    return torch.linspace(0, count - 1, min(count, examples or count), dtype=torch.float64).long()  # exact past 2^24
+
+
+def equal_edges(count: int, batch_size: int) -> list[tuple[int, int]]:
+    """Cuts into mini-batches as nearly equal as can be, so that none is small."""
+    pieces = max(1, round(count / batch_size))
+    bounds = [round(i * count / pieces) for i in range(pieces + 1)]
+    return list(itertools.pairwise(bounds))

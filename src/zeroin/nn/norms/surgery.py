@@ -1,0 +1,170 @@
+"""Networks copied, looked at and changed in their tree of modules."""
+
+import copy
+from collections import OrderedDict
+from collections.abc import Iterable
+from typing import Any
+
+import torch
+from torch import Tensor, nn
+from torch.nn.modules.lazy import LazyModuleMixin
+from torch.utils._pytree import tree_leaves, tree_map
+
+from zeroin.errors import TaskError
+from zeroin.nn.norms.normlayers import ChannelsLast
+from zeroin.nn.norms.trace import Example, Trace, record
+
+FIRST = ("layer", "activation")  # what the first module of a pair is called
+SIZES = (32, 28, 8, 64, 224, 16, 96, 299)  # of the images that are tried where no example is given
+
+
+def copied(model: nn.Module) -> nn.Module:
+    """A deep copy.
+
+    Raises:
+        TaskError: no network, layers that do not know their sizes yet, or what cannot be copied.
+    """
+    if not isinstance(model, nn.Module):
+        raise TaskError(f"a network is a torch.nn.Module; got a {type(model).__name__}: pass the model itself.")
+    lazy = [p for p, m in model.named_modules() if isinstance(m, LazyModuleMixin) and _unshaped(m)]
+    if lazy:
+        raise TaskError(f"layers know their sizes; {', '.join(lazy)} do not yet: call model(x[:2]) once before.")
+    try:
+        return copy.deepcopy(model)
+    except (RuntimeError, TypeError) as error:
+        raise TaskError(
+            f"a network is copied before it is changed; this one says '{str(error).splitlines()[0]}': "
+            f"detach tensors that it keeps, or build it anew and pass that."
+        ) from error
+
+
+def _unshaped(module: Any) -> bool:
+    return bool(module.has_uninitialized_params())
+
+
+def seen(model: nn.Module, example: Example | None) -> tuple[Trace, Example, tuple[str, ...]]:
+    """One pass of a network, the example it was made with, and a note where that was guessed.
+
+    Raises:
+        TaskError: the pass depends on the values of the inputs.
+    """
+    given = guessed_example(model) if example is None else example
+    trace = record(model, given)
+    if trace.read:
+        raise TaskError(
+            f"which layers run may not depend on the values of the inputs; forward calls {', '.join(trace.read)} on "
+            f"them: put the norms into its code, or use torch.where in place of `if`."
+        )
+    if example is None and isinstance(given, Tensor):
+        note = f"inputs of shape {list(given.shape)} were assumed; other shapes: give example=x[:2]"
+        return trace, given, (note,)
+    return trace, given, ()
+
+
+def guessed_example(model: nn.Module) -> Tensor:
+    """Two inputs of zeros that a network takes, found by trying what its first layer could take.
+
+    Raises:
+        TaskError: none was found.
+
+    >>> guessed_example(nn.Sequential(nn.Flatten(), nn.Linear(6, 2))).shape
+    torch.Size([2, 6])
+    """
+    for shape, whole in _candidates(model):
+        first = next(iter(model.parameters()))
+        example = torch.zeros(shape, dtype=torch.long if whole else first.dtype, device=first.device)
+        try:
+            record(model, example)
+        except TaskError:
+            continue
+        return example
+    raise TaskError(
+        "where to normalise is seen by running a network; what inputs this one takes could not be guessed: "
+        "give one mini-batch of them, example=x[:2]."
+    )
+
+
+def _candidates(model: nn.Module) -> Iterable[tuple[tuple[int, ...], bool]]:
+    for module in model.modules():
+        if isinstance(module, nn.Linear):
+            yield (2, module.in_features), False
+        elif isinstance(module, nn.Embedding):
+            yield (2, 8), True
+        elif isinstance(module, nn.RNNBase):
+            yield (2, 8, module.input_size), False
+        elif isinstance(module, nn.modules.conv._ConvNd):
+            axes = len(module.kernel_size)
+            yield from (((2, module.in_channels, *[size] * axes), False) for size in SIZES)
+        else:
+            continue
+        return
+
+
+def put(model: nn.Module, path: str, module: nn.Module) -> None:
+    """Replace the module of a path wherever it stands, also under other names."""
+    old = model.get_submodule(path)
+    for owner in list(model.modules()):
+        for name, child in list(owner._modules.items()):
+            if child is old:
+                owner._modules[name] = module
+
+
+def pair(first: nn.Module, norm: nn.Module, name: str = "layer") -> nn.Sequential:
+    """A layer or an activation with the norm behind it, as one module; `name` is one of `FIRST`."""
+    return nn.Sequential(OrderedDict([(name, first), ("norm", norm)])).train(first.training)
+
+
+def take_out(model: nn.Module, path: str) -> None:
+    """Take a norm out: a `pair` becomes its first module again; elsewhere an Identity takes the place."""
+    owner, _, name = path.rpartition(".")
+    if isinstance(model.get_submodule(owner), ChannelsLast):
+        path, (owner, _, name) = owner, owner.rpartition(".")
+    whole = model.get_submodule(owner)
+    ours = isinstance(whole, nn.Sequential) and list(whole._modules) in ([first, "norm"] for first in FIRST)
+    if owner and ours and name == "norm":  # a network that is itself a pair stays one
+        put(model, owner, next(iter(whole.children())))
+    else:
+        put(model, path, nn.Identity())
+
+
+def still_runs(model: nn.Module, example: Example, before: Trace, added: int) -> None:
+    """Whether a changed network computes as before but for the norms, of which there are at least `added`, and trains.
+
+    Raises:
+        TaskError: it does not.
+    """
+    try:
+        after = record(model, example)
+        _train_once(copy.deepcopy(model), example)
+    except (TaskError, RuntimeError, ValueError, AttributeError, TypeError, IndexError) as error:
+        raise TaskError(
+            f"a layer can be replaced by a pair of layer and norm; with it the network stops with "
+            f"'{str(error).splitlines()[0]}': put the norms into its code."
+        ) from error
+    old, new = (_steps(trace) for trace in (before, after))
+    if old != new or sum(n.is_norm for n in after.nodes) < added:
+        raise TaskError(
+            "a network runs the same functions before and after; this one asks its layers what they are: "
+            "put the norms into its code."
+        )
+
+
+def _steps(trace: Trace) -> list[str]:
+    """What was called, but for norms and what carries tensors to them; paths differ, so types are compared."""
+    kept = [n for n in trace.nodes if n.is_weighted or n.is_activation or isinstance(n.module, nn.Module)]
+    kept = [n for n in kept if not (n.is_norm or isinstance(n.module, nn.Identity | ChannelsLast))]
+    return [type(n.module).__name__ if n.module is not None else n.name for n in kept]
+
+
+def _train_once(model: nn.Module, example: Example) -> None:
+    """One step forward and back in training mode, on at least two examples."""
+
+    def twice(x: Any) -> Any:
+        return torch.cat([x, x]) if isinstance(x, Tensor) and x.dim() and len(x) == 1 else x
+
+    arguments = tree_map(twice, example if isinstance(example, tuple) else (example,))
+    with torch.random.fork_rng(devices=[]):
+        result = model.train()(*arguments)
+        first = next(t for t in tree_leaves(result) if isinstance(t, Tensor))
+        if first.requires_grad:
+            first.float().sum().backward()  # type: ignore[no-untyped-call]

@@ -1,0 +1,156 @@
+"""A stack's step as a plain list of tensor operations, recorded once and then run without what made it.
+
+In eager mode most of a small network's step is the work of vmap, of autograd and of modules calling one another. A
+recorded step calls the same kernels with the same tensors in the same order, so its results are the same bit for bit.
+No compiler is involved; a recording is good for one number of rows and one size of mini-batch. It costs what one step
+does: PyTorch's own recorder, `make_fx`, imports its compiler first, which takes a second.
+"""
+
+from collections.abc import Callable, Sequence
+from operator import getitem
+from typing import Any
+
+import torch
+from torch import Tensor, nn
+from torch.fx import Graph, Node
+from torch.fx.node import map_aggregate
+from torch.utils._python_dispatch import TorchDispatchMode
+from torch.utils._pytree import tree_leaves, tree_map
+
+from zeroin.nn.recording.replay import Recorded, TensorSpec
+
+WARM = 2  # steps of one shape before it is recorded: what is set up in a first step is no part of it
+READS = {torch.Tag.data_dependent_output, torch.Tag.dynamic_output_shape}
+UNTAGGED = (torch.ops.aten.is_nonzero, torch.ops.aten._pack_padded_sequence)  # which read numbers as well
+
+FULL_LIKE, ONES_LIKE = torch.ops.aten.full_like.default, torch.ops.aten.ones_like.default
+
+
+def record(step: Callable[..., Any], *args: Any) -> Recorded:
+    """The operations of `step`, which is called with copies of `args`: tensors, and dictionaries of tensors.
+
+    Raises:
+        RuntimeError: on other numbers they give another result than the step, as where it looks at a tensor's value.
+    """
+    recorded = traced(step, *tree_map(torch.clone, args))
+    others = [tree_map(_otherwise, args) for _ in range(2)]
+    with torch.no_grad():
+        alike = tree_map(same, (step(*others[0]), others[0]), (tuple(recorded.bind(others[1])()), others[1]))
+    if not all(tree_leaves(alike)):
+        raise RuntimeError("its recording gives another result")
+    return recorded
+
+
+def traced(step: Callable[..., Any], *given: Any) -> Recorded:
+    """The operations of `step` as it is called with these tensors and dictionaries of tensors, which it may change.
+
+    It is not tried yet; the results that were kept meanwhile, all of the step's, are let go of.
+
+    Raises:
+        RuntimeError: it does what cannot be run again on other numbers.
+    """
+    with _Recorder() as recorder:
+        nodes = recorder.named(given)
+        found = step(*given)
+    return Recorded(recorder.root, recorder.made(nodes, found))
+
+
+def _otherwise(value: Tensor) -> Tensor:
+    return value.flip(1) if value.dim() > 1 else value.clone()
+
+
+def same(a: Tensor, b: Tensor) -> bool:
+    """Whether two tensors hold the same numbers; what is no number counts as one."""
+    return torch.allclose(a, b, rtol=0, atol=0, equal_nan=True)
+
+
+def _reads(func: Any, args: Sequence[Any]) -> bool:
+    """Whether an operation gives a number to Python, or a tensor whose shape depends on numbers."""
+    if func is torch.ops.aten.index.Tensor:
+        return any(one is not None and one.dtype in (torch.bool, torch.uint8) for one in args[1])
+    return func.overloadpacket in UNTAGGED or not READS.isdisjoint(func.tags)
+
+
+def _as_view(func: Any) -> Any:
+    """The view that an operation makes of its argument in place: `transpose_` run again would turn it back.
+
+    Raises:
+        RuntimeError: there is none.
+    """
+    if torch.Tag.inplace_view not in func.tags:
+        return func
+    packet = getattr(torch.ops.aten, func._schema.name.removeprefix("aten::").removesuffix("_"), None)
+    wanted = [str(a.type) for a in func._schema.arguments]
+    for found in (getattr(packet, name) for name in packet.overloads()) if packet else ():
+        is_view = any(r.alias_info is not None for r in found._schema.returns)
+        if is_view and [str(a.type) for a in found._schema.arguments] == wanted:
+            return found
+    raise RuntimeError(f"the step gives a tensor another shape in place ({func})")
+
+
+class _Recorder(TorchDispatchMode):  # type: ignore[no-untyped-call]
+    """Sees each operation below vmap and autograd, where tensors are plain, and writes it down."""
+
+    def __init__(self) -> None:
+        super().__init__()  # type: ignore[no-untyped-call]
+        self.graph = Graph()
+        self.kept: list[Tensor] = []  # so that no two tensors have the same id
+        self.nodes: dict[int, Node] = {}
+        self.root = nn.Module()
+
+    @classmethod
+    def _should_skip_dynamo(cls) -> bool:
+        return False  # nothing is compiled here; to keep out of it, PyTorch would import its compiler
+
+    def named(self, args: Sequence[Any]) -> list[Node]:
+        """The arguments of the step: tensors, and dictionaries of tensors."""
+        nodes = [self.graph.placeholder(f"arg_{i}") for i in range(len(args))]
+        for node, arg in zip(nodes, args, strict=True):
+            if isinstance(arg, Tensor):
+                self._keep(arg, node)
+                continue
+            for key, value in arg.items():
+                self._keep(value, self.graph.call_function(getitem, (node, key)))
+        return nodes
+
+    def made(self, given: list[Node], found: Any) -> Graph:
+        self.graph.output(tree_map(self._written, found))
+        for node in list(self.graph.nodes):
+            if node.target is torch.ops.aten.detach.default:  # a new name for the same numbers
+                node.replace_all_uses_with(node.args[0])
+            if node.target in (FULL_LIKE, ONES_LIKE):  # it needs the shape alone of another tensor
+                place: TensorSpec = node.meta["layout"]
+                node.args = list(place.shape), 1.0 if node.target is ONES_LIKE else node.args[1]
+                node.kwargs, node.target = {"dtype": place.dtype}, torch.ops.aten.full.default
+        self.graph.eliminate_dead_code(lambda node: node in given or node.is_impure())
+        return self.graph
+
+    def __torch_dispatch__(self, func: Any, types: Any, args: Any = (), kwargs: Any = None) -> Any:
+        kwargs = kwargs or {}
+        if _reads(func, args):
+            raise RuntimeError(f"what the step does depends on the value of a tensor ({func.overloadpacket})")
+        written = map_aggregate((tuple(args), kwargs), self._written)
+        out = func(*args, **kwargs)
+        node = self.graph.call_function(_as_view(func), *written)
+        if isinstance(out, Tensor):
+            self._keep(out, node)
+        for i, each in enumerate(out if isinstance(out, tuple | list) else ()):
+            if isinstance(each, Tensor):
+                self._keep(each, self.graph.call_function(getitem, (node, i)))
+        return out
+
+    def _keep(self, value: Tensor, node: Node) -> None:
+        """From here on the node stands for this tensor."""
+        node.meta["layout"] = TensorSpec(value.shape, value.stride(), value.dtype)
+        self.kept.append(value)
+        self.nodes[id(value)] = node
+
+    def _written(self, value: Any) -> Any:
+        """A value as the recording names it; a tensor that was there before is a constant of the recording."""
+        if not isinstance(value, Tensor):
+            return value
+        if id(value) not in self.nodes:
+            name = f"constant_{len(self.kept)}"
+            self.root.register_buffer(name, value.detach())
+            self._keep(value, self.graph.get_attr(name))
+        return self.nodes[id(value)]

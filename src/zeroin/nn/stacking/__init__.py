@@ -1,0 +1,1 @@
+"""Many networks trained as one computation: their tensors are stacked along a leading axis."""

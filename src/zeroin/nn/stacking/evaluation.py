@@ -1,0 +1,67 @@
+"""Networks of a stack as they are judged: all rows on the same inputs, batch norms with running or exact statistics."""
+
+from functools import partial
+
+import torch
+import torch.nn.functional as F
+from torch import Tensor, nn
+from torch.func import functional_call, vmap
+
+from zeroin.nn.data import InMemory
+from zeroin.nn.metrics import alike
+from zeroin.nn.norms.recalibration import BATCH, EXAMPLES, Moments, equal_edges, evenly
+from zeroin.nn.precision import exact
+from zeroin.nn.problem import Problem
+from zeroin.nn.stacking.kernels import Stacking
+from zeroin.nn.stacking.layout import Layout, running
+
+
+def forward(base: nn.Module, p: dict[str, Tensor], buffers: dict[str, Tensor], x: Tensor) -> Tensor:
+    """What the base's layers say of inputs [B, ...] with the tensors of one row."""
+    with Stacking():
+        out: Tensor = functional_call(base, (p, buffers), (x,))
+    return out
+
+
+def outputs(layout: Layout, p: Tensor, buffers: dict[str, Tensor], x: Tensor) -> Tensor:
+    """What each row, its parameters in p [M, P], says of the same inputs [B, ...]: [M, B, ...]."""
+    tree = layout.tree(p)
+    if not layout.convolves:
+        return vmap(partial(forward, layout.base))(tree, buffers, x.expand(len(p), *x.shape))
+    # Of many examples one row's convolutions are all the work there is; alone they have one kernel.
+    rows = [({n: t[i] for n, t in tree.items()}, {n: b[i] for n, b in buffers.items()}) for i in range(len(p))]
+    # Each has its own copy of the inputs, which it may write into.
+    return torch.stack([forward(layout.base, own, kept, x.clone()) for own, kept in rows])
+
+
+@torch.no_grad()
+def recalibrate(layout: Layout, p: Tensor, buffers: dict[str, Tensor], data: InMemory) -> None:
+    """The statistics of the training data in place of moving averages, as `recalibration.recalibrate` has them."""
+    base, kept = layout.base.eval(), {n: b.clone() for n, b in buffers.items()}
+    for name in layout.norms:
+        base.get_submodule(name).training = True
+    found = {name: Moments() for name in layout.norms}
+    rows = evenly(len(data), EXAMPLES).to(data.x.device)
+    for a, b in equal_edges(len(rows), BATCH):
+        outputs(layout, p, buffers, data.x[rows[a:b]])
+        for name, moments in found.items():
+            count = int(base.get_submodule(name).values)  # type: ignore[arg-type]
+            mean, variance = (exact(buffers[key]) for key in running(name))  # of the mini-batch alone
+            moments.merge(count, mean, variance * (count - 1))
+    for name, value in kept.items():
+        buffers[name].copy_(value)
+    for name, moments in found.items():
+        assert moments.mean is not None
+        for key, value in zip(running(name), (moments.mean, moments.variance()), strict=True):
+            buffers[key].copy_(value)
+
+
+def judged(problem: Problem, output: Tensor, target: Tensor) -> tuple[float, float]:
+    """(metric, loss) of outputs over a whole set."""
+    if problem.loss == "cross_entropy":
+        loss = F.cross_entropy(output, target).item()
+    elif isinstance(problem.loss, str):
+        loss = F.mse_loss(*alike(output, target)).item()
+    else:
+        loss = problem.loss(output, target).mean().item()
+    return (loss if problem.metric is None else problem.metric.compute(output.cpu(), target.cpu())), loss

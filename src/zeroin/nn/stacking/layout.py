@@ -1,0 +1,117 @@
+"""How a network's tensors lie in a row [P] of a stack, and which of its layers a stack steers."""
+
+import copy
+import math
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from functools import partial
+
+import torch
+from torch import Tensor, nn
+
+from zeroin.nn.dropout import CountedDropout
+from zeroin.nn.layers import BATCHNORMS
+from zeroin.nn.recipe import decayed
+from zeroin.nn.recording.replay import Recorded
+from zeroin.nn.stacking.batch import Workspace
+from zeroin.nn.stacking.batchnorm import normed
+from zeroin.nn.stacking.compiling import Whole
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Layout:
+    """What all networks of a stack have in common.
+
+    Args:
+        base: the network whose layers are called; its own tensors are not used.
+        shapes: of the trained parameters by name, those that weight decay shrinks first.
+        shrunk: how many numbers of a row weight decay shrinks.
+        drops: names of the dropout layers.
+        norms: names of the batch norms with running statistics.
+        spare: rows that a stack needs beyond its networks; see `tails`.
+        least: rows that a stack needs in all; see `convolutions`.
+        convolves: whether there are convolutions.
+        bytes: of all results of a row's step, which are kept while it is recorded.
+        replays: whether a step does the same while it is watched, so that it can be recorded.
+        steps: by order of vmap and grad, rows, mini-batch and idle dropout layers: the recorded step, or how often it
+            went unrecorded.
+        workspaces: by order and rows, the memory in which stacks are trained.
+        compiled: the compiled step by what `steps` goes by, and by what of the optimizer is in use; None: none is.
+    """
+
+    base: nn.Module
+    shapes: Mapping[str, torch.Size]
+    shrunk: int
+    drops: tuple[str, ...]
+    norms: tuple[str, ...]
+    spare: int = 0
+    least: int = 2
+    convolves: bool = False
+    bytes: int = 0
+    replays: bool = True
+    steps: dict[tuple[str | int, ...], Recorded | int] = field(default_factory=dict)
+    workspaces: dict[tuple[str, int], Workspace] = field(default_factory=dict)
+    compiled: dict[tuple[str | int, ...], Whole | None] = field(default_factory=dict)
+
+    def forget(self) -> None:
+        """Let go of recorded steps and of the memory that they and their stacks hold."""
+        self.steps.clear()
+        self.workspaces.clear()
+
+    def flat(self, tensors: Mapping[str, Tensor]) -> Tensor:
+        """Tensors by name as a row [P]."""
+        return torch.cat([tensors[name].detach().reshape(-1) for name in self.shapes])
+
+    def tree(self, flat: Tensor) -> dict[str, Tensor]:
+        """Views of [M, P] by name, [M, ...] as the network has them."""
+        parts = torch.split(flat, [s.numel() for s in self.shapes.values()], 1)
+        return {
+            name: part.view(len(flat), *shape) for (name, shape), part in zip(self.shapes.items(), parts, strict=True)
+        }
+
+    def idle(self) -> tuple[bool, ...]:
+        """Which dropout layers drop nothing in this epoch; their step is another one."""
+        return tuple(bool(self.base.get_submodule(name).idle) for name in self.drops)
+
+    def begin_step(self) -> None:
+        """Forget how often each dropout layer was gone through."""
+        for name in self.drops:
+            self.base.get_submodule(name).uses = 0  # type: ignore[assignment]
+
+    def sources(self) -> dict[str, str]:
+        """For each key of a state_dict, the parameter or buffer it holds; tied ones are one tensor under two keys."""
+        kept = {id(t): name for name, t in (*self.base.named_parameters(), *self.base.named_buffers())}
+        return {key: kept[id(t)] for key, t in self.base.state_dict(keep_vars=True).items()}
+
+
+def layout(model: nn.Module) -> Layout:
+    """The layout of a network and of all others of its signature, without spare rows; the network itself is copied."""
+    base = copy.deepcopy(model)
+    for module in base.modules():
+        if is_running(module):
+            module.momentum = 1.0  # type: ignore[assignment]  # the stack itself blends, each row by its own
+        if is_running(module) or (isinstance(module, BATCHNORMS) and module.running_mean is None):
+            assert isinstance(module, BATCHNORMS)
+            module.forward = partial(normed, module)  # type: ignore[method-assign]
+        if isinstance(module, CountedDropout):
+            module.idle, module.is_shared = False, True
+    shrunk = decayed(model)
+    trained = {n: p.shape for n, p in model.named_parameters() if p.requires_grad}
+    first = {n: s for n, s in trained.items() if n in shrunk}
+    return Layout(
+        base,
+        first | {n: s for n, s in trained.items() if n not in shrunk},
+        sum(math.prod(s) for s in first.values()),
+        tuple(n for n, m in base.named_modules() if isinstance(m, CountedDropout)),
+        tuple(n for n, m in base.named_modules() if is_running(m)),
+    )
+
+
+def is_running(module: nn.Module) -> bool:
+    """Whether it is a batch norm that keeps a moving average."""
+    return isinstance(module, BATCHNORMS) and module.track_running_stats and module.momentum is not None
+
+
+def running(norm: str) -> tuple[str, str]:
+    """Names of the running mean and variance of a batch norm by its own name."""
+    return f"{norm}.running_mean".lstrip("."), f"{norm}.running_var".lstrip(".")

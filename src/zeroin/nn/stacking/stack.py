@@ -1,0 +1,298 @@
+"""M networks trained as one computation: one [M, P] tensor of parameters, one of gradients, hyperparameters [M, 1]."""
+
+import copy
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass, replace
+from typing import TypeAlias
+
+import torch
+from torch import Tensor, nn
+
+from zeroin.nn.data import InMemory, edges, order
+from zeroin.nn.dropout import counted, keys
+from zeroin.nn.loop import EVALUATED
+from zeroin.nn.networks import network
+from zeroin.nn.problem import Problem
+from zeroin.nn.recipe import Recipe, recipe, rule
+from zeroin.nn.stacking.batch import Batch, Workspace
+from zeroin.nn.stacking.convolutions import least
+from zeroin.nn.stacking.evaluation import judged, outputs, recalibrate
+from zeroin.nn.stacking.layout import Layout, is_running, layout, running
+from zeroin.nn.stacking.operations import Watching
+from zeroin.nn.stacking.spare_rows import ROWS, SpareRows
+from zeroin.nn.stacking.steps import BACKWARD, Steps, Tree
+from zeroin.nn.stacking.updates import UPDATES, adam_by_row, clip, is_wide, scalars
+from zeroin.types import Config
+
+SIZES = (2, 3, 4, 6, 8)  # of small stacks; never one of a single row
+Member: TypeAlias = tuple[Config, int, nn.Module]  # config, trial's seed, network
+
+
+@dataclass(slots=True)
+class Row:
+    """A network's place in a stack: what is its own beside its tensors; `epoch` counts the epochs trained."""
+
+    config: Config
+    how: Recipe
+    seed: int
+    momenta: tuple[float, ...]  # of its batch norms
+    epoch: int = 0
+
+
+@dataclass(slots=True, eq=False)
+class Stack:
+    """Rows of one signature.
+
+    Args:
+        problem: what they are trained on, in memory.
+        layout: of all their networks.
+        rows: the networks; M is more where spare rows stand at the end, copies of the first, and never 1.
+        p: parameters [M, P], those that weight decay shrinks first.
+        state: of the optimizer, [M, P] each.
+        buffers: by name, [M, ...], and the parameters that are not trained.
+        order: BACKWARD or EACH.
+    """
+
+    problem: Problem
+    layout: Layout
+    rows: list[Row]
+    p: Tensor
+    state: list[Tensor]
+    buffers: Tree
+    order: str = BACKWARD
+
+    def train_epoch(self, max_epochs: int) -> Tensor:
+        """One pass of each row over the training set in its own order; mean losses [rows], not finite if diverged."""
+        space = self._workspace()
+        work = replace(self, p=space.p, buffers=space.buffers)
+        losses = work._train_epoch(max_epochs, space)
+        self.p.copy_(space.p)
+        for name, buffer in self.buffers.items():
+            buffer.copy_(space.buffers[name])
+        return losses
+
+    def _workspace(self) -> Workspace:
+        """Memory to train in that is the same from epoch to epoch, so that recorded steps stay bound to it."""
+        known, key = self.layout.workspaces, (self.order, len(self.p))
+        if key not in known:
+            known[key] = Workspace(
+                torch.empty_like(self.p), {n: torch.empty_like(b) for n, b in self.buffers.items()}, self.momenta()
+            )
+        found = known[key]
+        found.p.copy_(self.p)
+        for name, buffer in self.buffers.items():
+            found.buffers[name].copy_(buffer)
+        for name, momentum in self.momenta().items():
+            found.momenta[name].copy_(momentum)
+        return found
+
+    def _train_epoch(self, max_epochs: int, space: Workspace) -> Tensor:
+        data = self.problem.train
+        assert isinstance(data, InMemory)
+        cuts = edges(len(data), self.rows[0].how.batch_size)
+        orders = torch.stack([order(r.seed, r.epoch, len(data)) for r in self.padded]).to(data.x.device)  # [M, N]
+        chosen = [one.flatten() for one in torch.split(orders, [b - a for a, b in cuts], 1)]
+        tables = self.tables(len(cuts), max_epochs * len(cuts))
+        drawn = self.keys(len(cuts))
+        sums = torch.zeros(len(self.p), device=self.p.device)
+        self.layout.base.train()
+        for name in self.layout.drops:
+            # Where no row drops anything, nothing need be drawn; a compiled step would be another then, and round
+            # otherwise, so that a row would feel whether others drop something.
+            idle = not self.problem.compile and bool((self.buffers[f"{name}.scale"] == 1).all())
+            self.layout.base.get_submodule(name).idle = idle  # type: ignore[assignment]
+        batches = {size: self._batch(space, size) for size in {b - a for a, b in cuts}}
+        for (a, b), examples, now, keys_now in zip(cuts, chosen, tables, drawn, strict=True):
+            batch = batches[b - a]
+            batch.fill(data, examples)
+            sums += self.step(batch, now, keys_now, space.momenta) * (b - a)
+        for row in self.rows:
+            row.epoch += 1
+        if self.problem.recalibrate:
+            recalibrate(self.layout, self.p, self.buffers, data)
+        return sums[: len(self.rows)] / len(data)
+
+    def _batch(self, space: Workspace, size: int) -> Batch:
+        """Where a mini-batch of a size is put, with the rows' label smoothing."""
+        data, key = self.problem.train, (size, *self.layout.idle())
+        assert isinstance(data, InMemory)
+        batch = space.batches.get(key) or space.batches.setdefault(key, Batch.of(data, len(self.p), size))
+        batch.smooth.copy_(torch.tensor([r.how.label_smoothing for r in self.padded]))
+        return batch
+
+    def step(self, batch: Batch, now: Tree, drawn: Tensor, momenta: Tree) -> Tensor:
+        """Train on one mini-batch [M, B, ...] each; the losses [M] before it, until the next step."""
+        steps = self.steps
+        whole = batch.x.shape[1] == min(steps.how.batch_size, len(self.problem.train))
+        if self.problem.compile and whole:
+            loss = steps.compiled(self.p, self.state, self.buffers, batch, now, drawn, momenta)
+            if loss is not None:
+                return loss
+        loss, g = self.gradients(batch, drawn, momenta)
+        if not is_wide(steps.how, self.p):
+            steps.update(self.p, g, self.state, now)
+            return loss
+        with torch.no_grad():
+            if steps.clips:
+                clip(g, now["clip"])
+            adam_by_row(self.p, g, self.state, now, [row.how for row in self.padded], self.layout.shrunk)
+        return loss
+
+    def gradients(self, batch: Batch, drawn: Tensor, momenta: Tree) -> tuple[Tensor, Tensor]:
+        """Losses [M] and gradients [M, P] of mini-batches, until the next step; buffers go on by a step."""
+        return self.steps.gradients(self.p, self.buffers, batch, drawn, momenta)
+
+    @property
+    def steps(self) -> Steps:
+        """How it trains on a mini-batch."""
+        return Steps(self.problem, self.layout, self.order, self.rows[0].how, self.rows[0].config)
+
+    @torch.no_grad()
+    def judge(self, data: InMemory) -> list[tuple[float, float]]:
+        """(metric, loss) of each row over a whole set; batch norm uses running statistics."""
+        self.layout.base.eval()
+        parts = []
+        for a, b in edges(len(data), EVALUATED):  # the same for any M, as a product's last bit depends on it
+            parts.append(outputs(self.layout, self.p, self.buffers, data.x[a:b]))
+        output = torch.cat(parts, 1)  # [M, N, ...]
+        return [judged(self.problem, one, data.y) for one in output[: len(self.rows)]]
+
+    def state_dict(self, row: int) -> Tree:
+        """An ordinary state_dict of a row, a copy; it loads strictly into the user's own network."""
+        tensors = self.layout.tree(self.p.detach()) | self.buffers
+        return {key: tensors[name][row].clone() for key, name in self.layout.sources().items()}
+
+    def network(self, row: int) -> nn.Module:
+        """A row as the network that is trained alone, with all its tensors, also those that no state_dict holds."""
+        own, tensors = self.rows[row], self.layout.tree(self.p.detach()) | self.buffers
+        model = fresh(self.problem, own.config, own.seed)
+        for name, tensor in (*model.named_parameters(), *model.named_buffers()):
+            tensor.detach().copy_(tensors[name][row])
+        return model
+
+    def select(self, rows: Sequence[int]) -> "Stack":
+        """A stack of copies of these rows."""
+        index = torch.tensor([*rows, *[rows[0]] * _spares(self.layout, len(rows))], device=self.p.device)
+        return Stack(
+            self.problem,
+            self.layout,
+            [copy.copy(self.rows[i]) for i in rows],
+            self.p.index_select(0, index),
+            [s.index_select(0, index) for s in self.state],
+            {name: b.index_select(0, index) for name, b in self.buffers.items()},
+            self.order,
+        )
+
+    @property
+    def padded(self) -> list[Row]:
+        """M rows, spare ones included."""
+        return [*self.rows, *[self.rows[0]] * (len(self.p) - len(self.rows))]
+
+    def tables(self, steps: int, total: int) -> list[Tree]:
+        """What depends on row and step: of each step [M, 1] by name."""
+        how = self.rows[0].how
+        used = [*UPDATES[rule(how)][2], "clip", "wd", "shrink", *(("lr", "count") if is_wide(how, self.p) else ())]
+        each = [scalars(r.how, r.epoch * steps, steps, total) for r in self.padded]
+        numbers = [[one[name] for one in each] for name in used]
+        table = torch.tensor(numbers, dtype=torch.float32, device=self.p.device)  # [names, M, steps]
+        columns = table.permute(2, 0, 1).contiguous().view(-1, len(self.p), 1).unbind()
+        return [dict(zip(used, columns[i : i + len(used)], strict=True)) for i in range(0, len(columns), len(used))]
+
+    def keys(self, steps: int) -> Tensor:
+        """Of the dropout layers, [steps, M, layers]."""
+        rows = [(r.seed, r.epoch * steps) for r in self.padded]
+        return keys(rows, steps, len(self.layout.drops)).to(self.p.device)
+
+    def momenta(self) -> Tree:
+        """Of the running statistics by name, [M, 1]."""
+        found: Tree = {}
+        for j, name in enumerate(self.layout.norms):
+            momentum = torch.tensor([[r.momenta[j]] for r in self.padded], dtype=self.p.dtype, device=self.p.device)
+            found |= dict.fromkeys(running(name), momentum)
+        return found
+
+
+def fresh(problem: Problem, config: Config, seed: int) -> nn.Module:
+    """The untrained network of a trial, its dropout counted."""
+    return counted(network(problem.build, config, seed)).to(problem.device)
+
+
+def stack(
+    problem: Problem,
+    members: Sequence[Member],
+    order: str = BACKWARD,
+    common: Layout | None = None,
+) -> Stack:
+    """A stack of networks of one signature.
+
+    Args:
+        problem: what they are trained on.
+        members: config, trial's seed and network of each, as `fresh` makes it.
+        order: of vmap and grad.
+        common: the layout of an earlier stack of this signature, with the steps that were recorded for it.
+    """
+    common = common or _laid_out(problem, members[0], order)
+    return _together(problem, members, order, common)
+
+
+def _laid_out(problem: Problem, member: Member, order: str) -> Layout:
+    """The layout of a network like a member, with the spare rows that its mini-batches ask for."""
+    common = layout(member[2])
+    data, how = problem.train, recipe(member[0])
+    assert isinstance(data, InMemory)
+    lengths = {b - a for a, b in edges(len(data), how.batch_size)}
+    needs = SpareRows(next(rows for rows in ROWS if rows not in lengths))
+    few = _together(problem, [member] * needs.rows, order, common)
+    few.layout.base.train()
+    for size in sorted(lengths):
+        needs.bytes = 0  # the largest mini-batch, which comes last, tells what is needed
+        batch = Batch.of(data, needs.rows, size)
+        batch.fill(data, torch.arange(size, device=data.x.device).repeat(needs.rows))
+        batch.smooth.fill_(how.label_smoothing)
+        with Watching(needs.see):
+            few.steps.by_hand(few.p, few.buffers, batch.x, batch.y, batch.smooth, few.momenta())
+    common = replace(
+        common, spare=needs.spare, convolves=bool(needs.convolutions), replays=needs.replays,
+        bytes=needs.bytes // needs.rows,
+    )  # fmt: skip
+    sizes = tuple(sorted({rows + _spares(common, rows) for rows in range(1, SIZES[-1] + 1)}))
+    return replace(common, least=max((least(c, sizes) for c in needs.convolutions), default=common.least))
+
+
+def _together(problem: Problem, members: Sequence[Member], order: str, common: Layout) -> Stack:
+    rows, tensors, buffers = [], [], []
+    for config, seed, model in members:
+        momenta = tuple(float(m.momentum) for m in model.modules() if is_running(m))  # type: ignore[arg-type]
+        rows.append(Row(config, recipe(config), seed, momenta))
+        tensors.append(common.flat(dict(model.named_parameters())))
+        frozen = {n: p.detach() for n, p in model.named_parameters() if not p.requires_grad}
+        buffers.append(dict(model.named_buffers()) | frozen)
+    p = torch.stack(tensors)
+    state = [torch.zeros_like(p) for _ in range(UPDATES[rule(rows[0].how)][1])]
+    stacked = {name: torch.stack([b[name] for b in buffers]) for name in buffers[0]}
+    return Stack(problem, common, rows, p, state, stacked, order).select(range(len(rows)))
+
+
+def joined(stacks: Sequence[Stack]) -> Stack:
+    """One stack of all their rows, which are of one signature."""
+    first, counts = stacks[0], [len(s.rows) for s in stacks]
+
+    def together(parts: Iterable[Tensor]) -> Tensor:
+        return torch.cat([part[:count] for part, count in zip(parts, counts, strict=True)])
+
+    whole = Stack(
+        first.problem,
+        first.layout,
+        [row for s in stacks for row in s.rows],
+        together(s.p for s in stacks),
+        [together(parts) for parts in zip(*(s.state for s in stacks), strict=True)],
+        {name: together(s.buffers[name] for s in stacks) for name in first.buffers},
+        first.order,
+    )
+    return whole.select(range(sum(counts)))
+
+
+def _spares(common: Layout, rows: int) -> int:
+    """A small stack has one of a few sizes, so that a step recorded for one is good for the next."""
+    size = next((s for s in SIZES if s >= rows), rows)
+    return max(common.spare, size - rows, common.least - rows)
