@@ -35,10 +35,10 @@ def names(how: Recipe) -> tuple[str, ...]:
 
 
 @dataclass(frozen=True, slots=True, eq=False)
-class _Held:
-    """State of some parameters by name, and whether PyTorch's fused kernels are for them."""
+class _State:
+    """The optimizer's state of some parameters; `fuses`: PyTorch's fused kernels can update them."""
 
-    state: dict[str, list[Tensor]]
+    tensors: dict[str, list[Tensor]]  # by name, one for each parameter
     fuses: bool
 
 
@@ -62,7 +62,7 @@ class Optimizer:
             if params
         ]
         self.state: dict[Tensor, dict[str, Tensor]] = {}
-        self._known: dict[tuple[int, ...], _Held] = {}
+        self._known: dict[tuple[int, ...], _State] = {}
 
     @torch.no_grad()
     def step(self, lr: float) -> None:
@@ -73,7 +73,7 @@ class Optimizer:
             pairs = [(p, g) for p in params if (g := p.grad) is not None]
             if pairs:
                 given, grads = map(list, zip(*pairs, strict=True))
-                self._update(given, grads, self._held(given), lr, decay)
+                self._update(given, grads, self._state_of(given), lr, decay)
 
     @property
     def _parts(self) -> list[tuple[list[Tensor], float]]:
@@ -82,14 +82,14 @@ class Optimizer:
             return [([p for group in self.param_groups for p in group["params"]], 0.0)]
         return [(group["params"], group["weight_decay"]) for group in self.param_groups]
 
-    def _held(self, params: list[Tensor]) -> _Held:
+    def _state_of(self, params: list[Tensor]) -> _State:
         """Their state; the lists are kept, as nearly all steps update the same parameters."""
         key = tuple(map(id, params))
         if key not in self._known:
             for p in params:
                 if p not in self.state:
                     self.state[p] = self._fresh(p)
-            self._known[key] = _Held(
+            self._known[key] = _State(
                 {name: [self.state[p][name] for p in params] for name in self.state[params[0]]},
                 # Of complex numbers the fused kernels know nothing.
                 all(p.is_floating_point() for p in params) and len({(p.device, p.dtype) for p in params}) == 1,
@@ -121,30 +121,30 @@ class Optimizer:
             held["mu_product"] = torch.ones(())
         return held
 
-    def _update(self, params: list[Tensor], grads: list[Tensor], held: _Held, lr: float, decay: float) -> None:
+    def _update(self, params: list[Tensor], grads: list[Tensor], state: _State, lr: float, decay: float) -> None:
         how, kind = self.how, rule(self.how)
-        first, second = [*(held.state[name] for name in names(how)), [], []][:2]
+        first, second = [*(state.tensors[name] for name in names(how)), [], []][:2]
         usual: dict[str, Any] = {"lr": lr, "weight_decay": decay, "maximize": False}
         if kind in ("sgd", "nesterov"):
             usual |= {"momentum": how.momentum, "dampening": 0.0, "nesterov": kind == "nesterov" and how.momentum > 0}
-            if held.fuses:
+            if state.fuses:
                 torch._fused_sgd_(params, grads, first, is_first_step=False, **usual)
                 return
             speeds: list[Tensor | None] = [*first] or [None] * len(params)
             sgd(params, grads, speeds, foreach=True, **usual)
             return
-        steps = held.state["step"]
+        steps = state.tensors["step"]
         usual |= {"eps": how.eps}
         if kind == "rmsprop":
-            usual |= {"alpha": how.beta2, "momentum": how.momentum, "centered": False, "has_complex": not held.fuses}
+            usual |= {"alpha": how.beta2, "momentum": how.momentum, "centered": False, "has_complex": not state.fuses}
             rmsprop(params, grads, first, [], second, steps, foreach=True, **usual)
             return
         usual |= {"beta1": how.beta1, "beta2": how.beta2}
         if kind == "nadam":
-            products = held.state["mu_product"]
-            usual |= {"momentum_decay": 0.004, "has_complex": not held.fuses}
+            products = state.tensors["mu_product"]
+            usual |= {"momentum_decay": 0.004, "has_complex": not state.fuses}
             nadam(params, grads, first, second, products, steps, foreach=True, **usual)
-        elif held.fuses:  # the functions around these kernels take longer than they do themselves
+        elif state.fuses:  # the functions around these kernels take longer than they do themselves
             torch._foreach_add_(steps, 1)
             update = torch._fused_adamw_ if kind == "adamw" else torch._fused_adam_
             update(params, grads, first, second, [], steps, amsgrad=False, **usual)

@@ -1,7 +1,8 @@
 """What past studies taught, by scenario, and what a new study is advised to try first."""
 
 from zeroin.playbook.book import Playbook, as_data, as_lessons, is_off, shipped
-from zeroin.playbook.lesson import Lesson, lesson_of
+from zeroin.playbook.learning import lesson_of
+from zeroin.playbook.lesson import Lesson
 from zeroin.playbook.scenario import scenario_of
 from zeroin.playbook.use import lesson_from, named, playbook_of, teach
 

@@ -12,23 +12,17 @@ from typing import Any
 import numpy as np
 
 from zeroin.catalogue import CATALOGUE
-from zeroin.errors import PlaybookError
-from zeroin.history import History
 from zeroin.playbook.scenario import Scenario
-from zeroin.search import rungs, surrogate
-from zeroin.search.importance import importances
-from zeroin.search.model import Features, Model, build
-from zeroin.search.rows import Memory
+from zeroin.search import surrogate
+from zeroin.search.model import Features
 from zeroin.search.surrogate import one_blas_thread
-from zeroin.space import Choice, Hyperparameter, Space
+from zeroin.space import Space
 from zeroin.space.plain import OUTSIDE
 from zeroin.space.scales import Array
 from zeroin.space.words import range_words
-from zeroin.types import Config, Kind, Range, Value
+from zeroin.types import Config, Range
 from zeroin.wording import config_words, counted
 
-FEWEST = 8  # trials with a loss that teach something
-BEST, OTHERS = 16, 16  # configs kept: so many of the best, and evenly of the others
 WORST = 2.0  # scores beyond are all alike: bad
 NOISE = 1e-2  # of a score, in variances of the scores
 LEAST = 0.05  # what a lesson counts at least
@@ -149,73 +143,6 @@ def scores(lessons: Sequence[Lesson], configs: Sequence[Config]) -> tuple[Array,
     return mean, sd
 
 
-@one_blas_thread
-def lesson_of(
-    name: str,
-    space: Space,
-    history: History,
-    *,
-    scenario: Scenario,
-    created: str = "",
-    version: str = "",
-    memory: Memory | None = None,
-) -> Lesson:
-    """What a study's history teaches.
-
-    Args:
-        name, space, scenario, created, version: see `Lesson`.
-        history: of the study.
-        memory: of that history, with what the search knew beside it; None: what it knows unless told otherwise.
-
-    Raises:
-        PlaybookError: fewer than eight trials worked, or all are alike.
-    """
-    ladder, memory = rungs.ladder(history.max_epochs), memory or Memory()
-    rows = memory.rows(space, history, ladder)
-    worked = np.unique(rows.trial[np.isfinite(rows.loss)])
-    if len(worked) < FEWEST:
-        raise PlaybookError(
-            f"a study teaches from {FEWEST} trials that worked; {name!r} has {len(worked)}: go on with it first."
-        )
-    model = build(rows, Features.of(space, ladder), memory)
-    low, unit = _scale(model, history, memory)
-    score = np.clip((model.mean - low) / unit, 0.0, WORST)
-    order = np.argsort(score, kind="stable")
-    shown = kept(score, BEST, OTHERS)
-    fifth = [space.config(u) for u in model.units[order[: max(3, len(order) // 5)]]]
-    lengths = 1.0 / model.posterior.inverse_lengths
-    first = {int(group): j for j, group in reversed(list(enumerate(model.features.prior.groups)))}
-    return Lesson(
-        name,
-        created,
-        version,
-        scenario,
-        space,
-        history.max_epochs,
-        round(history.spent / history.max_epochs, 2),
-        tuple(_short(space.config(u)) for u in model.units[shown]),
-        tuple(round(float(s), 4) for s in score[shown]),
-        {n: _digits(lengths[first[j]]) for j, n in enumerate(space)},
-        _digits(model.posterior.signal),
-        {i.name: round(i.mean, 3) for i in importances(space, history, max_epochs=history.max_epochs, memory=memory)},
-        goods(space, fifth),
-        round(_luck(model, low, unit), 3),
-        (_digits(low + model.trend), _digits(low + model.trend + unit)),
-    )
-
-
-def kept(scores: Array, best: int, others: int) -> np.ndarray:
-    """The rows of the best of scores [N], the best first, and of so many others spread evenly over the rest."""
-    order = np.argsort(scores, kind="stable")
-    rest = order[best:]
-    return np.append(order[:best], rest[np.linspace(0, len(rest) - 1, min(others, len(rest))).astype(int)])
-
-
-def goods(space: Space, configs: Sequence[Config]) -> dict[str, Range]:
-    """By hyperparameter, where the middle eight tenths of configs lie; of a choice, the options in them."""
-    return {n: _good(p, have) for n, p in space.params.items() if not p.held and (have := _values(n, configs))}
-
-
 def to_json(lesson: Lesson) -> dict[str, Any]:
     """Plain data; `from_json` reads it."""
     plain = {key: getattr(lesson, key) for key in lesson.__dataclass_fields__}
@@ -231,36 +158,6 @@ def from_json(data: Mapping[str, Any]) -> Lesson:
     return Lesson(**{**known, **changed, "configs": tuple(data["configs"]), "scores": tuple(data["scores"])})
 
 
-def _scale(model: Model, history: History, memory: Memory) -> tuple[float, float]:
-    """Where scores begin, at the best config by the model, and how far the coarse round's middle one is from it."""
-    coarse = [t.number for t in history.trials if t.kind is Kind.SCREEN and t.number in model.tried]
-    shown = memory.units[coarse] if len(coarse) > 2 else model.units
-    low, middle = float(model.mean.min()), float(np.median(model.posterior.expected(model.features(shown))))
-    if middle - low < 1e-9:
-        raise PlaybookError("a study teaches where its configs differ; all of them did alike: search wider ranges.")
-    return low, middle - low
-
-
-def _luck(model: Model, low: float, unit: float) -> float:
-    """The share of the spread of scores that other trials' configs do not tell of a trial left out."""
-    scale = model.posterior.scale / unit
-    first = (model.posterior.mean - low) / unit
-    seen, predicted = (np.minimum(first + scale * x, WORST) for x in model.posterior.left_out(model.owners)[:2])
-    told = float(np.corrcoef(seen, predicted)[0, 1])
-    return 1.0 - max(0.0, told) ** 2 if np.isfinite(told) else 1.0
-
-
-def _values(name: str, configs: Sequence[Config]) -> list[Value]:
-    return [config[name] for config in configs if name in config]
-
-
-def _good(param: Hyperparameter, values: Sequence[Value]) -> Range:
-    if isinstance(param, Choice):
-        return tuple(option for option in param.options if option in values)
-    low, high = np.quantile([param.unit(v) for v in values], [0.1, 0.9])
-    return tuple(_plain(param.value(float(u))) for u in (low, high))
-
-
 def _places(space: Space, configs: Sequence[Config]) -> Array:
     """The points of configs of any space, [N, D]; what this one does not know, or cannot place, is at its default."""
     places = np.empty((len(configs), len(space)))
@@ -269,17 +166,3 @@ def _places(space: Space, configs: Sequence[Config]) -> Array:
         units = [param.unit(config[name]) if name in config else start for config in configs]
         places[:, j] = [start if unit <= -OUTSIDE else unit for unit in units]
     return places
-
-
-def _short(config: Config) -> Config:
-    return {name: _plain(value) for name, value in config.items()}
-
-
-def _plain(value: Value) -> Value:
-    return _digits(value) if isinstance(value, float) else value
-
-
-def _digits(value: float) -> float:
-    """Six significant digits, of 1 - value where that is what counts."""
-    value = float(value)
-    return 1.0 - float(f"{1.0 - value:.6g}") if 0.9 < value < 1.0 else float(f"{value:.6g}")

@@ -5,7 +5,8 @@ from dataclasses import replace
 
 import numpy as np
 
-from zeroin.playbook.lesson import WORST, Lesson, goods, kept
+from zeroin.playbook.learning import goods, kept
+from zeroin.playbook.lesson import WORST, Lesson
 
 MOST = 8  # studies of one task, the newest: what older ones add is little
 KEPT_BEST, KEPT_OTHERS = 40, 24  # configs of all of them

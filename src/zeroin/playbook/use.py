@@ -10,7 +10,8 @@ from typing import Protocol
 from zeroin.errors import PlaybookError
 from zeroin.history import History
 from zeroin.playbook.book import Playbook, is_off
-from zeroin.playbook.lesson import Lesson, lesson_of
+from zeroin.playbook.learning import lesson_of
+from zeroin.playbook.lesson import Lesson
 from zeroin.playbook.scenario import Scenario, scenario_of
 from zeroin.space import Space
 
