@@ -2,6 +2,7 @@
 
 import dataclasses
 import pickle
+import random
 import subprocess
 import sys
 import time
@@ -11,7 +12,7 @@ import numpy as np
 import pytest
 import torch
 from torch import nn
-from torch.utils.data import DataLoader, Dataset, TensorDataset
+from torch.utils.data import DataLoader, Dataset, SubsetRandomSampler, TensorDataset, WeightedRandomSampler
 
 from zeroin.errors import TaskError, ZeroinError
 from zeroin.executors.inline import Inline
@@ -29,8 +30,10 @@ from zeroin.types import Job, Kind, Status
 
 torch.set_num_threads(1)
 RNG = np.random.default_rng(0)
+KEPT = nn.Linear(4, 3)
 NORMED = lambda c: nn.Sequential(nn.BatchNorm1d(4), nn.Linear(4, 3))  # noqa: E731
 X, Y = RNG.normal(size=(60, 4)), RNG.integers(0, 3, 60)
+DEEP = (X[:, :, None], X > 0)
 SPACE = Space(lr=Float(1e-4, 1.0, scale="log"))
 
 
@@ -48,7 +51,8 @@ class Pairs(Dataset):
         return len(X)
 
     def __getitem__(self, i):
-        return X[i].astype("float32") + self.noise * torch.rand(4).numpy(), int(Y[i])
+        noise = self.noise * torch.rand(4).numpy() if self.noise else 0.0
+        return X[i].astype("float32") + np.float32(noise), int(Y[i])
 
 
 # ------------------------------------------------------------------------------------------------------------- data
@@ -73,6 +77,54 @@ def test_a_data_set_that_changes_is_read_batch_by_batch(tmp_path):
     batches = list(made.problem.train.batches(order(0, 0, 60), edges(60, 32)))
     assert [len(x) for x, _ in batches] == [32, 28]
     assert torch.equal(batches[0][1], torch.tensor(Y)[order(0, 0, 60)[:32]])
+
+
+class Own(Dataset):
+    """Examples of a generator of its own, or of `random`; each in one of ten readings only is another."""
+
+    def __init__(self, draw):
+        self.draw = draw
+
+    def __len__(self):
+        return 60
+
+    def __getitem__(self, i):
+        return X[i].astype("float32") * (-1 if self.draw() < 0.1 else 1), int(Y[i])
+
+
+@pytest.mark.parametrize("draw", [random.random, np.random.default_rng(0).random], ids=["global", "own"])
+def test_a_data_set_that_seldom_changes_is_not_kept_as_it_was_read_once(draw):
+    assert all(isinstance(task(train=Own(draw)).problem.train, OnDemand) for _ in range(10))
+
+
+def test_what_a_data_set_draws_leaves_scores_and_normalisation_as_they_are(tmp_path):
+    first, second = (task(train=Own(random.random), valid=Own(random.random)).problem for _ in range(2))
+    assert torch.equal(first.normalisation.mean, second.normalisation.mean)
+    net = mlp(4, 3, {})
+    assert loop.evaluate(first, net, first.valid) == loop.evaluate(second, net, second.valid)
+
+
+def test_a_sampler_says_which_examples_there_are(tmp_path):
+    data, rest = TensorDataset(torch.tensor(X), torch.tensor(Y)), list(range(40, 60))
+    made = task(train=DataLoader(data, sampler=SubsetRandomSampler(range(40))), valid=DataLoader(data, sampler=rest))
+    assert torch.equal(made.problem.train.y, torch.tensor(Y[:40]))
+    assert torch.equal(made.problem.valid.y, torch.tensor(Y[40:]))
+    for loader in (
+        DataLoader(data, batch_size=7, shuffle=True, drop_last=True),
+        DataLoader([(x.astype("float32"), int(y)) for x, y in zip(X, Y, strict=True)], batch_sampler=[rest, range(40)]),
+    ):
+        assert torch.equal(task(train=loader).problem.train.y, torch.tensor(Y))
+
+
+class Several(Pairs):
+    def __getitem__(self, i):
+        x, y = super().__getitem__(i)
+        return (x, x), y
+
+
+class Named(Pairs):
+    def __getitem__(self, i):
+        return dict(zip(("x", "y"), super().__getitem__(i), strict=True))
 
 
 def test_normalisation_is_the_training_sets():
@@ -178,6 +230,15 @@ def broken(values, at, value):
         ({"train": (X * 1e300, Y), "normalise": False}, r"below 3.4e38.*; train inputs go to \d.*e\+30\d"),
         ({"loss": "mse", "metric": "mae", "train": (X, Y * 1e300)}, r"below 3.4e38.*; train targets go to 2e\+300"),
         ({"loss": "mse", "metric": "r2", "valid": (X, np.ones(60))}, r"all 60 in the valid set are equal"),
+        ({"loss": "mse", "metric": "r2", "train": (X, X), "valid": (X, X * [1, 1, 0, 1])}, r"are equal in column 2"),
+        ({"train": (np.ma.masked_greater(X, 2), Y)}, r"train inputs are NaN"),
+        ({"train": Several()}, r"the train set has a list of 2: put them into one tensor"),
+        ({"train": Named()}, r"the train set has a dict of x, y: give a DataLoader with collate_fn"),
+        ({"train": DataLoader(Pairs(), batch_size=None)}, r"has batch_size=None: give the examples"),
+        (
+            {"valid": DataLoader(Pairs(), sampler=WeightedRandomSampler([1.0] * 60, 60))},
+            r"the sampler of the valid set gives some several times: weight them in the loss",
+        ),
     ],
 )
 def test_bad_data_are_told_when_the_task_is_made(kwargs, message):
@@ -195,6 +256,14 @@ def test_bad_data_are_told_when_the_task_is_made(kwargs, message):
         ({"build": lambda c: nn.Linear(9, 3)}, r"change its first layer"),
         ({"build": lambda c: nn.Linear(4, 3), "loss": "mse", "metric": "mae"}, r"\[2, 3\] for targets \[2\]"),
         ({"build": lambda c: nn.LSTM(4, 3)}, r"returns a tuple"),
+        ({"build": lambda c: KEPT}, r"gave the same weight twice"),
+        ({"build": lambda c: nn.Linear(4, 3).double()}, r"its numbers are torch.float64: return net.float\(\)"),
+        ({"train": (X, np.eye(3)[Y])}, r"labels \[2, 3\]: give labels as numbers"),
+        ({"train": DEEP, "valid": DEEP, "build": lambda c: nn.Linear(1, 3)}, r"return output.movedim\(-1, 1\)"),
+        ({"build": lambda c: nn.Linear(4, 1), "loss": lambda output, target: (output - target) ** 2, "metric": "mae"},
+         r"a loss compares .* of outputs \[32, 1\] and targets \[32\] yours gives"),
+        ({"build": lambda c: nn.Linear(4, 1), "loss": "mse", "metric": Metric("own", "minimize", nn.L1Loss())},
+         r"a metric compares .* of outputs \[32, 1\] and targets \[32\] yours gives"),
         ({"build": lambda c: nn.Linear(4, 3).requires_grad_(False)}, r"of this one all are frozen"),
         ({"space": Space(lr=Float(0.1, 1.0), optimizer=Choice("adamw", "lion"))}, r"optimizer is one of sgd, .*'lion'"),
         ({"space": Space(lr=Float(-1.0, 1.0))}, r"lr is a number from 0; the config has lr=-1.0: use lr=0.001"),
@@ -225,6 +294,47 @@ def test_a_hyperparameter_that_nothing_asks_for_is_told(tmp_path):
     with warnings.catch_warnings():
         warnings.simplefilter("error")
         task(build=lambda c: [mlp(4, 3, c), dict(**c)][0], space=space).check(space)
+
+
+@pytest.mark.parametrize(
+    ("name", "message", "remedy"),
+    [
+        ("momentum", "adamw does without it", {"optimizer": Choice("adamw", "sgd")}),
+        ("lr_decay", "the schedule is constant", {"schedule": Choice("constant", "step")}),
+        ("dropout", "no nn.Dropout", {"layers": Int(0, 1, default=0)}),
+        ("bn_eps", "no batch norm", {"batchnorm": Choice(False, True, default=False)}),
+    ],
+)
+def test_a_hyperparameter_without_what_it_belongs_to_is_told(name, message, remedy):
+    def build(config):
+        norms = [nn.BatchNorm1d(4)] * config.get("batchnorm", False)
+        return nn.Sequential(*norms, *[nn.Dropout()] * config.get("layers", 0), nn.Linear(4, 3))
+
+    with pytest.warns(UserWarning, match=rf"{name} has none, because .*{message}"):
+        task(build=build).check(Space(**{name: Float(0.1, 0.5)}))
+    with warnings.catch_warnings():
+        warnings.simplefilter("error")
+        task(build=build).check(Space(**{name: Float(0.1, 0.5)}, **remedy))
+
+
+class Scaled(nn.CrossEntropyLoss):
+    def __init__(self):
+        super().__init__()
+        self.scale = nn.Parameter(torch.ones(()))
+
+
+@pytest.mark.parametrize(
+    ("kwargs", "message"),
+    [
+        ({"build": lambda c: nn.Sequential(nn.Linear(4, 3), nn.Softmax(1))}, "outputs are probabilities already"),
+        ({"loss": Scaled()}, r"the loss has parameters of its own \(scale\), which stay as they are"),
+        ({"loss": nn.CrossEntropyLoss(), "space": Space(label_smoothing=Float(0, 0.3))}, "label_smoothing has none"),
+    ],
+)
+def test_what_trains_but_not_as_it_is_meant_is_told(kwargs, message):
+    made = task(**kwargs)
+    with pytest.warns(UserWarning, match=message):
+        made.check(made.space)
 
 
 LAMBDA = task(build=lambda c: nn.Linear(4, 3))

@@ -8,12 +8,13 @@ from typing import Any, TypeAlias
 import numpy as np
 import torch
 from torch import Tensor
-from torch.utils.data import DataLoader, Dataset, IterableDataset, TensorDataset, default_collate
+from torch.utils.data import DataLoader, Dataset
 
 from zeroin.errors import TaskError
+from zeroin.nn.randomness import seeded
+from zeroin.nn.sets import Stream, batch_of, evenly, read_set, tensor
 from zeroin.rng import seed_of
 
-IN_MEMORY = 1 << 30  # bytes; a data set up to this size is read once and kept as tensors
 STATISTICS = 2_000  # examples that the mean and variance of a larger one are taken from
 HASHED = 1 << 26  # bytes of a set's inputs that tell it from another
 CHUNK = 4096  # examples normalised at once, in float64
@@ -110,7 +111,7 @@ def prepared(
     Raises:
         TaskError: what `Task` lists.
     """
-    read = {name: _read(name, given) for name, given in sets.items()}
+    read = {name: read_set(name, given) for name, given in sets.items()}
     first = _examples(read["train"])
     wanted = normalise and (first.is_floating_point() or first.dtype in (torch.uint8, torch.bool))
     normalisation = _normalisation(first) if wanted else None
@@ -127,12 +128,12 @@ def prepared(
         real = x.is_floating_point() or x.dtype in (torch.uint8, torch.bool)
         return (_single(f"{name} inputs", x) if real else x.long()).to(device)
 
-    def ready(name: str, one: "tuple[Tensor, Tensor] | _Stream") -> Data:
+    def ready(name: str, one: tuple[Tensor, Tensor] | Stream) -> Data:
         if isinstance(one, tuple):
             return InMemory(inputs(name, one[0]), _targets(name, one[1], loss).to(device))
 
         def prepare(batch: Any) -> tuple[Tensor, Tensor]:
-            x, y = _pair(name, batch)
+            x, y = batch_of(name, batch)
             return inputs(name, x), _targets(name, y, loss).to(device)
 
         return OnDemand(one.source, one.collate, one.readers, prepare, one.length)
@@ -152,91 +153,11 @@ def fingerprint(*sets: Any) -> str:
         if isinstance(given, Dataset | DataLoader) or not isinstance(given, Sequence):
             return ""
         for part in given:
-            values = _tensor("data", part)
+            values = tensor("data", part)
             chosen = values[:: max(1, values.numel() * values.element_size() // HASHED)]
             digest.update(f"{list(values.shape)} {values.dtype}".encode())
             digest.update(chosen.contiguous().numpy().tobytes())
     return digest.hexdigest()
-
-
-@dataclass(frozen=True, slots=True, eq=False)
-class _Stream:
-    source: Dataset[Any]
-    collate: Callable[[list[Any]], Any]
-    readers: int
-    length: int
-
-
-def _read(name: str, given: Any) -> "tuple[Tensor, Tensor] | _Stream":
-    """A set as two tensors, or as a stream where it does not fit or differs from reading to reading."""
-    collate, readers = default_collate, 0
-    if isinstance(given, DataLoader):
-        given, collate, readers = given.dataset, given.collate_fn or default_collate, given.num_workers
-    if isinstance(given, TensorDataset) and collate is default_collate:
-        given = given.tensors
-    if not isinstance(given, Dataset):
-        x, y = _pair(name, given)
-        if len(x) != len(y):
-            raise TaskError(
-                f"inputs and targets are as many; the {name} set has {len(x)} inputs and {len(y)} targets: "
-                f"check how it was cut; of several inputs make one, np.concatenate(inputs, axis=1), split in forward."
-            )
-        _filled(name, len(x))
-        return x, y
-    if isinstance(given, IterableDataset) or not hasattr(given, "__len__"):
-        raise TaskError(
-            f"a data set can be indexed and has a length; the {name} set is a {type(given).__name__}: "
-            f"give a Dataset with __getitem__ and __len__."
-        )
-    count = len(given)
-    _filled(name, count)
-    once, again = (_pair(name, collate([given[0]])) for _ in range(2))
-    same = all(a.shape == b.shape and bool((a == b).all() | (a != a).any()) for a, b in zip(once, again, strict=True))
-    if same and count * sum(t.numel() * t.element_size() for t in once) <= IN_MEMORY:
-        try:
-            return _pair(name, collate([given[i] for i in range(count)]))
-        except RuntimeError as error:
-            raise TaskError(
-                f"examples that are put together are of one shape; of the {name} set PyTorch says "
-                f"'{str(error).splitlines()[0]}': give a DataLoader whose collate_fn pads them."
-            ) from error
-    return _Stream(given, collate, readers, count)
-
-
-def _pair(name: str, given: Any) -> tuple[Tensor, Tensor]:
-    if not isinstance(given, Sequence) or len(given) != 2:
-        raise TaskError(
-            f"a set is (inputs, targets), a Dataset or a DataLoader; {name} is a {type(given).__name__}"
-            f"{f' of {len(given)}' if isinstance(given, Sequence) else ''}: use {name}=(X, y)."
-        )
-    return _tensor(f"{name} inputs", given[0]), _tensor(f"{name} targets", given[1])
-
-
-def taken(values: Any) -> Any:
-    """A NumPy array as the tensor that networks and losses take; anything else as it is."""
-    if not isinstance(values, np.ndarray):
-        return values
-    found = _tensor("values", values)
-    return found.float() if found.is_floating_point() else found.long()
-
-
-def _tensor(what: str, values: Any) -> Tensor:
-    if isinstance(values, Tensor):
-        return values.detach().cpu()
-    array = np.asarray(values)
-    if array.dtype.kind not in "fiub":
-        remedy = "np.unique(y, return_inverse=True)[1]" if "targets" in what else "X.astype('float32')"
-        raise TaskError(f"{what} are numbers; these are {array.dtype} such as {array.flat[0]!r}: use {remedy}.")
-    if array.dtype.kind == "u" and array.dtype != np.uint8:
-        array = array.astype(np.int64)
-    if array.dtype.kind == "f" and array.dtype.itemsize > 8:
-        array = array.astype(np.float64)
-    return torch.from_numpy(np.ascontiguousarray(array.astype(array.dtype.newbyteorder("="), copy=True)))
-
-
-def _filled(name: str, count: int) -> None:
-    if count == 0:
-        raise TaskError(f"each set has examples; the {name} set is empty: check how it was cut.")
 
 
 def _finite(what: str, values: Tensor) -> None:
@@ -278,13 +199,14 @@ def _targets(name: str, y: Tensor, loss: str | Callable[..., Any]) -> Tensor:
     return y.long()
 
 
-def _examples(read: "tuple[Tensor, Tensor] | _Stream") -> Tensor:
+def _examples(read: tuple[Tensor, Tensor] | Stream) -> Tensor:
     """Training inputs [n, ...] to take the mean and variance from: all, or an even choice of a large set."""
     if isinstance(read, tuple):
         return read[0]
-    chosen = np.linspace(0, read.length - 1, min(read.length, STATISTICS)).astype(int)
-    parts = [_pair("train", read.collate([read.source[int(i)]]))[0] for i in chosen]
-    return torch.cat(parts)
+    with seeded(0):  # the same each time, whatever the set draws: a study that goes on needs the same inputs
+        return torch.cat(
+            [batch_of("train", read.collate([read.source[i]]))[0] for i in evenly(read.length, STATISTICS).tolist()]
+        )
 
 
 def _normalisation(x: Tensor) -> Normalisation:

@@ -1,7 +1,8 @@
 """What a network is trained on and judged by, and what can be known to be wrong with it before training."""
 
+import math
 import warnings
-from collections.abc import Callable, Collection
+from collections.abc import Callable
 from contextlib import suppress
 from dataclasses import dataclass
 from typing import Any
@@ -16,8 +17,12 @@ from zeroin.nn.data import Data, InMemory, Normalisation, edges
 from zeroin.nn.layers import BATCHNORMS
 from zeroin.nn.metrics import Metric, alike
 from zeroin.nn.modes import as_in_evaluation, buffers_kept
-from zeroin.nn.networks import KNOWN, Build, built
+from zeroin.nn.networks import Build, built
+from zeroin.nn.sets import evenly
 from zeroin.types import Config
+
+SOME = 32  # examples on which two ways of calling a loss are told apart
+NEAR = 1e-4  # so close to 1 are sums of probabilities
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -56,15 +61,19 @@ def loss_of(
     return loss(output, target).mean()
 
 
-def check(problem: Problem, config: Config, smallest_batch: int) -> None:
+def check(problem: Problem, config: Config, smallest_batch: int) -> set[str]:
     """Try a config on a few examples, before any training.
 
+    Returns:
+        the names that `build` asked the config for.
+
     Raises:
-        TaskError: `build` that fails, outputs that do not fit the loss, a network that the inputs do not fit, a batch
-            norm without two examples.
+        TaskError: `build` that fails or gives one network to all, outputs that do not fit the loss, a network that the
+            inputs do not fit, a batch norm without two examples.
     """
     try:
         model, asked = built(problem.build, config)
+        _check_new(model, built(problem.build, config)[0])
     except TaskError:
         raise
     except Exception as error:
@@ -72,7 +81,6 @@ def check(problem: Problem, config: Config, smallest_batch: int) -> None:
             f"build makes a network of every config of the space; of {dict(config)} it raised "
             f"{type(error).__name__}: {error}: mend build, or add to the space what it asks for."
         ) from error
-    _all_used(config, asked)
     model = model.to(problem.device)
     x, y = two_examples(problem.train)
     model.eval()
@@ -82,18 +90,41 @@ def check(problem: Problem, config: Config, smallest_batch: int) -> None:
         except (RuntimeError, ValueError, IndexError) as error:
             raise TaskError(
                 f"the network takes the inputs; for inputs {list(x.shape)} ({x.dtype}) it stops with "
-                f"'{str(error).splitlines()[0]}': change its first layer, or the inputs "
-                f"(X.astype('float32') for numbers, whole numbers are left as they are for Embedding)."
+                f"'{str(error).splitlines()[0]}': {_remedy_of_inputs(x, model)}."
             ) from error
         check_outputs(problem, output, y)
         _check_loss(problem, output, y)
         _check_metric(problem, output, y)
+        _check_one_shape(problem, model, output, y)
+    _warn_of_loss(problem.loss, output)
     if not any(p.requires_grad for p in model.parameters()):
         raise TaskError(
             "a network has parameters to train; of this one all are frozen, or there are none: "
             "give those of its last layer requires_grad=True."
         )
     check_batchnorm(problem, model, smallest_batch)
+    return asked
+
+
+def _remedy_of_inputs(x: Tensor, model: nn.Module) -> str:
+    kinds = {p.dtype for p in model.parameters() if p.is_floating_point()}
+    if x.is_floating_point() and kinds and x.dtype not in kinds:
+        return f"inputs come in single precision, and its numbers are {min(map(str, kinds))}: return net.float()"
+    return (
+        "change its first layer, or the inputs (X.astype('float32') for numbers, whole numbers are left as they are "
+        "for Embedding)"
+    )
+
+
+def _check_new(first: nn.Module, second: nn.Module) -> None:
+    """Whether `build` makes networks that know nothing of one another; frozen parts may be shared."""
+    known = {id(p) for p in first.parameters() if p.requires_grad}
+    for name, p in second.named_parameters():
+        if id(p) in known:
+            raise TaskError(
+                f"build makes a new network at each call; it gave the same {name} twice, so that each trial would go "
+                f"on with what those before it learned: make the layers in build, or return copy.deepcopy(net)."
+            )
 
 
 def two_examples(data: Data) -> tuple[Tensor, Tensor]:
@@ -112,17 +143,6 @@ def shaped(build: Build, data: Data, config: Config) -> nn.Module:
     return model
 
 
-def _all_used(config: Config, asked: Collection[str]) -> None:
-    idle = [name for name in config if name not in (*asked, *KNOWN)]
-    if idle:
-        warnings.warn(
-            f"a hyperparameter has an effect; neither build nor the training loop asked the default config for "
-            f"{', '.join(idle)}: check the spelling (the loop knows {', '.join(KNOWN)}), or give it when={{...}} if "
-            f"only other configs have it",
-            stacklevel=2,
-        )
-
-
 def check_outputs(problem: Problem, output: Any, y: Tensor) -> None:
     """Whether the outputs of a mini-batch fit its targets and the loss.
 
@@ -133,9 +153,14 @@ def check_outputs(problem: Problem, output: Any, y: Tensor) -> None:
         raise TaskError(f"a network returns one tensor; this one returns a {type(output).__name__}: return the logits.")
     if problem.loss == "cross_entropy":
         if output.dim() < 2 or output.shape[0] != y.shape[0] or output.shape[2:] != y.shape[1:]:
+            axes, remedy = "[B, classes]", "end it with Linear(..., classes)"
+            if output.dim() > 2 and output.shape[:-1] == y.shape:
+                axes, remedy = "[B, classes, ...]", "return output.movedim(-1, 1)"
+            elif output.shape == y.shape and output.dim() > 1:
+                remedy = "give labels as numbers, y.argmax(1)"
             raise TaskError(
-                f"outputs under cross_entropy are [B, classes]; the network gives {list(output.shape)} for labels "
-                f"{list(y.shape)}: end it with Linear(..., classes)."
+                f"outputs under cross_entropy are {axes}; the network gives {list(output.shape)} for labels "
+                f"{list(y.shape)}: {remedy}."
             )
         _labels_fit(problem, output.shape[1])
     elif isinstance(problem.loss, str):
@@ -163,6 +188,47 @@ def _check_metric(problem: Problem, output: Tensor, y: Tensor) -> None:
         raise
     except Exception:
         return
+
+
+def _check_one_shape(problem: Problem, model: nn.Module, output: Tensor, y: Tensor) -> None:
+    """Whether a loss or metric of the user's takes [B, 1] beside [B] as what it is, and not as [B, B]."""
+    if output.shape == y.shape or output.numel() != y.numel() or y.shape not in (output.shape[:-1], (*output.shape, 1)):
+        return
+    chosen = evenly(len(problem.train), SOME)
+    x, y = next(iter(problem.train.batches(chosen, [(0, len(chosen))])))
+    output = model(x)
+    scores: list[tuple[str, Callable[[Tensor, Tensor], Any]]] = []
+    if not isinstance(problem.loss, str):
+        scores.append(("a loss", problem.loss))
+    if problem.metric is not None:
+        scores.append(("a metric", problem.metric.compute))
+    for what, score in scores:
+        with suppress(RuntimeError, ValueError, TypeError, IndexError):  # it is for the one shape, or for the other
+            plain, apart = (float(torch.as_tensor(score(o, y)).mean()) for o in (output.reshape(y.shape), output))
+            if not math.isclose(plain, apart, rel_tol=1e-3, abs_tol=1e-6):
+                raise TaskError(
+                    f"{what} compares outputs and targets of one shape; of outputs {list(output.shape)} and targets "
+                    f"{list(y.shape)} yours gives {apart:.4g}, and {plain:.4g} where both are {list(y.shape)}: "
+                    f"use output.reshape(target.shape) in it, or end the network with nn.Flatten(0)."
+                )
+
+
+def _warn_of_loss(loss: Any, output: Tensor) -> None:
+    """Warn of what would train, but not as it is meant."""
+    sums_to_one = loss == "cross_entropy" and output.shape[1] > 1 and bool((output.sum(1) - 1).abs().max() < NEAR)
+    if sums_to_one and bool((output >= 0).all()):
+        warnings.warn(
+            "cross_entropy takes the softmax itself; the network's outputs are probabilities already: leave its last "
+            "Softmax out",
+            stacklevel=2,
+        )
+    trained = [name for name, p in loss.named_parameters() if p.requires_grad] if isinstance(loss, nn.Module) else []
+    if trained:
+        warnings.warn(
+            f"the network alone is trained; the loss has parameters of its own ({', '.join(trained[:3])}), which stay "
+            f"as they are: hold them in the network, or say loss.requires_grad_(False)",
+            stacklevel=2,
+        )
 
 
 def check_batchnorm(problem: Problem, model: nn.Module, batch_size: int) -> None:

@@ -16,6 +16,7 @@ from zeroin.errors import TaskError
 from zeroin.nn.data import InMemory, fingerprint, prepared
 from zeroin.nn.executing import executor_of
 from zeroin.nn.facts import facts
+from zeroin.nn.idle import warn_of_idle
 from zeroin.nn.metrics import METRICS, Metric
 from zeroin.nn.networks import Build, network
 from zeroin.nn.preparation_file import write_preparation
@@ -36,8 +37,9 @@ class Task:
         build: config -> torch.nn.Module. Hyperparameters of the catalogue about training (lr, optimizer, batch_size,
             schedule, ...) are applied by the loop; so are dropout, bn_momentum, bn_eps and init, unless build asks the
             config for them itself.
-        train, valid: (inputs [N, ...], targets [N, ...]) as arrays or tensors, a Dataset, or a DataLoader (its batch
-            size and order are not used). Whole-number inputs are left as they are, for Embedding.
+        train, valid: (inputs [N, ...], targets [N, ...]) as arrays or tensors, a Dataset, or a DataLoader (its
+            sampler chooses the examples; its batch size and order are not used). Whole-number inputs are left as they
+            are, for Embedding.
         test: looked at only in the trainings after the search.
         loss: "cross_entropy" (targets 0 .. classes - 1), "mse", or f(output, target) -> tensor.
         metric: what is reported and tuned, on the validation set: "accuracy", "balanced_accuracy", "roc_auc" (two
@@ -195,7 +197,8 @@ class Task:
             smallest = int(min(sizes.low, sizes.fixed or sizes.low))
         else:
             smallest = min((int(v) for v in sizes.range if isinstance(v, int | float)), default=2) if sizes else 2
-        check(self.problem, space.default, max(1, smallest))
+        asked = check(self.problem, space.default, max(1, smallest))
+        warn_of_idle(space, self.problem.build, self.loss, asked)
 
     def network(self, config: Config, seed: int = 0) -> nn.Module:
         """The untrained network of a config, with all that the config says about it; ready for `load_state_dict`."""
@@ -227,8 +230,12 @@ def _batches_within(space: Space, examples: int) -> Space:
 
 
 def _varied(metric: Metric | None, valid: Any) -> None:
-    if metric is METRICS["r2"] and isinstance(valid, InMemory) and bool((valid.y == valid.y[0]).all()):
+    if metric is not METRICS["r2"] or not isinstance(valid, InMemory):
+        return
+    alike = (valid.y == valid.y[0]).reshape(len(valid), -1).all(0)  # [K]
+    if bool(alike.any()):
+        where = "" if len(alike) == 1 else f" in column {int(alike.nonzero()[0])}"
         raise TaskError(
-            f"r2 compares with the spread of the targets; all {len(valid)} in the valid set are equal: "
+            f"r2 compares with the spread of the targets; all {len(valid)} in the valid set are equal{where}: "
             f"use metric='mae', or cut the sets anew."
         )

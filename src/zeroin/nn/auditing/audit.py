@@ -15,12 +15,12 @@ from zeroin.errors import TaskError
 from zeroin.nn.auditing import rules_batchnorm, rules_signal, rules_statistics
 from zeroin.nn.auditing.findings import SEVERITIES, Audit, Finding
 from zeroin.nn.auditing.measure import SEEN, Measured, Subject, Unknown, measure
-from zeroin.nn.data import edges, taken
+from zeroin.nn.data import edges
 from zeroin.nn.layers import BATCHNORMS
 from zeroin.nn.loop import Training, one_thread, train_epoch
-from zeroin.nn.norms.recalibration import evenly
 from zeroin.nn.problem import loss_of
 from zeroin.nn.recipe import recipe
+from zeroin.nn.sets import evenly, taken
 from zeroin.nn.task import Task
 from zeroin.types import Config
 

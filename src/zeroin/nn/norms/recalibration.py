@@ -9,12 +9,12 @@ import torch
 from torch import Tensor, nn
 
 from zeroin.errors import TaskError
-from zeroin.nn.data import taken
 from zeroin.nn.layers import BATCHNORMS
 from zeroin.nn.modes import as_in_evaluation, on_batches
 from zeroin.nn.norms.trace import watched
 from zeroin.nn.precision import exact
 from zeroin.nn.problem import Problem
+from zeroin.nn.sets import evenly, taken
 
 EXAMPLES = 10_000  # that suffice: Wu & Johnson 2021, section 3.2 (1,000 to 10,000)
 BATCH = 256
@@ -199,11 +199,6 @@ def _cut(data: Any, batch_size: int, examples: int | None) -> Iterable[Any]:
             f"use recalibrate(model, x_train)."
         )
     return data
-
-
-def evenly(count: int, examples: int | None) -> Tensor:
-    """Numbers of so many of `count` examples, evenly spread; all for None."""
-    return torch.linspace(0, count - 1, min(count, examples or count), dtype=torch.float64).long()  # exact past 2^24
 
 
 def equal_edges(count: int, batch_size: int) -> list[tuple[int, int]]:

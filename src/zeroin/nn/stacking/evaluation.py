@@ -9,9 +9,10 @@ from torch.func import functional_call, vmap
 
 from zeroin.nn.data import InMemory
 from zeroin.nn.metrics import alike
-from zeroin.nn.norms.recalibration import BATCH, EXAMPLES, Moments, equal_edges, evenly
+from zeroin.nn.norms.recalibration import BATCH, EXAMPLES, Moments, equal_edges
 from zeroin.nn.precision import exact
 from zeroin.nn.problem import Problem
+from zeroin.nn.sets import evenly
 from zeroin.nn.stacking.kernels import Stacking
 from zeroin.nn.stacking.layout import Layout, running
 

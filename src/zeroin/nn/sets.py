@@ -1,0 +1,171 @@
+"""Sets as a user gives them (arrays, tensors, data sets, loaders), read."""
+
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+import torch
+from torch import Tensor
+from torch.utils.data import (
+    DataLoader,
+    Dataset,
+    IterableDataset,
+    RandomSampler,
+    SequentialSampler,
+    Subset,
+    TensorDataset,
+    default_collate,
+)
+
+from zeroin.errors import TaskError
+from zeroin.nn.randomness import generator_states, seeded
+
+IN_MEMORY = 1 << 30  # bytes; a data set up to this size is read once and kept as tensors
+REREAD = 64  # examples that are read twice, to see whether a set gives others each time
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Stream:
+    source: Dataset[Any]
+    collate: Callable[[list[Any]], Any]
+    readers: int
+    length: int
+
+
+def read_set(name: str, given: Any) -> tuple[Tensor, Tensor] | Stream:
+    """A set as two tensors, or as a stream where it does not fit or differs from reading to reading."""
+    collate, readers, indexed = default_collate, 0, isinstance(given, Dataset)
+    if isinstance(given, DataLoader):
+        collate, readers, indexed = given.collate_fn or default_collate, given.num_workers, True
+        given = _chosen(name, given)
+    if isinstance(given, TensorDataset) and collate is default_collate:
+        given, indexed = given.tensors, False
+    if not indexed:
+        x, y = _pair(name, given)
+        if len(x) != len(y):
+            raise TaskError(
+                f"inputs and targets are as many; the {name} set has {len(x)} inputs and {len(y)} targets: "
+                f"check how it was cut; of several inputs make one, np.concatenate(inputs, axis=1), split in forward."
+            )
+        _filled(name, len(x))
+        return x, y
+    if isinstance(given, IterableDataset) or not hasattr(given, "__len__"):
+        raise TaskError(
+            f"a data set can be indexed and has a length; the {name} set is a {type(given).__name__}: "
+            f"give a Dataset with __getitem__ and __len__."
+        )
+    count = len(given)
+    _filled(name, count)
+
+    def read(i: int) -> tuple[Tensor, Tensor]:
+        return batch_of(name, collate([given[i]]))
+
+    with seeded(0):
+        size = count * sum(t.numel() * t.element_size() for t in read(0))
+        if size > IN_MEMORY or any(_differs(read, i) for i in evenly(count, REREAD).tolist()):
+            return Stream(given, collate, readers, count)
+        try:
+            return batch_of(name, collate([given[i] for i in range(count)]))
+        except RuntimeError as error:
+            raise TaskError(
+                f"examples that are put together are of one shape; of the {name} set PyTorch says "
+                f"'{str(error).splitlines()[0]}': give a DataLoader whose collate_fn pads them."
+            ) from error
+
+
+def _differs(read: Callable[[int], tuple[Tensor, Tensor]], i: int) -> bool:
+    """Whether an example is another when it is read again, or may be, as random numbers are drawn."""
+    once, stood = read(i), generator_states()
+    again, stands = read(i), generator_states()
+    same = all(a.shape == b.shape and bool((a == b).all() | (a != a).any()) for a, b in zip(once, again, strict=True))
+    return not same or stood != stands
+
+
+def _chosen(name: str, loader: DataLoader[Any]) -> Any:
+    """The examples that a loader gives: those of its data set that its sampler chooses, in order of their numbers.
+
+    Raises:
+        TaskError: it gives an example more than once, or no single examples.
+    """
+    source = loader.dataset
+    if isinstance(source, IterableDataset) or not hasattr(source, "__len__"):
+        return source
+    if loader.batch_sampler is None:
+        raise TaskError(
+            f"a DataLoader makes mini-batches of single examples; that of the {name} set has batch_size=None: give "
+            f"the examples themselves, {name}=(X, y), or a Dataset of them."
+        )
+    sampler = getattr(loader.batch_sampler, "sampler", None)
+    if isinstance(sampler, SequentialSampler) or (isinstance(sampler, RandomSampler) and not sampler.replacement):
+        return source
+    with seeded(0):
+        numbers = [int(i) for batch in loader.batch_sampler for i in batch] if sampler is None else [*map(int, sampler)]
+    if len(set(numbers)) < len(numbers):
+        raise TaskError(
+            f"an epoch has each example once, in an order of its own; the sampler of the {name} set gives some "
+            f"several times: weight them in the loss, as nn.CrossEntropyLoss(weight=...) does, or give a "
+            f"Subset(data, numbers) in which they are repeated."
+        )
+    return source if len(numbers) == len(source) else Subset(source, sorted(numbers))
+
+
+def batch_of(name: str, given: Any) -> tuple[Tensor, Tensor]:
+    """A collated mini-batch as two tensors."""
+    for part in given if isinstance(given, Sequence) else ():
+        several = isinstance(part, Sequence) and any(getattr(one, "ndim", 0) for one in part)
+        if several or isinstance(part, Mapping):
+            raise TaskError(
+                f"an example is one input and one target, each a tensor; a mini-batch of the {name} set has a "
+                f"{type(part).__name__} of {len(part)}: put them into one tensor (torch.cat), and take them apart "
+                f"in forward."
+            )
+    return _pair(name, given)
+
+
+def _pair(name: str, given: Any) -> tuple[Tensor, Tensor]:
+    if isinstance(given, Mapping):
+        raise TaskError(
+            f"an example is (input, target); the {name} set has a {type(given).__name__} of "
+            f"{', '.join(map(str, given))}: give a DataLoader with collate_fn=lambda batch: (inputs, targets)."
+        )
+    if not isinstance(given, Sequence) or len(given) != 2:
+        raise TaskError(
+            f"a set is (inputs, targets), a Dataset or a DataLoader; {name} is a {type(given).__name__}"
+            f"{f' of {len(given)}' if isinstance(given, Sequence) else ''}: use {name}=(X, y)."
+        )
+    return tensor(f"{name} inputs", given[0]), tensor(f"{name} targets", given[1])
+
+
+def taken(values: Any) -> Any:
+    """A NumPy array as the tensor that networks and losses take; anything else as it is."""
+    if not isinstance(values, np.ndarray):
+        return values
+    found = tensor("values", values)
+    return found.float() if found.is_floating_point() else found.long()
+
+
+def tensor(what: str, values: Any) -> Tensor:
+    if isinstance(values, Tensor):
+        return values.detach().cpu()
+    if np.ma.is_masked(values):
+        values = np.ma.filled(values.astype(float), np.nan)
+    array = np.asarray(values)
+    if array.dtype.kind not in "fiub":
+        remedy = "np.unique(y, return_inverse=True)[1]" if "targets" in what else "X.astype('float32')"
+        raise TaskError(f"{what} are numbers; these are {array.dtype} such as {array.flat[0]!r}: use {remedy}.")
+    if array.dtype.kind == "u" and array.dtype != np.uint8:
+        array = array.astype(np.int64)
+    if array.dtype.kind == "f" and array.dtype.itemsize > 8:
+        array = array.astype(np.float64)
+    return torch.from_numpy(np.ascontiguousarray(array.astype(array.dtype.newbyteorder("="), copy=True)))
+
+
+def _filled(name: str, count: int) -> None:
+    if count == 0:
+        raise TaskError(f"each set has examples; the {name} set is empty: check how it was cut.")
+
+
+def evenly(count: int, examples: int | None) -> Tensor:
+    """Numbers of so many of `count` examples, evenly spread; all for None."""
+    return torch.linspace(0, count - 1, min(count, examples or count), dtype=torch.float64).long()  # exact past 2^24
