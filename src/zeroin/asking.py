@@ -1,4 +1,4 @@
-"""What a study asks for: proposals as jobs, numbered, each with its trial's seed, within what may be spent."""
+"""From a searcher's proposals to jobs: numbered, seeded, and within the budget."""
 
 from collections.abc import Sequence
 
@@ -9,13 +9,13 @@ from zeroin.types import Config, Job, Kind, Proposal
 
 
 def jobs_of(proposals: Sequence[Proposal], history: History, *, seed: int, budget: Budget) -> tuple[Job, ...]:
-    """Jobs of proposals in their order, as many and as long as the budget allows; the last may be cut short.
+    """The jobs that carry out proposals, in the same order, as far as the budget goes; the last may be shortened.
 
     Args:
         proposals: what a searcher wants trained.
-        history: of the study; its jobs and trials are counted on.
+        history: of the study; numbers of jobs and trials continue from it.
         seed: of the study.
-        budget: of the search; no limit in minutes is looked at.
+        budget: of the search; its limits in minutes are not looked at here.
 
     >>> at = {"x": 0.5}
     >>> proposals = [Proposal(8, Kind.SCREEN, "why", config=at)] * 2
@@ -46,7 +46,7 @@ def jobs_of(proposals: Sequence[Proposal], history: History, *, seed: int, budge
 
 
 def to_start_with(configs: Sequence[Config], history: History) -> list[Proposal]:
-    """Those of the configs that a user asked for first which were not tried yet, each to be trained in full."""
+    """A full training for each config that the user asked to try first and that was not tried yet."""
     tried = [t.config for t in history.trials if t.kind is Kind.START] if configs else []
     left = []
     for config in configs:

@@ -1,4 +1,4 @@
-"""Files that appear whole or not at all."""
+"""Writing files atomically: they appear complete or not at all."""
 
 import os
 import tempfile
@@ -10,15 +10,15 @@ from typing import IO
 
 @contextmanager
 def atomic_write(target: Path) -> Iterator[IO[bytes]]:
-    """A file to write; once all is written, it takes the place of the target, of a link that of what it leads to.
+    """A temporary file to write to, which replaces the target once everything is written.
 
-    A device or pipe, such as /dev/stdout, is written to: in its place would be a file.
+    Links are followed. A device or a pipe, such as /dev/stdout, is written to directly instead of being replaced.
 
     Args:
-        target: in a folder that is there.
+        target: the file; its folder must exist.
 
     Raises:
-        OSError: it cannot be written; what was there before is as it was.
+        OSError: it cannot be written; then the target is left as it was.
     """
     target = target.resolve()
     if target.exists() and not target.is_file():

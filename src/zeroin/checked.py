@@ -1,4 +1,4 @@
-"""What a person asks of a study, as it is taken: whole numbers of any kind, one score or several; or what is wrong."""
+"""Checks of what a user passes in: each returns the value as zeroin uses it, or raises the error that explains it."""
 
 import os
 import re
@@ -13,15 +13,15 @@ from zeroin.types import Config, Value
 
 
 def is_whole(value: Any, least: int) -> bool:
-    """Whether a value is a whole number of any kind (NumPy's too, no bool), from `least`."""
+    """Whether a value is a whole number, `least` or more; NumPy's integers count, bools do not."""
     return isinstance(value, Integral) and not isinstance(value, bool) and int(value) >= least
 
 
 def checked_space(space: Space) -> Space:
-    """The hyperparameters.
+    """The space, if it is one.
 
     Raises:
-        SpaceError: it is something else than a Space.
+        SpaceError: it is not a `Space`.
     """
     if not isinstance(space, Space):
         remedy = (
@@ -32,10 +32,10 @@ def checked_space(space: Space) -> Space:
 
 
 def checked_start(space: Space, start: Sequence[Config]) -> list[dict[str, Value]]:
-    """Configs to start with, whole and legal.
+    """Configs to start with, completed by defaults.
 
     Raises:
-        StudyError: they stand in no list.
+        StudyError: they are not in a list.
         SpaceError: one does not fit the space.
     """
     if isinstance(start, Mapping | str) or not isinstance(start, Iterable):
@@ -45,10 +45,10 @@ def checked_start(space: Space, start: Sequence[Config]) -> list[dict[str, Value
 
 
 def checked_store(store: str | Path | None) -> Path | None:
-    """The file of a store, with the user's home for ~; None: memory alone.
+    """The path of a store's file, with ~ expanded; None: memory only.
 
     Raises:
-        StoreError: no file's name, such as a database's address.
+        StoreError: it is not a path, but for example the URL of a database.
     """
     if store is None:
         return None
@@ -69,7 +69,7 @@ def checked_max_epochs(max_epochs: int | None) -> int:
     """The deepest budget of one trial; 1 where the objective has no epochs.
 
     Raises:
-        StudyError: it is no whole number from 1.
+        StudyError: it is not a whole number from 1.
     """
     if max_epochs is None:
         return 1
@@ -84,7 +84,7 @@ def checked_seed(seed: int) -> int:
     """The seed of a study.
 
     Raises:
-        StudyError: it is no whole number, or more than a store can keep.
+        StudyError: it is not a whole number, or too large for a store.
     """
     if not is_whole(seed, -(2**63)) or seed >= 2**63:
         raise StudyError(f"a seed is a whole number of 64 bits; seed={seed!r}: use seed=0.")
@@ -92,10 +92,10 @@ def checked_seed(seed: int) -> int:
 
 
 def checked_scores(losses: Any) -> list[float]:
-    """The scores that a job is told, one alone in a list.
+    """The scores that were told for a job, as a list; a single score becomes a list of one.
 
     Raises:
-        StudyError: one is no number.
+        StudyError: one is not a number.
     """
     several = isinstance(losses, Iterable) and getattr(losses, "ndim", 1) > 0  # NumPy and torch iterate over no scalar
     try:

@@ -1,4 +1,4 @@
-"""Minutes as a budget: what fits before they are over, by what epochs took so far."""
+"""A budget in minutes: what still fits in, judged by how long epochs have taken so far."""
 
 import math
 import time
@@ -8,12 +8,12 @@ from dataclasses import dataclass, field
 from zeroin.history import History
 from zeroin.types import Trial
 
-SHARE = 1 / 3  # of the whole time at most, for what follows the search
+SHARE = 1 / 3  # of the whole time is reserved, at most, for what follows the search
 
 
 @dataclass(frozen=True, slots=True)
 class Pace:
-    """What full trainings take by the clock: `training` seconds each, `at_once` of them side by side.
+    """How long full trainings take: `training` seconds each, with `at_once` of them running in parallel.
 
     >>> Pace(training=10.0, at_once=2).seconds(3), Pace(training=10.0, at_once=2).trainings(25.0)
     (20.0, 4)
@@ -24,13 +24,13 @@ class Pace:
 
     @staticmethod
     def of(history: History, trials: Sequence[Trial], elapsed: float, before: float) -> "Pace | None":
-        """Of trials like these; None where none of them, nor any other, was trained for an epoch yet.
+        """Measure the pace of some trials; None if none of them was trained for an epoch yet.
 
         Args:
-            history: what was done.
-            trials: those whose epochs count.
-            elapsed: seconds of this call so far.
-            before: seconds of the history's jobs that were done before this call.
+            history: of the study.
+            trials: those whose epochs are measured.
+            elapsed: seconds since this call began.
+            before: seconds that the history's jobs had taken before this call.
         """
         each = [history.seconds_of(t.number) / t.epoch for t in trials if t.epoch and history.seconds_of(t.number)]
         if not each or elapsed <= 0:
@@ -40,27 +40,27 @@ class Pace:
         return Pace(training / min(1.0, busy), max(1, round(busy)))
 
     def seconds(self, trainings: int) -> float:
-        """What so many take, as many at once as there is room for."""
+        """How many seconds this many trainings take."""
         return self.training * math.ceil(trainings / self.at_once)
 
     def trainings(self, seconds: float) -> int:
-        """How many come to their end."""
+        """How many trainings are completed in this many seconds."""
         return int(seconds / self.training) * self.at_once
 
 
 @dataclass(slots=True)
 class Clock:
-    """How long a call may take, and what fits into what is left.
+    """How long a call may take, and what fits into the time that is left.
 
     Args:
-        seconds: of the whole call; infinite: no limit.
-        now: seconds on some clock; an executor may have one of its own.
-        after: full trainings that follow the search.
-        finish: whether the best is carried on where there is no time for these.
+        seconds: the limit of the whole call; infinite: none.
+        now: returns seconds on some clock; an executor may have its own.
+        after: how many full trainings follow the search.
+        finish: whether the best trial is carried on if there is no time for them.
 
     Attributes:
-        kept: seconds at the end that are for what follows.
-        whole: the pace of trainings that are of no use unless they come to their end; None: jobs may end at any epoch.
+        kept: seconds at the end that are reserved for what follows the search.
+        whole: the pace of trainings that are useless unless they are completed; None: jobs may end at any epoch.
 
     >>> clock = Clock(10.0, now=lambda: 3.0)
     >>> clock.left, clock.slots(4)
@@ -82,7 +82,7 @@ class Clock:
 
     @property
     def limited(self) -> bool:
-        """Whether there is an end."""
+        """Whether there is a limit."""
         return math.isfinite(self.seconds)
 
     @property
@@ -92,13 +92,14 @@ class Clock:
 
     @property
     def left(self) -> float:
-        """Seconds until the end, without those that are kept."""
+        """Seconds that are left, without those that are reserved."""
         return self.seconds - self.kept - self.elapsed
 
     def keep(self, pace: Pace | None) -> None:
-        """Keep what the trainings after the search take: a third of the whole time at most.
+        """Reserve time for the trainings that follow the search, a third of the whole at most.
 
-        Where that is no time for two, which could be compared, one of a best that is carried on, or nothing.
+        If that is not enough for two trainings, which could be compared, reserve what carrying on the best trial takes,
+        or nothing.
         """
         if not self.limited or not self.after:
             return
@@ -109,17 +110,17 @@ class Clock:
         self.kept = min(room, pace.seconds(trainings)) if pace else room
 
     def slots(self, most: int) -> int:
-        """How many jobs may be under way, so that each comes to something in time."""
+        """How many jobs may run at once, `most` at most, such that each gets somewhere in time."""
         if self.whole:
             return min(most, self.whole.trainings(self.left))
         return most if self.left > 0 and self._epoch <= self.left else 0
 
     def begin(self, job: int) -> None:
-        """A job begins now."""
+        """Note that a job begins now."""
         self._seen[job] = self.now()
 
     def goes_on(self, job: int) -> bool:
-        """Told of an epoch of a job: whether another ends in time, if it takes as long."""
+        """Note that a job has completed an epoch; whether it has time for another that takes as long."""
         now = self.now()
         took = now - self._seen.get(job, now)
         self._seen[job] = now

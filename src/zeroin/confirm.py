@@ -1,8 +1,8 @@
-"""After the search: the best configs again with fresh seeds, and the default config beside them.
+"""After the search: the best configs, and the default config, are trained again with fresh seeds and compared.
 
-A lucky draw looks like a good config. Up to three contenders race over fresh seeds; one that falls behind by more
-than chance explains (Student's t, as few seeds ask for) drops out, and what it leaves over goes to those that are not
-separated yet. The default config is trained as often as a contender is promised, and wins where its mean is lower.
+A lucky draw looks like a good config. So up to three contenders race over fresh seeds. One that falls behind by more
+than chance explains (Student's t, because seeds are few) drops out, and its remaining trainings go to those that are
+still close. The default config is trained with as many seeds as a contender, and wins if its mean is lower.
 """
 
 import json
@@ -19,15 +19,20 @@ from zeroin.space import Space
 from zeroin.types import Config, Decision, Kind, Proposal, Status, Trial
 
 CONTENDERS = 3
-RESERVE = 1 / 3  # of the whole budget at most
-BEHIND = 0.975  # quantile of Student's t: a contender that is more standard errors behind drops out
+RESERVE = 1 / 3  # of the whole budget is spent on it, at most
+BEHIND = 0.975  # a contender that is behind by more standard errors than this quantile of Student's t drops out
 
 
 @dataclass(frozen=True, slots=True)
 class Score:
-    """A config's result over fresh seeds: mean and standard deviation of the best loss, and of the test metric.
+    """A config's results over fresh seeds.
 
-    `losses` are one a seed, at the best epoch; `tests` likewise, empty where no test metric was reported.
+    Args:
+        kind: CONFIRM for a contender, DEFAULT for the default config.
+        config: the hyperparameters by name.
+        losses: the best loss of each seed.
+        tests: the test metric of each seed at that epoch; empty if none was reported.
+        failures: how many seeds failed.
     """
 
     kind: Kind
@@ -44,12 +49,12 @@ class Score:
 
 @dataclass(frozen=True, slots=True)
 class Confirm:
-    """Trains contenders with up to `seeds` fresh seeds each, then the default config as often.
+    """A searcher that trains contenders with `seeds` fresh seeds each, then the default config with as many.
 
     Args:
-        seeds: fresh seeds of the winner and of the default.
-        contenders: how many of the best enter.
-        configs: which ones; those of the lowest loss if none are given.
+        seeds: how many fresh seeds the winner and the default config get.
+        contenders: how many of the best configs take part.
+        configs: which ones; by default those of the lowest losses.
     """
 
     seeds: int
@@ -58,28 +63,28 @@ class Confirm:
 
     @staticmethod
     def within(trainings: float, seeds: int) -> "Confirm":
-        """What a budget of full trainings pays for: at most a third of it."""
+        """As many seeds and contenders as a third of a budget of full trainings pays for."""
         return Confirm.of(int(trainings * RESERVE), seeds)
 
     @staticmethod
     def of(runs: int, seeds: int) -> "Confirm":
-        """What so many full trainings pay for."""
+        """As many seeds and contenders as this many full trainings pay for."""
         seeds = min(seeds, runs // 2)  # the best and the default
         return Confirm(seeds, min(CONTENDERS, max(1, runs // seeds - 1)) if seeds else 0)
 
     @property
     def most(self) -> int:
-        """Trainings it may take."""
+        """How many trainings it takes at most."""
         return self.seeds * (self.contenders + 1)
 
     def decide(self, space: Space, history: History, free: int, *, max_epochs: int, seed: int) -> Decision:
-        """The next trainings; see `zeroin.protocols.Searcher`. Empty with none running: it is over."""
+        """The next trainings; see `zeroin.protocols.Searcher`."""
         del seed  # nothing is drawn
         asked = self._race(history, free) or self._default(space, history)
         return Decision(tuple(Proposal(max_epochs, kind, why, config=config) for kind, config, why in asked[:free]))
 
     def _race(self, history: History, free: int) -> list[tuple[Kind, Config, str]]:
-        """One seed for each contender in turn; where slots stay free, those of the next turns too."""
+        """One seed for each contender in turn; if slots are left, seeds of the next turns as well."""
         known = by_config(history, Kind.CONFIRM)
         configs = self.configs or contenders(history, self.contenders)
         runs = [known.get(_key(c), []) for c in configs]
@@ -98,9 +103,10 @@ class Confirm:
         return asked
 
     def _survivors(self, runs: Sequence[Sequence[Trial]]) -> list[int]:
-        """Those not separated from the best by Student's t, the spread pooled over contenders.
+        """The contenders that Student's t does not tell from the best, with the variance pooled over contenders.
 
-        With two seeds each the spread is hardly known: equals are then often two standard errors apart.
+        A normal quantile would not do: with two seeds each the variance is hardly known, and equally good configs are
+        often two standard errors apart.
         """
         losses = [[math.inf if t.loss is None else t.loss for t in some if _over(t)] for some in runs]
         tried = [i for i, some in enumerate(losses) if len(some) >= 2]
@@ -131,13 +137,13 @@ class Confirm:
 
 @dataclass(frozen=True, slots=True)
 class Finish:
-    """Carries the best trial on to the full budget, where the study is too small for fresh seeds.
+    """A searcher that carries the best trial on to its last epoch, for studies too small for fresh seeds.
 
-    Without it a network that was paused at its second epoch would be the one to take out.
+    Without it, the network that is exported could be one that was paused after two epochs.
     """
 
     def decide(self, space: Space, history: History, free: int, *, max_epochs: int, seed: int) -> Decision:
-        """The rest of the best trial's training; empty once it is over."""
+        """The rest of the best trial's training; nothing once that is done."""
         del space, free, seed
         best = incumbent(history)
         if best is None or any(history.running) or not history.can_go_on(best):
@@ -147,7 +153,7 @@ class Finish:
 
 
 def contenders(history: History, most: int) -> list[Config]:
-    """The best different configs of the search, the best first."""
+    """The best `most` configs of the search, all different, the best first."""
     ranked = sorted(
         (t for t in history.trials if t.kind.is_search and t.loss is not None), key=lambda t: (t.loss, t.number)
     )
@@ -169,7 +175,7 @@ def by_config(history: History, kind: Kind) -> dict[str, list[Trial]]:
 
 
 def interval(values: Sequence[float]) -> tuple[float, float] | None:
-    """Where the mean of what was sampled lies with 95 %, by Student's t; None for fewer than two values.
+    """The 95 % confidence interval of the mean, by Student's t; None for fewer than two values.
 
     >>> [round(end, 2) for end in interval([1.0, 2.0, 3.0])]
     [-0.48, 4.48]
@@ -182,22 +188,22 @@ def interval(values: Sequence[float]) -> tuple[float, float] | None:
 
 
 def scores(history: History) -> list[Score]:
-    """Results over fresh seeds, the best confirmed config first, those that fell behind after it, the default last."""
+    """Results over fresh seeds: contenders from the best to the worst, the default config last."""
     found = [_score(kind, runs) for kind in (Kind.CONFIRM, Kind.DEFAULT) for runs in by_config(history, kind).values()]
     most = max((len(s.losses) for s in found if s.kind is Kind.CONFIRM), default=0)
-    # A race that ends within a turn leaves some of those not separated with one seed fewer than others.
+    # A race may end within a turn, so that some of the contenders that are still close have one seed fewer.
     return sorted(found, key=lambda s: (s.kind is Kind.DEFAULT, len(s.losses) < most - 1, s.mean))
 
 
 def winner(history: History) -> Config | None:
-    """The config of the lowest mean over fresh seeds, of those that did not fall behind; before them the best trial's.
+    """The config of the lowest mean over fresh seeds; before there are any, that of the best trial.
 
-    The default config wins where its mean is lower: nothing is taken out that was seen to be worse than it.
+    The default config wins if its mean is lower: a config that was seen to be worse is not recommended.
     """
     found = scores(history)
     confirmed = [s for s in found if s.kind is Kind.CONFIRM]
     if confirmed:
-        seeds = min(2, len(confirmed[0].losses))  # of a default cut short a single one may be luck
+        seeds = min(2, len(confirmed[0].losses))  # a single seed of a default that was cut short may be luck
         better = (s for s in found if s.kind is Kind.DEFAULT and s.mean < confirmed[0].mean and len(s.losses) >= seeds)
         return next(better, confirmed[0]).config
     best = contenders(history, 1)
@@ -205,7 +211,7 @@ def winner(history: History) -> Config | None:
 
 
 def chosen(history: History) -> Trial | None:
-    """The trial to show as the best: the search's of the winner's config; before confirmation the incumbent."""
+    """The trial to show as the best: that in which the search found the winner; before confirmation the incumbent."""
     if not any(trial.kind is Kind.CONFIRM and _over(trial) for trial in history.trials):
         return incumbent(history)
     config = winner(history)

@@ -1,4 +1,4 @@
-"""What a person sees while a study runs: the plan, each zoom and moved range in words, the best so far, time left."""
+"""What is shown while a study runs: the plan, new regions in words, the best so far, the time that is left."""
 
 import time
 from collections.abc import Mapping
@@ -22,16 +22,16 @@ from zeroin.types import Asked, Ended, Event, Kind, Range, Trial, Value
 from zeroin.wording import config_words, counted, duration, error_line, score_words
 
 Told: TypeAlias = Event | Plan
-SECONDS_BETWEEN_LINES = 10.0  # of progress, where there is no terminal
+SECONDS_BETWEEN_LINES = 10.0  # of progress, if the output is not a terminal
 
 
 def terminal(*, stderr: bool = False) -> Console:
-    """Where sentences go, on standard output or error: not wrapped, and all that users wrote as it is, `:x:` too."""
+    """A console on standard output or error that neither wraps lines nor interprets what users wrote, such as `:x:`."""
     return Console(stderr=stderr, soft_wrap=True, highlight=False, emoji=False)
 
 
 class Shown(Protocol):
-    """What is shown of a study: a `Study`, or what another process sees of it."""
+    """The part of a study that is shown: a `Study`, or a `View` of one that another process runs."""
 
     @property
     def goal(self) -> str: ...
@@ -46,7 +46,7 @@ class Shown(Protocol):
 
 
 class Display:
-    """A listener for `tune(listen=...)`: a live display on a terminal, plain lines elsewhere.
+    """A listener for `tune(listen=...)`: a live display in a terminal, plain lines elsewhere.
 
     >>> with Display(Console(quiet=True)) as display:
     ...     study = None  # zi.tune(objective, space, listen=display)
@@ -69,7 +69,7 @@ class Display:
         self._live.stop()
 
     def __call__(self, study: Shown, told: Told) -> None:
-        """Show what happened."""
+        """Show an event, or the plan."""
         match told:
             case Plan():
                 self._plan, self._began = told, time.monotonic()
@@ -112,7 +112,7 @@ class Display:
             self._console.print(self._words(study))
 
     def _share(self, study: Shown) -> float | None:
-        """How much of the budget is spent, 0 to 1."""
+        """The share of the budget that is spent, from 0 to 1; None if that is not known."""
         plan, shares = self._plan, []
         if plan and plan.trainings is not None:
             shares.append(study.history.trained / (plan.trainings * study.max_epochs))
@@ -142,12 +142,12 @@ class Display:
 
 
 def show_result(console: Console, study: Shown, best: Trial) -> None:
-    """The end of a study: its best config, with its score in the search, and beside the default over fresh seeds.
+    """Print the result of a study: its best config, its score in the search, and the comparison over fresh seeds.
 
     Args:
         console: to print on.
-        study: whose.
-        best: the trial held for the best, its losses in the user's sense.
+        study: that has ended.
+        best: its best trial, with losses in the user's own sense.
     """
     depth = f" at epoch {best.best_epoch}" if study.max_epochs > 1 else ""
     score = f"{score_name(study.goal, study.measure)} {score_words(best.loss or 0.0)}"
@@ -159,7 +159,7 @@ def show_result(console: Console, study: Shown, best: Trial) -> None:
 
 
 def _result_table(study: Shown) -> Table:
-    """The best config beside the default over fresh seeds: scores as mean ± sd, and where the mean lies with 95 %."""
+    """The best config beside the default over fresh seeds: mean ± sd, and the 95 % interval of the mean."""
     table = Table(box=None, pad_edge=False)
     for column in ("", "validation", "mean with 95 %", "test", "fresh seeds"):
         table.add_column(column)
@@ -174,7 +174,7 @@ def _result_table(study: Shown) -> Table:
 
 
 def _likely(study: Shown, likely: Mapping[str, Range]) -> str:
-    """Where the best likely lies, for each hyperparameter of which that says more than its range."""
+    """Where the best likely lies, in words, for each hyperparameter for which that is less than its range."""
     told = ((name, study.space[name], found) for name, found in likely.items())
     parts = [f"{name} {range_words(param, found)}" for name, param, found in told if set(found) != set(param.range)]
     return "; best likely within " + ", ".join(parts) if parts else ""

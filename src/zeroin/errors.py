@@ -1,8 +1,8 @@
-"""Mistakes of the user, each told in one sentence: the rule, the value that broke it, the remedy."""
+"""The user's mistakes. Each message is one sentence: the rule, the value that broke it, and what to do instead."""
 
 
 class ZeroinError(Exception):
-    """Base of all errors that a user can mend; the command line prints the sentence and exits with 2."""
+    """Base class of all errors that a user can fix; the command line prints the message and exits with status 2."""
 
 
 class SpaceError(ZeroinError):

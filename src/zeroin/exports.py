@@ -22,7 +22,7 @@ from zeroin.types import Trial
 
 
 def as_csv(header: Header, history: History) -> str:
-    """One line a trial, the score in the user's sense, a column a hyperparameter and one a metric."""
+    """A study as CSV: one line for each trial, scores in the user's own sense."""
     out, trials = io.StringIO(), [shown(header.goal, trial) for trial in history.trials]
     writer = csv.writer(out, lineterminator="\n")
     writer.writerow(trialtable.columns(header.space, trials))
@@ -31,7 +31,10 @@ def as_csv(header: Header, history: History) -> str:
 
 
 def as_json(header: Header, history: History) -> str:
-    """The whole study: space, trials with every epoch's score and metrics, regions; null where JSON has no number."""
+    """The whole study as JSON: space, trials with every epoch's score and metrics, regions.
+
+    Numbers that JSON does not have, such as infinity, become null.
+    """
     trials = [_trial(shown(header.goal, t)) for t in history.trials]
     regions = [asdict(region) for region in history.regions]
     head = {"study": header.name, "goal": header.goal, "max_epochs": header.max_epochs, "seed": header.seed}
@@ -39,7 +42,10 @@ def as_json(header: Header, history: History) -> str:
 
 
 def result(study: Study) -> dict[str, Any]:
-    """What came of a study, in a few numbers; the best score was reached at `best_epoch` of the `epoch` trained."""
+    """The summary of a study that `zeroin tune --json` prints.
+
+    The best score was reached after `best_epoch` of the `epoch` epochs that the trial was trained for.
+    """
     best = study.best
     return {
         "study": study.name,
@@ -60,7 +66,7 @@ def result(study: Study) -> dict[str, Any]:
 
 
 def trial_with_weights(history: History, folder: Path) -> Trial:
-    """The trial whose weights to take: the winner's, best seed first.
+    """The trial whose weights to export: the best of the winning config, or of the next best that has a checkpoint.
 
     Raises:
         StudyError: no trial worked, or no checkpoint is left.

@@ -1,4 +1,4 @@
-"""A function as a task: what `tune` asks of a Task, answered for an objective f(config) or f(config, run)."""
+"""An objective function as a task: answers what `tune` asks of a Task."""
 
 from dataclasses import dataclass
 from functools import partial
@@ -15,13 +15,13 @@ from zeroin.space import Space
 
 @dataclass(frozen=True, slots=True)
 class Function:
-    """An objective with what `tune` was told of it; a `zeroin.protocols.Trainable`.
+    """An objective function with what `tune` was told about it; implements `zeroin.protocols.Trainable`.
 
     Args:
-        objective: f(config) -> loss, or f(config, run) that reports one each epoch.
+        objective: f(config) -> loss, or f(config, run), which reports a loss each epoch.
         goal: "minimize" or "maximize".
-        max_epochs: the deepest budget of one trial; 1 where it has no epochs.
-        workers: processes that it has to get to.
+        max_epochs: the number of epochs of a full training; 1 if it has no epochs.
+        workers: the number of processes that it is to run in.
     """
 
     objective: Objective
@@ -31,15 +31,15 @@ class Function:
 
     @property
     def name(self) -> str:
-        """The function's, or "study"."""
+        """The function's name, or "study" for one that has none."""
         names = [getattr(self.objective, attribute, None) for attribute in ("name", "__name__")]
         return next((name for name in names if name and isinstance(name, str) and name != "<lambda>"), "study")
 
     def space_for(self, trainings: float) -> Space:
-        """There is none: it has to be given.
+        """A function has no space of its own.
 
         Raises:
-            StudyError: always.
+            StudyError: always, since the space should have been given.
         """
         del trainings
         self._check_callable()
@@ -49,10 +49,11 @@ class Function:
         )
 
     def check(self, space: Space) -> None:
-        """What can be known to be wrong before the study is in the store; of the space nothing is.
+        """Raise what can be known to be wrong before the study begins.
 
         Raises:
-            StudyError: no function, or one that reports no epochs but has several, or cannot get to workers.
+            StudyError: it is not a function, or it has several epochs but cannot report them.
+            TaskError: workers cannot import it.
         """
         del space
         self._check_callable()
@@ -67,7 +68,7 @@ class Function:
     def executor(
         self, folder: Path, *, max_epochs: int, workers: int, space: Space | None = None, trainings: float = 0.0
     ) -> Executor:
-        """This process, or several."""
+        """An executor that calls the function in this process, or in several."""
         del space, trainings
         if workers > 1:
             return Processes(partial(Inline, self.objective), folder, max_epochs, workers)

@@ -1,4 +1,4 @@
-"""The direction of a study's score: turned round once on the way in, once on the way out."""
+"""The direction of a study's score. Scores to maximise are negated once on the way in and once on the way out."""
 
 import math
 from collections.abc import Mapping
@@ -9,7 +9,7 @@ from zeroin.types import Observation, Trial, Value
 
 GOALS = ("minimize", "maximize")
 ANY = (-math.inf, math.inf)
-# Beyond which no score of a Task lies, by the name of its metric, or of its loss where that is judged.
+# The lowest and highest possible score of a Task, by the name of its metric, or of its loss if that is the metric.
 BOUNDS = {
     **dict.fromkeys(("accuracy", "balanced_accuracy", "roc_auc"), (0.0, 1.0)),
     **dict.fromkeys(("mae", "mse", "rmse", "cross_entropy"), (0.0, math.inf)),
@@ -18,7 +18,7 @@ BOUNDS = {
 
 
 def score_name(goal: str, measure: Mapping[str, Value]) -> str:
-    """What a score is called: of a Task by its metric, of a function by its direction.
+    """What a score is called: by a Task's metric, or by a function's goal.
 
     >>> score_name("maximize", {"metric": "accuracy"}), score_name("minimize", {})
     ('validation accuracy', 'loss')
@@ -29,7 +29,7 @@ def score_name(goal: str, measure: Mapping[str, Value]) -> str:
 
 
 def bounds(measure: Mapping[str, Value]) -> tuple[float, float]:
-    """Beyond which no score lies, in the user's own sense; of a function, or a metric of one's own, that is not known.
+    """The lowest and highest possible score, in the user's own sense; infinite where that is not known.
 
     >>> bounds({"metric": "accuracy"}), bounds({"metric": "loss", "loss": "mse"}), bounds({})
     ((0.0, 1.0), (0.0, inf), (-inf, inf))
@@ -51,7 +51,7 @@ def check(goal: str) -> str:
 
 
 def turned(goal: str, value: float) -> float:
-    """A user's score as a loss, or a loss as the user's score; never -0.0, which would be shown with its sign.
+    """A user's score as a loss, or a loss as the user's score; never -0.0, which would be printed with its sign.
 
     >>> turned("maximize", 0.9), turned("maximize", 0.0)
     (-0.9, 0.0)
@@ -60,23 +60,24 @@ def turned(goal: str, value: float) -> float:
 
 
 def as_loss(goal: str, seen: Observation) -> Observation:
-    """A reported observation as the inside knows it: lower is better."""
+    """An observation that a user reported, as it is inside zeroin: lower is better."""
     if goal == "minimize":
         return seen
     return replace(seen, loss=turned(goal, seen.loss))
 
 
 def shown(goal: str, trial: Trial) -> Trial:
-    """A trial with its losses in the user's own sense."""
+    """A trial as it is shown to the user, with losses in their own sense."""
     if goal == "minimize":
         return trial
     return replace(trial, losses=tuple(turned(goal, loss) for loss in trial.losses), goal=goal)
 
 
 def metric_at_best(trial: Trial, name: str) -> float | None:
-    """A metric at the epoch of the trial's lowest loss; None where it was not reported.
+    """A metric at the epoch of the trial's lowest loss; None if it was not reported there.
 
-    Of several such epochs the last: a network that is kept by its loss where scores are equal is known only then.
+    If several epochs have that loss, the last counts: of equal scores training keeps the network of the lower loss,
+    and by then it is known which one that is.
     """
     if not trial.losses:
         return None

@@ -1,7 +1,7 @@
-"""What a study has seen: the one thing that decisions are made from.
+"""The history of a study: everything that it has seen, and the only thing that decisions are made from.
 
-A history is the sum of its events (`Advised`, `Asked`, `Observed`, `Ended`). A study applies them as they happen and
-the store replays them, so that a resumed study and an unbroken one hold equal histories and decide alike.
+A history is the sum of its events (`Advised`, `Asked`, `Observed`, `Ended`). A study applies them as they happen, and
+the store replays them. So a resumed study has the same history as an unbroken one, and decides alike.
 """
 
 from collections.abc import Iterator, Mapping, Sequence
@@ -11,10 +11,10 @@ from zeroin.types import Advised, Asked, Config, Ended, Event, Job, Kind, Observ
 
 
 class History:
-    """Trials, jobs and regions by number. Searchers read; only the study applies events.
+    """Trials, jobs and regions. Searchers read it; only the study applies events to it.
 
     Args:
-        max_epochs: the deepest budget of one trial.
+        max_epochs: the number of epochs of a full training.
 
     >>> History().spent
     0
@@ -51,52 +51,52 @@ class History:
 
     @property
     def advice(self) -> Sequence[Suggestion]:
-        """What the playbook said to try first, as it stood when the study began."""
+        """What the playbook advised to try first when the study began."""
         return self._advice
 
     @property
     def leads(self) -> Sequence[Config]:
-        """Further configs that did well in past studies, for the model to weigh."""
+        """Further configs that did well in past studies, for the model to consider."""
         return self._leads
 
     @property
     def regions(self) -> Sequence[Region]:
-        """The regions searched so far, the last one now."""
+        """The regions that were searched; the last one is searched now."""
         return self._regions
 
     @property
     def running(self) -> Iterator[Job]:
-        """Jobs asked for that have not ended."""
+        """The jobs that have not ended."""
         return (self._jobs[number] for number in self._running)
 
     @property
     def spent(self) -> int:
-        """Epochs trained by the search (not by the comparison after it)."""
+        """Epochs that the search has trained, without the comparison after it."""
         return self._spent
 
     @property
     def trained(self) -> int:
-        """Epochs trained in all, by the search and in the comparison after it."""
+        """Epochs trained in all, by the search and by the comparison after it."""
         return self._trained
 
     @property
     def searched(self) -> int:
-        """Trials of the search (not of the comparison after it)."""
+        """How many trials the search has begun, without the comparison after it."""
         return self._searched
 
     @property
     def promised(self) -> int:
-        """Epochs spent, and those that running jobs of the search still have to train."""
+        """Epochs that the search has spent, and those that its running jobs still have to train."""
         return self._spent + sum(j.stop - self._trials[j.trial].epoch for j in self.running if j.kind.is_search)
 
     @property
     def undecided(self) -> list[Trial]:
-        """Trials of the search whose job ended before the full budget, about which nothing was decided since."""
+        """Trials of the search that have stopped before the last epoch, and about which nothing was decided since."""
         return [self._trials[number] for number in sorted(self._undecided)]
 
     @property
     def epochs_after_screening(self) -> tuple[int, int]:
-        """Epochs of exploring, and of all jobs after the screening round; running ones in full."""
+        """Epochs spent on exploring, and on all jobs since the coarse round; running jobs count in full."""
         running = [j for j in self.running if j.kind in (Kind.ZOOM, Kind.EXPLORE)]
         left = {j.number: j.stop - self._trials[j.trial].epoch for j in running}
         exploring = sum(left[j.number] for j in running if j.kind is Kind.EXPLORE)
@@ -104,7 +104,7 @@ class History:
 
     @property
     def seconds(self) -> float:
-        """Seconds that ended jobs took, added up."""
+        """The sum of the seconds that the ended jobs took."""
         return self._seconds
 
     def seconds_of(self, trial: int) -> float:
@@ -112,15 +112,15 @@ class History:
         return self._took.get(trial, 0.0)
 
     def can_go_on(self, trial: Trial) -> bool:
-        """Whether an idle trial may be carried on: it neither failed, nor is complete, nor ended by itself.
+        """Whether an idle trial can be carried on: it has neither failed, nor been completed, nor ended by itself.
 
-        The last shows in a job that brought no epoch: asked again, it would bring none again.
+        A trial has ended by itself if its last job reported no epoch: asked again, it would report none again.
         """
         ends = trial.status.is_failure or trial.epoch >= self.max_epochs
         return not ends and trial.epoch > self._jobs[trial.jobs[-1]].start
 
     def apply(self, event: Event) -> None:
-        """Add an event. The study and the store's replay call this, nobody else."""
+        """Add an event. Only the study, and the store as it replays one, call this."""
         match event:
             case Asked(jobs, region, paused):
                 for job in jobs:
@@ -181,19 +181,19 @@ class History:
 
 
 def incumbent(history: History) -> Trial | None:
-    """The best trial of the search so far: the lowest loss at any epoch, among the deepest where equal."""
+    """The best trial of the search so far: that of the lowest loss at any epoch; if equal, the one trained longest."""
     return None if history._best is None else history._trials[history._best.number]
 
 
 def _over(job: Job, status: Status, note: str) -> Job:
-    """The job once it ended; written out, as below."""
+    """The job after it ended. Written out, for the same reason as below."""
     return Job(job.number, job.trial, job.config, job.seed, job.start, job.stop, job.kind, job.why, status, note)
 
 
 def _after(
     trial: Trial, losses: tuple[float, ...], metrics: tuple[Mapping[str, float], ...], status: Status, note: str
 ) -> Trial:
-    """The trial after an epoch or a job. Written out: `replace` would cost the loop a tenth of its time."""
+    """The trial after an epoch or a job. Written out because `replace` would take a tenth of the loop's time."""
     t = trial
     return Trial(t.number, t.config, t.seed, t.kind, t.why, losses, metrics, t.jobs, status, t.paused, note, t.goal)
 

@@ -10,13 +10,23 @@ from zeroin.wording import counted, duration, minutes
 
 @dataclass(frozen=True, slots=True)
 class Plan:
-    """What a study is about to do: told before anything runs.
+    """What a study is about to do, told before anything runs.
 
-    `ladder` are the rungs in epochs; `trainings` the whole budget in full trainings, None where it is in minutes alone;
-    `confirm` the trainings kept for the end: the comparison, or the best carried on where `seeds` is 0; of the fresh
-    seeds that were `asked` for the budget pays for so many; `seconds` of an epoch, None where not measured; `known`
-    trials and `spent` epochs of the search are those that an earlier run left; the coarse round begins with `advised`
-    configs of the playbook; `began` in seconds since 1970; `configs` is how many the ranges have, None for very many.
+    Args:
+        name: of the study.
+        hyperparameters: the names of those that are searched.
+        ladder: the rungs in epochs, the lowest first.
+        screen: how many trials the coarse round has.
+        budget: what may be spent.
+        trainings: the whole budget in full trainings; None if it is given in minutes alone.
+        confirm: how many full trainings are reserved for the end.
+        seeds: how many fresh seeds the budget pays for; with 0 the best trial is carried on instead.
+        asked: how many fresh seeds the user asked for.
+        seconds: of an epoch; None if not measured.
+        known, spent: trials and epochs of the search that earlier runs have done.
+        advised: how many configs of the playbook the coarse round begins with.
+        began: when, in seconds since 1970.
+        configs: how many configs the space has in all; None for very many.
     """
 
     name: str
@@ -37,7 +47,7 @@ class Plan:
 
     @staticmethod
     def from_json(kept: Mapping[str, Any]) -> "Plan":
-        """A plan that was kept as the JSON of its fields."""
+        """The plan whose fields were stored as JSON."""
         known = {field.name: kept[field.name] for field in fields(Plan) if field.name in kept}
         lists = {name: tuple(known[name]) for name in ("hyperparameters", "ladder")}
         return Plan(**(known | lists | {"budget": Budget(**known["budget"])}))
@@ -87,7 +97,7 @@ class Plan:
             yield f"Begins with {counted(begun, 'config')} of the playbook, which did well in past studies."
 
     def _alone(self) -> int | None:
-        """The configs of a coarse round that the budget ends in; None where it pays for more, or in minutes alone."""
+        """How many configs a budget pays for that ends within the coarse round; None if it lasts longer."""
         trials, epochs = self._most(self.budget.trials), self.budget.epochs
         paid = [] if trials is None else [trials]
         if epochs is not None:
@@ -96,7 +106,7 @@ class Plan:
         return most if most <= self.screen else None
 
     def _most(self, configs: int | None) -> int | None:
-        """So many configs, or as many as there are."""
+        """That number of configs, or as many as the space has."""
         return configs if configs is None or self.configs is None else min(configs, self.configs)
 
     def _end(self) -> Iterator[str]:

@@ -1,4 +1,4 @@
-"""What a study may spend and is about to do, worked out of what was asked before anything runs."""
+"""Before anything runs: how the budget is spent, and the plan that the user is told."""
 
 import math
 import shutil
@@ -21,14 +21,14 @@ from zeroin.types import Job, Kind, Observation
 
 @dataclass(frozen=True, slots=True)
 class Course:
-    """How a budget is spent: on the search, and on what follows it.
+    """How a budget is divided between the search and what follows it.
 
     Args:
         budget: the whole.
-        trainings: full trainings that it pays for.
-        final: the comparison with fresh seeds after the search; of none where a third of the budget pays for none.
-        asked: fresh seeds that were asked for, 0 where nobody did.
-        finish: whether the best is carried on to the full budget where there are no fresh seeds.
+        trainings: how many full trainings it pays for.
+        final: the comparison with fresh seeds after the search; without seeds if a third of the budget pays for none.
+        asked: how many fresh seeds the user asked for; 0 if they did not say.
+        finish: whether the best trial is carried on to its last epoch if there are no fresh seeds.
     """
 
     budget: Budget
@@ -39,26 +39,26 @@ class Course:
 
     @property
     def after(self) -> int:
-        """Full trainings kept for what follows the search."""
+        """How many full trainings are reserved for what follows the search."""
         return self.final.most or int(self.finish)
 
     @property
     def for_search(self) -> float:
-        """Full trainings without those of the comparison."""
+        """How many full trainings are left for the search."""
         return self.trainings - self.final.most
 
 
 def course_of(budget: Budget, max_epochs: int, confirm: int | None, *, is_task: bool) -> Course:
-    """How a budget is spent; 60 full trainings where none was asked for.
+    """How a budget is spent; without any limit it is 60 full trainings.
 
     Args:
-        budget: as it was asked for.
-        max_epochs: the deepest budget of one trial.
-        confirm: fresh seeds that were asked for; None: 5 for a task, whose trainings are comparable, else none.
-        is_task: whether a task is tuned, whose network can be taken out.
+        budget: as the user gave it.
+        max_epochs: the number of epochs of a full training.
+        confirm: how many fresh seeds the user asked for; None: 5 for a task, none for a function.
+        is_task: whether a task is tuned, whose network can be exported.
 
     Raises:
-        StudyError: `confirm` is no whole number from 0.
+        StudyError: `confirm` is not a whole number from 0.
 
     >>> course_of(Budget(epochs=200), 10, None, is_task=True).final
     Confirm(seeds=3, contenders=1, configs=())
@@ -77,10 +77,10 @@ def course_of(budget: Budget, max_epochs: int, confirm: int | None, *, is_task: 
 def budget_of(
     epochs: int | None, trials: int | None, minutes: float | None, trial_minutes: float | None = None
 ) -> Budget:
-    """What was asked for as a budget.
+    """The limits that a user gave, as a budget.
 
     Raises:
-        StudyError: one of them is no positive number, or epochs or trials are no whole one.
+        StudyError: one of them is not a positive number, or epochs or trials are not whole.
     """
     asked = {"epochs": epochs, "trials": trials, "minutes": minutes, "trial_minutes": trial_minutes}
     for name, value in asked.items():
@@ -139,9 +139,9 @@ def plan_of(study: Study, course: Course, executor: Executor | None) -> Plan:
 
 
 def _seconds_per_epoch(study: Study, executor: Executor) -> float | None:
-    """What an epoch of the default config takes, with as many under way at once as there are slots.
+    """How long an epoch of the default config takes while every slot is in use; None if that could not be measured.
 
-    The first epoch warms up, and where several are trained at once the second does too.
+    The first epoch is for warming up; where several are trained at once, so is the second.
     """
     epochs = min(2 if executor.slots == 1 else 3, study.max_epochs)
     seen: dict[int, float] = {}  # when the last of the jobs reported an epoch

@@ -1,4 +1,4 @@
-"""The sockets: what a searcher, an executor, a store and a task must offer. Implementations are final."""
+"""The protocols that searchers, executors, stores and tasks implement. Nothing is registered or inherited."""
 
 from collections.abc import Mapping, Sequence
 from pathlib import Path
@@ -9,32 +9,39 @@ from zeroin.plan import Plan
 from zeroin.space import Space
 from zeroin.types import Decision, Ended, Event, Job, Observation, Value
 
-# The name of a store's thread. It holds no lock that others wait for, so a process that has one can be forked.
+# The name of a store's thread. It holds no lock that others wait for, so a process with such a thread can be forked.
 STORE_THREAD: Final = "zeroin-store"
 
 
 class Report(Protocol):
-    """Called at each epoch of a job; False asks the job to end there."""
+    """Called after each epoch of a job; returning False asks the job to end there."""
 
     def __call__(self, job: Job, seen: Observation, /, *, with_next: bool = False) -> bool:
-        """Keep it; `with_next`: together with what is told next, or at the latest when `wait` returns."""
+        """Record an observation; `with_next`: it may be stored together with the next event, or when `wait` returns."""
 
 
 class Searcher(Protocol):
-    """History in, next jobs out."""
+    """Decides what to train next."""
 
     def decide(self, space: Space, history: History, free: int, *, max_epochs: int, seed: int) -> Decision:
-        """At most `free` jobs, as a pure function of the arguments.
+        """At most `free` proposals, as a pure function of the arguments.
 
-        Trials of kinds CONFIRM and DEFAULT in the history are not the search's. An empty decision says that
-        nothing can be decided until a running job ends; with none running it is over.
+        Trials of the kinds CONFIRM and DEFAULT in the history do not belong to the search. An empty decision says that
+        nothing can be decided until a running job ends; if none is running, the search is over.
+
+        Args:
+            space: the hyperparameters.
+            history: everything seen so far.
+            free: how many jobs could start now.
+            max_epochs: the number of epochs of a full training.
+            seed: of the study.
         """
 
 
 class Executor(Protocol):
-    """Does the jobs: inline, in processes, stacked, simulated, on a cluster.
+    """Does jobs: in this process, in several, in stacks, on a simulated clock, on a cluster.
 
-    What it may have besides, each a socket of its own: `Grouping`, `Timed`, `Patient`, `Clocked`.
+    It may also implement the protocols `Grouping`, `Timed`, `Patient` and `Clocked`.
     """
 
     @property
@@ -42,41 +49,50 @@ class Executor(Protocol):
         """How many jobs it can have at once."""
 
     def start(self, job: Job, known: int) -> None:
-        """Take a job, return at once; `known` epochs of its trial are in the store, so no checkpoint beyond counts."""
+        """Take a job and return at once.
+
+        Args:
+            job: what to train.
+            known: how many epochs of its trial are in the store; a checkpoint of a later epoch must not be used.
+        """
 
     def wait(self, report: Report) -> Sequence[Ended]:
-        """Work until a job ended, or several went on by a step together; tell those that ended.
+        """Work until a job ends, or until several that are trained together have done an epoch.
 
-        Call `report` in this process for each epoch of any job as it is seen.
+        Args:
+            report: called in this process after each epoch of any job.
+
+        Returns:
+            The jobs that have ended, if any.
         """
 
     def close(self) -> None:
-        """Give back what it holds; jobs under way are dropped and will be done again."""
+        """Release all resources; running jobs are dropped and will be done again."""
 
 
 @runtime_checkable
 class Grouping(Protocol):
-    """An executor that does jobs at once only where their configs agree in some hyperparameters."""
+    """An executor that does jobs together only if their configs agree in some hyperparameters."""
 
     @property
     def grouping(self) -> tuple[str, ...]:
-        """Their names."""
+        """The names of those hyperparameters."""
 
 
 @runtime_checkable
 class Timed(Protocol):
-    """An executor that knows what an epoch takes."""
+    """An executor that knows how long an epoch takes."""
 
     @property
     def seconds(self) -> float:
-        """What an epoch of one job takes while as many are under way as there are slots; 0: not measured."""
+        """Seconds of an epoch of one job while every slot is in use; 0: not measured."""
 
 
 @runtime_checkable
 class Patient(Protocol):
-    """An executor that can end a job by force; `patience` are the seconds that one may go on without an epoch.
+    """An executor that can kill a job; `patience` is how many seconds a job may take for an epoch.
 
-    The loop sets them; None: as long as it takes.
+    The loop sets it; None: as long as it takes.
     """
 
     patience: float | None
@@ -87,48 +103,59 @@ class Clocked(Protocol):
     """An executor with a clock of its own."""
 
     def now(self) -> float:
-        """Seconds on it."""
+        """Seconds on that clock."""
 
 
 class Store(Protocol):
-    """Keeps a study's events for good."""
+    """Keeps a study's events."""
 
     def write(self, *events: Event | Plan) -> None:
-        """Keep events, or the plan of a run; when this returns they outlive the process, and soon after a power cut."""
+        """Write events, or the plan of a run.
+
+        When this returns, they survive the death of the process; shortly afterwards they survive a power cut.
+        """
 
     def set_space(self, space: Space, after: int) -> None:
-        """Keep a changed space, valid from job `after` on."""
+        """Write a changed space, which holds from job number `after` on."""
 
     def set_measure(self, measure: Mapping[str, Value]) -> None:
-        """Keep what the study's scores are scores of."""
+        """Write what the study's scores measure."""
 
     def close(self) -> None:
-        """Give the study back for others to write."""
+        """Release the study, so that others may write it."""
 
 
 @runtime_checkable
 class Trainable(Protocol):
-    """What `tune` needs of a task that brings its own training: its space, its direction, its executor."""
+    """A task that brings its own training: what `tune` asks of it."""
 
     @property
     def name(self) -> str:
-        """The study's usual name."""
+        """The default name of its study."""
 
     @property
     def goal(self) -> str:
-        """The direction of its metric, as `tune` takes it."""
+        """The direction of its metric: "minimize" or "maximize"."""
 
     @property
     def max_epochs(self) -> int:
-        """The deepest budget of one trial, unless told otherwise."""
+        """The number of epochs of a full training by default."""
 
     def space_for(self, trainings: float) -> Space:
         """The space worth searching with this many full trainings."""
 
     def check(self, space: Space) -> None:
-        """Tell what can be known to be wrong before any training, as a `TaskError`."""
+        """Raise a `TaskError` for whatever can be known to be wrong before any training."""
 
     def executor(
         self, folder: Path, *, max_epochs: int, workers: int, space: Space | None = None, trainings: float = 0.0
     ) -> Executor:
-        """An executor that trains configs of `space`, for about so many full trainings; checkpoints below `folder`."""
+        """An executor that trains configs of `space`.
+
+        Args:
+            folder: where its checkpoints go.
+            max_epochs: the number of epochs of a full training.
+            workers: how many processes.
+            space: the hyperparameters.
+            trainings: about how many full trainings the budget pays for.
+        """

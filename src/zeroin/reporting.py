@@ -1,4 +1,4 @@
-"""A study's report, written: its numbers, what mattered by the model, and how it trained, on one page."""
+"""Making a study's report and writing it to a file."""
 
 from collections.abc import Mapping
 from pathlib import Path
@@ -26,8 +26,8 @@ def report_of(
 
     Args:
         name, space, history, goal: of the study.
-        folder: where its files lie, if it has any.
-        measure: what its scores are scores of, as far as known.
+        folder: of its files, if it has any.
+        measure: what its scores measure, as far as known.
     """
     from zeroin.report import page, summary  # noqa: PLC0415  a fifth of the time that `import zeroin` would take
 
@@ -38,10 +38,10 @@ def report_of(
 
 
 def write_report(target: Path, text: str) -> Path:
-    """Write a report; a reader sees the old file or the new one, never half of it.
+    """Write a report atomically: whoever reads the file sees the old report or the new one, never a part of it.
 
     Args:
-        target: the HTML file; its folder is made where missing.
+        target: the HTML file; its folder is created if it is missing.
         text: the page.
 
     Returns:

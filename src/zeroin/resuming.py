@@ -1,4 +1,4 @@
-"""How a study goes on: what has to be as it was, and what may have changed, which is told."""
+"""Resuming a study: what must be as it was, and what may have changed, which the user is then told."""
 
 from collections.abc import Mapping
 
@@ -7,11 +7,11 @@ from zeroin.history import History
 from zeroin.space import Space
 from zeroin.types import Region, Value
 
-OBJECTIVE = ("objective", "code")  # what a function is known by
+OBJECTIVE = ("objective", "code")  # the facts of a measure that identify a function
 
 
 def unchanging(was: Mapping[str, Value], now: Mapping[str, Value]) -> dict[str, tuple[Value, Value]]:
-    """What scores are scores of, as it was and is now, of which a study can only go on with the same."""
+    """The facts of a measure that must not change in a resumed study, each as (was, is now)."""
     facts = {name: (was[name], now[name]) for name in was if name in now and name not in OBJECTIVE}
     if was and now:
         facts["objective"] = _kind(was), _kind(now)
@@ -19,7 +19,9 @@ def unchanging(was: Mapping[str, Value], now: Mapping[str, Value]) -> dict[str, 
 
 
 def changed_objective(was: Mapping[str, Value], now: Mapping[str, Value]) -> str:
-    """What has changed of a function, in words; empty where nothing has. It may score as before, so it may go on.
+    """What has changed about the objective function, in words; empty if nothing has.
+
+    The study may continue all the same, because the function may still compute the same scores.
 
     >>> changed_objective({"objective": "f", "code": "1a"}, {"objective": "f", "code": "2b"})
     'another code'
@@ -34,11 +36,12 @@ def _kind(measure: Mapping[str, Value]) -> str:
 
 
 def check_kept(which: str, name: str, facts: Mapping[str, tuple[Value, Value]]) -> None:
-    """Whether a study that goes on is asked for as it was begun.
+    """Check that a resumed study is asked for as it was begun.
 
     Args:
-        which, name: the study, with the place of its store, and without.
-        facts: of each, how it was and how it is asked for now.
+        which: the study and its store, in words.
+        name: of the study.
+        facts: by name, each as (was, is now).
 
     Raises:
         StudyError: one has changed.
@@ -61,10 +64,10 @@ def check_kept(which: str, name: str, facts: Mapping[str, tuple[Value, Value]]) 
 
 
 def region_by_hand(before: Space, after: Space, history: History, changes: str) -> Region:
-    """The region once a person changed the space; a range that the search had moved stays where it was moved to.
+    """The region after a user changed the space. Ranges that the search had moved stay as the search left them.
 
     Args:
-        before, after: the space as it was, and as it is now.
+        before, after: the space as it was and as it is now.
         history: of the study.
         changes: what differs, in words.
     """

@@ -1,4 +1,4 @@
-"""Randomness is an argument: every stream is a function of the study's seed and of what it is for."""
+"""Random streams: each is a function of the study's seed and of what it is used for, never of global state."""
 
 import hashlib
 
@@ -6,7 +6,7 @@ import numpy as np
 
 
 def seed_of(*parts: int | str) -> int:
-    """A seed in 0 .. 2^31 - 1 that depends on all the parts and on nothing else, such as the type of a whole number.
+    """A seed from 0 to 2^31 - 1 that depends on the values of all parts and on nothing else.
 
     >>> seed_of(0, "trial", 7) == seed_of(np.int64(0), "trial", 7) != seed_of(0, "trial", 8)
     True
@@ -17,5 +17,5 @@ def seed_of(*parts: int | str) -> int:
 
 
 def generator(*parts: int | str) -> np.random.Generator:
-    """A numpy generator whose stream depends on all the parts and on nothing else."""
+    """A NumPy generator seeded with `seed_of(*parts)`."""
     return np.random.Generator(np.random.PCG64(seed_of(*parts)))

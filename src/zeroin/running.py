@@ -20,17 +20,25 @@ from zeroin.types import Config, Ended, Job, Kind, Observation, Status, Trial
 from zeroin.wording import duration, error_line
 
 log = logging.getLogger("zeroin")
-IN_VAIN = 60  # trials in a row that end before an epoch is seen: they spend no budget, so the search would never end
-HOPELESS_FAILURES = 5  # failed trials, before any worked, from which on it is not the hyperparameters' fault
+IN_VAIN = 60  # trials in a row that fail in their first epoch; they spend no budget, so the search would never end
+HOPELESS_FAILURES = 5  # if so many trials fail before any has worked, the fault lies with the objective
 OURS = Path(__file__).parent
 FEWER_SEEDS = "study %r: what is left of %g minutes is time for %s of %d fresh seeds; the same command goes on"
 
 
 def run(study: Study, executor: Executor, searcher: Searcher, budget: Budget, clock: Clock | None = None) -> None:
-    """The loop: ask, start, wait, record, until the budget or the time is spent or the searcher has nothing more."""
+    """The loop of a study: ask, start, wait, record, until budget or time is spent or the searcher has nothing more.
+
+    Args:
+        study: that is run.
+        executor: does the jobs.
+        searcher: decides what to try.
+        budget: what the searcher may spend.
+        clock: keeps the limit in minutes; None: no limit.
+    """
     history, first, before = study.history, len(study.history.trials), study.history.seconds
     clock = clock or Clock()
-    too_long: set[int] = set()  # jobs whose trial takes more than a trial may
+    too_long: set[int] = set()  # jobs of trials that have exceeded the time limit of a trial
     if isinstance(executor, Patient):
         executor.patience = None if budget.trial_minutes is None else 60 * budget.trial_minutes
 
@@ -39,7 +47,7 @@ def run(study: Study, executor: Executor, searcher: Searcher, budget: Budget, cl
         took = history.seconds_of(job.trial) + seen.seconds
         if budget.trial_minutes is not None and took > 60 * budget.trial_minutes and seen.epoch < study.max_epochs:
             too_long.add(job.number)
-        in_time = clock.goes_on(job.number) or not job.kind.is_search  # half a fresh seed says nothing
+        in_time = clock.goes_on(job.number) or not job.kind.is_search  # half a training with a fresh seed is no use
         return in_time and job.number not in too_long
 
     def start(job: Job) -> None:
@@ -66,9 +74,18 @@ def run(study: Study, executor: Executor, searcher: Searcher, budget: Budget, cl
 
 
 def compare(study: Study, executor: Executor, final: Confirm, clock: Clock, before: float, *, finish: bool) -> None:
-    """What follows the search: the best again with fresh seeds; where there is no room for any, carried on to the end.
+    """What follows the search: train the best configs and the default again with fresh seeds.
 
-    Where time is limited, with as many seeds as there is time for; no training begins that would not end in time.
+    Where time is limited, there are as many seeds as there is time for, and no training begins that would not end in
+    time. Where the budget pays for no seeds at all, the best trial may be carried on to its last epoch instead.
+
+    Args:
+        study: after its search.
+        executor: does the jobs.
+        final: how many contenders and seeds.
+        clock: keeps the limit in minutes.
+        before: seconds of jobs that were done before this call.
+        finish: whether to carry on the best trial where there are no seeds.
     """
     clock.after, clock.kept = 0, 0.0
     best: list[Config] = []
@@ -91,8 +108,8 @@ def compare(study: Study, executor: Executor, final: Confirm, clock: Clock, befo
 
 
 def _in_vain(trials: Sequence[Trial], first: int) -> bool:
-    """Whether nothing works any more, by the trials of this call, `first` the first: the same command tries again."""
-    ended = (t for t in reversed(trials) if t.status is not Status.RUNNING)  # others may be under way at any time
+    """Whether nothing works any more, judged by the trials from number `first` on: those of this call."""
+    ended = (t for t in reversed(trials) if t.status is not Status.RUNNING)
     last = list(islice(ended, IN_VAIN))
     if len(last) < IN_VAIN or last[-1].number < first or not all(t.status.is_failure and not t.losses for t in last):
         return False
@@ -106,7 +123,7 @@ def _in_vain(trials: Sequence[Trial], first: int) -> bool:
 
 
 def _timed_out(ended: Ended, study: Study, budget: Budget) -> Ended:
-    """How a job ended whose trial took too long; what failed by itself has its own reason, what got through is done."""
+    """The ending of a job whose trial has exceeded its time: timed out, unless it failed by itself or got through."""
     trial = study.history.trials[study.history.jobs[ended.job].trial]
     if ended.status is not Status.DONE or trial.epoch == study.max_epochs:
         return ended
@@ -118,7 +135,7 @@ def _timed_out(ended: Ended, study: Study, budget: Budget) -> Ended:
 
 
 def _check_failures(study: Study) -> None:
-    """Stop where nothing but failures came: the fault lies in the objective, not in the hyperparameters."""
+    """Stop if all trials so far have failed: then the fault lies with the objective, not with the hyperparameters."""
     trials = study.history.trials
     if len(trials) > 2 * HOPELESS_FAILURES or incumbent(study.history):
         return
@@ -138,7 +155,7 @@ def _check_failures(study: Study) -> None:
 
 
 def _place_of(traceback: str) -> str:
-    """Where the user's own code stood, by the text of a traceback; empty where it tells nothing of it."""
+    """The last line of the user's own code in the text of a traceback, in brackets; empty if there is none."""
     lines = re.findall(r'File "([^"]+)", line (\d+)', traceback)
     own = [(Path(file), line) for file, line in lines if "site-packages" not in file and OURS not in Path(file).parents]
     return f" ({own[-1][0].name}, line {own[-1][1]})" if own else ""

@@ -1,4 +1,4 @@
-"""scikit-learn's face: estimators whose `fit` tunes a network; they work in a Pipeline and under cross_val_score."""
+"""Estimators for scikit-learn whose `fit` tunes a network; they work in a Pipeline and with cross_val_score."""
 
 import math
 import tempfile
@@ -40,15 +40,18 @@ Network: TypeAlias = Callable[[int, int, Config], nn.Module]  # of features, out
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Tuned:
-    """What a fit found: the best trial's network at its best epoch, and how it was found.
+    """What a fit found: the network of the best trial at its best epoch, and the study that found it.
 
     Args:
-        network: in evaluation mode and float64, so that rounding does not make a prediction depend on its neighbours;
-            it takes normalised inputs.
-        normalisation: of the examples it was trained on.
-        best: the best trial of the search: `config`, `number`, `why`.
-        score: its validation score, trained to the end.
+        network: takes normalised inputs; in evaluation mode, and in float64, so that the prediction for an example does
+            not depend on the others through rounding.
+        normalisation: of the examples that it was trained on.
+        best: the best trial of the search, with `config`, `number` and `why`.
+        score: its validation score after a full training.
         goal, space, history: of the study.
+
+    >>> tuned = TunedClassifier(minutes=5).fit(X, y).tuned_  # doctest: +SKIP
+    >>> tuned.report("fit.html")  # doctest: +SKIP
     """
 
     network: nn.Module
@@ -60,7 +63,7 @@ class Tuned:
     history: History
 
     def outputs(self, X: NDArray[Any]) -> NDArray[Any]:
-        """What the network says of examples [N, features]: [N, outputs]."""
+        """The network's outputs [N, outputs] for examples [N, features]."""
         norm = self.normalisation
         with loop.one_thread(), torch.no_grad():
             x = torch.from_numpy(np.require(X, requirements=["C", "W"])).double()  # pandas' arrays are read-only
@@ -70,33 +73,33 @@ class Tuned:
         return found
 
     def report(self, path: str | Path) -> Path:
-        """Write the study's report, one HTML file that opens offline."""
+        """Write the study's report, a single HTML file that opens offline; returns its path."""
         return write_report(Path(path), report_of("fit", self.space, self.history, self.goal))
 
 
-# scikit-learn reads the parameters of an estimator from its own __init__, so both have theirs; the rest they share.
+# scikit-learn reads an estimator's parameters from its own __init__, so each class needs one; they share the rest.
 
 
 class TunedClassifier(ClassifierMixin, BaseEstimator):  # type: ignore[misc]  # scikit-learn has no types
-    """A classifier whose `fit` tunes a network: a share of the examples judges the configs, the best network predicts.
+    """A classifier whose `fit` tunes a network. Configs are judged by a part of the examples, which is held out.
 
     Args:
-        build: f(features, classes, config) -> torch.nn.Module that gives logits; `zeroin.nn.mlp` by default.
-        space: the hyperparameters; by default those of AdamW and `mlp` that the budget can tune.
-        trials, epochs, minutes: the whole budget of a fit; the first reached ends the search, 60 full trainings
-            if none is given; the best config is then trained to the end.
-        max_epochs: epochs of a full training.
+        build: f(features, classes, config) -> torch.nn.Module that returns logits; None: `zeroin.nn.mlp`.
+        space: the hyperparameters; None: those of AdamW and `mlp` that the budget can tune.
+        trials, epochs, minutes: the whole budget of a fit; the limit that is reached first ends the search. If none is
+            given, it is 60 full trainings. The best config is then trained to its last epoch.
+        max_epochs: the number of epochs of a full training.
         metric: what configs are judged by: "accuracy", "balanced_accuracy", "loss", or a `zeroin.nn.Metric`.
-        validation_fraction: share of the examples that judge the configs; they are not trained on.
-        playbook: start from what past studies taught.
+        validation_fraction: the share of the examples by which configs are judged; they are not trained on.
+        playbook: whether to start from what past studies taught.
         device: where to train, as PyTorch names it.
-        random_state: decides the split and every draw.
+        random_state: decides the split and every random draw.
 
     Attributes:
         classes_: the labels, sorted.
-        n_features_in_, feature_names_in_: as everywhere in scikit-learn.
+        n_features_in_, feature_names_in_: as in all of scikit-learn.
         best_config_, best_score_: the config that predicts, and its validation score.
-        tuned_: a `Tuned`: the network, the history of the study, its report.
+        tuned_: a `Tuned`, with the network, the history of the study and its report.
 
     >>> from sklearn.datasets import load_iris
     >>> X, y = load_iris(return_X_y=True)
@@ -134,13 +137,17 @@ class TunedClassifier(ClassifierMixin, BaseEstimator):  # type: ignore[misc]  # 
 
         Args:
             X, y: the examples.
-            groups: what each example belongs to [N], such as a patient: those of one are all trained on, or all judged
-                by.
-            sample_weight: how much each example counts [N], in the loss and in the metric; 0: as if it were not there.
-                A `zeroin.nn.Metric` of your own sees no weights.
+            groups: what each example belongs to [N], such as a patient. Examples of one group are never split between
+                training and validation.
+            sample_weight: how much each example counts [N], in the loss and in the metric; one of weight 0 is ignored.
+                A `zeroin.nn.Metric` of your own does not see the weights.
+
+        Returns:
+            The estimator itself.
 
         Raises:
-            ValueError: data that scikit-learn's own estimators refuse, fewer than 4 examples, a single class.
+            ValueError: scikit-learn's own estimators would refuse the data, or there are fewer than 4 examples or only
+                one class.
             ZeroinError: a space, budget or network that cannot be tuned.
         """
         X, y = validate_data(self, X, y, dtype=NUMBERS, ensure_min_samples=LEAST)
@@ -156,23 +163,23 @@ class TunedClassifier(ClassifierMixin, BaseEstimator):  # type: ignore[misc]  # 
         return self
 
     def predict_proba(self, X: Any) -> NDArray[Any]:
-        """The probability of each class of `classes_`: [N, classes]."""
+        """The probabilities [N, classes] of the classes in `classes_`, for examples X [N, features]."""
         out: NDArray[Any] = torch.from_numpy(_outputs(self, X)).softmax(1).numpy()
         return out
 
     def predict(self, X: Any) -> NDArray[Any]:
-        """The most likely class of each example: [N]."""
+        """The most likely class [N] of each of the examples X [N, features]."""
         likely = self.predict_proba(X).argmax(1)
         out: NDArray[Any] = self.classes_[likely]
         return out
 
 
 class TunedRegressor(RegressorMixin, BaseEstimator):  # type: ignore[misc]  # scikit-learn has no types
-    """A regressor whose `fit` tunes a network: a share of the examples judges the configs, the best network predicts.
+    """A regressor whose `fit` tunes a network. Configs are judged by a part of the examples, which is held out.
 
     Args:
-        build: f(features, 1, config) -> torch.nn.Module with one output; `zeroin.nn.mlp` by default.
-        metric: what configs are judged by: "r2", "mae", "mse", "rmse", "loss", or a `zeroin.nn.Metric`; all but r2 are
+        build: f(features, 1, config) -> torch.nn.Module with one output; None: `zeroin.nn.mlp`.
+        metric: what configs are judged by: "r2", "mae", "mse", "rmse", "loss", or a `zeroin.nn.Metric`. All but r2 are
             in units of y's standard deviation.
         space, trials, epochs, minutes, max_epochs, validation_fraction, playbook, device, random_state: as for
             `TunedClassifier`.
@@ -216,8 +223,11 @@ class TunedRegressor(RegressorMixin, BaseEstimator):  # type: ignore[misc]  # sc
         Args:
             X, y, groups, sample_weight: as for `TunedClassifier`.
 
+        Returns:
+            The estimator itself.
+
         Raises:
-            ValueError: data that scikit-learn's own estimators refuse, fewer than 4 examples.
+            ValueError: scikit-learn's own estimators would refuse the data, or there are fewer than 4 examples.
             ZeroinError: a space, budget or network that cannot be tuned.
         """
         X, y = validate_data(self, X, y, dtype=NUMBERS, ensure_min_samples=LEAST, y_numeric=True)
@@ -229,7 +239,7 @@ class TunedRegressor(RegressorMixin, BaseEstimator):  # type: ignore[misc]  # sc
         return self
 
     def predict(self, X: Any) -> NDArray[Any]:
-        """The number for each example: [N]."""
+        """The predicted numbers [N] for examples X [N, features]."""
         return _outputs(self, X).reshape(-1) * self._scale + self._center
 
 
@@ -237,24 +247,24 @@ Model: TypeAlias = TunedClassifier | TunedRegressor
 
 
 def _tune(model: Model, examples: Examples, outputs: int, loss: str) -> None:
-    """Fit an estimator: targets are class numbers, or numbers of mean 0 and variance 1."""
+    """Fit an estimator. Targets are class numbers, or numbers of mean 0 and variance 1."""
     model.tuned_ = tuned = _tuned(model, examples, outputs, loss)
     model.best_config_, model.best_score_ = dict(tuned.best.config), tuned.score
 
 
 def _outputs(model: Model, X: Any) -> NDArray[Any]:
-    """What the network of a fitted estimator says of examples: [N, outputs]."""
+    """The outputs [N, outputs] of a fitted estimator's network."""
     check_is_fitted(model)
     return model.tuned_.outputs(validate_data(model, X, dtype=NUMBERS, reset=False))
 
 
 def _tuned(model: Model, examples: Examples, outputs: int, loss: Any) -> Tuned:
-    """Tune as an estimator's parameters say."""
+    """Tune as the parameters of an estimator say."""
     seed = int(check_random_state(model.random_state).randint(2**31 - 1))
     X, y, groups, weights = examples.X, examples.y, examples.groups, examples.weights
     metric = model.metric
     train, valid = split(y, groups, model.validation_fraction, loss == "cross_entropy", seed)
-    if metric == "r2" and np.ptp(y[valid]) == 0:  # nothing to explain; the smallest error still tells configs apart
+    if metric == "r2" and np.ptp(y[valid]) == 0:  # r2 is not defined then; the error still tells configs apart
         metric = "mse"
     targets = [y[rows] for rows in (train, valid)]
     if weights is not None:
@@ -267,7 +277,7 @@ def _tuned(model: Model, examples: Examples, outputs: int, loss: Any) -> Tuned:
                 device=model.device)  # fmt: skip
     budget: dict[str, Any] = {"trials": model.trials, "epochs": model.epochs, "minutes": model.minutes}
     with tempfile.TemporaryDirectory(prefix="zeroin-", ignore_cleanup_errors=True) as folder:
-        # One by one: whether stacks pay is a matter of timing, and here random_state decides everything.
+        # One by one: whether stacks pay is decided by timing, but here random_state must decide everything.
         training = Inline(loop.objective(task.problem), Path(folder), task.max_epochs)
         study = tune(task, store=None, seed=seed, playbook=model.playbook, confirm=0, executor=training, **budget)
         run(study, training, Finish(), Budget())
@@ -282,7 +292,7 @@ def _tuned(model: Model, examples: Examples, outputs: int, loss: Any) -> Tuned:
 
 
 def _space(count: int, trainings: float) -> Space:
-    """AdamW and an `mlp` for so many training examples, as far as so many full trainings can tune them."""
+    """The default space, for `count` training examples: what `trainings` full trainings can tune of AdamW and `mlp`."""
     largest = 2 ** min(8, int(math.log2(count)))
     return catalogue.space(
         "adamw",

@@ -1,4 +1,4 @@
-"""A study: the history, the searcher and the store brought together."""
+"""`Study`: one tuning effort. It brings the history, the searcher and the store together behind ask and tell."""
 
 import logging
 import shutil
@@ -55,25 +55,27 @@ Listener: TypeAlias = Callable[["Study", Event | Plan], None]
 
 
 class Study:
-    """One tuning effort: ask for jobs, tell what came of them.
+    """One tuning effort, driven by your own loop: ask for jobs, train, tell what came of them.
+
+    A study may be used from any thread, but only from one at a time.
 
     Args:
         space: the hyperparameters.
-        max_epochs: the deepest budget of one trial; None: the objective has no epochs.
-        goal: "minimize" or "maximize" what is told.
-        store: a file that keeps everything; None: memory only. Any thread may use the study, one at a time.
-        name: of the study in the store; the same name goes on where it stopped.
-        seed: decides every draw.
-        searcher: the default screens, zooms and carries on.
-        start: configs to try first; of a study that goes on, those that were not yet.
-        task: what the command line named, kept for reading.
-        scenario: facts that the playbook tells it from others by, kept for learning.
-        measure: what its scores are scores of (the metric, the data, ...); a study goes on with the same alone.
+        max_epochs: the number of epochs of a full training; None: the objective has no epochs.
+        goal: whether the scores that are told are to "minimize" or to "maximize".
+        store: the file that keeps everything; None: memory only.
+        name: of the study in the store. A study that is already there under this name continues where it stopped.
+        seed: decides every random draw.
+        searcher: decides what to try; None: `zeroin.search.Zoom`.
+        start: configs to try first. A study that continues tries only those that it has not tried yet.
+        task: what was named on the command line, kept for the record.
+        scenario: facts about the task, by which the playbook recognises similar studies.
+        measure: what the scores measure (the metric, the data, ...). A study can only continue if this is unchanged.
 
     Raises:
         SpaceError: a start config that does not fit the space.
         StoreError: a store that cannot be written, or another process writes this study.
-        StudyError: a study of this name with another max_epochs, goal, seed or measure.
+        StudyError: the store has a study of this name with another max_epochs, goal, seed or measure.
 
     >>> from zeroin.space import Float
     >>> study = Study(Space(x=Float(0, 1)), store=None)
@@ -129,18 +131,18 @@ class Study:
     # --- your own loop
 
     def ask(self, free: int = 1) -> list[Job]:
-        """The next jobs to do, those first that a dead process left open.
+        """The next jobs to do. Jobs that an earlier process left unfinished come first.
 
         Args:
-            free: how many could begin now.
+            free: how many jobs you could start now.
 
         Returns:
-            at most so many; none where nothing can be decided before a running one is told, or with none running where
-            the search is over, as all configs of a small space were tried. One whose result will never come is told
-            as such: `tell(job, status="failed")`.
+            At most `free` jobs. An empty list says that nothing can be decided before a running job is told, or, with
+            none running, that the search is over because all configs of a small space were tried. If the result of
+            a job will never come, say so: `tell(job, status="failed")`.
 
         Raises:
-            StudyError: `free` is no whole number from 0, or the study is closed.
+            StudyError: `free` is not a whole number from 0, or the study is closed.
 
         >>> from zeroin.space import Float
         >>> [job.stop for job in Study(Space(x=Float(0, 1)), max_epochs=8, store=None).ask(3)]
@@ -161,16 +163,18 @@ class Study:
         status: str | None = None,
         note: str = "",
     ) -> None:
-        """What came of a job.
+        """Report the result of a job.
 
         Args:
-            job: as `ask` gave it.
-            losses: the score after each of its epochs, or the one score; one that is not finite ends it as diverged.
-            status: how it ended where not well, such as "failed", "out_of_memory" or "timed_out".
-            note: what happened then.
+            job: one that `ask` returned.
+            losses: the score after each epoch of the job, or its only score. A score that is not finite marks the job
+                as diverged.
+            status: how the job ended if it went wrong: "failed", "diverged", "out_of_memory" or "timed_out".
+            note: what happened in that case.
 
         Raises:
-            StudyError: a job that is not running, more scores than epochs, what is no score, or an unknown status.
+            StudyError: the job is not running, there are more scores than epochs, a score is not a number, or the
+                status is unknown.
         """
         seen, ended = told(job, losses, status, note, self.history, self.name)
         for each in seen:
@@ -181,7 +185,9 @@ class Study:
 
     @property
     def best(self) -> Trial:
-        """The best trial, its losses in the user's sense; after confirmation the one that found the winner's config.
+        """The best trial, with losses in the user's own sense.
+
+        After confirmation it is the trial in which the search found the winning config.
 
         Raises:
             StudyError: no trial has a loss yet.
@@ -198,17 +204,19 @@ class Study:
 
     @property
     def trials(self) -> list[Trial]:
-        """All trials by number, their losses in the user's sense."""
+        """All trials by number, with losses in the user's own sense."""
         return [direction.shown(self.goal, t) for t in self.history.trials]
 
     @property
     def regions(self) -> list[Region]:
-        """Every region searched, the last one now."""
+        """The regions that were searched; the last one is searched now."""
         return list(self.history.regions)
 
     def to_dataframe(self) -> "pd.DataFrame":
-        """One row a trial: number, kind, status, epoch, loss, ..., each hyperparameter, what else was reported with the
-        best loss (needs pandas).
+        """The trials as a pandas DataFrame, one row each.
+
+        Columns are number, kind, status, epoch, loss and so on, each hyperparameter, and the metrics reported at the
+        epoch of the best loss.
 
         Raises:
             StudyError: pandas is not installed.
@@ -224,7 +232,13 @@ class Study:
         return pd.DataFrame(list(rows), columns=trialtable.columns(self.space, self.trials))
 
     def report(self, path: str | Path | None = None) -> Path:
-        """Write the report, one HTML file that opens offline; beside the checkpoints if no path is given.
+        """Write the report, a single HTML file that opens offline.
+
+        Args:
+            path: where to; None: `report.html` in the study's folder, beside the checkpoints.
+
+        Returns:
+            The path of the file.
 
         Raises:
             StudyError: the file cannot be written.
@@ -234,7 +248,7 @@ class Study:
         return write_report(target, page)
 
     def close(self) -> None:
-        """Give the store back; results stay readable."""
+        """Close the store, so that another process may write the study; results stay readable."""
         if self._store:
             try:
                 self.keep()
@@ -246,7 +260,7 @@ class Study:
 
     @property
     def folder(self) -> Path:
-        """Where checkpoints, weights and the report lie; temporary without a store."""
+        """Where checkpoints, weights and the report are kept; a temporary folder if there is no store."""
         if self.path:
             return files_of(self.path, self.name)
         if self._temporary is None:
@@ -255,7 +269,7 @@ class Study:
         return self._temporary
 
     def decide(self, searcher: Searcher, free: int, budget: Budget = NO_LIMIT) -> list[Job]:
-        """Ask a searcher for at most `free` jobs that the budget allows, and record them."""
+        """Ask a searcher for at most `free` jobs within the budget, record them, and return them."""
         asked_for = self._start if searcher is self.searcher else ()
         first = to_start_with(asked_for, self.history)[:free]
         if first:
@@ -271,14 +285,15 @@ class Study:
         return list(asked.jobs)
 
     def observe(self, job: Job, seen: Observation, *, with_next: bool = False) -> None:
-        """Record an epoch's score, given in the user's sense; `with_next` as for `record`."""
+        """Record the score of an epoch, given in the user's own sense; `with_next` as for `record`."""
         self.record(Observed(job.number, direction.as_loss(self.goal, seen)), with_next=with_next)
 
     def record(self, event: Event | Plan, *, with_next: bool = False) -> None:
-        """Keep an event, or the plan of a run, for good, then let it count.
+        """Write an event (or the plan of a run) to the store, apply it to the history, and tell the listeners.
 
-        What another event follows at once is kept `with_next` event, in one transaction: half the cost. A kill
-        between the two finds the job running with all its epochs observed, and the job ends again when it is resumed.
+        An event that another one follows at once may be written `with_next` event, in one transaction, at half the
+        cost. If the process is killed between the two, the store has the job running with all its epochs observed,
+        and the job ends again when the study is resumed.
         """
         if self.path and self._store is None:
             raise StudyError(
@@ -295,7 +310,7 @@ class Study:
             listen(self, event)
 
     def keep(self, *more: Event | Plan) -> None:
-        """Write, in one transaction, what was to be kept with the next event, and more events."""
+        """Write, in one transaction, the events that were to be written with the next one, and then `more`."""
         events = [*self._unkept, *more]
         if self._store and events:
             self._store.write(*events)
@@ -320,7 +335,7 @@ class Study:
         self.close()
 
     def _go_on(self, known: Header) -> None:
-        """Check that a stored study can go on as asked, and say what changed."""
+        """Check that a stored study can continue as asked, and log what has changed."""
         fixed = {name: (getattr(known, name), getattr(self, name)) for name in ("max_epochs", "goal", "seed")}
         fixed |= unchanging(known.measure, self.measure)
         try:
@@ -345,14 +360,17 @@ class Study:
 
 
 def load(name: str | None = None, store: str | Path = "zeroin.db") -> Study:
-    """A study as it is in a store, to be read, also while another process writes it; its space comes along.
+    """Load a study from a store for reading. Another process may be writing it at the same time.
 
     Args:
         name: of the study; None: the newest in the store.
         store: the file.
 
+    Returns:
+        The study, with its space; nothing can be asked of it or told to it.
+
     Raises:
-        StoreError: no such file or study.
+        StoreError: there is no such file or study.
 
     >>> load("digits").best.config["lr"]  # doctest: +SKIP
     0.003505

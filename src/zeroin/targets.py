@@ -1,4 +1,4 @@
-"""What `zeroin tune TARGET` names: a ready-made task, data, or a file with a Task or an objective and its space."""
+"""What `zeroin tune TARGET` can name: a ready-made task, data, or a file with a Task, or an objective and its space."""
 
 import difflib
 import importlib.util
@@ -18,7 +18,7 @@ from zeroin.space import Space
 from zeroin.store import fitting
 from zeroin.tasks import TASKS, load
 
-INSTEAD = {  # by switch of a task: what a function of the user's does itself
+INSTEAD = {  # by switch of a task: what a user's function has to do itself
     "recalibrate": "zeroin.nn.recalibrate(model, x_train) in it before it evaluates",
     "compile": "torch.compile(model) in it",
 }
@@ -26,7 +26,7 @@ INSTEAD = {  # by switch of a task: what a function of the user's does itself
 
 @dataclass(frozen=True, slots=True)
 class Target:
-    """Something to tune: an objective or Task, and for an objective what its file says of it."""
+    """Something to tune: a Task, or an objective with what its file says about it."""
 
     name: str
     objective: Any
@@ -40,10 +40,10 @@ def find(target: str, data: Mapping[str, Any] | None = None) -> Target:
 
     Args:
         target: the word.
-        data: options about data, as `zeroin.data.own.task_of` takes them; those that were not given are None or ().
+        data: options about data, as `zeroin.data.own.task_of` takes them; options that were not given are None or ().
 
     Raises:
-        TaskError: neither a ready-made task, nor data, nor a file with a Task or an objective in it.
+        TaskError: it is neither a ready-made task, nor data, nor a file with a Task or an objective.
     """
     asked = {name: value for name, value in (data or {}).items() if value}
     if target and target not in TASKS and (suffix(Path(target)) in DATA or Path(target).is_dir()):
@@ -71,13 +71,14 @@ def find(target: str, data: Mapping[str, Any] | None = None) -> Target:
 
 
 def switched(target: Target, switch: str) -> Target:
-    """The target with a switch of its task on.
+    """The target with a switch of its task turned on.
 
     Args:
+        target: to be changed.
         switch: a field of `Task`, one of `INSTEAD`.
 
     Raises:
-        TaskError: it is a function, which trains networks of its own.
+        TaskError: the target is a function, which has no such switch.
     """
     if not hasattr(target.objective, switch):
         raise TaskError(f"--{switch} is for a Task; {target.name} has a function: call {INSTEAD[switch]}.")

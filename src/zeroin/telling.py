@@ -1,4 +1,4 @@
-"""What a study is told of a job: scores and an ending, as events; or what is wrong with them."""
+"""From what a study is told about a job to events: checked scores and how the job ended."""
 
 import math
 from collections.abc import Iterable
@@ -15,14 +15,15 @@ ENDINGS = tuple(str(status) for status in Status if status is not Status.RUNNING
 def told(
     job: Job, losses: Iterable[float] | float | None, status: str | None, note: str, history: History, name: str
 ) -> tuple[list[Observation], Ended]:
-    """The job's observations, as they were told, and how it ended.
+    """The observations of a job and how it ended.
 
     Args:
         job, losses, status, note: as for `Study.tell`.
         history, name: of the study that is told.
 
     Raises:
-        StudyError: a job that is not running, more scores than epochs, what is no score, or an unknown status.
+        StudyError: the job is not running, there are more scores than epochs, a score is not a number, or the status
+            is unknown.
     """
     if status is not None and status not in ENDINGS:
         raise StudyError(f"a job ends as one of {', '.join(ENDINGS)}; status={status!r}: use status='failed'.")

@@ -1,17 +1,18 @@
-"""Trials as a table: a row a trial, a column for each of its facts, for each hyperparameter and for each metric."""
+"""Trials as a table: one row each, with a column for each field, hyperparameter and metric."""
 
 from collections.abc import Iterator, Sequence
 
 from zeroin.space import Space
 from zeroin.types import Trial, Value
 
-# Of a trial, in every table: `epoch` is how far it was trained, `loss` its best at any epoch, first at `best_epoch`.
+# Attributes of a trial in every table: trained for `epoch` epochs, the best `loss` first reached at `best_epoch`.
 FIELDS = ("number", "kind", "status", "epoch", "loss", "best_epoch", "seed", "why", "paused", "note")
 
 
 def columns(space: Space, trials: Sequence[Trial] = ()) -> list[str]:
-    """`FIELDS`, then the hyperparameters, `config_` before one that is called like a field, then what else was reported
-    of these trials, `metric_` before what is called like one of those.
+    """The names of the columns: `FIELDS`, the hyperparameters, and the metrics that these trials reported.
+
+    A hyperparameter named like a field gets the prefix `config_`, a metric named like either the prefix `metric_`.
 
     >>> from zeroin.space import Float
     >>> columns(Space(lr=Float(0, 1), seed=Float(0, 1)))[-2:]
@@ -22,8 +23,10 @@ def columns(space: Space, trials: Sequence[Trial] = ()) -> list[str]:
 
 
 def rows(space: Space, trials: Sequence[Trial]) -> Iterator[list[Value]]:
-    """The values under `columns` of each trial; None where a hyperparameter is inactive. Metrics are those of
-    `best_epoch`, None where there is none."""
+    """The values of each trial under `columns`.
+
+    A hyperparameter that is inactive is None. Metrics are those of `best_epoch`, None where that has none.
+    """
     names = _metrics(trials)
     for trial in trials:
         best = trial.metrics[trial.best_epoch - 1] if trial.best_epoch else {}

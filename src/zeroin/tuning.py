@@ -1,4 +1,4 @@
-"""`tune`: the one front door."""
+"""`tune`: the function that everything is started with, from Python and from the command line."""
 
 import logging
 import math
@@ -52,36 +52,39 @@ def tune(
     """Find good hyperparameters.
 
     Args:
-        objective: f(config) -> loss; or f(config, run) that reports a loss each epoch; or a `zeroin.nn.Task`.
-        space: the hyperparameters; a Task brings its own unless one is given.
-        max_epochs: the deepest budget of one trial in epochs; None: the objective has no epochs.
-        epochs, trials, minutes: the whole budget; the first reached ends the search; 60 full trainings if none is
-            given. Confirmation takes up to a third of `epochs` and of `minutes`; `trials` are the search's. Minutes
-            are this call's, from its beginning to its end, but for an epoch that takes longer than those before it.
-        trial_minutes: of a trial of the search, its jobs together; one that is not trained in full when an epoch ends
-            beyond them has failed (`timed_out`): its losses are kept, but it is not the best. So has one whose epoch
-            takes that long alone, which several workers end by force; one process cannot interrupt itself.
-        goal: "minimize" (the default for functions) or "maximize"; a Task has that of its metric.
-        workers: processes on this machine, of one thread each; more than 1 ask for an objective at the top level of a
-            file, whose call of tune stands under `if __name__ == "__main__":`.
-        executor: anything else that does jobs.
+        objective: f(config) -> loss; or f(config, run), which reports a loss each epoch; or a `zeroin.nn.Task`.
+        space: the hyperparameters; None: those of the Task.
+        max_epochs: the number of epochs of a full training; None: the objective has no epochs.
+        epochs, trials, minutes: the whole budget. The limit that is reached first ends the search; if none is given,
+            the budget is 60 full trainings. Confirmation takes up to a third of `epochs` and of `minutes`, while
+            `trials` limits the search alone. `minutes` limits this call from beginning to end; only an epoch that
+            takes longer than those before it can exceed them.
+        trial_minutes: the time limit of a trial of the search, over all of its jobs. It is checked after each epoch: a
+            trial that has exceeded it before it was trained in full has failed (`timed_out`). Its losses are kept, but
+            it cannot be the best. With several workers, an epoch that takes longer than this is killed; a single
+            process cannot interrupt itself.
+        goal: "minimize" (the default for functions) or "maximize"; a Task has the goal of its metric.
+        workers: the number of processes on this machine, of one thread each. With more than one, the objective must be
+            defined at the top level of a file, and the call of tune must stand under `if __name__ == "__main__":`.
+        executor: does the jobs in some other way.
         store: the file that keeps everything; None: memory only.
-        name: of the study; the same name goes on where it stopped. The objective's name if not given; another function
-            of that name is then refused.
-        seed: decides every draw.
-        playbook: start from what past studies taught, and learn from this one: True for the user's playbook (a study
-            in memory alone is then not learned from), a file for another, False for none.
+        name: of the study. A study that is already in the store under this name continues where it stopped. By default
+            it is the objective's name; then the study of another function of that name is refused.
+        seed: decides every random draw.
+        playbook: what past studies taught, to start from and to add to: True for the user's own (to which a study
+            without a store is not added), the path of another, or False for none.
         start: configs to try first.
-        confirm: fresh seeds for the best configs and the default at the end; 5 for a Task, 0 for a function.
-        searcher: the default screens, zooms and carries on.
-        listen: called with the study and each event.
-        task_name: what the command line named, kept for reading.
+        confirm: how many fresh seeds the best configs and the default config are trained with after the search;
+            None: 5 for a Task, 0 for a function.
+        searcher: decides what to try; None: `zeroin.search.Zoom`.
+        listen: a function that is called with the study and each event.
+        task_name: what was named on the command line, kept for the record.
 
     Returns:
-        the study, closed for writing, its results readable.
+        The study, closed for writing, with its results.
 
     Raises:
-        ZeroinError: a mistake that can be mended; told before training starts wherever it can be known.
+        ZeroinError: a mistake that can be fixed; wherever possible it is raised before any training starts.
 
     >>> from zeroin.space import Float
     >>> study = tune(lambda config: (config["x"] - 0.3) ** 2, Space(x=Float(0, 1)), trials=20, store=None)
@@ -129,15 +132,7 @@ def tune(
         try:
             if searcher is None:
                 study.searcher = Zoom(together=doing.grouping if isinstance(doing, Grouping) else ())
-            if listen:
-                study.listeners.append(listen)
-            elif study.history.jobs:
-                log.warning(GOES_ON, study.name, study.path, len(study.history.trials), study.history.spent)
-            # How long an epoch takes is measured for a person who waits.
-            study.record(plan_of(study, course, doing if is_task and listen else None))
-            _search(study, doing, course, clock)
-            if not listen and study.regions and study.regions[-1].over:
-                log.warning("study %r: %s", study.name, study.regions[-1].why)
+            _search(study, doing, course, clock, listen, is_task=is_task)
         finally:
             doing.close()
     if book and (study.path or playbook is not True):
@@ -154,20 +149,30 @@ def space_within(
     minutes: float | None = None,
     confirm: int | None = None,
 ) -> Space:
-    """The space that `tune` would search for a task with this budget: few trainings, few hyperparameters."""
+    """The space that `tune` would search for a task with this budget, whose size decides what is worth searching."""
     depth = checked_max_epochs(task.max_epochs if max_epochs is None else max_epochs)
     return task.space_for(course_of(budget_of(epochs, trials, minutes), depth, confirm, is_task=True).for_search)
 
 
-def _search(study: Study, executor: Executor, course: Course, clock: Clock) -> None:
-    """The search, and what follows it."""
+def _search(
+    study: Study, executor: Executor, course: Course, clock: Clock, listen: Listener | None, *, is_task: bool
+) -> None:
+    """Tell the plan, then search, then compare the best; without a listener the log says what matters most."""
+    if listen:
+        study.listeners.append(listen)
+    elif study.history.jobs:
+        log.warning(GOES_ON, study.name, study.path, len(study.history.trials), study.history.spent)
+    # An epoch is only timed if somebody is told how long the study will take.
+    study.record(plan_of(study, course, executor if is_task and listen else None))
     before = study.history.seconds
     run(study, executor, study.searcher, course.budget.without(course.after * study.max_epochs), clock)
     compare(study, executor, course.final, clock, before, finish=course.finish)
+    if not listen and study.regions and study.regions[-1].over:
+        log.warning("study %r: %s", study.name, study.regions[-1].why)
 
 
 def _check_sockets(space: Space | None, executor: Executor | None, searcher: Searcher | None) -> None:
-    """Whether what was given in place of the usual is of the right kind."""
+    """Check the kinds of what was given in place of the defaults."""
     if space is not None:
         checked_space(space)
     for what, given, does in (("an executor", executor, "start"), ("a searcher", searcher, "decide")):
@@ -176,7 +181,7 @@ def _check_sockets(space: Space | None, executor: Executor | None, searcher: Sea
 
 
 def _check_ended_by_force(trial_minutes: float, workers: int, executor: Executor | None) -> None:
-    """Whether a trial without epochs can be ended."""
+    """Check that a trial without epochs can be ended: not by a process that runs it itself."""
     if not isinstance(executor, Patient) if executor else workers == 1:
         raise StudyError(
             f"trial_minutes are looked at after each epoch; trial_minutes={trial_minutes!r} of trials without epochs: "

@@ -1,4 +1,4 @@
-"""The records that every part of zeroin speaks in: frozen, plain, free of behaviour that needs a store."""
+"""The records that the parts of zeroin exchange: frozen dataclasses without behaviour of their own."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
@@ -6,7 +6,7 @@ from enum import StrEnum
 from typing import Any, TypeAlias
 
 Value: TypeAlias = bool | int | float | str | None
-Config: TypeAlias = Mapping[str, Any]  # of a Value each; Any, as a user knows which are numbers
+Config: TypeAlias = Mapping[str, Any]  # hyperparameters by name; each is a Value, but only the user knows which kind
 Range: TypeAlias = tuple[Value, ...]  # (low, high) of a number, the options of a choice
 
 
@@ -22,18 +22,18 @@ class Status(StrEnum):
 
     @property
     def is_failure(self) -> bool:
-        """Whether the trial ended here without a loss."""
+        """Whether training went wrong, so that the trial counts as having no loss."""
         return self not in (Status.RUNNING, Status.DONE)
 
 
 class Kind(StrEnum):
-    """Why a job exists, in one word; its sentence stands in `why`."""
+    """Why a job exists, in one word; `Job.why` says it in a sentence."""
 
-    START = "start"  # a config that the user asked for first
+    START = "start"  # a config that the user asked to try first
     PLAYBOOK = "playbook"  # a config that did well in past studies
     SCREEN = "screen"  # the coarse round
     ZOOM = "zoom"  # the model's choice
-    EXPLORE = "explore"  # the share kept for what the model does not see
+    EXPLORE = "explore"  # the share of the epochs that goes where the model does not look
     CONFIRM = "confirm"  # a fresh seed of one of the best, after the search
     DEFAULT = "default"  # the default config, for comparison, after the search
 
@@ -50,9 +50,13 @@ class Kind(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class Observation:
-    """A trial's loss at a budget: `loss` after `epoch` epochs (1 is the first), lower is better.
+    """A trial's loss at a budget.
 
-    `seconds`, which its job has taken so far, are reported but not stored.
+    Args:
+        epoch: how many epochs were trained; 1 after the first.
+        loss: after that epoch; lower is better.
+        metrics: what else was reported, by name.
+        seconds: what the job has taken so far; the loop looks at it, the store does not keep it.
     """
 
     epoch: int
@@ -63,7 +67,21 @@ class Observation:
 
 @dataclass(frozen=True, slots=True)
 class Job:
-    """Train `trial` from epoch `start` to epoch `stop`; `number` counts the study's jobs in order of asking."""
+    """A piece of training to do: one trial, from one epoch to another.
+
+    Args:
+        number: counts the study's jobs from 0, in the order in which they were asked for.
+        trial: the number of the trial to train.
+        config: the trial's hyperparameters by name.
+        seed: the trial's seed, for initial weights, order of the data and so on.
+        start, stop: the trial is trained from epoch `start` up to epoch `stop`; a new trial starts at 0.
+        kind, why: why the job exists, in a word and in a sentence.
+        status: how it ended, or that it is running.
+        note: what happened, if it failed.
+
+    >>> Job(number=0, trial=0, config={"lr": 0.1}, seed=1, start=2, stop=6, kind=Kind.SCREEN, why="").epochs
+    4
+    """
 
     number: int
     trial: int
@@ -74,11 +92,11 @@ class Job:
     kind: Kind
     why: str
     status: Status = Status.RUNNING
-    note: str = ""  # of a failure: what happened
+    note: str = ""
 
     @property
     def epochs(self) -> int:
-        """Epochs it was asked to train."""
+        """How many epochs it asks for."""
         return self.stop - self.start
 
 
@@ -86,8 +104,23 @@ class Job:
 class Trial:
     """A config and its seed, trained to one or more budgets.
 
-    `losses[e - 1]` is the loss after epoch `e`; it ends where training stands. `jobs` are the numbers
-    of its jobs. `paused` says why it was not carried on, empty while that is open.
+    Args:
+        number: counts the study's trials from 0.
+        config: the hyperparameters by name, only those that are active.
+        seed: of its training.
+        kind, why: why it was tried, in a word and in a sentence.
+        losses: one for each epoch trained so far; `losses[e - 1]` is the loss after epoch `e`.
+        metrics: what else was reported, for each epoch by name.
+        jobs: the numbers of its jobs.
+        status: how its last job ended, or that it is running.
+        paused: why it was not carried on; empty while that is undecided.
+        note: what happened, if it failed.
+        goal: "minimize" or "maximize" `losses`. Inside zeroin it is always "minimize"; trials that a `Study` shows have
+            the user's own goal.
+
+    >>> trial = Trial(0, {"lr": 0.1}, seed=1, kind=Kind.SCREEN, why="", losses=(0.5, 0.3, 0.4))
+    >>> trial.loss, trial.best_epoch, trial.epoch
+    (0.3, 2, 3)
     """
 
     number: int
@@ -101,29 +134,29 @@ class Trial:
     status: Status = Status.RUNNING
     paused: str = ""
     note: str = ""
-    goal: str = "minimize"  # the sense of `losses`; inside zeroin always this one
+    goal: str = "minimize"
 
     @property
     def epoch(self) -> int:
-        """Epochs trained and observed."""
+        """How many epochs were trained and reported."""
         return len(self.losses)
 
     @property
     def loss(self) -> float | None:
-        """The best loss at any epoch so far; None for a trial that failed or has none yet."""
+        """The best loss of any epoch so far; None for a trial that failed or has reported nothing yet."""
         if self.status.is_failure or not self.losses:
             return None
         return min(self.losses) if self.goal == "minimize" else max(self.losses)
 
     @property
     def best_epoch(self) -> int | None:
-        """The first epoch of that loss, counted from 1."""
+        """The first epoch, counted from 1, at which `loss` was reached."""
         return None if self.loss is None else self.losses.index(self.loss) + 1
 
 
 @dataclass(frozen=True, slots=True)
 class Proposal:
-    """What a searcher wants trained: a new trial when `trial` is None, else that trial carried on to `stop`."""
+    """What a searcher wants trained up to epoch `stop`: `config` as a new trial, or the `trial` of that number."""
 
     stop: int
     kind: Kind
@@ -136,9 +169,15 @@ class Proposal:
 class Region:
     """The part of the space that a round searches.
 
-    Configs are proposed within `ranges`; `likely` holds the best config with 90 % by the model, without
-    what that config does not have; `after` is the number of jobs when it was drawn; `volume` is the share of the
-    ranges that is likely; with one that is `over` the search ends, as all configs of a small space were tried.
+    Args:
+        round: counts the regions of a study; 0 is the coarse round.
+        after: how many jobs had been asked for when the region was drawn.
+        ranges: where configs are proposed, by hyperparameter.
+        likely: where the best config lies with a probability of 90 %, by the model; without hyperparameters that are
+            inactive in it.
+        volume: the share of `ranges` that is `likely`.
+        why: what is new, in words.
+        over: whether the search ends here, because all configs of a small space were tried.
     """
 
     round: int
@@ -152,9 +191,10 @@ class Region:
 
 @dataclass(frozen=True, slots=True)
 class Importance:
-    """The share of the loss's variance that goes away when a hyperparameter is held: 5 %, mean and 95 % by the model.
+    """How much a hyperparameter matters: the share of the loss's variance that vanishes when it is held fixed.
 
-    Shares of several hyperparameters add up to more than 1 where they act together.
+    `mean` is what the model expects, `low` and `high` are its 5 % and 95 % quantiles. The shares of hyperparameters
+    that act together add up to more than 1.
     """
 
     name: str
@@ -165,9 +205,9 @@ class Importance:
 
 @dataclass(frozen=True, slots=True)
 class Decision:
-    """What a searcher answers: jobs to start, the region if it moved, trials paused and why.
+    """A searcher's answer: what to train, the new region if there is one, and trials that are paused, with the reason.
 
-    An empty decision means: nothing more until a running job returns.
+    An empty decision says: nothing more until a running job has ended.
     """
 
     proposals: tuple[Proposal, ...] = ()
@@ -177,7 +217,7 @@ class Decision:
 
 @dataclass(frozen=True, slots=True)
 class Asked:
-    """Event: a decision was taken; these jobs start, these trials rest, the region may have moved."""
+    """Event: a decision was taken; `jobs` start, trials are `paused` for a reason, and there may be a new region."""
 
     jobs: tuple[Job, ...]
     region: Region | None = None
@@ -186,7 +226,7 @@ class Asked:
 
 @dataclass(frozen=True, slots=True)
 class Observed:
-    """Event: a job reported an epoch."""
+    """Event: a job reported the result of an epoch."""
 
     job: int
     observation: Observation
@@ -194,7 +234,7 @@ class Observed:
 
 @dataclass(frozen=True, slots=True)
 class Ended:
-    """Event: a job returned; `note` says what happened where it failed, `seconds` what it took."""
+    """Event: a job ended; `note` says what happened if it failed, `seconds` how long it took."""
 
     job: int
     status: Status
@@ -212,10 +252,13 @@ class Suggestion:
 
 @dataclass(frozen=True, slots=True)
 class Advised:
-    """Event: the playbook was looked up; the coarse round begins with the suggestions, whatever it says later.
+    """Event: the playbook was consulted, once, as the study began.
 
-    `region` has the ranges to begin with; None: those that were declared. `leads` are further configs that did well in
-    past studies: not tried at once, but the model weighs them beside its own candidates.
+    Args:
+        suggestions: configs that the coarse round begins with.
+        region: the ranges to begin with; None: those that were declared.
+        leads: further configs that did well in past studies. They are not tried at once; the model considers them
+            beside its own candidates.
     """
 
     suggestions: tuple[Suggestion, ...]

@@ -1,4 +1,4 @@
-"""Watching a study from another process: what is new in its store, shown as `tune` shows it. Nothing is written."""
+"""Watching a study that another process runs: what is new in its store is shown as `tune` would show it."""
 
 import time
 from collections.abc import Callable, Iterator, Mapping
@@ -12,13 +12,13 @@ from zeroin.store import is_written, read_study
 from zeroin.types import Asked, Ended, Event, Observation, Observed, Status, Value
 
 SECONDS_BETWEEN_LOOKS = 1.0
-QUIET_SECONDS = 10.0  # with nothing running and nothing new for so long, a study has ended
-SHARE = 0.2  # of the time at most goes into reading, however long the history
+QUIET_SECONDS = 10.0  # a study has ended if for so long nothing was running and nothing was new
+SHARE = 0.2  # of the time is spent on reading, at most, however long the history is
 
 
 @dataclass(frozen=True, slots=True)
 class View:
-    """A study as a reader finds it; the part of a `Study` that is shown."""
+    """A study as a reader sees it: the part of a `Study` that is shown."""
 
     name: str
     goal: str
@@ -31,7 +31,7 @@ class View:
 
 @dataclass(frozen=True, slots=True)
 class _Stamp:
-    """When a store was last written, by its files alone: asking this costs its writer nothing."""
+    """When a store was last written, by the times and sizes of its files, so that its writer is not disturbed."""
 
     newest: float
     sizes: tuple[int, ...]
@@ -43,7 +43,7 @@ class _Stamp:
 
     @property
     def when(self) -> float:
-        """That moment on the monotonic clock; now, where a clock that is ahead says that it is still to come."""
+        """That time on the monotonic clock; a time in the future, from a clock that is ahead, counts as now."""
         return time.monotonic() - max(0.0, time.time() - self.newest)
 
 
@@ -55,16 +55,20 @@ def watch(
     every: float = SECONDS_BETWEEN_LOOKS,
     quiet: float = QUIET_SECONDS,
 ) -> View:
-    """Show what happens in a study until it has ended, or its process is gone; returns it as it then stands.
+    """Show what happens in a study until it has ended or its process is gone.
 
     Args:
-        store, name: the study; the newest in the store if no name is given.
-        show: called with the study and its plan, then each event; a `Display`.
-        every: seconds between two looks; more where reading the history takes long.
-        quiet: seconds without anything running or new, after which the study counts as ended.
+        store: the file.
+        name: of the study; None: the newest in the store.
+        show: called with the study and its plan, then with each event; a `Display`.
+        every: seconds between two looks; more if reading the history takes long.
+        quiet: after so many seconds with nothing running and nothing new, the study counts as ended.
+
+    Returns:
+        The study as it is at the end.
 
     Raises:
-        StoreError: no such file or study.
+        StoreError: there is no such file or study.
     """
     stamp = _Stamp.of(store)
     view = look(store, name)
@@ -87,7 +91,7 @@ def watch(
 
 
 def _tell_plan(view: View, told: Plan | None, show: Callable[[View, Event | Plan], None]) -> Plan | None:
-    """Show the plan of a run under way, unless it was; another run that goes on with the study has another."""
+    """Show the plan of the run that is under way, unless it was shown already; each run has its own plan."""
     if view.plan == told or not any(view.history.running):
         return told
     if view.plan:
@@ -96,17 +100,17 @@ def _tell_plan(view: View, told: Plan | None, show: Callable[[View, Event | Plan
 
 
 def look(store: Path, name: str | None) -> View:
-    """A study as it stands; the newest in the store if no name is given.
+    """A study as it is now; the newest in the store if `name` is None.
 
     Raises:
-        StoreError: no such file or study.
+        StoreError: there is no such file or study.
     """
     header, history = read_study(store, name)
     return View(header.name, header.goal, header.max_epochs, header.space, history, header.measure, header.plan)
 
 
 def standing(history: History) -> Iterator[Event]:
-    """What a person who comes to a study late is shown first: the region searched now, and the best so far."""
+    """What is shown first to somebody who begins to watch: the region that is searched now, and the best so far."""
     if history.regions:
         yield Asked((), history.regions[-1])
     best = incumbent(history)
@@ -115,7 +119,7 @@ def standing(history: History) -> Iterator[Event]:
 
 
 def news(before: History, after: History) -> Iterator[Event]:
-    """What happened between two looks at a study: regions, jobs that started, the newest epoch of each, what ended."""
+    """What happened between two looks: new regions, jobs that started, the newest epoch of each, jobs that ended."""
     regions = list(after.regions[len(before.regions) :])
     open_before = sorted(job.number for job in before.running)
     for number in (*open_before, *range(len(before.jobs), len(after.jobs))):

@@ -1,4 +1,4 @@
-"""Counts, times and values as a person says them."""
+"""Counts, times and values in words."""
 
 import math
 from collections.abc import Mapping
@@ -18,7 +18,7 @@ def counted(n: int, noun: str) -> str:
 
 
 def duration(seconds: float) -> str:
-    """A time in the unit that fits.
+    """A time in fitting units.
 
     >>> duration(0.00022), duration(0.25), duration(3.2), duration(75), duration(7300)
     ('0.22 ms', '0.25 s', '3 s', '1 min 15 s', '2 h 02 min')
@@ -36,7 +36,7 @@ def duration(seconds: float) -> str:
 
 
 def part(share: float) -> str:
-    """A share of something, as small as it may be.
+    """A share of something, readable however small it is.
 
     >>> part(0.36), part(0.0123), part(2.4e-7), part(1e-20)
     ('36%', '1/81', '1/4,200,000', 'less than a billionth')
@@ -56,7 +56,7 @@ def minutes(of: float) -> str:
 
 
 def storable(text: str) -> str:
-    """Text as every file can hold it: what is no character (half a pair, a byte of a file's name) is written out.
+    """Text that can be encoded in UTF-8: lone surrogates, as in undecodable file names, are escaped.
 
     >>> storable("a\\ud800")
     'a\\\\ud800'
@@ -65,7 +65,7 @@ def storable(text: str) -> str:
 
 
 def value_words(value: Value, digits: int = 4) -> str:
-    """A value as short text: so many digits, more where it is close to 1 (0.99986 is not 1).
+    """A value as short text of so many digits; more digits if it is close to 1, so that 0.99986 is not shown as 1.
 
     >>> value_words(0.00023), value_words(123456.0), value_words(True), value_words(0.99986, 3)
     ('2.3e-4', '1.235e5', 'True', '0.99986')
@@ -100,7 +100,7 @@ def config_words(config: Mapping[str, Value]) -> str:
 
 
 def error_line(text: str) -> str:
-    """What a traceback comes to: the line of its error, the first where a message has several; else the last line.
+    """The error of a traceback, or the first line of its message if it has several; of other text the last line.
 
     >>> error_line('Traceback:\\n  File "a.py", line 1, in f\\n    f()\\nValueError: too large\\nby 2')
     'ValueError: too large'
@@ -113,7 +113,7 @@ def error_line(text: str) -> str:
 
 
 def first_line(error: Exception) -> str:
-    """What an error says, in one line; the name of its class where it says nothing.
+    """The first line of an error's message; the name of its class if it has none.
 
     >>> first_line(ValueError("too large\\nby 2")), first_line(EOFError())
     ('too large', 'EOFError')
@@ -122,7 +122,7 @@ def first_line(error: Exception) -> str:
 
 
 def measured(mean: float, error: float | None) -> str:
-    """A mean with its spread, both to the digits that the spread leaves sure.
+    """A mean with its spread, rounded to the digits that the spread leaves certain.
 
     >>> measured(0.69871, 0.0103), measured(0.5, None)
     ('0.699 ± 0.010', '0.5')

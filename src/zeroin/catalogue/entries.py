@@ -22,15 +22,16 @@ class Entry:
     """One hyperparameter of the catalogue.
 
     Args:
-        name, symbol, meaning: what a config calls it, how the literature writes it, what it does in one line.
-        param: range, scale, default and limits; its `when` holds only where the other one is in the space too.
-        depends: what moves its best value, in words.
-        source: paper with section or equation, or the framework's documentation.
-        by_optimizer: the same for each optimizer that has it; empty where the optimizer does not matter.
-        worth: full trainings from which it is tuned unasked beside the others; None: only when named.
-        unasked: optimizers that have it, but where it is tuned only when named.
-        possible: values outside it mean nothing, whoever asks for them.
-        costs: which values make an epoch dearer, "large" or "small" ones; a space does not let the range grow that way.
+        name, symbol, meaning: its name in a config, its symbol in the literature, what it does in one line.
+        param: range, scale, default and limits; its `when` counts only if the other hyperparameter is in the space.
+        depends: what its best value depends on, in words.
+        source: a paper with section or equation, or the framework's documentation.
+        by_optimizer: `param` for each optimizer that has it; empty if the optimizer does not matter.
+        worth: the number of full trainings from which it is tuned by default; None: only if it is named.
+        unasked: optimizers for which it is tuned only if it is named.
+        possible: the values that make sense at all.
+        costs: whether "large" or "small" values make an epoch more expensive; the search does not move the range that
+            way.
     """
 
     name: str

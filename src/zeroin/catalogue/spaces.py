@@ -1,4 +1,4 @@
-"""A space of catalogued hyperparameters: which the optimizer has, which the budget can tune, in which range."""
+"""Spaces made from the catalogue: those hyperparameters that the optimizer has and that the budget can tune."""
 
 import difflib
 import math
@@ -16,13 +16,13 @@ Asked: TypeAlias = Hyperparameter | tuple[Value, ...] | Value
 
 
 def space(optimizer: str | Iterable[str] = "adamw", trainings: float | None = None, **include: Asked) -> Space:
-    """A space of catalogued hyperparameters: those of the optimizer that the budget can tune, and those that are named.
+    """A space from the catalogue: those hyperparameters of the optimizer that the budget can tune, and those named.
 
     Args:
-        optimizer: one of `OPTIMIZERS`, held fixed in the space; or several, to be chosen among. What only some of them
-            have is active only for those; what differs between them gets one range that covers them all.
-        trainings: full trainings that the budget pays for. Adam's family by the Tuning Playbook: fewer than 10: lr;
-            from 10: beta1 too; from 25: eps; from 100: beta2. None: all of them.
+        optimizer: one of `OPTIMIZERS`, which is fixed; or several to choose from. Hyperparameters that only some of
+            them have are active only with those; ranges that differ are joined into one that covers them all.
+        trainings: how many full trainings the budget pays for. Of Adam's hyperparameters, following the Tuning
+            Playbook, lr is always tuned, beta1 from 10 trainings on, eps from 25, beta2 from 100. None: all of them.
         **include: by name of an entry: True adds it, False or None leaves it out, `(low, high)` adds it with that range
             (a tuple of options for a Choice), a number or option fixes it, a Float, Int or Choice takes its place.
             units="per_layer" makes units_1, units_2, ..., each active where there are that many layers.
@@ -31,7 +31,8 @@ def space(optimizer: str | Iterable[str] = "adamw", trainings: float | None = No
         The space, in the order of the catalogue.
 
     Raises:
-        SpaceError: an unknown name or optimizer, a hyperparameter that the optimizer has not, an impossible range.
+        SpaceError: a name or an optimizer is unknown, the optimizer does not have a hyperparameter, or a range is
+            impossible.
 
     >>> list(space("adamw", trainings=12, layers=True, units=(32, 256)))
     ['optimizer', 'lr', 'beta1', 'layers', 'units']
@@ -65,7 +66,7 @@ def space(optimizer: str | Iterable[str] = "adamw", trainings: float | None = No
 
 
 def defaults(optimizer: str = "adamw") -> dict[str, Value]:
-    """Where a person would start each hyperparameter once it is searched, of those that this optimizer has.
+    """The catalogue's default values of the hyperparameters that an optimizer has.
 
     Args:
         optimizer: one of `OPTIMIZERS`.
@@ -87,7 +88,7 @@ def defaults(optimizer: str = "adamw") -> dict[str, Value]:
 
 
 def unasked(space: Space) -> tuple[str, ...]:
-    """The numbers of a space whose range nobody asked for: it is the catalogue's.
+    """The names of the numbers in a space whose range is the catalogue's, because the user gave none.
 
     >>> unasked(space("adam", trainings=5, batch_size=(8, 64), dropout=True))
     ('lr', 'dropout')

@@ -1,4 +1,4 @@
-"""The catalogue in words: as a table, and one entry as a person reads it."""
+"""The catalogue in words: all of it as a table, or one entry in full."""
 
 from zeroin.catalogue.entries import CATALOGUE, OPTIMIZERS, Entry, lookup
 from zeroin.space import Choice, Hyperparameter

@@ -1,4 +1,4 @@
-"""Keras 3, on any of its backends: a callback that reports, pauses and carries on; batch norm in Keras' conventions."""
+"""Keras 3, on any of its backends: a callback that reports, pauses and resumes trials, and helpers for configs."""
 
 import math
 from collections.abc import Iterator
@@ -16,19 +16,22 @@ STATE = "keras.npz"  # in a trial's checkpoint folder
 
 
 def report(run: Run, monitor: str = "val_loss") -> keras.callbacks.Callback:
-    """A callback for `model.fit`: it reports each epoch, stops where the trial is paused, and carries it on from there.
+    """A callback for `model.fit` that reports each epoch, stops when the trial is paused, and resumes it later.
 
     Weights, running statistics, the optimizer's state and the layers' random states are saved to the trial's
-    checkpoint and put back where the trial is carried on. A loss that is not finite ends the trial as diverged. Other
+    checkpoint, and restored when the trial is resumed. A loss that is not finite ends the trial as diverged. The other
     logs of Keras are kept as metrics, its `loss` as `train_loss`.
 
     Args:
-        run: what the objective was handed.
-        monitor: the log that trials are judged by; give `tune(..., goal="maximize")` where higher is better.
+        run: the second argument of the objective.
+        monitor: the log that trials are judged by; use `tune(..., goal="maximize")` if higher is better.
+
+    Returns:
+        The callback, for this one call of `fit`.
 
     Raises:
-        TaskError: within `fit`: it began at another epoch than the trial's, the network is not built, or there is no
-            such log.
+        TaskError: raised within `fit`, if it begins at another epoch than the trial, the network is not built, or
+            there is no such log.
 
     >>> def objective(config, run):
     ...     keras.utils.set_random_seed(seed(run))
@@ -40,23 +43,37 @@ def report(run: Run, monitor: str = "val_loss") -> keras.callbacks.Callback:
 
 
 def seed(run: Run) -> int:
-    """For `keras.utils.set_random_seed`: of this trial, and another where it is carried on.
+    """A seed for `keras.utils.set_random_seed`, which differs between trials and each time that a trial is resumed.
 
-    The backend's own generator (the order of examples; dropout on the torch backend) cannot be put back; started with
-    this seed, it does not repeat what the trial has already seen.
+    The state of the backend's own generator (order of examples; dropout on the torch backend) cannot be restored. With
+    this seed, a resumed trial does at least not repeat what it has already seen.
+
+    Args:
+        run: the second argument of the objective.
+
+    Returns:
+        A whole number from 0 to 2^31 - 1.
+
+    >>> keras.utils.set_random_seed(seed(run))  # doctest: +SKIP
     """
     return seed_of(run.seed, "keras", run.start)
 
 
 def batchnorm(config: Config) -> dict[str, float]:
-    """A config's batch norm hyperparameters as arguments of `keras.layers.BatchNormalization`.
+    """The batch norm hyperparameters of a config, as arguments of `keras.layers.BatchNormalization`.
 
-    zeroin counts as PyTorch does: running = (1 − m)·running + m·batch, m = 0.1. Keras' momentum is 1 − m, its epsilon
-    is eps. Keras' own values (0.99 and 0.001) stay where the config has none. One difference has no argument: Keras
-    keeps the biased variance of a batch, PyTorch n/(n − 1) of it, n values a channel in a batch.
+    zeroin follows PyTorch's convention: running = (1 − m)·running + m·batch, with m = 0.1. Keras' momentum is 1 − m,
+    its epsilon is eps. Where the config has no value, Keras' own (0.99 and 0.001) stay. One difference remains: Keras
+    keeps the biased variance of a batch, PyTorch n/(n − 1) of it, for n values of a channel in a batch.
+
+    Args:
+        config: the hyperparameters by name; `bn_momentum` and `bn_eps` are used.
+
+    Returns:
+        Keyword arguments: `momentum`, `epsilon`, or none.
 
     Raises:
-        TaskError: `bn_momentum` is None, PyTorch's plain average, which Keras does not have.
+        TaskError: `bn_momentum` is None, which in PyTorch means a plain average; Keras has none.
 
     >>> keras.layers.BatchNormalization(**batchnorm({"bn_momentum": 0.25, "bn_eps": 1e-5})).momentum
     0.75

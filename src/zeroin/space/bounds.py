@@ -1,4 +1,4 @@
-"""What must hold of a number's range, limits and default, each with the remedy to paste."""
+"""Checks of a number's range, limits and default; each error ends with a remedy to paste."""
 
 import math
 import sys
@@ -34,7 +34,7 @@ class Number(Protocol):
 
 
 def make_plain(param: Number) -> None:
-    """Fields as Python's own types, however they were given, so that what is stored equals what was declared."""
+    """Convert the fields to Python's own types, so that a stored hyperparameter equals the declared one."""
     for name in ("low", "high", "default", "fixed"):
         object.__setattr__(param, name, plain(getattr(param, name)))
     object.__setattr__(param, "when", plain_when(param.when))
@@ -62,10 +62,10 @@ def _scaled(param: Number) -> str:
 
 
 def check_range(param: Number) -> None:
-    """Whether low is below high, both on the scale and within the limits.
+    """Check that low is below high, that the scale allows both, and that the limits enclose them.
 
     Raises:
-        SpaceError: a rule that is broken, the value that breaks it, and the remedy.
+        SpaceError: one of these does not hold.
     """
     kind = type(param).__name__
     for name in ("low", "high"):
@@ -93,7 +93,7 @@ def check_range(param: Number) -> None:
 
 
 def check_default(param: Number, *, zero: bool = False, powers: bool = False) -> None:
-    """Whether the default lies in the range, or is the exact zero beside it, and a fixed value is a legal one.
+    """Check that the default lies in the range, or is the exact zero beside it, and that a fixed value is legal.
 
     Args:
         param: the number.
@@ -101,7 +101,7 @@ def check_default(param: Number, *, zero: bool = False, powers: bool = False) ->
         powers: whether its values are powers of two.
 
     Raises:
-        SpaceError: it does not.
+        SpaceError: one of these does not hold.
     """
     for name in ("default", "fixed"):
         value = getattr(param, name)

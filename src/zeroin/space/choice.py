@@ -1,4 +1,4 @@
-"""One of several options among the hyperparameters, a map between them and the unit interval."""
+"""Categorical hyperparameters: `Choice` maps its options to cells of the unit interval and back."""
 
 from collections.abc import Sequence
 from types import EllipsisType
@@ -16,14 +16,14 @@ class Choice:
     """One of several options: bool, int, float, str or None.
 
     Args:
-        options: two or more different ones.
-        ordered: neighbours are alike (small, medium, large); the search then treats it as a number.
-        default: where a person would start; None: the first option.
+        options: two or more, all different.
+        ordered: whether neighbouring options are similar (small, medium, large); then the search treats it as a number.
+        default: a good option to start with; None: the first.
         when: as for `Float`.
-        fixed: held at this option; `...`, or None where that is no option: not held.
+        fixed: hold it at this option; `...`, or None if that is not an option: it is not held.
 
     Raises:
-        SpaceError: fewer than two options, one twice, or one that a file cannot keep.
+        SpaceError: there are fewer than two options, one stands there twice, or one cannot be stored in a file.
 
     >>> Choice("sgd", "adamw").value(0.7)
     'adamw'
@@ -69,7 +69,7 @@ class Choice:
     def __eq__(self, other: object) -> bool:
         return isinstance(other, Choice) and self._facts == other._facts
 
-    __hash__ = None  # type: ignore[assignment]  # as the other two: it may hold a mapping
+    __hash__ = None  # type: ignore[assignment]  # like Float and Int: `when` is a mapping
 
     def __repr__(self) -> str:
         return written(_show(self.options), self.to_json())
@@ -92,22 +92,22 @@ class Choice:
         return (self.start,) if self.held else self.options
 
     def value(self, unit: float) -> Value:
-        """The option at a place of the unit interval; the nearest beyond its ends."""
+        """The option at a point of the unit interval; beyond its ends, the nearest."""
         if self.held:
             return self.start
         return self.options[max(0, min(int(unit * len(self.options)), len(self.options) - 1))]
 
     def values(self, within: Range) -> Sequence[Value]:
-        """Every value of a range: its options."""
+        """All values of a range: its options."""
         return (self.start,) if self.held else within
 
     def unit(self, value: Value) -> float:
-        """The place of an option, the middle of its cell; below 0 for one that is no longer offered."""
+        """The point of an option, the middle of its cell; below 0 for a value that is not an option."""
         place = self._keys.get(key(value))
         return -OUTSIDE if place is None else (place + 0.5) / len(self.options)
 
     def span(self, range: Range) -> tuple[float, float]:  # noqa: ARG002  called as a number's is
-        """The whole unit interval, or one place where fixed."""
+        """The whole unit interval, or a single point if it is held."""
         return (self.unit(self.start), self.unit(self.start)) if self.held else (0.0, 1.0)
 
     def snap(self, units: Array) -> Array:
@@ -131,7 +131,7 @@ class Choice:
 
 
 def key(value: Value | EllipsisType) -> tuple[str, Value | EllipsisType]:
-    """What tells an option from others: its type as well, as True is not 1."""
+    """A key by which options are compared: with their type, because True is not the option 1."""
     return type(value).__name__, value
 
 

@@ -1,7 +1,7 @@
-"""A number among the hyperparameters: Float or Int, each a map between its values and the unit interval.
+"""Numeric hyperparameters, `Float` and `Int`: each maps its values to the unit interval and back.
 
-The unit interval spans the *legal limits* on the hyperparameter's scale; the range searched now is a part of it.
-Equal lengths of the unit interval are equally likely under the coarse round, so a hyperparameter is a law too.
+The unit interval spans the *legal limits* on the hyperparameter's scale; the range that is searched is a part of it.
+The coarse round draws uniformly from the unit interval, so the scale also says how values are distributed.
 """
 
 import math
@@ -25,16 +25,16 @@ class Float:
     """A real number between `low` and `high`, drawn uniformly on `scale`.
 
     Args:
-        low, high: the range searched, both included.
-        scale: "linear", "log", "log2", "one_minus_log" (1 - x is log-uniform: momentum, betas) or "logit".
-        default: where a person would start; the middle of the scale if not given.
-        zero: also try exactly 0 (a tenth of the draws), on a scale that cannot reach it.
-        limits: how far the search may move the range when the best lies on its edge; the range itself if not given.
-        when: {other: value or tuple of values}: active only where the other hyperparameter has one of these.
-        fixed: held at this value; what was observed at others keeps its place.
+        low, high: the range to search, both ends included.
+        scale: "linear", "log", "log2", "one_minus_log" (1 - x is log-uniform: for momentum and betas) or "logit".
+        default: a good value to start with; None: the middle of the range on its scale.
+        zero: also try exactly 0, which a log scale cannot reach, in a tenth of the draws.
+        limits: how far the search may move the range if the best lies on its edge; None: not at all.
+        when: {other: value or tuple of values}: only active where the other hyperparameter has one of these values.
+        fixed: hold it at this value. What was observed at other values still counts.
 
     Raises:
-        SpaceError: a range, default or limit that the scale does not allow.
+        SpaceError: the scale does not allow the range, the default or the limits.
 
     >>> Float(1e-4, 1.0, scale="log").value(0.5)
     0.01
@@ -67,7 +67,7 @@ class Float:
 
     @property
     def legal(self) -> tuple[float, float]:
-        """How far the range may move; with an exact zero below it, only upwards."""
+        """How far the range may move; if there is an exact zero below it, only upwards."""
         low, high = self.limits or (self.low, self.high)
         return (self.low if self.zero else low, high)
 
@@ -89,7 +89,7 @@ class Float:
         return (self.low, self.high) if self.fixed is None else (self.fixed, self.fixed)
 
     def value(self, unit: float) -> float:
-        """The value at a place of the unit interval."""
+        """The value at a point of the unit interval."""
         if self.fixed is not None:
             return self.fixed
         floor = ZERO_SHARE if self.zero else 0.0
@@ -101,11 +101,11 @@ class Float:
         return min(max(tidy(value), low), high)
 
     def values(self, within: Range) -> Sequence[Value] | None:  # noqa: ARG002  called as the others' is
-        """Every value of a range; None, as there is no end of them, unless it is held."""
+        """All values of a range; None, because there are infinitely many, unless it is held."""
         return None if self.fixed is None else (self.fixed,)
 
     def unit(self, value: Value) -> float:
-        """The place of a value; outside 0..1 for a value beyond the legal limits, and for what is no number."""
+        """The point of a value; outside 0..1 for a value beyond the legal limits, and for one that is not a number."""
         if not is_number(value):
             return -OUTSIDE
         x = number(value)
@@ -115,7 +115,7 @@ class Float:
         return floor + (1.0 - floor) * _place(SCALES[self.scale], x, *self.legal)
 
     def span(self, range: Range) -> tuple[float, float]:
-        """The part of the unit interval that holds a range of values (and the zero, where there is one)."""
+        """The part of the unit interval that corresponds to a range of values (and to the zero, if there is one)."""
         low, high = (self.unit(v) for v in range)
         return (0.0 if self.zero and self.fixed is None else low, high)
 
@@ -141,12 +141,12 @@ class Int:
     """A whole number between `low` and `high`, drawn on `scale`.
 
     Args:
-        low, high: the range searched, both included.
+        low, high: the range to search, both ends included.
         scale: "linear", "log", or "log2" for powers of two only (16, 32, 64, ...).
         default, limits, when, fixed: as for `Float`.
 
     Raises:
-        SpaceError: a range, default or limit that the scale does not allow.
+        SpaceError: a number is not whole, or the scale does not allow the range, the default or the limits.
 
     >>> Int(16, 512, scale="log2").value(0.999)
     512
@@ -209,7 +209,7 @@ class Int:
         return int(self._values(np.asarray(unit)))
 
     def values(self, within: Range) -> Sequence[Value]:
-        """Every value of a range, the lowest first."""
+        """All values of a range, in ascending order."""
         low, high = (int(number(v)) for v in within)
         if self.fixed is not None:
             return (self.fixed,)
@@ -218,7 +218,7 @@ class Int:
         return range(low, high + 1)
 
     def unit(self, value: Value) -> float:
-        """The place of a value: the middle of its cell; below 0 for what the scale does not know."""
+        """The point of a value, the middle of its cell; below 0 for a value that the scale does not allow."""
         if not is_number(value):
             return -OUTSIDE
         a, b = self._ends(self.legal)
@@ -258,7 +258,7 @@ class Int:
         return np.clip(whole, *self.legal)
 
     def _ends(self, range: Range) -> tuple[float, float]:
-        # Half a cell beyond each end, so that the first and the last value are as likely as the law says.
+        # Half a cell beyond each end, so that the first and the last value are as likely as the others.
         low, high = (number(v) for v in range)
         if self.scale == "log2":
             return math.log2(low) - 0.5, math.log2(high) + 0.5

@@ -1,4 +1,4 @@
-"""Values as a file keeps them (numbers, strings, booleans, None), and how a hyperparameter is written."""
+"""Values as files can hold them (numbers, strings, booleans, None), and hyperparameters as plain data and as code."""
 
 import sys
 from collections.abc import Mapping
@@ -9,13 +9,13 @@ import numpy as np
 from zeroin.errors import SpaceError
 from zeroin.types import Value
 
-OUTSIDE = 0.1  # how far beyond the unit interval an observation lies whose value the scale does not know
+OUTSIDE = 0.1  # how far outside the unit interval a value is placed that the scale does not allow
 
 When: TypeAlias = Mapping[str, Value | tuple[Value, ...]]
 
 
 def plain(value: Any) -> Any:
-    """NumPy's scalars as Python's own."""
+    """A value with NumPy scalars converted to Python's own types."""
     return value.item() if isinstance(value, np.generic) else value
 
 
@@ -23,7 +23,7 @@ def plain_when(when: Any) -> When | None:
     """A condition in Python's own types.
 
     Raises:
-        SpaceError: it is no mapping, or asks for no value at all.
+        SpaceError: it is not a mapping, or asks for no value at all.
     """
     if when is None:
         return None
@@ -38,12 +38,12 @@ def plain_when(when: Any) -> When | None:
 
 
 def several(allowed: Value | tuple[Value, ...]) -> tuple[Value, ...]:
-    """The values of which `when` asks for one."""
+    """The values that `when` allows, as a tuple."""
     return allowed if isinstance(allowed, tuple) else (allowed,)
 
 
 def is_number(value: object) -> TypeGuard[float]:
-    """Whether it counts, and is not too large for a float; True and False do not count."""
+    """Whether a value is a number that fits into a float; True and False are not numbers."""
     if isinstance(value, bool) or not isinstance(value, int | float):
         return False
     return isinstance(value, float) or -sys.float_info.max <= value <= sys.float_info.max
@@ -56,12 +56,12 @@ def number(value: Value) -> float:
 
 
 def tidy(value: float) -> float:
-    """Twelve digits: 0.01 rather than 0.010000000000000002, and the same on every machine's exp()."""
+    """Round to twelve digits: 0.01 rather than 0.010000000000000002, and alike whatever machine computed exp()."""
     return float(f"{value:.12g}")
 
 
 def data_of(**fields: Any) -> dict[str, Any]:
-    """Fields of a hyperparameter as plain data, without those that are None."""
+    """The fields of a hyperparameter as plain data, without those that are None."""
     data = {name: value for name, value in fields.items() if value is not None}
     if "when" in data:
         data["when"] = {k: list(v) if isinstance(v, tuple) else v for k, v in data["when"].items()}
@@ -69,7 +69,7 @@ def data_of(**fields: Any) -> dict[str, Any]:
 
 
 def written(shown: str, data: Mapping[str, Any]) -> str:
-    """The line that makes a hyperparameter: what is `shown` of it in errors, and what else differs from the usual.
+    """The code that makes a hyperparameter: what errors show of it, followed by the fields that are not at default.
 
     >>> written("Float(0.1, 1.0)", {"type": "float", "low": 0.1, "high": 1.0, "default": 0.5})
     'Float(0.1, 1.0, default=0.5)'

@@ -1,6 +1,6 @@
-"""How a hyperparameter is measured: a scale is a pair of functions under which equal steps matter equally.
+"""Scales: a scale maps values to the real line such that equal steps there matter equally.
 
-A value drawn "uniformly on a scale" is `inverse(t)` with `t` uniform between `forward(low)` and `forward(high)`.
+A value drawn "uniformly on a scale" is `inverse(t)`, with `t` uniform between `forward(low)` and `forward(high)`.
 """
 
 from collections.abc import Callable
@@ -26,7 +26,7 @@ class Scale:
     inverse: Callable[[Any], Any]
     above: float
     below: float
-    rule: str  # what must hold of a range on this scale
+    rule: str  # what must hold for a range on this scale
     words: str
 
     def allows(self, value: float) -> bool:
@@ -60,7 +60,7 @@ LOGIT = Scale(
 SCALES: dict[str, Scale] = {s.name: s for s in (LINEAR, LOG, LOG2, ONE_MINUS_LOG, LOGIT)}
 
 
-@lru_cache(maxsize=1024)  # every encoding of every config asks
+@lru_cache(maxsize=1024)  # called for every encoding of every config
 def ends(scale: str, low: float, high: float) -> tuple[float, float]:
-    """Where a range begins and ends on the real line of a scale."""
+    """The ends of a range on the real line of a scale."""
     return float(SCALES[scale].forward(low)), float(SCALES[scale].forward(high))

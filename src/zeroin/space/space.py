@@ -1,4 +1,4 @@
-"""The space: all hyperparameters by name, printable, checked, and a map between configs and the unit cube."""
+"""`Space`: all hyperparameters by name, and the map between configs and points of the unit cube."""
 
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import replace
@@ -17,13 +17,13 @@ from zeroin.types import Config, Range, Value
 
 
 class Space:
-    """Hyperparameters by name; immutable. Configs are dicts with the active ones only.
+    """Hyperparameters by name; immutable. A config is a dict of the values of those that are active.
 
     Args:
         **params: `Float`, `Int` or `Choice` by name.
 
     Raises:
-        SpaceError: no hyperparameter, or a `when` that names an unknown one, an impossible value or itself.
+        SpaceError: there is no hyperparameter, or a `when` names an unknown one, an impossible value, or itself.
 
     >>> space = Space(lr=Float(1e-4, 1.0, scale="log"), layers=Int(1, 3))
     >>> space.config(np.array([0.5, 0.1]))
@@ -62,7 +62,7 @@ class Space:
         return f"Space({', '.join(f'{k}={v!r}' for k, v in self.params.items())})"
 
     def __str__(self) -> str:
-        """A table: a line a hyperparameter with its range, scale, default, legal limits and condition."""
+        """A table with the range, scale, default, limits and condition of each hyperparameter."""
         return table.text(self.params)
 
     @property
@@ -72,7 +72,7 @@ class Space:
 
     @property
     def searched(self) -> tuple[str, ...]:
-        """Names of the hyperparameters of which configs can differ: not held, nor inactive in every config.
+        """The names of the hyperparameters that are searched: those neither held nor inactive in every config.
 
         >>> held = Choice("sgd", "adamw", fixed="sgd")
         >>> Space(optimizer=held, lr=Float(0, 1), beta2=Float(0, 1, when={"optimizer": "adamw"})).searched
@@ -86,7 +86,7 @@ class Space:
 
     @property
     def has_default(self) -> bool:
-        """Whether somebody said where to start: a default of a hyperparameter that is searched."""
+        """Whether the user named a default for a hyperparameter that is searched."""
         return any(p.default is not None and not p.held for p in self.params.values())
 
     def config(self, units: Array) -> dict[str, Value]:
@@ -95,7 +95,7 @@ class Space:
         return self._active(values) if self._conditional else values
 
     def configs(self, ranges: Mapping[str, Range]) -> Iterator[dict[str, Value]] | None:
-        """Every config of the ranges, one by one; None where a Float is searched, as there is no end of them.
+        """All configs of the ranges, one by one; None if a Float is searched, as there are infinitely many.
 
         >>> space = Space(o=Choice("a", "b"), n=Int(1, 3, when={"o": "b"}))
         >>> list(space.configs(space.ranges))
@@ -116,7 +116,7 @@ class Space:
         )
 
     def snap(self, units: Array) -> Array:
-        """Points [n, D] moved to where their configs lie: whole numbers, options, inactive ones at their default."""
+        """Points [n, D] moved to the points of their configs: whole numbers, options, defaults of inactive ones."""
         out = np.stack([p.snap(units[:, j]) for j, p in enumerate(self.params.values())], axis=1)
         names = list(self.params)
         for name in self._order:  # parents first, so that a grandchild of an inactive one is inactive too
@@ -144,10 +144,10 @@ class Space:
         return {name: p.range for name, p in self.params.items()}
 
     def check(self, config: Config) -> dict[str, Value]:
-        """The config, whole and legal: missing active ones at their default.
+        """A config, checked and completed: active hyperparameters that it does not name get their default.
 
         Raises:
-            SpaceError: an unknown name, or a value that its hyperparameter cannot have.
+            SpaceError: a name is unknown, or a value is one that its hyperparameter cannot have.
 
         >>> Space(lr=Float(1e-4, 1.0, scale="log"), layers=Int(1, 3)).check({"layers": 2})
         {'lr': 0.01, 'layers': 2}
@@ -169,16 +169,19 @@ class Space:
         return self._active({name: p.start for name, p in self.params.items()} | config | whole)
 
     def set(self, name: str, *range: Value) -> "Space":
-        """The space with another range, or other options, of one hyperparameter; observations keep their place.
+        """The space with another range, or other options, for one hyperparameter; what was observed still counts.
 
-        The search stays within a range that was set: limits beyond it no longer hold.
+        The search stays within the new range: limits that were wider are dropped.
 
         Args:
             name: of the hyperparameter.
-            range: low and high of a number; the options of a choice, of which a single one holds it, as `fix` does.
+            range: low and high of a number; the options of a choice. A single option fixes it, as `fix` does.
+
+        Returns:
+            A new space.
 
         Raises:
-            SpaceError: no such hyperparameter, or a range that it cannot have.
+            SpaceError: there is no such hyperparameter, or it cannot have this range.
 
         >>> Space(lr=Float(1e-4, 1.0, scale="log")).set("lr", 1e-3, 1e-2)
         Space(lr=Float(0.001, 0.01, scale='log'))
@@ -204,10 +207,17 @@ class Space:
         return Space(**{**self.params, name: replace(param, **fields)})
 
     def fix(self, name: str, value: Value) -> "Space":
-        """The space with one hyperparameter held at a value; what was observed at others keeps its place.
+        """The space with one hyperparameter held at a value; what was observed at other values still counts.
+
+        Args:
+            name: of the hyperparameter.
+            value: to hold it at.
+
+        Returns:
+            A new space.
 
         Raises:
-            SpaceError: no such hyperparameter, or a value that it cannot have.
+            SpaceError: there is no such hyperparameter, or it cannot have this value.
 
         >>> Space(layers=Int(1, 3)).fix("layers", 2).default
         {'layers': 2}
@@ -257,7 +267,7 @@ class Space:
     def _grown(
         self, config: dict[str, Value], names: Sequence[str], values: Mapping[str, Sequence[Value]]
     ) -> Iterator[dict[str, Value]]:
-        """Every config that grows from one by the values of further hyperparameters, parents first."""
+        """All configs that extend one by values of further hyperparameters, which come after those they depend on."""
         if not names:
             yield {name: config[name] for name in self.params if name in config}
             return

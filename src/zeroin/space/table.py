@@ -11,7 +11,7 @@ COLUMNS = ("hyperparameter", "range", "scale", "default", "limits", "only when")
 
 
 def text(params: Mapping[str, Hyperparameter]) -> str:
-    """A line a hyperparameter, columns of equal width; empty columns are left out.
+    """One line for each hyperparameter, in aligned columns; empty columns are left out.
 
     >>> from zeroin.space.numbers import Float
     >>> print(text({"lr": Float(1e-4, 1.0, scale="log"), "optimizer": Choice("sgd", "adamw")}))

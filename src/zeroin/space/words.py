@@ -1,4 +1,4 @@
-"""Hyperparameters in words: a range, and when one is active. One way to write them, wherever a person reads them."""
+"""Ranges and conditions of hyperparameters in words, written alike wherever they are shown."""
 
 from zeroin.space.choice import Choice
 from zeroin.space.numbers import Float
@@ -9,7 +9,7 @@ from zeroin.wording import value_words
 
 
 def range_words(param: Hyperparameter, values: Range, digits: int = 4) -> str:
-    """A range of a hyperparameter: the ends of a number's, once where they are one; the options of a choice.
+    """A range in words: low..high of a number, or a single value if they are equal; the options of a choice.
 
     >>> range_words(Float(1e-5, 1.0, scale="log"), (1e-5, 0.1)), range_words(Choice("sgd", "adamw"), ("sgd", "adamw"))
     ('1e-5..0.1', 'sgd/adamw')
@@ -20,12 +20,12 @@ def range_words(param: Hyperparameter, values: Range, digits: int = 4) -> str:
 
 
 def zero_words(param: Hyperparameter) -> str:
-    """What to add to the range of a number that may also be exactly 0."""
+    """What to add to a range in words if the number may also be exactly 0."""
     return " or 0" if isinstance(param, Float) and param.zero else ""
 
 
 def when_words(param: Hyperparameter) -> str:
-    """When a hyperparameter is active; empty: always.
+    """When a hyperparameter is active, in words; empty: always.
 
     >>> when_words(Float(0.9, 0.999, when={"optimizer": ("adam", "adamw"), "layers": 2}))
     'optimizer=adam/adamw and layers=2'
