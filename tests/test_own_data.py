@@ -780,7 +780,11 @@ def savez(path, **arrays):
 OTHERS = {  # name: (the file, how it is made, what is said)
     "no such file": ("gone.csv", lambda p: None, "No such file"),
     "broken parquet": ("t.parquet", put, "a .parquet file is one"),
-    "nested parquet": ("t.parquet", lambda p: pd.DataFrame({"price": [1.5], "a": [[1]]}).to_parquet(p), "'a' of"),
+    "nested parquet": (
+        "t.parquet",
+        lambda p: pd.DataFrame({"price": [1.5], "a": [[1]]}).to_parquet(p),
+        "'a' holds list<",
+    ),
     "empty folder": ("f", lambda p: p.mkdir(), "one folder a class"),
     "folder of text": ("f", lambda p: put(p / "a" / "x.txt"), "folders such as 'a' without images"),
     "folder too high": ("f", lambda p: digits(p / "train"), "use f/train"),
@@ -949,7 +953,8 @@ def test_a_first_row_that_looks_like_data_is_told_of_and_can_be_read_as_such(zer
         ("size,price,where", False),
         ("2019,2020,where", False),  # years
         ("1.5,2.5,where", True),
-        ("size,price,b", True),
+        ("size,price,b", False),  # numbers are not called so
+        ("1,2,b", True),
     ],
 )
 def test_names_that_look_like_data(tmp_path, recwarn, header, is_told):
@@ -957,6 +962,42 @@ def test_names_that_look_like_data(tmp_path, recwarn, header, is_told):
     (tmp_path / "t.csv").write_text("\n".join([header, *rows]) + "\n")
     own.task_of(tmp_path / "t.csv", target=header.rpartition(",")[2])
     assert any("--no-header" in str(w.message) for w in recwarn) == is_told
+
+
+def test_parquet_has_words_for_missing_and_columns_that_are_not_learned_from(tmp_path):
+    """A word that stands for a missing value does so in any file; lists matter where they would be learned from."""
+    rng = np.random.default_rng(0)
+    frame = pd.DataFrame({"a": rng.normal(size=60).astype(str), "b": rng.integers(0, 90, 60), "y": rng.normal(size=60)})
+    frame.loc[::7, "a"], frame.loc[::9, "a"], frame.loc[::5, "b"] = "", "nix", -999
+    frame["lists"] = [[1, 2]] * 60
+    frame.to_parquet(tmp_path / "t.parquet")
+    frame.drop(columns="lists").to_csv(tmp_path / "t.csv", index=False)
+    missing = ("nix", "-999")
+    one = own.task_of(tmp_path / "t.parquet", target="y", missing=missing, drop=["lists"])
+    other = own.task_of(tmp_path / "t.csv", target="y", missing=missing)
+    assert one.preparation == other.preparation
+    np.testing.assert_array_equal(one.train[0], other.train[0])
+    assert [c["gaps"] for c in one.preparation["inputs"]["columns"]] == [True, True]
+    ready = from_plain(one.preparation)
+    assert ready.inputs.encoded(ready.inputs.opened(tmp_path / "t.parquet")).shape == (60, 4)  # lists are not looked at
+
+
+def test_what_no_training_row_had_counts_as_their_average():
+    """Its own weights were never trained."""
+    (column,) = learn(pd.DataFrame({"c": ["a"] * 6 + ["b "] * 3 + ["b"] * 3}))
+    new = numbers((column,), pd.DataFrame({"c": ["a", "b", "z", None]}))
+    assert new.tolist() == [[1, 0, 0], [0, 1, 0], [0.5, 0.5, 0], [0.5, 0.5, 0]]
+    (column,) = learn(pd.DataFrame({"c": ["a"] * 3 + ["b", None]}))  # one is rare, one is missing
+    new = numbers((column,), pd.DataFrame({"c": ["z", None]}))
+    assert new.tolist() == [[0, 1, 0], [0, 0, 1]]
+
+
+def test_repeated_images_are_told(tmp_path, recwarn):
+    digits(tmp_path / "d")
+    first = next((tmp_path / "d").rglob("*.png"))
+    (first.parent / "copy.png").write_bytes(first.read_bytes())
+    own.task_of(tmp_path / "d")
+    assert any("1 of 121 images repeats an earlier one" in str(w.message) for w in recwarn)
 
 
 def test_names_that_are_equal_may_be_data(zeroin):

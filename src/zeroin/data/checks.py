@@ -70,9 +70,14 @@ def notes_on(
     y = answer.encoded(target.iloc[rows]) if answer.classes else answer.numbers(target.iloc[rows]).to_numpy()
     for column in columns:
         yield from _of_column(column, frame[column.name].iloc[rows], y, answer)
+    yield from note_on_repeats(repeated, len(frame), "row")
+
+
+def note_on_repeats(repeated: int, count: int, what: str) -> Iterator[str]:
+    """What is told of examples that are there several times."""
     if repeated:
         repeat = "repeats" if repeated == 1 else "repeat"
-        yield f"{repeated:,} of {len(frame):,} rows {repeat} an earlier one; copies in two sets make the score too good"
+        yield f"{repeated:,} of {count:,} {what}s {repeat} an earlier one; copies in two sets make the score too good"
 
 
 def _of_column(column: Column, values: pd.Series, y: NDArray[Any], answer: Answer) -> Iterator[str]:
@@ -92,9 +97,15 @@ def _of_column(column: Column, values: pd.Series, y: NDArray[Any], answer: Answe
         )
     if len(odd := no_dates(column, values)):
         yield note_on_no_dates(name, odd, len(values))
-    plain = column.kind == "number" and not column.style
-    if plain and (endless := int(np.isinf(pd.to_numeric(values, errors="coerce").astype(float)).sum())):
-        yield f"{name!r} is infinite in {endless:,} of {len(values):,} rows, which is taken as missing"
+    yield from note_on_endless(column, values)
+
+
+def note_on_endless(column: Column, values: pd.Series) -> Iterator[str]:
+    """What is told of a column of numbers some of which are infinite."""
+    if column.kind != "number" or column.style:
+        return
+    if endless := int(np.isinf(pd.to_numeric(values, errors="coerce").astype(float)).sum()):
+        yield f"{column.name!r} is infinite in {endless:,} of {len(values):,} rows, which is taken as missing"
 
 
 def _note_on_far(answer: Answer, real: pd.Series) -> Iterator[str]:

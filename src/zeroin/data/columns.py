@@ -3,7 +3,7 @@
 Plain data rather than fitted objects, so that an exported model can be read without running anything it contains.
 """
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass, replace
 from types import MappingProxyType
 
@@ -12,6 +12,7 @@ import pandas as pd
 from numpy.typing import NDArray
 
 from zeroin.data.amounts import Style, amounts
+from zeroin.data.files import check_plain
 from zeroin.data.kinds import ISO, MIXED, ColumnKind, as_dates, as_numbers, as_words, form_of, kind_of, written
 from zeroin.errors import TaskError
 
@@ -38,6 +39,8 @@ class Column:
         log: taken as log(1 + x), for amounts with a long tail.
         mean, scale: of the number, or of the years since 2000 of a date, in the training rows.
         options: categories with a number of their own.
+        shares: of each of these in the training rows, and of all others together; those of models that do not say it
+            are not known.
         form: how dates are written, as `strptime` names it, or "ISO8601".
         style: how numbers are written; None: plainly.
         waves: of dates, as `WAVES`; those of models that do not say it are the first of each period.
@@ -51,6 +54,7 @@ class Column:
     mean: float = 0.0
     scale: float = 1.0
     options: tuple[str, ...] = ()
+    shares: tuple[float, ...] = ()
     form: str = ""
     style: Style | None = None
     waves: tuple[tuple[float, int], ...] = ((YEAR, 1), (7, 1), (1, 1))
@@ -85,11 +89,11 @@ def numbers(columns: Sequence[Column], frame: pd.DataFrame) -> Array:
     return np.concatenate([none, *(_applied(column, frame[column.name]) for column in columns)], 1)
 
 
-def check_there(frame: pd.DataFrame, names: Iterable[str]) -> None:
+def check_there(frame: pd.DataFrame, names: Collection[str]) -> None:
     """Whether a table to predict has these columns.
 
     Raises:
-        TaskError: it lacks some.
+        TaskError: it lacks some, or they hold lists or bytes.
     """
     missing = [name for name in names if name not in frame.columns]
     if missing:
@@ -97,6 +101,7 @@ def check_there(frame: pd.DataFrame, names: Iterable[str]) -> None:
             f"a table to predict has the columns of the training table; it lacks {', '.join(map(repr, missing[:5]))}"
             f"{f' and {len(missing) - 5} more' if len(missing) > 5 else ''}: add what is missing, empty if not known."
         )
+    check_plain(frame, names)
 
 
 def in_time(values: pd.Series, mark: str | None = None) -> pd.Series:
@@ -143,8 +148,11 @@ def _learn(name: str, values: pd.Series, style: Style | None) -> Column:
     column = replace(_read(name, values), gaps=bool(values.isna().any()))
     column = replace(column, style=style or column.style) if column.kind == "number" else column
     if column.kind == "category":
-        counts = values.dropna().astype(str).value_counts()
-        return replace(column, options=tuple(sorted(counts[counts >= SEEN].index[:MOST])))
+        counts = as_words(values).dropna().value_counts()
+        options = sorted(counts[counts >= SEEN].index[:MOST])
+        known = counts[options].to_numpy()
+        shares = np.array([*known, counts.sum() - known.sum()]) / max(1, counts.sum())
+        return replace(column, options=tuple(options), shares=tuple(shares.tolist()))
     real = measured(column, values).dropna()
     log = column.kind == "number" and len(real) > SEEN and float(real.min()) >= 0 and float(real.skew()) > SKEWED
     return _scaled(replace(column, fill=float(real.median()), log=bool(log)), values)
@@ -154,11 +162,15 @@ def _applied(column: Column, values: pd.Series) -> Array:
     """A column as [N, F]."""
     if column.kind == "category":
         words = as_words(values)
+        missing = words.isna().to_numpy()
         places = pd.Index(column.options, dtype=object).get_indexer(pd.Index(words, dtype=object))  # -1: another
-        known = places[:, None] == np.arange(len(column.options))
-        other = ((places < 0) & words.notna().to_numpy())[:, None]
-        gap = [words.isna().to_numpy()[:, None]] if column.gaps else []
-        return np.concatenate([known, other, *gap], 1).astype(np.float32)
+        other = (places < 0) & ~missing
+        each = np.concatenate([places[:, None] == np.arange(len(column.options)), other[:, None]], 1).astype(np.float32)
+        # What no training row had has weights as they were drawn: it counts as those rows do on average.
+        if column.shares:
+            each[other & (not column.shares[-1])] = column.shares
+            each[missing & (not column.gaps)] = column.shares
+        return np.concatenate([each, missing[:, None]], 1).astype(np.float32) if column.gaps else each
     if column.kind == "number":
         _only_numbers(column, values)
     else:

@@ -14,6 +14,7 @@ from typing import TypeVar
 import pandas as pd
 import pyarrow as pa
 import pyarrow.parquet as pq
+from pandas.api.types import is_bool_dtype, is_datetime64_any_dtype, is_numeric_dtype
 
 from zeroin.data.amounts import mark_of
 from zeroin.data.names import PARQUET, TEXT, is_packed, suffix
@@ -26,6 +27,11 @@ SEPARATORS = ",;\t|"
 LONGEST = 1_000_000  # characters of a field; a longer one is a quote that is never closed
 SAID = re.compile(r"sep=([,;\t|])\n")  # a first line that names the separator
 OTHER = re.compile(r"\s*(\{\s*\"|\[\s*[\[{]|<(!doctype|html|\?xml|table))", re.IGNORECASE)  # JSON, HTML, XML
+# Words that stand for a missing value: those of pandas, and that of UCI's data sets.
+MISSING = (
+    *("", "?", "#N/A", "#N/A N/A", "#NA", "-1.#IND", "-1.#QNAN", "-NaN", "-nan", "1.#IND", "1.#QNAN", "<NA>"),
+    *("N/A", "NA", "NULL", "NaN", "None", "n/a", "nan", "null"),
+)
 LOOKED_AT = 1000  # cells of a column that show what stands before decimals
 
 
@@ -48,7 +54,7 @@ def read(path: Path, missing: Sequence[str] = (), *, header: bool = True) -> pd.
         )
     if suffix(path) in PARQUET and not header:
         raise TaskError(f"--no-header is about CSV files; {path.name} names its columns: leave it out.")
-    frame = _parquet(path) if suffix(path) in PARQUET else _csv(path, missing, header)
+    frame = _parquet(path, missing) if suffix(path) in PARQUET else _csv(path, missing, header)
     if not len(frame):
         raise TaskError(f"a table has rows; {path.name} has only a header: fill it.")
     return frame
@@ -114,7 +120,8 @@ def _csv(path: Path, missing: Sequence[str], header: bool) -> pd.DataFrame:
         names=names,
         index_col=False,
         dtype=str,
-        na_values=["?", *missing],
+        na_values=[*MISSING, *missing],
+        keep_default_na=False,
         skipinitialspace=True,
     )
     if header and _is_data(frame):
@@ -131,14 +138,26 @@ def _csv(path: Path, missing: Sequence[str], header: bool) -> pd.DataFrame:
 
 
 def _is_data(frame: pd.DataFrame) -> bool:
-    """Whether the names of a table look like a row of it: a name is among the values of its column, or all columns of
-    numbers are called by numbers, which do not count on as years do."""
-    if any((frame[name] == name).any() for name in frame.columns):
-        return True
-    counted = [name for name in frame.columns if pd.to_numeric(frame[name], errors="coerce").notna().any()]
+    """Whether the names of a table look like a row of it: columns of numbers are called by numbers, which do not count
+    on as years do unless a word is among those of its column; where all hold words, most names are among them.
+
+    >>> one = pd.DataFrame({"c": ["b", "c"], "price": ["1", "2"]})
+    >>> _is_data(one), _is_data(one.set_axis(["b", "7"], axis=1))
+    (False, True)
+    """
+    named = [name for i, name in enumerate(frame.columns) if name != _unnamed(i)]
+    counted = [name for name in named if pd.to_numeric(frame[name].dropna(), errors="coerce").notna().mean() > 0.5]
+    among = [name for name in named if name not in counted and (frame[name] == name).any()]
+    if not counted:
+        return len(among) > len(named) / 2
     names = pd.to_numeric(pd.Series(counted, dtype=object), errors="coerce")
     counts_on = len(names) > 1 and names.diff().iloc[1:].nunique() == 1 and bool((names % 1 == 0).all())
-    return bool(len(names)) and bool(names.notna().all()) and not counts_on
+    return bool(names.notna().all()) and (bool(among) or not counts_on)
+
+
+def _unnamed(place: int) -> str:
+    """What a column without a name is called."""
+    return f"column {place + 1}"
 
 
 def _decoded(path: Path) -> str:
@@ -188,7 +207,7 @@ def _checked(file: str, text: str, separator: str, header: bool) -> list[str]:
         ) from error
     finally:
         csv.field_size_limit(before)
-    names = [name or f"column {i + 1}" for i, name in enumerate(names)]
+    names = [name or _unnamed(i) for i, name in enumerate(names)]
     twice = sorted({name for name in names if names.count(name) > 1})
     if twice:
         raise TaskError(
@@ -198,28 +217,60 @@ def _checked(file: str, text: str, separator: str, header: bool) -> list[str]:
     return names
 
 
-def _parquet(path: Path) -> pd.DataFrame:
-    """A table read in this thread alone: those of Arrow may abort a process that ends soon (apache/arrow#34314)."""
+def _parquet(path: Path, missing: Sequence[str]) -> pd.DataFrame:
+    """A table read in this thread alone: those of Arrow may abort a process that ends soon (apache/arrow#34314).
+
+    Words mean what they mean in a CSV file, those for missing too. Columns of lists, of bytes and the like are kept for
+    `check_plain`: they matter only where they are learned from.
+    """
     raw = bytes_of(path)
     try:
         table = pq.ParquetFile(pa.BufferReader(raw)).read(use_threads=False)
     except (pa.ArrowException, OSError) as error:
         raise TaskError(f"a .parquet file is one; {path.name}: {first_line(error)}: write it again.") from error
-    for name, kind in zip(table.column_names, table.schema.types, strict=True):
-        if pa.types.is_nested(kind) or pa.types.is_binary(kind):
-            raise TaskError(
-                f"a column holds numbers, words or dates; {name!r} of {path.name} holds {kind}: write the file "
-                f"without it."
-            )
-        if table.column_names.count(name) > 1:
-            raise TaskError(f"each column has a name of its own; {path.name} has {name!r} twice: rename one.")
+    if twice := [name for name in table.column_names if table.column_names.count(name) > 1]:
+        raise TaskError(f"each column has a name of its own; {path.name} has {twice[0]!r} twice: rename one.")
+    kinds = dict(zip(table.column_names, table.schema.types, strict=True))
     frame = table.to_pandas(use_threads=False)
-    for name, kind in zip(table.column_names, table.schema.types, strict=True):
-        if name in frame and pa.types.is_decimal(kind):
+    for name, kind in kinds.items():
+        if name not in frame:
+            continue
+        if pa.types.is_decimal(kind):
             frame[name] = frame[name].astype(float)
-        elif name in frame and pa.types.is_duration(kind):
+        elif pa.types.is_duration(kind):
             frame[name] = frame[name].dt.total_seconds()
-    return frame.reset_index() if any(frame.index.names) else frame.reset_index(drop=True)
+        elif not _is_odd(kind):
+            frame[name] = _without(frame[name], missing)
+    frame = frame.reset_index() if any(frame.index.names) else frame.reset_index(drop=True)
+    frame.attrs["odd"] = {name: str(kind) for name, kind in kinds.items() if _is_odd(kind)}
+    return frame
+
+
+def _is_odd(kind: pa.DataType) -> bool:
+    return bool(pa.types.is_nested(kind) or pa.types.is_binary(kind) or pa.types.is_large_binary(kind))
+
+
+def _without(values: pd.Series, missing: Sequence[str]) -> pd.Series:
+    """A column without the words, or the numbers, that stand for a missing value."""
+    if is_bool_dtype(values) or is_datetime64_any_dtype(values) or (is_numeric_dtype(values) and not missing):
+        return values
+    if is_numeric_dtype(values):
+        return values.mask(values.isin(pd.to_numeric(pd.Series(missing, dtype=object), errors="coerce").dropna()))
+    return values.mask(values.isin({*MISSING, *missing}))
+
+
+def check_plain(frame: pd.DataFrame, names: Iterable[str]) -> None:
+    """Whether columns hold what can be learned from.
+
+    Raises:
+        TaskError: one of them holds lists, bytes or the like.
+    """
+    odd: dict[str, str] = frame.attrs.get("odd", {})
+    if found := [name for name in names if name in odd]:
+        raise TaskError(
+            f"a column holds numbers, words or dates; {found[0]!r} holds {odd[found[0]]}: write it as one of "
+            f"those, or leave it out with --drop {found[0]!r}."
+        )
 
 
 def _listed(names: Iterable[str]) -> str:

@@ -122,5 +122,8 @@ def as_words(values: pd.Series) -> pd.Series:
 
 
 def _word(value: object) -> str | None:
-    """A value as text, a whole number alike whether a missing one beside it made it 3.0 or not."""
-    return None if value is None else f"{value:.0f}" if isinstance(value, float) and value.is_integer() else str(value)
+    """A value as text, a whole number alike whether a missing one beside it made it 3.0 or not; blanks around it are
+    no part of it."""
+    if value is None:
+        return None
+    return f"{value:.0f}" if isinstance(value, float) and value.is_integer() else str(value).strip()

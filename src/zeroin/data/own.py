@@ -13,9 +13,10 @@ import pandas as pd
 from numpy.typing import NDArray
 
 from zeroin.data.answer import KINDS, Answer, answer_of
+from zeroin.data.checks import note_on_repeats
 from zeroin.data.files import read
 from zeroin.data.names import ARRAYS, stem, suffix
-from zeroin.data.preparation import Images, Inputs, Preparation, Table, Text
+from zeroin.data.preparation import Arrays, Images, Inputs, Preparation, Table, Text
 from zeroin.data.source import Source, of_arrays, of_images
 from zeroin.data.split import OF, VALID, Cut, Rows
 from zeroin.data.table import Columns, Reading, of_table
@@ -120,6 +121,7 @@ def _task(name: str, source: Source, kind: str | None, metric: str | None) -> Ta
     notes += source.notes(ready.inputs, examples, values, answer)
     metric = _metric(metric, answer, values)
     x, y = ready.inputs.encoded(examples), answer.encoded(values)
+    notes += _repeats(ready.inputs, x)
     for note in (*notes, *_read(ready.inputs), *_absent(answer, values, cut), _summary(answer, cut, metric)):
         warnings.warn(note, stacklevel=3)
     return Task(
@@ -165,6 +167,13 @@ def _read(inputs: Inputs) -> Iterator[str]:
     texts = (inputs,) if isinstance(inputs, Text) else inputs.texts if isinstance(inputs, Table) else ()
     for text in texts:
         yield f"{text.column!r} is read as text: {len(text.words):,} words are known, {text.length} of one read at most"
+
+
+def _repeats(inputs: Inputs, x: NDArray[Any]) -> Iterator[str]:
+    """Images and arrays that are there several times; rows of a table are told of with its columns."""
+    if isinstance(inputs, Images | Arrays):
+        what = "image" if isinstance(inputs, Images) else "example"
+        yield from note_on_repeats(len(x) - len({one.tobytes() for one in x}), len(x), what)
 
 
 def _absent(answer: Answer, values: pd.Series, cut: Cut) -> Iterator[str]:

@@ -9,7 +9,7 @@ import pandas as pd
 import torch
 from torch import nn
 
-from zeroin.data.checks import note_on_no_dates
+from zeroin.data.checks import note_on_endless, note_on_no_dates
 from zeroin.data.columns import MOST, SEEN, no_dates
 from zeroin.data.kinds import as_words
 from zeroin.data.preparation import Images, Inputs, Preparation, Table, from_plain
@@ -59,10 +59,12 @@ def _notes(inputs: Inputs, source: Any) -> Iterator[str]:
             words = as_words(values).dropna()
             new = words[~words.isin(column.options)]
             if len(new):
+                how = "as the average of the known ones" if column.shares and not column.shares[-1] else "as one"
                 yield (
                     f"{len(new):,} of {len(values):,} rows have a {column.name!r} that fewer than {SEEN} rows to train "
-                    f"on had, such as {new.iloc[0]!r}: all such words count as one"
+                    f"on had, such as {new.iloc[0]!r}: all such words count {how}"
                 )
+        yield from note_on_endless(column, values)
         if 0 < len(odd := no_dates(column, values)) < len(values):
             yield note_on_no_dates(column.name, odd, len(values))
 

@@ -14,7 +14,7 @@ from zeroin.data.answer import Answer
 from zeroin.data.checks import notes_on
 from zeroin.data.columns import SEEN, learn
 from zeroin.data.cuts import cutting
-from zeroin.data.files import column_of
+from zeroin.data.files import check_plain, column_of
 from zeroin.data.kinds import all_numbers, as_numbers, as_words, written
 from zeroin.data.preparation import Inputs, Table, Text
 from zeroin.data.source import Source, note_on_groups
@@ -84,9 +84,10 @@ def of_table(path: Path, frame: pd.DataFrame, columns: Columns, reading: Reading
     """
     columns.check_dropped(frame)
     values = frame[column_of(frame, columns.target, "--target")]
-    cut = cutting(frame, columns.target, columns.order, columns.group)
     columns.check_read(frame)
     chosen = columns.learned_from(frame)
+    check_plain(frame, [one for one in (columns.target, columns.order, columns.group, *chosen) if one])
+    cut = cutting(frame, columns.target, columns.order, columns.group)
     mark = frame.attrs.get("mark")
     styles, codes, plain = _looked_at(chosen, columns, mark)
     read: dict[str, pd.Series] = {name: as_numbers(chosen[name]) for name in plain}

@@ -23,14 +23,15 @@ ALONE = (
 )
 MARKS = r"\u0591-\u05c7\u0610-\u061a\u064b-\u065f\u0670\u0900-\u0963\u0966-\u0dff"  # vowels, which \w leaves out
 LETTER = rf"(?:[^\W_{ALONE}]|[{MARKS}])"
-WORD = re.compile(rf"[{ALONE}]|{LETTER}+(?:'{LETTER}+)?|[!?！？]")
+PICTURES = r"\u2600-\u27bf\U0001f000-\U0001f3fa\U0001f400-\U0001faff"  # each a word; shades of skin left out
+WORD = re.compile(rf"[{ALONE}{PICTURES}]|{LETTER}+(?:'{LETTER}+)?|[!?！？]")
 
 
 def words_of(text: str) -> list[str]:
     """The words of a text in small letters, tags left out.
 
-    >>> words_of("It's <br />GREAT!"), words_of("很好吃")
-    (["it's", 'great', '!'], ['很', '好', '吃'])
+    >>> words_of("It's <br />GREAT!"), words_of("很好吃"), words_of("no 😡")
+    (["it's", 'great', '!'], ['很', '好', '吃'], ['no', '😡'])
     """
     return WORD.findall(re.sub(r"<[^>]{1,20}>", " ", unicodedata.normalize("NFC", text).lower()))
 
