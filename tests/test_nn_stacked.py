@@ -82,7 +82,7 @@ def test_each_size_of_network_is_measured_by_one_process_of_a_study(tmp_path, mo
 def took(monkeypatch, idle, stacked):
     """A step of one network takes 1 s, `idle` of it beside the kernels' work, one of a stack `stacked` s a row."""
 
-    def seconds(problem, config, examples, found=None, sizes=()):
+    def seconds(problem, config, examples, found=None, sizes=(), to_come=0):
         return {1: (0.0, idle if config["batch_size"] == 2 else 1.0)} | {rows: (0.0, rows * stacked) for rows in sizes}
 
     monkeypatch.setattr(calibration, "_seconds", seconds)
@@ -110,6 +110,16 @@ def test_where_a_shape_is_trained_for_few_steps_its_checks_take_more_than_a_stac
     assert calibration.measured(problem, config, shared=1e3).rows == 8
     monkeypatch.setattr(calibration, "verdict", None)
     assert calibration.measured(problem, config, shared=10).rows == 1
+
+
+def test_where_no_stack_could_pay_a_few_steps_alone_are_timed_for_the_plan(monkeypatch):
+    told = []
+    monkeypatch.setattr(calibration, "_seconds", lambda *a, **k: told.append((a[1], k)) or {1: (0.0, 0.5)})
+    problem, config = task(n=100).problem, next(iter(configs(1)))
+    steps = -(-100 // config["batch_size"])
+    found = calibration.measured(problem, config, shared=2.0)
+    assert (found.rows, found.seconds) == (1, 0.5 * steps)
+    assert told == [(config, {"to_come": steps})]
 
 
 def saved(folder, trial):

@@ -14,7 +14,8 @@ def seeded(seed: int, device: str = "") -> Iterator[None]:
     """Within, the generators of PyTorch, NumPy and Python begin at the seed; after it they stand where they stood."""
     python, numpy = random.getstate(), np.random.get_state()  # noqa: NPY002  # the user's code draws from it
     with torch.random.fork_rng(devices=[]):
-        if device == "cpu":  # for all devices `manual_seed` formats the stack three times: a tenth of a short epoch
+        # For all devices `manual_seed` formats the stack three times: a tenth of a short epoch.
+        if device == "cpu" or not torch.accelerator.is_available():
             torch.default_generator.manual_seed(seed)
         else:
             torch.manual_seed(seed)

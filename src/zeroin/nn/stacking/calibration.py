@@ -6,6 +6,7 @@ import math
 import time
 from collections.abc import Callable, Sequence
 from dataclasses import asdict, dataclass, field, replace
+from functools import partial
 from pathlib import Path
 
 import torch
@@ -42,7 +43,7 @@ PER_ROW = 6  # full trainings in the budget for each row: deciding about many co
 ALIKE = 0.95  # of the best: of sizes that gain as much, as far as can be told, the largest
 STEPS = 4  # timed at once
 ROUNDS = 3
-ENOUGH = 0.2  # seconds of CPU after which a round more is not worth it
+ENOUGH = 0.05  # seconds of CPU of each way after which a round more is not worth it
 
 
 @dataclass(frozen=True, slots=True)
@@ -172,7 +173,8 @@ def _count(param: Hyperparameter) -> float:
 def measured(problem: Problem, config: Config, sizes: Sequence[int] = SIZES, shared: float = math.inf) -> Calibration:
     """Time a few steps alone and, where they leave something to save, in stacks of two sizes.
 
-    The former takes less than a tenth of a second of CPU for most networks, the latter some tenths.
+    The former takes less than a tenth of a second of CPU for most networks, the latter some tenths. Where a shape has
+    so few steps that its checks cost what stacks save at best, a few steps alone tell what an epoch takes.
 
     Args:
         problem: what is trained.
@@ -182,14 +184,16 @@ def measured(problem: Problem, config: Config, sizes: Sequence[int] = SIZES, sha
     """
     batch_size = recipe(config).batch_size
     steps = len(edges(len(problem.train), batch_size))
+    left = 1 / sizes[-1] + CHECKS / (shared * steps)  # of what is no kernel's work
     with loop.one_thread():
+        most = 1 / _filled(min(1.0, left), 1.0, shared)  # if no kernel took any time
+        if most < PAYS:  # they share too few steps
+            return _refused(sizes[-1], most, steps * _seconds(problem, config, STEPS * batch_size, to_come=steps)[1][1])
         alone = _seconds(problem, config, STEPS * batch_size)[1][1]
         idle = min(alone, _seconds(problem, {**config, "batch_size": 2}, STEPS * 2)[1][1])
-        least = alone - idle + idle / sizes[-1] + CHECKS * idle / (shared * steps)
-        most = alone / _filled(least, alone, shared)
+        most = alone / _filled(alone - idle + idle * left, alone, shared)
         if most < PAYS:  # nearly all is the kernels' work, which networks do not share, or they share too few steps
-            why = f"a stack of {sizes[-1]} would be {most:.2f} times as fast at most"
-            return Calibration(1, ratio=round(most, 2), why=why, seconds=steps * alone)
+            return _refused(sizes[-1], most, steps * alone)
         began = time.process_time()
         found = verdict(problem, config)
         if found.order is None:
@@ -210,6 +214,11 @@ def measured(problem: Problem, config: Config, sizes: Sequence[int] = SIZES, sha
     rows = max(rows for rows in sizes if gains[rows] >= ALIKE * max(gains.values()))
     ratio = gains[rows]
     return Calibration(rows, found.order, round(ratio, 2), seconds=steps * (alone + took[rows]) / 2)
+
+
+def _refused(rows: int, most: float, seconds: float) -> Calibration:
+    why = f"a stack of {rows} would be {most:.2f} times as fast at most"
+    return Calibration(1, ratio=round(most, 2), why=why, seconds=seconds)
 
 
 def _filled(full: float, alone: float, shared: float) -> float:
@@ -233,24 +242,31 @@ def _timed(
 
 
 def _seconds(
-    problem: Problem, config: Config, examples: int, found: Verdict | None = None, sizes: Sequence[int] = ()
-) -> dict[int, tuple[float, float]]:
+    problem: Problem, config: Config, examples: int, found: Verdict | None = None, sizes: Sequence[int] = (),
+    to_come: float = math.inf,
+) -> dict[int, tuple[float, float]]:  # fmt: skip
     """CPU seconds that the first steps on so many examples take beyond those after them, and of a step, by rows.
 
-    1: of one network alone. All take turns, so that a machine that is busy with other work slows all.
+    1: of one network alone, that has some steps `to_come`. All take turns, so that a machine that is busy with other
+    work slows all.
     """
     few = _first(problem, examples)
-    works = {rows: _training(problem, few, config, found if rows > 1 else None, rows) for rows in (1, *sizes)}
+    works = {rows: _training(problem, few, config, found if rows > 1 else None, rows, to_come) for rows in (1, *sizes)}
+    first = {rows: _cpu(train) for rows, train in works.items()}
     took: dict[int, list[float]] = {rows: [] for rows in works}
-    for turn in range(ROUNDS + 1):
+    for _ in range(ROUNDS):
         for rows, train in works.items():
-            began = time.process_time()
-            train()
-            took[rows].append(time.process_time() - began)
-        if turn and sum(sum(each[1:]) for each in took.values()) > ENOUGH:
+            took[rows].append(_cpu(train))
+        if sum(map(sum, took.values())) > ENOUGH * len(works):
             break
     count = len(edges(len(few.train), recipe(config).batch_size))
-    return {rows: (max(0.0, each[0] - min(each[1:])), min(each[1:]) / count) for rows, each in took.items()}
+    return {rows: (max(0.0, first[rows] - min(each)), min(each) / count) for rows, each in took.items()}
+
+
+def _cpu(work: Callable[[], object]) -> float:
+    began = time.process_time()
+    work()
+    return time.process_time() - began
 
 
 def _first(problem: Problem, count: int) -> Problem:
@@ -260,14 +276,17 @@ def _first(problem: Problem, count: int) -> Problem:
     return replace(problem, compile=False, train=InMemory(data.x[:count], data.y[:count]))
 
 
-def _training(problem: Problem, few: Problem, config: Config, found: Verdict | None, rows: int) -> Callable[[], object]:
+def _training(
+    problem: Problem, few: Problem, config: Config, found: Verdict | None, rows: int, to_come: float
+) -> Callable[[], object]:
     """Trains an epoch of the few examples at each call: a stack, or without a verdict one network alone."""
     if found is None or found.order is None or found.layout is None:
         how, model = recipe(config), fresh(problem, config, 0)
-        now = Training.of(few, model, how)
+        now = Training.of(few, model, how, to_come / max(1, len(few.train) // how.batch_size))
+        train = partial(loop.train_epoch, few, now, how, 0, 100)
         while now.gradients.prepares:  # as most of its steps are, recorded
-            loop.train_epoch(few, now, how, 0, 100)
-        return lambda: loop.train_epoch(few, now, how, 0, 100)
+            train()
+        return train
     unused = replace(found.layout, steps={}, workspaces={})
     members = [(config, seed, fresh(problem, config, seed)) for seed in range(rows)]
     one = stack(few, members, found.order, unused)
