@@ -1,6 +1,7 @@
-"""Configs that agree: an executor that trains networks in stacks trains those at once that agree in what shapes them.
+"""Configs that agree with one another, for executors that train networks in stacks.
 
-`together` [D] says in which hyperparameters; shapes [k, D] are points under way that differ in those.
+Networks can be stacked if their configs agree in the hyperparameters that determine their shape. `together` [D] says
+which these are; `shapes` [k, D] are points that are being trained and differ in them.
 """
 
 from collections.abc import Sequence
@@ -10,13 +11,13 @@ import numpy as np
 from zeroin.space import Space
 from zeroin.space.scales import Array
 
-SHARE = 4  # configs of the screening round that agree
-TRIED = 60  # candidates that are tried in each shape
-SHAPES = 3  # the latest that are
+SHARE = 4  # so many consecutive configs of the coarse round agree
+TRIED = 60  # so many candidates are tried in each shape
+SHAPES = 3  # so many of the latest shapes are tried
 
 
 def shapes(points: Sequence[Array], together: np.ndarray) -> Array:
-    """The points that differ in `together`, the first of each."""
+    """The first point of each shape."""
     found: dict[bytes, Array] = {}
     if together.any():
         for point in points:
@@ -25,19 +26,19 @@ def shapes(points: Sequence[Array], together: np.ndarray) -> Array:
 
 
 def moved(space: Space, points: Array, shape: Array, together: np.ndarray) -> Array:
-    """Points [n, D] that agree with a shape [D]."""
+    """Points [n, D], moved so that they agree with a shape [D]."""
     return space.snap(np.where(together, shape, points))
 
 
 def agreeing(space: Space, pool: tuple[Array, Array], found: Array, together: np.ndarray) -> Array:
-    """The best candidates of a pool (points [m, D], scores [m]), moved to agree with each of the shapes: [n, D]."""
+    """The best candidates of a pool (points [m, D] and scores [m]), moved to each of the shapes: [n, D]."""
     points, score = pool
     best = points[np.argsort(-score, kind="stable")[:TRIED]]
     return np.vstack([np.empty((0, points.shape[1])), *(moved(space, best, s, together) for s in found[:SHAPES])])
 
 
 def best(points: Array, score: Array, found: Array, together: np.ndarray, share: float) -> int:
-    """The best candidate, or one that agrees with a shape and is expected to bring `share` of it at least."""
+    """The index of the best candidate, or of one that agrees with a shape and has at least `share` of its EI."""
     first = int(score.argmax())
     if not len(found) or not np.isfinite(score[first]):
         return first

@@ -12,13 +12,13 @@ from zeroin.types import Range
 
 @dataclass(frozen=True, slots=True)
 class Box:
-    """Bounds `low`, `high` [D] of the unit cube; `choice[j]`: hyperparameter j is an unordered choice."""
+    """The bounds `low` and `high` [D] in the unit cube; `choice[j]`: hyperparameter j is an unordered choice."""
 
     space: Space
     low: Array
     high: Array
     choice: np.ndarray
-    edge: Array  # how far inside a clipped point stays: the very edge of a whole number's cell is its neighbour's
+    edge: Array  # [D] how far inside a clipped point stays: the edge of a whole number's cell belongs to the next one
 
     @staticmethod
     def of(space: Space, ranges: Mapping[str, Range]) -> "Box":
@@ -41,7 +41,7 @@ class Box:
         return np.clip(points, self.low + self.edge, self.high - self.edge)
 
     def mutate(self, parents: Array, n: int, step: float, rng: np.random.Generator) -> Array:
-        """Points [n, D], each a parent with some coordinates moved by `step` sd, options drawn anew half the time."""
+        """Points [n, D], each a mutated parent: some numbers move by normal steps of sd `step`, some options change."""
         d = len(self.low)
         points = parents[rng.integers(0, len(parents), n)]
         moved = rng.random(points.shape) < max(0.3, min(1.0, 2.0 / d))

@@ -1,4 +1,4 @@
-"""Carrying on: trials go on from a rung unless they are hopeless; from a pause, those that promise most."""
+"""Which trials are carried on: those that reach a rung, unless hopeless, and the most promising of the paused ones."""
 
 from collections.abc import Sequence
 
@@ -11,10 +11,13 @@ from zeroin.types import Kind, Trial
 
 
 def carry_on(view: View, model: Model) -> tuple[View, dict[int, str]]:
-    """Trials whose job just ended go on while there are slots; those that do not for another reason, by number.
+    """Carry on the trials whose job has just ended, as long as there are slots.
 
-    In a batch, whose results all come before anything else is decided, each stop costs a turn of all slots. So there,
-    if names tell how much losses still fall, the best chance alone goes on, two rungs at once; the others wait for it.
+    In a batch, all results come in before anything else is decided, so that each stop costs a turn of all slots. There,
+    if the outlook applies, only the trial with the best chance goes on, by two rungs at once; the others wait for it.
+
+    Returns:
+        The view with what was chosen; and, by number, the trials that are paused, with the reason.
     """
     paused: dict[int, str] = {}
     chances: dict[int, float] = {}
@@ -42,7 +45,7 @@ def carry_on(view: View, model: Model) -> tuple[View, dict[int, str]]:
 
 
 def resting(view: View, model: Model) -> list[tuple[float, Trial]]:
-    """Paused trials by log expected improvement, the most promising first."""
+    """The paused trials, with their log expected improvement, the most promising first."""
     if len(view.ladder) == 1:
         return []
     rows = model.rows
@@ -51,7 +54,7 @@ def resting(view: View, model: Model) -> list[tuple[float, Trial]]:
 
 
 def by_promise(view: View, model: Model, trials: Sequence[Trial]) -> list[tuple[float, Trial]]:
-    """Those of the trials that can go on now, by log expected improvement, the most promising first."""
+    """The trials that can be carried on now, with their log expected improvement, the most promising first."""
     busy = view.busy
     idle = [t for t in trials if t.number not in busy and t.kind.is_search and view.history.can_go_on(t)]
     if not idle:

@@ -1,4 +1,4 @@
-"""The coarse round: quasi-random points that fill the unit cube evenly, each a function of its index."""
+"""Quasi-random points for the coarse round: they fill the unit cube evenly, and each is a function of its index."""
 
 from functools import lru_cache
 
@@ -17,8 +17,8 @@ BLOCK = 256  # points computed at once
 def points(first: int, count: int, dimensions: int, seed: int) -> Array:
     """Points `first` .. `first + count - 1` of a randomly permuted Halton sequence, shape [count, D].
 
-    Each coordinate alone is uniform on (0, 1); any stretch of points fills the cube more evenly than random ones.
-    Beyond 50 dimensions the further coordinates are random.
+    Each coordinate alone is uniform on (0, 1), and consecutive points fill the cube more evenly than random ones.
+    Coordinates beyond the 50th are random.
 
     Source: A. B. Owen, "A randomized Halton algorithm in R", arXiv 1706.02808, section 3: every digit of the
     radical inverse gets a permutation of its own.

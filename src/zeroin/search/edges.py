@@ -1,4 +1,4 @@
-"""Ranges that move: where the model expects the best at an edge, and the legal limits allow."""
+"""Moving ranges: a range grows where the model expects the best at its edge and the legal limits allow it."""
 
 from collections.abc import Mapping
 
@@ -12,14 +12,14 @@ from zeroin.space.scales import Array
 from zeroin.space.words import range_words
 from zeroin.types import Range
 
-MOVED = "range moved"  # how the words of a region begin that moves a range
-GROWTH = 2.0  # widths by which a range grows at an edge
-PLACES = np.linspace(0.0, 1.0, 5)  # of a range, that are compared
-BEST = 5  # configs of the lowest means that are moved there
+MOVED = "range moved"  # the words that describe a region begin so if a range has moved
+GROWTH = 2.0  # a range grows at an edge by so many times its width
+PLACES = np.linspace(0.0, 1.0, 5)  # the places within a range at which the model's means are compared
+BEST = 5  # so many of the best configs are moved to each place
 
 
 def moved(view: View, model: Model) -> dict[str, Range]:
-    """By name, the new ranges of those that move: the best is expected at their edge, and legal limits allow."""
+    """The new ranges, by name, of the hyperparameters whose range moves."""
     regions = view.history.regions
     last = max((r.after for r in regions if r.why.startswith(MOVED)), default=0)
     if last and not any(job.start == 0 for job in view.history.jobs[last:]):
@@ -32,15 +32,16 @@ def moved(view: View, model: Model) -> dict[str, Range]:
 
 
 def words(space: Space, moved: Mapping[str, Range]) -> str:
-    """What is said of ranges that move; nothing where none does."""
+    """Ranges that move, in words; empty if none does."""
     told = [f"{name} {range_words(space[name], found)}" for name, found in moved.items()]
     return f"{MOVED}, the best is expected at its edge: {', '.join(told)}" if told else ""
 
 
 def _left_out(view: View, model: Model) -> dict[str, tuple[float, float]]:
-    """By name, the new interval where a range, as the playbook may begin with one, leaves the best config out.
+    """The new intervals, by name, of ranges that do not contain the best config.
 
-    Where the legal limits leave it out as well, as those of a range that was set, there is nowhere to move to.
+    That happens if the playbook corrected the ranges at the beginning. If the legal limits do not contain it either,
+    as after `Space.set`, the range cannot move.
     """
     best, box = model.units[model.mean.argmin()], view.box
     moved: dict[str, tuple[float, float]] = {}
@@ -57,7 +58,7 @@ def _left_out(view: View, model: Model) -> dict[str, tuple[float, float]]:
 
 
 def _at_edges(view: View, model: Model) -> dict[str, tuple[float, float]]:
-    """By name, the new interval of the unit line: wider by `GROWTH` widths where it pays, within the legal limits."""
+    """The new intervals, by name, of ranges at whose edge the best is expected: wider by `GROWTH` times their width."""
     box = view.box
     best = model.units[np.argsort(model.mean, kind="stable")[:BEST]]
     moved: dict[str, tuple[float, float]] = {}

@@ -1,4 +1,4 @@
-"""Exploring: a share of the epochs goes where the model does not look, as it may be wrong without seeing that it is."""
+"""Exploring: a share of the epochs goes where the model would not look, since a wrong model cannot see its error."""
 
 import numpy as np
 
@@ -12,7 +12,7 @@ from zeroin.space.scales import Array
 from zeroin.types import Kind, Proposal
 from zeroin.wording import counted
 
-DENSITY_KEPT = 48  # draws of the density model, of which the best is taken
+DENSITY_KEPT = 48  # draws from the density of good configs, of which the best is taken
 
 
 def is_due(view: View, model: Model) -> bool:
@@ -26,7 +26,7 @@ def is_due(view: View, model: Model) -> bool:
 
 
 def _share(view: View, trust: float) -> float:
-    """The share of the epochs; half of `doubt` where every try costs a full training."""
+    """The share of the epochs for exploring; where each trial is a full training, `doubt` is halved."""
     settings = view.settings
     part = settings.held if advice_holds(view) else 1.0
     if trust >= settings.trust:
@@ -35,7 +35,7 @@ def _share(view: View, trust: float) -> float:
 
 
 def explore(view: View, model: Model) -> Proposal | None:
-    """A trial to promote; where there is none, a new config; None where all were tried."""
+    """A trial to promote; if there is none, a new config; None if all configs were tried."""
     promoted = _promotion(view, model)
     if promoted:
         return promoted
@@ -57,7 +57,7 @@ def explore(view: View, model: Model) -> Proposal | None:
 
 
 def _promotion(view: View, model: Model) -> Proposal | None:
-    """Successive halving over everything seen: the best third of those that came to a step goes on from there."""
+    """Successive halving over all trials: of those that have reached a step, the best third goes on."""
     rows = model.rows
     for step in view.steps[-2::-1]:
         trials, losses = _seen_at(step, view, model)
@@ -77,7 +77,7 @@ def _promotion(view: View, model: Model) -> Proposal | None:
 
 
 def _seen_at(step: int, view: View, model: Model) -> tuple[np.ndarray, np.ndarray]:
-    """Trials that came to a step, and their losses there."""
+    """The trials that have reached a step, and their losses there."""
     if step in view.ladder:
         at = model.rows.rung == view.ladder.index(step)
         return model.rows.trial[at], model.rows.loss[at]

@@ -1,4 +1,4 @@
-"""Spaces of few configs: which those are, so that none is trained twice while another waits."""
+"""Small spaces: their configs are listed, so that none is tried twice while another was not tried at all."""
 
 from collections.abc import Mapping, Set
 from itertools import islice
@@ -9,7 +9,7 @@ from zeroin.space import Space
 from zeroin.space.scales import Array
 from zeroin.types import Range
 
-LISTED = 1024  # configs that are listed; of more a search does not come to the end
+LISTED = 1024  # spaces of more configs are not listed: a search would not come to their end
 
 
 def over(configs: int) -> str:
@@ -18,7 +18,7 @@ def over(configs: int) -> str:
 
 
 def count(space: Space, ranges: Mapping[str, Range], most: int = LISTED) -> int | None:
-    """How many configs the ranges have; None for more than `most`, and for the one of a space that is held throughout.
+    """How many configs the ranges have; None for more than `most`, or for just one, if everything is held.
 
     >>> from zeroin.space import Choice, Float
     >>> count(Space(o=Choice(1, 2, 3)), {"o": (1, 2, 3)}), count(Space(x=Float(0, 1)), {"x": (0.0, 1.0)})
@@ -36,10 +36,10 @@ def listed(space: Space, ranges: Mapping[str, Range]) -> Array | None:
 
 
 def key(point: Array) -> bytes:
-    """What points [D] of the same config have in common."""
+    """A key of a point [D] that is equal for points of the same config."""
     return (point.round(9) + 0.0).tobytes()  # no zero is negative
 
 
 def among(points: Array, keys: Set[bytes]) -> np.ndarray:
-    """Which of the points [n, D] are a config with one of the keys: mask [n]."""
+    """A mask [n] of the points [n, D] whose key is among `keys`."""
     return np.array([key(point) in keys for point in points], bool)

@@ -1,4 +1,4 @@
-"""How much each hyperparameter matters, by the model, with how sure the model is of that."""
+"""The importance of each hyperparameter by the model, with its uncertainty."""
 
 from dataclasses import replace
 
@@ -23,12 +23,21 @@ DRAWS = 32  # of the posterior
 def importances(
     space: Space, history: History, *, max_epochs: int, seed: int = 0, memory: Memory | None = None
 ) -> list[Importance]:
-    """Each searched hyperparameter's importance over the ranges searched now, the largest first.
+    """The importance of each searched hyperparameter within the current ranges, the largest first.
 
-    Empty where fewer than five trials worked. The loss is the warped one at the full budget, as the model expects it.
-    How far draws of the model differ in that tells how sure it is. Their own level does not count: each draw wiggles
-    along what does nothing as well, the more so where losses are noisy. `memory` is of this history, with what the
-    search knew beside it; None: what it knows unless told otherwise.
+    It is about the warped loss at the full budget, as the model expects it. The spread of the importance over draws
+    from the model says how certain it is. Only the spread is used, not the mean over the draws: each draw also varies
+    along hyperparameters that do nothing, the more so the noisier the losses are.
+
+    Args:
+        space: the hyperparameters.
+        history: of the study.
+        max_epochs: the number of epochs of a full training.
+        seed: of the draws.
+        memory: of this history, as the search used it; None: a new one.
+
+    Returns:
+        One for each hyperparameter that is not held; empty if fewer than five trials worked.
 
     Source: M. J. W. Jansen, "Analysis of variance designs for model output", 1999: the total effect index as
     half the mean squared change of the output when one input is drawn anew, over the variance of the output.

@@ -1,6 +1,6 @@
-"""The joint model: one Gaussian process over (config, budget), and what it says of configs at the full budget.
+"""The model of the search: one Gaussian process over (config, budget) that predicts losses at the full budget.
 
-Losses are warped, the mean change from rung to rung is taken out, and the surrogate sees the rest.
+Losses are warped, the mean change from rung to rung (the trend) is subtracted, and the surrogate is fitted to the rest.
 """
 
 from dataclasses import dataclass, replace
@@ -26,9 +26,10 @@ EARLY = 12  # first losses at the lowest rung, spread like random ones: others a
 
 @dataclass(frozen=True, slots=True)
 class Features:
-    """Columns of the surrogate: numbers and ordered choices as they are, options as corners of a simplex, log budget.
+    """The columns that the surrogate sees.
 
-    `options[j]` is the number of options of hyperparameter j where it is an unordered choice, else 0.
+    They are numbers and ordered choices as points of the unit interval, unordered choices as corners of a simplex, and
+    the log of the budget. `options[j]` is the number of options if hyperparameter j is an unordered choice, else 0.
     """
 
     options: tuple[int, ...]
@@ -66,13 +67,18 @@ class Features:
 
 @dataclass(frozen=True, slots=True)
 class Model:
-    """What the history says of configs trained to the full budget; lower is better, in warped units.
+    """What the history says about configs at the full budget; in warped losses, lower is better.
 
-    `best` is with one rung the lowest mean of a config tried, as the lowest loss may be a lucky draw; with several the
-    lowest warped loss seen at any of them, less the trend; `trust` how well
-    left-out trials are predicted (correlation); `trend` what losses change by, on average, from the lowest rung to the
-    full budget, and means lie above; `rows` the observations; `owners` the trial of each one that the
-    surrogate sees, `units` [n, D] and `mean` [n] those trials' points and means.
+    Args:
+        posterior: the surrogate, given the observations.
+        features: encodes points for it.
+        best: what is to be beaten. With one rung it is the lowest mean of a tried config, because the lowest loss may
+            be a lucky draw; with several it is the lowest warped loss at any rung, less the trend.
+        trust: how well trials that are left out are predicted, as a correlation.
+        trend: how much losses change on average from the lowest rung to the full budget; means do not include it.
+        rows: all observations.
+        owners: the trial of each observation that the surrogate sees.
+        units, mean: the points [n, D] of those trials, and their means [n].
     """
 
     posterior: surrogate.Posterior
@@ -95,7 +101,7 @@ class Model:
         return self.posterior.predict(self.features(units))
 
     def chance(self, point: Array) -> float:
-        """How likely a config, a point [D], is to beat the best at the full budget."""
+        """The probability that a config, a point [D], beats the best at the full budget."""
         mean, sd = self.predict(point[None])
         return float(ndtr((self.best - mean[0]) / sd[0]))
 
@@ -104,16 +110,17 @@ class Model:
         return surrogate.log_ei(*self.predict(units), self.best)
 
     def aiming(self, leap: float) -> "Model":
-        """The same model with a target `leap` standard deviations of the losses seen below the best.
+        """The same model with a target that lies `leap` standard deviations of the losses below the best.
 
-        A model that knows one valley well expects little anywhere else; a distant target is reached sooner where
-        little is known. Source: Jones, "A Taxonomy of Global Optimization Methods Based on Response Surfaces", 2001
-        (several targets at once).
+        A model that knows one valley well expects little improvement elsewhere. A more distant target is more likely to
+        be reached where little is known.
+
+        Source: Jones, "A Taxonomy of Global Optimization Methods Based on Response Surfaces", 2001 (several targets).
         """
         return replace(self, best=self.best - leap * self.posterior.scale)
 
     def scaled(self, units: Array) -> Array:
-        """Features in length scales: one apart is as far as the model sees."""
+        """Features [m, F] divided by their length scales: points that are further apart than 1 are hardly related."""
         return self.features(units) * self.posterior.inverse_lengths
 
 
@@ -136,7 +143,7 @@ def expected(rows: Rows) -> dict[tuple[int, int], float]:
 
 
 def fit_size(n: int) -> int:
-    """The size of the history at which hyperparameters were last fitted: each one below 40, then 1/15 apart."""
+    """The number of observations at which the surrogate was last fitted: every one below 40, then steps of 1/15."""
     size = min(n, 40)
     while size + max(2, size // 15) <= n:
         size += max(2, size // 15)
@@ -144,9 +151,9 @@ def fit_size(n: int) -> int:
 
 
 def warp(losses: Array, typical: np.ndarray | None = None) -> Array:
-    """The log of how far losses are from perfect, the bad tail clipped; failures count as the clip.
+    """Warp losses: the log of their distance from a perfect loss, with the bad tail, and failures, clipped.
 
-    The tail begins beyond the median of all losses, or of the `typical` ones, a mask [n].
+    Where the tail begins is judged from the median of all losses, or of the `typical` ones, a mask [n].
 
     >>> warp(np.array([1.0, 1.0, 1e9, np.inf]))[2:] - warp(np.array([1.0, 1.0, 1e9, np.inf]))[0] < 1
     array([ True,  True])
@@ -162,10 +169,11 @@ def warp(losses: Array, typical: np.ndarray | None = None) -> Array:
 
 
 def _log_gap(losses: Array) -> Array:
-    """The log of the distance from a perfect loss: 0 where all are positive, -1 or -100 as of a share or a percentage.
+    """The log of the distance from a perfect loss, which is 0, -1 or -100: the highest that no loss lies below.
 
-    A score that is maximised comes as its negative: accuracy 0.98 is as much better than 0.96 as 0.96 is than 0.92.
-    Losses below all three stay as they are. A perfect one counts as half the smallest distance seen.
+    Scores that are maximised come negated, so -1 is perfect for a share and -100 for a percentage. An accuracy of 0.98
+    is then as much better than 0.96 as that is than 0.92. Losses below all three stay as they are. For a perfect loss,
+    half the smallest distance seen is used.
     """
     perfect = next((p for p in PERFECT if losses.min() >= p), None)
     if perfect is None:
@@ -180,7 +188,7 @@ def _log_gap(losses: Array) -> Array:
 
 
 def _fitted(rows: Rows, features: Features, memory: Memory) -> tuple[Array, float]:
-    """The surrogate's hyperparameters for rows, and how well it then predicts trials left out (correlation)."""
+    """The surrogate's hyperparameters for rows, and how well it predicts trials that are left out (correlation)."""
     seen_by_it = rows.trial, rows.rung, rows.loss, rows.before  # the rest is the same of one history
     key = (*(column.tobytes() for column in seen_by_it), rows.typical)
     if key not in memory.fits:
@@ -196,7 +204,7 @@ def _fitted(rows: Rows, features: Features, memory: Memory) -> tuple[Array, floa
 
 
 def _condition(rows: Rows, features: Features, theta: Array) -> tuple[surrogate.Posterior, np.ndarray]:
-    """The surrogate under hyperparameters, given all rows or the CAP that tell most, and which these are."""
+    """The surrogate with these hyperparameters, given all rows or the CAP most telling ones; and which these are."""
     units, groups = rows.units[rows.trial], features.prior.groups
     warped, trend = _targets(rows)
     inverse_lengths = np.exp(-theta[:-2])[groups]
@@ -211,7 +219,7 @@ def _condition(rows: Rows, features: Features, theta: Array) -> tuple[surrogate.
 
 
 def _doubt(features: Array, losses: Array, prior: surrogate.Prior) -> Array:
-    """Extra noise [n] of failures: one alone may be chance, so that its neighbourhood stays open; several are not."""
+    """Extra noise [n] for failures: a lone one may be chance and does not rule its neighbourhood out; several do."""
     failed = ~np.isfinite(losses)
     rows = features[failed] * np.exp(-prior.lengths)[prior.groups]
     doubt = np.zeros(len(losses))
@@ -220,9 +228,9 @@ def _doubt(features: Array, losses: Array, prior: surrogate.Prior) -> Array:
 
 
 def _targets(rows: Rows) -> tuple[Array, Array]:
-    """Warped losses less what they are expected to fall [n], and the trend [R]: the mean change up to each rung.
+    """Warped losses [n], less what the outlook expects them to fall; and the trend [R], the mean change per rung.
 
-    Each step of the trend is shrunk by one pair at 0.
+    Each step of the trend is shrunk towards 0, as by one more pair without change.
     """
     warped, before = _warped(rows)
     if rows.outlook and len(rows.rungs) > 1:
@@ -247,7 +255,7 @@ def _warped(rows: Rows) -> tuple[Array, Array]:
 
 
 def _expected_falls(rows: Rows, outlook: Outlook, warped: Array, before: Array) -> Array:
-    """What losses are expected to fall until the full budget [n], as far as this study's own trials bear it out."""
+    """How much losses are expected to fall until the full budget [n], as far as this study's own trials confirm it."""
     spread = float(warped.std()) + 1e-9
     rungs = np.array(rows.rungs)[rows.rung]
     early = warped[rows.rung == 0][:EARLY] if (rows.rung == 0).any() else warped

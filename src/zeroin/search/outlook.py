@@ -1,9 +1,9 @@
-"""How much losses still fall: experience with other tasks, for hyperparameters whose names say what they are.
+"""The outlook: how much a loss at a rung will still fall until the full budget, learned from other tasks.
 
-Losses of short trainings mislead in a way that is known: large steps (learning rate, momentum, small batches) and
-deep networks fall late. How much a loss at a rung still falls until the full budget was learned from curves of other
-tasks (benchmarks/make_outlook.py): a quadratic in the hyperparameters, the loss and its last fall beside them. A study
-follows it as far as its own trials do.
+Short trainings mislead in a known way: with large steps (a high learning rate or momentum, small batches) and in deep
+networks, losses fall late. How much they still fall was learned from learning curves of other tasks
+(benchmarks/make_outlook.py), as a quadratic function of the hyperparameters, the loss and its last fall. It applies to
+spaces whose hyperparameters have known names, and a study follows it only as far as its own trials confirm it.
 """
 
 import json
@@ -18,7 +18,7 @@ from zeroin.space import Choice, Float, Space
 from zeroin.space.scales import Array
 from zeroin.types import Config
 
-NAMES = {  # in the catalogue: as others call it
+NAMES = {  # name in the catalogue: names that it may have in a space
     "lr": ("lr", "learning_rate"),
     "momentum": ("momentum",),
     "weight_decay": ("weight_decay",),
@@ -27,7 +27,7 @@ NAMES = {  # in the catalogue: as others call it
     "units": ("units", "max_units", "hidden_units"),
     "dropout": ("dropout", "max_dropout", "dropout_rate"),
 }
-NEEDED = ("lr", "momentum")  # it was learned with SGD with momentum, and says nothing of other optimizers:
+NEEDED = ("lr", "momentum")  # it was learned with SGD with momentum, and says nothing about other optimizers
 OPTIMIZERS = {"sgd", "momentum", "nesterov"}
 WORTH = 0.1  # squared falls, in spreads of the losses, at which a study's own count as much as what was learned
 MOST = 1.5  # times what was learned that a study may make of it
@@ -35,13 +35,13 @@ MOST = 1.5  # times what was learned that a study may make of it
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Outlook:
-    """What was learned: `learned` over which ranges, `weights` [3, F] of the terms at T/8, T/4 and T/2."""
+    """What was learned: over which ranges (`learned`), and the `weights` [3, F] of the terms at T/8, T/4 and T/2."""
 
     learned: Mapping[str, Float]
     weights: Array
 
     def traits(self, config: Config, names: Mapping[str, str]) -> Array:
-        """A config's place [K] in the ranges learned, -1 to 1; 0, the middle, where it is not known."""
+        """Where a config lies in the ranges that were learned from, -1 to 1 for each [K]; 0 where that is not known."""
         place = np.zeros(len(self.learned))
         for i, (name, param) in enumerate(self.learned.items()):
             value = config.get(names.get(name, ""))
@@ -50,32 +50,34 @@ class Outlook:
         return np.clip(place, -1.0, 1.0)
 
     def falls(self, level: Array, slope: Array, traits: Array, doublings: Array) -> Array:
-        """How much losses still fall [n], in spreads of the losses.
+        """How much losses still fall [n], in standard deviations of the losses.
 
         Args:
-            level: loss over that of a middling early trial [n]; slope: its last fall by log epochs [n]; in spreads.
-            traits: [n, K]; doublings: of the epochs until the full budget [n].
+            level: [n], the loss less the median of early trials, in standard deviations.
+            slope: [n], its last fall, in standard deviations per unit of log epochs.
+            traits: [n, K], where the configs lie in the ranges that were learned from.
+            doublings: [n], how many times the epochs must double to reach the full budget.
         """
         rung = 3 - np.clip(np.rint(doublings), 1, 3).astype(int)
         return np.asarray((terms(level, slope, traits) * self.weights[rung]).sum(1))
 
 
 def terms(level: Array, slope: Array, traits: Array) -> Array:
-    """What the fall is linear in [n, F]: 1, slope, level, traits and their products."""
+    """The terms [n, F] in which the fall is linear: 1, slope, level, traits, and products of traits."""
     products = [traits[:, j:] * traits[:, [j]] for j in range(traits.shape[1])]
     return np.column_stack([np.ones(len(level)), slope, level, traits, *products])
 
 
 @lru_cache(maxsize=1)
 def shipped() -> Outlook:
-    """What comes with zeroin."""
+    """The outlook that is shipped with zeroin."""
     data = json.loads(resources.files("zeroin.search").joinpath("outlook.json").read_text("utf-8"))
     learned = {name: Float(low, high, scale=scale) for name, (low, high, scale) in data["learned"].items()}
     return Outlook(learned, np.array(data["weights"]))
 
 
 def known(space: Space) -> dict[str, str]:
-    """What the space calls the hyperparameters that something was learned of; none where it does not apply.
+    """The names that a space has for the hyperparameters that were learned from; empty if the outlook does not apply.
 
     >>> known(Space(learning_rate=Float(1e-4, 1.0, scale="log"), momentum=Float(0.5, 0.99), x=Float(0.0, 1.0)))
     {'lr': 'learning_rate', 'momentum': 'momentum'}
@@ -96,19 +98,19 @@ def known(space: Space) -> dict[str, str]:
 
 
 def since(epoch: int) -> int:
-    """The epoch from which the last fall before this one is measured: over a third of what was trained."""
+    """The epoch from which the last fall up to `epoch` is measured: it covers a third of what was trained."""
     return max(1, epoch - max(1, round(epoch / 3)))
 
 
 def followed(seen: Array, expected: Array, rungs: Sequence[int]) -> float:
-    """How far a study's own trials follow what was learned: 0 not at all, 1 as learned.
+    """How far a study's own trials confirm the outlook: 0 not at all, 1 exactly, up to `MOST`.
+
+    It is the slope of a regression of actual on expected falls, over trials that went from one rung to the same other.
 
     Args:
-        seen: targets [trials, R] in spreads, nan where there is none.
-        expected: what is expected of each to fall until the last rung [trials, R].
+        seen: losses [trials, R] in standard deviations, nan where there is none.
+        expected: how much each is expected to fall until the last rung [trials, R].
         rungs: epochs, the lowest first.
-
-    The slope of what fell in what was expected, trials from the same rung to the same rung compared with one another.
     """
     product = square = 0.0
     for low in range(len(rungs) - 1):

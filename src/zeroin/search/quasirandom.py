@@ -1,4 +1,4 @@
-"""Quasi-random search: the coarse round without end, each trial trained in full. A baseline."""
+"""Quasi-random search: a coarse round that never ends, each trial trained in full. A baseline."""
 
 from dataclasses import dataclass, field
 
@@ -11,7 +11,7 @@ from zeroin.types import Decision, Kind, Proposal
 
 @dataclass(slots=True)
 class QuasiRandom:
-    """Points that cover the space evenly, whatever was seen.
+    """A searcher that covers the space evenly and takes no notice of results.
 
     >>> from zeroin.space import Float
     >>> len(QuasiRandom().decide(Space(x=Float(0, 1)), History(), 3, max_epochs=1, seed=0).proposals)

@@ -1,4 +1,4 @@
-"""Which configs are best, by the model rather than by a lucky draw."""
+"""The best configs by the model, which is less easily fooled by lucky draws than the lowest loss is."""
 
 import numpy as np
 
@@ -18,12 +18,12 @@ ROUNDS = 3  # of setting lucky trials aside: each one hides the next
 
 @one_blas_thread
 def best_configs(space: Space, history: History, most: int, *, max_epochs: int) -> list[Config]:
-    """The configs of the lowest posterior mean at the full budget among those that the search trained in full.
+    """The configs with the lowest posterior mean at the full budget, among those that the search trained in full.
 
-    Where these are too few, those of short trainings count as well, though the model only says what they may come to.
+    If these are too few, trials that were stopped early count as well, although the model can only guess at their end.
 
-    A lucky value pulls the mean at its neighbours down with it, so trials far better than all others predict are set
-    aside first; the config of the lowest loss keeps the last place all the same, as it may be right.
+    A lucky result also lowers the mean of its neighbours. So trials that are far better than the others predict are set
+    aside first. The config of the lowest loss still gets the last place, because it may be right.
 
     Args:
         space: the hyperparameters.
@@ -32,7 +32,7 @@ def best_configs(space: Space, history: History, most: int, *, max_epochs: int) 
         max_epochs: the deepest budget of one trial.
 
     Returns:
-        different configs of trials that worked, the best first; none where fewer than five did, too few for a model.
+        Different configs, the best first; none if fewer than five trials worked, which are too few for a model.
 
     >>> from zeroin.space import Float
     >>> best_configs(Space(x=Float(0, 1)), History(), 3, max_epochs=1)

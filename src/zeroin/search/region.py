@@ -1,4 +1,4 @@
-"""The region: where the best config lies by the model, drawn now and then and told in words."""
+"""The region: where the best config lies by the model, computed every few jobs and described in words."""
 
 from collections import Counter
 from collections.abc import Mapping, Sequence
@@ -16,19 +16,19 @@ from zeroin.space.scales import Array
 from zeroin.types import Kind, Range, Region, Value
 from zeroin.wording import part
 
-LEADING = 200  # candidates of the lowest means, among which the best is looked for
-SPREAD = 100  # of them that are spread over what may hold the best, step by step
-MAY = (2.0, 3.0, 4.0)  # standard deviations below its mean a point must come to the best mean to be kept in each step
+LEADING = 200  # candidates of the lowest means, among which the best is sought
+SPREAD = 100  # so many of them are spread over all that may hold the best, step by step
+MAY = (2.0, 3.0, 4.0)  # in each step a point is kept if its mean less so many standard deviations reaches the best mean
 
 
 def told(view: View, model: Model, moved: Mapping[str, Range], pool: zoom.Pool | None) -> Region | None:
-    """The region that a decision tells; None where the last one still serves.
+    """The new region that comes with a decision; None if the last one still serves.
 
     Args:
-        view: with all that was chosen.
+        view: with everything that was chosen.
         model: of the losses.
         moved: ranges that this decision moves.
-        pool: what it chose new configs from; None where there was no slot for any.
+        pool: the candidates for new configs; None if there was no slot for any.
     """
     if view.end and view.listed is not None:
         return replace(_drawn(view, model, view.listed, view.rng("zoom"), view.end), over=True)
@@ -42,7 +42,7 @@ def told(view: View, model: Model, moved: Mapping[str, Range], pool: zoom.Pool |
 
 
 def _is_due(view: View) -> bool:
-    """Whether it is to be drawn anew: after the coarse round, and then after every few jobs of zooming."""
+    """Whether a new region is due: after the coarse round, and then after every few jobs of zooming."""
     regions = view.history.regions
     if not regions or regions[-1].round == 0:
         return True
@@ -51,7 +51,7 @@ def _is_due(view: View) -> bool:
 
 
 def _drawn(view: View, model: Model, points: Array, rng: np.random.Generator, why: str) -> Region:
-    """Where the best of points [n, D] lies by the model; in words of its size unless `why` says more."""
+    """The region where the best of points [n, D] lies by the model; described by `why`, or else by its size."""
     last = view.history.regions[-1] if view.history.regions else None
     order = np.argsort(model.predict(points)[0], kind="stable")
     ranges, share = likely(model, points[order[:LEADING]], view.box, view.ranges, rng)
@@ -70,12 +70,12 @@ def _size_words(before: Region | None, share: float) -> str:
 def likely(
     model: Model, leading: Array, box: Box, ranges: Mapping[str, Range], rng: np.random.Generator
 ) -> tuple[dict[str, Range], float]:
-    """Where the best config lies with 90 %, by the minima of 64 draws from the posterior, and its share of the box.
+    """Where the best config lies with a probability of 90 %, and that region's share of the box.
 
-    The draws decide among the `leading` candidates [n, D], those of the lowest means first.
-
-    Of a number 5 to 95 % of the minima, of a choice the fewest options that hold 90 % of them; what only configs of
-    another option have is left out. The share is over the numbers that are searched.
+    The posterior is drawn from 64 times, and the minimum of each draw is sought among candidates: the `leading` ones
+    [n, D], those of the lowest means first, and points spread around them. For a number, the region holds the 5 % to
+    95 % quantiles of the minima; for a choice, the fewest options with 90 % of them. Hyperparameters that are active in
+    fewer than a tenth of the minima are left out. The share is the product over the numbers that are searched.
     """
     chosen = np.vstack([leading, spread(model, leading[:SPREAD], box, rng)])
     mean, covariance = model.posterior.joint(model.features(chosen))
@@ -99,10 +99,11 @@ def likely(
 
 
 def spread(model: Model, points: Array, box: Box, rng: np.random.Generator) -> Array:
-    """Points [m, D], moved in each step anywhere along every hyperparameter in turn, where they may still be the best.
+    """Spread points [m, D] along each hyperparameter in turn, as far as they may still be the best.
 
-    Candidates crowd around the best ones seen. Among these alone, whatever hardly matters would look as if it were
-    known, because few of them differ in it, and where losses are noisy the best would seem to lie where it was lucky.
+    Candidates crowd around the best ones seen and hardly differ in what does not matter. Among these alone, a
+    hyperparameter that does not matter would look as if its best value were known, and where losses are noisy, the
+    best would seem to lie where a trial was lucky.
     """
     goal = float(model.predict(points)[0].min())
     found = []

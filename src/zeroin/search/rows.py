@@ -1,4 +1,4 @@
-"""A history as rows, one an observation at a rung, and what was computed of one history before."""
+"""A history as rows, one for each observation at a rung, and a cache of what was computed from a history before."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
@@ -16,11 +16,16 @@ from zeroin.types import Config, Job, Range, Status, Trial
 
 @dataclass(frozen=True, slots=True)
 class Rows:
-    """Observations in order of their jobs: `trial`, `rung`, `loss` and `before` [n]; `units` [trials, D] of all trials.
+    """Observations at rungs, in the order of their jobs.
 
-    `before` is the loss at a third of the epochs less; `rungs` are epochs; `traits` [trials, K] places of the configs
-    for `outlook`, which tells how much losses still fall; None: nothing is known.
-    The losses of the trials below number `typical` tell where the bad tail begins; None: those of all.
+    Args:
+        trial, rung, loss: of each observation [n]; `rung` is an index into `rungs`.
+        before: the loss at two thirds of the epochs [n].
+        units: the points [trials, D] of all trials.
+        traits: where the configs of all trials lie in the ranges of the outlook [trials, K].
+        rungs: in epochs, the lowest first.
+        outlook: says how much losses still fall; None: that is not known.
+        typical: the losses of trials below this number tell where the bad tail begins; None: those of all trials.
     """
 
     trial: np.ndarray
@@ -41,15 +46,15 @@ class Rows:
 
 @dataclass(slots=True)
 class Memory:
-    """What was computed of one history of one space at one ladder of rungs; saves time, decides nothing.
+    """A cache of what was computed from one history, for one space and ladder of rungs: it saves time, no more.
 
-    `outlook`: what the searcher knows of how losses still fall; None: nothing.
+    `outlook` says how much losses still fall; None: that is not known.
     """
 
     outlook: Outlook | None = field(default_factory=shipped)
     units: Array = field(default_factory=lambda: np.empty((0, 0)))
     traits: Array = field(default_factory=lambda: np.empty((0, 0)))
-    keys: set[bytes] = field(default_factory=set)  # of the points, by which a config that was tried is known
+    keys: set[bytes] = field(default_factory=set)  # of the points, to see whether a config was tried
     encoded: int = 0
     jobs: int = 0  # jobs whose rows are in the lists below: those before the first that still runs
     trial: list[int] = field(default_factory=list)
@@ -118,7 +123,7 @@ def _longer(table: Array, filled: int, columns: int) -> Array:
 
 
 def _rows_of(job: Job, history: History, ladder: tuple[int, ...]) -> list[tuple[int, int, float, float]]:
-    """(trial, rung, loss, loss before) of the rungs a job came to; infinite at the rung it failed on the way to."""
+    """(trial, rung, loss, loss before) for each rung that a job reached; if it failed, infinite at the next one."""
     if job.status is Status.RUNNING or not job.kind.is_search:
         return []
     trial = history.trials[job.trial]

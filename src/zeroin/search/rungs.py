@@ -1,4 +1,4 @@
-"""Budgets: the rungs at which trials are compared, and the screening round that halves its way up them."""
+"""Rungs: the budgets at which trials are compared, and successive halving up these rungs in the coarse round."""
 
 from collections.abc import Callable, Sequence
 
@@ -7,7 +7,7 @@ import numpy as np
 from zeroin.history import History
 from zeroin.types import Kind, Proposal, Trial
 
-GLANCE = 32  # the part of a full training that a first look takes
+GLANCE = 32  # a first look takes one of so many parts of a full training
 
 
 def ladder(max_epochs: int, rungs: int = 3, eta: int = 2) -> tuple[int, ...]:
@@ -25,36 +25,45 @@ def ladder(max_epochs: int, rungs: int = 3, eta: int = 2) -> tuple[int, ...]:
 
 
 def reached(trial: Trial, ladder: Sequence[int]) -> int:
-    """How many rungs the trial has an observation at."""
+    """How many rungs a trial has reached."""
     return sum(trial.epoch >= rung for rung in ladder)
 
 
 def loss_at(trial: Trial, rung: int) -> float:
-    """The best loss up to a rung; infinite where the trial failed before it."""
+    """The best loss up to a rung; infinite if the trial failed before it."""
     losses = trial.losses[:rung]
     return min(losses) if len(losses) == rung else np.inf
 
 
 def further(ladder: Sequence[int], trial: Trial, kind: Kind, why: str, by: int = 1) -> Proposal:
-    """The trial carried on to the lowest rung that it has not come to, or `by` rungs where there are so many."""
+    """A proposal that carries a trial on to the next rung, or by several rungs if there are so many."""
     left = [rung for rung in ladder if rung > trial.epoch]
     return Proposal(left[:by][-1], kind, why, trial=trial.number)
 
 
 def screened(history: History, size: int) -> list[Trial]:
-    """The trials of the screening round: the first `size` of the search, in order, others perhaps among them."""
+    """The trials of the coarse round: the first `size` of its kinds, in order; others may have begun between them."""
     return [t for t in history.trials[: 2 * size] if t.kind.is_coarse][:size]
 
 
 def survivors(size: int, keep: int, rung: int, least: int) -> int:
-    """How many of the screening round's `size` trials go on to rung number `rung` (0 the lowest), `least` or more."""
+    """How many of `size` trials of the coarse round reach rung number `rung` (0 is the lowest).
+
+    One in `keep` goes on from each rung, but no fewer than `least`.
+    """
     return size if rung == 0 else min(size, max(least, -(-size // keep**rung)))
 
 
 def glance(max_epochs: int, lowest: int, screened: Sequence[Trial], alike: float) -> int:
-    """Epochs of a first look, T/32, where losses then rank the screened trials as those at the lowest rung do; else 0.
+    """The epochs of a first look, T/32, if losses then rank trials much as those at the lowest rung do; else 0.
 
-    Losses after an epoch may say nothing at all, so this is asked of the study's own trials, once all were screened.
+    After so few epochs losses may say nothing at all. So the study's own trials decide, once all of them are screened.
+
+    Args:
+        max_epochs: T, the number of epochs of a full training.
+        lowest: the lowest rung, in epochs.
+        screened: the trials of the coarse round.
+        alike: the rank correlation that is needed.
     """
     look = max(1, max_epochs // GLANCE)
     both = np.array([(loss_at(t, look), loss_at(t, lowest)) for t in screened if t.epoch >= lowest])
@@ -74,12 +83,20 @@ def promotion(
     wanted: Sequence[int],
     loss: Callable[[Trial, int], float],
 ) -> tuple[Trial, int, int] | None:
-    """The next step of the screening round after all its trials were started; `wanted` of them come to each rung.
+    """The next trial of the coarse round to carry on, once all of them were started.
 
-    Those of the lowest `loss` at a rung, in epochs, go on from it.
+    From each rung, those of the lowest loss go on.
+
+    Args:
+        history: of the study.
+        trials: of the coarse round.
+        busy: the numbers of trials that are being trained.
+        ladder: the rungs in epochs.
+        wanted: how many trials are to reach each rung.
+        loss: the loss of a trial after so many epochs, by which they are ranked.
 
     Returns:
-        (trial, rung, place) to carry on; None where that depends on trials that are `busy`, or nothing is left to do.
+        (trial, rung, rank); None if it depends on busy trials, or nothing is left to do.
     """
     for rung in range(1, len(ladder)):
         want = wanted[rung]

@@ -1,4 +1,4 @@
-"""The coarse round: which trials it begins, which of them go on, and when it is over."""
+"""The coarse round: which trials it starts, which of them are carried on, and when it is over."""
 
 from collections.abc import Callable, Sequence
 from functools import cache
@@ -14,12 +14,12 @@ from zeroin.types import Decision, Kind, Proposal, Region, Status, Suggestion, T
 from zeroin.wording import counted
 
 BEAT = "the default, on to the full budget: what others have to beat"
-OVERTAKEN = 3  # the round waits no more for a job before which so many later ones ended; see `_overtaken`
-CHECKS = 3  # fresh trials that come before what the playbook advises, so that a bad bet is seen to be one
+OVERTAKEN = 3  # the round stops waiting for a job when so many later ones have ended; see `_overtaken`
+CHECKS = 3  # so many fresh trials come before those of the playbook, so that bad advice is recognised
 
 
 def screen(view: View) -> Decision | None:
-    """The screening round's next jobs; None where the model may fill the free slots."""
+    """The next jobs of the coarse round; None if the model may fill the free slots."""
     history, wanted = view.history, _wanted(view)
     size = wanted[0]
     trials = rungs.screened(history, size)
@@ -51,7 +51,7 @@ def screen(view: View) -> Decision | None:
 
 
 def _filled(view: View) -> View:
-    """Further points of the sequence in slots that would stand idle until the last ones of the round have ended."""
+    """Further points of the sequence, for slots that would be idle until the last trials of the round have ended."""
     coarse = sum(t.kind.is_coarse for t in view.history.trials) + len(view.begun)
     while not view.is_full and (further := _coarse(view, coarse)):
         view, coarse = view.choosing(*further), coarse + 1
@@ -59,10 +59,10 @@ def _filled(view: View) -> View:
 
 
 def _overtaken(view: View, size: int) -> set[int]:
-    """Trials under way that are slow, or lost with what trained them.
+    """Running trials that are slow, or were lost together with the worker that trained them.
 
-    Before each so many ended that were asked for later: half as many as there are slots, as those asked for at once
-    end in any order, and no fewer than OVERTAKEN or a quarter of the round's `size`.
+    A trial counts as such once enough jobs have ended that were asked for later: half as many as there are slots,
+    because jobs asked for at once end in any order, but no fewer than OVERTAKEN or a quarter of the round's `size`.
     """
     enough = max(OVERTAKEN, size // 4, view.slots // 2)
     late, ended = set(), 0
@@ -75,7 +75,7 @@ def _overtaken(view: View, size: int) -> set[int]:
 
 
 def advice_holds(view: View) -> bool:
-    """Whether all that the playbook advised was tried, and the middle one is ahead of what is fresh, all early."""
+    """Whether the playbook's advice is good: all of it was tried, and early on its median beats every fresh trial."""
     if not view.history.advice:
         return False
     screened = rungs.screened(view.history, view.screen)
@@ -86,13 +86,13 @@ def advice_holds(view: View) -> bool:
 
 
 def _early(view: View, trials: Sequence[Trial], kind: Kind) -> list[float]:
-    """What ranks trials at the lowest rung, of those of a kind that came to it or failed, the lowest first."""
+    """The ranking losses, in ascending order, of the trials of a kind that have reached the lowest rung or failed."""
     low = view.ladder[0]
     return sorted(view.ranks(t, low) for t in trials if t.kind is kind and (t.epoch >= low or t.status.is_failure))
 
 
 def _wanted(view: View) -> list[int]:
-    """How many trials of the round come to each of the steps; one in four goes on from a first look."""
+    """How many trials of the round are to reach each step; from a first look, one in four goes on."""
     size, settings = view.screen, view.settings
     keep, least = (settings.keep_known, 1) if view.foresees else (settings.keep, 2)
     fresh = max(1, size - len(view.history.advice))  # advice takes no place
@@ -104,7 +104,7 @@ def _wanted(view: View) -> list[int]:
 
 
 def by_end(view: View) -> Callable[[Trial, int], float]:
-    """What ranks trials after so many epochs where names tell: at a rung the end to expect, computed when asked for."""
+    """The loss that ranks trials where the outlook applies: at a rung, the loss expected at the full budget."""
 
     @cache
     def ends() -> dict[tuple[int, int], float]:
@@ -117,11 +117,12 @@ def by_end(view: View) -> Callable[[Trial, int], float]:
 
 
 def _sure(view: View, trials: Sequence[Trial]) -> list[Proposal]:
-    """Jobs of those that go on to the full budget, first in line; each ends at a rung, so that a network is there soon.
+    """Jobs of the trials that go on to the full budget before all others, so that there is a good network soon.
 
-    They are the default that somebody named, and the playbook's best bets where a short training speaks not against
-    them. What that tells of configs that are all good is little; a bad one is worse than much that is fresh. Beside
-    bets the default is one of them: it goes on where it is as good as the middle one of those tried so far.
+    These are the default config, if the user named one, and the playbook's best bets, unless a short training speaks
+    against them. A short training says little about which of several good configs is best, but a bad config is worse
+    than most fresh ones. Where there is advice, the default goes on only if it is as good as the median of the advice
+    tried so far.
     """
     named = [t for t in trials[:1] if t.kind is Kind.SCREEN and view.space.has_default]
     bets = [t for t in trials if t.kind is Kind.PLAYBOOK][: view.settings.sure]
@@ -154,16 +155,16 @@ def _sure(view: View, trials: Sequence[Trial]) -> list[Proposal]:
 
 
 def _cut_short(view: View, trials: Sequence[Trial]) -> list[Proposal]:
-    """Jobs of those of the round that ended before they could be compared, as time or epochs were over."""
+    """Jobs of trials of the round that ended before they could be compared, because time or epochs ran out."""
     idle = [t for t in trials if not rungs.reached(t, view.steps) and t.number not in view.busy]
     waiting = filter(view.history.can_go_on, idle)
     return [rungs.further(view.steps, t, t.kind, f"cut short after {counted(t.epoch, 'epoch')}") for t in waiting]
 
 
 def _coarse(view: View, index: int) -> tuple[Proposal, ...]:
-    """The trial of this index: a few fresh points, what the playbook advises, then fresh points again.
+    """The trial of this index: a few fresh points come first, then what the playbook advises, then fresh points again.
 
-    Of none where all configs were tried or are chosen.
+    Empty if all configs were tried or are chosen.
     """
     started = sum(t.kind is Kind.START for t in view.history.trials[:index])
     order, looks = _order(view, started), index >= view.screen
@@ -191,9 +192,9 @@ def _coarse(view: View, index: int) -> tuple[Proposal, ...]:
 
 
 def _order(view: View, started: int) -> list[Suggestion | None]:
-    """What the playbook advises and, where it says None, the fresh points before and between that.
+    """The order in which the round begins: the playbook's suggestions, and None for a fresh point.
 
-    The best bet stands right beside a default that somebody named: the better of the two goes on first.
+    If the user named a default, the best bet comes right after it, and the better of the two goes on first.
     """
     advice: list[Suggestion | None] = list(view.history.advice)
     fresh: list[Suggestion | None] = [None] * CHECKS
@@ -219,7 +220,7 @@ def _default(view: View) -> Proposal:
 
 
 def _begins_with_default(view: View) -> bool:
-    """Whether the default is trained in full, rung by rung: somebody named it, and no past study knows better."""
+    """Whether the default is trained in full, rung by rung: the user named it, and no past study knows better."""
     return view.space.has_default and not view.history.advice
 
 

@@ -1,11 +1,11 @@
-"""The default searcher: screen, zoom, carry on. A pure function of the history.
+"""The default searcher, a pure function of the history. It screens, zooms and explores:
 
-1. Screen: quasi-random trials to the lowest rung; the best third goes on, rung by rung.
-2. Zoom: a model of (config, budget) proposes where improvement is likeliest, and carries a trial on to its next
-   rung unless it is hopeless; trials paused earlier are thawed when they promise more than anything new.
-3. Explore: a share of the epochs goes where the model does not look, the larger the worse it predicts.
+1. Screen: quasi-random trials are trained to the lowest rung; the best third goes on, rung by rung.
+2. Zoom: a model of (config, budget) proposes configs where improvement is most likely. A trial is carried on to its
+   next rung unless it is hopeless; a paused trial is carried on when it promises more than any new config.
+3. Explore: a share of the epochs goes where the model would not look; the worse the model predicts, the larger.
 
-With one rung (an objective without epochs, or full-length mode) the same code searches full trainings.
+With a single rung (an objective without epochs) each trial is a full training, and the same code applies.
 """
 
 from collections.abc import Sequence
@@ -31,12 +31,12 @@ from zeroin.types import Decision, Kind, Proposal, Region
 
 @dataclass(slots=True)
 class Zoom:
-    """Screen, zoom, carry on.
+    """The default searcher: screen, zoom, explore.
 
     Args:
-        settings: constants.
-        together: hyperparameters in which configs under way at once should agree, where that costs nothing.
-        outlook: what is known of how losses still fall, by hyperparameters' names; None: nothing.
+        settings: its constants.
+        together: hyperparameters in which configs that are trained at once should agree, if that costs little.
+        outlook: how much losses still fall, if hyperparameters have known names; None: that is not used.
 
     >>> from zeroin.space import Float
     >>> Zoom().decide(Space(x=Float(0, 1)), History(), 1, max_epochs=1, seed=0).proposals[0].kind
@@ -49,7 +49,7 @@ class Zoom:
     _last: tuple[Space, History, tuple[int, ...], Memory] | None = field(default=None, repr=False, compare=False)
 
     @one_blas_thread
-    @np.errstate(over="ignore")  # losses as large as numbers can be; what overflows is as good as infinite
+    @np.errstate(over="ignore")  # losses may be as large as floats can be; an overflow to infinity does no harm
     def decide(self, space: Space, history: History, free: int, *, max_epochs: int, seed: int) -> Decision:
         """At most `free` jobs; see `zeroin.protocols.Searcher`."""
         if free < 1:
@@ -87,9 +87,10 @@ class Zoom:
         return rungs.ladder(max_epochs, self.settings.rungs, self.settings.eta)
 
     def screening(self, space: Space, ladder: Sequence[int], advised: int = 0) -> int:
-        """Trials of the screening round; as many are fresh as without advice, lest a bad one mislead.
+        """How many trials the coarse round has, `advised` ones of the playbook included.
 
-        Half as many are where each is a full training.
+        The number of fresh trials is the same with and without advice, so that bad advice does not mislead the search;
+        but where each trial is a full training, half of them suffice beside the advice.
         """
         if len(ladder) > 1:
             size = advised + self.settings.screen
@@ -99,7 +100,7 @@ class Zoom:
         return finite.count(space, space.ranges, size) or size
 
     def _memory(self, space: Space, history: History, ladder: tuple[int, ...]) -> Memory:
-        """What was computed of this history, space and rungs before; a new one for others. It decides nothing."""
+        """The cache for this history, space and ladder; a new one if the last call was for others."""
         last = self._last
         if last is None or last[1] is not history or (last[0], last[2]) != (space, ladder):
             last = self._last = space, history, ladder, Memory(self.outlook)
@@ -107,7 +108,7 @@ class Zoom:
 
 
 def _after_screening(view: View) -> Decision:
-    """Fill the free slots in order of urgency."""
+    """Fill the free slots: first carry trials on, then explore, then zoom."""
     rows = view.memory.rows(view.space, view.history, view.ladder)
     if len(np.unique(rows.trial)) < 2 or not np.isfinite(rows.loss).any():
         return _uniform(view)
@@ -123,7 +124,7 @@ def _after_screening(view: View) -> Decision:
 
 
 def _uniform(view: View) -> Decision:
-    """New configs without a model."""
+    """New random configs, while too few trials have worked for a model."""
     for index in range(view.free):
         point = view.untried(view.box, generator(view.seed, "uniform", len(view.history.jobs), index))
         if point is None:

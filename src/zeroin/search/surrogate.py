@@ -1,7 +1,7 @@
-"""The surrogate: a Gaussian process with a Matérn-5/2 kernel, fitted to its maximum a posteriori.
+"""The surrogate: a Gaussian process with a Matérn-5/2 kernel, its hyperparameters fitted by maximum a posteriori.
 
-Rows are observations, columns features; columns of one group share a length scale (the columns of a choice).
-Targets are standardised inside. All is float64, with a ladder of jitter: a fit never fails.
+Rows are observations, columns are features. Columns of one group, such as those of a choice, share a length scale.
+Targets are standardised internally. Everything is float64, and jitter grows as far as needed, so a fit never fails.
 
 Source: Rasmussen & Williams, "Gaussian Processes for Machine Learning", 2006: equations 2.25, 2.26 (prediction),
 5.8, 5.9 (marginal likelihood and its gradient), 5.12 (leave-one-out); Ament et al., "Unexpected Improvements to
@@ -33,9 +33,9 @@ R = TypeVar("R")
 
 
 def one_blas_thread(function: Callable[P, R]) -> Callable[P, R]:
-    """Whoever asks the surrogate does so with one BLAS thread.
+    """A decorator that limits BLAS to one thread; for all functions that use the surrogate.
 
-    Matrices here are small: a second thread makes a fit ten times slower, and its last digits depend on it.
+    The matrices are small: with a second thread a fit takes ten times as long, and its last digits change.
     """
 
     @wraps(function)
@@ -68,16 +68,22 @@ class Prior:
 
     @property
     def bounds(self) -> list[tuple[float, float]]:
-        """Where the optimiser may go."""
+        """The bounds of the optimisation, in the same order."""
         return [(-3.5, 4.0)] * len(self.lengths) + [(float(np.log(1e-6)), 0.0), (-2.5, 2.5)]
 
 
 @dataclass(frozen=True, slots=True)
 class Posterior:
-    """A Gaussian process given rows; predictions are in the targets' units, `standard` says otherwise.
+    """A Gaussian process given rows; predictions are in units of the targets.
 
-    `rows` are the features over their length scales, shape [n, F]; `factor` the Cholesky factor, [n, n];
-    `weights` K^-1 y, [n]; `mean`, `scale` standardise the targets.
+    Args:
+        rows: features divided by their length scales [n, F].
+        factor: the lower Cholesky factor of the kernel matrix K [n, n].
+        weights: K^-1 y [n].
+        targets: standardised [n].
+        inverse_lengths: of each column [F].
+        noise, signal: variances.
+        mean, scale: by which the targets were standardised.
     """
 
     rows: Array
@@ -115,16 +121,19 @@ class Posterior:
         return self.mean + self.scale * (k @ self.weights), self.scale**2 * (self.signal * matern(z, z)[0] - v.T @ v)
 
     def _blocks(self, points: Array) -> Iterator[tuple[slice, Array]]:
-        """The kernel between points and rows, as many points at once as stay in the processor's cache."""
+        """The kernel between points and rows, in blocks that fit into the processor's cache."""
         z = points * self.inverse_lengths
         for first in range(0, len(z), BLOCK):
             at = slice(first, first + BLOCK)
             yield at, self.signal * matern(z[at], self.rows)[0]
 
     def left_out(self, owners: np.ndarray) -> tuple[Array, Array, Array]:
-        """For each owner of rows: the last row's target, and mean and sd of what the others' rows predict for it.
+        """Leave-one-out predictions: for each owner, its last row's target, and mean and sd predicted from all others.
 
         The block form of eq. 5.12: the residual is ((K^-1)_II)^-1 (K^-1 y)_I, its covariance ((K^-1)_II)^-1.
+
+        Args:
+            owners: the owner of each row [n], a trial.
         """
         inverse = _symmetric(lapack.dpotri(self.factor, lower=1)[0])
         found = []
@@ -155,7 +164,7 @@ def matern(x: Array, z: Array) -> tuple[Array, Array, Array]:
 
 
 def fit(features: Array, targets: Array, prior: Prior, iterations: int = 40, *, doubt: Array | float = 0.0) -> Array:
-    """The hyperparameters of highest posterior density, always sought from the prior's mean.
+    """The hyperparameters of highest posterior density; the optimisation always starts at the prior's mean.
 
     Args:
         features: [n, F]; targets: [n].
@@ -196,7 +205,7 @@ def condition(
 
 
 def root(covariance: Array, noise: Array | float = 0.0) -> Array:
-    """The lower Cholesky factor of a covariance with noise, of all rows or of each, and as little jitter as may be."""
+    """The lower Cholesky factor of a covariance plus noise (one for all rows, or one each) and minimal jitter."""
     jitter = JITTER
     while jitter < np.inf:
         noisy = covariance.copy()
@@ -209,7 +218,7 @@ def root(covariance: Array, noise: Array | float = 0.0) -> Array:
 
 
 def log_ei(mean: Array, sd: Array, best: float) -> Array:
-    """Logarithm of the expected improvement below `best`; exact also where the improvement is hopeless.
+    """The logarithm of the expected improvement below `best`, accurate also where the improvement is tiny.
 
     Source: Ament et al. 2023, eq. 9, and its asymptote below z = -1e5, where the difference is rounding alone.
     """

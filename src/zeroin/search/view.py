@@ -1,4 +1,4 @@
-"""What a decision looks at: a history with what was computed of it, and what was chosen so far."""
+"""What a decision looks at: the history, what was computed from it, and what the decision has chosen so far."""
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, replace
@@ -16,12 +16,12 @@ from zeroin.space import Choice, Space
 from zeroin.space.scales import Array
 from zeroin.types import Proposal, Range, Trial
 
-DRAWS = 32  # points, of which the first that was not tried is taken
+DRAWS = 32  # so many points are drawn, of which the first is taken that was not tried
 
 
 @dataclass(frozen=True, slots=True)
 class View:
-    """A history as a decision needs it; one that has `chosen` more is another view."""
+    """A history as a decision needs it. It is immutable: choosing something gives another view."""
 
     settings: Settings
     space: Space
@@ -31,16 +31,16 @@ class View:
     seed: int
     memory: Memory
     screen: int
-    glance: int  # epochs of a first look; 0 where it tells too little of later ones
+    glance: int  # epochs of a first look; 0 if its losses tell too little about later ones
     ranges: dict[str, Range]
     box: Box
-    together: np.ndarray  # [D]: whether configs under way at once should agree in it
-    ranks: Callable[[Trial, int], float] = rungs.loss_at  # by what trials of the coarse round go on, after epochs
+    together: np.ndarray  # [D]: whether configs that are trained at once should agree in it
+    ranks: Callable[[Trial, int], float] = rungs.loss_at  # ranks trials of the coarse round after so many epochs
     chosen: tuple[Proposal, ...] = ()
-    points: tuple[Array, ...] = ()  # [D] of each that is chosen
+    points: tuple[Array, ...] = ()  # [D] of each proposal that is chosen
 
     def choosing(self, *proposals: Proposal) -> "View":
-        """The view with more that is chosen."""
+        """The view with more proposals chosen."""
         points = [self.units[p.trial] if p.config is None else self.space.units(p.config) for p in proposals]
         return replace(self, chosen=(*self.chosen, *proposals), points=(*self.points, *points))
 
@@ -60,23 +60,23 @@ class View:
 
     @property
     def is_batch(self) -> bool:
-        """Whether several jobs are chosen with none under way, as by one who waits for all results of a batch."""
+        """Whether several jobs are chosen while none is running, as by a user who waits for all results of a batch."""
         return self.free > 1 and self.slots == self.free
 
     @property
     def foresees(self) -> bool:
-        """Whether it is known what losses of short trainings still fall: hyperparameters' names tell."""
+        """Whether the outlook applies: it is known how much losses of short trainings still fall."""
         return len(self.ladder) > 1 and self.memory.outlook is not None and bool(known(self.space))
 
     @property
     def busy(self) -> set[int]:
-        """Trials with a running job, or with one that is chosen."""
+        """The numbers of trials with a running job, or with a chosen one."""
         running = {job.trial for job in self.history.running}
         return running | {proposal.trial for proposal in self.chosen if proposal.trial is not None}
 
     @property
     def steps(self) -> tuple[int, ...]:
-        """The rungs, and the first look below them where it tells enough."""
+        """The rungs, preceded by the first look if it tells enough."""
         return (self.glance, *self.ladder) if self.glance else self.ladder
 
     @property
@@ -85,7 +85,7 @@ class View:
         return self.memory.points(self.space, self.history.leads)
 
     def rng(self, purpose: str) -> np.random.Generator:
-        """A stream of its own for each purpose of each decision."""
+        """A random stream of its own for each purpose of each decision."""
         return generator(self.seed, purpose, len(self.history.jobs))
 
     @property
@@ -115,7 +115,7 @@ class View:
 
     @property
     def shapes(self) -> Array:
-        """Points [k, D] chosen or running that differ in `together`, the latest first."""
+        """Points [k, D] that are chosen or running and differ in `together`, the latest first."""
         return agreement.shapes([*reversed(self.points), *reversed(self.running)], self.together)
 
     def agreeing(self, point: Array) -> Array:
@@ -134,15 +134,15 @@ class View:
 
     @property
     def end(self) -> str:
-        """That the search ends here, in words: nothing is left of a space whose configs are listed. Else empty."""
+        """Why the search ends here, in words: all configs of a small space were tried. Empty if it does not end."""
         regions = self.history.regions
         told = bool(regions) and regions[-1].over
         return "" if self.chosen or self.busy or self.listed is None or told else finite.over(len(self.listed))
 
     def untried(self, box: Box, rng: np.random.Generator) -> Array | None:
-        """A point [D] of a box, at random, that was neither tried nor chosen; None where all that are listed were.
+        """A random point [D] of a box that was neither tried nor chosen; None if no config is left.
 
-        Where configs are too many to be listed and yet no draw is a new one, one that was tried.
+        If the configs are too many to be listed and no draw happens to be new, it is one that was tried.
         """
         draws = box.uniform(DRAWS, rng)
         fresh = draws[~finite.among(draws, self.tried)]
@@ -153,11 +153,11 @@ class View:
 
     @property
     def whole(self) -> Box:
-        """The ranges as declared and as they are now: the playbook may have begun with others, and mislead."""
+        """The box of the declared and the current ranges together; the playbook's ranges alone might mislead."""
         low, high = self.space.span(self.space.ranges).T
         return replace(self.box, low=np.minimum(low, self.box.low), high=np.maximum(high, self.box.high))
 
 
 def _both(declared: Range, now: Range) -> Range:
-    """The range of a number that holds two."""
+    """The smallest range that contains two ranges of a number."""
     return min(declared[0], now[0]), max(declared[1], now[1])  # type: ignore[type-var]

@@ -1,4 +1,4 @@
-"""Zooming in: new configs where most improvement is expected, and paused trials where they promise more."""
+"""Zooming in: new configs where most improvement is expected, or paused trials if these promise more."""
 
 from dataclasses import dataclass
 
@@ -13,16 +13,20 @@ from zeroin.space.scales import Array
 from zeroin.types import Kind, Proposal, Trial
 
 CANDIDATES = 600
-REFINED = 100  # mutations of the best candidates, in each of four rounds
+REFINED = 100  # mutations of the best candidates, for each of the steps
 STEPS = (0.1, 0.05, 0.03, 0.01)
 
 
 @dataclass(slots=True)
 class Pool:
-    """What one target chooses from: candidates `points` [m, D] by `score` [m], log EI without what is under way.
+    """The candidates for one target.
 
-    The first `drawn` of them were drawn with `rng`, the others moved to agree with what is under way. `resting` are
-    paused trials by their log EI, the most promising first.
+    Args:
+        points: of new configs [m, D].
+        score: their log expected improvement [m], lowered near configs that are being trained.
+        drawn: so many of them, the first ones, were drawn with `rng`; the others were moved to agree with running ones.
+        rng: the random stream.
+        resting: paused trials with their log expected improvement, the most promising first.
     """
 
     points: Array
@@ -33,11 +37,11 @@ class Pool:
 
 
 def zoom_in(view: View, model: Model) -> tuple[View, Pool | None]:
-    """Fill the slots, aiming at the best and at a leap below it in turn; also the last pool that was chosen from."""
+    """Fill the slots, with the best loss and a leap below it as targets in turn; also returns the last pool used."""
     fresh = sum(job.start == 0 and job.kind is Kind.ZOOM for job in view.history.jobs)
     pools: dict[bool, Pool] = {}
     while not view.is_full:
-        leap = fresh % 2 == 1 and len(view.ladder) > 1  # a gamble: only where a short training tells it off
+        leap = fresh % 2 == 1 and len(view.ladder) > 1  # a gamble: only if a short training exposes a bad one
         if leap not in pools:
             pools[leap] = _pool(view, model, leap)
         proposal = _best_of(pools[leap], view, model, ", tried as a leap" if leap else "")
@@ -52,7 +56,7 @@ def zoom_in(view: View, model: Model) -> tuple[View, Pool | None]:
 
 
 def _pool(view: View, model: Model, leap: bool) -> Pool:
-    """Candidates where the best loss is the target, or one that lies `Settings.leap` below it."""
+    """Candidates that aim at the best loss, or, with `leap`, at a target that lies `Settings.leap` below it."""
     rng = view.rng("leap" if leap else "zoom")
     if leap:
         model = model.aiming(view.settings.leap)
@@ -70,7 +74,7 @@ def _pool(view: View, model: Model, leap: bool) -> Pool:
 
 
 def _best_of(pool: Pool, view: View, model: Model, aim: str) -> Proposal | None:
-    """What promises most: a new config or a paused trial; None where all configs were tried and no trial can go on."""
+    """The most promising new config or paused trial; None if all configs were tried and no trial can be carried on."""
     resting = next((pair for pair in pool.resting if pair[1].number not in view.busy), None)
     while True:
         best = agreement.best(pool.points, pool.score, view.shapes, view.together, view.settings.agree)
@@ -94,7 +98,7 @@ def _anywhere(view: View) -> Array:
 
 
 def candidates(model: Model, box: Box, leads: Array, rng: np.random.Generator, free: int) -> tuple[Array, Array]:
-    """Points [m, D] where the acquisition may be highest, `leads` [k, D] among them, and their log EI [m]."""
+    """Points [m, D] where the expected improvement may be highest, `leads` [k, D] among them; and its log [m]."""
     order = np.argsort(model.mean, kind="stable")
     top = model.units[order[: 5 if free == 1 else max(5, min(16, free // 2))]]
     points = np.vstack(
@@ -115,10 +119,10 @@ def candidates(model: Model, box: Box, leads: Array, rng: np.random.Generator, f
 
 
 def penalty(model: Model, points: Array, centre: Array) -> Array:
-    """What a point under way at `centre` [D] takes off log EI at points [m, D]; nothing one length scale away.
+    """How much a point at `centre` [D] that is being trained lowers log EI at points [m, D]; 0 beyond a length scale.
 
-    Source: González et al. 2016, "Batch Bayesian Optimization via Local Penalization", with the distance itself in
-    place of a bound by the function's slope.
+    Source: González et al. 2016, "Batch Bayesian Optimization via Local Penalization", with the distance itself
+    instead of a bound from the function's slope.
     """
     distance = np.sqrt(((model.scaled(points) - model.scaled(centre[None])) ** 2).sum(1))
     return np.asarray(np.log(np.clip(distance, 1e-9, 1.0)))
