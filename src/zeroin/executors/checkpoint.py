@@ -1,4 +1,4 @@
-"""A trial's checkpoint: a folder that a crash can never leave half-written.
+"""A trial's checkpoint: a folder that is never left half-written, even by a crash.
 
 Training writes into `work/`. At the end of a job, and now and then within it, `work/` is put aside as
 `epoch-N/`; a job that starts or restarts gets a copy of the newest one. What a kill -9 tears is only `work/`.

@@ -1,4 +1,4 @@
-"""What an objective is, as far as it can be seen: its name, and its code."""
+"""Identifying an objective function by its name and its code, so that a resumed study notices a change."""
 
 import ast
 import hashlib
@@ -14,11 +14,11 @@ from zeroin.types import Value
 
 
 def measure_of(objective: Any) -> dict[str, Value]:
-    """What the scores of an objective are scores of: what a Task says of itself; of a function its name and its code.
+    """What the scores of an objective measure: for a Task what it says itself, for a function its name and its code.
 
-    The code is that of the function alone, without comments and layout, as a short hash; what it calls and the data it
-    reads are not seen. Of a lambda and of what was typed in (its source is that of the whole statement, or nowhere) it
-    is what Python made of it.
+    The code is a short hash of the function's source without comments and layout; the functions that it calls and the
+    data that it reads are not part of it. The bytecode is used for a lambda, whose source is that of a whole statement,
+    and for a function typed at a prompt, whose source is not available.
 
     >>> measure_of(lambda config: config["x"])["objective"]
     '<lambda>'
@@ -39,7 +39,7 @@ def measure_of(objective: Any) -> dict[str, Value]:
 
 
 def measure_with_file(objective: Any) -> dict[str, Value]:
-    """The same, of a function its file too, which tells it from others of its name."""
+    """`measure_of`, for a function with its file as well, which distinguishes it from others of the same name."""
     measure = measure_of(objective)
     if "objective" not in measure:
         return measure
@@ -52,14 +52,14 @@ def measure_with_file(objective: Any) -> dict[str, Value]:
 
 
 def _function(objective: Any) -> Any:
-    """What is called in the end: without the arguments that `partial` holds, and without what decorators put round."""
+    """The function that is called in the end, without `partial` and decorators around it."""
     while isinstance(objective, partial):
         objective = objective.func
     return inspect.unwrap(objective)
 
 
 def _written(value: Any) -> str:
-    """A constant, or what Python made of a function, in the same words in every process."""
+    """A constant or bytecode as text that is the same in every process."""
     if inspect.iscode(value):
         return _written((value.co_code, value.co_names, value.co_consts))
     if isinstance(value, tuple):

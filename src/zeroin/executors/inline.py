@@ -1,4 +1,4 @@
-"""One job at a time, in the study's own process."""
+"""An executor that does one job at a time, in the study's own process."""
 
 from collections import deque
 from pathlib import Path

@@ -1,4 +1,4 @@
-"""Doing a job with an objective: whatever comes of it is told as a value."""
+"""Doing a job with an objective: whatever happens, also an exception, is returned as a value."""
 
 import errno
 import os
@@ -30,7 +30,7 @@ UNSAVED = (
 
 
 def perform(objective: Objective, job: Job, root: Path, known: int, max_epochs: int, heard: Heard) -> Ended:
-    """Do a job with an objective, in this process and thread; what it raises, `SystemExit` too, comes back as a value.
+    """Do a job with an objective, in this process and thread; exceptions, `SystemExit` too, are returned as a status.
 
     Args:
         objective: f(config, run); it may return the loss instead of reporting it.
@@ -61,7 +61,7 @@ def perform(objective: Objective, job: Job, root: Path, known: int, max_epochs: 
 
 @contextmanager
 def _staying() -> Iterator[None]:
-    """Go back to the working folder, wherever an objective went: the paths of a store may be relative to it."""
+    """Restore the working directory if the objective changes it, because the paths of a store may be relative."""
     try:
         here = os.getcwd()
     except OSError:  # it was taken away
@@ -75,7 +75,7 @@ def _staying() -> Iterator[None]:
 
 
 def stepwise(steps: Steps, job: Job, root: Path, known: int, max_epochs: int, heard: Heard) -> Iterator[Ended | None]:
-    """`perform` in steps: None after each step of the objective, at last how the job ended."""
+    """`perform` as a generator: yields None after each step of the objective, and finally how the job ended."""
     took, began = 0.0, time.monotonic()
     checkpoint = Checkpoint(trial_folder(root, job.trial).absolute(), job.start, known)
     if checkpoint.epoch >= job.stop:  # killed between its last epoch and its end
@@ -100,10 +100,10 @@ def stepwise(steps: Steps, job: Job, root: Path, known: int, max_epochs: int, he
 
 
 def finish(run: Run, checkpoint: Checkpoint) -> tuple[Status, str]:
-    """How a job ended whose training returned, and a note; what it saved is put aside.
+    """The status of a job whose training returned, and a note; its checkpoint is put aside.
 
     Raises:
-        TaskError: it told no loss.
+        TaskError: it has reported no loss.
     """
     if run.status is Status.DIVERGED:
         return Status.DIVERGED, f"the loss was not finite in epoch {run.epoch + 1}"
@@ -118,17 +118,17 @@ def finish(run: Run, checkpoint: Checkpoint) -> tuple[Status, str]:
 
 
 def _by_signal(error: SystemExit) -> bool:
-    """Whether a handler of a signal left: the process is asked to end, whatever trains."""
+    """Whether a signal handler raised it: then the process is to end, and it is not the objective's failure."""
     handlers = [signal.getsignal(number) for number in signal.valid_signals()]
     codes = [getattr(handler, "__code__", None) for handler in handlers if callable(handler)]
     return any(frame.f_code in codes for frame, _ in traceback.walk_tb(error.__traceback__))
 
 
 def failure(error: Exception | SystemExit, root: Path) -> tuple[Status, str]:
-    """What training raised, as the status of its job and a note.
+    """An exception of training as the status of its job and a note.
 
     Raises:
-        ZeroinError: the error itself, where it is one that no other config would mend; a full disk.
+        ZeroinError: the error itself, if it is one that no other config would fix; or the disk is full.
     """
     if isinstance(error, ZeroinError):
         raise error
@@ -142,7 +142,7 @@ def failure(error: Exception | SystemExit, root: Path) -> tuple[Status, str]:
 
 
 def _is_full_disk(error: BaseException | None, root: Path) -> bool:
-    """Whether it, or what it came from, says so; torch says no more than `unexpected pos`, copytree it in words."""
+    """Whether an error, or its cause, comes from a full disk, which torch and copytree do not report as such."""
     if error is None:
         return False
     if isinstance(error, OSError) and error.errno in (errno.ENOSPC, errno.EDQUOT):
@@ -153,8 +153,8 @@ def _is_full_disk(error: BaseException | None, root: Path) -> bool:
 
 
 def is_out_of_memory(error: BaseException) -> bool:
-    """Whether it says that memory ran out."""
-    # torch's own class is named, not imported: torch stops at the door of zeroin.nn.
+    """Whether an error says that memory ran out."""
+    # torch's own class is compared by name, because torch must not be imported here.
     return (
         isinstance(error, MemoryError)
         or type(error).__name__ == "OutOfMemoryError"

@@ -1,4 +1,4 @@
-"""A worker process as the study sees it: started, spoken to, ended."""
+"""Worker processes as the study sees them: starting them, sending them messages, ending them."""
 
 import multiprocessing
 import os
@@ -37,7 +37,7 @@ Group: TypeAlias = tuple[Value | None, ...]  # what jobs that can be done at onc
 
 @dataclass(slots=True, eq=False)
 class Place:
-    """Where jobs are done: a process and the line to it; without them in this one."""
+    """Where jobs are done: a worker process and the connection to it; without these, the study's own process."""
 
     process: BaseProcess | None = None
     line: Connection | None = None
@@ -50,7 +50,7 @@ class Place:
 
 
 def check_workers(workers: int) -> None:
-    """Whether so many workers can be started here.
+    """Check that so many workers can be started here.
 
     Raises:
         StudyError: not a whole number from 1; far more than cores; or this process is itself a worker that is importing
@@ -72,10 +72,10 @@ def check_workers(workers: int) -> None:
 
 
 def can_fork() -> bool:
-    """Whether a copy of this process can train on the CPU as this one does: on Linux, where no other thread is at work.
+    """Whether a forked copy of this process can train on the CPU: on Linux, if no other thread is running.
 
-    PyTorch's own DataLoader starts its workers so. A lock that another thread holds at that moment would stay locked in
-    the copy for good; the store's thread shares none, and a copy of one thread asks none of OpenMP's.
+    PyTorch's own DataLoader forks its workers, too. A lock that another thread holds at that moment would stay locked
+    in the copy forever. The store's thread shares no lock, and a process that uses one thread needs none of OpenMP's.
     """
     here = threading.current_thread()
     return sys.platform == "linux" and all(t is here or t.name == STORE_THREAD for t in threading.enumerate())
@@ -95,7 +95,7 @@ def start(folder: Path, max_epochs: int, make: worker.Make | None = None) -> Pla
 
 @contextmanager
 def starting(folder: Path, max_epochs: int, workers: int) -> Iterator[list[Place]]:
-    """Workers that start while it is not decided yet what they are to do; they end where that raises."""
+    """Start workers while it is still being decided what they are to do; they are ended if that raises."""
     places: list[Place] = []
     try:
         for _ in range(workers):
@@ -107,7 +107,7 @@ def starting(folder: Path, max_epochs: int, workers: int) -> Iterator[list[Place
 
 
 def send(to: Place, message: object) -> None:
-    """Tell a worker; bytes go as they are."""
+    """Send a message to a worker; bytes are sent as they are."""
     assert to.line
     try:
         to.line.send_bytes(message) if isinstance(message, bytes) else to.line.send(message)
@@ -116,7 +116,7 @@ def send(to: Place, message: object) -> None:
 
 
 def end_all(workers: list[Place]) -> None:
-    """End workers, and forget them."""
+    """End workers and empty the list."""
     running = [(one.process, one.line) for one in workers if one.process and one.line]
     for process, _ in running:
         process.terminate()
@@ -145,7 +145,7 @@ def _environment(changes: dict[str, str]) -> Iterator[None]:
 
 @contextmanager
 def _without_interrupts() -> Iterator[None]:
-    """A process started within is not interrupted by Ctrl-C while it imports; ours comes a moment later."""
+    """A process started within is not interrupted by Ctrl-C while it imports; for this one Ctrl-C is deferred."""
     if not hasattr(signal, "pthread_sigmask"):
         yield
         return
@@ -157,7 +157,7 @@ def _without_interrupts() -> Iterator[None]:
 
 
 def killed_for_memory(exitcode: int, kills: int) -> bool:
-    """Whether a process was killed by the kernel for want of memory, which had killed so many before."""
+    """Whether a process was killed by the kernel because memory ran out; before, the kernel had killed `kills`."""
     if exitcode != -signal.SIGKILL:
         return False
     now = out_of_memory_kills()
@@ -165,7 +165,7 @@ def killed_for_memory(exitcode: int, kills: int) -> bool:
 
 
 def out_of_memory_kills() -> int | None:
-    """How many processes the kernel has killed for want of memory since it started; None where it does not tell."""
+    """How many processes the kernel has killed since it started because memory ran out; None if it does not say."""
     try:
         lines = Path("/proc/vmstat").read_text().splitlines()
     except OSError:

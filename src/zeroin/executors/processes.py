@@ -1,4 +1,4 @@
-"""Jobs in processes that stay for the whole study, each with an executor of its own."""
+"""An executor that does jobs in worker processes, which stay for the whole study."""
 
 import math
 import signal
@@ -66,7 +66,7 @@ class Processes:
 
     @property
     def slots(self) -> int:
-        """Jobs it wants to have at once; beside those in this process, as many as the workers that are ready can do."""
+        """How many jobs it wants at once: those that this process and the workers that are ready can do."""
         if self._here is None:
             return self._rows * self._most
         return self._rows * (1 + sum(w.ready for w in self._workers))
@@ -76,7 +76,7 @@ class Processes:
         self._waiting.append((job, known))
 
     def wait(self, report: Report) -> list[Ended]:
-        """Listen until a job ended, or go on by a step in this process and tell what was heard meanwhile."""
+        """Listen to the workers until a job ends; or, if this process does jobs too, train for a step meanwhile."""
         while True:
             self._hand_out()
             ended = self._listen(report)

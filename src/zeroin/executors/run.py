@@ -1,4 +1,4 @@
-"""What an objective is handed, and which of its two forms it has."""
+"""`Run`: the second argument of an objective that trains in epochs."""
 
 import inspect
 import math
@@ -25,7 +25,15 @@ class Lost(BaseException):
 
 
 class Run:
-    """A job as the objective sees it: from which epoch to which, where to save, whom to tell.
+    """A job as the objective sees it: which epochs to train, where to save, and how to report.
+
+    zeroin makes it; an objective f(config, run) receives it.
+
+    Attributes:
+        max_epochs: the number of epochs of a full training.
+        start: how many epochs of the trial were already trained; if it is above 0, load from `checkpoint`.
+        epoch: how many were trained and reported so far.
+        status: RUNNING, or DIVERGED once a loss was not finite.
 
     >>> def objective(config, run):
     ...     for epoch in run.epochs():
@@ -69,32 +77,32 @@ class Run:
 
     @property
     def final(self) -> bool:
-        """Whether this is one of the trainings after the search, where the test set may be looked at."""
+        """Whether this is one of the trainings after the search, in which the test set may be used."""
         return self._job.kind in (Kind.CONFIRM, Kind.DEFAULT)
 
     @property
     def checkpoint(self) -> Path:
-        """The trial's folder: load from it when `start` > 0, save to it in every epoch that `saving` asks for."""
+        """The trial's folder: load from it if `start` > 0, save to it in every epoch for which `saving` is true."""
         if self._checkpoint.lost and self.epoch == self.start and self.begins_anew:
             raise Lost
         return self._checkpoint.path
 
     @property
     def saving(self) -> bool:
-        """Whether the state after the epoch under way may be needed: at the job's end, and now and then before."""
+        """Whether the state after the current epoch may be needed: at the end of the job, and now and then before."""
         under_way = self.epoch if self._within is None else self._within
         return under_way >= self.stop - 1 or self._ending or self._due
 
     @property
     def ending(self) -> bool:
-        """Whether the job is to end after this epoch: for loops that do not use `epochs()`."""
+        """Whether the job ends after this epoch; for training loops that do not use `epochs()`."""
         return self._ending or self.epoch >= self.stop
 
     def epochs(self) -> Iterator[int]:
-        """Epoch numbers, 0 the first, from where the trial stood to where it is paused.
+        """The epochs to train, counted from 0: from where the trial stood to where it is paused.
 
         Raises:
-            TaskError: an epoch went by without a `report`.
+            TaskError: an epoch passed without a `report`.
         """
         for epoch in range(self.start, self.stop):
             self._due = self._checkpoint.due and epoch + 1 < self.stop  # asked once, so that what is saved is kept
@@ -113,12 +121,15 @@ class Run:
                 self._checkpoint.put_aside(epoch + 1, last=False)
 
     def report(self, loss: Any = None, /, **metrics: Any) -> None:
-        """Tell the loss after an epoch, and further metrics by name; a loss that is not finite ends the trial.
+        """Report the score after an epoch; one that is not finite ends the trial as diverged.
 
-        Where a score is judged, `report(accuracy, loss=...)` keeps the loss as a metric.
+        Args:
+            loss: the score that is tuned: a number, or a tensor or array of one number. It may also be given by name,
+                as `report(loss=...)`.
+            **metrics: further numbers to keep; `report(accuracy, loss=...)` tunes the accuracy and keeps the loss.
 
         Raises:
-            TaskError: a loss or metric that is not a number, a second report in an epoch, one beyond the job's end.
+            TaskError: a value is not a number, or this is the second report in an epoch, or one beyond the job's end.
         """
         if self._within is not None and self.epoch > self._within:
             raise TaskError(
@@ -144,7 +155,7 @@ def takes_run(objective: Objective) -> bool:
     """Whether an objective is f(config, run) rather than f(config); a second argument `run` may have a default.
 
     Raises:
-        TaskError: it takes neither one nor two arguments, or returns before it has run (async def, yield).
+        TaskError: it takes neither one nor two arguments, or is a coroutine or a generator.
     """
     name = getattr(objective, "__name__", objective)
     for is_lazy, kind, remedy in LAZY:

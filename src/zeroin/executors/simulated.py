@@ -1,4 +1,4 @@
-"""Jobs read off learning curves, on a clock of its own: a search over years of training in milliseconds."""
+"""An executor that reads losses off given learning curves, with a clock of its own: it simulates searches quickly."""
 
 import heapq
 import math
@@ -11,7 +11,7 @@ from zeroin.types import Config, Ended, Job, Observation, Status
 
 @dataclass(slots=True)
 class _UnderWay:
-    """A job, the scores of its epochs, what each takes, when it began and after how many; `done` of them are told."""
+    """A job: the scores of its epochs, the seconds of each, when it began, after how many epochs, how many are done."""
 
     job: Job
     scores: Sequence[float]
@@ -22,7 +22,7 @@ class _UnderWay:
 
 
 class Simulated:
-    """Any number of workers that train at the speed of a table.
+    """Simulates any number of workers by looking up learning curves.
 
     Args:
         curve: config -> the score after each epoch; a score that is not finite is a divergence there.

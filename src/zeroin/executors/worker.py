@@ -1,4 +1,4 @@
-"""The far end of `processes`: one process that does jobs with an executor of its own until its study is gone."""
+"""The code of a worker process: it does jobs with an executor of its own until the study's process is gone."""
 
 import multiprocessing
 import os
@@ -20,7 +20,7 @@ from zeroin.errors import TaskError, ZeroinError
 from zeroin.protocols import Executor
 from zeroin.types import Ended, Job, Observation
 
-PATIENCE = 0.05  # s that an epoch waits for the study's answer; a study that is deciding gives it at a later epoch
+PATIENCE = 0.05  # seconds that an epoch waits for the study's answer; if it comes later, a later epoch takes note of it
 
 Make: TypeAlias = Callable[[Path, int], Executor]  # of the folder for checkpoints and the deepest budget
 
@@ -118,10 +118,10 @@ class _Line:
 
 
 def pickled(make: Callable[..., Any]) -> bytes:
-    """What is called in another process, as bytes that it can be made from there.
+    """A callable, pickled for another process.
 
     Raises:
-        TaskError: it is no function at the top level of a file.
+        TaskError: it cannot be pickled, because it is not a function at the top level of a file.
     """
     objective = make.args[0] if isinstance(make, partial) and make.args else make
     name = getattr(objective, "__qualname__", type(objective).__name__)

@@ -1,4 +1,4 @@
-"""What past studies taught, by scenario, and what a new study is advised to try first."""
+"""The playbook: what past studies taught, and from that what a new study is advised to try first."""
 
 from zeroin.playbook.book import Playbook, as_data, as_lessons, is_off, shipped
 from zeroin.playbook.learning import lesson_of

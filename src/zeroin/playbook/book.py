@@ -1,7 +1,6 @@
-"""The playbook: one SQLite file of lessons for all studies of a user, and the lessons that come with zeroin.
+"""The playbook's file: one SQLite file of lessons for all studies of a user; and the lessons shipped with zeroin.
 
-One row a lesson, everything in it readable as JSON. Any number of processes may use the file: each use is one
-short transaction.
+Each lesson is a row, readable as JSON. Any number of processes may use the file: each use is one short transaction.
 """
 
 import json
@@ -32,11 +31,11 @@ TABLE = """CREATE TABLE IF NOT EXISTS lessons (
 
 
 class Playbook:
-    """What past studies taught.
+    """A file of lessons from past studies.
 
     Args:
-        path: the file, made when the first lesson is learned; None: the user's.
-        shipped: also ask the lessons that come with zeroin.
+        path: the file, created when the first lesson is learned; None: the user's own.
+        shipped: whether to consult the lessons shipped with zeroin as well.
 
     >>> Playbook("playbook.db", shipped=False).lessons()
     []
@@ -49,15 +48,23 @@ class Playbook:
         self.shipped = shipped
 
     def look_up(self, space: Space, scenario: Scenario, movable: Collection[str] = ()) -> Advised:
-        """A few configs to try first, and ranges for `movable` hyperparameters; nothing where no past study is alike.
+        """What past studies advise a new one: a few configs to try first, and corrected ranges.
+
+        Args:
+            space: of the new study.
+            scenario: of the new study.
+            movable: the hyperparameters whose ranges may be corrected.
+
+        Returns:
+            The advice; empty if no past study is similar enough.
 
         Raises:
-            PlaybookError: the file is no playbook.
+            PlaybookError: the file is not a playbook.
         """
         return advised(space, scenario, [*self.lessons(), *(shipped() if self.shipped else ())], movable)
 
     def learn(self, *lessons: Lesson) -> None:
-        """Keep lessons; one of the same study takes the place of the older.
+        """Add lessons; one of the same study replaces the older.
 
         Raises:
             PlaybookError: the file is no playbook, or cannot be written.
@@ -81,10 +88,13 @@ class Playbook:
         return [from_json({**json.loads(lesson), "scenario": json.loads(scenario)}) for scenario, lesson in rows]
 
     def forget(self, *names: str) -> int:
-        """Take the lessons of studies of these names out, all of them if none is named; how many there were.
+        """Remove the lessons of these studies; without a name, all lessons.
+
+        Returns:
+            How many were removed.
 
         Raises:
-            PlaybookError: there is none of that name, or the file cannot be written.
+            PlaybookError: there is no lesson of that name, or the file cannot be written.
         """
         known = [lesson.name for lesson in self.lessons()]
         unknown = sorted(set(names) - set(known))
@@ -129,17 +139,17 @@ class Playbook:
 
 
 def place() -> Path:
-    """Where the user's playbook lies: as the environment says, else in the user's data folder."""
+    """Where the user's playbook is: where the environment variable says, else in the user's data folder."""
     return Path(os.environ.get(PLACE) or platformdirs.user_data_path("zeroin") / "playbook.db")
 
 
 def is_off() -> bool:
-    """Whether the environment asks for no playbook unless one is named."""
+    """Whether the environment variable turns the user's playbook off."""
     return os.environ.get(PLACE) == "off"
 
 
 def shipped() -> list[Lesson]:
-    """The lessons that come with zeroin; `benchmarks/make_playbook.py` makes them."""
+    """The lessons shipped with zeroin, which `benchmarks/make_playbook.py` makes."""
     file = resources.files("zeroin.playbook").joinpath("shipped.json")
     return as_lessons(json.loads(file.read_text("utf-8"))) if file.is_file() else []
 

@@ -1,4 +1,4 @@
-"""What works well in which scenario: lessons side by side, where they agree and where they differ."""
+"""Comparing lessons: which values work in which scenario, where studies agree and where they differ."""
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
@@ -11,13 +11,13 @@ from zeroin.space.choice import key
 from zeroin.space.words import range_words
 from zeroin.types import Range, Value
 
-NEAR = 0.02  # of the unit line: no study tells the ends of its good values more exactly, so ranges this near meet
-MATTERS = 0.1  # a hyperparameter of less importance hardly matters
+NEAR = 0.02  # of the unit interval: ranges that are closer than this overlap, as their ends are not known better
+MATTERS = 0.1  # hyperparameters of less importance hardly matter
 
 
 @dataclass(frozen=True, slots=True)
 class Cell:
-    """A hyperparameter in one study: where the good configs lie, what the best one has, how much it mattered."""
+    """A hyperparameter in one study: the range of good values, the best config's value, how much it mattered."""
 
     good: Range
     best: Value
@@ -28,9 +28,12 @@ class Cell:
 class Row:
     """A hyperparameter in all studies.
 
-    `param` is the first study's, but wide enough for all: on its unit line they are compared; `cells` by study, None
-    where it was not searched; `common` the values that are good in the most studies of those in which it mattered,
-    `agreeing` which studies these are.
+    Args:
+        name: of the hyperparameter.
+        param: that of the first study, but with a range that covers all; studies are compared on its unit interval.
+        cells: one for each study; None if it was not searched there.
+        common: the values that are good in most of the studies in which it mattered.
+        agreeing: for each study, whether `common` is good there.
     """
 
     name: str
@@ -41,25 +44,25 @@ class Row:
 
     @property
     def importance(self) -> float:
-        """The mean over the studies that searched it."""
+        """The mean importance over the studies that searched it."""
         return float(np.mean([cell.importance for cell in self.cells if cell]))
 
     def words_of(self, cell: Cell) -> str:
-        """The good values of a study, and how much they mattered."""
+        """A cell in words: the good values, and how much the hyperparameter mattered."""
         return f"{self.values(cell.good)} ({cell.importance:.0%})"
 
     def values(self, of: Range) -> str:
-        """Some of its values in words, numbers to two digits: no more is known of them."""
+        """A range of its values in words; numbers have two digits, because they are not known better."""
         return range_words(self.param, of, digits=2)
 
     @property
     def searched(self) -> int:
-        """In how many studies it was searched."""
+        """How many studies searched it."""
         return sum(cell is not None for cell in self.cells)
 
     @property
     def mattering(self) -> tuple[bool, ...]:
-        """In which studies it mattered."""
+        """For each study, whether it mattered there."""
         return tuple(cell is not None and cell.importance >= MATTERS for cell in self.cells)
 
     @property
@@ -69,16 +72,16 @@ class Row:
 
     @property
     def agree(self) -> int:
-        """In how many of these the common values are good."""
+        """In how many studies the common values are good."""
         return sum(self.agreeing)
 
     @property
     def agrees(self) -> bool:
-        """Whether they are in most, and in more than one."""
+        """Whether the common values are good in most studies in which it mattered, and in more than one."""
         return 2 * self.agree > self.matters and self.agree > 1
 
     def words(self, before: str = "") -> str:
-        """Whether the studies in which it mattered agree, in words; `before` comes before what is good in most."""
+        """Whether the studies in which it mattered agree, in words; `before` is put before the common values."""
         if self.matters < 2:
             return f"matters in {self.matters}" if self.matters else "hardly matters"
         if not self.agrees:
@@ -88,10 +91,13 @@ class Row:
 
 @dataclass(frozen=True, slots=True)
 class Comparison:
-    """Studies side by side.
+    """Several studies side by side.
 
-    `luck` is the share of the spread of scores that the configs do not tell; `held` what was not searched, as it was in
-    all studies; `rows` the most important first.
+    Args:
+        names, scenarios: of the studies.
+        luck: for each, the share of the variance of scores that the configs do not explain; None if not known.
+        held: hyperparameters that no study searched, with the value that they had in all.
+        rows: one for each hyperparameter, the most important first.
     """
 
     names: tuple[str, ...]
@@ -106,7 +112,7 @@ class Comparison:
         return common(self.scenarios) if len(self.scenarios) > 1 else {}
 
     def table(self) -> str:
-        """As Markdown, its columns aligned, so that it is readable as it is."""
+        """The comparison as a Markdown table, aligned so that it can be read as it is."""
         several = len(self.names) > 1
         lines = [["", *self.names, "good where it matters"]]
         lines += [
@@ -136,13 +142,13 @@ def compare(lessons: Sequence[Lesson]) -> Comparison:
 
 
 def common(facts: Sequence[Mapping[str, Value]]) -> dict[str, Value]:
-    """The facts that all have alike."""
+    """The facts that are the same in all."""
     first, *others = facts
     return {name: value for name, value in first.items() if all(other.get(name) == value for other in others)}
 
 
 def joined(param: Hyperparameter, good: Sequence[Range]) -> Range:
-    """The least range that holds several; of a choice all options that are in one of them."""
+    """The smallest range that contains several; for a choice, all options that are in any of them."""
     if isinstance(param, Choice):
         known = {key(option) for each in good for option in each}
         return tuple(option for option in param.options if key(option) in known)
@@ -151,7 +157,7 @@ def joined(param: Hyperparameter, good: Sequence[Range]) -> Range:
 
 
 def place(param: Hyperparameter, good: Range) -> tuple[float, float]:
-    """Where a range of numbers lies on a hyperparameter's unit line."""
+    """Where a range of numbers lies on a hyperparameter's unit interval."""
     low, high = (float(np.clip(param.unit(value), 0.0, 1.0)) for value in (good[0], good[-1]))
     return min(low, high), max(low, high)
 
@@ -167,7 +173,7 @@ def _row(name: str, lessons: Sequence[Lesson]) -> Row:
 
 
 def _axis(params: Sequence[Hyperparameter]) -> Hyperparameter:
-    """The first study's hyperparameter, wide enough for the others' values, on its scale where that has them all."""
+    """The first study's hyperparameter with a range that covers all studies, on a scale that allows it."""
     first = params[0]
     if isinstance(first, Choice):
         options = {key(option): option for p in params if isinstance(p, Choice) for option in p.options}
@@ -186,7 +192,7 @@ def _axis(params: Sequence[Hyperparameter]) -> Hyperparameter:
 
 
 def _most(param: Hyperparameter, good: Sequence[Range]) -> tuple[Range, tuple[bool, ...]]:
-    """The values that are good in the most studies, and in which they are; of studies without a range in none."""
+    """The values that are good in most studies, and for each study whether they are; () for studies to leave out."""
     if not any(good):
         return (), (False,) * len(good)
     if isinstance(param, Choice):

@@ -37,10 +37,10 @@ def lesson_of(
     Args:
         name, space, scenario, created, version: see `Lesson`.
         history: of the study.
-        memory: of that history, with what the search knew beside it; None: what it knows unless told otherwise.
+        memory: of this history, as the search used it; None: a new one.
 
     Raises:
-        PlaybookError: fewer than eight trials worked, or all are alike.
+        PlaybookError: fewer than eight trials worked, or all did equally well.
     """
     ladder, memory = rungs.ladder(history.max_epochs), memory or Memory()
     rows = memory.rows(space, history, ladder)
@@ -78,19 +78,19 @@ def lesson_of(
 
 
 def kept(scores: Array, best: int, others: int) -> np.ndarray:
-    """The rows of the best of scores [N], the best first, and of so many others spread evenly over the rest."""
+    """The indices of the `best` lowest scores [N], the best first, and of `others` spread evenly over the rest."""
     order = np.argsort(scores, kind="stable")
     rest = order[best:]
     return np.append(order[:best], rest[np.linspace(0, len(rest) - 1, min(others, len(rest))).astype(int)])
 
 
 def goods(space: Space, configs: Sequence[Config]) -> dict[str, Range]:
-    """By hyperparameter, where the middle eight tenths of configs lie; of a choice, the options in them."""
+    """By hyperparameter, the 10 % to 90 % quantiles of its values in configs; for a choice, the options in them."""
     return {n: _good(p, have) for n, p in space.params.items() if not p.held and (have := _values(n, configs))}
 
 
 def _scale(model: Model, history: History, memory: Memory) -> tuple[float, float]:
-    """Where scores begin, at the best config by the model, and how far the coarse round's middle one is from it."""
+    """The model's losses at score 0, the best config, and between scores 0 and 1, the median of the coarse round."""
     coarse = [t.number for t in history.trials if t.kind is Kind.SCREEN and t.number in model.tried]
     shown = memory.units[coarse] if len(coarse) > 2 else model.units
     low, middle = float(model.mean.min()), float(np.median(model.posterior.expected(model.features(shown))))
@@ -100,7 +100,7 @@ def _scale(model: Model, history: History, memory: Memory) -> tuple[float, float
 
 
 def _luck(model: Model, low: float, unit: float) -> float:
-    """The share of the spread of scores that other trials' configs do not tell of a trial left out."""
+    """The share of the variance of left-out trials' scores that the model, given all other trials, does not explain."""
     scale = model.posterior.scale / unit
     first = (model.posterior.mean - low) / unit
     seen, predicted = (np.minimum(first + scale * x, WORST) for x in model.posterior.left_out(model.owners)[:2])
@@ -128,6 +128,6 @@ def _plain(value: Value) -> Value:
 
 
 def _digits(value: float) -> float:
-    """Six significant digits, of 1 - value where that is what counts."""
+    """Round to six significant digits; for values close to 1, to six digits of 1 - value."""
     value = float(value)
     return 1.0 - float(f"{1.0 - value:.6g}") if 0.9 < value < 1.0 else float(f"{value:.6g}")

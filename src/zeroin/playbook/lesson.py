@@ -1,7 +1,7 @@
-"""A lesson: what one study taught, in a form that is small, readable and comparable with others.
+"""A lesson: what one study taught, as a small and readable record that can be compared with those of other studies.
 
-Scores are the model's losses at the full budget on a scale that all studies share: 0 is the best config of the study,
-1 the middle one of its coarse round. They are what later studies are advised by.
+Its scores are the model's losses at the full budget, on a scale that all studies share: 0 is the best config of the
+study, 1 the median of its coarse round. Later studies are advised by them.
 """
 
 from collections.abc import Mapping, Sequence
@@ -23,9 +23,9 @@ from zeroin.space.words import range_words
 from zeroin.types import Config, Range
 from zeroin.wording import config_words, counted
 
-WORST = 2.0  # scores beyond are all alike: bad
-NOISE = 1e-2  # of a score, in variances of the scores
-LEAST = 0.05  # what a lesson counts at least
+WORST = 2.0  # scores are clipped here: all that are worse are simply bad
+NOISE = 1e-2  # variance of the noise of a score, relative to the variance of the scores
+LEAST = 0.05  # the least weight that a lesson can have
 
 
 @dataclass(frozen=True)  # no slots: cached_property keeps its value in the instance
@@ -33,22 +33,22 @@ class Lesson:
     """What a study taught.
 
     Args:
-        name, created: of the study; together they tell one from all others.
-        version: of zeroin that ran it.
+        name, created: of the study; together they identify it.
+        version: of the zeroin that ran it.
         scenario: what was tuned, see `scenario.py`.
-        space: as it was searched.
-        max_epochs: the deepest budget of one trial.
-        trainings: full trainings that the search spent.
-        configs: the best first, with `scores`.
-        lengths: by hyperparameter, how far along its unit interval the loss stays alike.
+        space: that was searched.
+        max_epochs: the number of epochs of a full training.
+        trainings: how many full trainings the search spent.
+        configs, scores: of tried configs, the best first.
+        lengths: by hyperparameter, the model's length scale on the unit interval.
         signal: the model's signal variance.
-        importance: by hyperparameter, the share of the loss's variance that is gone when it is held.
-        good: by hyperparameter, where the middle eight tenths of the best fifth lie; of a choice, the options in it;
-            without what none of them has.
-        luck: the share of the spread of scores that other trials' configs do not tell of one left out: luck of the
-            seed and of the validation set, and what so few trials cannot tell. None of a lesson that does not say.
-        levels: what the study's model sees at scores 0 and 1: logs of how far losses are from perfect, by which studies
-            of one task are compared. None of a lesson that does not say.
+        importance: by hyperparameter, the share of the loss's variance that vanishes when it is held fixed.
+        good: by hyperparameter, the 10 % to 90 % quantiles of its values in the best fifth of the configs; for a
+            choice, the options in them. Hyperparameters that none of these configs has are left out.
+        luck: the share of the variance of scores that the model does not explain for trials that are left out: luck of
+            the seed and of the validation set, and what so few trials cannot show. None in older lessons.
+        levels: the warped losses at scores 0 and 1, by which studies of the same task are compared. None in older
+            lessons.
     """
 
     name: str
@@ -69,16 +69,19 @@ class Lesson:
 
     @property
     def trust(self) -> float:
-        """How much the lesson counts, 0.05 to 1: the share of the spread of scores that the configs tell."""
+        """The weight of the lesson, 0.05 to 1: the share of the variance of scores that its configs explain."""
         return 1.0 if self.luck is None else max(LEAST, 1.0 - self.luck)
 
     def mattered(self, name: str) -> float:
-        """The share of the spread of scores, luck included, that is gone when a hyperparameter is held."""
-        share = self.importance.get(name, 0.0)  # in older lessons above 1, as a finite sample may have it
+        """The share of the variance of scores, luck included, that vanishes when a hyperparameter is held fixed."""
+        share = self.importance.get(name, 0.0)  # in older lessons it may exceed 1, as that of a finite sample can
         return self.trust * min(1.0, share)
 
     def shares(self, space: Space, scenario: Scenario) -> list[str]:
-        """What both search and mean the same by: names of the catalogue, and all others in studies of one task."""
+        """The hyperparameters that this study and a new one have in common.
+
+        Both must search them. Names of the catalogue mean the same everywhere; other names only in the same task.
+        """
         same = scenario.get("task") is not None and scenario.get("task") == self.scenario.get("task")
         both = [n for n, p in space.params.items() if not p.held and self._searched(n)]
         return [n for n in both if (same or n in CATALOGUE) and type(space[n]) is type(self.space[n])]
@@ -93,7 +96,7 @@ class Lesson:
         return f"{self.name} ({', '.join([f'{self.trainings:g} trainings', *self._date])}): good {best}{luck}"
 
     def words(self) -> str:
-        """All that it says, in lines."""
+        """The whole lesson, in several lines."""
         facts = ", ".join(f"{fact} {value}" for fact, value in self.scenario.items())
         spent = f"{self.trainings:g} full trainings of {counted(self.max_epochs, 'epoch')}"
         rows = [f"  {n}: good {self._good_words(n)}, mattered {self.mattered(n):.0%}" for n in self.ranked]
@@ -107,7 +110,7 @@ class Lesson:
 
     @property
     def _date(self) -> list[str]:
-        """The day; of those that come with zeroin it is not told."""
+        """The day it was learned; for lessons shipped with zeroin, nothing."""
         return [self.created[:10]] if self.created else []
 
     @property
@@ -126,7 +129,9 @@ class Lesson:
 
 @one_blas_thread
 def scores(lessons: Sequence[Lesson], configs: Sequence[Config]) -> tuple[Array, Array]:
-    """What configs of any space would have scored in past studies, by their models; unknown names do not count.
+    """The scores that configs would have had in past studies, by these studies' models.
+
+    The configs may be of any space; hyperparameters that a study does not know are ignored.
 
     Returns:
         Mean and standard deviation, each [lessons, N]; lower is better.
@@ -159,7 +164,7 @@ def from_json(data: Mapping[str, Any]) -> Lesson:
 
 
 def _places(space: Space, configs: Sequence[Config]) -> Array:
-    """The points of configs of any space, [N, D]; what this one does not know, or cannot place, is at its default."""
+    """Configs of any space as points [N, D] of this one; what they lack, or has no place here, is at its default."""
     places = np.empty((len(configs), len(space)))
     for j, (name, param) in enumerate(space.params.items()):
         start = param.unit(param.start)

@@ -1,4 +1,4 @@
-"""The picture of a comparison: an axis for each hyperparameter, on it a bar for each study where good ones lie."""
+"""The picture of a comparison: an axis for each hyperparameter, with a bar for each study's good values."""
 
 from collections.abc import Iterator
 from html import escape
@@ -17,7 +17,7 @@ LEGEND = "bar: where good configs lie, darker the more it mattered · dot: the b
 
 
 def svg(comparison: Comparison) -> str:
-    """An SVG image: the darker a bar, the more that hyperparameter mattered; a dot is the best config's value."""
+    """The comparison as an SVG image; darker bars mean that the hyperparameter mattered more, dots are best values."""
     height = TOP + sum(_height(row) for row in comparison.rows)
     names = tuple(map(_short, comparison.names))
     left = 20 + LETTER * max(map(len, names))  # where the axes begin
@@ -78,7 +78,7 @@ def _panel(row: Row, names: tuple[str, ...], top: float, axis: float) -> Iterato
 
 
 def _view(row: Row) -> tuple[float, float]:
-    """The part of the unit line that is drawn: all good ranges with some room beside them."""
+    """The part of the unit interval that is drawn: all good ranges, with a margin."""
     if isinstance(row.param, Choice):
         return 0.0, 1.0
     ends = [end for cell in row.cells if cell for end in place(row.param, cell.good)]

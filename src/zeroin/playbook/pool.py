@@ -1,4 +1,4 @@
-"""Several studies of one task as one lesson: a model of all their configs knows more than two that know half each."""
+"""Several studies of the same task, pooled into one lesson, because a model of all their configs knows more."""
 
 from collections.abc import Sequence
 from dataclasses import replace
@@ -8,15 +8,15 @@ import numpy as np
 from zeroin.playbook.learning import goods, kept
 from zeroin.playbook.lesson import WORST, Lesson
 
-MOST = 8  # studies of one task, the newest: what older ones add is little
-KEPT_BEST, KEPT_OTHERS = 40, 24  # configs of all of them
+MOST = 8  # so many studies of a task are pooled, the newest; older ones add little
+KEPT_BEST, KEPT_OTHERS = 40, 24  # so many of all their configs are kept
 
 
 def pooled(lessons: Sequence[Lesson]) -> list[Lesson]:
-    """The lessons, those of one task as one.
+    """Lessons, with those of the same task pooled into one.
 
-    One task: the same scenario, which names the task, the same space, and losses in the same places; where what is
-    measured changed under the same name, these hardly overlap.
+    Studies are of the same task if their scenarios (which name the task) and their spaces are equal and their losses
+    overlap. If they do not, something else was measured under the same name.
     """
     groups: list[list[Lesson]] = []
     for lesson in lessons:
@@ -29,7 +29,7 @@ def pooled(lessons: Sequence[Lesson]) -> list[Lesson]:
 
 
 def pool(lessons: Sequence[Lesson]) -> Lesson:
-    """Lessons of one task as one, under the name of the last; all of them have `levels`, or there is but one."""
+    """Lessons of the same task as one, with the name of the last; all have `levels`, unless there is only one."""
     *_, last = lessons
     if len(lessons) == 1:
         return last

@@ -1,8 +1,8 @@
-"""What past studies advise a new one: a portfolio of configs, together good in as many as possible, and ranges.
+"""What past studies advise a new one: a portfolio of configs that together do well in as many of them as possible.
 
-Each candidate did well in one of them; what it would have scored in the others their models tell. Picked is, one after
-the other, what lowers the mean of the best score over the studies most, each study weighted by how alike it is, and by
-how far its scores are to be trusted: one of the same task for more than many of others.
+Each candidate did well in one past study, and the models of the others predict its scores there. The portfolio is built
+greedily: each step adds the config that most lowers the mean, over studies, of the best score in the portfolio. Studies
+are weighted by similarity and by how far their scores can be trusted; one of the same task outweighs many others.
 
 Source: Feurer et al., "Auto-Sklearn 2.0", JMLR 23 (2022), section 3.1 (greedy portfolios).
 """
@@ -23,27 +23,30 @@ from zeroin.space.plain import is_number
 from zeroin.space.scales import Array
 from zeroin.types import Advised, Config, Suggestion
 
-MOST = 3  # configs tried at once
-TOP = 8  # candidates of each past study
-CLOSE = 0.09  # of the unit interval: a value that much outside the legal limits is moved to them (a word lies further)
-DOUBT = 1.0  # standard deviations: what a past study can hardly tell of is no good bet
-SURE = 0.95  # no past study tells all of a new one
-LEADS = 128  # further configs that the model is to weigh
-SHADE = 0.05  # scores much smaller than this are all alike
-POINTS = 64  # of the new space at which past studies are compared
+MOST = 3  # configs to try at once
+TOP = 8  # candidates from each past study
+CLOSE = 0.09  # values up to so far outside the legal limits, in unit intervals, are moved to them
+DOUBT = 1.0  # so many standard deviations are added to predicted scores: uncertain candidates are bad bets
+SURE = 0.95  # no past study tells everything about a new one
+LEADS = 128  # further configs for the model to consider
+SHADE = 0.05  # scores much smaller than this are equally good
+POINTS = 64  # points of the new space at which past studies are compared
 
 
 def advised(
     space: Space, scenario: Scenario, lessons: Sequence[Lesson], movable: Collection[str] = (), most: int = MOST
 ) -> Advised:
-    """What past studies advise a new one: configs to try first, ranges, leads; nothing where none of them fits.
+    """What past studies advise a new one.
 
     Args:
-        space: the new one.
-        scenario: the new one.
-        lessons: of past studies; those that share too little with the new one are not asked.
-        movable: hyperparameters whose ranges may be corrected: nobody asked for the ranges that they have.
-        most: configs to try at once, at most, the best bet first.
+        space: of the new study.
+        scenario: of the new study.
+        lessons: of past studies; those that have too little in common with the new one are ignored.
+        movable: hyperparameters whose ranges may be corrected, because the user did not choose them.
+        most: how many configs to try at once, at most.
+
+    Returns:
+        Configs to try first, the best bet first; corrected ranges; leads. Nothing if no past study fits.
     """
     asked = pooled([lesson for lesson in lessons if _comparable(space, scenario, lesson)])
     pool = [(c, lesson) for lesson in asked for c in _mapped(space, lesson)]
@@ -69,7 +72,7 @@ def advised(
 
 
 def greedy(expected: Array, weight: Array, most: int) -> list[int]:
-    """Rows of scores [candidates, studies], each the one that lowers the weighted mean of the column minima most."""
+    """Greedily chosen rows of scores [candidates, studies]: each most lowers the weighted mean of the column minima."""
     best = np.ones(expected.shape[1])
     chosen: list[int] = []
     while len(chosen) < most:
@@ -84,15 +87,16 @@ def greedy(expected: Array, weight: Array, most: int) -> list[int]:
 
 
 def apart(scores: Array) -> Array:
-    """Scores from 0 to 1 on a log scale: that a config is good or better counts, not whether it is bad or worse."""
+    """Scores from 0 to 1 on a log scale, on which differences between good configs count most."""
     return np.asarray(np.log1p(scores / SHADE) / np.log1p(1.0 / SHADE))
 
 
 def fitted(space: Space, config: Config) -> Config | None:
-    """A config of another space as one of this: by name, values just outside the legal limits moved to them.
+    """A config of another space as one of this space; None if a value does not fit.
 
-    What the other space does not have stands at its default; None where a value does not fit. What sets the time of an
-    epoch stays within the range that was declared: batches fit for 1,000 examples take hours with 100,000.
+    Hyperparameters are matched by name. Values just outside the legal limits are moved to them, and what the config
+    lacks is at its default. Hyperparameters that determine the time of an epoch stay within the declared range: batches
+    that suit 1,000 examples take hours with 100,000.
     """
     units = space.units(config)
     for u, (name, param) in zip(units, space.params.items(), strict=True):
@@ -111,7 +115,7 @@ def fitted(space: Space, config: Config) -> Config | None:
 
 
 def _comparable(space: Space, scenario: Scenario, lesson: Lesson) -> bool:
-    """Whether it knows at least half of what is searched, under the same optimizer where both say which."""
+    """Whether a lesson knows at least half of the searched hyperparameters, for the same optimizer if both name one."""
     searched = sum(not p.held for p in space.params.values())
     ours, theirs = scenario.get("optimizer", "any"), lesson.scenario.get("optimizer", "any")
     alike = ours == theirs or "any" in (ours, theirs)
@@ -120,7 +124,7 @@ def _comparable(space: Space, scenario: Scenario, lesson: Lesson) -> bool:
 
 
 def _trusted(lessons: Sequence[Lesson]) -> Array:
-    """How far each is to be trusted; those that do not say what is luck, as far as the others on average."""
+    """How far each lesson can be trusted; those that do not know their luck, as far as the others on average."""
     told = [lesson.trust for lesson in lessons if lesson.luck is not None]
     usual = float(np.mean(told)) if told else 1.0
     return np.array([usual if lesson.luck is None else lesson.trust for lesson in lessons])

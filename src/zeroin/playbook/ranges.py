@@ -1,9 +1,10 @@
-"""Ranges to begin with, corrected by where the good configs of past studies lay.
+"""Correcting the ranges that a study begins with, by where the good configs of similar past studies were.
 
-A range of the catalogue is wide enough for any network. Where studies like the new one had their good configs in a part
-of it, the search begins there; beyond its end, where most of them had, unless it sets what an epoch takes, which a
-search that counts epochs does not see. The legal limits stay as they are, half of the fresh points are drawn from the
-range as it was declared, and a range that leaves the best config out grows until it holds it.
+The catalogue's ranges are wide enough for any network. If similar studies had their good configs in one part of
+a range, the search begins there. If most had them beyond its end, it begins there as well, except for hyperparameters
+that determine the time of an epoch, which a search that counts epochs does not see. Little is lost if that is wrong:
+the legal limits stay, half of the fresh points come from the declared range, and a range that does not contain the best
+config grows until it does.
 """
 
 from collections.abc import Collection, Sequence
@@ -18,18 +19,18 @@ from zeroin.space.scales import Array
 from zeroin.space.words import range_words
 from zeroin.types import Range, Region
 
-TAIL = 0.1  # of the past studies' weight that may have had its good values outside, at each end
-ROOM = 0.5  # of the declared width beside the good values, shared by one more than the past studies count for
-LEAST = 0.25  # of the declared width: no range gets narrower
-WORTH = 0.1  # of the declared width: a range whose ends move less stays as it is
+TAIL = 0.1  # the share of the past studies, by weight, whose good values may be cut off at each end
+ROOM = 0.5  # margin beside the good values, as a share of the declared width; divided by 1 + the studies' total weight
+LEAST = 0.25  # no range becomes narrower than this share of its declared width
+WORTH = 0.1  # a range is not changed if its ends would move by less than this share of its declared width
 
 
 def corrected(space: Space, past: Sequence[tuple[Lesson, float, Collection[str]]]) -> Region | None:
-    """The ranges that a new study begins with; None where all stay as they were declared.
+    """The region that a new study begins with; None if all ranges stay as they were declared.
 
     Args:
-        space: the new one.
-        past: lessons, how much each counts (0 to 1), and the names whose ranges it may correct.
+        space: of the new study.
+        past: lessons, the weight of each (0 to 1), and the hyperparameters whose ranges it may correct.
     """
     ranges, words = space.ranges, []
     for name, param in space.params.items():
@@ -48,14 +49,14 @@ def corrected(space: Space, past: Sequence[tuple[Lesson, float, Collection[str]]
 
 
 def _speaks(param: Float | Int, name: str, lesson: Lesson) -> bool:
-    """Whether the hyperparameter mattered in a past study, and its good values are legal in the new one."""
+    """Whether a hyperparameter mattered in a past study, and its good values there are legal in the new one."""
     good = lesson.good.get(name, ())
     legal = bool(good) and all(0.0 <= param.unit(value) <= 1.0 for value in good)
     return legal and lesson.mattered(name) >= MATTERS
 
 
 def _moved(param: Float | Int, good: Sequence[tuple[float, float]], weight: Array, *, beyond: bool) -> Range | None:
-    """The range that holds the good intervals of the unit line, with room beside them; None where it stays."""
+    """The range that covers the good intervals of the unit interval, with a margin; None if the range stays."""
     if not good:
         return None
     low, high = param.span(param.range)
@@ -73,7 +74,7 @@ def _moved(param: Float | Int, good: Sequence[tuple[float, float]], weight: Arra
 
 
 def _quantile(values: Array, weight: Array, q: float) -> float:
-    """The value below which a share `q` of the weight lies, the outermost ones included."""
+    """The weighted quantile `q` of values; beyond the outermost values it is constant."""
     order = np.argsort(values)
     return float(np.interp(q, (np.cumsum(weight[order]) - weight[order] / 2) / weight.sum(), values[order]))
 

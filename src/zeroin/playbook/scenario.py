@@ -1,7 +1,7 @@
-"""Scenarios: what was tuned, and how alike two of them are. How much each fact matters is learned from past studies.
+"""Scenarios: facts about what was tuned, and how similar two of them are.
 
-Two studies agree where the same configs do well in both. A fact (the field, the optimizer, the size of the data, ...)
-matters as much as studies that differ in it disagree more than others.
+Two studies agree if the same configs do well in both. How much a fact (the kind of data, the optimizer, the number of
+examples, ...) matters is learned from past studies: by how much more do studies disagree that differ in it?
 """
 
 import math
@@ -18,19 +18,19 @@ from zeroin.types import Value
 Scenario: TypeAlias = Mapping[str, Value]
 
 FACTS = ("task", "inputs", "network", "loss", "optimizer", "normalisation", "examples", "epochs", "hyperparameters")
-SIZE = ("epochs", "hyperparameters")  # of a study, not of what it is about
-USUALLY = 0.15  # how much less two studies agree that differ in a fact, as long as little is known
-PAIRS = 3.0  # of studies that this is worth
+SIZE = ("epochs", "hyperparameters")  # facts about the size of a study, not about what was tuned
+USUALLY = 0.15  # prior: how much less two studies agree if they differ in a fact
+PAIRS = 3.0  # the prior counts as much as so many pairs of studies
 LEAST = 0.05  # the weight of the least similar study
 
 
 def scenario_of(objective: Any, space: Space, max_epochs: int) -> dict[str, Value]:
-    """The facts of a study: those that its task tells, and those that its space shows.
+    """The facts about a study, from its task and from its space.
 
     Args:
-        objective: a Task, whose `scenario` is taken, or a function, which is told from others by its file and name.
-        space: what is searched.
-        max_epochs: the deepest budget of one trial.
+        objective: a Task, which has a `scenario`; or a function, which is identified by its file and name.
+        space: that is searched.
+        max_epochs: the number of epochs of a full training.
     """
     told = getattr(objective, "scenario", None)
     facts: dict[str, Value] = {"task": _name_of(objective), **(told if isinstance(told, Mapping) else {})}
@@ -44,20 +44,21 @@ def scenario_of(objective: Any, space: Space, max_epochs: int) -> dict[str, Valu
 
 
 def difference(a: Scenario, b: Scenario) -> Array:
-    """How much two scenarios differ in each of `FACTS`, from 0 to 1; a half where one of them does not tell."""
+    """How much two scenarios differ in each of `FACTS`, from 0 to 1; a half if one of them lacks the fact."""
     return np.array([_differ(a.get(fact), b.get(fact)) for fact in FACTS])
 
 
 def weights(new: Scenario, past: Sequence[Scenario], scores: Array, trust: Array) -> Array:
-    """How alike a new study each past one is, 0.05 to 1.
+    """How similar each past study is to a new one, from 0.05 to 1.
 
-    What any two studies disagree by is not counted for one of the same task: its luck is what `trust` tells.
+    Even studies of the same scenario disagree to some extent. That is not held against a study of the same task,
+    because `trust` already accounts for its luck.
 
     Args:
         new: the scenario of the new study.
         past: those of N past studies.
-        scores: [N, points], what the same configs score in each.
-        trust: [N], 0 to 1, how far these are to be trusted: a pair of studies tells as much as the two together.
+        scores: of the same configs in each past study [N, points].
+        trust: how far these can be trusted, 0 to 1 [N]; a pair of studies is weighted by the product.
     """
     from scipy.optimize import nnls  # noqa: PLC0415  a quarter of the time that `import zeroin` would take
 

@@ -1,4 +1,4 @@
-"""A comparison in sentences: what matters, which values are good in which scenario, and how sure that is."""
+"""A comparison in sentences: what matters, which values are good in which scenario, and how certain that is."""
 
 from collections.abc import Mapping, Sequence
 from statistics import median
@@ -9,13 +9,13 @@ from zeroin.types import Value
 from zeroin.wording import value_words
 
 PLURAL = {"row": "tables", "image": "images", "words": "texts", "sequence": "sequences"}
-SURE = 0.8  # of the studies in which it mattered: where so many agree there is little to search
-MOSTLY = 0.5  # luck beyond is most of what a study saw
-FEW = 0.25  # of the studies: what matters in no more than these is not told one by one
+SURE = 0.8  # if this share of the studies in which it mattered agree, there is little to search
+MOSTLY = 0.5  # with more luck than this, a study saw little else
+FEW = 0.25  # hyperparameters that matter in no more than this share of the studies are summed up in one sentence
 
 
 def sentences(found: Comparison) -> list[str]:
-    """What several studies say: what to search, set, try or leave; what mattered most often comes first.
+    """What several studies suggest to search, to set, to try or to leave alone; what mattered most often comes first.
 
     >>> sentences(compare([digits, cells]))  # doctest: +SKIP
     ['search `lr`, which mattered in 2 of 2 (44% of the spread): images 8.7e-4..0.0028, tables 0.017..0.047', ...]
@@ -38,7 +38,7 @@ def _often(row: Row) -> bool:
 
 
 def _where(row: Row, names: Sequence[str]) -> str:
-    """In which few studies it mattered."""
+    """The few studies in which it mattered, in words."""
     few = [name for name, matters in zip(names, row.mattering, strict=True) if matters]
     return f" ({row.matters} of {row.searched}: {', '.join(few)})" if few else ""
 
@@ -58,7 +58,7 @@ def _sentence(row: Row, groups: Mapping[str, Sequence[int]]) -> str:
 
 
 def _end(row: Row) -> str:
-    """Whether the common values lie where the range ends: beyond may be better still."""
+    """A remark if the common values lie at the end of the range, since values beyond might be better still."""
     if isinstance(row.param, Choice):
         return ""
     low, high = row.param.legal
@@ -66,7 +66,7 @@ def _end(row: Row) -> str:
 
 
 def _groups(scenarios: Sequence[Mapping[str, Value]]) -> dict[str, list[int]]:
-    """The studies by kind of data, and of network where those of one kind differ; nothing where all are of one."""
+    """The studies grouped by kind of data, and by network if these differ; empty if there would be one group."""
     kinds = [(str(scenario.get("inputs", "")), str(scenario.get("network", ""))) for scenario in scenarios]
     groups: dict[str, list[int]] = {}
     for i, (inputs, network) in enumerate(kinds):
@@ -77,7 +77,7 @@ def _groups(scenarios: Sequence[Mapping[str, Value]]) -> dict[str, list[int]]:
 
 
 def _apart(row: Row, groups: Mapping[str, Sequence[int]]) -> list[str]:
-    """The good values of each group of studies, where it mattered."""
+    """The good values in each group of studies in which it mattered, in words."""
     out = []
     for name, members in groups.items():
         good = [cell.good for i in members if (cell := row.cells[i]) and row.mattering[i]]
@@ -88,7 +88,7 @@ def _apart(row: Row, groups: Mapping[str, Sequence[int]]) -> list[str]:
 
 
 def _elsewhere(row: Row) -> list[str]:
-    """The good values of the studies that do not have the common ones among them."""
+    """The good values in the studies in which the common values are not good, in words."""
     agreeing = row.agreeing if row.agrees else (False,) * len(row.cells)
     told = zip(row.cells, row.mattering, agreeing, strict=True)
     good = [cell.good for cell, matters, agrees in told if cell and matters and not agrees]

@@ -1,4 +1,4 @@
-"""How `tune` and the command line use a playbook: which one, and what it learns of a study."""
+"""How `tune` and the command line use a playbook: which one, and what it learns from a study."""
 
 import difflib
 import logging
@@ -19,30 +19,30 @@ log = logging.getLogger("zeroin")
 
 
 class Studied(Protocol):
-    """What is learned of a study, a live one or the header of one read from a store."""
+    """What the playbook needs to know about a study: a `Study`, or the header of one in a store."""
 
     @property
     def name(self) -> str:
-        """The study's."""
+        """Of the study."""
 
     @property
     def space(self) -> Space:
-        """As it was searched."""
+        """That was searched."""
 
     @property
     def created(self) -> str:
-        """When."""
+        """When it was created."""
 
     @property
     def scenario(self) -> Scenario:
-        """What was tuned; empty of a study that an older zeroin made."""
+        """What was tuned; empty for a study made by an older zeroin."""
 
 
 def playbook_of(asked: bool | str | Path | Playbook) -> Playbook | None:
-    """The playbook that was asked for: the user's, a file's, or none.
+    """The playbook that the user asked for: their own, that of a file, or none.
 
     Raises:
-        PlaybookError: something else was asked for.
+        PlaybookError: it is something else.
     """
     if asked is None or not isinstance(asked, bool | str | Path | Playbook):
         raise PlaybookError(
@@ -57,14 +57,14 @@ def lesson_from(study: Studied, history: History) -> Lesson:
     """What a study teaches.
 
     Raises:
-        PlaybookError: too few of its trials worked, or all are alike.
+        PlaybookError: too few of its trials worked, or all did equally well.
     """
     facts = study.scenario or scenario_of(None, study.space, history.max_epochs)
     return lesson_of(study.name, study.space, history, scenario=facts, created=study.created, version=version("zeroin"))
 
 
 def teach(book: Playbook, study: Studied, history: History) -> None:
-    """Let a playbook learn from a study that came to its end; one too short to teach anything is passed over."""
+    """Let a playbook learn from a study that has ended; a study that is too short to teach anything is skipped."""
     try:
         lesson = lesson_from(study, history)
     except PlaybookError as error:
@@ -77,10 +77,10 @@ def teach(book: Playbook, study: Studied, history: History) -> None:
 
 
 def named(name: str, *books: Sequence[Lesson]) -> list[Lesson]:
-    """The lessons of studies of a name, the oldest first, of the first book that has any.
+    """The lessons of the studies of this name, the oldest first, from the first book that has any.
 
     Raises:
-        PlaybookError: there is none.
+        PlaybookError: no book has any.
     """
     found = [[lesson for lesson in book if lesson.name == name] for book in books]
     if not any(found):

@@ -228,7 +228,7 @@ def _doubt(features: Array, losses: Array, prior: surrogate.Prior) -> Array:
 
 
 def _targets(rows: Rows) -> tuple[Array, Array]:
-    """Warped losses [n], less what the outlook expects them to fall; and the trend [R], the mean change per rung.
+    """Warped losses [n] less their expected falls, and the trend [R]: the mean change up to each rung.
 
     Each step of the trend is shrunk towards 0, as by one more pair without change.
     """

@@ -1,4 +1,4 @@
-"""Where studies are kept."""
+"""The store: SQLite files that keep studies."""
 
 from zeroin.store.folder import files_of, fitting, is_written
 from zeroin.store.reading import Header, Listed, list_studies, read_study

@@ -1,4 +1,4 @@
-"""SQLite's and the system's errors in the user's words."""
+"""Errors of SQLite and of the operating system, told as a `StoreError`."""
 
 import sqlite3
 from collections.abc import Iterator
@@ -19,7 +19,7 @@ OTHERWISE = "is it a zeroin store? choose another file with store='...' (--store
 
 @contextmanager
 def telling() -> Iterator[None]:
-    """Tell such errors as a `StoreError`: the rule, what was found, what to do."""
+    """Turn errors of SQLite and of the operating system into a `StoreError` that says what to do."""
     try:
         yield
     except OSError as error:

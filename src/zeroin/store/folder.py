@@ -7,14 +7,14 @@ from filelock import FileLock, Timeout
 
 from zeroin.errors import StoreError
 
-LOOK_SECONDS = 0.3  # what a writer waits for those who look, for a moment, whether there is one
+LOOK_SECONDS = 0.3  # a writer waits so long for the lock, which readers take for a moment to see if there is a writer
 
 
 def check_name(name: str) -> None:
-    """Refuse what no folder can be called by.
+    """Check that a study's name can be the name of a folder.
 
     Raises:
-        StoreError: the rule, with a name like it that will do.
+        StoreError: it cannot; the message suggests a similar one.
     """
     words = str(name)  # whoever has no type checker may give a number
     if words != name or not re.fullmatch(r"\w[\w.\-]{0,99}", words):  # never . or ..
@@ -25,7 +25,7 @@ def check_name(name: str) -> None:
 
 
 def fitting(words: str) -> str:
-    """A name that a study may have, as much like some words as it can be.
+    """A valid name for a study, as similar to some words as possible.
 
     >>> fitting("my file")
     'my-file'
@@ -34,7 +34,7 @@ def fitting(words: str) -> str:
 
 
 def files_of(path: Path, name: str) -> Path:
-    """The folder beside the store where a study's checkpoints, weights and report lie.
+    """The folder beside the store that holds a study's checkpoints, weights and report.
 
     Args:
         path: the store's file.
@@ -49,7 +49,7 @@ def files_of(path: Path, name: str) -> Path:
 
 
 def is_written(path: Path, name: str) -> bool:
-    """Whether a live process writes a study; of one that was killed, jobs stay open until somebody goes on with it.
+    """Whether a live process is writing a study. If it was killed, jobs stay open until the study is resumed.
 
     Args:
         path: the store's file.
@@ -66,7 +66,7 @@ def is_written(path: Path, name: str) -> bool:
 
 
 def claim(path: Path, name: str) -> FileLock:
-    """The lock of a study's writer, held; the kernel frees that of a process that died, however it died.
+    """Take the lock of a study's writer; the kernel releases it when the process dies, in whatever way.
 
     Args:
         path: the store's file.

@@ -1,4 +1,4 @@
-"""Syncs what was written to the disk soon, not at once: a sync per trial would cost more than all else zeroin does."""
+"""Delayed fsync: syncing after every trial would take longer than everything else that zeroin does."""
 
 import os
 import threading
@@ -6,14 +6,14 @@ from pathlib import Path
 
 from zeroin.protocols import STORE_THREAD
 
-WITHIN = 0.1  # seconds after which it is on the disk; a power cut takes away what is newer
+WITHIN = 0.1  # seconds until what was written is on the disk; a power cut loses what is newer
 
 
 class LateSync:
-    """Syncs a file, in a thread of its own, within `WITHIN` seconds after it was said to be due.
+    """Syncs a file in a background thread, within `WITHIN` seconds after `due` was called.
 
     Args:
-        path: the file; SQLite's write-ahead log, on which SQLite holds no locks that closing it would drop.
+        path: the file: SQLite's write-ahead log. SQLite holds no locks on it that closing it here would release.
     """
 
     def __init__(self, path: Path) -> None:
@@ -24,7 +24,7 @@ class LateSync:
         self._thread.start()
 
     def due(self) -> None:
-        """Say that something was written.
+        """Note that something was written and has to be synced.
 
         Raises:
             OSError: an earlier sync failed; what was written since may not be on the disk.

@@ -1,4 +1,4 @@
-"""Studies read from a store: one consistent snapshot, also while another process writes."""
+"""Reading studies from a store: always a consistent snapshot, even while another process writes."""
 
 import glob
 import json
@@ -37,10 +37,15 @@ BUSY_SECONDS = 120
 
 @dataclass(frozen=True, slots=True)
 class Header:
-    """What a study is, apart from what it saw.
+    """What a study is, apart from its history.
 
-    `task` is what the user named, a ready-made task or a file; `scenario` the facts that the playbook tells it by;
-    `measure` what its scores are scores of, which must stay as it is; `plan` what its last run was about to do.
+    Args:
+        name, goal, max_epochs, seed, space: as for `Study`.
+        task: what the user named on the command line, a ready-made task or a file.
+        created: when.
+        scenario: facts by which the playbook recognises similar studies.
+        measure: what its scores measure, which must not change.
+        plan: of its last run.
     """
 
     name: str
@@ -56,17 +61,17 @@ class Header:
 
 
 def read_study(path: Path, name: str | None = None) -> tuple[Header, History]:
-    """A study as it stands, also while another process writes it.
+    """Read a study; another process may be writing it.
 
     Args:
         path: the store's file.
         name: of the study; None: the newest.
 
     Returns:
-        what it is, and what it saw.
+        Its header and its history.
 
     Raises:
-        StoreError: no such file or study, or it is no store.
+        StoreError: there is no such file or study, or the file is not a store.
     """
     with telling(), _reading(path) as db:
         rows = db.execute("SELECT id, name FROM studies ORDER BY id DESC").fetchall()
@@ -82,7 +87,7 @@ def read_study(path: Path, name: str | None = None) -> tuple[Header, History]:
 
 @dataclass(frozen=True, slots=True)
 class Listed:
-    """A study in a few numbers: `epochs` observed, `running` and failed jobs, `best` the search's lowest loss."""
+    """A study in a few numbers: trials, observed epochs, running and failed jobs, and the search's lowest loss."""
 
     name: str
     goal: str
@@ -97,10 +102,10 @@ class Listed:
 
 
 def list_studies(path: Path) -> list[Listed]:
-    """Each study of a store, without loading histories.
+    """List the studies of a store, without loading their histories.
 
     Raises:
-        StoreError: no such file, or it is no store.
+        StoreError: there is no such file, or it is not a store.
     """
     query = """
         WITH failed AS MATERIALIZED
@@ -119,8 +124,8 @@ def list_studies(path: Path) -> list[Listed]:
 
 
 def load(db: sqlite3.Connection, study: int) -> tuple[Header, History]:
-    """A study by its number in an open store."""
-    # A reader does not migrate: what an older store lacks is as a migration would fill it in.
+    """A study by its id in an open store."""
+    # A reader does not migrate. What an older store lacks gets the value that the migration would give it.
     scenario = "scenario" if version(db) >= 2 else "'{}'"
     measure, plan = ("measure", "plan") if version(db) >= 4 else ("'{}'", "''")
     columns = f"name, goal, max_epochs, seed, task, created, {scenario}, {measure}, {plan}"
@@ -147,7 +152,7 @@ def load(db: sqlite3.Connection, study: int) -> tuple[Header, History]:
 
 
 def _events(db: sqlite3.Connection, study: int) -> Iterator[Event]:
-    """The study's events in an order that gives the same history: by job; pauses and regions last."""
+    """Events that rebuild the study's history: job by job, then pauses and regions."""
     if advice := _advice(db, study):
         yield Advised(advice, leads=_leads(db, study))
     trials: dict[int, tuple[Mapping[str, Any], int]] = {}

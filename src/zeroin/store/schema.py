@@ -1,4 +1,4 @@
-"""The store's tables, grown by an ordered list of small functions; a new one is appended, none is ever changed."""
+"""The store's tables, as an ordered list of migrations; new ones are appended, released ones never change."""
 
 import sqlite3
 from collections.abc import Callable
@@ -8,7 +8,7 @@ from zeroin.errors import StoreError
 
 
 def m001_studies(db: sqlite3.Connection) -> None:
-    """Studies, and what they saw."""
+    """Studies and their histories."""
     for statement in (
         """CREATE TABLE studies (
             id INTEGER PRIMARY KEY, name TEXT NOT NULL UNIQUE, goal TEXT NOT NULL, max_epochs INTEGER NOT NULL,
@@ -36,7 +36,7 @@ def m001_studies(db: sqlite3.Connection) -> None:
 
 
 def m002_advice(db: sqlite3.Connection) -> None:
-    """What the playbook said when a study began, and the facts that it is told from others by."""
+    """What the playbook advised when a study began, and the facts by which it recognises similar studies."""
     db.execute("ALTER TABLE studies ADD COLUMN scenario TEXT NOT NULL DEFAULT '{}'")
     db.execute(
         """CREATE TABLE advice (
@@ -46,7 +46,7 @@ def m002_advice(db: sqlite3.Connection) -> None:
 
 
 def m003_leads(db: sqlite3.Connection) -> None:
-    """Further configs of the playbook, for the model to weigh."""
+    """Further configs from the playbook, for the model to consider."""
     db.execute(
         """CREATE TABLE leads (
             study INTEGER NOT NULL REFERENCES studies, number INTEGER NOT NULL, config TEXT NOT NULL,
@@ -55,13 +55,13 @@ def m003_leads(db: sqlite3.Connection) -> None:
 
 
 def m004_measure_and_plan(db: sqlite3.Connection) -> None:
-    """What a study's scores are scores of, and the plan of its last run, for those who watch it."""
+    """What a study's scores measure, and the plan of its last run, for those who watch it."""
     db.execute("ALTER TABLE studies ADD COLUMN measure TEXT NOT NULL DEFAULT '{}'")
     db.execute("ALTER TABLE studies ADD COLUMN plan TEXT NOT NULL DEFAULT ''")
 
 
 def m005_end(db: sqlite3.Connection) -> None:
-    """Whether a search ended with a region, as all configs were tried; before, its words alone told."""
+    """Whether the search ended with a region because all configs were tried; before, only its words said so."""
     db.execute("ALTER TABLE regions ADD COLUMN over INTEGER NOT NULL DEFAULT 0")
     db.execute(
         "UPDATE regions SET over = 1 WHERE why LIKE 'all % configs of the space were tried, so the search is over'"
@@ -80,7 +80,7 @@ MIGRATIONS: tuple[Callable[[sqlite3.Connection], None], ...] = (
 
 
 def migrate(db: sqlite3.Connection) -> None:
-    """Bring a store to this version's tables, each step in a transaction of its own.
+    """Migrate a store to the newest format, each step in a transaction of its own.
 
     Raises:
         StoreError: a newer zeroin wrote it.
@@ -95,15 +95,15 @@ def migrate(db: sqlite3.Connection) -> None:
 
 
 def version(db: sqlite3.Connection) -> int:
-    """How many migrations a store has seen."""
+    """The format of a store: how many migrations were applied to it."""
     return int(db.execute("PRAGMA user_version").fetchone()[0])
 
 
 def check_file(path: Path) -> None:
-    """Refuse a file that is no store before anything is made beside it; one that is not there yet may become one.
+    """Refuse a file that is not a store before anything is created beside it; a file that does not exist is fine.
 
     Raises:
-        StoreError: a folder, another kind of file, or a newer zeroin wrote it.
+        StoreError: it is a folder or another kind of file, or a newer zeroin wrote it.
     """
     if path.is_dir():
         raise StoreError(f"a store is a file; {str(path)!r} is a folder: use {str(path / 'zeroin.db')!r}.")
@@ -119,10 +119,10 @@ def check_file(path: Path) -> None:
 
 
 def check_output(path: Path) -> None:
-    """Refuse to write an output over a SQLite file: it may be the store, with all of its studies, or a playbook.
+    """Refuse to overwrite a SQLite file with an output: it may be a store with all of its studies, or a playbook.
 
     Raises:
-        StoreError: it is one.
+        StoreError: it is a SQLite file.
     """
     if not path.is_file():
         return

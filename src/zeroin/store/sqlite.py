@@ -1,7 +1,7 @@
-"""The store: one SQLite file that holds many studies; one process writes a study, anybody reads.
+"""Writing studies to a store: one SQLite file for many studies. One process writes a study, anybody may read it.
 
-Write-ahead logging: an event that was written outlives a kill at once, and a power cut a tenth of a second later
-(see `latesync`); a reader never blocks the writer.
+With write-ahead logging, an event that was written survives a kill at once and a power cut a tenth of a second later
+(see `latesync`), and readers never block the writer.
 """
 
 import json
@@ -49,11 +49,11 @@ class SqliteStore:
         self._sync, self._writer = LateSync(log), os.getpid()
 
     def write(self, *events: Event | Plan) -> None:
-        """Keep events; when this returns they outlive the process, and a tenth of a second later a power cut.
+        """Write events; when this returns they survive a kill, and a tenth of a second later a power cut.
 
         Raises:
-            StoreError: the disk is full or the file cannot be written, or this process is a copy of the one that
-                opened it; nothing of the events is kept.
+            StoreError: the disk is full, the file cannot be written, or this process is a fork of the one that opened
+                the store; none of the events is written.
         """
         with self._writing():
             if len(events) == 1 and not isinstance(events[0], Asked | Advised):  # a statement alone is a transaction
@@ -64,26 +64,26 @@ class SqliteStore:
                         self._put(event)
 
     def set_space(self, space: Space, after: int) -> None:
-        """Keep a changed space, valid from job `after` on.
+        """Write a changed space, which holds from job number `after` on.
 
         Raises:
-            StoreError: as `write`.
+            StoreError: as for `write`.
         """
         with self._writing():
             self._run("INSERT INTO spaces VALUES (?1, ?2, ?3)", after, json.dumps(space.to_json()))
 
     def set_measure(self, measure: Mapping[str, Value]) -> None:
-        """Keep what the study's scores are scores of.
+        """Write what the study's scores measure.
 
         Raises:
-            StoreError: as `write`.
+            StoreError: as for `write`.
         """
         with self._writing():
             self._run(MEASURED, json.dumps(dict(measure)))
 
     def close(self) -> None:
-        """Give the study back for others to write."""
-        if self._is_copy():  # SQLite's file and the lock are those of the process that opened them
+        """Release the study, so that others may write it."""
+        if self._is_copy():  # the file and the lock belong to the process that opened them
             return
         self._sync.close()
         self._db.close()
@@ -154,17 +154,17 @@ class SqliteStore:
 
 
 def open_study(path: Path, header: Header) -> tuple[SqliteStore, Header, History]:
-    """Open a study for writing, made if it is not there.
+    """Open a study for writing; it is created if the store does not have it.
 
     Args:
         path: the store's file.
-        header: what the study is, if it is new; of an existing one only `name` counts.
+        header: of the new study; if the study exists, only `name` counts.
 
     Returns:
-        the writer; the header as stored; the history so far.
+        The writer, the header as stored, and the history so far.
 
     Raises:
-        StoreError: another live process writes it, a newer zeroin wrote the store, or it is no store.
+        StoreError: another live process is writing the study, a newer zeroin wrote the store, or it is not a store.
     """
     check_name(header.name)
     with telling(), ExitStack() as undone:  # what was opened is closed again where the rest fails
