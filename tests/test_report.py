@@ -3,7 +3,9 @@
 import itertools
 import math
 import os
+import random
 import re
+import shlex
 import shutil
 import subprocess
 import time
@@ -12,6 +14,7 @@ from concurrent.futures import ThreadPoolExecutor
 import pytest
 
 import zeroin as zi
+from zeroin.cli.options import changed_space
 from zeroin.confirm import winner
 from zeroin.goal import BOUNDS, turned
 from zeroin.history import History, incumbent
@@ -20,11 +23,13 @@ from zeroin.report.charts import axis_figure, curves_figure, progress_figure
 from zeroin.report.compare import Stat
 from zeroin.report.page import render
 from zeroin.report.scores import score_axis
-from zeroin.report.summary import summarise
+from zeroin.report.summary import Origin, summarise
 from zeroin.report.thin import evenly
 from zeroin.report.ticks import across, upwards
 from zeroin.reporting import write_report
+from zeroin.search.importance import importances
 from zeroin.space import SCALES, Choice, Float, Int, Space
+from zeroin.targets import Target
 from zeroin.types import Asked, Ended, Importance, Job, Kind, Observation, Observed, Region, Status
 from zeroin.wording import measured, value_words
 
@@ -264,6 +269,83 @@ def test_a_difference_is_called_clear_where_so_few_trainings_can_tell_it(losses,
     for i, loss in enumerate(losses):
         t.job(i, SGD if i < 2 else ADAMW, [loss], kind=Kind.CONFIRM if i < 2 else Kind.DEFAULT)
     assert said in summarise("s", SPACE, t.history).verdict.split(";")[1]
+
+
+def test_what_to_do_next_is_said_in_the_words_of_where_the_study_began(told):
+    steps = summarise("s", SPACE, told).next.steps
+    assert steps[0].startswith("The best is not clearly better than the default")
+    assert "`confirm=10`" in steps[0]
+    assert "1 of 4 trials failed: the crosses show where." in steps
+    origin = Origin(task="task.py", command="zeroin tune task.py --epochs 40", versions="zeroin 0.1.0", seed=7)
+    s = summarise("s", SPACE, told, origin=origin)
+    assert "`--confirm 10`" in s.next.steps[0]
+    assert s.next.steps[-1].endswith("`zeroin audit task.py` looks for what is wrong with the network.")
+    assert s.next.paste.splitlines()[0] == "zeroin tune task.py --epochs 40 --name NEW \\"
+    assert "    --set lr=0.001..0.1 \\" in s.next.paste
+    assert "    --fix optimizer=adamw" in s.next.paste
+    page = render(s)
+    for said in ("<code>--confirm 10</code>", "zeroin tune task.py --epochs 40</pre>", "seed 7 · zeroin 0.1.0"):
+        assert said in page
+
+
+@pytest.mark.parametrize(
+    ("losses", "said"),
+    [
+        ([1.0] * 9 + [0.5] * 30, "Nothing better came in the last 29 of 39 trials"),
+        ([1.0] * 36 + [0.5] * 3, "The best came after 37 of 39 trials, near the end"),
+    ],
+)
+def test_it_says_whether_a_larger_budget_promises_more(losses, said):
+    t = Teller()
+    for i, loss in enumerate(losses):
+        t.job(i, SGD, [loss])
+    assert [step for step in summarise("s", SPACE, t.history).next.steps if said in step]
+
+
+@pytest.mark.parametrize(("slope", "said"), [(-0.1, "still improved"), (0.1, "at their best by epoch 1 of 4")])
+def test_it_says_whether_trainings_were_long_enough(slope, said):
+    t = Teller(4)
+    for i in range(4):
+        t.job(i, SGD, [1.0 + slope * e for e in range(4)])
+    assert [step for step in summarise("s", SPACE, t.history).next.steps if said in step]
+
+
+@pytest.mark.parametrize("seed", range(8))
+def test_the_ranges_to_paste_are_taken_and_hold_the_best(seed):
+    rng = random.Random(seed)
+    low = rng.uniform(0.001, 2.0)
+    space = Space(
+        a=Float(low, low + rng.uniform(0.1, 5.0)),
+        b=Float(1e-4, 1.0, scale="log", zero=True),
+        c=Float(0.5, 0.999, scale="one_minus_log", when={"f": "x"}),
+        d=Int(2, 2 ** rng.randint(3, 9), scale="log2"),
+        e=Int(3, 300, scale="log"),
+        f=Choice("x", "y", True),
+        g=Float(0.1, 0.9, scale="logit"),
+    )
+    ends = {name: rng.choice(param.range) for name, param in space.params.items()}  # the best lies at an end of each
+
+    def objective(config):
+        near = (abs(space[n].unit(v) - space[n].unit(ends[n])) for n, v in config.items() if n != "f")
+        return sum(near) + (config["f"] != ends["f"])
+
+    study = zi.tune(objective, space, trials=40, store=None, playbook=False, seed=seed)
+    mattered = importances(space, study.history, max_epochs=1)
+    for command in ("", "zeroin tune x"):
+        words = summarise("s", space, study.history, importance=mattered, origin=Origin(command=command)).next.paste
+        if command:
+            options = shlex.split(words.replace("\\\n", " "))[5:]
+            given = {o: tuple(v for u, v in itertools.pairwise(options) if u == o) for o in ("--set", "--fix")}
+            found = changed_space(Target("x", objective, space), given["--set"], given["--fix"], {})
+        else:
+            names = {"space": space}
+            exec(words, names)
+            found = names["space"]
+        assert found != space
+        little = {i.name for i in mattered if i.high < 0.05}  # held, to two digits
+        for name, value in study.best.config.items():
+            held = found[name].held and name in little
+            assert found[name].allows(value) or held or value == 0
 
 
 def test_events_in_words_and_in_order(told):

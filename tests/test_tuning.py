@@ -689,3 +689,19 @@ def test_a_loss_with_a_gradient_is_a_number_and_warns_of_nothing():
             playbook=False,
         )
     assert study.best.loss == pytest.approx(study.best.config["x"])
+
+
+def test_what_began_a_study_is_kept(tmp_path, monkeypatch):
+    def began(*words):
+        monkeypatch.setattr("sys.argv", list(words))
+        name = f"s{len(list(tmp_path.iterdir()))}-{len(words)}"
+        zi.tune(lambda c: c["x"], zi.Space(x=zi.Float(0, 1)), trials=2, store=tmp_path / "z.db", name=name)
+        return zi.load(name, tmp_path / "z.db").plan
+
+    plan = began("/somewhere/bin/zeroin", "tune", "my task.py", "--epochs", "40")
+    assert plan.command == "zeroin tune 'my task.py' --epochs 40"
+    assert plan.versions.startswith("zeroin 0.")
+    assert "numpy" in plan.versions
+    assert began("own.py", "5").command == "python own.py 5"
+    assert began("/x/site-packages/ipykernel_launcher.py", "-f", "k.json").command == ""
+    assert began("").command == ""

@@ -27,6 +27,8 @@ class Plan:
         advised: how many configs of the playbook the coarse round begins with.
         began: when, in seconds since 1970.
         configs: how many configs the space has in all; None for very many.
+        command: that began the run, as far as known.
+        versions: of what computes.
     """
 
     name: str
@@ -44,6 +46,8 @@ class Plan:
     advised: int = 0
     began: float = 0.0
     configs: int | None = None
+    command: str = ""
+    versions: str = ""
 
     @staticmethod
     def from_json(kept: Mapping[str, Any]) -> "Plan":

@@ -1,10 +1,15 @@
 """Before anything runs: how the budget is spent, and the plan that the user is told."""
 
 import math
+import platform
+import shlex
 import shutil
+import sys
 import time
 from dataclasses import dataclass, replace
+from importlib.metadata import version
 from numbers import Real
+from pathlib import Path
 
 from zeroin.budget import TRAININGS, Budget
 from zeroin.checked import is_whole
@@ -17,6 +22,8 @@ from zeroin.search import Zoom, finite
 from zeroin.search.rungs import ladder
 from zeroin.study import Study
 from zeroin.types import Job, Kind, Observation
+
+COMPUTING = ("numpy", "torch", "keras", "tensorflow")  # whose versions decide what comes of a seed
 
 
 @dataclass(frozen=True, slots=True)
@@ -135,7 +142,25 @@ def plan_of(study: Study, course: Course, executor: Executor | None) -> Plan:
         advised=advised,
         began=time.time(),
         configs=configs,
+        command=_command(),
+        versions=_versions(),
     )
+
+
+def _command() -> str:
+    """What began this process: `zeroin ...` or `python FILE ...`; empty in a notebook, a prompt or another program."""
+    program, *words = sys.argv or [""]
+    if Path(program).name == "zeroin":
+        return shlex.join(["zeroin", *words])
+    is_script = program.endswith(".py") and "site-packages" not in program
+    return shlex.join(["python", program, *words]) if is_script else ""
+
+
+def _versions() -> str:
+    """Those of zeroin, Python, and what is loaded of that which computes."""
+    known = {"zeroin": version("zeroin"), "Python": platform.python_version()}
+    known |= {name: getattr(sys.modules.get(name), "__version__", "") for name in COMPUTING}
+    return ", ".join(f"{name} {number}" for name, number in known.items() if number)
 
 
 def _seconds_per_epoch(study: Study, executor: Executor) -> float | None:

@@ -1,39 +1,40 @@
 """Making a study's report and writing it to a file."""
 
-from collections.abc import Mapping
 from pathlib import Path
-from types import MappingProxyType
 
 from zeroin.atomic import atomic_write
 from zeroin.errors import StudyError
 from zeroin.history import History
 from zeroin.search.importance import importances
-from zeroin.space import Space
-from zeroin.store import check_output
-from zeroin.types import Value
+from zeroin.store import Header, check_output
 
 
-def report_of(
-    name: str,
-    space: Space,
-    history: History,
-    goal: str,
-    folder: Path | None = None,
-    *,
-    measure: Mapping[str, Value] = MappingProxyType({}),
-) -> str:
+def report_of(header: Header, history: History, folder: Path | None = None) -> str:
     """The report of a study as HTML, one page that opens offline.
 
     Args:
-        name, space, history, goal: of the study.
+        header: what the study is.
+        history: what it saw.
         folder: of its files, if it has any.
-        measure: what its scores measure, as far as known.
     """
     from zeroin.report import page, summary  # noqa: PLC0415  a fifth of the time that `import zeroin` would take
 
-    mattered = importances(space, history, max_epochs=history.max_epochs)
-    said = summary.settings_of(folder) if folder else {}
-    found = summary.summarise(name, space, history, goal, settings=said, importance=mattered, measure=measure)
+    found = summary.summarise(
+        header.name,
+        header.space,
+        history,
+        header.goal,
+        settings=summary.settings_of(folder) if folder else {},
+        importance=importances(header.space, history, max_epochs=history.max_epochs),
+        measure=header.measure,
+        origin=summary.Origin(
+            task=header.task,
+            seed=header.seed,
+            created=header.created,
+            command=header.plan.command if header.plan else "",
+            versions=header.plan.versions if header.plan else "",
+        ),
+    )
     return page.render(found)
 
 

@@ -30,6 +30,7 @@ from zeroin.nn.export import newest
 from zeroin.reporting import report_of, write_report
 from zeroin.running import run
 from zeroin.space import Float, Int, Space
+from zeroin.store import Header
 from zeroin.tuning import tune
 from zeroin.types import Config, Trial
 
@@ -48,7 +49,7 @@ class Tuned:
         normalisation: of the examples that it was trained on.
         best: the best trial of the search, with `config`, `number` and `why`.
         score: its validation score after a full training.
-        goal, space, history: of the study.
+        header, history: what the study is, and what it saw.
 
     >>> tuned = TunedClassifier(minutes=5).fit(X, y).tuned_  # doctest: +SKIP
     >>> tuned.report("fit.html")  # doctest: +SKIP
@@ -58,8 +59,7 @@ class Tuned:
     normalisation: Normalisation
     best: Trial
     score: float
-    goal: str
-    space: Space
+    header: Header
     history: History
 
     def outputs(self, X: NDArray[Any]) -> NDArray[Any]:
@@ -74,7 +74,7 @@ class Tuned:
 
     def report(self, path: str | Path) -> Path:
         """Write the study's report, a single HTML file that opens offline; returns its path."""
-        return write_report(Path(path), report_of("fit", self.space, self.history, self.goal))
+        return write_report(Path(path), report_of(self.header, self.history))
 
 
 # scikit-learn reads an estimator's parameters from its own __init__, so each class needs one; they share the rest.
@@ -286,7 +286,7 @@ def _tuned(model: Model, examples: Examples, outputs: int, loss: Any) -> Tuned:
     network.load_state_dict(saved["best"]["weights"])
     assert task.problem.normalisation
     return Tuned(
-        network.double().eval(), task.problem.normalisation, study.best, saved["metric"], study.goal, study.space,
+        network.double().eval(), task.problem.normalisation, study.best, saved["metric"], study.header,
         study.history,
     )  # fmt: skip
 

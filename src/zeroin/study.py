@@ -112,19 +112,11 @@ class Study:
         self.created, self.scenario = datetime.now(UTC).isoformat(timespec="seconds"), dict(scenario or {})
         self.measure = dict(measure or {})
         self.listeners: list[Listener] = []
+        self.task = storable(task)
+        self.plan: Plan | None = None
         if self.path:
-            header = Header(
-                name,
-                goal,
-                self.max_epochs,
-                self.seed,
-                space,
-                task=storable(task),
-                scenario=self.scenario,
-                measure=self.measure,
-            )
-            self._store, known, self.history = open_study(self.path, header)
-            self.created = known.created
+            self._store, known, self.history = open_study(self.path, self.header)
+            self.created, self.plan = known.created, known.plan
             self._go_on(known)
         self._open = list(self.history.running)  # asked for by a process that is gone
 
@@ -244,8 +236,7 @@ class Study:
             StudyError: the file cannot be written.
         """
         target = Path(path) if path else self.folder / "report.html"
-        page = report_of(self.name, self.space, self.history, self.goal, self.folder, measure=self.measure)
-        return write_report(target, page)
+        return write_report(target, report_of(self.header, self.history, self.folder))
 
     def close(self) -> None:
         """Close the store, so that another process may write the study; results stay readable."""
@@ -257,6 +248,22 @@ class Study:
                 self._store = None
 
     # --- for the loop
+
+    @property
+    def header(self) -> Header:
+        """What it is, apart from what it saw."""
+        return Header(
+            self.name,
+            self.goal,
+            self.max_epochs,
+            self.seed,
+            self.space,
+            task=self.task,
+            created=self.created,
+            scenario=self.scenario,
+            measure=self.measure,
+            plan=self.plan,
+        )
 
     @property
     def folder(self) -> Path:
@@ -304,7 +311,9 @@ class Study:
             self._unkept.append(event)
         else:
             self.keep(event)
-        if not isinstance(event, Plan):
+        if isinstance(event, Plan):
+            self.plan = event
+        else:
             self.history.apply(event)
         for listen in self.listeners:
             listen(self, event)
@@ -384,8 +393,9 @@ def load(name: str | None = None, store: str | Path = "zeroin.db") -> Study:
         store=None,
         name=header.name,
         seed=header.seed,
+        task=header.task,
         scenario=header.scenario,
         measure=header.measure,
     )
-    study.path, study.history, study.created = path, history, header.created
+    study.path, study.history, study.created, study.plan = path, history, header.created, header.plan
     return study

@@ -128,7 +128,7 @@ def measured(mean: float, error: float | None) -> str:
     ('0.699 ± 0.010', '0.5')
     """
     if not error or not math.isfinite(error):
-        return value_words(mean)
+        return score_words(mean)
     places = _places(error, mean)
     if places is None:
         return f"{value_words(mean)} ± {value_words(error, 2)}"

@@ -90,7 +90,7 @@ def report(name: str | None, output: Path | None, store: Path) -> None:
     """Write the report of a study as one HTML file that opens offline; the newest study if none is named."""
     header, history = read_study(store, name)
     folder = files_of(store, header.name)
-    text = report_of(header.name, header.space, history, header.goal, folder, measure=header.measure)
+    text = report_of(header, history, folder)
     if str(output) == "-":
         click.echo(text, nl=False)
     else:

@@ -14,6 +14,8 @@ from zeroin.history import History
 from zeroin.types import Config, Kind, Trial, Value
 from zeroin.wording import between, measured, score_words, value_words
 
+UNCLEAR = "no clear difference"
+
 
 @dataclass(frozen=True, slots=True)
 class Stat:
@@ -109,7 +111,7 @@ def verdict(rows: Sequence[Group], score_name: str, goal: str) -> str:
         return f"{ours}; {theirs}: {value_words(abs(gain))} {direction} (too few trainings to know how sure that is)."
     error, clear = found
     if abs(gain) <= clear:
-        return f"{ours}; {theirs}: no clear difference ({measured(gain, error)} standard error)."
+        return f"{ours}; {theirs}: {UNCLEAR} ({measured(gain, error)} standard error)."
     judged = "better" if better else "worse"
     unit = " (standard error)" if error else ""
     return f"{ours}; {theirs}: {direction} by {measured(abs(gain), error)}{unit}, {judged}."

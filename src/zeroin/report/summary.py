@@ -15,6 +15,7 @@ from zeroin.report.advice import Advice, advice
 from zeroin.report.axes import AxisPlot, axis_plot
 from zeroin.report.compare import Group, groups, passed_over, verdict
 from zeroin.report.curves import Curves, Progress, ending, learning_curves, progress
+from zeroin.report.nextsteps import Next, next_steps
 from zeroin.report.scores import ScoreAxis, score_axis
 from zeroin.report.thin import (
     BEST_CURVES,
@@ -66,6 +67,17 @@ class Cost:
 
 
 @dataclass(frozen=True, slots=True)
+class Origin:
+    """How a study came about: what it tuned and the command that began it, as far as known; `created` in ISO form."""
+
+    task: str = ""
+    seed: int = 0
+    created: str = ""
+    command: str = ""
+    versions: str = ""
+
+
+@dataclass(frozen=True, slots=True)
 class Summary:
     """All that a report shows. Scores are in the user's own direction; `score_name` such as "validation accuracy"."""
 
@@ -89,6 +101,9 @@ class Summary:
     events: tuple[Line, ...]
     cost: Cost
     playbook: Advice | None
+    next: Next
+    origin: Origin
+    space: str  # as Python to paste
     importance: tuple[Importance, ...]
     rows: Mapping[int, Row]  # of each trial that is drawn
     thinned: tuple[str, ...]  # what was left out, in sentences
@@ -109,6 +124,7 @@ def summarise(
     settings: Mapping[str, str] = MappingProxyType({}),
     importance: Sequence[Importance] = (),
     measure: Mapping[str, Value] = MappingProxyType({}),
+    origin: Origin | None = None,
 ) -> Summary:
     """The numbers of a study's report.
 
@@ -120,6 +136,7 @@ def summarise(
         settings: how it was trained, in words by label.
         importance: of the hyperparameters, by the model; the largest first.
         measure: what its scores are scores of, as far as known.
+        origin: how it came about, as far as known.
 
     Returns:
         Plain data, equal for equal histories.
@@ -139,6 +156,7 @@ def summarise(
     steps = progress(history, goal)
     compared = groups(history, goal, measure)
     score_name = named(goal, measure)
+    said, origin = verdict(compared, score_name, goal), origin or Origin()
     shares = {i.name: i.mean for i in importance}
     free = {k: p for k, p in space.params.items() if not p.held or _varies(k, drawn)}
     told = {t.number: t for t in [*drawn, *curved, *(history.trials[s.trial] for s in steps.steps)]}
@@ -151,7 +169,7 @@ def summarise(
         settings=tuple(settings.items()),
         best=_row(best, goal, deepest) if best else None,
         afresh=next((g for g in compared if best and g.config == best.config and g.score), None),
-        verdict=verdict(compared, score_name, goal),
+        verdict=said,
         passed_over=passed_over(best, the_best(search, 1), compared, score_name, goal),
         scores=axis,
         axes=tuple(
@@ -165,6 +183,11 @@ def summarise(
         events=tuple(_told(lines)),
         cost=_cost(history, deepest),
         playbook=advice(history, goal),
+        next=next_steps(
+            space, history, best, importance, steps, verdict=said, command=origin.command, task=origin.task
+        ),
+        origin=origin,
+        space=repr(space),
         importance=tuple(importance),
         rows={n: _row(t, goal, deepest) for n, t in sorted(told.items())},
         thinned=_left_out(len(drawable), len(drawn), search, len(curved), len(history.regions), len(lines)),

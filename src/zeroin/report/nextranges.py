@@ -1,0 +1,105 @@
+"""The ranges for another study of the same kind, by what this one saw: to paste."""
+
+import math
+import shlex
+from collections.abc import Mapping, Sequence
+
+from zeroin.catalogue import CATALOGUE
+from zeroin.history import History
+from zeroin.space import SCALES, Choice, Float, Hyperparameter, Int, Space
+from zeroin.space.plain import is_number, number, tidy
+from zeroin.types import Importance, Range, Trial, Value
+from zeroin.wording import value_words
+
+LITTLE = 0.05  # of the variance: what has less, for sure, need not be tuned again
+EDGE = 0.01  # of a range: what is nearer to an end lies on it
+WIDER = 0.5  # widths by which a range is to grow there
+DIGITS = 2  # of ranges to paste, rounded outwards
+
+
+def wider(space: Space, name: str, best: Trial, importance: Sequence[Importance]) -> tuple[float, float] | None:
+    """Where the search may go, longer at the end that the best lies on; None where it lies on none, or nothing lies
+    beyond, or where the hyperparameter hardly matters."""
+    param, value = space[name], best.config.get(name)
+    if isinstance(param, Choice) or param.held or name in _little(importance) or not is_number(value):
+        return None
+    scale, x = SCALES[param.scale], number(value)
+    if not scale.allows(x):
+        return None  # the exact zero of a log scale
+    low, high = (float(end) for end in param.legal)
+    bottom, top = float(scale.forward(low)), float(scale.forward(high))
+    place, width = float(scale.forward(x)), top - bottom
+    first, last = CATALOGUE[name].possible if name in CATALOGUE else (0.0, math.inf)
+    reach = math.ceil(WIDER * width) if param.scale == "log2" else WIDER * width
+    if place >= top - EDGE * width and high < last and high != 1:
+        further = min(float(scale.inverse(top + reach)), last)
+        return (low, further) if math.isfinite(further) else None
+    if place <= bottom + EDGE * width and low > first and low != 1 and not (isinstance(param, Float) and param.zero):
+        further = low / 2 if param.scale == "linear" else float(scale.inverse(bottom - reach))
+        return max(further, first, 1.0 if isinstance(param, Int) and low > 1 else first), high
+    return None
+
+
+def paste(space: Space, history: History, best: Trial, importance: Sequence[Importance], command: str) -> str:
+    """The ranges where the best likely lies, as options of the command line or as Python; empty where they are as now.
+
+    Args:
+        space, history, best, importance: of the study; `best` is the trial held for the best.
+        command: that began it.
+    """
+    likely: Mapping[str, Range] = history.regions[-1].likely if history.regions else {}
+    asked_about = {other for param in space.params.values() for other in param.when or ()}  # keep all their values
+    changes: list[tuple[str, tuple[Value, ...]]] = []
+    for name, param in space.params.items():
+        value = best.config.get(name)
+        if param.held or not param.allows(value):
+            continue
+        found = (value,) if name in _little(importance) else likely.get(name, param.range)
+        values = _narrowed(param, found, value, wider(space, name, best, importance))
+        if set(values) != set(param.range) and not (name in asked_about and len(values) > 1):
+            changes.append((name, values))
+    if is_of_command_line(command):
+        options = [_changing(space[name], name, values) for name, values in changes]
+        return " \\\n    ".join([f"{command} --name NEW", *options]) if changes else ""
+    calls = [f"    .{'set' if len(v) > 1 else 'fix'}({n!r}, {', '.join(map(repr, v))})\n" for n, v in changes]
+    return f"space = (\n    space\n{''.join(calls)})" if changes else ""
+
+
+def _changing(param: Hyperparameter, name: str, values: Sequence[Value]) -> str:
+    between = "," if isinstance(param, Choice) else ".."
+    change = f"{name}={between.join(value_words(value, 12) for value in values)}"
+    return f"--{'set' if len(values) > 1 else 'fix'} {shlex.quote(change)}"
+
+
+def _narrowed(param: Hyperparameter, likely: Range, best: Value, wider: tuple[float, float] | None) -> Range:
+    """The likely range, grown to hold the best, to the further end where there is one, and rounded outwards; one value
+    where it is one."""
+    if isinstance(param, Choice):
+        return tuple(option for option in param.options if option in likely or option == best)
+    known = [number(v) for v in (*likely, best) if is_number(v)]
+    further = [end for end in wider or () if end not in param.legal]
+    low, high = min(known + further), max(known + further)
+    if isinstance(param, Float):
+        low, high = _rounded(low, param, -1), _rounded(high, param, 1)
+        low = max(low, param.low) if param.zero and high > 0 else low
+        return tuple(dict.fromkeys((low, high)) if len(likely) > 1 else (high,))
+    return tuple(dict.fromkeys((round(low), round(high))))
+
+
+def _rounded(value: float, param: Float, towards: int) -> float:
+    """A value to few digits, down or up, of its distance from 1 where that is the scale; not past the legal limits."""
+    turned = param.scale == "one_minus_log"
+    x = 1 - value if turned else value
+    step = 10.0 ** (math.floor(math.log10(abs(x))) - DIGITS + 1) if x else 1.0
+    rounded = (math.ceil if (towards > 0) != turned else math.floor)(tidy(x / step)) * step
+    low, high = param.legal
+    return tidy(min(max(1 - rounded if turned else rounded, min(low, value)), max(high, value)))
+
+
+def _little(importance: Sequence[Importance]) -> set[str]:
+    return {i.name for i in importance if i.high < LITTLE}
+
+
+def is_of_command_line(command: str) -> bool:
+    """Whether a command has options of `zeroin`."""
+    return command.startswith("zeroin ")
