@@ -1,4 +1,4 @@
-"""Training networks with PyTorch: tasks, ready-made networks, batch normalisation, export of the best model."""
+"""Training networks with PyTorch: tasks, ready-made networks, batch normalisation, and export of the best network."""
 
 import zeroin.nn.mkl  # noqa: F401  (before any product)
 from zeroin.nn.auditing.audit import audit

@@ -1,4 +1,4 @@
-"""From what a user has (arrays, tensors, data sets) to checked, normalised mini-batches."""
+"""From the user's arrays, tensors or data sets to checked and normalised mini-batches."""
 
 import hashlib
 from collections.abc import Callable, Iterator, Sequence
@@ -15,8 +15,8 @@ from zeroin.nn.randomness import seeded
 from zeroin.nn.sets import Stream, batch_of, evenly, read_set, tensor
 from zeroin.rng import seed_of
 
-STATISTICS = 2_000  # examples that the mean and variance of a larger one are taken from
-HASHED = 1 << 26  # bytes of a set's inputs that tell it from another
+STATISTICS = 2_000  # examples from which the mean and variance of a larger set are computed
+HASHED = 1 << 26  # bytes of a tensor that are hashed to identify it
 CHUNK = 4096  # examples normalised at once, in float64
 
 Edges: TypeAlias = list[tuple[int, int]]  # where each mini-batch of an epoch begins and ends
@@ -24,7 +24,7 @@ Edges: TypeAlias = list[tuple[int, int]]  # where each mini-batch of an epoch be
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Normalisation:
-    """Mean and scale of the training inputs, shaped to be broadcast over an example: [F], or [C, 1, 1] for images.
+    """The mean and standard deviation of the training inputs, shaped to broadcast: [F], or [C, 1, 1] for images.
 
     >>> Normalisation(torch.tensor([1.0]), torch.tensor([2.0])).apply(torch.tensor([[5.0]]))
     tensor([[2.]])
@@ -34,7 +34,7 @@ class Normalisation:
     scale: Tensor
 
     def apply(self, x: Tensor) -> Tensor:
-        """Inputs [B, ...] as float32 with the training set's mean at 0 and its deviation at 1."""
+        """Inputs [B, ...] as float32, with the training set's mean subtracted, divided by its standard deviation."""
         out = torch.empty(x.shape, dtype=torch.float32)
         for a in range(0, len(x), CHUNK):
             out[a : a + CHUNK] = (x[a : a + CHUNK].double() - self.mean) / self.scale
@@ -43,7 +43,7 @@ class Normalisation:
 
 @dataclass(frozen=True, slots=True, eq=False)
 class InMemory:
-    """A set kept as tensors: inputs [N, ...], targets [N, ...]."""
+    """A data set that is kept as tensors: inputs [N, ...] and targets [N, ...]."""
 
     x: Tensor
     y: Tensor
@@ -61,7 +61,7 @@ class InMemory:
 
 @dataclass(frozen=True, slots=True, eq=False)
 class OnDemand:
-    """A set too large to keep, or one that differs each time it is read: examples are fetched batch by batch."""
+    """A data set that is too large to keep, or that differs from reading to reading: it is read batch by batch."""
 
     source: Dataset[Any]
     collate: Callable[[list[Any]], Any]
@@ -83,7 +83,7 @@ Data: TypeAlias = InMemory | OnDemand
 
 
 def edges(count: int, batch_size: int) -> Edges:
-    """Where the mini-batches of an epoch are cut: a last one of a single example joins the one before it.
+    """The (begin, end) of each mini-batch of an epoch; a single example that is left over joins the one before it.
 
     >>> edges(9, 4)
     [(0, 4), (4, 9)]
@@ -95,21 +95,26 @@ def edges(count: int, batch_size: int) -> Edges:
 
 
 def order(seed: int, epoch: int, count: int) -> Tensor:
-    """The order [count] in which an epoch visits the examples: a function of the trial's seed and the epoch."""
+    """The order [count] in which an epoch visits the examples, a function of the trial's seed and the epoch."""
     return torch.randperm(count, generator=torch.Generator().manual_seed(seed_of(seed, "order", epoch)))
 
 
 def prepared(
     sets: dict[str, Any], loss: str | Callable[..., Any], *, normalise: bool, device: str
 ) -> tuple[dict[str, Data], Normalisation | None]:
-    """Sets by name ("train" first), checked, normalised by the training set, on the device.
+    """Data sets, checked, normalised and moved to the device.
 
     Args:
-        sets: each (X, y), a data set or a DataLoader.
-        loss: "cross_entropy" makes targets class numbers, "mse" makes them real numbers.
+        sets: by name, "train" first; each (X, y), a Dataset or a DataLoader.
+        loss: for "cross_entropy" targets become class numbers, for "mse" real numbers.
+        normalise: whether to subtract the training set's mean and divide by its standard deviation.
+        device: as PyTorch names it.
+
+    Returns:
+        The sets by name, and how they were normalised, if they were.
 
     Raises:
-        TaskError: what `Task` lists.
+        TaskError: as for `Task`.
     """
     read = {name: read_set(name, given) for name, given in sets.items()}
     first = _examples(read["train"])
@@ -142,8 +147,9 @@ def prepared(
 
 
 def fingerprint(*sets: Any) -> str:
-    """A short hash of what sets (X, y) hold, of an even choice of very large ones; empty for data sets and loaders,
-    which may give other examples each time.
+    """A short hash of the contents of sets (X, y), evenly sampled if they are very large.
+
+    It is empty for Datasets and DataLoaders, whose examples may differ from reading to reading.
 
     >>> fingerprint(([1.0], [0])) == fingerprint(([1.5], [0])), fingerprint([[1, 2], [0, 0]])[:4]
     (False, 'd999')
@@ -200,7 +206,7 @@ def _targets(name: str, y: Tensor, loss: str | Callable[..., Any]) -> Tensor:
 
 
 def _examples(read: tuple[Tensor, Tensor] | Stream) -> Tensor:
-    """Training inputs [n, ...] to take the mean and variance from: all, or an even choice of a large set."""
+    """Training inputs [n, ...] from which the mean and variance are computed: all, or an even sample of a large set."""
     if isinstance(read, tuple):
         return read[0]
     with seeded(0):  # the same each time, whatever the set draws: a study that goes on needs the same inputs

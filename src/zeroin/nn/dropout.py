@@ -1,6 +1,6 @@
-"""Dropout whose masks are a function of (trial's seed, step, layer, place in the layer) and of nothing else.
+"""Counter-based dropout: a mask is a function of (trial's seed, step, layer, position in the layer) and nothing else.
 
-So a network draws the same masks alone, in any stack of networks and at any place in it.
+So a network draws the same masks whether it is trained alone or in a stack of networks, at whatever position.
 """
 
 from collections.abc import Sequence
@@ -11,7 +11,7 @@ from torch import Tensor, nn
 from zeroin.nn.layers import DROPOUTS
 from zeroin.rng import seed_of
 
-LEVELS = 1 << 16  # a mask is decided by 16 bits, so a rate is met to 1 / 65,536
+LEVELS = 1 << 16  # 16 random bits decide on each number, so rates are exact to 1 / 65,536
 
 
 def _signed(word: int) -> int:
@@ -20,17 +20,17 @@ def _signed(word: int) -> int:
 
 # Steele, Lea & Flood 2014, "Fast splittable pseudorandom number generators": SplitMix64, its increment and its mixer.
 GOLDEN, FIRST, SECOND = (_signed(w) for w in (0x9E3779B97F4A7C15, 0xBF58476D1CE4E5B9, 0x94D049BB133111EB))
-OWN = ("p", "_buffers", "_non_persistent_buffers_set")  # what a counted layer has in place of PyTorch's
-KINDS = {nn.Dropout: 0, nn.Dropout1d: 2, nn.Dropout2d: 2, nn.Dropout3d: 2}  # axes of x that a mask has, 0: all
+OWN = ("p", "_buffers", "_non_persistent_buffers_set")  # attributes that are not copied from PyTorch's layer
+KINDS = {nn.Dropout: 0, nn.Dropout1d: 2, nn.Dropout2d: 2, nn.Dropout3d: 2}  # leading axes that a mask has; 0: all
 
 
 class CountedDropout(nn.Module):
-    """Stands in for nn.Dropout, Dropout1d, 2d and 3d; it adds nothing to a state_dict.
+    """Replaces nn.Dropout, Dropout1d, Dropout2d and Dropout3d; it adds nothing to a state_dict.
 
     Args:
-        p: the rate, met to 1 / 65,536.
-        axes: leading axes [B, C] that are dropped as one; 0: each number by itself.
-        inplace: whether the input itself is changed.
+        p: the rate.
+        axes: numbers that agree in so many leading axes are dropped together (2 for channels); 0: each by itself.
+        inplace: whether the input is changed in place.
     """
 
     threshold: Tensor  # int16; a number whose 16 bits lie below is dropped
@@ -50,10 +50,10 @@ class CountedDropout(nn.Module):
 
     @property
     def p(self) -> float:
-        """The rate, which a network may read and set as that of PyTorch's layer.
+        """The rate, which a network may read and set as with PyTorch's layer.
 
         Raises:
-            RuntimeError: rows of a stack have each their own.
+            RuntimeError: the layer is shared by the rows of a stack, each of which has its own rate.
         """
         if self.is_shared:
             raise RuntimeError("it reads or sets the rate of a dropout layer")
@@ -71,7 +71,7 @@ class CountedDropout(nn.Module):
         self.scale.fill_(LEVELS / (LEVELS - dropped) if dropped < LEVELS else 0.0)
 
     def forward(self, x: Tensor) -> Tensor:
-        """Inputs [B, ...] with some at 0, the rest scaled up."""
+        """Inputs [B, ...] with some numbers set to 0 and the others scaled up."""
         if self.idle or not self.training:
             return x
         shape = torch.Size((*x.shape[: self.axes], *(1,) * (x.dim() - self.axes))) if self.axes else x.shape
@@ -85,7 +85,7 @@ class CountedDropout(nn.Module):
 
 
 def mix(words: Tensor) -> Tensor:
-    """SplitMix64's mixer on int64 (whose products wrap round): each bit out depends on each bit in.
+    """SplitMix64's mixing function on int64, whose products wrap around: each output bit depends on each input bit.
 
     >>> mix(torch.tensor([1])).item() == _signed(0x5692161D100B05E5)
     True
@@ -106,7 +106,7 @@ def begin_step(layers: Sequence[CountedDropout], keys: Tensor) -> None:
 
 
 def counted(model: nn.Module) -> nn.Module:
-    """The same network with its dropout layers replaced, in place: under all their names, with their hooks."""
+    """Replace the dropout layers of a network by counted ones, in place, under all their names and with their hooks."""
     made: dict[nn.Module, CountedDropout] = {}
     for module in list(model.modules()):
         for name, child in module._modules.items():
@@ -119,12 +119,12 @@ def counted(model: nn.Module) -> nn.Module:
 
 
 def dropouts(model: nn.Module) -> list[CountedDropout]:
-    """The replaced layers, in the order of the network."""
+    """The counted dropout layers, in the order of the network's modules."""
     return [m for m in model.modules() if isinstance(m, CountedDropout)]
 
 
 def keys(rows: Sequence[tuple[int, int]], steps: int, count: int) -> Tensor:
-    """Keys [steps, rows, count] of the layers of networks in their next steps; a row: (trial's seed, its step now)."""
+    """The keys [steps, rows, count] of dropout layers in the next steps; each row is (trial's seed, current step)."""
     if not count:
         return torch.empty(steps, len(rows), 0, dtype=torch.int64)
     first = torch.tensor([step for _, step in rows])

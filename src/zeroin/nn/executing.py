@@ -1,4 +1,4 @@
-"""How the networks of a task are trained: in stacks or one by one, in this process or in workers."""
+"""Choosing the executor for a task: in stacks or one by one, in this process or in workers."""
 
 import importlib
 import logging
@@ -25,7 +25,7 @@ log = logging.getLogger("zeroin")
 
 
 class Trained(Protocol):
-    """What is trained: a `Task`."""
+    """The part of a `Task` that an executor needs."""
 
     @property
     def name(self) -> str:
@@ -33,22 +33,29 @@ class Trained(Protocol):
 
     @property
     def problem(self) -> Problem:
-        """Its networks and data."""
+        """Its network, data, loss and metric."""
 
 
 def executor_of(
     task: Trained, folder: Path, space: Space | None, *, max_epochs: int, workers: int, trainings: float
 ) -> Executor:
-    """An executor that trains configs of `space`; checkpoints go below `folder`.
+    """An executor that trains configs of a space.
 
-    Several networks at once where that is measured to pay on the default config and where the budget of so many
-    full `trainings` allows to decide about several configs at once; else one by one. What was measured is kept in
-    `folder`. Several workers are copies of this process where it can be copied (see `can_fork`). Elsewhere each
-    builds the task once, from its pickle or else from the file that defines it, and where networks are trained in
-    stacks one of them is this process.
+    Networks are trained in stacks if timing the default config shows that it pays, and if the budget is large enough to
+    decide about several configs at once; else one by one. The timings are kept in `folder`. Workers are forked from
+    this process if that is possible (see `can_fork`). Otherwise each worker builds the task once, from its pickle or
+    from the file that defines it; and if networks are trained in stacks, this process takes the place of one worker.
+
+    Args:
+        task: whose networks are trained.
+        folder: where checkpoints go.
+        space: the hyperparameters.
+        max_epochs: the number of epochs of a full training.
+        workers: how many processes.
+        trainings: how many full trainings the budget pays for.
 
     Raises:
-        TaskError: the network of the default config does not fit the data or the loss; workers cannot import it.
+        TaskError: the network of the default config does not fit the data or the loss, or workers cannot import it.
     """
     forked = workers > 1 and task.problem.device == "cpu" and can_fork()
     first = 0 if forked else workers - 1
@@ -84,15 +91,15 @@ def _copied(task: Trained, function: Callable[..., Any], *first: Any) -> Callabl
 
 
 def _stacked(problem: Problem, trainings: float, shared: float, rows: int, folder: Path, max_epochs: int) -> Executor:
-    """What trains in a worker."""
+    """The executor of a worker."""
     return Stacked(problem, folder, max_epochs, Calibrations(problem, folder, trainings, shared), rows)
 
 
 def importable(task: Trained, function: Callable[..., Any], *first: Any) -> Callable[..., Any]:
-    """f(problem, *first, ...) of a task as something that pickles: by value, else as the name in its file.
+    """f(problem, *first, ...) for a task, such that it can be pickled: by value, else by the task's name in its file.
 
     Raises:
-        TaskError: it is to be found under no name at the top level of a file.
+        TaskError: the task cannot be pickled, and has no name at the top level of a file.
     """
     by_value = partial(function, task.problem, *first)
     try:
@@ -107,6 +114,9 @@ def importable(task: Trained, function: Callable[..., Any], *first: Any) -> Call
 
 
 def _of_named(module: str, name: str, function: Callable[..., Any], first: tuple[Any, ...], a: Any, b: Any) -> Any:
-    """Two arguments are left, (config, run) or (folder, max_epochs): an objective is told by how many it takes."""
+    """Call a function for a named task; `a`, `b` are (config, run) or (folder, max_epochs).
+
+    They are spelled out because the number of arguments tells which form an objective has.
+    """
     task: Trained = getattr(importlib.import_module(module), name)
     return function(task.problem, *first, a, b)

@@ -1,4 +1,4 @@
-"""The best network of a trial as one file that PyTorch alone can read."""
+"""Exporting the best network of a trial to a single file, which can be loaded with PyTorch alone."""
 
 from pathlib import Path
 from typing import Any
@@ -15,17 +15,17 @@ from zeroin.types import Config
 
 
 def export(task: Task | str, folder: Path, config: Config, target: Path, source: str | None = None) -> str:
-    """Write the weights of a trial's best epoch, its config and how inputs are prepared into one file.
+    """Write the weights of a trial's best epoch, with its config and the preparation of inputs, to one file.
 
     Args:
         task: the task, or its name.
-        folder: the trial's folder of checkpoints.
-        config: the trial's.
-        target: the file to write; what is there is replaced.
-        source: the Python that defines `task`, such as "from own_network import task".
+        folder: the trial's checkpoint folder.
+        config: of the trial.
+        target: the file to write; an existing one is replaced.
+        source: a line of Python that defines `task`, such as "from own_network import task".
 
     Returns:
-        Three lines of Python that load it, or the command that predicts with it.
+        Three lines of Python that load the file, or the command that predicts with it.
 
     Raises:
         TaskError: the folder holds no network, or one of another config.
@@ -55,12 +55,12 @@ def save(
     normalisation: dict[str, Tensor] | None,
     **facts: Any,
 ) -> None:
-    """Write a network's weights, and what is needed to use them; `torch.load(target, weights_only=True)` reads it.
+    """Write a network's weights and what is needed to use them; `torch.load(target, weights_only=True)` reads it.
 
     Args:
-        target: the file; it appears whole or not at all.
+        target: the file; it is written atomically.
         task_name, config, state_dict: of the network.
-        normalisation: mean and scale of the training inputs, or None where inputs are taken as they are.
+        normalisation: mean and scale of the training inputs; None if inputs are not normalised.
         **facts: further plain data to keep, such as the epoch.
     """
     norm = {k: v.float() for k, v in normalisation.items()} if normalisation else {}
@@ -70,7 +70,7 @@ def save(
 
 
 def loading(target: Path, source: str, normalised: bool) -> str:
-    """The lines that load an exported file; `source` defines `task`."""
+    """Lines of Python that load an exported file; `source` defines `task`."""
     inputs = '(x - saved["mean"]) / saved["scale"]' if normalised else "x"
     return (
         f"import torch; {source}\n"
@@ -81,10 +81,10 @@ def loading(target: Path, source: str, normalised: bool) -> str:
 
 
 def newest(folder: Path) -> dict[str, Any]:
-    """What training last saved into a trial's folder.
+    """The newest checkpoint in a trial's folder.
 
     Raises:
-        TaskError: nothing.
+        TaskError: there is none.
     """
     states = sorted(folder.glob(f"epoch-*/{STATE}"), key=lambda p: int(p.parent.name.removeprefix("epoch-")))
     if not states:

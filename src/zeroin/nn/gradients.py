@@ -1,9 +1,9 @@
-"""A network's loss and gradients on a mini-batch, alone: by its own code, or by a recording of what that computed.
+"""The loss and gradients of one network on a mini-batch: by its own code, or by a recording of what that computes.
 
-Most of a small network's step is the work of modules calling one another and of autograd. A recording calls the same
-kernels on the same numbers, so the gradients are the same bit for bit. It is used once it gave the same on two other
-mini-batches, and only where nothing but tensors is seen to change as the network trains. What code in `forward` does
-besides, such as to print, is not done again.
+In a small network, most of a step's time goes into modules that call one another and into autograd. A recording calls
+the same kernels on the same numbers, so the gradients are equal bit for bit. It is used only if it gave the same
+results on two further mini-batches, and if nothing but tensors was seen to change during training. Side effects of
+`forward`, such as printing, are not repeated by a recording.
 """
 
 import logging

@@ -1,4 +1,4 @@
-"""Training one network: a function of (config, seed) that can be cut into jobs at any epoch without a trace."""
+"""Training one network: a function of (config, seed) with the same result however it is divided into jobs."""
 
 import copy
 import math
@@ -26,8 +26,8 @@ from zeroin.rng import seed_of
 from zeroin.types import Config
 
 STATE = "state.pt"  # in a trial's checkpoint folder
-EVALUATED = 256  # examples judged at once; the same in stacks, for networks whose output depends on the mini-batch
-CHECKED = 16  # steps between two looks at whether the loss is finite
+EVALUATED = 256  # examples evaluated at once; the same in stacks, as a network's output may depend on the mini-batch
+CHECKED = 16  # steps between two checks whether the loss is finite
 
 Weights: TypeAlias = dict[str, Tensor]
 
@@ -44,7 +44,7 @@ class Best:
 
 @dataclass(slots=True)
 class Training:
-    """A network under way; `epoch` counts the epochs trained."""
+    """A network in training; `epoch` counts the epochs done."""
 
     model: nn.Module
     opt: Optimizer
@@ -54,23 +54,23 @@ class Training:
 
     @classmethod
     def of(cls, problem: Problem, model: nn.Module, how: Recipe, epochs: float = math.inf) -> "Training":
-        """That of a network whose dropout is counted, before its first epoch; `epochs` are to come, if it is known."""
+        """The training of a network (its dropout counted) before its first epoch; `epochs` is how many will follow."""
         steps = epochs * max(1, len(problem.train) // how.batch_size)
         return cls(model, Optimizer(model, how), Gradients(problem, model, how, steps))
 
 
 def objective(problem: Problem) -> Callable[[Config, Run], None]:
-    """A function that trains a config to where the run asks, reporting the validation metric each epoch.
+    """An objective f(config, run) that trains a network and reports the validation metric each epoch.
 
-    The report carries `train_loss` (mean over the epoch, as trained) and `valid_loss`; where the run is final also
-    `test` and `test_loss`, of the best epoch so far. A loss that is not finite ends the trial.
+    It also reports `train_loss` (the mean over the epoch, as trained) and `valid_loss`, and if the run is final, `test`
+    and `test_loss` of the best epoch so far. A loss that is not finite ends the trial.
     """
 
     return partial(train, problem)
 
 
 def train(problem: Problem, config: Config, run: Run) -> None:
-    """Train a config to where the run asks; see `objective`."""
+    """Train a config as far as the run asks; see `objective`."""
     run.begins_anew = False  # without its checkpoint, the same epochs again give the same network
     with one_thread():
         for _ in steps(problem, config, run):
@@ -79,7 +79,7 @@ def train(problem: Problem, config: Config, run: Run) -> None:
 
 @contextmanager
 def one_thread() -> Iterator[None]:
-    """One thread of PyTorch within: on small networks a second one costs many times what it brings."""
+    """Limit PyTorch to one thread: on small networks a second one costs far more time than it saves."""
     before = torch.get_num_threads()
     torch.set_num_threads(1)
     try:
@@ -111,9 +111,9 @@ def steps(problem: Problem, config: Config, run: Run) -> Iterator[None]:
 
 
 def train_epoch(problem: Problem, now: Training, how: Recipe, seed: int, max_epochs: int) -> float:
-    """One pass over the training set, from wherever training stands; returns the mean loss, not finite if diverged.
+    """Train for one epoch, and return the mean loss, which is not finite if training diverged.
 
-    Data order, dropout and learning rate are functions of (seed, epoch, step): nothing is drawn from global state.
+    The order of the data, dropout and the learning rate are functions of (seed, epoch, step), not of global state.
     """
     count = len(problem.train)
     cuts = edges(count, how.batch_size)
@@ -141,7 +141,7 @@ def train_epoch(problem: Problem, now: Training, how: Recipe, seed: int, max_epo
 
 @torch.no_grad()
 def evaluate(problem: Problem, model: nn.Module, data: Data) -> tuple[float, float]:
-    """(metric, loss) of a network over a whole set; batch norm uses running statistics."""
+    """The (metric, loss) of a network over a whole data set, in evaluation mode."""
     model.eval()
     cuts = edges(len(data), EVALUATED)
     outputs, targets = [], []
@@ -156,7 +156,7 @@ def evaluate(problem: Problem, model: nn.Module, data: Data) -> tuple[float, flo
 
 
 def _resumed(problem: Problem, config: Config, how: Recipe, run: Run) -> Training:
-    """The network where the run begins: from its checkpoint, or trained up to there anew."""
+    """The training at the epoch at which the run begins: from its checkpoint, or repeated from the beginning."""
     model = counted(network(problem.build, config, run.seed)).to(problem.device)
     check_fit(problem, model, how)
     if problem.device == "cpu":
@@ -175,9 +175,10 @@ def _resumed(problem: Problem, config: Config, how: Recipe, run: Run) -> Trainin
 
 
 def _lay_out(problem: Problem, model: nn.Module) -> None:
-    """Kernels of images channels last, where they take up to half the time, if the network can be trained so.
+    """Put the kernels of 2-d convolutions into channels-last memory, where they take as little as half the time.
 
-    One that calls `view` on what a convolution gives cannot; that is tried on two examples.
+    A network that calls `view` on a convolution's output cannot be trained so. That is tried on two examples, and the
+    old layout restored if it fails.
     """
     kernels = [p for p in model.parameters() if p.dim() == 4]
     if not kernels:
@@ -198,7 +199,7 @@ def _lay_out(problem: Problem, model: nn.Module) -> None:
 
 
 def check_fit(problem: Problem, model: nn.Module, how: Recipe) -> None:
-    """Mistakes in how the network meets data and loss stop the study; what a config alone breaks fails its trial."""
+    """Check that a network fits the data and the loss; if not, that is the user's mistake and stops the study."""
     x, y = two_examples(problem.train)
     model.eval()
     with torch.no_grad():
@@ -209,13 +210,13 @@ def check_fit(problem: Problem, model: nn.Module, how: Recipe) -> None:
 def better(
     problem: Problem, best: Best, epoch: int, scores: tuple[float, float], weights: Callable[[], Weights]
 ) -> Best:
-    """The best epoch, the one just trained included; `scores` are its (metric, loss), `weights` a copy if asked."""
+    """The best epoch so far, after another one with `scores` (metric, loss); `weights` copies that one's weights."""
     rank = (problem.sign * scores[0], scores[1])
     return Best(rank, epoch, weights()) if rank < best.rank else best
 
 
 def tested(problem: Problem, best: Best, network: Callable[[], nn.Module]) -> dict[str, float]:
-    """The test scores of the best epoch, looked at once; the trial's network is left as it is."""
+    """The test scores of the best epoch, computed once; the network keeps its weights."""
     if problem.test is None or best.weights is None:
         return {}
     if best.test is None:
@@ -228,22 +229,27 @@ def tested(problem: Problem, best: Best, network: Callable[[], nn.Module]) -> di
 
 
 def unsaved(model: nn.Module) -> Weights:
-    """Buffers that no state_dict holds, by name; they may change in training as the others do."""
+    """Buffers that the state_dict does not contain, by name; training may change them like the others."""
     held = model.state_dict().keys()
     return {name: buffer for name, buffer in model.named_buffers() if name not in held}
 
 
 def restore(model: nn.Module, state: dict[str, Any]) -> None:
-    """Give a network the tensors that `save` wrote."""
+    """Load the tensors that `save` wrote into a network."""
     model.load_state_dict(state["model"])
     for name, buffer in unsaved(model).items():
         buffer.copy_(state.get("buffers", {}).get(name, buffer))
 
 
 def save(problem: Problem, run: Run, epoch: int, best: Best, tensors: tuple[Weights, dict[str, Any], Weights]) -> None:
-    """Write a trial's state after an epoch.
+    """Write a trial's state after an epoch to its checkpoint folder.
 
-    `tensors`: the state_dicts of its network and of its optimizer, and the buffers that the former does not hold.
+    Args:
+        problem: that is trained.
+        run: of the trial.
+        epoch: how many epochs were trained.
+        best: the best of them.
+        tensors: the state_dicts of the network and of the optimizer, and the buffers that the former does not contain.
     """
     norm = problem.normalisation
     state = {
@@ -260,7 +266,7 @@ def save(problem: Problem, run: Run, epoch: int, best: Best, tensors: tuple[Weig
 
 
 def saved(problem: Problem, run: Run) -> dict[str, Any] | None:
-    """What `save` wrote, if the run can go on from it."""
+    """The state that `save` wrote, if the run can continue from it; else None."""
     if not run.start or not (run.checkpoint / STATE).is_file():
         return None
     state: dict[str, Any] = torch.load(run.checkpoint / STATE, map_location=problem.device, weights_only=True)

@@ -1,4 +1,4 @@
-"""What a validation set is judged by: plain functions of the network's output and the target, with their direction."""
+"""Metrics: functions of a network's outputs and the targets, each with its goal."""
 
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -11,12 +11,12 @@ from zeroin.errors import TaskError
 
 @dataclass(frozen=True, slots=True)
 class Metric:
-    """A score of outputs against targets.
+    """A score of a network's outputs, such as an accuracy of your own.
 
     Args:
-        name: as shown to the user.
+        name: that is shown to the user.
         goal: "maximize" or "minimize".
-        compute: f(output [B, ...], target [B, ...]) -> number, over a whole set at once.
+        compute: f(output [N, ...], target [N, ...]) -> number, over a whole data set at once.
 
     >>> METRICS["mae"].compute(torch.tensor([1.0, 3.0]), torch.tensor([1.0, 1.0]))
     1.0
@@ -28,7 +28,7 @@ class Metric:
 
 
 def alike(output: Tensor, target: Tensor) -> tuple[Tensor, Tensor]:
-    """Output and target of one shape, [B] and [B, 1] taken as the same; nothing is ever broadcast.
+    """Output and target with the same shape; [B] and [B, 1] are made equal, anything else would be broadcast silently.
 
     Raises:
         TaskError: shapes that do not fit.
@@ -44,7 +44,7 @@ def alike(output: Tensor, target: Tensor) -> tuple[Tensor, Tensor]:
 
 
 def classes(output: Tensor, target: Tensor) -> Tensor:
-    """The predicted class of each example: the largest of [B, K, ...], or the sign of one logit [B] or [B, 1]."""
+    """The predicted class of each example: the largest of [B, K, ...], or the sign of a single logit [B] or [B, 1]."""
     if output.dim() == target.dim() + 1 and output.shape[1] > 1:
         return output.argmax(1)
     one, _ = alike(output, target)
@@ -56,16 +56,16 @@ def _accuracy(output: Tensor, target: Tensor) -> float:
 
 
 def _balanced_accuracy(output: Tensor, target: Tensor) -> float:
-    """The mean over the classes that occur of the share found: 1/K for a network that always says the same."""
+    """The recall averaged over the classes that occur; 1/K for a network that always predicts the same class."""
     hit = (classes(output, target) == target).double()
     return torch.stack([hit[target == k].mean() for k in torch.unique(target)]).mean().item()
 
 
 def margin(output: Tensor, target: Tensor) -> Tensor:
-    """How much each example is held for class 1 rather than 0: of two outputs the difference, of one itself.
+    """The evidence for class 1 over class 0 of each example: the difference of two outputs, or the only one.
 
     Raises:
-        TaskError: outputs of more classes.
+        TaskError: there are more than two outputs.
     """
     if output.dim() != target.dim() + 1 or output.shape[1] < 2:
         return alike(output, target)[0]
@@ -78,7 +78,7 @@ def margin(output: Tensor, target: Tensor) -> Tensor:
 
 
 def _roc_auc(output: Tensor, target: Tensor) -> float:
-    """The chance that an example of class 1 is given a higher score than one of class 0; ties count half."""
+    """The probability that an example of class 1 has a higher score than one of class 0; ties count half."""
     score = margin(output, target)
     _, place, counts = torch.unique(score, return_inverse=True, return_counts=True)  # in rising order
     ranks = (counts.cumsum(0) - (counts - 1) / 2.0)[place].double()  # of equal scores their mean

@@ -1,5 +1,7 @@
-"""In which mode a network runs: training, evaluation, or evaluation on the statistics of each mini-batch; and what a
-look at it must leave as it was."""
+"""Context managers for the mode of a network: training, evaluation, or evaluation with mini-batch statistics.
+
+They leave the network as it was.
+"""
 
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -12,7 +14,7 @@ from zeroin.nn.layers import BATCHNORMS
 
 @contextmanager
 def modes_kept(model: nn.Module) -> Iterator[None]:
-    """Each module's own mode afterwards, whatever is set within."""
+    """Restore the mode of every module afterwards."""
     modes = {module: module.training for module in model.modules()}
     try:
         yield
@@ -23,7 +25,7 @@ def modes_kept(model: nn.Module) -> Iterator[None]:
 
 @contextmanager
 def buffers_kept(model: nn.Module) -> Iterator[None]:
-    """The numbers of all buffers afterwards as they were, whatever is run within."""
+    """Restore the values of all buffers afterwards."""
     before = {name: buffer.clone() for name, buffer in model.named_buffers()}
     try:
         yield
@@ -35,7 +37,7 @@ def buffers_kept(model: nn.Module) -> Iterator[None]:
 
 @contextmanager
 def as_in_evaluation(model: nn.Module) -> Iterator[None]:
-    """Evaluation mode within; each module's own mode afterwards."""
+    """Set evaluation mode, and restore the mode of every module afterwards."""
     with modes_kept(model):
         model.eval()
         yield
@@ -43,7 +45,7 @@ def as_in_evaluation(model: nn.Module) -> Iterator[None]:
 
 @contextmanager
 def on_batches(model: nn.Module) -> Iterator[None]:
-    """Evaluation mode but for the batch norms, which use each mini-batch's statistics and keep their running ones."""
+    """Set evaluation mode, except that batch norms use mini-batch statistics; their running ones do not change."""
     norms = [m for m in model.modules() if isinstance(m, BATCHNORMS)]
     kept = [(m.momentum, m.num_batches_tracked) for m in norms]
     with as_in_evaluation(model):

@@ -1,4 +1,4 @@
-"""Networks from a config: ready-made families, and what a config says about any network that a user builds."""
+"""Networks from a config: ready-made ones, and the hyperparameters that apply to any network a user builds."""
 
 import math
 from collections.abc import Callable, Iterator, Mapping
@@ -32,22 +32,22 @@ WEIGHTED = (nn.Linear, nn.modules.conv._ConvNd)
 
 
 def mlp(inputs: int, outputs: int, config: Config) -> nn.Sequential:
-    """A network of [Linear, norm, activation, Dropout] blocks and a last Linear.
+    """A multilayer perceptron: blocks of Linear, norm, activation and Dropout, and a final Linear.
 
     Args:
-        inputs: numbers in an example; images and sequences are flattened.
-        outputs: classes, or numbers to predict.
-        config: layers (2), units or units_1, units_2, ... (64), activation ("relu"), norm ("none", or
-            "batch", "group", "layer"; batchnorm=True says "batch"), norm_position ("before" the activation, or
-            "after"), bn_momentum (0.1), bn_eps (1e-5), dropout (none). A Linear in front of a batch norm has no bias.
-            With batch norm dropout stands before the last Linear alone: in front of a batch norm it would change the
-            variance between training and evaluation (Li et al. 2018, arXiv 1801.05134, section 3).
+        inputs: how many numbers an example has; images and sequences are flattened.
+        outputs: how many classes, or numbers to predict.
+        config: with defaults in brackets: layers (2), units or units_1, units_2, ... (64), activation ("relu"), norm
+            ("none"; "batch", "group" or "layer"; batchnorm=True means "batch"), norm_position ("before" the activation;
+            or "after"), bn_momentum (0.1), bn_eps (1e-5), dropout (none). A Linear before a batch norm has no bias.
+            With batch norm there is only one dropout layer, before the final Linear: in front of a batch norm, dropout
+            would change the variance between training and evaluation (Li et al. 2018, arXiv 1801.05134, section 3).
 
     Returns:
         A network [B, ...] -> [B, outputs].
 
     Raises:
-        TaskError: an activation, norm or position of it that there is none of.
+        TaskError: the activation, norm or norm_position is unknown.
 
     >>> import torch
     >>> mlp(64, 10, {"layers": 1, "units": 32})(torch.zeros(5, 8, 8)).shape
@@ -66,18 +66,21 @@ def mlp(inputs: int, outputs: int, config: Config) -> nn.Sequential:
 
 
 def small_cnn(channels: int, size: int, outputs: int, config: Config) -> nn.Sequential:
-    """A network of [Conv 3x3, norm, activation, MaxPool] blocks, the width doubling, and a last Linear.
+    """A small convolutional network: blocks of Conv 3x3, norm, activation and MaxPool, and a final Linear.
+
+    Each block has twice as many channels as the one before.
 
     Args:
         channels, size: of the images, [B, channels, size, size].
-        outputs: classes.
-        config: layers (2), units (16: kernels of the first block), else as for `mlp`; dropout before the last Linear.
+        outputs: how many classes, or numbers to predict.
+        config: layers (2), units (16: channels of the first block), and the rest as for `mlp`; dropout comes before the
+            final Linear.
 
     Returns:
         A network [B, channels, size, size] -> [B, outputs].
 
     Raises:
-        TaskError: an activation, norm or position of it that there is none of.
+        TaskError: the activation, norm or norm_position is unknown.
 
     >>> import torch
     >>> small_cnn(1, 8, 10, {"batchnorm": True})(torch.zeros(5, 1, 8, 8)).shape
@@ -97,19 +100,19 @@ def small_cnn(channels: int, size: int, outputs: int, config: Config) -> nn.Sequ
 
 
 def network(build: Build, config: Config, seed: int = 0) -> nn.Module:
-    """The network that `build` makes of a config, its first weights a function of the seed alone.
+    """The network that `build` makes from a config, its initial weights a function of the seed alone.
 
-    Of dropout, bn_momentum, bn_eps and init, those that `build` does not itself ask the config for are applied to
-    all layers concerned.
+    The hyperparameters dropout, bn_momentum, bn_eps and init are applied to all layers that have them, unless `build`
+    asks the config for them itself.
 
     Raises:
-        TaskError: `build` returns something else than a network.
+        TaskError: `build` does not return a network.
     """
     return built(build, config, seed)[0]
 
 
 def built(build: Build, config: Config, seed: int = 0) -> tuple[nn.Module, set[str]]:
-    """The network as `network` makes it, and the names that `build` asked the config for."""
+    """The network that `network` returns, and the names that `build` asked the config for."""
     asked = Asked(config)
     with seeded(seed_of(seed, "init")):
         model = build(asked)
@@ -124,7 +127,7 @@ def built(build: Build, config: Config, seed: int = 0) -> tuple[nn.Module, set[s
 
 
 class Asked(Mapping[str, Value]):
-    """A config that remembers which names it was asked for."""
+    """A config that records which names it is asked for."""
 
     def __init__(self, config: Config) -> None:
         self.config = config
@@ -182,7 +185,7 @@ def norm_of(config: Config) -> str:
     """The kind of normalisation that a config asks for: "none", "batch", "group" or "layer".
 
     Raises:
-        TaskError: there is none of that name.
+        TaskError: it is unknown.
 
     >>> norm_of({"batchnorm": True}), norm_of({"norm": "group"}), norm_of({})
     ('batch', 'group', 'none')
@@ -194,7 +197,7 @@ def norm_of(config: Config) -> str:
 
 
 def redundant_bias(config: Config) -> bool:
-    """Whether the mean that a norm takes away includes the bias."""
+    """Whether a layer needs no bias, because a batch norm after it subtracts the mean."""
     return norm_of(config) == "batch" and _position(config) == "before"
 
 
@@ -203,13 +206,13 @@ def _position(config: Config) -> str:
 
 
 def activated(config: Config, channels: int, axes: int) -> list[nn.Module]:
-    """The activation of [N, channels, ...] with its norm, as the config orders them."""
+    """The activation and the norm for [N, channels, ...], in the order that the config says."""
     both = [*norm_layers(config, channels, axes), _activation(config)]
     return both if _position(config) == "before" else both[::-1]
 
 
 def norm_layers(config: Config, channels: int, axes: int) -> list[nn.Module]:
-    """The norm of [N, channels, ...] that a config asks for, in a list; none: an empty one."""
+    """A list with the norm for [N, channels, ...] that a config asks for; empty if it asks for none."""
     kind = norm_of(config)
     if kind == "none":
         return []
@@ -218,8 +221,8 @@ def norm_layers(config: Config, channels: int, axes: int) -> list[nn.Module]:
 
 
 def dropout_of(config: Config) -> list[nn.Module]:
-    """A Dropout of the config's rate; none where the config has no rate."""
-    # Also at rate 0, so that networks which differ only in the rate can be trained as one stack.
+    """A list with a Dropout of the config's rate; empty if the config has none."""
+    # A rate of 0 gives a layer as well, so that networks that differ only in the rate can be stacked.
     return [] if config.get("dropout") is None else [nn.Dropout(number(config, "dropout", 0.0))]
 
 

@@ -1,7 +1,7 @@
-"""PyTorch's optimizers for one network, by their functional form.
+"""PyTorch's optimizers for one network, in their functional form.
 
-The classes of `torch.optim` import PyTorch's compiler when the first of them is made, which takes a second: longer than
-many a small network trains. Kernels, numbers and `state_dict` are theirs.
+The classes of `torch.optim` import PyTorch's compiler when the first of them is created. That takes a second, which is
+longer than many small networks train. The kernels, the results and the `state_dict` here are the same as theirs.
 """
 
 from dataclasses import dataclass
@@ -29,7 +29,7 @@ NAMES = {
 
 
 def names(how: Recipe) -> tuple[str, ...]:
-    """Of the tensors that PyTorch keeps for each parameter; without momentum it keeps no speed."""
+    """The names of the tensors that PyTorch keeps for each parameter; without momentum there is no momentum buffer."""
     found = NAMES[rule(how)]
     return found if how.momentum > 0 or "momentum_buffer" not in found else found[:-1]
 
@@ -43,10 +43,10 @@ class _State:
 
 
 class Optimizer:
-    """Updates of a network's parameters from their gradients; as much of a `torch.optim.Optimizer` as a loop needs.
+    """Updates a network's parameters; the part of a `torch.optim.Optimizer` that the training loop needs.
 
     Args:
-        model: the network; its matrices and kernels decay, γ, β and biases do not.
+        model: the network. Weight decay applies to matrices and kernels, not to γ, β and biases.
         how: the recipe.
     """
 
@@ -77,13 +77,13 @@ class Optimizer:
 
     @property
     def _parts(self) -> list[tuple[list[Tensor], float]]:
-        """Parameters that decay alike."""
+        """The parameters, grouped by weight decay."""
         if not self.how.weight_decay:
             return [([p for group in self.param_groups for p in group["params"]], 0.0)]
         return [(group["params"], group["weight_decay"]) for group in self.param_groups]
 
     def _state_of(self, params: list[Tensor]) -> _State:
-        """Their state; the lists are kept, as nearly all steps update the same parameters."""
+        """Their state; the lists are cached, because nearly all steps update the same parameters."""
         key = tuple(map(id, params))
         if key not in self._known:
             for p in params:
@@ -97,14 +97,14 @@ class Optimizer:
         return self._known[key]
 
     def state_dict(self) -> dict[str, Any]:
-        """As the class of `torch.optim` has it."""
+        """The same as that of the class in `torch.optim`."""
         params = [p for group in self.param_groups for p in group["params"]]
         place = {p: i for i, p in enumerate(params)}
         groups = [{**group, "params": [place[p] for p in group["params"]]} for group in self.param_groups]
         return {"state": {place[p]: dict(held) for p, held in self.state.items()}, "param_groups": groups}
 
     def load_state_dict(self, saved: dict[str, Any]) -> None:
-        """Go on from a `state_dict`."""
+        """Continue from a `state_dict`."""
         params = [p for group in self.param_groups for p in group["params"]]
         self._known.clear()
         for i, held in saved["state"].items():

@@ -1,8 +1,8 @@
-"""Double precision where a device has none."""
+"""Double precision on any device."""
 
 from torch import Tensor
 
 
 def exact(x: Tensor) -> Tensor:
-    """Numbers in double precision; Apple's GPUs know none, so those of theirs go to the CPU."""
+    """A tensor in double precision; on the CPU if it comes from an Apple GPU, which has no double precision."""
     return (x.cpu() if x.device.type == "mps" else x).double()

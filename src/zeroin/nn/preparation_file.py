@@ -1,4 +1,4 @@
-"""How a study's data were prepared, kept beside its networks so that the best of them can be used without the data."""
+"""The file that says how a study's data were prepared, so that its best network can be used without the data."""
 
 import json
 from collections.abc import Mapping
@@ -11,7 +11,7 @@ FILE = "preparation.json"  # in the study's folder
 
 
 def write_preparation(folder: Path, preparation: Mapping[str, Any]) -> None:
-    """Write the preparation into a study's folder; what is there is replaced, as a study keeps its data."""
+    """Write the preparation to a study's folder, replacing the one that is there."""
     folder.mkdir(parents=True, exist_ok=True)
     with atomic_write(folder / FILE) as file:
         file.write(json.dumps(preparation).encode())

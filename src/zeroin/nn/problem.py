@@ -1,4 +1,4 @@
-"""What a network is trained on and judged by, and what can be known to be wrong with it before training."""
+"""What a network is trained on and judged by, and checks of it before any training."""
 
 import math
 import warnings
@@ -27,10 +27,17 @@ NEAR = 1e-4  # so close to 1 are sums of probabilities
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Problem:
-    """What a network is trained on and judged by; `loss` is a name or f(output, target).
+    """What a network is trained on and judged by.
 
-    `recalibrate`: whether batch norms get the exact statistics of the training data after each epoch. `compile`:
-    whether the steps of stacks are compiled.
+    Args:
+        build: config -> network.
+        train, valid, test: the data sets.
+        loss: "cross_entropy", "mse", or f(output, target) -> tensor.
+        metric: what is reported and tuned; None: the loss.
+        normalisation: of the inputs, if they are normalised.
+        device: as PyTorch names it.
+        recalibrate: whether batch norms get the exact statistics of the training data after each epoch.
+        compile: whether the steps of stacks are compiled.
     """
 
     build: Build
@@ -46,14 +53,14 @@ class Problem:
 
     @property
     def sign(self) -> float:
-        """1 where a lower metric is better, else -1."""
+        """1 if a lower metric is better, else -1."""
         return -1.0 if self.metric is not None and self.metric.goal == "maximize" else 1.0
 
 
 def loss_of(
     loss: str | Callable[[Tensor, Tensor], Tensor], output: Tensor, target: Tensor, smooth: float = 0.0
 ) -> Tensor:
-    """The mean loss of a mini-batch, a tensor of no axes."""
+    """The mean loss of a mini-batch, a tensor without axes."""
     if loss == "cross_entropy":
         return F.cross_entropy(output, target, label_smoothing=smooth)
     if isinstance(loss, str):
@@ -62,14 +69,19 @@ def loss_of(
 
 
 def check(problem: Problem, config: Config, smallest_batch: int) -> set[str]:
-    """Try a config on a few examples, before any training.
+    """Try a config on two examples, before any training.
+
+    Args:
+        problem: to be trained.
+        config: of the network.
+        smallest_batch: the smallest batch size that the space allows.
 
     Returns:
-        the names that `build` asked the config for.
+        The names that `build` asked the config for.
 
     Raises:
-        TaskError: `build` that fails or gives one network to all, outputs that do not fit the loss, a network that the
-            inputs do not fit, a batch norm without two examples.
+        TaskError: `build` fails or returns the same network twice, the network does not take the inputs, its outputs do
+            not fit the loss, or a batch norm gets a mini-batch of one example.
     """
     try:
         model, asked = built(problem.build, config)
@@ -128,13 +140,13 @@ def _check_new(first: nn.Module, second: nn.Module) -> None:
 
 
 def two_examples(data: Data) -> tuple[Tensor, Tensor]:
-    """The first two of a set: as few as any network can be called with."""
+    """The first two examples of a set: the fewest that every network can be called with."""
     count = min(2, len(data))
     return next(iter(data.batches(torch.arange(count), [(0, count)])))
 
 
 def shaped(build: Build, data: Data, config: Config) -> nn.Module:
-    """`build`'s network, its lazy layers given their shapes by two examples; a `Build` with two arguments bound."""
+    """The network that `build` makes, its lazy layers initialised by two examples; `partial` makes a `Build` of it."""
     model = build(config)
     if isinstance(model, nn.Module) and any(map(is_lazy, (*model.parameters(), *model.buffers()))):
         x, _ = two_examples(data)
@@ -144,7 +156,7 @@ def shaped(build: Build, data: Data, config: Config) -> nn.Module:
 
 
 def check_outputs(problem: Problem, output: Any, y: Tensor) -> None:
-    """Whether the outputs of a mini-batch fit its targets and the loss.
+    """Check that the outputs of a mini-batch fit its targets and the loss.
 
     Raises:
         TaskError: they do not.
@@ -179,7 +191,7 @@ def _check_loss(problem: Problem, output: Tensor, y: Tensor) -> None:
 
 
 def _check_metric(problem: Problem, output: Tensor, y: Tensor) -> None:
-    """Let a metric say that it is not for such outputs; whatever else it says of two examples alone is passed over."""
+    """Let a metric refuse such outputs; any other error is ignored, because two examples may be too few for it."""
     if problem.metric is None:
         return
     try:
@@ -232,10 +244,10 @@ def _warn_of_loss(loss: Any, output: Tensor) -> None:
 
 
 def check_batchnorm(problem: Problem, model: nn.Module, batch_size: int) -> None:
-    """Whether each mini-batch is enough for the network's batch normalisation.
+    """Check that each mini-batch is large enough for the network's batch normalisation.
 
     Raises:
-        TaskError: one of a single example is not.
+        TaskError: one has a single example.
     """
     if not any(isinstance(m, BATCHNORMS) for m in model.modules()):
         return

@@ -1,4 +1,4 @@
-"""What a network, its layers or a data set draw from global generators, as a function of a seed."""
+"""The global random generators of PyTorch, NumPy and Python, from which networks and data sets draw, under control."""
 
 import random
 from collections.abc import Iterator
@@ -11,7 +11,7 @@ import torch
 
 @contextmanager
 def seeded(seed: int, device: str = "") -> Iterator[None]:
-    """Within, the generators of PyTorch, NumPy and Python begin at the seed; after it they stand where they stood."""
+    """Seed the generators of PyTorch, NumPy and Python, and restore their states afterwards."""
     python, numpy = random.getstate(), np.random.get_state()  # noqa: NPY002  # the user's code draws from it
     with torch.random.fork_rng(devices=[]):
         # For all devices `manual_seed` formats the stack three times: a tenth of a short epoch.
@@ -29,7 +29,7 @@ def seeded(seed: int, device: str = "") -> Iterator[None]:
 
 
 def generator_states() -> tuple[Any, ...]:
-    """Where the generators of Python, NumPy and PyTorch stand."""
+    """The states of the generators of Python, NumPy and PyTorch."""
     numpy: Any = np.random.get_state()  # noqa: NPY002
     there = torch.cuda.get_rng_state_all() if torch.cuda.is_available() else []
     torchs = [state.numpy().tobytes() for state in (torch.get_rng_state(), *there)]

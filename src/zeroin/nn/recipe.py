@@ -1,4 +1,4 @@
-"""What a config says about optimizer and learning rate, read once and shared by both trainers."""
+"""The training recipe: what a config says about training, read once and used alone and in stacks alike."""
 
 import math
 from collections.abc import Iterable
@@ -13,7 +13,7 @@ from zeroin.types import Config
 
 SCHEDULES = ("constant", "cosine", "linear", "step", "wsd")
 BELOW_ONE = math.nextafter(1.0, 0.0)
-LEGAL = {  # what these can be at all; how far a search may go is the catalogue's matter
+LEGAL = {  # the values that make sense at all; how far a search may go is up to the catalogue
     "lr": (0.0, math.inf, "from 0"),
     "momentum": (0.0, BELOW_ONE, "from 0 and below 1"),
     "beta1": (0.0, BELOW_ONE, "from 0 and below 1"),
@@ -31,10 +31,10 @@ STABLE = 0.8  # share of the steps after which "wsd" begins to decay
 
 @dataclass(frozen=True, slots=True)
 class Recipe:
-    """All that a config says about how a network is trained, with PyTorch's usual values where it says nothing.
+    """How a network is trained: what the config says, and PyTorch's usual values where it says nothing.
 
-    Units: `warmup` is a share of all steps, `lr_decay` the last learning rate as a share of `lr`, `grad_clip` the
-    largest norm of the whole gradient (0: any).
+    `warmup` is a share of all steps, `lr_decay` the final learning rate as a share of `lr`, and `grad_clip` the largest
+    norm of the whole gradient (0: no limit).
     """
 
     optimizer: str
@@ -53,10 +53,10 @@ class Recipe:
 
 
 def recipe(config: Config) -> Recipe:
-    """Read a config.
+    """Read the recipe from a config.
 
     Raises:
-        TaskError: an optimizer or schedule that there is none of, or a value that is no legal number.
+        TaskError: the optimizer or schedule is unknown, or a value is not a legal number.
 
     >>> recipe({"lr": 0.1, "optimizer": "momentum"}).momentum
     0.9
@@ -83,12 +83,13 @@ def lr_share(schedule: str, step: int, total: int, warmup: float = 0.0, decay: f
     """The learning rate of a step as a share of `lr`.
 
     Args:
-        schedule: constant; cosine and linear (fall to `decay` at the end of training); step (falls to the root of
-            `decay` at half, to `decay` at three quarters of the way); wsd (constant, then linear over the last fifth).
+        schedule: constant; cosine and linear (fall to `decay` at the end of training); step (falls to the square root
+            of `decay` at half and to `decay` at three quarters of the training); wsd (constant, then linear over the
+            last fifth).
         step: 0 is the first.
-        total: steps of the whole training, however it is cut into jobs.
-        warmup: share of all steps in which it rises linearly.
-        decay: the share that is reached at the end.
+        total: the number of steps of the whole training, however it is divided into jobs.
+        warmup: the share of all steps during which it rises linearly.
+        decay: the share of `lr` that is reached at the end.
 
     >>> [lr_share("linear", s, 4) for s in range(4)]
     [1.0, 0.75, 0.5, 0.25]
@@ -109,7 +110,7 @@ def lr_share(schedule: str, step: int, total: int, warmup: float = 0.0, decay: f
 
 
 def decayed(model: nn.Module) -> set[str]:
-    """Names of the parameters that weight decay shrinks: matrices and kernels; never γ, β or a bias."""
+    """The names of the parameters that weight decay applies to: matrices and kernels, but not γ, β and biases."""
     spared = {
         f"{path}.{name}".lstrip(".")
         for path, module in model.named_modules()
@@ -120,21 +121,21 @@ def decayed(model: nn.Module) -> set[str]:
 
 
 def rule(how: Recipe) -> str:
-    """The update of a recipe; networks of one stack have one rule."""
+    """The update rule of a recipe; the networks of a stack have the same one."""
     return "sgd" if how.optimizer == "momentum" else how.optimizer
 
 
 def clip(parameters: Iterable[Tensor], largest: float) -> None:
-    """Shrink the whole gradient to a norm of at most `largest`; 0 leaves it."""
+    """Clip the norm of the whole gradient to at most `largest`; 0: no limit."""
     if largest > 0:
         nn.utils.clip_grad_norm_(parameters, largest)
 
 
 def number(config: Config, name: str, usual: float) -> float:
-    """A number of a config, or the usual one where it has none.
+    """A number from a config, or the `usual` one if the config does not have it.
 
     Raises:
-        TaskError: it is no number, or one that this hyperparameter cannot be.
+        TaskError: it is not a number, or not a legal one for this hyperparameter.
     """
     value = config.get(name)
     if value is None:

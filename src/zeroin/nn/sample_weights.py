@@ -1,4 +1,4 @@
-"""Examples that count more or less than others: weights travel beside the targets, to the loss and to the metric."""
+"""Sample weights: they travel as a second column of the targets to weighted losses and metrics."""
 
 from collections.abc import Callable
 from dataclasses import replace
@@ -18,7 +18,7 @@ Loss: TypeAlias = Callable[[Tensor, Tensor], Tensor]
 
 
 def with_weights(y: NDArray[Any], weights: NDArray[Any]) -> NDArray[np.float32]:
-    """Targets [N] and their weights, scaled to a mean of 1, as [N, 2]: what losses and metrics take here."""
+    """Targets [N] with their weights, scaled to a mean of 1, as a second column: [N, 2]."""
     return np.column_stack([y, weights / weights.mean()]).astype(np.float32)
 
 
@@ -78,11 +78,11 @@ WEIGHED: dict[str, Callable[[Tensor, Tensor, Tensor], float]] = {
 
 
 def metric_of(metric: Any, loss: str) -> Any:
-    """A metric for targets that have their weights beside them.
+    """A metric for targets with weights as a second column.
 
     Args:
-        metric: a name, of which the weighted score is made, or a `Metric` of the user's own, which sees no weights.
-        loss: "cross_entropy" where targets are class numbers.
+        metric: a name, which becomes a weighted metric; or a `Metric` of the user's own, which sees no weights.
+        loss: "cross_entropy" if targets are class numbers.
     """
     if isinstance(metric, Metric):
         return replace(metric, compute=partial(_apart, partial(_unweighted, metric.compute), loss))

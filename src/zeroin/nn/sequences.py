@@ -1,4 +1,4 @@
-"""Ready-made networks for texts and sequences, of PyTorch's own layers."""
+"""Ready-made networks for texts and sequences, made of PyTorch's own layers."""
 
 from collections.abc import Iterable, Sequence
 
@@ -13,7 +13,7 @@ KERNEL = 5  # words that a convolution sees at once
 
 
 class TextCNN(nn.Module):
-    """Embedding, convolutions over the words, and the mean over the words that are there; see `text_cnn`."""
+    """An embedding, convolutions over the words, and the mean over the words of a text; see `text_cnn`."""
 
     def __init__(self, embed: nn.Embedding, blocks: nn.Sequential, head: nn.Sequential) -> None:
         super().__init__()
@@ -29,16 +29,16 @@ class TextCNN(nn.Module):
 
 
 def text_cnn(words: int, outputs: int, config: Config) -> nn.Module:
-    """A network of an Embedding, [Conv1d over 5 words, norm, activation] blocks, the mean over the words, and a Linear.
+    """A network for texts: an embedding, blocks of Conv1d over 5 words, norm and activation, a mean, and a Linear.
 
     Args:
-        words: in the vocabulary; 0 stands for no word and is left out of the mean.
-        outputs: classes, or numbers to predict.
-        config: layers (1), units (64: numbers for each word, and kernels), else as for `mlp`; dropout before the last
-            Linear.
+        words: the size of the vocabulary; 0 stands for no word and is left out of the mean.
+        outputs: how many classes, or numbers to predict.
+        config: layers (1), units (64: size of the embedding, and channels), and the rest as for `mlp`; dropout comes
+            before the Linear.
 
     Returns:
-        A network of whole numbers [B, T] -> [B, outputs].
+        A network [B, T] -> [B, outputs], whose inputs are numbers of words.
 
     Raises:
         TaskError: as for `mlp`.
@@ -54,7 +54,7 @@ def text_cnn(words: int, outputs: int, config: Config) -> nn.Module:
 
 
 class Joined(nn.Module):
-    """Numbers and the means of texts side by side, and a network that takes both; see `columns_and_texts`."""
+    """A network for numbers and texts: it takes the numbers and the mean of each text; see `columns_and_texts`."""
 
     def __init__(self, columns: int, lengths: Sequence[int], readers: Iterable[nn.Module], head: nn.Module) -> None:
         super().__init__()
@@ -70,17 +70,17 @@ class Joined(nn.Module):
 
 
 def columns_and_texts(columns: int, texts: Sequence[tuple[int, int]], outputs: int, config: Config) -> nn.Module:
-    """A network of numbers and texts: each text through an embedding and a convolution, its mean beside the numbers,
-    and an `mlp` of them all.
+    """A network for numbers and texts: each text is embedded, convolved and averaged; an `mlp` takes all of it.
 
     Args:
-        columns: numbers in an example.
-        texts: of each, the words in its vocabulary and the words that are read.
-        outputs: classes, or numbers to predict.
-        config: layers (2: of the `mlp`), units (64: for each word, kernels, and of the `mlp`), else as for `mlp`.
+        columns: how many numbers an example has.
+        texts: for each, the size of its vocabulary and how many words are read.
+        outputs: how many classes, or numbers to predict.
+        config: layers (2: of the `mlp`), units (64: of the embedding, the convolution and the `mlp`), and the rest as
+            for `mlp`.
 
     Returns:
-        A network [B, columns + all words that are read] -> [B, outputs]; words are whole numbers, 0 for no word.
+        A network [B, columns + all words that are read] -> [B, outputs]; words are given by number, 0 for no word.
 
     >>> columns_and_texts(3, [(100, 5)], 2, {"units": 8})(torch.zeros(4, 8)).shape
     torch.Size([4, 2])
@@ -106,7 +106,7 @@ def _convolutions(layers: int, config: Config) -> nn.Sequential:
 
 
 class LastStep(nn.Module):
-    """A GRU's state after the last step."""
+    """The state of a GRU after the last step."""
 
     def __init__(self, gru: nn.GRU) -> None:
         super().__init__()
@@ -119,19 +119,19 @@ class LastStep(nn.Module):
 
 
 def gru(features: int, outputs: int, config: Config) -> nn.Sequential:
-    """A GRU, a norm of its last state, and a Linear. Sequences of several lengths are filled up at their beginning.
+    """A network for sequences: a GRU, a norm of its last state, and a Linear. Pad shorter sequences at the beginning.
 
     Args:
-        features: numbers in a step.
-        outputs: classes, or numbers to predict.
-        config: layers (1), units (32), norm ("none", "batch", "group", "layer"; of the last state, as each step of a
-            recurrence would need statistics of its own), bn_momentum, bn_eps, dropout (none) before the last Linear.
+        features: how many numbers a step has.
+        outputs: how many classes, or numbers to predict.
+        config: layers (1), units (32), norm ("none"; "batch", "group" or "layer"; only of the last state, because each
+            step of a recurrence would need its own statistics), bn_momentum, bn_eps, dropout (none) before the Linear.
 
     Returns:
         A network [B, T, features] -> [B, outputs].
 
     Raises:
-        TaskError: a norm that there is none of.
+        TaskError: the norm is unknown.
 
     >>> import torch
     >>> gru(3, 2, {"units": 8})(torch.zeros(5, 7, 3)).shape

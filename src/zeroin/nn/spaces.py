@@ -1,7 +1,7 @@
-"""The spaces worth searching for the ready-made networks, with AdamW and a cosine schedule.
+"""Spaces for the ready-made networks, with AdamW and a cosine schedule.
 
-As everywhere in the catalogue, more layers and units than the range has are beyond the limits: what a study takes is
-told beforehand.
+As in the catalogue, the search cannot go beyond the upper ends of layers and units, so that the time that a study takes
+is known beforehand.
 """
 
 from dataclasses import replace
@@ -12,18 +12,18 @@ from zeroin.space import Float, Hyperparameter, Int, Space
 
 Sizes = tuple[int, int]
 
-# Where a search begins. These networks train for some hundreds of steps: the usual learning rate of 0.001 does not
-# arrive in so few, and to drop half of the units costs more than it brings (docs/time-experiments.md).
+# The defaults. These networks train for some hundred steps: the usual learning rate of 0.001 is too small for so few,
+# and dropping half of the units does more harm than good (docs/time-experiments.md).
 STARTS = {"lr": 0.005, "dropout": 0.2}
 
 
 def short_space(trainings: float, *, dropout: Asked = (0.0, 0.5), **searched: Asked) -> Space:
-    """For a small network that trains for some hundreds of steps.
+    """A space for small networks that train for some hundred steps.
 
     Args:
-        trainings: full trainings that the budget pays for.
+        trainings: how many full trainings the budget pays for.
         dropout: its range.
-        searched: what else is, as `catalogue.space` takes it; weight decay is.
+        searched: further hyperparameters, as `catalogue.space` takes them; weight decay is always searched.
     """
     usual = catalogue.space("adamw", trainings, weight_decay=True, dropout=dropout, schedule="cosine", **searched)
     return Space(**{**usual.params, **{name: _starting(usual[name], start) for name, start in STARTS.items()}})
@@ -35,10 +35,10 @@ def _starting(param: Hyperparameter, start: float) -> Hyperparameter:
 
 
 def mlp_space(trainings: float, *, batch_size: Sizes = (64, 512)) -> Space:
-    """For `mlp` on tables.
+    """A space for `mlp` on tables.
 
     Args:
-        trainings: full trainings that the budget pays for.
+        trainings: how many full trainings the budget pays for.
         batch_size: its range.
     """
     return short_space(
@@ -51,7 +51,7 @@ def mlp_space(trainings: float, *, batch_size: Sizes = (64, 512)) -> Space:
 
 
 def cnn_space(trainings: float, *, batch_size: Sizes = (32, 256), units: Sizes = (4, 12)) -> Space:
-    """For `small_cnn` on images; units are the first layer's, and wider ones take minutes without a GPU."""
+    """A space for `small_cnn` on images; wider networks than `units` (of the first layer) take minutes on a CPU."""
     return short_space(
         trainings,
         batch_size=batch_size,
@@ -62,7 +62,7 @@ def cnn_space(trainings: float, *, batch_size: Sizes = (32, 256), units: Sizes =
 
 
 def text_space(trainings: float, *, batch_size: Sizes = (32, 256), smoothing: bool = True) -> Space:
-    """For `text_cnn` and `columns_and_texts`; `smoothing` of labels where classes are predicted."""
+    """A space for `text_cnn` and `columns_and_texts`, with label `smoothing` if classes are predicted."""
     return short_space(
         trainings,
         batch_size=batch_size,
@@ -75,7 +75,7 @@ def text_space(trainings: float, *, batch_size: Sizes = (32, 256), smoothing: bo
 
 
 def gru_space(trainings: float, *, batch_size: Sizes = (16, 128)) -> Space:
-    """For `gru` on sequences and forecasts."""
+    """A space for `gru` on sequences and forecasts."""
     return short_space(
         trainings,
         batch_size=batch_size,

@@ -31,36 +31,36 @@ LOSSES = ("cross_entropy", "mse")
 
 @dataclass(frozen=True, eq=False)
 class Task:
-    """A network to be tuned on data.
+    """A network to be tuned, with its data, loss, metric and space.
 
     Args:
-        build: config -> torch.nn.Module. Hyperparameters of the catalogue about training (lr, optimizer, batch_size,
-            schedule, ...) are applied by the loop; so are dropout, bn_momentum, bn_eps and init, unless build asks the
-            config for them itself.
-        train, valid: (inputs [N, ...], targets [N, ...]) as arrays or tensors, a Dataset, or a DataLoader (its
-            sampler chooses the examples; its batch size and order are not used). Whole-number inputs are left as they
-            are, for Embedding.
-        test: looked at only in the trainings after the search.
+        build: config -> torch.nn.Module. The training loop applies the catalogue's hyperparameters of training (lr,
+            optimizer, batch_size, schedule, ...). It also applies dropout, bn_momentum, bn_eps and init, unless build
+            asks the config for them itself.
+        train, valid: (inputs [N, ...], targets [N, ...]) as arrays or tensors, a Dataset, or a DataLoader (whose
+            sampler chooses the examples, but whose batch size and order are ignored). Inputs that are whole numbers are
+            not normalised, but left for an Embedding.
+        test: like train; used only in the trainings after the search.
         loss: "cross_entropy" (targets 0 .. classes - 1), "mse", or f(output, target) -> tensor.
         metric: what is reported and tuned, on the validation set: "accuracy", "balanced_accuracy", "roc_auc" (two
             classes), "r2", "mae", "mse", "rmse", "loss", or a `Metric`.
-        space: a `Space`, or f(trainings) -> `Space` for the space worth searching with so many full trainings.
-        name: the study's usual name.
-        max_epochs: epochs of a full training.
-        normalise: give inputs the training set's mean 0 and deviation 1: per feature of [N, F] and [N, T, F], per
-            channel of [N, C, H, W].
+        space: a `Space`; or f(trainings) -> `Space`, the space worth searching with so many full trainings.
+        name: the default name of the study.
+        max_epochs: the number of epochs of a full training.
+        normalise: whether to normalise inputs to the training set's mean 0 and standard deviation 1, per feature of
+            [N, F] and [N, T, F], per channel of [N, C, H, W].
         device: where to train, as PyTorch names it.
-        recalibrate: after each epoch give batch norms the exact mean and variance of the training data (of 10,000
-            examples at most) in place of exponentially weighted ones: what is scored, and exported, is then the
-            network and not how far its statistics lag behind. It costs a pass forward an epoch.
-        compile: compile the steps of stacks by `torch.compile`, for networks that train for minutes: a step takes a
-            third less, and each shape of network and number of rows some seconds to compile. It needs a C++ compiler;
-            where there is none, and one by one, training goes on uncompiled.
-        preparation: what made the inputs out of files, as JSON can hold it; it is kept beside the networks and exported
-            with the best of them.
+        recalibrate: whether batch norms get the exact mean and variance of the training data (of at most 10,000
+            examples) after each epoch, instead of moving averages. Then the score, and the exported network, do not
+            suffer from statistics that lag behind. It costs a forward pass over these examples in each epoch.
+        compile: whether to compile the steps of stacks with `torch.compile`. It is for networks that train for minutes:
+            a step takes a third less time, but each shape of network and number of rows takes seconds to compile. It
+            needs a C++ compiler; without one, and for networks trained one by one, nothing is compiled.
+        preparation: how the inputs were made from files, as JSON data; it is kept beside the networks and exported with
+            the best of them.
 
     Raises:
-        TaskError: data that are empty, not finite, not as many inputs as targets, or labels that do not fit the loss.
+        TaskError: the data are empty or not finite, inputs and targets differ in number, or labels do not fit the loss.
 
     >>> task = Task(build=lambda c: mlp(64, 10, c), train=(X, y), valid=(Xv, yv), space=space)  # doctest: +SKIP
     >>> zi.tune(task, epochs=600)  # doctest: +SKIP
@@ -132,14 +132,14 @@ class Task:
 
     @property
     def scenario(self) -> dict[str, Value]:
-        """The facts by which the playbook tells how alike two tasks are."""
+        """Facts by which the playbook judges how similar two tasks are."""
         model = None if self.space is None else self.network(self.space_for(1.0).default)
         loss = self.loss if isinstance(self.loss, str) else "own"
         return {"task": self.name, "loss": loss, **facts(self.problem.train, model)}
 
     @property
     def measure(self) -> dict[str, Value]:
-        """What a score is a score of: with another of these it cannot be compared."""
+        """What a score measures: scores can only be compared if all of this is equal."""
         data = f"{len(self.problem.train)} examples to train on, {len(self.problem.valid)} to validate"
         if self.preparation is not None:
             data = hashlib.sha256(json.dumps(self.preparation, sort_keys=True).encode()).hexdigest()
@@ -165,12 +165,10 @@ class Task:
     def executor(
         self, folder: Path, *, max_epochs: int, workers: int, space: Space | None = None, trainings: float = 0.0
     ) -> Executor:
-        """An executor that trains configs of `space`, its own by default; checkpoints go below `folder`.
-
-        See `zeroin.nn.executing` for which one.
+        """An executor that trains configs of `space`, by default the task's own; see `zeroin.nn.executing`.
 
         Raises:
-            TaskError: the network of the default config does not fit the data or the loss; workers cannot import it.
+            TaskError: the network of the default config does not fit the data or the loss, or workers cannot import it.
         """
         if space is None and self.space is not None:
             space = self.space_for(1.0)
@@ -181,11 +179,11 @@ class Task:
         return executor_of(self, folder, space, max_epochs=max_epochs, workers=workers, trainings=trainings)
 
     def check(self, space: Space) -> None:
-        """Try the default config of a space on two examples, and each option and end of a range for its meaning.
+        """Try the default config of a space on two examples, and check the ends and options of every range.
 
         Raises:
-            TaskError: the network does not fit the data or the loss; an optimizer or schedule that there is none of, a
-                range that its hyperparameter cannot have.
+            TaskError: the network does not fit the data or the loss, an optimizer or schedule is unknown, or a range
+                has values that its hyperparameter cannot have.
         """
         for name, param in space.params.items():
             for value in param.range:
@@ -201,7 +199,7 @@ class Task:
         warn_of_idle(space, self.problem.build, self.loss, asked)
 
     def network(self, config: Config, seed: int = 0) -> nn.Module:
-        """The untrained network of a config, with all that the config says about it; ready for `load_state_dict`."""
+        """The untrained network of a config, with everything applied that the config says; for `load_state_dict`."""
         return network(self.problem.build, config, seed)
 
 
@@ -220,7 +218,7 @@ def _named(own: Callable[..., Any] | Metric) -> str:
 
 
 def _batches_within(space: Space, examples: int) -> Space:
-    """A space whose batches do not grow past one of all examples: larger ones are that same batch."""
+    """A space in which the batch size cannot grow beyond the number of examples."""
     sizes = space.params.get("batch_size")
     if not isinstance(sizes, Int) or sizes.limits is None:
         return space
