@@ -1,7 +1,8 @@
-"""What a value of any kind holds, written out, so that two values can be compared that act alike but are not the same.
+"""The content of any value, written out, so that values can be compared that are different objects but act alike.
 
-Networks of one class may still differ: in an object they were given, in what a function or a class made within `build`
-closes over, in a tensor that is no buffer. A stack calls the layers of one of them for all.
+A stack calls the layers of one network on behalf of all, so its networks must not differ in anything but tensors.
+Networks of the same class may still differ: in an object that they were given, in what a function or a class made
+within `build` closes over, in a tensor that is not a buffer.
 """
 
 import copyreg
@@ -23,12 +24,12 @@ from zeroin.nn.networks import KNOWN, Asked
 
 PLAIN = (bool, int, float, complex, str, bytes, type(None))
 CACHED = type(lru_cache(lambda: None))
-WRAPPED: Any = (  # what else a value is called with, or calls
+WRAPPED: Any = (  # attributes that hold what a callable is bound to or calls
     ((types.MethodType, types.BuiltinFunctionType, types.MethodWrapperType), "__self__"),
     (CACHED, "__wrapped__"),
     ((partial, cached_property), "func"),
 )
-CODE = (  # what runs; what it reads is looked at by itself
+CODE = (  # values that are code; what they read is looked at separately
     type, types.ModuleType, types.FunctionType, types.MethodType, types.BuiltinFunctionType, types.MethodWrapperType,
     types.WrapperDescriptorType, types.MethodDescriptorType, types.ClassMethodDescriptorType,
     types.GetSetDescriptorType, types.MemberDescriptorType, types.CodeType, staticmethod, classmethod, property,
@@ -36,7 +37,7 @@ CODE = (  # what runs; what it reads is looked at by itself
 )  # fmt: skip
 OURS = frozenset({"builtins", "torch", "numpy", "zeroin"})
 MANY, LARGE = 1000, 100_000
-ACTIVATIONS = "activations"  # of a transformed step: a later step that reads them stops
+ACTIVATIONS = "activations"  # stands for tensors of a step under vmap; a later step that reads them would fail
 UNLIKE = itertools.count()
 OF_TORCH = frozenset(vars(nn.Module())) | {"_is_full_backward_hook"}
 HOOKS = ("_forward_pre_hooks", "_forward_hooks")
@@ -44,12 +45,12 @@ OF_A_CLASS = frozenset({"__dict__", "__weakref__", "__doc__", "__module__", "_ab
 
 
 def content(value: Any, seen: dict[int, tuple[int, Any]] | None = None) -> Any:
-    """A value as nested tuples whose `repr` is equal for equal values; what is not known is like nothing else.
+    """A value as nested tuples whose `repr` is equal for equal contents; what cannot be compared equals nothing.
 
     Args:
         value: an attribute of a network.
-        seen: what is known already, by id, with a number that is written in its place; it is kept, so that no id is
-            used twice.
+        seen: objects that were met before, by id, with the number that stands for them. The objects are kept in it, so
+            that no id is used twice.
 
     >>> content([1, {"a": torch.ones(2)}]) == content([1, {"a": torch.ones(2)}])
     True
@@ -96,7 +97,7 @@ def content(value: Any, seen: dict[int, tuple[int, Any]] | None = None) -> Any:
 
 
 def _is_named(value: type) -> bool:
-    """Whether a class is the one of its name in its file, as those are not which were made within a function."""
+    """Whether a class can be found by its name in its module; classes made within a function cannot."""
     found: Any = sys.modules.get(value.__module__)
     for name in value.__qualname__.split("."):
         found = getattr(found, name, None)
@@ -104,22 +105,24 @@ def _is_named(value: type) -> bool:
 
 
 def parts(model: nn.Module) -> dict[int, tuple[int, Any]]:
-    """The modules, parameters and buffers of a network, as `content` takes what is known."""
+    """The modules, parameters and buffers of a network, in the form in which `content` takes known objects."""
     return {id(part): (i, part) for i, part in enumerate((*model.modules(), *model.parameters(), *model.buffers()))}
 
 
 def attributes(module: nn.Module) -> dict[str, Any]:
-    """What a module has beside its parameters, buffers and children, by name; hooks too, but those on gradients."""
+    """The attributes of a module apart from parameters, buffers and children, by name; forward hooks included."""
     own = {name: value for name, value in sorted(vars(module).items()) if name not in OF_TORCH}
     return own | {name: list(getattr(module, name).values()) for name in HOOKS}
 
 
 def surroundings(model: nn.Module, *others: Any) -> dict[str, str]:
-    """What the code of a network reads and might change, by name: in its classes, closures, files, objects and modules.
+    """The data that the code of a network can reach and might change, by name, written out.
+
+    They may be in its classes, in closures, in global variables of its file, in objects and in modules.
 
     Args:
         model: the network.
-        others: what is called with it, such as a loss: functions and objects.
+        others: functions and objects that are called together with it, such as a loss.
     """
     known = parts(model)
     called = [(type(one).__qualname__, one, frozenset[str]()) for one in others if callable(one)]
@@ -142,12 +145,12 @@ def surroundings(model: nn.Module, *others: Any) -> dict[str, str]:
 
 
 def _held(module: nn.Module) -> list[Any]:
-    """What a module has beside what PyTorch gives it, and its hooks."""
+    """The attributes of a module that are not plain values, hooks included."""
     return [v for v in attributes(module).values() if not isinstance(v, PLAIN)]
 
 
 def _reached(value: Any, names: frozenset[str]) -> Iterator[tuple[str, Any, frozenset[str]]]:
-    """By name what code can read that has this value; `names`: those by which it may ask a module for more."""
+    """What can be reached from a value, by name; `names` are those that its code may read from modules."""
     inner = _function(value)
     if inner is not None and _is_foreign(inner):
         names = frozenset(_names(inner.__code__))
@@ -179,12 +182,12 @@ def _reached(value: Any, names: frozenset[str]) -> Iterator[tuple[str, Any, froz
 
 
 def _is_pythons(name: str) -> bool:
-    """Whether an attribute of a class is Python's own, as what a data class keeps of its fields is."""
+    """Whether an attribute of a class is set by Python, such as `__dataclass_fields__`."""
     return name in OF_A_CLASS or (name.startswith("__") and name.endswith("__"))
 
 
 def _function(value: Any) -> types.FunctionType | None:
-    """The function that is called in the end by a method, a property or a function itself."""
+    """The function behind a method, a property or a function; None for anything else."""
     if isinstance(value, types.MethodType | staticmethod | classmethod):
         value = value.__func__
     inner = value.fget if isinstance(value, property) else value
@@ -192,13 +195,13 @@ def _function(value: Any) -> types.FunctionType | None:
 
 
 def _names(code: types.CodeType) -> set[str]:
-    """Names of a file that code reads, functions within it included."""
+    """The global names and attributes that code reads, nested functions included."""
     inner = [_names(const) for const in code.co_consts if isinstance(const, types.CodeType)]
     return set(code.co_names).union(*inner)
 
 
 def _said(value: Any, known: dict[int, tuple[int, Any]]) -> str:
-    """The content of data; of very many numbers, such as a data set, a sample."""
+    """The content of data as text; large data sets are only sampled."""
     if isinstance(value, Tensor) and value.numel() > MANY:
         return repr((id(value), value._version))
     if isinstance(value, np.ndarray) and value.size > LARGE:
@@ -209,7 +212,7 @@ def _said(value: Any, known: dict[int, tuple[int, Any]]) -> str:
 
 
 def _is_foreign(code: Any) -> bool:
-    """Whether a class or function is neither Python's, nor PyTorch's, nor ours."""
+    """Whether a class or function belongs neither to Python, nor to PyTorch or NumPy, nor to zeroin."""
     root = (code.__module__ or "").partition(".")[0]
     return root not in OURS and root not in sys.stdlib_module_names
 
@@ -222,7 +225,7 @@ def _cell(cell: Any) -> Any:
 
 
 def _numbers(value: Any) -> Any:
-    """A tensor or an array by all of its numbers."""
+    """A hash of all numbers of a tensor or an array."""
     if isinstance(value, np.ndarray) and value.dtype.hasobject:
         return "array", repr(value.tolist())
     flat = torch.as_tensor(value).detach().cpu().contiguous().reshape(-1).view(torch.uint8).numpy()
@@ -230,7 +233,7 @@ def _numbers(value: Any) -> Any:
 
 
 def _reduced(value: Any, inner: Any) -> Any:
-    """An object by what pickle would keep of it."""
+    """An object by what pickle would store of it."""
     reduced = copyreg.dispatch_table.get(type(value))
     parts = reduced(value) if reduced else value.__reduce_ex__(2)
     if isinstance(parts, str):

@@ -1,4 +1,4 @@
-"""Results of a recorded step: how each comes about, whose memory it lies in, and how long that is needed."""
+"""The results of a recorded step: how each is produced, whose memory it is in, and until when that is needed."""
 
 import operator
 from collections.abc import Sequence
@@ -16,7 +16,7 @@ SAME_MEMORY = (aten._unsafe_view.default, aten._reshape_alias.default)  # views,
 
 
 class Origin(Enum):
-    """How a result comes about; the first three as `torch.fx` calls them."""
+    """How a result is produced; the first three have the names of `torch.fx`."""
 
     INPUT = "placeholder"
     ATTRIBUTE = "get_attr"
@@ -29,18 +29,18 @@ class Origin(Enum):
 
 
 class Memory(Enum):
-    """Where the result of an operation lies."""
+    """Where the result of an operation is."""
 
-    OWN = auto()
-    SHARED = auto()  # with an argument, as a view
-    CHANGED = auto()  # in the first argument, which is written over
-    ELSEWHERE = auto()  # in several, or in another argument
+    OWN = auto()  # in memory of its own
+    SHARED = auto()  # in the memory of an argument, as a view
+    CHANGED = auto()  # in the first argument, which is overwritten
+    ELSEWHERE = auto()  # in several arguments, or in another than the first
 
 
 class Lifetimes:
-    """Of each result of a graph: how it comes about, whose memory it lies in, and when that is needed no more.
+    """For each result of a graph: how it is produced, whose memory it is in, and when that is no longer needed.
 
-    It is the same whatever tensors the graph is bound to.
+    This does not depend on the tensors that the graph is bound to.
     """
 
     def __init__(self, nodes: list[Node]) -> None:
@@ -75,7 +75,7 @@ class Lifetimes:
         return not drawn and self.constant.issuperset(node.all_input_nodes)
 
     def _ended(self) -> list[list[Node]]:
-        """By place in the graph, the results that nothing after it needs."""
+        """For each node, the results that are not needed after it."""
         ends: dict[Node, int] = {}
         for i, node in enumerate(self.nodes):
             for used in (node, *node.all_input_nodes):
@@ -87,14 +87,14 @@ class Lifetimes:
 
 
 def is_known(node: Node) -> bool:
-    """Whether it is clear where the results of a node lie."""
+    """Whether it is known where the results of a node are."""
     if node.op != "call_function" or node.target is operator.getitem:
         return node.op != "call_module"
     return isinstance(node.target, OpOverload) and _memory(node.target) is not Memory.ELSEWHERE
 
 
 def is_view(node: Node) -> bool:
-    """Whether a result lies in the memory of an argument, which stays as it is."""
+    """Whether a result is a view of an argument, which is not changed."""
     return isinstance(node.target, OpOverload) and _memory(node.target) is Memory.SHARED
 
 
@@ -116,7 +116,7 @@ def _memory(target: OpOverload) -> Memory:
 
 
 def _owners(nodes: Sequence[Node]) -> dict[Node, Node]:
-    """For each node the one whose memory its result lies in."""
+    """For each node the one in whose memory its result is."""
     found: dict[Node, Node] = {}
     for node in nodes:
         shares = is_view(node) or changes(node) or node.target is operator.getitem
@@ -126,7 +126,7 @@ def _owners(nodes: Sequence[Node]) -> dict[Node, Node]:
 
 @cache
 def written_into(target: OpOverload) -> tuple[OpOverload, str] | None:
-    """The form of an operation that writes into a given place, and what it calls that place."""
+    """The `out=` variant of an operation, and the name of that argument; None if there is none."""
     packet = target.overloadpacket
     wanted = [(a.name, str(a.type)) for a in target._schema.arguments]
     named = {name for name, _ in wanted}

@@ -1,4 +1,4 @@
-"""What a network keeps beside its tensors: a step that changes any of it cannot be shared by rows, nor run again."""
+"""The state of a network outside of its tensors. If a step changes it, the step can neither be stacked nor recorded."""
 
 from dataclasses import dataclass
 from typing import Any
@@ -11,20 +11,20 @@ from zeroin.nn.problem import Problem
 from zeroin.nn.randomness import generator_states
 from zeroin.nn.recording.content import ACTIVATIONS, PLAIN, attributes, content, parts, surroundings
 
-STEERED = ("idle", "uses", "values")  # attributes by which a stack and its dropout and batch norm layers speak
+STEERED = ("idle", "uses", "values")  # attributes that a stack sets on its dropout and batch norm layers
 
 
 @dataclass(frozen=True, slots=True)
 class PythonState:
-    """Attributes of each layer and parameter by name; what the code of network and loss reads; the generators."""
+    """The state of a network outside of its tensors."""
 
-    own: list[dict[str, Any]]
-    code: dict[str, str]
-    generators: Any
+    own: list[dict[str, Any]]  # attributes by name, of each layer and parameter
+    code: dict[str, str]  # what the code of the network and the loss can read
+    generators: Any  # the states of the global random generators
 
 
 def python_state(problem: Problem, model: nn.Module, *, generators: bool = True) -> PythonState:
-    """What a network keeps now; what a stack steers is left out, and without `generators` so are the generators."""
+    """The current state, without the attributes that a stack sets, and if so asked without the generators."""
     known = parts(model)
     own = [
         {n: v if isinstance(v, PLAIN) else repr(content(v, dict(known))) for n, v in attributes(m).items()}
@@ -38,7 +38,7 @@ def python_state(problem: Problem, model: nn.Module, *, generators: bool = True)
 
 
 def changed(before: PythonState, after: PythonState) -> str:
-    """What has changed since, in words; empty: nothing."""
+    """What has changed between two states, in words; empty: nothing."""
     for own, now in zip(before.own, after.own, strict=True):
         if any(now.get(name) not in (value, repr(ACTIVATIONS)) for name, value in own.items()):
             return "it changes attributes of its own while it trains, or has some that cannot be compared"
@@ -49,6 +49,6 @@ def changed(before: PythonState, after: PythonState) -> str:
 
 
 def hooks_gradients(model: nn.Module) -> bool:
-    """Whether code of the user's is called with gradients, as hooks on parameters and layers are."""
+    """Whether a network has hooks on gradients, of parameters or of layers."""
     hooked = any(p._backward_hooks or p._post_accumulate_grad_hooks for p in model.parameters() if p.requires_grad)
     return hooked or any(m._backward_hooks or m._backward_pre_hooks for m in model.modules())

@@ -1,9 +1,9 @@
-"""A stack's step as a plain list of tensor operations, recorded once and then run without what made it.
+"""Recording a step of training as a plain list of tensor operations, which can then be run without its Python code.
 
-In eager mode most of a small network's step is the work of vmap, of autograd and of modules calling one another. A
-recorded step calls the same kernels with the same tensors in the same order, so its results are the same bit for bit.
-No compiler is involved; a recording is good for one number of rows and one size of mini-batch. It costs what one step
-does: PyTorch's own recorder, `make_fx`, imports its compiler first, which takes a second.
+In eager mode, most of the time of a small network's step goes into vmap, autograd, and modules that call one another.
+A recorded step calls the same kernels with the same tensors in the same order, so its results are equal bit for bit. No
+compiler is involved. A recording is valid for one number of rows and one size of mini-batch, and it costs as much as a
+step. (PyTorch's own recorder, `make_fx`, first imports its compiler, which takes a second.)
 """
 
 from collections.abc import Callable, Sequence
@@ -19,7 +19,7 @@ from torch.utils._pytree import tree_leaves, tree_map
 
 from zeroin.nn.recording.replay import Recorded, TensorSpec
 
-WARM = 2  # steps of one shape before it is recorded: what is set up in a first step is no part of it
+WARM = 2  # steps of a shape before one is recorded, so that what is set up in the first step is not part of it
 READS = {torch.Tag.data_dependent_output, torch.Tag.dynamic_output_shape}
 UNTAGGED = (torch.ops.aten.is_nonzero, torch.ops.aten._pack_padded_sequence)  # which read numbers as well
 
@@ -27,10 +27,15 @@ FULL_LIKE, ONES_LIKE = torch.ops.aten.full_like.default, torch.ops.aten.ones_lik
 
 
 def record(step: Callable[..., Any], *args: Any) -> Recorded:
-    """The operations of `step`, which is called with copies of `args`: tensors, and dictionaries of tensors.
+    """Record the operations of `step`, and check them on other numbers.
+
+    Args:
+        step: it is called with copies of `args`.
+        args: tensors, and dictionaries of tensors.
 
     Raises:
-        RuntimeError: on other numbers they give another result than the step, as where it looks at a tensor's value.
+        RuntimeError: on other numbers the recording gives another result than the step, for example because the step
+            looks at the value of a tensor.
     """
     recorded = traced(step, *tree_map(torch.clone, args))
     others = [tree_map(_otherwise, args) for _ in range(2)]
@@ -42,12 +47,10 @@ def record(step: Callable[..., Any], *args: Any) -> Recorded:
 
 
 def traced(step: Callable[..., Any], *given: Any) -> Recorded:
-    """The operations of `step` as it is called with these tensors and dictionaries of tensors, which it may change.
-
-    It is not tried yet; the results that were kept meanwhile, all of the step's, are let go of.
+    """Record the operations of `step` as it is called with these tensors, which it may change; nothing is checked.
 
     Raises:
-        RuntimeError: it does what cannot be run again on other numbers.
+        RuntimeError: the step does something that cannot be run again on other numbers.
     """
     with _Recorder() as recorder:
         nodes = recorder.named(given)
@@ -60,19 +63,19 @@ def _otherwise(value: Tensor) -> Tensor:
 
 
 def same(a: Tensor, b: Tensor) -> bool:
-    """Whether two tensors hold the same numbers; what is no number counts as one."""
+    """Whether two tensors hold the same numbers; NaN equals NaN."""
     return torch.allclose(a, b, rtol=0, atol=0, equal_nan=True)
 
 
 def _reads(func: Any, args: Sequence[Any]) -> bool:
-    """Whether an operation gives a number to Python, or a tensor whose shape depends on numbers."""
+    """Whether an operation returns a number to Python, or a tensor whose shape depends on values."""
     if func is torch.ops.aten.index.Tensor:
         return any(one is not None and one.dtype in (torch.bool, torch.uint8) for one in args[1])
     return func.overloadpacket in UNTAGGED or not READS.isdisjoint(func.tags)
 
 
 def _as_view(func: Any) -> Any:
-    """The view that an operation makes of its argument in place: `transpose_` run again would turn it back.
+    """The view operation for an in-place view such as `transpose_`, which would undo itself when it is run again.
 
     Raises:
         RuntimeError: there is none.
@@ -89,7 +92,7 @@ def _as_view(func: Any) -> Any:
 
 
 class _Recorder(TorchDispatchMode):  # type: ignore[no-untyped-call]
-    """Sees each operation below vmap and autograd, where tensors are plain, and writes it down."""
+    """Writes down each operation, below vmap and autograd, where tensors are plain."""
 
     def __init__(self) -> None:
         super().__init__()  # type: ignore[no-untyped-call]
@@ -103,7 +106,7 @@ class _Recorder(TorchDispatchMode):  # type: ignore[no-untyped-call]
         return False  # nothing is compiled here; to keep out of it, PyTorch would import its compiler
 
     def named(self, args: Sequence[Any]) -> list[Node]:
-        """The arguments of the step: tensors, and dictionaries of tensors."""
+        """Give nodes to the arguments of the step: tensors, and dictionaries of tensors."""
         nodes = [self.graph.placeholder(f"arg_{i}") for i in range(len(args))]
         for node, arg in zip(nodes, args, strict=True):
             if isinstance(arg, Tensor):
@@ -140,13 +143,13 @@ class _Recorder(TorchDispatchMode):  # type: ignore[no-untyped-call]
         return out
 
     def _keep(self, value: Tensor, node: Node) -> None:
-        """From here on the node stands for this tensor."""
+        """Let a node stand for this tensor from here on."""
         node.meta["layout"] = TensorSpec(value.shape, value.stride(), value.dtype)
         self.kept.append(value)
         self.nodes[id(value)] = node
 
     def _written(self, value: Any) -> Any:
-        """A value as the recording names it; a tensor that was there before is a constant of the recording."""
+        """A value as it is written in the recording; a tensor from outside becomes a constant of the recording."""
         if not isinstance(value, Tensor):
             return value
         if id(value) not in self.nodes:

@@ -1,9 +1,9 @@
-"""A recorded step laid out in memory: the same kernels on the same numbers, each writing where room was set aside.
+"""Running a recorded step again in memory that was allocated once: the same kernels on the same numbers.
 
-In eager mode every operation of a stack's step is given fresh memory, a few hundred kilobytes that the system hands out
-page by page and no cache knows: of the step of a network 64 wide that is more than half. Here a result takes the place
-of one that is no longer needed, so all of them stay in the processor's cache; views are made once; and gradients are
-written where the optimizer reads them.
+In eager mode every operation of a stack's step gets fresh memory, a few hundred kilobytes that the system provides page
+by page and that is not in any cache. For a network 64 wide, this takes more than half of the step. Here a result reuses
+the memory of one that is no longer needed, so that all of them stay in the processor's cache. Views are made only once,
+and gradients are written where the optimizer reads them.
 """
 
 import operator
@@ -24,7 +24,7 @@ Call: TypeAlias = Callable[[], object]
 Step: TypeAlias = Callable[[], Sequence[Tensor]]
 aten = torch.ops.aten
 PRODUCTS = (aten.bmm.default, aten.baddbmm.default)
-# Functions of torch that do what the operation does; called so, they cost half as much as through torch.ops.
+# Operations that are called as functions of torch, which costs half as much as through torch.ops.
 QUICK = frozenset({
     "add", "addcmul", "amax", "baddbmm", "bmm", "clamp_min", "div", "eq", "exp", "ge", "gather", "log", "mul", "neg",
     "mean", "reciprocal", "scatter_add", "sqrt", "sub", "sum", "tanh", "sigmoid", "where", "bitwise_and", "bitwise_xor",
@@ -34,7 +34,7 @@ SCALED = ("mul", "add")  # by a number
 
 @dataclass(frozen=True, slots=True)
 class TensorSpec:
-    """What room a result takes."""
+    """The shape, strides and type of a result."""
 
     shape: torch.Size
     stride: tuple[int, ...]
@@ -44,8 +44,10 @@ class TensorSpec:
 class Recorded:
     """The operations of a step, in order, and memory for their results.
 
-    `root` holds its constants. Each node that is a tensor carries its `TensorSpec` as `meta["layout"]`; the graph's
-    arguments are tensors and dictionaries of tensors.
+    Args:
+        root: holds the constants.
+        graph: the operations. Its arguments are tensors and dictionaries of tensors; each node that is a tensor has its
+            `TensorSpec` as `meta["layout"]`.
     """
 
     def __init__(self, root: nn.Module, graph: Graph) -> None:
@@ -56,14 +58,14 @@ class Recorded:
             self.lifetimes = Lifetimes(list(graph.nodes))
 
     def bind(self, given: Sequence[Any]) -> Step:
-        """The step on these very tensors; its results stay until the next step of any."""
+        """The step on these particular tensors; its results are valid until any step of this recording runs again."""
         if not self.known:
             return partial(GraphModule(self.root, self.graph), *given)
         return _Binding(self, given).bound()
 
 
 class _Binding:
-    """Goes through a graph once: views are taken, results are given their place, the rest becomes a list of calls."""
+    """Goes through a graph once: makes the views, assigns memory to results, turns the rest into a list of calls."""
 
     def __init__(self, recorded: Recorded, inputs: Sequence[Any]) -> None:
         self.root, self.lifetimes, self.room = recorded.root, recorded.lifetimes, recorded.room
@@ -109,7 +111,7 @@ class _Binding:
             self.values[node] = self._computed(node, args, kwargs)
 
     def _computed(self, node: Node, args: Any, kwargs: Any) -> Any:
-        """The places of what an operation returns, and the call that fills them."""
+        """Assign memory to what an operation returns, and add the call that fills it."""
         target = node.target
         assert isinstance(target, OpOverload)
         if "layout" not in node.meta:  # several results, of which some may not be needed
@@ -143,7 +145,7 @@ class _Binding:
     # --- memory
 
     def _place(self, node: Node) -> Tensor:
-        """Room for a result: within a larger one, where one that ended was, or new."""
+        """Memory for a result: within a larger one, or that of one that is no longer needed, or new."""
         if node in self.places:
             return self.places[node]
         meta, owner = node.meta["layout"], self.lifetimes.owner[node]
@@ -160,7 +162,7 @@ class _Binding:
         return flat.as_strided(meta.shape, meta.stride)
 
     def _join(self, node: Node) -> None:
-        """Set aside the room of a concatenation, and within it that of each part which can be computed there."""
+        """Assign memory to a concatenation, and within it to each part that can be computed in place."""
         parts: Any = node.args[0]
         axis: Any = node.args[1] if len(node.args) > 1 else 0
         whole = self._place(node)
@@ -180,7 +182,7 @@ class _Binding:
                     self.places[source] = inner
 
     def _fill(self, node: Node) -> None:
-        """Bring those parts of a concatenation into their place that were computed elsewhere."""
+        """Copy those parts of a concatenation that were computed elsewhere."""
         for part, place in self.joined[node]:
             value = self.values[part]
             if value.data_ptr() != place.data_ptr() or value.stride() != place.stride():
@@ -202,7 +204,7 @@ def _run(calls: Sequence[Call], results: Sequence[Tensor]) -> Sequence[Tensor]:
 
 
 def _copied(target: OpOverload, args: Any, kwargs: Any, places: Mapping[Any, Tensor]) -> None:
-    """An operation that cannot write into a given place."""
+    """Call an operation that has no `out=` variant, and copy its results."""
     result = target(*args, **kwargs)
     for index, place in places.items():
         place.copy_(result if index is None else result[index])
@@ -225,9 +227,9 @@ def _key(flat: Tensor) -> tuple[int, torch.dtype]:
 
 
 def _feels_its_place(node: Node) -> bool:
-    """Whether a result is another, or later, where it is not contiguous.
+    """Whether an operation gives another result, or is slower, if its output is not contiguous.
 
-    A product of stacks goes to MKL as one call only where it is; sums of columns are then taken row by row.
+    A batched product is a single call of MKL only if it is; sums of columns are otherwise computed row by row.
     """
     if node.target in PRODUCTS:
         return True
@@ -236,7 +238,7 @@ def _feels_its_place(node: Node) -> bool:
 
 
 def _is_interleaved(place: TensorSpec, axes: Any) -> bool:
-    """Whether a reduction goes over the outermost axis in memory, not the innermost, so that rows share vectors."""
+    """Whether a reduction goes over the outermost axis in memory but not the innermost, so that rows share vectors."""
     order = sorted((step, i) for i, (step, size) in enumerate(zip(place.stride, place.shape, strict=True)) if size > 1)
     reduced = {axis % len(place.shape) for axis in axes or range(len(place.shape))}
     return bool(order) and order[-1][1] in reduced and order[0][1] not in reduced

@@ -1,8 +1,8 @@
-"""Which tensors of a network share memory, alone and in a stack: where it writes in place, its results depend on it.
+"""Which tensors of a network share memory, alone and in a stack. It matters if the network writes in place.
 
-Images of a stack lie in memory otherwise than alone, so what is a view alone (`flatten`, `contiguous`) may be a copy
-there; what dropout gives is its input itself at a rate of 0, else a copy. A write that changes nothing in one
-mini-batch, as a clamp may, would show it in the next.
+Images have another memory layout in a stack, so what is a view alone (`flatten`, `contiguous`) may be a copy there. And
+dropout with a rate of 0 returns its input itself, otherwise a copy. A difference in results need not show at once: an
+in-place clamp may change nothing in one mini-batch and something in the next.
 """
 
 from collections.abc import Iterator, Sequence
@@ -24,9 +24,13 @@ HOOK = "register_hook"
 
 @dataclass(frozen=True, slots=True)
 class Call:
-    """A function that the network called: whose memory each tensor it was given lies in, and which it wrote into.
+    """A function that the network called.
 
-    `made` is the memory of what it gave.
+    Args:
+        name: of the function.
+        memories: of its tensor arguments, by number.
+        written: the indices of the arguments that it wrote to.
+        made: the memories of its results.
     """
 
     name: str
@@ -36,7 +40,7 @@ class Call:
 
 
 class _Noting(TorchFunctionMode):
-    """Within, functions of PyTorch are noted as they are called by layers and by the user's own code."""
+    """Records the functions of PyTorch that layers and the user's own code call."""
 
     def __init__(self) -> None:
         super().__init__()
@@ -48,7 +52,7 @@ class _Noting(TorchFunctionMode):
         return self.call(func, *args, **kwargs or {})
 
     def call(self, func: Any, *args: Any, **kwargs: Any) -> Any:
-        """Call a function, and note it unless another that is noted has called it."""
+        """Call a function, and record it unless it is called by a function that is recorded."""
         if self.is_within:
             return func(*args, **kwargs)
         with torch._C.DisableTorchFunction():
@@ -72,7 +76,7 @@ class _Noting(TorchFunctionMode):
 
 @contextmanager
 def noted(model: nn.Module) -> Iterator[list[Call]]:
-    """Within, what the network calls as it is gone through; layers that a stack replaces are one call each."""
+    """Record what a network calls in its forward pass; layers that a stack replaces count as one call each."""
     noting, forward = _Noting(), model.forward
 
     def watched(*args: Any, **kwargs: Any) -> Any:
@@ -93,7 +97,7 @@ def noted(model: nn.Module) -> Iterator[list[Call]]:
 
 
 def told_apart(alone: Sequence[Call], stacked: Sequence[Call]) -> str:
-    """What a network does otherwise in a stack, in words, even if its results were the same; empty: nothing."""
+    """What a network does differently in a stack, in words, even if its results were the same; empty: nothing."""
     names, others = ([call.name for call in calls] for calls in (alone, stacked))
     if names.count(HOOK) != others.count(HOOK):  # a tensor that vmap has wrapped may say that it needs no gradient
         return "a hook on a tensor's gradient is not set in a stack"
@@ -113,7 +117,7 @@ def told_apart(alone: Sequence[Call], stacked: Sequence[Call]) -> str:
 
 
 def _births(calls: Sequence[Call]) -> dict[int, int]:
-    """Which call each memory came about in; -1: it was there before."""
+    """The index of the call that created each memory; -1: it existed before."""
     found: dict[int, int] = {}
     for i, call in enumerate(calls):
         for memory in call.memories:
@@ -124,13 +128,13 @@ def _births(calls: Sequence[Call]) -> dict[int, int]:
 
 
 def _later(alone: Sequence[Call], stacked: Sequence[Call]) -> Iterator[tuple[int, int]]:
-    """The memories of each tensor that is given to these calls, alone and in a stack."""
+    """The memories of each argument of these calls, alone and in a stack."""
     for one, other in zip(alone, stacked, strict=True):
         yield from zip(one.memories, other.memories, strict=False)
 
 
 def plain(value: Tensor) -> Tensor:
-    """The tensor that vmap and grad have wrapped."""
+    """The plain tensor inside the wrappers of vmap and grad."""
     while torch._C._functorch.is_functorch_wrapped_tensor(value):
         value = torch._C._functorch.get_unwrapped(value)
     return value

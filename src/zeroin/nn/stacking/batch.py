@@ -1,4 +1,4 @@
-"""What a stack's steps read and change, in memory that stays where it is from step to step and from epoch to epoch."""
+"""The memory in which stacks are trained. It stays the same from step to step, so that recorded steps stay valid."""
 
 from dataclasses import dataclass, field
 
@@ -14,9 +14,9 @@ class Batch:
     """A mini-batch for each row.
 
     Args:
-        x, y: [M, B, ...].
+        x, y: inputs and targets [M, B, ...].
         smooth: label smoothing [M].
-        bound: the recorded step on these tensors; its losses [M] and gradients [M, P].
+        bound: the recorded step on these tensors, which returns losses [M] and gradients [M, P].
     """
 
     x: Tensor
@@ -26,25 +26,27 @@ class Batch:
 
     @classmethod
     def of(cls, data: InMemory, rows: int, size: int) -> "Batch":
-        """Room for mini-batches of a size."""
+        """Allocate memory for mini-batches of a size."""
         x, y = (t.new_empty((rows, size, *t.shape[1:])) for t in (data.x, data.y))
         return cls(x, y, torch.empty(rows, device=data.x.device))
 
     def fill(self, data: InMemory, chosen: Tensor) -> None:
-        """The examples `chosen` [M B], row by row."""
+        """Copy the examples with the indices `chosen` [M B], row by row."""
         torch.index_select(data.x, 0, chosen, out=self.x.flatten(0, 1))
         torch.index_select(data.y, 0, chosen, out=self.y.flatten(0, 1))
 
 
 @dataclass(slots=True, eq=False)
 class Workspace:
-    """Where stacks of a signature and a number of rows are trained in turn; to bind a step anew takes two steps' time.
+    """The memory in which stacks with the same signature and number of rows are trained, one after the other.
+
+    It is shared because binding a recorded step to other memory takes as long as two steps.
 
     Args:
         p: parameters [M, P].
         buffers: by name, [M, ...].
         momenta: of the running statistics by name, [M, 1].
-        batches: by size of the mini-batch and idle dropout layers.
+        batches: by size of the mini-batch and by which dropout layers are idle.
     """
 
     p: Tensor

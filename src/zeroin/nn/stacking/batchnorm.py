@@ -1,8 +1,8 @@
-"""Batch norm for a stack: each row's statistics summed over its own mini-batch, in the layout [M, B, C].
+"""Batch norm for stacks: the statistics of each row are summed over its own mini-batch, in the layout [M, B, C].
 
-PyTorch's kernel sees the mini-batches of a stack as one of M C channels. It is slow for it ([B, channels] without an
-image: its gradient takes longer than the rest of a small network), and summed in that layout the order of the additions
-in the gradients of γ and β depends on M, so that a row would feel how many others there are.
+PyTorch's kernel would treat the mini-batches of a stack as one with M C channels. It is slow for that: without images,
+its gradient takes longer than the rest of a small network. And in that layout, the order of the additions in the
+gradients of γ and β depends on M, so that the result of a row would depend on how many others there are.
 """
 
 from typing import Any
@@ -72,7 +72,7 @@ class NormaliseBackward(torch.autograd.Function):
 
 
 def normed(norm: _BatchNorm, x: Tensor) -> Tensor:
-    """What a batch norm does with a mini-batch [B, C, ...]; in training its buffers are left with the statistics."""
+    """Apply a batch norm to a mini-batch [B, C, ...]; in training, its buffers are set to that batch's statistics."""
     norm._check_input_dim(x)  # type: ignore[no-untyped-call]
     norm.values = x.numel() // x.shape[1]  # type: ignore[assignment]  # of a channel in this mini-batch
     by_batch = norm.training or norm.running_mean is None

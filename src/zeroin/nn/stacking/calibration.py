@@ -1,4 +1,4 @@
-"""One by one or in stacks, and of how many: measured on the machine that trains, kept with the study."""
+"""Whether to train one by one or in stacks, and of how many rows: measured on this machine, kept with the study."""
 
 import json
 import logging

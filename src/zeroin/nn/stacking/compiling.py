@@ -1,9 +1,9 @@
-"""A stack's whole step as one compiled graph, where the user asked for it and there is a compiler.
+"""Compiling a stack's whole step with `torch.compile`, if the user asks for it and there is a compiler.
 
-What is compiled is the recorded step (`tracing`), gradients and optimizer, of one number of rows and one size of
-mini-batch: one graph with fixed shapes, without vmap, autograd or modules. Products stay the calls they are; what lies
-between them, batch norm and the optimizer above all, becomes a few loops, each within a row. Sums are then rounded in
-another order than uncompiled, so a stack compiles every full mini-batch from its first step or none.
+What is compiled is the recorded step, gradients and optimizer included: a graph of fixed shapes without vmap, autograd
+or modules, for one number of rows and one size of mini-batch. Matrix products remain calls of kernels; what is between
+them, above all batch norm and the optimizer, becomes a few loops, each within a row. Compiled sums are rounded in
+another order, so a stack compiles either every full mini-batch from its first step on, or none.
 """
 
 import logging
@@ -23,12 +23,12 @@ from zeroin.nn.recording.recorder import WARM, record
 
 log = logging.getLogger("zeroin")
 
-Whole: TypeAlias = Callable[..., tuple[Tensor]]  # a step of all its tensors, changed in place; its losses [M]
-CLOSE = 1e-3  # of the largest of a tensor; as a stack is compared with the plain network
+Whole: TypeAlias = Callable[..., tuple[Tensor]]  # a whole step: changes its tensors in place, returns losses [M]
+CLOSE = 1e-3  # tolerance, relative to the largest number of a tensor; the same as for a stack and the plain network
 
 
 def compiled(step: Whole, *args: Any) -> Whole | None:
-    """The step compiled for tensors like `args`, which are left as they are; None: it cannot be, for a reason told.
+    """The step compiled for tensors like `args`, which do not change; None if that fails, with the reason logged.
 
     Args:
         step: of tensors and dictionaries of tensors; the first of them tells the device.
@@ -59,7 +59,7 @@ def compiled(step: Whole, *args: Any) -> Whole | None:
 
 @cache
 def obstacle(device: torch.device) -> str:
-    """Why nothing can be compiled, in words; nothing where it can be tried."""
+    """Why nothing can be compiled here, in words; empty if it can be tried."""
     if device.type != "cpu" or any(shutil.which(name) for name in (os.environ.get("CXX", "g++"), "g++", "clang++")):
         return ""
     return "there is no C++ compiler: install g++, or name yours in the environment variable CXX"
@@ -67,7 +67,7 @@ def obstacle(device: torch.device) -> str:
 
 @cache
 def tell(reason: str) -> None:
-    """Say once why training goes on as it is."""
+    """Log, once, why stacks are trained uncompiled."""
     log.warning("stacks are trained uncompiled, because %s", reason)
 
 

@@ -1,11 +1,12 @@
-"""Convolutions of a stack, and how many rows it needs at least, so that they round as those of larger stacks do.
+"""Convolutions for stacks, and how many rows a stack needs at least so that they round as those of larger stacks do.
 
-A convolution of a stack is one of as many groups, and oneDNN picks a kernel by the number of groups, channels and
-examples: of fewer than eight channels in all it is one that adds in another order. So those of few channels are given
-channels of zeros, and the others are tried.
+A convolution of a stack is a single one with a group for each row. oneDNN picks a kernel by the number of groups,
+channels and examples, and its kernels add in different orders; with fewer than eight channels in all, another one is
+used. So convolutions of few channels are padded with channels of zeros, and for others the smallest safe number of rows
+is found by trying.
 
-Images lie in memory channels last, those of all rows side by side: [B, H, W, M C]. Left to vmap they do not, and of a
-small network of convolutions max pooling alone took half the step, convolutions a third more than so.
+Images are in channels-last memory, with all rows side by side: [B, H, W, M C]. With the layout that vmap would choose,
+max pooling took half of the step of a small convolutional network, and convolutions a third more time than now.
 """
 
 from collections.abc import Sequence
@@ -72,7 +73,7 @@ def conv2d(
 
 
 class MaxPool(torch.autograd.Function):
-    """Max pooling of [B, C, H, W], by the arguments of `aten.max_pool2d_with_indices`; returns also where each was."""
+    """Max pooling of [B, C, H, W] with the arguments of `aten.max_pool2d_with_indices`; also returns the indices."""
 
     @staticmethod
     def forward(x: Tensor, *how: Any) -> tuple[Tensor, Tensor]:
@@ -112,15 +113,15 @@ def max_pool2d(
 
 
 def adaptive_avg_pool2d(x: Tensor, output_size: Any) -> Tensor:
-    """`F.adaptive_avg_pool2d`; to one pixel row by row, since PyTorch sets strides there where channels are last."""
+    """`F.adaptive_avg_pool2d`; made contiguous for an output of one pixel, where PyTorch sets other strides."""
     is_one = output_size in (1, (1, 1), [1, 1])
     return F.adaptive_avg_pool2d(x.contiguous() if is_one else x, output_size)
 
 
 class SideBySide(torch.autograd.Function):
-    """Images [M, B, C, H, W] that lie row by row as [B, M C, H, W], channels last; their gradient is row by row again.
+    """Images [M, B, C, H, W] as [B, M C, H, W] in channels-last memory; their gradient is in row order again.
 
-    So are sums of it, which would feel their place in the stack where rows lie side by side.
+    Otherwise sums of the gradient would depend on the position of a row in the stack.
     """
 
     @staticmethod
@@ -159,7 +160,7 @@ def _pair(value: Any) -> tuple[int, int]:
 
 @dataclass(frozen=True, slots=True)
 class Convolution:
-    """A convolution as one row of a stack has it: shapes of inputs [B, C, ...] and kernels, and PyTorch's arguments."""
+    """A convolution as a single row of a stack sees it: the shapes of inputs [B, C, ...] and kernels, and arguments."""
 
     inputs: tuple[int, ...]
     kernels: tuple[int, ...]
@@ -174,7 +175,7 @@ class Convolution:
 
     @classmethod
     def of(cls, args: Sequence[Any], rows: int) -> "Convolution":
-        """What `aten.convolution` was called with for a stack of so many rows.
+        """From the arguments of `aten.convolution` for a stack of so many rows.
 
         Raises:
             RuntimeError: inputs or kernels are the same for all rows.
@@ -199,9 +200,9 @@ class Convolution:
 
 @cache
 def least(one: Convolution, sizes: tuple[int, ...]) -> int:
-    """The smallest of ascending sizes of stacks in which it gives what it gives in the largest, bit for bit.
+    """The smallest of ascending `sizes` of stacks in which a convolution gives the same as in the largest, bit for bit.
 
-    Kernels change once on the way from small stacks to large ones: where the smallest agrees, all are taken to.
+    It is assumed that the kernel changes at most once between small and large stacks.
     """
     wanted = _of_a_row(one, sizes[-1])
     for size in sizes[:-1]:
@@ -211,7 +212,7 @@ def least(one: Convolution, sizes: tuple[int, ...]) -> int:
 
 
 def _of_a_row(one: Convolution, rows: int) -> list[Tensor]:
-    """Results and gradients of the first row of a stack of like rows, on numbers drawn."""
+    """The results and gradients of the first row of a stack of equal rows, for random inputs."""
     drawn = torch.Generator().manual_seed(0)
 
     def draw(*shape: int) -> Tensor:

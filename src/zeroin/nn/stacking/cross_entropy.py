@@ -1,7 +1,7 @@
-"""Cross-entropy for a stack, with its gradient in closed form: softmax less the target.
+"""Cross-entropy for stacks, with its gradient in closed form: softmax minus target.
 
-PyTorch's log-softmax goes through one example after another, so that with ten classes most of a vector is
-idle: it took a sixth of the step of a network 64 wide.
+PyTorch's log-softmax processes one example after another, so that with ten classes most of each vector register is
+idle; it took a sixth of the step of a network 64 wide.
 """
 
 from collections.abc import Callable
@@ -13,7 +13,7 @@ from torch import Tensor
 
 from zeroin.nn.stacking.linear import leading
 
-# Elements of a vector are rounded by another formula than the last few, which do not fill one: those must be no row's.
+# Elements in full vector registers are rounded differently from the last few: those must not belong to any row.
 VECTORS = 64
 
 
@@ -68,7 +68,7 @@ def cross_entropy(output: Tensor, target: Tensor, smooth: Tensor | None) -> Tens
 
 
 def _exact(function: Callable[[Tensor], Tensor], x: Tensor) -> Tensor:
-    """A function of [..., B, C] whose every element is rounded alike."""
+    """Apply a function to [..., B, C] such that all elements are rounded alike."""
     if x.shape[-2:].numel() % VECTORS == 0:
         return function(x)
     return function(F.pad(x.flatten(), (0, VECTORS)))[: x.numel()].view(x.shape)

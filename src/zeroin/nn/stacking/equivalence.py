@@ -1,4 +1,4 @@
-"""Whether a stack of a network computes what the network computes alone: tried on one mini-batch before it is used."""
+"""The check, before a stack is used, that it computes the same as its networks alone, on one mini-batch."""
 
 import copy
 import warnings
@@ -29,7 +29,7 @@ from zeroin.nn.stacking.steps import BACKWARD, EACH
 from zeroin.types import Config
 from zeroin.wording import first_line
 
-AGREE = 1e-3  # of the largest gradient; kernels round differently, what is wrong is wrong by far more
+AGREE = 1e-3  # tolerance, relative to the largest number: kernels round differently, but errors are far larger
 SEEDS = (1, 2)
 LEAVES_OUT = torch.ops.aten._nested_tensor_from_mask_left_aligned.default
 LOOKS = "it looks at the value of a tensor, as .item(), if and packed sequences do"
@@ -42,7 +42,7 @@ IN_WORDS = {  # what vmap says of networks as they are often written
 
 @dataclass(frozen=True, slots=True)
 class Verdict:
-    """The order of vmap and grad in which a stack is right, and its layout; None: in neither, and why."""
+    """The order of vmap and grad in which a stack is correct, with its layout; or None and the reason."""
 
     order: str | None
     why: str = ""
@@ -50,9 +50,9 @@ class Verdict:
 
 
 def verdict(problem: Problem, config: Config) -> Verdict:
-    """Compare two rows of a stack with the same two networks alone: loss, gradients, buffers and score of a mini-batch.
+    """Compare two rows of a stack with the same two networks alone: loss, gradients, buffers and validation loss.
 
-    What a network keeps or draws elsewhere than in its buffers would be shared by all rows: it must not change.
+    State outside of tensors, and random draws, would be shared by all rows, so they must not change either.
     """
     if not isinstance(problem.train, InMemory):
         return Verdict(None, "its data are read as they are needed")
@@ -95,9 +95,9 @@ def _pair(problem: Problem, config: Config, which: str) -> tuple[Stack, list[nn.
 
 
 def _difference(problem: Problem, one: Stack, models: Sequence[nn.Module]) -> str:
-    """What differs between a stack and its networks alone, in words; nothing where nothing does.
+    """What differs between a stack and its networks alone, in words; empty if nothing does.
 
-    A mini-batch of each size is looked at: networks do otherwise with fewer examples, as `if len(x) > 1` says.
+    A mini-batch of each size is compared, because a network may treat fewer examples differently (`if len(x) > 1`).
     """
     cuts = {b - a: (a, b) for a, b in edges(len(problem.train), one.rows[0].how.batch_size)}
     return next(filter(None, (_differs(problem, one, models, cut) for cut in cuts.values())), "")
@@ -143,7 +143,7 @@ def _differs(problem: Problem, one: Stack, models: Sequence[nn.Module], cut: tup
 def _repeats(
     one: Stack, examples: tuple[Tensor, Tensor, float], began: dict[str, Tensor], found: tuple[Tensor, Tensor]
 ) -> bool:
-    """Whether a mini-batch gives the same loss again; only what does so when it is watched can be recorded."""
+    """Whether a mini-batch gives the same loss again; a step can be recorded only if it does so while it is watched."""
 
     def again() -> tuple[Tensor, Tensor]:
         one.layout.base.train()
@@ -160,7 +160,7 @@ def _repeats(
 
 
 def _unfit(model: nn.Module) -> str:
-    """What can be seen to be wrong with a stack of it, in words."""
+    """Why a network cannot be stacked, in words, as far as it can be seen without running it."""
     tensors = [p for p in model.parameters() if p.requires_grad]
     if any(p.dtype != torch.float32 for p in tensors):
         return f"its parameters are {', '.join(sorted({str(p.dtype).removeprefix('torch.') for p in tensors}))}"
@@ -181,7 +181,7 @@ def _is_usual(norm: nn.Module) -> bool:
 
 
 def _calls(problem: Problem, model: nn.Module, wanted: Callable[[Any, Sequence[Any]], bool]) -> bool:
-    """Whether a network calls such an operation, be it by a layer or by a function."""
+    """Whether a network calls an operation for which `wanted(operation, arguments)` is true."""
     found = False
 
     def see(func: Any, args: Sequence[Any], _out: Any) -> None:
@@ -195,7 +195,7 @@ def _calls(problem: Problem, model: nn.Module, wanted: Callable[[Any, Sequence[A
 
 
 def _pads(func: Any, args: Sequence[Any]) -> bool:
-    """Whether it is an embedding with a padding."""
+    """Whether an operation is an embedding with a padding index."""
     return func is torch.ops.aten.embedding.default and len(args) > 2 and args[2] >= 0
 
 
@@ -213,7 +213,8 @@ def _scores(one: Stack, data: InMemory) -> list[float]:
 
 
 def _agrees_in_double(problem: Problem, config: Config, which: str) -> bool:
-    """Whether nothing differs in double precision: in single, a number within rounding of a ReLU's kink may."""
+    """Whether nothing differs in double precision; in single precision, rounding may decide on which side of a ReLU's
+    kink a number is."""
     assert isinstance(problem.train, InMemory)
     cuts = edges(len(problem.train), recipe(config).batch_size)
     count = sum({b - a: b - a for a, b in (cuts[0], cuts[-1])}.values())  # its mini-batches have the same sizes
@@ -237,7 +238,7 @@ def _alone(problem: Problem, model: nn.Module, batch: Any, smooth: float, seed: 
 
 
 def _own_calls(model: nn.Module, x: Tensor) -> list[Call]:
-    """What a network calls alone, as it is gone through again: what it sets up at first is there, as in the stack."""
+    """The calls of a network alone, in a further forward pass, so that what it sets up in the first one exists."""
     for layer in dropouts(model.train()):  # at rate 0 it gives its input itself, beside rows of other rates a copy
         layer.idle = True
     with torch.random.fork_rng(devices=[]), noted(model) as calls:

@@ -1,4 +1,4 @@
-"""Networks of a stack as they are judged: all rows on the same inputs, batch norms with running or exact statistics."""
+"""Evaluating the networks of a stack: all rows on the same inputs, with running or recalibrated batch statistics."""
 
 from functools import partial
 
@@ -18,18 +18,18 @@ from zeroin.nn.stacking.layout import Layout, running
 
 
 def forward(base: nn.Module, p: dict[str, Tensor], buffers: dict[str, Tensor], x: Tensor) -> Tensor:
-    """What the base's layers say of inputs [B, ...] with the tensors of one row."""
+    """The outputs of the base network for inputs [B, ...], with the tensors of one row."""
     with Stacking():
         out: Tensor = functional_call(base, (p, buffers), (x,))
     return out
 
 
 def outputs(layout: Layout, p: Tensor, buffers: dict[str, Tensor], x: Tensor) -> Tensor:
-    """What each row, its parameters in p [M, P], says of the same inputs [B, ...]: [M, B, ...]."""
+    """The outputs [M, B, ...] of all rows, with parameters p [M, P], for the same inputs [B, ...]."""
     tree = layout.tree(p)
     if not layout.convolves:
         return vmap(partial(forward, layout.base))(tree, buffers, x.expand(len(p), *x.shape))
-    # Of many examples one row's convolutions are all the work there is; alone they have one kernel.
+    # One row at a time: for many examples its convolutions are enough work, and they always use the same kernel.
     rows = [({n: t[i] for n, t in tree.items()}, {n: b[i] for n, b in buffers.items()}) for i in range(len(p))]
     # Each has its own copy of the inputs, which it may write into.
     return torch.stack([forward(layout.base, own, kept, x.clone()) for own, kept in rows])
@@ -37,7 +37,7 @@ def outputs(layout: Layout, p: Tensor, buffers: dict[str, Tensor], x: Tensor) ->
 
 @torch.no_grad()
 def recalibrate(layout: Layout, p: Tensor, buffers: dict[str, Tensor], data: InMemory) -> None:
-    """The statistics of the training data in place of moving averages, as `recalibration.recalibrate` has them."""
+    """Replace moving averages by the statistics of the training data, as `recalibration.recalibrate` does."""
     base, kept = layout.base.eval(), {n: b.clone() for n, b in buffers.items()}
     for name in layout.norms:
         base.get_submodule(name).training = True
@@ -58,7 +58,7 @@ def recalibrate(layout: Layout, p: Tensor, buffers: dict[str, Tensor], data: InM
 
 
 def judged(problem: Problem, output: Tensor, target: Tensor) -> tuple[float, float]:
-    """(metric, loss) of outputs over a whole set."""
+    """The (metric, loss) of outputs over a whole data set."""
     if problem.loss == "cross_entropy":
         loss = F.cross_entropy(output, target).item()
     elif isinstance(problem.loss, str):

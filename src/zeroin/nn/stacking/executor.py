@@ -1,4 +1,4 @@
-"""The executor that trains jobs in stacks: those whose networks differ in numbers alone go on together."""
+"""An executor that trains networks in stacks: jobs whose networks differ only in numbers are trained together."""
 
 import logging
 import math
@@ -33,7 +33,7 @@ log = logging.getLogger("zeroin")
 
 @dataclass(slots=True, eq=False)
 class _Member:
-    """A job under way: its network is row `row` of `held`; `known` epochs of its trial are in the store."""
+    """A job that is being trained: its network is row `row` of `held`; `known` epochs of its trial are in the store."""
 
     job: Job
     known: int
@@ -53,7 +53,7 @@ class _Member:
 
 @dataclass(slots=True, eq=False)
 class _Way:
-    """How the networks of a signature are trained: `order` of vmap and grad, None: one by one; `most` at once."""
+    """How networks of a signature are trained: in which `order` of vmap and grad (None: one by one), `most` at once."""
 
     order: str | None
     layout: Layout | None = None
@@ -64,8 +64,8 @@ class _Way:
 class Stacked:
     """Trains jobs in this process, several at once.
 
-    Which jobs go on next is a function of the jobs under way and of their epochs alone, and what an epoch showed is
-    kept in one transaction: a study that is killed and resumed takes the same decisions as an unbroken one.
+    Which jobs are trained next is a function of the jobs that are running and of their epochs alone, and the results of
+    an epoch are stored in one transaction. So a study that is killed and resumed decides like an unbroken one.
 
     Args:
         problem: what is trained.

@@ -1,4 +1,4 @@
-"""Which networks can be trained as one stack: those that differ in numbers alone."""
+"""Which networks can be trained as one stack: those that differ only in numbers have the same signature."""
 
 import hashlib
 from typing import Any
@@ -14,16 +14,16 @@ from zeroin.nn.recording.content import attributes, content, parts
 from zeroin.space import Space
 from zeroin.types import Config
 
-TOLD = ("label_smoothing", "grad_clip", "weight_decay")  # a step without them is another one
+TOLD = ("label_smoothing", "grad_clip", "weight_decay")  # a step is different if the config does not mention them
 PER_ROW = {CountedDropout: {"idle", "uses", "_p"}}
 
 
 def signature(model: nn.Module, how: Recipe, config: Config) -> str:
-    """Equal for networks (with counted dropout) that differ only in weights and in hyperparameters of a stack's rows.
+    """A hash that is equal for networks (with counted dropout) that can be rows of the same stack.
 
-    What changes it: classes of layers, their attributes but for the dropout rate and the momentum of batch norm, hooks,
-    shapes and types of parameters and buffers, which of all these are one and the same under several names, the
-    optimizer, the batch size, and whether the config tells of label smoothing, clipping and weight decay at all.
+    It depends on the classes of the layers and their attributes, except for dropout rates and the momentum of batch
+    norms; on hooks; on shapes and types of parameters and buffers; on which of all these have several names; on the
+    optimizer and the batch size; and on whether the config mentions label smoothing, clipping and weight decay.
     """
     told: list[Any] = [rule(how), how.batch_size, *(config.get(name) is not None for name in TOLD)]
     seen = parts(model)
@@ -39,7 +39,7 @@ def signature(model: nn.Module, how: Recipe, config: Config) -> str:
 
 
 def shaping(problem: Problem, space: Space) -> tuple[str, ...]:
-    """Hyperparameters of a space that change the signature of its default config, each alone."""
+    """The hyperparameters of a space that determine the signature: those that alone change that of the default."""
 
     def of(config: Config) -> str:
         return signature(counted(network(problem.build, config)), recipe(config), config)

@@ -1,4 +1,4 @@
-"""Functions that a stack calls in place of PyTorch's, by a layer or by the user's own code."""
+"""Functions that replace PyTorch's in the step of a stack, whether a layer or the user's own code calls them."""
 
 import types as types_of
 from collections.abc import Callable, Mapping, Sequence

@@ -1,4 +1,4 @@
-"""How a network's tensors lie in a row [P] of a stack, and which of its layers a stack steers."""
+"""How a network's parameters are laid out in a row [P] of a stack, and which of its layers the stack controls."""
 
 import copy
 import math
@@ -24,19 +24,20 @@ class Layout:
 
     Args:
         base: the network whose layers are called; its own tensors are not used.
-        shapes: of the trained parameters by name, those that weight decay shrinks first.
-        shrunk: how many numbers of a row weight decay shrinks.
-        drops: names of the dropout layers.
-        norms: names of the batch norms with running statistics.
-        spare: rows that a stack needs beyond its networks; see `tails`.
-        least: rows that a stack needs in all; see `convolutions`.
+        shapes: of the trained parameters by name; those with weight decay come first.
+        shrunk: how many numbers of a row have weight decay.
+        drops: the names of the dropout layers.
+        norms: the names of the batch norms with running statistics.
+        spare: how many rows a stack needs beyond its networks; see `spare_rows`.
+        least: how many rows a stack needs in all; see `convolutions`.
         convolves: whether there are convolutions.
-        bytes: of all results of a row's step, which are kept while it is recorded.
-        replays: whether a step does the same while it is watched, so that it can be recorded.
-        steps: by order of vmap and grad, rows, mini-batch and idle dropout layers: the recorded step, or how often it
-            went unrecorded.
-        workspaces: by order and rows, the memory in which stacks are trained.
-        compiled: the compiled step by what `steps` goes by, and by what of the optimizer is in use; None: none is.
+        bytes: the size of all results of a row's step, which are kept while it is recorded.
+        replays: whether a step gives the same results while it is watched, so that it can be recorded.
+        steps: the recorded step, or how often it ran unrecorded; by order of vmap and grad, number of rows, mini-batch,
+            and idle dropout layers.
+        workspaces: the memory in which stacks are trained, by order and number of rows.
+        compiled: the compiled step, or None if there is none; by the key of `steps` and the parts of the optimizer that
+            are in use.
     """
 
     base: nn.Module
@@ -54,7 +55,7 @@ class Layout:
     compiled: dict[tuple[str | int, ...], Whole | None] = field(default_factory=dict)
 
     def forget(self) -> None:
-        """Let go of recorded steps and of the memory that they and their stacks hold."""
+        """Drop all recorded steps, and the memory that they and their stacks hold."""
         self.steps.clear()
         self.workspaces.clear()
 
@@ -70,22 +71,22 @@ class Layout:
         }
 
     def idle(self) -> tuple[bool, ...]:
-        """Which dropout layers drop nothing in this epoch; their step is another one."""
+        """Which dropout layers drop nothing in this epoch; this makes for a different step."""
         return tuple(bool(self.base.get_submodule(name).idle) for name in self.drops)
 
     def begin_step(self) -> None:
-        """Forget how often each dropout layer was gone through."""
+        """Reset the count of how often each dropout layer was called."""
         for name in self.drops:
             self.base.get_submodule(name).uses = 0  # type: ignore[assignment]
 
     def sources(self) -> dict[str, str]:
-        """For each key of a state_dict, the parameter or buffer it holds; tied ones are one tensor under two keys."""
+        """The name of the parameter or buffer for each key of a state_dict; tied tensors have several keys."""
         kept = {id(t): name for name, t in (*self.base.named_parameters(), *self.base.named_buffers())}
         return {key: kept[id(t)] for key, t in self.base.state_dict(keep_vars=True).items()}
 
 
 def layout(model: nn.Module) -> Layout:
-    """The layout of a network and of all others of its signature, without spare rows; the network itself is copied."""
+    """The layout of a network, and of all others of its signature, without spare rows; the network is copied."""
     base = copy.deepcopy(model)
     for module in base.modules():
         if is_running(module):

@@ -1,7 +1,7 @@
-"""Linear layers for a stack: bias added by the product itself, gradients of weights in the weights' own layout.
+"""Linear layers for stacks: the product adds the bias, and gradients have the layout of the weights.
 
-Left to vmap and autograd, the gradient of a weight arrives transposed and is copied, the bias is a further pass, and
-for the few outputs of a classifier MKL takes two to four times as long one way round as the other.
+With vmap and autograd alone, the gradient of a weight arrives transposed and is copied, and the bias takes a further
+pass. For the few outputs of a classifier, MKL also takes two to four times as long for x Wᵀ as for its transpose.
 """
 
 from collections.abc import Iterable
@@ -11,11 +11,11 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
-NARROW = 16  # outputs; for fewer, x Wᵀ takes longer than (W xᵀ)ᵀ
+NARROW = 16  # for fewer outputs than this, x Wᵀ takes longer than (W xᵀ)ᵀ
 
 
 class Affine(torch.autograd.Function):
-    """x Wᵀ + b of [..., B, I] by a weight [..., O, I] and a bias [..., O], if any; `across`: transposed."""
+    """x Wᵀ + b, for x [..., B, I], weight [..., O, I] and bias [..., O], if any; `across`: the transposed result."""
 
     @staticmethod
     def forward(x: Tensor, weight: Tensor, bias: Tensor | None, across: bool) -> Tensor:
@@ -45,7 +45,7 @@ class Affine(torch.autograd.Function):
 
 
 def leading(values: Iterable[Any], axes: Iterable[int | None], rows: int) -> list[Any]:
-    """Tensors with the stack as their first axis, also those that are the same for each row; others stay."""
+    """Tensors with the axis of the stack first, expanded if they are the same for all rows; other values unchanged."""
     return [
         value
         if not isinstance(value, Tensor)

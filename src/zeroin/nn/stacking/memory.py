@@ -1,4 +1,4 @@
-"""How many rows of a stack the memory at hand has room for."""
+"""How many rows of a stack fit into the available memory."""
 
 import importlib
 import math
@@ -19,13 +19,13 @@ OWN = Path("/proc/self/statm")
 
 
 def room(layout: Layout, device: str) -> int:
-    """Rows of this layout that there is room for, beside those which run already; very many where that is not known."""
+    """How many rows of a layout fit, beside those that are running already; very many if that is not known."""
     held = sum(shape.numel() for shape in layout.shapes.values())
     return int(min(SHARE * at_hand(device) / (layout.bytes + COPIES * 4 * held), 1e6))
 
 
 def at_hand(device: str) -> float:
-    """Bytes that this process may still take, as far as the system tells; else infinite."""
+    """How many bytes this process may still allocate, as far as the system says; else infinite."""
     kind = torch.device(device).type
     if kind == "cuda":
         return float(torch.cuda.mem_get_info(device)[0])

@@ -1,4 +1,4 @@
-"""Watching PyTorch's operations below vmap and autograd, where tensors are plain."""
+"""Watching PyTorch's operations, below vmap and autograd, where tensors are plain."""
 
 from collections.abc import Callable, Sequence
 from typing import Any
@@ -7,7 +7,7 @@ from torch.utils._python_dispatch import TorchDispatchMode
 
 
 class Watching(TorchDispatchMode):  # type: ignore[no-untyped-call]
-    """Within, `tell` is called with each operation, its arguments, and what it gave."""
+    """Calls `tell` with each operation, its arguments and its result."""
 
     def __init__(self, tell: Callable[[Any, Sequence[Any], Any], None]) -> None:
         super().__init__()  # type: ignore[no-untyped-call]

@@ -1,4 +1,4 @@
-"""A row of a stack as the checkpoint that the one-by-one loop writes, and back: a trial goes on in either."""
+"""Converting a row's optimizer state to that of the training loop and back, so that a trial can continue in either."""
 
 from typing import Any
 
@@ -12,7 +12,7 @@ from zeroin.nn.stacking.updates import mu_product
 
 
 def optimizer_state(one: Stack, row: int, steps: int) -> dict[str, Any]:
-    """The `state_dict` of PyTorch's optimizer for a row after `steps` steps."""
+    """The `state_dict` that PyTorch's optimizer would have for a row after `steps` steps."""
     how, shapes = one.rows[row].how, one.layout.shapes
     parts = [torch.split(s[row], [shape.numel() for shape in shapes.values()]) for s in one.state]
     state: dict[int, dict[str, Any]] = {}
@@ -23,7 +23,7 @@ def optimizer_state(one: Stack, row: int, steps: int) -> dict[str, Any]:
 
 
 def set_optimizer_state(one: Stack, row: int, saved: dict[str, Any]) -> None:
-    """Put the `state_dict` of PyTorch's optimizer into a row."""
+    """Load the `state_dict` of PyTorch's optimizer into a row."""
     kept = saved["state"]
     for held, name in zip(one.state, names(one.rows[row].how), strict=False):
         parts: list[Tensor | None] = [kept.get(i, {}).get(name) for i in range(len(one.layout.shapes))]

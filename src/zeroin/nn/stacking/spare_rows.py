@@ -1,10 +1,10 @@
-"""How many spare rows a stack of a network needs, so that no row feels its place.
+"""How many spare rows a stack needs, so that the results of a row do not depend on its position.
 
-Kernels compute the numbers of a tensor a vector at a time, and the last few, which fill none, one by one; for some
-functions (sigmoid, gelu, a power) that is another formula. In a stack [M, ...] the last few are the last row's: spare
-rows at the end take them instead. How many are enough depends on how many numbers of a row such a function is given.
-Where the rows lie side by side in memory, as channels of images, the last few numbers of a pixel are those of as many
-rows as they have channels for; so it is with sums of columns there.
+Kernels process a tensor one vector register at a time, and the last few numbers, which do not fill one, individually;
+for some functions (sigmoid, gelu, a power) the individual formula rounds differently. In a stack [M, ...] the last few
+numbers belong to the last row. So spare rows at the end take them instead. How many are enough depends on how many
+numbers of a row such a function gets. Where the rows are side by side in memory, as channels of images are, the last
+few numbers of each pixel may belong to several rows. The same holds for sums of columns there.
 """
 
 import math
@@ -18,11 +18,11 @@ from torch.utils._pytree import tree_leaves
 from zeroin.nn.recording.lifetimes import COLUMNS
 from zeroin.nn.stacking.convolutions import Convolution
 
-ROWS = (11, 13, 17)  # of the stack looked at: few axes are as long, and not the mini-batch
-LAST_BYTES = 128  # two vectors: the last few are at most what fills them, less one
+ROWS = (11, 13, 17)  # of the stack that is watched: hardly any other axis has such a length
+LAST_BYTES = 128  # two vector registers: the last few numbers are at most what fills them, less one
 VECTORS = 64  # numbers in four vectors
-# Operations that round every element alike, in vectors and one by one (a test tries those of single elements), and
-# those that compute each row by itself.
+# Operations that round every element alike, in vector registers and individually (a test tries the elementwise ones),
+# and operations that compute each row separately.
 ALIKE = frozenset({
     "add", "sub", "rsub", "mul", "div", "neg", "abs", "sign", "relu", "leaky_relu", "leaky_relu_backward", "clamp",
     "clamp_min", "clamp_max", "maximum", "minimum", "threshold", "threshold_backward", "hardtanh",
@@ -45,21 +45,21 @@ ALIKE = frozenset({
 })  # fmt: skip
 
 
-# Of these PyTorch takes the gradient by another formula while operations are watched, which a recording would keep.
+# PyTorch computes the gradients of these by another formula while operations are watched; a recording would keep that.
 WATCHED_OTHERWISE = ("prod", "cumprod", "linalg_", "_linalg_")
 
 
 class SpareRows:
-    """What is seen of a step that is watched.
+    """Watches a step to find out how many spare rows it needs.
 
     Args:
-        rows: of its stack, one of `ROWS`.
+        rows: of the stack that is watched, one of `ROWS`.
 
     Attributes:
-        spare: rows that are needed beyond a stack's networks.
-        convolutions: what there are.
-        bytes: of the results.
-        replays: whether the step does nothing else while it is watched, as far as its operations tell.
+        spare: how many rows are needed beyond a stack's networks.
+        convolutions: those of the step.
+        bytes: the size of all results.
+        replays: whether the step computes the same while it is watched, as far as its operations tell.
     """
 
     def __init__(self, rows: int) -> None:
@@ -70,10 +70,10 @@ class SpareRows:
         self.bytes = 0
 
     def see(self, func: Any, args: Sequence[Any], out: Any) -> None:
-        """Look at an operation and what it gave.
+        """Look at an operation and its result.
 
         Raises:
-            RuntimeError: it computes with complex numbers, whose kernels were not looked at.
+            RuntimeError: it computes with complex numbers, whose kernels were not examined.
         """
         found = [value for value in tree_leaves(out) if isinstance(value, Tensor)]
         if any(value.is_complex() for value in found):
@@ -101,9 +101,9 @@ class SpareRows:
             self._see_mixed([*taken, *floating], LAST_BYTES // 4 - 1, is_flat)
 
     def _see_mixed(self, values: Sequence[Tensor], last_few: int, is_flat: bool) -> None:
-        """Tensors in which numbers of other rows lie between those of a row, as channels of images do.
+        """Look at tensors in which the rows are interleaved in memory, as the channels of images are.
 
-        `is_flat`: the operation takes them as they lie in memory, if they are of one size.
+        `is_flat`: the operation processes them in memory order, if they are of equal size.
         """
         is_flat = is_flat and len({value.numel() for value in values}) == 1 and all(map(_is_dense, values))
         for value in values:
@@ -112,19 +112,19 @@ class SpareRows:
                 self._spare(run, last_few)
 
     def _run(self, value: Tensor) -> int | None:
-        """How many numbers of a row lie side by side, at least; None: all of them. 0: they are no row's."""
+        """How many numbers of a row are adjacent in memory, at least; None: all of them; 0: there are no rows."""
         axes = [(size, step) for size, step in zip(value.shape, value.stride(), strict=True) if size > 1 and step]
         if axes and axes[0] == (self.rows, max(step for _, step in axes)):
             return None
         return min((step * size // self.rows for size, step in axes if size % self.rows == 0), default=0)
 
     def _spare(self, run: int, last_few: int) -> None:
-        """So many numbers of a row side by side, and the last few computed by another formula."""
+        """Note that rows have `run` adjacent numbers, and that the `last_few` numbers are computed differently."""
         self.spare = max(self.spare, math.ceil(last_few / run))
 
 
 def _sums_vectors(x: Tensor, axes: Sequence[int] | None) -> bool:
-    """Whether a reduction goes along the innermost axis in memory."""
+    """Whether a reduction includes the innermost axis in memory."""
     inner = min((step, i) for i, (step, size) in enumerate(zip(x.stride(), x.shape, strict=True)) if size > 1 or i == 0)
     return inner[1] in {axis % x.dim() for axis in axes or range(x.dim())}
 

@@ -1,4 +1,4 @@
-"""M networks trained as one computation: one [M, P] tensor of parameters, one of gradients, hyperparameters [M, 1]."""
+"""A stack: M networks trained as one computation, with parameters and gradients [M, P], hyperparameters [M, 1]."""
 
 import copy
 from collections.abc import Iterable, Sequence
@@ -24,13 +24,13 @@ from zeroin.nn.stacking.steps import BACKWARD, Steps, Tree
 from zeroin.nn.stacking.updates import UPDATES, adam_by_row, clip, is_wide, scalars
 from zeroin.types import Config
 
-SIZES = (2, 3, 4, 6, 8)  # of small stacks; never one of a single row
+SIZES = (2, 3, 4, 6, 8)  # the numbers of rows that small stacks may have; never a single one
 Member: TypeAlias = tuple[Config, int, nn.Module]  # config, trial's seed, network
 
 
 @dataclass(slots=True)
 class Row:
-    """A network's place in a stack: what is its own beside its tensors; `epoch` counts the epochs trained."""
+    """What belongs to one network of a stack, apart from its tensors; `epoch` counts the epochs trained."""
 
     config: Config
     how: Recipe
@@ -41,16 +41,16 @@ class Row:
 
 @dataclass(slots=True, eq=False)
 class Stack:
-    """Rows of one signature.
+    """Networks of the same signature, trained together.
 
     Args:
-        problem: what they are trained on, in memory.
-        layout: of all their networks.
-        rows: the networks; M is more where spare rows stand at the end, copies of the first, and never 1.
-        p: parameters [M, P], those that weight decay shrinks first.
-        state: of the optimizer, [M, P] each.
-        buffers: by name, [M, ...], and the parameters that are not trained.
-        order: BACKWARD or EACH.
+        problem: what they are trained on; its data are in memory.
+        layout: of all the networks.
+        rows: one for each network. M may be larger, because spare rows at the end repeat the first; it is never 1.
+        p: parameters [M, P], those with weight decay first.
+        state: tensors of the optimizer, [M, P] each.
+        buffers: by name, [M, ...]; also the parameters that are not trained.
+        order: of vmap and grad, BACKWARD or EACH.
     """
 
     problem: Problem
@@ -62,7 +62,7 @@ class Stack:
     order: str = BACKWARD
 
     def train_epoch(self, max_epochs: int) -> Tensor:
-        """One pass of each row over the training set in its own order; mean losses [rows], not finite if diverged."""
+        """Train for an epoch, each row in its own order; returns the mean losses [rows], not finite if diverged."""
         space = self._workspace()
         work = replace(self, p=space.p, buffers=space.buffers)
         losses = work._train_epoch(max_epochs, space)
@@ -72,7 +72,7 @@ class Stack:
         return losses
 
     def _workspace(self) -> Workspace:
-        """Memory to train in that is the same from epoch to epoch, so that recorded steps stay bound to it."""
+        """The memory to train in, filled with this stack's tensors; recorded steps are bound to it."""
         known, key = self.layout.workspaces, (self.order, len(self.p))
         if key not in known:
             known[key] = Workspace(
@@ -97,8 +97,8 @@ class Stack:
         sums = torch.zeros(len(self.p), device=self.p.device)
         self.layout.base.train()
         for name in self.layout.drops:
-            # Where no row drops anything, nothing need be drawn; a compiled step would be another then, and round
-            # otherwise, so that a row would feel whether others drop something.
+            # If no row drops anything, no mask need be drawn. A compiled step would then be a different one that rounds
+            # differently, so that the result of a row would depend on whether others drop something.
             idle = not self.problem.compile and bool((self.buffers[f"{name}.scale"] == 1).all())
             self.layout.base.get_submodule(name).idle = idle  # type: ignore[assignment]
         batches = {size: self._batch(space, size) for size in {b - a for a, b in cuts}}
@@ -113,7 +113,7 @@ class Stack:
         return sums[: len(self.rows)] / len(data)
 
     def _batch(self, space: Workspace, size: int) -> Batch:
-        """Where a mini-batch of a size is put, with the rows' label smoothing."""
+        """The memory for mini-batches of a size, with the rows' label smoothing set."""
         data, key = self.problem.train, (size, *self.layout.idle())
         assert isinstance(data, InMemory)
         batch = space.batches.get(key) or space.batches.setdefault(key, Batch.of(data, len(self.p), size))
@@ -121,7 +121,7 @@ class Stack:
         return batch
 
     def step(self, batch: Batch, now: Tree, drawn: Tensor, momenta: Tree) -> Tensor:
-        """Train on one mini-batch [M, B, ...] each; the losses [M] before it, until the next step."""
+        """Train each row on its mini-batch [B, ...]; returns the losses [M], which are valid until the next step."""
         steps = self.steps
         whole = batch.x.shape[1] == min(steps.how.batch_size, len(self.problem.train))
         if self.problem.compile and whole:
@@ -139,17 +139,17 @@ class Stack:
         return loss
 
     def gradients(self, batch: Batch, drawn: Tensor, momenta: Tree) -> tuple[Tensor, Tensor]:
-        """Losses [M] and gradients [M, P] of mini-batches, until the next step; buffers go on by a step."""
+        """The losses [M] and gradients [M, P] of mini-batches, valid until the next step; buffers are updated."""
         return self.steps.gradients(self.p, self.buffers, batch, drawn, momenta)
 
     @property
     def steps(self) -> Steps:
-        """How it trains on a mini-batch."""
+        """The computation of a step."""
         return Steps(self.problem, self.layout, self.order, self.rows[0].how, self.rows[0].config)
 
     @torch.no_grad()
     def judge(self, data: InMemory) -> list[tuple[float, float]]:
-        """(metric, loss) of each row over a whole set; batch norm uses running statistics."""
+        """The (metric, loss) of each row over a whole data set, in evaluation mode."""
         self.layout.base.eval()
         parts = []
         for a, b in edges(len(data), EVALUATED):  # the same for any M, as a product's last bit depends on it
@@ -158,12 +158,12 @@ class Stack:
         return [judged(self.problem, one, data.y) for one in output[: len(self.rows)]]
 
     def state_dict(self, row: int) -> Tree:
-        """An ordinary state_dict of a row, a copy; it loads strictly into the user's own network."""
+        """A copy of a row's tensors as an ordinary state_dict, which loads strictly into the user's own network."""
         tensors = self.layout.tree(self.p.detach()) | self.buffers
         return {key: tensors[name][row].clone() for key, name in self.layout.sources().items()}
 
     def network(self, row: int) -> nn.Module:
-        """A row as the network that is trained alone, with all its tensors, also those that no state_dict holds."""
+        """A row as a network, with all of its tensors, also those that the state_dict does not contain."""
         own, tensors = self.rows[row], self.layout.tree(self.p.detach()) | self.buffers
         model = fresh(self.problem, own.config, own.seed)
         for name, tensor in (*model.named_parameters(), *model.named_buffers()):
@@ -185,11 +185,11 @@ class Stack:
 
     @property
     def padded(self) -> list[Row]:
-        """M rows, spare ones included."""
+        """The rows, with spare ones: M in all."""
         return [*self.rows, *[self.rows[0]] * (len(self.p) - len(self.rows))]
 
     def tables(self, steps: int, total: int) -> list[Tree]:
-        """What depends on row and step: of each step [M, 1] by name."""
+        """For each step, the numbers that depend on row and step, [M, 1] by name."""
         how = self.rows[0].how
         used = [*UPDATES[rule(how)][2], "clip", "wd", "shrink", *(("lr", "count") if is_wide(how, self.p) else ())]
         each = [scalars(r.how, r.epoch * steps, steps, total) for r in self.padded]
@@ -199,12 +199,12 @@ class Stack:
         return [dict(zip(used, columns[i : i + len(used)], strict=True)) for i in range(0, len(columns), len(used))]
 
     def keys(self, steps: int) -> Tensor:
-        """Of the dropout layers, [steps, M, layers]."""
+        """The keys of the dropout layers [steps, M, layers]."""
         rows = [(r.seed, r.epoch * steps) for r in self.padded]
         return keys(rows, steps, len(self.layout.drops)).to(self.p.device)
 
     def momenta(self) -> Tree:
-        """Of the running statistics by name, [M, 1]."""
+        """The momenta of the running statistics by name, [M, 1]."""
         found: Tree = {}
         for j, name in enumerate(self.layout.norms):
             momentum = torch.tensor([[r.momenta[j]] for r in self.padded], dtype=self.p.dtype, device=self.p.device)
@@ -236,7 +236,7 @@ def stack(
 
 
 def _laid_out(problem: Problem, member: Member, order: str) -> Layout:
-    """The layout of a network like a member, with the spare rows that its mini-batches ask for."""
+    """The layout of networks like a member, with the spare rows that its mini-batches need."""
     common = layout(member[2])
     data, how = problem.train, recipe(member[0])
     assert isinstance(data, InMemory)
@@ -274,7 +274,7 @@ def _together(problem: Problem, members: Sequence[Member], order: str, common: L
 
 
 def joined(stacks: Sequence[Stack]) -> Stack:
-    """One stack of all their rows, which are of one signature."""
+    """One stack of the rows of several, which have the same signature."""
     first, counts = stacks[0], [len(s.rows) for s in stacks]
 
     def together(parts: Iterable[Tensor]) -> Tensor:
@@ -293,6 +293,6 @@ def joined(stacks: Sequence[Stack]) -> Stack:
 
 
 def _spares(common: Layout, rows: int) -> int:
-    """A small stack has one of a few sizes, so that a step recorded for one is good for the next."""
+    """How many spare rows a stack needs; small stacks have one of a few sizes, so that recorded steps can be reused."""
     size = next((s for s in SIZES if s >= rows), rows)
     return max(common.spare, size - rows, common.least - rows)

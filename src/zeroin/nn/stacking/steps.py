@@ -1,4 +1,4 @@
-"""A stack's training on one mini-batch: gradients and the optimizer's step; as they are, recorded or compiled."""
+"""The computation of a stack's training step: gradients and update, in eager mode, recorded or compiled."""
 
 import logging
 from collections.abc import Sequence
@@ -32,13 +32,13 @@ Tree: TypeAlias = dict[str, Tensor]
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Steps:
-    """What rows of one signature do with a mini-batch; the tensors are the caller's.
+    """The computation of a step, for rows of the same signature; the tensors belong to the caller.
 
     Args:
         problem: what they are trained on.
         layout: of their networks; it keeps what was recorded and compiled.
-        order: BACKWARD or EACH.
-        how, config: of one row; what of them shapes a step is the same in all.
+        order: of vmap and grad, BACKWARD or EACH.
+        how, config: of one row; as far as they determine the step, they are the same in all.
     """
 
     problem: Problem
@@ -49,16 +49,16 @@ class Steps:
 
     @property
     def clips(self) -> bool:
-        """Whether configs of this signature say how gradients are clipped, be it not at all."""
+        """Whether configs of this signature mention gradient clipping, even if only to turn it off."""
         return self.config.get("grad_clip") is not None
 
     @property
     def decays(self) -> bool:
-        """Whether they say how weights decay, be it not at all."""
+        """Whether configs of this signature mention weight decay, even if only to turn it off."""
         return self.config.get("weight_decay") is not None
 
     def gradients(self, p: Tensor, buffers: Tree, batch: Batch, drawn: Tensor, momenta: Tree) -> tuple[Tensor, Tensor]:
-        """Losses [M] and gradients [M, P] of mini-batches, until the next step; buffers go on by a step."""
+        """The losses [M] and gradients [M, P] of mini-batches, valid until the next step; buffers are updated."""
         self._set_keys(buffers, drawn)
         args = (p, buffers, batch.x, batch.y, batch.smooth, momenta)
         if batch.bound is None:
@@ -72,7 +72,7 @@ class Steps:
     def by_hand(
         self, p: Tensor, buffers: Tree, x: Tensor, y: Tensor, smooth: Tensor, momenta: Tree
     ) -> tuple[Tensor, Tensor]:
-        """`gradients` as vmap and autograd compute them, of inputs and targets [M, B, ...]; what is recorded."""
+        """`gradients` by vmap and autograd, for inputs and targets [M, B, ...]; this is what is recorded."""
         self.layout.begin_step()
         before = {name: buffers[name].clone() for name in momenta}
         if self.order == BACKWARD:
@@ -91,7 +91,7 @@ class Steps:
 
     @torch.no_grad()
     def update(self, p: Tensor, g: Tensor, state: Sequence[Tensor], now: Tree) -> None:
-        """Take a step along gradients g [M, P]; `now` has what depends on row and step, [M, 1] by name."""
+        """Update parameters p by gradients g [M, P]; `now` has what depends on row and step, [M, 1] by name."""
         kind, shrunk = rule(self.how), self.layout.shrunk
         if self.clips:
             clip(g, now["clip"])
@@ -105,7 +105,7 @@ class Steps:
     def compiled(
         self, p: Tensor, state: Sequence[Tensor], buffers: Tree, batch: Batch, now: Tree, drawn: Tensor, momenta: Tree
     ) -> Tensor | None:
-        """Losses [M] of a whole step, compiled when it is first asked for; None: it cannot be."""
+        """Do a whole step, compiled when it is first needed; returns losses [M], or None if it cannot be compiled."""
         self._set_keys(buffers, drawn)
         args = (p, dict(enumerate(state)), buffers, batch.x, batch.y, batch.smooth, momenta, now)
         key = (self.order, *batch.x.shape[:2], *self.layout.idle(), self.clips, self.decays)

@@ -1,10 +1,10 @@
-"""The optimizers of `optim` for M networks at once: in-place passes over [M, P] with hyperparameters [M, 1].
+"""The optimizers for M networks at once: in-place operations on [M, P] with hyperparameters [M, 1].
 
-Every number that depends on the step is computed for each network by Python, in double precision, before the epoch:
-a power or a cosine of a short tensor rounds differently at its ends, and a network would feel its place in the stack.
+All numbers that depend on the step are computed in Python, in double precision, before the epoch. A power or a cosine
+of a short tensor would be rounded differently at its end, and a network's result would depend on its position.
 
-Adam's rows of many parameters go by PyTorch's kernel for one network: its single pass takes less than half the time of
-seven, of which the root of v, by MKL, is the slowest.
+For Adam with many parameters, PyTorch's fused kernel is called row by row: its single pass over the data takes less
+than half the time of the seven operations here, of which MKL's square root of v is the slowest.
 """
 
 import math
@@ -19,11 +19,11 @@ from zeroin.nn.recipe import Recipe, lr_share, rule
 Scalars: TypeAlias = Mapping[str, Tensor]  # [M, 1] each
 Update: TypeAlias = Callable[[Tensor, Tensor, Sequence[Tensor], Scalars], None]
 
-WIDE = 20_000  # parameters; with fewer a row's kernel takes less than to call it
+WIDE = 20_000  # parameters; with fewer, calling the fused kernel takes longer than the kernel itself
 
 
 def scalars(how: Recipe, first: int, steps: int, total: int) -> dict[str, list[float]]:
-    """What the updates need in each of the steps from `first` (0 is the first of `total`); one number: in all."""
+    """The numbers that the updates need in each of `steps` steps from `first` on, of `total` in the training."""
     lrs = [how.lr * lr_share(how.schedule, s, total, how.warmup, how.lr_decay) for s in range(first, first + steps)]
     found = {"lr": lrs, "down": [-lr for lr in lrs], "count": [float(t) for t in range(first + 1, first + steps + 1)]}
     constant = {"momentum": how.momentum, "eps": how.eps, "wd": how.weight_decay, "clip": how.grad_clip}
@@ -36,7 +36,7 @@ def scalars(how: Recipe, first: int, steps: int, total: int) -> dict[str, list[f
 
 
 def _corrected(how: Recipe, first: int, lrs: list[float]) -> dict[str, list[float]]:
-    """-m̂ / (√v̂ + ε) with the corrections for the first steps taken out of the passes: step · m / (√v + eps_hat)."""
+    """The bias corrections as scalars: -lr m̂ / (√v̂ + ε) is computed as step · m / (√v + eps_hat)."""
     out: dict[str, list[float]] = {"eps_hat": [], "step": []}
     if how.optimizer == "nadam":
         out["step_g"] = []
@@ -54,7 +54,7 @@ def _corrected(how: Recipe, first: int, lrs: list[float]) -> dict[str, list[floa
 
 
 def mu_product(how: Recipe, steps: int) -> float:
-    """NAdam's product of the momenta of its first steps, 1 of none."""
+    """NAdam's product of the momenta of its first `steps` steps; 1 for none."""
     return math.prod(_mu(how, t) for t in range(1, steps + 1))
 
 
@@ -63,13 +63,13 @@ def _mu(how: Recipe, t: int) -> float:
 
 
 def clip(g: Tensor, largest: Tensor) -> None:
-    """Shrink each gradient [M, P] to a norm of at most `largest` [M, 1]; 0 leaves it."""
+    """Clip the norm of each gradient [M, P] to at most `largest` [M, 1]; 0: no limit."""
     share = (largest / (torch.linalg.vector_norm(g, dim=1, keepdim=True) + 1e-6)).clamp_max(1.0)
     g.mul_(torch.where(largest > 0, share, 1.0))
 
 
 def sgd(p: Tensor, g: Tensor, state: Sequence[Tensor], now: Scalars) -> None:
-    """Heavy ball; without momentum plain descent."""
+    """SGD with momentum (heavy ball); with momentum 0, plain SGD."""
     (speed,) = state
     speed.mul_(now["momentum"]).add_(g)
     p.addcmul_(speed, now["down"])
@@ -107,9 +107,10 @@ def is_wide(how: Recipe, p: Tensor) -> bool:
 def adam_by_row(
     p: Tensor, g: Tensor, state: Sequence[Tensor], now: Scalars, hows: Sequence[Recipe], shrunk: int
 ) -> None:
-    """Adam and AdamW with their decay of the first `shrunk` parameters, by PyTorch's kernel, one row after another.
+    """Adam and AdamW with weight decay of the first `shrunk` parameters, by PyTorch's fused kernel, row by row.
 
-    Where a row is cut depends on its own decay alone: the last few numbers of a part are rounded otherwise.
+    Whether a row is split into two parts depends on its own decay alone, because the last few numbers of a part are
+    rounded differently.
     """
     update = torch._fused_adamw_ if rule(hows[0]) == "adamw" else torch._fused_adam_
     for how, count, lr, *row in zip(hows, now["count"], now["lr"], p, g, *state, strict=True):
