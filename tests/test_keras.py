@@ -69,6 +69,46 @@ def test_a_paused_trial_continues_where_it_stood(tmp_path):
     assert {"train_loss", "mae", "val_mae"} <= set(cut[0].metrics)
 
 
+class TwoOptimizers(keras.Model):
+    """An offset is trained by an optimizer of its own, as in networks that play against one another."""
+
+    def __init__(self):
+        super().__init__()
+        self.dense = keras.layers.Dense(1, kernel_initializer="zeros")
+        self.offset = self.add_weight(shape=(1,), initializer="zeros")
+        self.second = keras.optimizers.SGD(0.01, momentum=0.9)
+
+    def build(self, shape):
+        self.dense.build(shape)
+        self.built = True
+
+    def call(self, x):
+        return self.dense(x) + self.offset
+
+    def train_step(self, *args, **kwargs):
+        logs = super().train_step(*args, **kwargs)
+        self.second.apply([keras.ops.ones(1)], [self.offset])
+        return logs
+
+
+def playing(config, run, built=True):
+    model = TwoOptimizers()
+    model.build((None, 4))
+    if built:
+        model.second.build([model.offset])
+    model.compile(keras.optimizers.SGD(0.0), "mse", run_eagerly=True, jit_compile=False)
+    how = {"shuffle": False, "verbose": 0, "initial_epoch": run.start, "epochs": run.stop, "callbacks": [report(run)]}
+    model.fit(X[:64], Y[:64], validation_data=(X[64:], Y[64:]), batch_size=32, **how)
+
+
+def test_a_second_optimizer_goes_on_too(tmp_path):
+    whole, _ = trained(tmp_path / "whole", 4, objective=playing)
+    cut, _ = trained(tmp_path / "cut", 1, 4, objective=playing)
+    np.testing.assert_allclose([s.loss for s in cut], [s.loss for s in whole], rtol=1e-6)
+    with pytest.raises(zi.ZeroinError, match=r"second is not: call model\.second\.build\(\.\.\.\) once"):
+        trained(tmp_path / "told", 1, objective=partial(playing, built=False))
+
+
 def test_a_study_carries_its_promising_trials_on(tmp_path):
     begun = []
     study = zi.tune(

@@ -1,5 +1,6 @@
 """Worker processes: the same results as inline, whatever dies; nothing is left behind."""
 
+import multiprocessing
 import os
 import re
 import signal
@@ -14,7 +15,7 @@ from pathlib import Path
 import pytest
 
 import zeroin as zi
-from zeroin.errors import TaskError, ZeroinError
+from zeroin.errors import StudyError, TaskError, ZeroinError
 from zeroin.executors import place
 from zeroin.executors.inline import Inline
 from zeroin.executors.processes import Processes
@@ -285,14 +286,23 @@ def test_an_objective_that_workers_do_not_find_is_told(tmp_path):
     assert issubclass(TaskError, ZeroinError)
 
 
-def test_an_objective_of_a_notebook_is_told_before_anything_is_kept(tmp_path):
+@pytest.mark.parametrize("how", ["-c", "-"])
+def test_an_objective_of_a_notebook_is_told_before_anything_is_kept(how, tmp_path):
     cell = (
         "import zeroin as zi\ndef mine(config): return config['x']\n"
         "zi.tune(mine, zi.Space(x=zi.Float(0, 1)), trials=4, workers=2)"
     )
-    done = subprocess.run([sys.executable, "-c", cell], capture_output=True, text=True, timeout=60, cwd=tmp_path)
-    assert "mine of a notebook or a prompt has none: write it to a .py file (%%writefile objective.py)" in done.stderr
+    command, typed = ([sys.executable, how], cell) if how == "-" else ([sys.executable, how, cell], None)
+    done = subprocess.run(command, input=typed, capture_output=True, text=True, timeout=60, cwd=tmp_path)
+    assert "mine of a notebook, a prompt or standard input has none: write it to a .py file" in done.stderr
     assert list(tmp_path.iterdir()) == []
+
+
+def test_a_daemonic_process_is_told_that_it_can_have_no_workers(monkeypatch):
+    monkeypatch.setitem(multiprocessing.current_process()._config, "daemon", True)  # as in multiprocessing.Pool
+    with pytest.raises(StudyError, match=r"this one is daemonic, .* workers=2: use workers=1"):
+        place.check_workers(2)
+    place.check_workers(1)
 
 
 COPIES = """

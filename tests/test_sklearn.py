@@ -18,9 +18,11 @@ from sklearn.utils.estimator_checks import check_estimator
 from torch import nn
 
 import zeroin as zi
+from zeroin.errors import TaskError
 from zeroin.nn import Metric, Task, sample_weights
 from zeroin.nn.metrics import METRICS
 from zeroin.sklearn import TunedClassifier, TunedRegressor
+from zeroin.space import Float, Space
 
 EXPECTED = {
     "check_sample_weight_equivalence_on_dense_data": "a share of the examples, chosen by chance, judges the configs: "
@@ -203,6 +205,13 @@ def test_a_weighted_metric_goes_to_workers():
         pickle.dumps(sample_weights.metric_of(name, "mse"))
 
 
+def test_a_network_made_once_is_refused():
+    kept = nn.Linear(4, 2)
+    model = TunedClassifier(build=lambda features, classes, config: kept, space=Space(lr=Float(0.01, 0.1)), **SHORT)
+    with pytest.raises(TaskError, match="gave the same weight twice"):
+        model.fit(np.eye(4)[[0, 1] * 20], [0, 1] * 20)
+
+
 def test_groups_are_trained_on_or_judged_by(monkeypatch):
     rng = np.random.default_rng(0)
     who = np.repeat(np.arange(20), 10)
@@ -221,6 +230,8 @@ def test_groups_are_trained_on_or_judged_by(monkeypatch):
         TunedRegressor(**SHORT).fit(X, y, groups=[1, 2, 3])
     with pytest.raises(ValueError, match="1 different"):
         TunedClassifier(**SHORT).fit(X, y > 0, groups=np.ones(200))
+    with pytest.raises(ValueError, match=r"100 of 200 are missing: leave those"):
+        TunedRegressor(**SHORT).fit(X, y, groups=[None, "a"] * 100)
     Pipeline([("scale", StandardScaler()), ("net", TunedRegressor(**SHORT))]).fit(X, y, net__groups=groups)
     with config_context(enable_metadata_routing=True):
         model = TunedRegressor(**SHORT).set_fit_request(groups=True)

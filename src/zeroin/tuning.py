@@ -107,6 +107,7 @@ def tune(
         movable = tuple(space)
     if executor is None:
         check_workers(workers)
+    if executor is None or is_task:
         task.check(space)
     scenario = scenario_of(objective, space, depth)
     advised = book.look_up(space, scenario, movable) if book else None  # first of all: it may be no playbook

@@ -77,7 +77,13 @@ def split(y: Any, groups: Any, share: float, stratified: bool, seed: int) -> tup
 
 def _numbered(groups: Any, count: int) -> NDArray[Any]:
     """What each example belongs to, as numbers."""
-    known: NDArray[Any] = np.unique(column_or_1d(groups), return_inverse=True)[1]
+    names = column_or_1d(groups)
+    if missing := sum(name is None or name != name for name in names.tolist()):
+        raise ValueError(
+            f"groups say of each example what it belongs to; {missing} of {len(names)} are missing: leave those "
+            f"examples out, or give each a group of its own."
+        )
+    known: NDArray[Any] = np.unique(names, return_inverse=True)[1]
     if len(known) != count or known.max() < 1:
         raise ValueError(
             f"groups are of each example, two different ones at least; there are {len(known)} for {count} examples, "

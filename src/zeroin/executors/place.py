@@ -53,8 +53,8 @@ def check_workers(workers: int) -> None:
     """Check that so many workers can be started here.
 
     Raises:
-        StudyError: not a whole number from 1; far more than cores; or this process is itself a worker that is importing
-            its file.
+        StudyError: not a whole number from 1; far more than cores; or this process may have no children, or is itself
+            a worker that is importing its file.
     """
     cores = os.cpu_count() or 1
     if not is_whole(workers, 1):
@@ -63,6 +63,11 @@ def check_workers(workers: int) -> None:
         raise StudyError(
             f"workers are processes on this machine, at most {MOST} a core; workers={workers} on {cores}: "
             f"use workers={cores}."
+        )
+    if workers > 1 and multiprocessing.current_process().daemon:
+        raise StudyError(
+            f"workers are started by a process that may have children; this one is daemonic, as those of "
+            f"multiprocessing.Pool are, workers={workers}: use workers=1, or concurrent.futures.ProcessPoolExecutor."
         )
     if getattr(multiprocessing.current_process(), "_inheriting", False):
         raise StudyError(

@@ -125,10 +125,10 @@ def pickled(make: Callable[..., Any]) -> bytes:
     """
     objective = make.args[0] if isinstance(make, partial) and make.args else make
     name = getattr(objective, "__qualname__", type(objective).__name__)
-    if getattr(objective, "__module__", "") == "__main__" and not hasattr(sys.modules["__main__"], "__file__"):
+    if getattr(objective, "__module__", "") == "__main__" and not _has_file():
         raise TaskError(
-            f"workers import the objective from its file; {name} of a notebook or a prompt has none: write it to a .py "
-            f"file (%%writefile objective.py) and import it from there, or use workers=1."
+            f"workers import the objective from its file; {name} of a notebook, a prompt or standard input has none: "
+            f"write it to a .py file (%%writefile objective.py) and import it from there, or use workers=1."
         )
     try:
         return pickle.dumps(make)
@@ -137,6 +137,12 @@ def pickled(make: Callable[..., Any]) -> bytes:
             f"workers import the objective from its file; {name} cannot be imported ({error}): define it with def at "
             f"the top level of a .py file, or use workers=1."
         ) from error
+
+
+def _has_file() -> bool:
+    """Whether what was started is a file; of a script on standard input Python says that it is `<stdin>`."""
+    file = getattr(sys.modules["__main__"], "__file__", None)
+    return file is not None and Path(file).exists()
 
 
 def _made(sent: bytes) -> Make:

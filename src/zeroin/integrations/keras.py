@@ -104,6 +104,12 @@ class _Report(keras.callbacks.Callback):  # type: ignore[misc]  # Keras has no t
                 f"a network is built before fit, so that a paused trial can go on; {self.model.name!r} is "
                 f"not: begin it with keras.Input(x.shape[1:]), or call model(x[:1]) once."
             )
+        for name, optimizer in _further(self.model).items():
+            if not optimizer.built:  # by which of the variables only the network knows
+                raise TaskError(
+                    f"a network's optimizers are built before fit, so that a paused trial can go on; {name} is not: "
+                    f"call model.{name}.build(...) once, with the variables that it trains."
+                )
         if self._run.start:
             if not self.model.optimizer.built:
                 self.model.optimizer.build(self.model.trainable_variables)
@@ -140,9 +146,15 @@ class _Report(keras.callbacks.Callback):  # type: ignore[misc]  # Keras has no t
             self.model.stop_training = True
 
 
+def _further(model: Any) -> dict[str, Any]:
+    """Optimizers beside that of `compile`, by name, as a `train_step` of one's own may use."""
+    kept = vars(model).items()
+    return {name: it for name, it in kept if isinstance(it, keras.optimizers.Optimizer) and it is not model.optimizer}
+
+
 def _variables(model: Any) -> list[Any]:
-    """All that training changes: weights, running statistics, random states, the optimizer's moments and step."""
-    return [*model.variables, *model.optimizer.variables]
+    """All that training changes: weights, running statistics, random states, the optimizers' moments and steps."""
+    return [v for it in (model, model.optimizer, *_further(model).values()) for v in it.variables]
 
 
 def _save(model: Any, run: Run) -> None:
