@@ -26,7 +26,7 @@ from zeroin.data.columns import Column, learn, numbers  # noqa: E402
 from zeroin.data.files import read  # noqa: E402
 from zeroin.data.kinds import as_numbers, written  # noqa: E402
 from zeroin.data.preparation import from_plain  # noqa: E402
-from zeroin.data.split import by_group  # noqa: E402
+from zeroin.data.split import by_group, split  # noqa: E402
 from zeroin.data.table import Columns, Reading, of_table  # noqa: E402
 from zeroin.data.vocabulary import is_text, words_of  # noqa: E402
 from zeroin.errors import TaskError  # noqa: E402
@@ -990,6 +990,20 @@ def test_what_no_training_row_had_counts_as_their_average():
     (column,) = learn(pd.DataFrame({"c": ["a"] * 3 + ["b", None]}))  # one is rare, one is missing
     new = numbers((column,), pd.DataFrame({"c": ["z", None]}))
     assert new.tolist() == [[0, 1, 0], [0, 0, 1]]
+
+
+def test_an_export_says_what_this_very_network_reaches_on_the_test_rows(zeroin):
+    frame = houses()
+    frame.to_csv(zeroin.folder / "houses.csv", index=False)
+    asked = ("--epochs", "80", "--max-epochs", "2", "--confirm", "2")
+    assert zeroin("tune", "houses.csv", "--target", "price", *asked)[0] == 0
+    told = re.search(r"with a fresh seed: validation \S+, test (\S+)", zeroin("export", "houses", "--model", "m.pt")[1])
+    held = frame.iloc[split(frame.price.to_numpy(np.float32)).test]
+    held.drop(columns="price").to_csv(zeroin.folder / "held.csv", index=False)
+    said = pd.read_csv(io.StringIO(zeroin("predict", "m.pt", "held.csv")[1])).prediction.to_numpy()
+    apart = ((said - held.price) ** 2).sum() / ((held.price - held.price.mean()) ** 2).sum()
+    assert told
+    assert float(told[1]) == pytest.approx(1 - apart, rel=1e-3, abs=1e-4)
 
 
 def test_repeated_images_are_told(tmp_path, recwarn):

@@ -68,6 +68,9 @@ def result(study: Study) -> dict[str, Any]:
 def trial_with_weights(history: History, folder: Path) -> Trial:
     """The trial whose weights to export: the best of the winning config, or of the next best that has a checkpoint.
 
+    One that was trained after the search, with a fresh seed, goes before one of the search, whose score won among many
+    and whose test score is not known.
+
     Raises:
         StudyError: no trial worked, or no checkpoint is left.
     """
@@ -77,7 +80,7 @@ def trial_with_weights(history: History, folder: Path) -> Trial:
     left = [t for t in history.trials if t.loss is not None and any(trial_folder(folder, t.number).glob("epoch-*"))]
     for wanted in (config, *contenders(history, len(history.trials))) if left else ():
         if runs := [t for t in left if t.config == wanted]:
-            return min(runs, key=lambda t: (t.loss, t.number))
+            return min(runs, key=lambda t: (t.kind.is_search, t.loss, t.number))
     raise StudyError(
         f"weights come from the checkpoints of a Task's trials; none is left below {folder}: tune the task with this "
         f"store again (what a function saved to run.checkpoint, it alone can read)."

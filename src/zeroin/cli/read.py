@@ -13,7 +13,7 @@ from zeroin.cli.options import NAME, STORE, write, writing
 from zeroin.confirm import chosen, scores
 from zeroin.errors import StudyError
 from zeroin.executors.checkpoint import trial_folder
-from zeroin.goal import shown, turned
+from zeroin.goal import metric_at_best, shown, turned
 from zeroin.reporting import report_of, write_report
 from zeroin.store import Header, files_of, is_written, list_studies, read_study
 from zeroin.tasks import TASKS
@@ -126,7 +126,7 @@ def export(
         trial = exports.trial_with_weights(history, files_of(store, header.name))
         with writing(model_file, "an export goes to"):
             said = _weights(header, trial, trial_folder(files_of(store, header.name), trial.number), model_file)
-        click.echo(said)
+        click.echo(f"{said}\n{_scores_of(header, trial)}")
 
 
 @click.command()
@@ -166,6 +166,15 @@ def _status_of(store: Path, name: str) -> None:
         click.echo(f"round {region.round}: {region.why}")
     for job in list(history.running)[:8]:
         click.echo(f"open: trial {job.trial}, epochs {job.start + 1}..{job.stop}, {job.why}")
+
+
+def _scores_of(header: Header, trial: Trial) -> str:
+    """What this very network reached; the table at the end of a study has the mean of several."""
+    assert trial.loss is not None
+    test = metric_at_best(trial, "test")
+    of = "of the search" if trial.kind.is_search else "with a fresh seed"
+    known = "" if test is None else f", test {score_words(test)}"
+    return f"# trial {trial.number}, {of}: validation {score_words(turned(header.goal, trial.loss))}{known}"
 
 
 def _weights(header: Header, trial: Trial, folder: Path, target: Path) -> str:

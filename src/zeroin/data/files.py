@@ -146,7 +146,8 @@ def _is_data(frame: pd.DataFrame) -> bool:
     (False, True)
     """
     named = [name for i, name in enumerate(frame.columns) if name != _unnamed(i)]
-    counted = [name for name in named if pd.to_numeric(frame[name].dropna(), errors="coerce").notna().mean() > 0.5]
+    some = frame.iloc[:LOOKED_AT]
+    counted = [name for name in named if pd.to_numeric(some[name].dropna(), errors="coerce").notna().mean() > 0.5]
     among = [name for name in named if name not in counted and (frame[name] == name).any()]
     if not counted:
         return len(among) > len(named) / 2
