@@ -1,4 +1,4 @@
-"""An audit of a network or a task: what is wrong with it, measured, with the remedy."""
+"""The audit of a network or a task: what is wrong with it, with measured evidence and the remedy."""
 
 import copy
 from collections.abc import Callable, Iterator
@@ -26,7 +26,7 @@ from zeroin.types import Config
 
 Rule = Callable[[Measured], Iterator[Finding]]
 
-RULES: dict[str, Rule] = {  # causes before what follows from them
+RULES: dict[str, Rule] = {  # causes come before their consequences
     "mini-batch of one": rules_statistics.last_batch,
     "training mode at evaluation": rules_statistics.mode,
     "inputs not normalised": rules_signal.inputs,
@@ -45,7 +45,7 @@ RULES: dict[str, Rule] = {  # causes before what follows from them
     "running statistics stale": rules_statistics.stale,
 }
 AT_FIRST = ("init does not fit the activation", "activations", "gradients", "inputs not normalised")
-FOLLOWS = {  # what a cause explains is told after it, whatever its severity
+FOLLOWS = {  # by rule, its possible causes: it is reported after them, and not as graver than they are
     "running statistics stale": (
         "momentum convention", "training mode at evaluation", "dropout before batch norm", "small mini-batches",
         "statistics after weight averaging", "batch norm on the output",
@@ -70,26 +70,27 @@ def audit(
     epochs: int = 3,
     seed: int = 0,
 ) -> Audit:
-    """Look for what commonly goes wrong with batch normalisation, signals and gradients; nothing is changed.
+    """Look for common mistakes with batch normalisation, and for signals and gradients that vanish or explode.
+
+    Nothing is changed.
 
     Args:
-        target: a network, or a `Task`: the network of a config is looked at as it begins, trained for some epochs, and
-            looked at again.
-        data: of a network, its training inputs as it takes them: (X, y), X, or a DataLoader.
-        valid: of a network, (X, y) to measure its loss on.
-        config: of a task; None: its space's default.
-        loss: of a network: "cross_entropy", "mse", or f(output, target) -> tensor.
-        batch_size: of a network's training; a DataLoader has its own.
-        optimizer: the one that trains the network, for its weight decay.
-        evaluate: a function without arguments by which you evaluate this network, to see in which mode it runs.
-        fresh: whether a network is as initialised.
-        epochs, seed: of the training of a task.
+        target: a network; or a `Task`, whose network is examined when it is new, and again after some epochs.
+        data: for a network, its training inputs as it takes them: (X, y), X, or a DataLoader.
+        valid: for a network, (X, y) on which to measure its loss.
+        config: for a task; None: the default of its space.
+        loss: for a network: "cross_entropy", "mse", or f(output, target) -> tensor.
+        batch_size: for a network, that of its training; a DataLoader has its own.
+        optimizer: for a network, the one that trains it, to check its weight decay.
+        evaluate: for a network, your function (without arguments) that evaluates it, to see in which mode it runs.
+        fresh: for a network, whether it is untrained.
+        epochs, seed: for a task, of its training.
 
     Returns:
-        The findings, the gravest first; no finding: nothing to mend.
+        The findings, the gravest first; none if nothing is wrong. `print` it; `.picture()` shows the activations.
 
     Raises:
-        TaskError: no data, or a network that does not take them.
+        TaskError: there are no data, or the network does not take them.
 
     >>> net = nn.Sequential(nn.Linear(4, 16), nn.BatchNorm1d(16), nn.ReLU(), nn.Linear(16, 3))
     >>> print(audit(net, (torch.randn(200, 4), torch.randint(0, 3, (200,)))).findings[0].rule)
@@ -108,7 +109,7 @@ def audit(
 
 
 def _of_task(task: Task, config: Config | None, epochs: int, seed: int) -> Audit:
-    """The network of a config at the beginning and after some epochs, as the training loop trains it."""
+    """Examine the network of a config when it is new, and after the training loop has trained it for some epochs."""
     config = config if config is not None else task.space_for(1.0).default if task.space is not None else {}
     problem, how = task.problem, recipe(config)
     model = task.network(config, seed).to(problem.device)
@@ -166,7 +167,7 @@ def _subject(
 
 
 def _judge(first: Subject, later: Subject | None) -> Audit:
-    """All rules; those of `AT_FIRST` on the beginning, the others on the trained network where there is one."""
+    """Apply all rules: those of `AT_FIRST` to the new network, the others to the trained one if there is one."""
     beginning = measure(first)
     trained = beginning if later is None else measure(later)
     found: list[tuple[str, Finding]] = []
@@ -182,7 +183,7 @@ def _judge(first: Subject, later: Subject | None) -> Audit:
 
 
 def _sorted(found: list[tuple[str, Finding]]) -> tuple[Finding, ...]:
-    """The gravest first; what a cause explains after it and no graver than it."""
+    """Findings in order of severity; those explained by others come last, and are no graver than these."""
     order = list(RULES)
     causes: list[tuple[str, Finding]] = []
     effects: list[tuple[str, Finding]] = []

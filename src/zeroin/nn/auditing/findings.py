@@ -1,4 +1,4 @@
-"""What an audit says: findings with evidence and remedy."""
+"""The result of an audit: findings, each with evidence and remedy."""
 
 from dataclasses import dataclass
 
@@ -9,14 +9,14 @@ SEVERITIES = ("error", "warning", "note")
 
 @dataclass(frozen=True, slots=True)
 class Finding:
-    """One thing to mend.
+    """Something that should be fixed.
 
     Args:
-        rule: its short name.
-        severity: "error": training or evaluation goes wrong; "warning": it costs quality or robustness; "note".
-        where: layer, or what it concerns.
-        evidence: measured on this network.
-        remedy: what to paste.
+        rule: that found it.
+        severity: "error": training or evaluation goes wrong; "warning": it costs quality or robustness; or "note".
+        where: the layer, or what else it is about.
+        evidence: what was measured on this network.
+        remedy: code to paste.
     """
 
     rule: str
@@ -31,13 +31,13 @@ class Finding:
 
 @dataclass(frozen=True, slots=True)
 class Audit:
-    """Findings, the gravest first and causes before what follows from them; what was checked, and what could not be.
+    """The result of an audit; `str` puts it into words.
 
     Args:
-        findings: what to mend.
-        checked: rules that were looked at.
-        skipped: rules that were not, with the reason.
-        levels: what each activation takes at the beginning (or as the network is).
+        findings: the gravest first, causes before their consequences.
+        checked: the rules that were checked.
+        skipped: the rules that could not be checked, each with the reason.
+        levels: the inputs of each activation, in the new network (or in the network as it is).
         gradients: (layer, root mean square of the gradient of its weights).
     """
 
@@ -53,7 +53,7 @@ class Audit:
         return min((f.severity for f in self.findings), key=SEVERITIES.index, default=None)
 
     def picture(self) -> str:
-        """How z, what each activation takes, is distributed: a line for each layer, from -4 to 4."""
+        """The distribution of z, the input of each activation, as text: one line for each layer, from -4 to 4."""
         if not self.levels:
             return ""
         wide = max(len(level.name) for level in self.levels)

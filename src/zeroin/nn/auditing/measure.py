@@ -1,4 +1,4 @@
-"""What an audit looks at: a network with its data, and the signal in it layer by layer."""
+"""What an audit measures: the signal in a network, layer by layer, and its statistics."""
 
 import copy
 import math
@@ -16,8 +16,8 @@ from zeroin.nn.norms.recalibration import recalibrate
 from zeroin.nn.norms.trace import Node, Trace, record, watched
 from zeroin.nn.optimizer import Optimizer
 
-SAMPLE = 512  # examples that are looked at
-SEEN = 4096  # training examples that statistics are taken from
+SAMPLE = 512  # examples that are sent through the network
+SEEN = 4096  # training examples from which statistics are computed
 BINS = 24  # of the histogram of z, over -4 .. 4
 RELUS = ("relu", "relu_", "relu6", "ReLU", "ReLU6", "clamp_min", "clamp_min_")
 
@@ -25,12 +25,12 @@ Pair = tuple[Tensor, Tensor]
 
 
 class Unknown(Exception):
-    """A rule cannot be looked at; the reason."""
+    """A rule cannot be checked; the message says why."""
 
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Subject:
-    """A network and what is known of its training; what is None is not checked.
+    """A network and what is known about its training; whatever is None cannot be checked.
 
     Args:
         model: the network; an audit works on copies.
@@ -41,7 +41,7 @@ class Subject:
         smallest: examples in its smallest mini-batch.
         optimizer: as it is used.
         evaluate: a function without arguments that evaluates this very model.
-        fresh: whether the weights are as initialised.
+        fresh: whether the network is untrained.
     """
 
     model: nn.Module
@@ -57,21 +57,22 @@ class Subject:
 
     @property
     def sample(self) -> Tensor:
-        """An even choice of the inputs."""
+        """An evenly chosen sample of the inputs."""
         return self.x[:: max(1, math.ceil(len(self.x) / SAMPLE))]
 
 
 @dataclass(frozen=True, slots=True)
 class Level:
-    """What an activation function takes, z, over the sample.
+    """The input z of an activation function, over the sample.
 
     Args:
         name: of the layer before it.
         activation: its name.
         mean, deviation: of all values.
-        spread: root mean square over the channels of the deviation between examples: what the layer tells of them.
-        histogram: shares of z in `BINS` equal bins from -4 to 4, the outermost with all beyond.
-        dead: share of units that are 0 for every example; None where it is no relu.
+        spread: the standard deviation between examples (root mean square over the channels): how much of the examples'
+            differences arrives here.
+        histogram: the shares of z in `BINS` equal bins from -4 to 4; the outermost ones include everything beyond.
+        dead: the share of units that are 0 for every example; None if it is not a ReLU.
     """
 
     name: str
@@ -84,7 +85,7 @@ class Level:
 
     @property
     def picture(self) -> str:
-        """The histogram in a line."""
+        """The histogram as a line of text."""
         top = max(self.histogram) or 1.0
         return "".join(" ▁▂▃▄▅▆▇█"[math.ceil(8 * h / top)] for h in self.histogram)
 
@@ -96,10 +97,10 @@ class Measured:
     Args:
         subject: what was measured.
         trace: the calls.
-        levels: before each activation, in order.
-        gradients: (layer, root mean square of the gradient of its weights) in order; empty without targets.
-        biases: the same of the biases, by layer.
-        inputs: deviation between examples of the inputs.
+        levels: one for each activation, in order.
+        gradients: (layer, root mean square of the gradient of its weights), in order; empty without targets.
+        biases: the same for the biases, by layer.
+        inputs: the standard deviation of the inputs between examples.
     """
 
     subject: Subject
@@ -111,7 +112,7 @@ class Measured:
 
 
 def measure(subject: Subject) -> Measured:
-    """Run the sample through a copy of the network, forward and back; batch norms use the batch's statistics."""
+    """Run the sample through a copy of the network, forward and backward, with mini-batch statistics in batch norms."""
     model, x = copy.deepcopy(subject.model), subject.sample
     kept: dict[int, Tensor] = {}
     dead: dict[int, float] = {}
@@ -162,7 +163,7 @@ def _level(owner: str, activation: str, z: Tensor, dead: float | None) -> Level:
 
 
 def _backward(subject: Subject, model: nn.Module, x: Tensor) -> None:
-    """Leave the gradients of the sample in a network, none without targets or where all is frozen."""
+    """Compute the gradients of a network on the sample; none if there are no targets or everything is frozen."""
     model.zero_grad()
     if subject.y is None or subject.loss is None or not any(p.requires_grad for p in model.parameters()):
         return
@@ -194,7 +195,7 @@ def first_output(model: nn.Module, x: Tensor) -> Tensor:
 
 
 def validation_losses(subject: Subject) -> tuple[float, float] | None:
-    """The validation loss as the network is, and with its statistics recalibrated; None where that says nothing."""
+    """The validation loss of the network as it is, and with recalibrated statistics; None if that cannot be said."""
     norms = [m for m in subject.model.modules() if isinstance(m, BATCHNORMS) and m.running_mean is not None]
     if not norms or subject.valid is None or subject.loss is None:
         return None
@@ -214,10 +215,10 @@ def evaluated(model: nn.Module, subject: Subject) -> float:
 
 
 def noise(subject: Subject, batch_size: int, batches: int = 24) -> dict[str, tuple[float, float]]:
-    """By batch norm how far the mean and the deviation of a mini-batch lie from those of all, relative to the latter.
+    """How far the mean and the standard deviation of mini-batches lie from those of all examples, by batch norm.
 
     Returns:
-        (root mean square error of the mean, of the deviation), each in deviations of a channel.
+        The root mean square error of the mean and of the standard deviation, in standard deviations of a channel.
     """
     model = copy.deepcopy(subject.model)
     norms = {p: m for p, m in model.named_modules() if isinstance(m, BATCHNORMS)}

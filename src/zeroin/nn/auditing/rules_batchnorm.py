@@ -1,6 +1,6 @@
-"""The audit's rules on batch norms as layers: where they stand, their γ and β. Each is a function of what was measured.
+"""The audit's rules about batch norms as layers: where they are, and their γ and β.
 
-A rule that cannot be looked at raises `Unknown` with the reason.
+Each rule is a function of what was measured. A rule that cannot be checked raises `Unknown` with the reason.
 """
 
 import copy
@@ -16,7 +16,7 @@ from zeroin.nn.norms.trace import Node, Trace
 
 
 def bias(case: Measured) -> Iterator[Finding]:
-    """A bias in front of a batch norm: its mean takes it away again."""
+    """A bias in front of a batch norm has no effect, because subtracting the mean cancels it."""
     weights = dict(case.gradients)
     for layer in _layers_before_norms(case.trace):
         if layer.module is None or layer.module.bias is None:
@@ -31,7 +31,7 @@ def bias(case: Measured) -> Iterator[Finding]:
 
 
 def on_output(case: Measured) -> Iterator[Finding]:
-    """A norm on the output fixes its scale over each mini-batch."""
+    """A batch norm on the output fixes the scale of the output over each mini-batch."""
     for node in case.trace.nodes:
         if not isinstance(node.module, BATCHNORMS):
             continue
@@ -46,7 +46,7 @@ def on_output(case: Measured) -> Iterator[Finding]:
 
 
 def decay(case: Measured) -> Iterator[Finding]:
-    """Weight decay pulls γ and β to 0."""
+    """Weight decay pulls γ and β towards 0."""
     if case.subject.optimizer is None:
         raise Unknown("no optimizer given")
     own = {id(p) for m in case.subject.model.modules() if isinstance(m, NORMS) for p in m.parameters(recurse=False)}
@@ -64,7 +64,7 @@ def decay(case: Measured) -> Iterator[Finding]:
 
 
 def gamma(case: Measured) -> Iterator[Finding]:
-    """γ near zero: the channel is dead."""
+    """A channel whose γ is near zero is dead."""
     for path, norm in case.subject.model.named_modules():
         if not isinstance(norm, BATCHNORMS) or norm.weight is None:
             continue
@@ -82,7 +82,7 @@ def gamma(case: Measured) -> Iterator[Finding]:
 
 
 def _layers_before_norms(trace: Trace) -> Iterator[Node]:
-    """The layers whose result a batch norm takes, and nothing else."""
+    """The layers whose result is used by a batch norm and nothing else."""
     for norm in trace.nodes:
         if isinstance(norm.module, BATCHNORMS) and len(norm.sources) == 1 and norm.sources[0] >= 0:
             layer = trace.nodes[norm.sources[0]]
@@ -91,7 +91,7 @@ def _layers_before_norms(trace: Trace) -> Iterator[Node]:
 
 
 def _company(subject: Subject) -> str:
-    """How much a result changes with the size of its mini-batch, in words."""
+    """How much the result for an example changes with the size of its mini-batch, in words."""
     model = copy.deepcopy(subject.model)
     with on_batches(model), torch.no_grad(), torch.random.fork_rng(devices=[]):
         few, more = first_output(model, subject.sample[:8]), first_output(model, subject.sample[:16])

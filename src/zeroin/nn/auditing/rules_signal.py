@@ -1,4 +1,4 @@
-"""The audit's rules on what goes through a network: inputs, activations, gradients, initial weights."""
+"""The audit's rules about the signal in a network: inputs, activations, gradients, initial weights."""
 
 import math
 from collections.abc import Iterator, Sequence
@@ -10,7 +10,7 @@ from zeroin.nn.auditing.findings import Finding
 from zeroin.nn.auditing.measure import Level, Measured, Subject, Unknown
 from zeroin.nn.layers import LAYERS, NORMS
 
-GRAVE, SLIGHT = 1e3, 30.0  # how many times the signal or the gradient changes from one end to the other
+GRAVE, SLIGHT = 1e3, 30.0  # factors by which the signal or the gradient may change from one end to the other
 # Gains that keep the signal: He et al. 2015, equation 10 (relu family); Glorot & Bengio 2010, equation 16 (tanh);
 # Klambauer et al. 2017 (selu).
 GAINS = {
@@ -25,7 +25,7 @@ XAVIER = INITIALISE.format(name="xavier", call="xavier_uniform_(m.weight)")
 
 
 def inputs(case: Measured) -> Iterator[Finding]:
-    """Inputs of very different means and scales."""
+    """Inputs should have similar means and scales."""
     x = case.subject.sample
     if not x.is_floating_point() or _normed_first(case):
         return
@@ -48,7 +48,7 @@ def inputs(case: Measured) -> Iterator[Finding]:
 
 
 def init(case: Measured) -> Iterator[Finding]:
-    """Initial weights that do not fit the activation: over the depth the signal fades or bursts."""
+    """With initial weights that do not suit the activation, the signal fades or explodes over the depth."""
     if not case.subject.fresh:
         raise Unknown("it is trained")
     plain = _plain_levels(case)
@@ -122,7 +122,7 @@ def gradients(case: Measured) -> Iterator[Finding]:
 
 
 def dead(case: Measured) -> Iterator[Finding]:
-    """Units that are 0 for every example get no gradient."""
+    """ReLU units that are 0 for every example get no gradient."""
     found = [level for level in case.levels if level.dead is not None and level.dead > 0.2]
     if found:
         worst = max(found, key=lambda level: level.dead or 0.0)
@@ -136,7 +136,7 @@ def dead(case: Measured) -> Iterator[Finding]:
 
 
 def _plain_levels(measured: Measured) -> list[Level]:
-    """Those whose z comes from a layer without a norm between."""
+    """The levels whose z comes from a layer with no norm in between."""
     normed = set()
     for node in measured.trace.nodes:
         if node.is_norm:
@@ -151,12 +151,12 @@ def _plain_levels(measured: Measured) -> list[Level]:
 
 
 def _fits(level: Level) -> float:
-    """The gain that keeps the signal through its activation."""
+    """The gain of the weights that preserves the signal through an activation."""
     return GAINS.get(level.activation.lower().rstrip("_").replace("_", ""), 1.0)
 
 
 def _initialise(levels: Sequence[Level]) -> str:
-    """The law of the first weights that fits most of the activations, to paste."""
+    """Code to paste for the initialisation that suits most of the activations."""
     halved = sum(_fits(level) > 1 for level in levels)
     return KAIMING if 2 * halved >= len(levels) else XAVIER
 

@@ -1,6 +1,6 @@
-"""The audit's rules on the statistics of batch norms, those of a mini-batch and the running ones.
+"""The audit's rules about the statistics of batch norms, those of a mini-batch and the running ones.
 
-Each is a function of what was measured. A rule that cannot be looked at raises `Unknown` with the reason.
+Each rule is a function of what was measured. A rule that cannot be checked raises `Unknown` with the reason.
 """
 
 import copy
@@ -17,8 +17,8 @@ from zeroin.nn.modes import buffers_kept, modes_kept
 from zeroin.nn.norms.recalibration import recalibrate
 from zeroin.nn.norms.trace import Node, Trace, watched
 
-SMALL = 16  # examples in a mini-batch below which its statistics are too noisy
-GAP = (0.25, 0.02)  # validation loss that recalibration saves: as a share and by itself, to be an error
+SMALL = 16  # the statistics of mini-batches with fewer examples are too noisy
+GAP = (0.25, 0.02)  # it is an error if recalibration lowers the validation loss by this share and this amount
 
 
 def last_batch(case: Measured) -> Iterator[Finding]:
@@ -61,7 +61,7 @@ def small_batches(case: Measured) -> Iterator[Finding]:
 
 
 def momentum(case: Measured) -> Iterator[Finding]:
-    """PyTorch's momentum is the share of the newest mini-batch; Keras' that of the old."""
+    """PyTorch's momentum is the share of the newest mini-batch, Keras' is that of the old statistics."""
     modules = case.subject.model.named_modules()
     large = {p: m.momentum for p, m in modules if isinstance(m, BATCHNORMS) and m.momentum and m.momentum >= 0.5}
     shifts = _shifts(case.subject) if large else {}
@@ -76,7 +76,7 @@ def momentum(case: Measured) -> Iterator[Finding]:
 
 
 def dropout_before(case: Measured) -> Iterator[Finding]:
-    """Dropout before a batch norm: the variance that it sees differs between training and evaluation."""
+    """With dropout before a batch norm, the variance of its inputs differs between training and evaluation."""
     drops = [n for n in case.trace.nodes if isinstance(n.module, DROPOUTS) and n.module.p > 0]
     norms = [n for n in case.trace.nodes if isinstance(n.module, BATCHNORMS)]
     found = [(d, n) for n in norms for d in drops if d.index in _ancestors(case.trace, n)]
@@ -95,7 +95,7 @@ def dropout_before(case: Measured) -> Iterator[Finding]:
 
 
 def averaged(case: Measured) -> Iterator[Finding]:
-    """After averaging of weights the statistics are of other weights."""
+    """After weights were averaged, the running statistics are those of other weights."""
     if not isinstance(case.subject.model, AveragedModel):
         return
     losses = validation_losses(case.subject)
@@ -108,7 +108,7 @@ def averaged(case: Measured) -> Iterator[Finding]:
 
 
 def stale(case: Measured) -> Iterator[Finding]:
-    """Running statistics that are not those of the training data."""
+    """Running statistics that differ from those of the training data."""
     if case.subject.fresh:
         raise Unknown("it is not trained yet")
     losses = validation_losses(case.subject)
@@ -128,7 +128,7 @@ def stale(case: Measured) -> Iterator[Finding]:
 
 
 def mode(case: Measured) -> Iterator[Finding]:
-    """A forward in training mode during evaluation."""
+    """A network that runs in training mode during evaluation."""
     if case.subject.evaluate is not None and (wrong := _in_training_during(case.subject)):
         yield Finding(
             "training mode at evaluation", "error", ", ".join(wrong[:4]),
@@ -170,12 +170,12 @@ def _ancestors(trace: Trace, node: Node) -> set[int]:
 
 
 def _shifts(subject: Subject) -> dict[str, float]:
-    """How many deviations the running mean of each norm lies from that of the data; nothing before any training."""
+    """How far the running mean of each norm is from that of the data, in standard deviations; empty before training."""
     return {} if subject.fresh else dict(recalibrate(copy.deepcopy(subject.model), subject.x).layers)
 
 
 def _variance_shift(subject: Subject, names: Set[str]) -> dict[str, float]:
-    """By norm the variance of its inputs with dropout over that without, the mean over channels and calls."""
+    """For each norm, the ratio of the variance of its inputs with dropout to that without, averaged over channels."""
     model, seen = copy.deepcopy(subject.model), {name: list[Tensor]() for name in names}
 
     def note(name: str, given: Tensor) -> None:

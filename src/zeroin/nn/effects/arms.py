@@ -1,4 +1,4 @@
-"""What is compared by `effect`: the arms, the settings, what is drawn and what is held."""
+"""The design of a comparison: its arms and settings, which hyperparameters are drawn, and which are held fixed."""
 
 import itertools
 from collections.abc import Mapping, Sequence
@@ -20,8 +20,8 @@ from zeroin.space.scales import Array
 from zeroin.space.words import range_words
 from zeroin.types import Config, Value
 
-NORMS = {"batchnorm": "batch", "layernorm": "layer", "groupnorm": "group"}  # and what `norm` calls it
-# For a norm: plain SGD over every learning rate and momentum that anyone would try, nothing else to help.
+NORMS = {"batchnorm": "batch", "layernorm": "layer", "groupnorm": "group"}  # with the option of `norm`
+# For norms: plain SGD over all learning rates and momenta that anyone would try, with nothing else to help.
 PLAIN_SPACE = Space(lr=Float(1e-4, 10.0, scale="log"), momentum=Float(0.0, 0.99, scale="one_minus_log"))
 PLAIN: dict[str, Value] = {
     "optimizer": "momentum", "batch_size": 64, "units": 64, "schedule": "constant", "weight_decay": 0.0,
@@ -31,7 +31,13 @@ PLAIN: dict[str, Value] = {
 
 @dataclass(frozen=True, slots=True)
 class Arm:
-    """One option of the choice: what it changes in a config; `norm`: what is put into a network that has no say."""
+    """One option of the choice.
+
+    Args:
+        name: of the arm.
+        change: what it changes in a config.
+        norm: the kind of norm that is put into the network, if `build` does not look at the config for it.
+    """
 
     name: str
     change: Mapping[str, Value]
@@ -55,7 +61,7 @@ class Design:
     held: Mapping[str, Value]
 
     def config(self, setting: Mapping[str, Value], arm: Arm, place: Array) -> Config:
-        """The config of a draw, a point [D] of the unit cube that spans the ranges; the same point in every arm."""
+        """The config for a draw, a point [D] in the unit cube of the ranges; every arm gets the same points."""
         said = {**setting, **arm.change}
         space = self.space
         for name in said.keys() & space.params.keys():
@@ -65,23 +71,23 @@ class Design:
 
     @property
     def drawn(self) -> dict[str, str]:
-        """Ranges in words by name, of what is not fixed."""
+        """The ranges that are drawn from, in words by name."""
         free = {n: p for n, p in self.space.params.items() if len(set(p.range)) > 1}
         asked = {name for given in (*self.settings, *(a.change for a in self.arms)) for name in given}
         return {n: _words(p) for n, p in free.items() if n not in asked}
 
 
 def design(task: Task, choice: str, at: Mapping[str, Sequence[Value]], held: Mapping[str, Value]) -> Design:
-    """The comparison that a choice asks for.
+    """Design the comparison for a choice.
 
     Args:
         task: whose networks are trained.
-        choice: batchnorm, layernorm, groupnorm, or a Choice of the task's space.
-        at: options of settings by name; all combinations are made.
+        choice: batchnorm, layernorm, groupnorm, or the name of a Choice in the task's space.
+        at: by name, the values of settings in which to compare; all combinations are made.
         held: values by name that every config has.
 
     Raises:
-        TaskError: there is no such choice, or the network does not look at what a setting says.
+        TaskError: there is no such choice, or a setting has no effect on the network.
     """
     space = None if task.space is None else task.space_for(1.0)
     base: dict[str, Value] = {} if space is None else dict(space.default)
@@ -112,7 +118,7 @@ def design(task: Task, choice: str, at: Mapping[str, Sequence[Value]], held: Map
 
 
 def with_norm(build: Build, problem: Problem, kind: str, config: Config) -> torch.nn.Module:
-    """The user's network with norms put in."""
+    """The user's network with norms inserted."""
     example, _ = next(iter(problem.train.batches(torch.arange(2), [(0, 2)])))
     model, _ = insert_batchnorm(build(config), example, kind=kind)
     return model
@@ -126,7 +132,7 @@ def _normed(kind: str) -> tuple[Arm, ...]:
 
 
 def _inserted(task: Task, config: Config, arms: Sequence[Arm]) -> list[Arm]:
-    """A network that does not ask for its norm gets it put in."""
+    """The arms, with a norm to insert if the network itself does not look at the config for it."""
     before, *rest = arms
     if _make(task, {**config, **before.change}) != _make(task, {**config, **rest[0].change}):
         return list(arms)
@@ -144,7 +150,7 @@ def _heeded(task: Task, config: Config, at: Mapping[str, Sequence[Value]]) -> No
 
 
 def _alike_in_shape(task: Task, space: Space, free: set[str]) -> Space:
-    """The space with all that changes a network's shape held at its default, so that the rest can be stacked."""
+    """The space with everything that changes a network's shape held at its default, so that networks can be stacked."""
     usual = space.default
     for name, param in space.params.items():
         if name in free or len(set(param.range)) == 1:
@@ -174,5 +180,5 @@ def _words(param: Hyperparameter) -> str:
 
 
 def places(count: int, dimensions: int, seed: int) -> Array:
-    """Independent uniform points [count, D] of the unit cube, so that intervals of shares hold."""
+    """Independent uniform points [count, D] in the unit cube; independent, so that confidence intervals are valid."""
     return generator(seed, "effect").random((count, dimensions))

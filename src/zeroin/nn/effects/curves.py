@@ -1,4 +1,4 @@
-"""Learning curves of many configs at once: stacks of those alike, one by one what cannot be stacked."""
+"""Training many configs for their learning curves: in stacks where possible, else one by one."""
 
 import math
 import time
@@ -17,8 +17,8 @@ from zeroin.nn.stacking.grouping import signature
 from zeroin.nn.stacking.stack import Stack, fresh, stack
 from zeroin.types import Config
 
-ROWS = 64  # networks in a stack; more bring little (docs/benchmarks.md)
-TRIED = 3  # mini-batches that show whether and how fast a network can be stacked
+ROWS = 64  # networks in a stack; more gain little (docs/benchmarks.md)
+TRIED = 3  # mini-batches on which the time of an epoch is estimated
 
 Members: TypeAlias = Sequence[tuple[Config, int]]  # config and seed of each network
 Group: TypeAlias = "_Stacked | _Single"
@@ -33,8 +33,8 @@ def curves(problem: Problem, members: Members, max_epochs: int) -> Iterator[dict
         max_epochs: epochs of a training.
 
     Yields:
-        After each epoch the validation metric by the member's place; one whose loss is no longer finite is left out,
-        then and ever after.
+        After each epoch, the validation metric by the index of the member. Members whose loss is no longer finite are
+        left out from then on.
     """
     with one_thread():
         alive = _groups(problem, members)
@@ -100,7 +100,7 @@ def _groups(problem: Problem, members: Members) -> list[Group]:
 
 
 def seconds_of_an_epoch(problem: Problem, member: tuple[Config, int]) -> float:
-    """What an epoch of one network takes within a stack of `ROWS`, or alone where it cannot be stacked."""
+    """Seconds of an epoch of one network in a stack of `ROWS`, or alone if it cannot be stacked."""
     few = _beginning(problem, member[0])
     share = len(few.train) / len(problem.train)
     with one_thread():
@@ -117,7 +117,7 @@ def seconds_of_an_epoch(problem: Problem, member: tuple[Config, int]) -> float:
 
 
 def _beginning(problem: Problem, config: Config) -> Problem:
-    """The same with the first mini-batches alone."""
+    """The problem with only the first mini-batches."""
     count = TRIED * recipe(config).batch_size
     if not isinstance(problem.train, InMemory):
         return problem

@@ -1,4 +1,4 @@
-"""What a choice does to the volume that works: the same random draws in each arm, trained as stacks, compared."""
+"""`effect`: how much of a space of hyperparameters works with a choice and without it, by the same random draws."""
 
 import heapq
 import math
@@ -29,13 +29,13 @@ from zeroin.rng import seed_of
 from zeroin.types import Config, Ended, Job, Kind, Observation, Status, Value
 from zeroin.wording import error_line
 
-USUAL = ("accuracy", "balanced_accuracy")  # metrics with a usual target
+USUAL = ("accuracy", "balanced_accuracy")  # metrics with a default target
 TARGET = 0.9
 
 
 @dataclass(frozen=True, slots=True)
 class Piece:
-    """Draws of one arm in one setting that are trained together."""
+    """Draws of one arm in one setting, which are trained together."""
 
     setting: int
     arm: int
@@ -46,12 +46,12 @@ class Piece:
 
 @dataclass(frozen=True, slots=True)
 class Progress:
-    """How far it is.
+    """The progress of a comparison.
 
     Args:
-        trainings: configs to be trained.
-        seconds: that the whole takes at most, as measured on a few steps before it began.
-        share: done so far, by time.
+        trainings: how many configs are trained in all.
+        seconds: how long all of it takes at most, estimated from a few steps.
+        share: of the time that is over.
     """
 
     trainings: int
@@ -72,30 +72,31 @@ def effect(
     seed: int = 0,
     listen: Callable[[Progress], None] | None = None,
 ) -> Effect:
-    """Measure what a choice does to the share of configs that work.
+    """Measure the effect of a choice on the share of configs that work.
 
-    Of batchnorm, layernorm and groupnorm the draws are of lr (log-uniform, 1e-4 to 10) and momentum (1 − momentum
-    log-uniform, 0 to 0.99) of SGD, without anything else that helps; a network that does not ask its config for a norm
-    gets it put in. Of a Choice of the task's space the draws are of all that the space has, but for what changes the
-    shape of the network, which is held at its default.
+    For batchnorm, layernorm and groupnorm, the lr (log-uniform, 1e-4 to 10) and the momentum (1 − momentum log-uniform,
+    0 to 0.99) of SGD are drawn, with nothing else to help; if the network does not look at its config for a norm, the
+    norm is inserted. For a Choice in the task's space, all hyperparameters of the space are drawn, except those that
+    change the shape of the network, which are held at their defaults.
 
     Args:
         task: whose networks are trained.
-        choice: batchnorm, layernorm, groupnorm, or the name of a Choice of the task's space.
-        at: settings to compare in, as {"layers": (2, 8), "init": ("default", "kaiming")}: all combinations.
-        held: values that every config has.
-        draws: of the hyperparameters; each is trained in every arm of every setting.
-        epochs: of each training; schedules span them.
-        target: the validation metric that a config must have at its last epoch to work; 0.9 for an accuracy.
-        workers: processes.
+        choice: batchnorm, layernorm, groupnorm, or the name of a Choice in the task's space.
+        at: settings in which to compare, such as {"layers": (2, 8), "init": ("default", "kaiming")}; all combinations.
+        held: values by name that every config has.
+        draws: how many configs are drawn; each is trained in every arm of every setting.
+        epochs: of each training.
+        target: a config works if its validation metric is at least this good after the last epoch; None: 0.9 for an
+            accuracy.
+        workers: how many processes.
         seed: of the draws and of the trainings.
-        listen: called before it begins and after each epoch of each stack.
+        listen: called before the first training, and after each epoch of each stack.
 
     Returns:
-        Shares with intervals, paired tests, ranges; `print` it, `.picture("effect.svg")`, `.to_json()`.
+        Shares with confidence intervals, paired tests, and ranges; `print` it, `.picture("effect.svg")`, `.to_json()`.
 
     Raises:
-        TaskError: no such choice, no target, a network that does not look at what a setting says.
+        TaskError: there is no such choice, a target is needed, or a setting has no effect on the network.
 
     >>> print(effect(task, "batchnorm", at={"layers": (2, 8)}))  # doctest: +SKIP
 
@@ -133,7 +134,7 @@ def effect(
 
 
 def train_piece(problem: Problem, pieces: Sequence[Piece], _config: Config, run: Run) -> None:
-    """The trial with a piece's number as an objective: its loss is of no use, its metrics are those of the draws."""
+    """An objective that trains the piece numbered like the trial; it reports the draws' metrics, and a dummy loss."""
     piece = pieces[run.trial]
     for _, seen in zip(run.epochs(), curves(_arm_of(problem, piece), piece.members, run.max_epochs), strict=True):
         run.report(0.0 if seen else math.nan, **{str(place): value for place, value in seen.items()})
@@ -142,7 +143,7 @@ def train_piece(problem: Problem, pieces: Sequence[Piece], _config: Config, run:
 def _trained(
     task: Task, pieces: Sequence[Piece], goal: Goal, workers: int, listen: Callable[[Progress], None]
 ) -> list[list[list[float]]]:
-    """Metrics by piece, draw and epoch."""
+    """Train all pieces; returns the metrics by piece, draw and epoch."""
     costs = _costs(task, pieces)
     whole = sum(costs)
     trainings = sum(len(p.members) for p in pieces)
@@ -181,7 +182,7 @@ def _trained(
 
 
 def _until_all_ended(costs: Sequence[float], workers: int) -> float:
-    """Seconds by the clock of pieces that take `costs`, the longest begun first, each by the worker that is free.
+    """How many seconds pieces with these costs take in all, if each goes to the next free worker, the longest first.
 
     >>> _until_all_ended([2.0, 2.0, 2.0], 2)
     4.0
@@ -193,7 +194,7 @@ def _until_all_ended(costs: Sequence[float], workers: int) -> float:
 
 
 def _arm_of(problem: Problem, piece: Piece) -> Problem:
-    """The problem with the networks of the piece's arm."""
+    """The problem, with the norm of the piece's arm inserted into networks if necessary."""
     if not piece.norm:
         return problem
     return replace(problem, build=partial(with_norm, problem.build, problem, piece.norm))
@@ -215,7 +216,7 @@ def _executor(task: Task, pieces: Sequence[Piece], folder: Path, epochs: int, wo
 
 
 def _costs(task: Task, pieces: Sequence[Piece]) -> list[float]:
-    """Seconds of an epoch of each piece, as the first of its kind shows."""
+    """Seconds of an epoch of each piece, measured once for each arm and setting."""
     known: dict[tuple[int, int], float] = {}
     for piece in pieces:
         if (piece.setting, piece.arm) not in known:
@@ -236,7 +237,7 @@ def _goal(task: Task, target: float | None, epochs: int) -> Goal:
 
 
 def _constant(problem: Problem) -> float | None:
-    """The validation metric of the best constant answer: the frequency of each class, or the mean."""
+    """The validation metric of the best constant prediction: the class frequencies, or the mean."""
     if not isinstance(problem.loss, str) or not hasattr(problem.train, "y") or not hasattr(problem.valid, "y"):
         return None
     y, valid = problem.train.y, problem.valid.y

@@ -1,4 +1,4 @@
-"""What `effect` found: as a table, as data, as a picture."""
+"""The result of `effect`: as a table, as data, and as a picture."""
 
 import math
 from collections.abc import Iterator, Mapping
@@ -14,16 +14,16 @@ from zeroin.wording import duration
 
 @dataclass(frozen=True, slots=True)
 class Effect:
-    """What a choice does to the volume that works; `str` is a table.
+    """The effect of a choice on the share of configs that work; `str` is a table.
 
     Args:
-        choice, task, metric: names.
+        choice, task, metric: their names.
         goal: what counts as working.
-        drawn: ranges in words by name.
-        held: what every config said besides.
-        comparisons: one of each setting.
-        draws, seed: of the hyperparameters.
-        seconds, workers: what it took.
+        drawn: the ranges that were drawn from, in words by name.
+        held: the other hyperparameters, which all configs have in common.
+        comparisons: one for each setting.
+        draws, seed: how many configs were drawn, with which seed.
+        seconds, workers: how long it took, in how many processes.
     """
 
     choice: str
@@ -67,7 +67,7 @@ class Effect:
                 yield [*names, volume.arm, str(volume.works), str(volume.fails), steps, epochs, told]
 
     def to_json(self) -> dict[str, Any]:
-        """All of it as plain data, each draw included."""
+        """Everything as plain data, including each draw."""
         goal = {
             "target": self.goal.target,
             "constant": self.goal.constant,
@@ -80,7 +80,7 @@ class Effect:
         return named | spent | held | {"settings": [_plain(one) for one in self.comparisons]}
 
     def picture(self, path: str | Path) -> Path:
-        """Write the shares, and where the draws that work lie, as an SVG file."""
+        """Write a picture of the shares, and of where the draws that work lie, to an SVG file; returns its path."""
         target = Path(path)
         target.write_text(draw(f"{self.choice} on {self.task}", self.comparisons, self.goal), encoding="utf-8")
         return target

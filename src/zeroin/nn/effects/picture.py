@@ -1,4 +1,4 @@
-"""A picture of shares with intervals, and of where the draws that work lie, as SVG text."""
+"""The picture of an effect, as SVG: shares with intervals, and where the draws that work lie."""
 
 import html
 import math

@@ -1,4 +1,4 @@
-"""How much of a space works: shares with intervals, paired tests, the range of step lengths. Pure statistics."""
+"""The statistics of an effect: shares of configs that work, with intervals, paired tests, ranges of step lengths."""
 
 import math
 from collections.abc import Mapping, Sequence
@@ -11,7 +11,7 @@ from zeroin.types import Config, Value
 
 Z = 1.959964  # of a two-sided interval of 95 %
 MIDDLE = (5.0, 95.0)  # percentiles of the range that works
-FAILED = 0.1  # of the way from a constant answer to the target; who ends below has learnt nothing
+FAILED = 0.1  # a network that gets less far than this from a constant prediction to the target has learned nothing
 
 
 @dataclass(frozen=True, slots=True)
@@ -19,8 +19,8 @@ class Goal:
     """What counts as working.
 
     Args:
-        target: the metric at the last epoch that works.
-        constant: the metric of the best constant answer; None where nothing is known of it.
+        target: the metric that a config must reach at the last epoch.
+        constant: the metric of the best constant prediction; None if not known.
         epochs: of each training.
         up: whether a higher metric is better.
     """
@@ -35,7 +35,7 @@ class Goal:
         return value >= self.target if self.up else value <= self.target
 
     def fails(self, curve: Sequence[float]) -> bool:
-        """Whether a training diverged, or ended about as good as a constant answer."""
+        """Whether a training diverged, or ended hardly better than a constant prediction."""
         if len(curve) < self.epochs:
             return True
         if self.constant is None:
@@ -53,7 +53,7 @@ class Draw:
 
     @property
     def step(self) -> float | None:
-        """lr/(1 − momentum), the length of step that acts; None where the config has no lr."""
+        """The effective step length lr/(1 − momentum); None if the config has no lr."""
         lr, momentum = self.config.get("lr"), self.config.get("momentum", 0.0)
         if isinstance(lr, int | float) and isinstance(momentum, int | float) and momentum < 1:
             return lr / (1 - momentum)
@@ -62,7 +62,7 @@ class Draw:
 
 @dataclass(frozen=True, slots=True)
 class Share:
-    """How many of how many, with its 95 % interval.
+    """A share, with its 95 % confidence interval.
 
     >>> print(Share(10, 40))
     0.25 (0.14-0.40)
@@ -90,15 +90,15 @@ class Share:
 
 @dataclass(frozen=True, slots=True)
 class Volume:
-    """What one arm does in one setting.
+    """The result of one arm in one setting.
 
     Args:
         arm: its name.
-        draws: all of them, in one order in all arms.
-        works: share that ends at the target or better.
-        fails: share that diverges or learns nothing.
-        steps: the middle nine tenths of lr/(1 − momentum) of those that work; None for fewer than two.
-        epochs: median epochs until the target is first met, of those that work.
+        draws: all of them, in the same order in all arms.
+        works: the share that ends at the target or better.
+        fails: the share that diverges or learns nothing.
+        steps: the 5 % and 95 % quantiles of lr/(1 − momentum) of those that work; None for fewer than two.
+        epochs: the median number of epochs until those that work first reach the target.
     """
 
     arm: str
@@ -111,21 +111,21 @@ class Volume:
 
 @dataclass(frozen=True, slots=True)
 class Paired:
-    """Of the same draws in two arms: how many work only in the second, only in the first, and how odd that is."""
+    """A paired test of two arms: how many draws work only in the second (`gained`), and only in the first (`lost`)."""
 
     gained: int
     lost: int
 
     @property
     def p(self) -> float:
-        """Two-sided, if both arms worked equally often: McNemar 1947 in its exact form, a binomial test at 1/2."""
+        """The two-sided p-value of McNemar's test (1947) in its exact form: a binomial test at 1/2."""
         n = self.gained + self.lost
         return min(1.0, 2 * float(bdtr(min(self.gained, self.lost), n, 0.5))) if n else 1.0
 
 
 @dataclass(frozen=True, slots=True)
 class Comparison:
-    """The arms in one setting; the tests are of each further arm against the first."""
+    """The arms in one setting; the tests compare each further arm with the first."""
 
     setting: Mapping[str, Value]
     volumes: tuple[Volume, ...]
@@ -133,7 +133,7 @@ class Comparison:
 
 
 def compared(setting: Mapping[str, Value], arms: Mapping[str, Sequence[Draw]], goal: Goal) -> Comparison:
-    """Judge the same draws in several arms.
+    """Compare the same draws in several arms.
 
     Args:
         setting: what all of them have in common.

@@ -1,9 +1,9 @@
-"""Normalisation put into a network, taken out, or exchanged, without a change to its code.
+"""Putting normalisation into a network, taking it out, or exchanging it, without changing the network's code.
 
-A layer is replaced in the tree of modules by a pair (layer, norm) in its place, so that every way in which `forward`
-may call it (Sequential, by name, in a loop, with functional activations, in a residual sum) normalises what it gives.
-`torch.fx` is used where that is not enough: behind a functional activation. It is not used elsewhere because a
-symbolic trace fixes `self.training` for ever, dropout included.
+A layer is replaced in the tree of modules by a pair (layer, norm). So its output is normalised however `forward` calls
+it: in a Sequential, by name, in a loop, with functional activations, in a residual sum. Only behind a functional
+activation that is not enough, and `torch.fx` is used. It is not used elsewhere because a symbolic trace fixes
+`self.training` forever, for dropout too.
 """
 
 from dataclasses import dataclass
@@ -23,7 +23,7 @@ POSITIONS = ("before", "after")
 
 @dataclass(frozen=True, slots=True)
 class Change:
-    """A layer by its path, what was done to it ("" if it was left alone), and why."""
+    """What was done to a layer, given by its path ("" if it was left alone), and why."""
 
     layer: str
     done: str
@@ -32,11 +32,11 @@ class Change:
 
 @dataclass(frozen=True, slots=True)
 class Report:
-    """What was done to a network, layer by layer; `str` tells it in words.
+    """What was done to a network, layer by layer; `str` puts it into words.
 
     Args:
-        changes: one of each layer concerned, in the order in which they run.
-        notes: what else should be known.
+        changes: one for each layer concerned, in the order in which they run.
+        notes: further remarks.
     """
 
     changes: tuple[Change, ...]
@@ -44,7 +44,7 @@ class Report:
 
     @property
     def done(self) -> tuple[Change, ...]:
-        """Those that changed the network."""
+        """The changes without the layers that were left alone."""
         return tuple(c for c in self.changes if c.done)
 
     def __str__(self) -> str:
@@ -65,27 +65,27 @@ def insert_batchnorm(
 ) -> tuple[nn.Module, Report]:
     """Put normalisation behind every hidden layer: z = W a (+ b), norm, activation.
 
-    Hidden are Linear and convolutional layers whose results pass an activation before the next layer or the output.
-    The bias of a layer in front of a batch norm is dropped, because subtracting the mean takes it away again.
+    Hidden layers are Linear and convolutional layers whose outputs go through an activation before the next layer or
+    the output. A layer in front of a batch norm loses its bias, which subtracting the mean would cancel anyway.
 
     Args:
-        model: any network; it stays as it is.
-        example: a mini-batch of its inputs (a tuple for several), which shows the order of the layers and the shapes;
-            None: it is guessed from the first layer.
+        model: any network; it is not changed.
+        example: a mini-batch of its inputs (a tuple if there are several), which is needed to see the order of the
+            layers and the shapes; None: it is guessed from the first layer.
         kind: "batch", "group" or "layer".
         position: "before" or "after" the activation.
-        momentum: share of the newest mini-batch in the running statistics, PyTorch's convention; None: their mean.
+        momentum: the share of the newest mini-batch in the running statistics, as in PyTorch; None: a plain average.
         eps: added to the variance.
-        groups: of group norm, or the most that divide the channels; None: 32, behind a Linear as many as leave 16
-            channels in each.
-        anyway: also where the network has normalisation of its own; layers with a norm behind them stay as they are.
+        groups: of a group norm, reduced until they divide the channels; None: 32, or behind a Linear as many as leave
+            16 channels in each.
+        anyway: whether to add norms even if the network already has some; layers followed by a norm are left alone.
 
     Returns:
-        The new network, on the same device, in the same dtype and mode, and what was done.
+        The new network, on the same device, with the same dtype and in the same mode; and a report of what was done.
 
     Raises:
-        TaskError: a forward pass that depends on the values of its inputs, lazy or uncopyable modules, an example that
-            the network does not take, code that asks a layer what it is.
+        TaskError: the forward pass depends on the values of its inputs, the network does not take the example, it has
+            lazy modules or cannot be copied, or its code depends on the types of its layers.
 
     >>> net, report = insert_batchnorm(nn.Sequential(nn.Linear(4, 8), nn.ReLU(), nn.Linear(8, 2)))
     >>> print(report)
@@ -116,16 +116,16 @@ def insert_batchnorm(
 
 
 def remove_batchnorm(model: nn.Module, example: Example | None = None) -> tuple[nn.Module, Report]:
-    """Take every normalising layer out; a layer that lost its bias to a batch norm gets one of zeros.
+    """Take every normalisation layer out; a layer without bias in front of a batch norm gets a bias of zeros.
 
-    The function of the network changes; `fold` takes trained batch norms out and keeps it.
+    This changes the function that the network computes. `fold` takes trained batch norms out without changing it.
 
     Args:
-        model: any network; it stays as it is.
+        model: any network; it is not changed.
         example: as for `insert_batchnorm`.
 
     Returns:
-        The new network, and what was done.
+        The new network, and a report of what was done.
 
     Raises:
         TaskError: as for `insert_batchnorm`.
@@ -149,16 +149,17 @@ def swap_norm(
     groups: int | None = None,
     momentum: float | None = 0.1,
 ) -> tuple[nn.Module, Report]:
-    """Exchange every normalising layer for one of another kind; γ and β are kept where both have one per channel.
+    """Exchange every normalisation layer for one of another kind; γ and β are kept if their shapes agree.
 
     Args:
-        model: any network; it stays as it is.
+        model: any network; it is not changed.
         kind: "batch", "group", "layer", or "none" to take them out.
         example: as for `insert_batchnorm`.
-        groups, momentum: of the new ones; eps stays.
+        groups, momentum: of the new layers; they keep the eps of the old ones.
 
     Returns:
-        The new network, and what was done. Norms within a module of torch.nn (a TransformerEncoderLayer) stay.
+        The new network, and a report of what was done. Norms inside a module of torch.nn, such as a
+        TransformerEncoderLayer, are left alone.
 
     Raises:
         TaskError: as for `insert_batchnorm`.
@@ -217,7 +218,7 @@ def _exchange(model: nn.Module, trace: Trace, path: str, norm: nn.Module, how: S
 
 
 def _channels(norm: nn.Module, shape: tuple[int, ...], wrapped: bool) -> tuple[int, bool]:
-    """How many channels it normalises, and whether they are the last axis; `wrapped`: in a `ChannelsLast`."""
+    """How many channels a norm has, and whether they are the last axis; `wrapped`: it is in a `ChannelsLast`."""
     count = getattr(norm, "num_features", getattr(norm, "num_channels", None))
     if count is not None:
         return int(count), wrapped

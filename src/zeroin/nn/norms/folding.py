@@ -1,4 +1,4 @@
-"""Batch normalisation merged into the layer before it, for inference."""
+"""Folding: batch normalisation is merged into the layer before it, for inference."""
 
 import statistics
 import time
@@ -20,12 +20,13 @@ REPEATS = 30  # pairs of passes that are timed
 
 @dataclass(frozen=True, slots=True)
 class Folded:
-    """What folding did; `str` tells it in words.
+    """What folding did; `str` puts it into words.
 
     Args:
-        changes: one of each batch norm.
-        difference: the largest between outputs before and after, on the example, as a share of the largest output.
-        before, after: seconds of a pass over the example, the median of some.
+        changes: one for each batch norm.
+        difference: the largest difference between outputs before and after, on the example, relative to the largest
+            output.
+        before, after: seconds of a forward pass on the example, the median of several.
     """
 
     changes: tuple[Change, ...]
@@ -35,7 +36,7 @@ class Folded:
 
     @property
     def speedup(self) -> float:
-        """How many times as fast."""
+        """How many times as fast the folded network is."""
         return self.before / self.after
 
     def __str__(self) -> str:
@@ -51,12 +52,12 @@ def fold(model: nn.Module, example: Example | None = None) -> tuple[nn.Module, F
     """Merge each batch norm into the layer before it: W' = W γ/√(σ²+ε), b' = (b − μ) γ/√(σ²+ε) + β.
 
     Args:
-        model: a trained network; it stays as it is.
-        example: a mini-batch of its inputs, for the order of the layers and the time; None: it is guessed.
+        model: a trained network; it is not changed.
+        example: a mini-batch of its inputs, to see the order of the layers and measure the time; None: it is guessed.
 
     Returns:
-        The network for inference, in evaluation mode, with equal outputs; and what was done and gained. A batch norm
-        that does not directly follow a layer of its own, or that has no running statistics, stays.
+        The network for inference, in evaluation mode, with the same outputs; and a report of what was done and gained.
+        A batch norm that does not directly follow a layer of its own, or has no running statistics, is left alone.
 
     Raises:
         TaskError: as for `insert_batchnorm`.
@@ -88,7 +89,7 @@ def fold(model: nn.Module, example: Example | None = None) -> tuple[nn.Module, F
 
 
 def _layer_of(trace: Trace, norm: nn.modules.batchnorm._BatchNorm) -> Node | str:
-    """The call of the layer that it can be merged into, or why there is none."""
+    """The call of the layer that a batch norm can be merged into, or the reason why there is none."""
     calls = trace.calls(norm)
     if norm.running_mean is None:
         return "it has no running statistics: recalibrate cannot help; track_running_stats=True"
@@ -116,7 +117,7 @@ def _layer_of(trace: Trace, norm: nn.modules.batchnorm._BatchNorm) -> Node | str
 
 
 def _merge(node: Node, norm: nn.modules.batchnorm._BatchNorm) -> None:
-    """Scale and shift of a norm into weight and bias of a layer, in float64."""
+    """Merge the scale and shift of a norm into the weight and bias of a layer, in float64."""
     layer = node.module
     assert isinstance(layer, LAYERS)
     assert norm.running_mean is not None
@@ -142,7 +143,7 @@ def _merge(node: Node, norm: nn.modules.batchnorm._BatchNorm) -> None:
 
 @torch.no_grad()
 def _compared(old: nn.Module, new: nn.Module, example: Example) -> tuple[float, float, float]:
-    """Median seconds of a pass of each, taken in turns, and how far apart the outputs are."""
+    """The median seconds of a forward pass of each network, timed in turns, and how far apart the outputs are."""
     arguments = example if isinstance(example, tuple) else (example,)
     times: tuple[list[float], list[float]] = ([], [])
     results: list[list[Tensor]] = [[], []]

@@ -40,9 +40,13 @@ class ChannelsLast(nn.Module):
 
 @dataclass(frozen=True, slots=True)
 class Settings:
-    """Of the layers to be made: kind, and as PyTorch means them momentum (share of the newest batch), eps, groups.
+    """The kind and the numbers of normalisation layers to be made.
 
-    groups: None: 32 in front of sequences and images; behind a Linear as many as leave 16 channels in each.
+    Args:
+        kind: "batch", "group" or "layer".
+        momentum: the share of the newest mini-batch in the running statistics, as in PyTorch.
+        eps: added to the variance.
+        groups: of a group norm; None: 32 for sequences and images, behind a Linear as many as leave 16 channels each.
     """
 
     kind: str = "batch"
@@ -56,19 +60,19 @@ class Settings:
 
 
 def make(how: Settings, channels: int, axes: int, last: bool) -> nn.Module:
-    """A normalising layer.
+    """Make a normalisation layer.
 
     Args:
-        how: kind and numbers.
+        how: its kind and numbers.
         channels: of the inputs.
-        axes: of the inputs, with N: 2 for [N, C], 3 for [N, C, T], 4 for images.
+        axes: of the inputs, N included: 2 for [N, C], 3 for [N, C, T], 4 for images.
         last: whether the channels are the last axis, as behind a Linear.
 
     Returns:
-        The layer; of kind "layer" over all but N in front of images, over the channels behind a Linear.
+        The layer. A layer norm is over all axes but N for images, and over the channels behind a Linear.
 
     Raises:
-        TaskError: inputs of one axis, or of more than five.
+        TaskError: the inputs have one axis, or more than five.
 
     >>> make(Settings("group"), 48, 4, last=False).num_groups
     24
@@ -88,7 +92,7 @@ def make(how: Settings, channels: int, axes: int, last: bool) -> nn.Module:
 
 
 def _groups(how: Settings, channels: int, single: bool) -> int:
-    """The most that divide the channels; `single`: an example has one value of each channel."""
+    """The largest number of groups that divides the channels; `single`: an example has one value per channel."""
     if how.kind == "layer":
         return 1
     smallest = TOGETHER if single and how.groups is None else 2
@@ -112,7 +116,7 @@ class Candidate:
 
     @property
     def channels(self) -> int:
-        """Of its outputs."""
+        """How many channels its outputs have."""
         return channels_of(self.layer)
 
     @property
@@ -122,12 +126,12 @@ class Candidate:
 
 
 def channels_of(layer: nn.Module) -> int:
-    """The channels of what a Linear or a convolution gives."""
+    """How many channels the outputs of a Linear or a convolution have."""
     return int(layer.out_features if isinstance(layer, nn.Linear) else layer.out_channels)  # type: ignore[arg-type]
 
 
 def candidates(trace: Trace) -> list[Candidate]:
-    """Every Linear and convolution that runs, in order."""
+    """Every Linear and convolution that is called, in order."""
     ran = [n for n in trace.nodes if isinstance(n.module, LAYERS)]
     first = {id(n.module): n for n in reversed(ran)}
     result = []
@@ -163,7 +167,7 @@ def _reason(trace: Trace, node: Node, following: Following) -> str:
 
 
 def is_normed(trace: Trace, node: Node) -> bool:
-    """Whether a norm takes what a layer gives, before any activation or other layer."""
+    """Whether a norm follows a layer, before any activation or other layer."""
     heads, seen = [node], {node.index}
     while heads:
         for user in trace.users(heads.pop()):
@@ -176,7 +180,7 @@ def is_normed(trace: Trace, node: Node) -> bool:
 
 
 def matched(norm: nn.Module, layer: nn.Module) -> nn.Module:
-    """A norm on the device, in the dtype and in the mode of a layer."""
+    """A norm moved to the device, dtype and mode of a layer."""
     weight = layer.weight
     assert isinstance(weight, torch.Tensor)
     return norm.to(device=weight.device, dtype=weight.dtype).train(layer.training)

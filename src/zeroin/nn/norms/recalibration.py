@@ -1,4 +1,4 @@
-"""Running statistics of batch normalisation replaced by those of the training data."""
+"""Recalibration: the running statistics of batch norms are replaced by exact ones of the training data."""
 
 import itertools
 from collections.abc import Callable, Iterable, Iterator
@@ -16,17 +16,18 @@ from zeroin.nn.precision import exact
 from zeroin.nn.problem import Problem
 from zeroin.nn.sets import evenly, taken
 
-EXAMPLES = 10_000  # that suffice: Wu & Johnson 2021, section 3.2 (1,000 to 10,000)
+EXAMPLES = 10_000  # so many suffice: Wu & Johnson 2021, section 3.2 (1,000 to 10,000)
 BATCH = 256
 
 
 @dataclass(frozen=True, slots=True)
 class Recalibrated:
-    """What recalibration changed; `str` tells it in words.
+    """What recalibration changed; `str` puts it into words.
 
     Args:
-        layers: (path, shift) of each batch norm: the largest change of a running mean, in deviations of that channel.
-        examples: how many values of N were averaged over.
+        layers: (path, shift) of each batch norm; the shift is the largest change of a running mean, in standard
+            deviations of its channel.
+        examples: how many were averaged over.
     """
 
     layers: tuple[tuple[str, float], ...]
@@ -39,9 +40,9 @@ class Recalibrated:
 
 @dataclass(slots=True)
 class Moments:
-    """Mean and sum of squared deviations per channel of all values seen, in float64, merged without cancellation.
+    """The mean and the sum of squared deviations of all values seen, per channel, merged without cancellation.
 
-    [C] each, or [M, C] of M networks.
+    They are float64, [C] each, or [M, C] for M networks.
 
     Source: Chan, Golub & LeVeque 1983, equations 2.1.
     """
@@ -57,7 +58,7 @@ class Moments:
         self.merge(count, mean, (flat - mean[:, None]).square().sum(1))
 
     def merge(self, count: int, mean: Tensor, squares: Tensor) -> None:
-        """Merge `count` further values of known mean and sum of squared deviations."""
+        """Merge `count` further values, given by their mean and their sum of squared deviations."""
         if self.mean is None or self.squares is None:
             self.count, self.mean, self.squares = count, mean, squares
             return
@@ -76,27 +77,28 @@ class Moments:
 def recalibrate(
     model: nn.Module, data: Any, *, batch_size: int = BATCH, examples: int | None = None, layerwise: bool = False
 ) -> Recalibrated:
-    """Give every batch norm the mean and variance of the training data, in place of exponentially weighted ones.
+    """Give every batch norm the exact mean and variance of the training data, instead of moving averages.
 
-    Mean and variance are those over all examples at once, E[z] and E[(z − E[z])²], n/(n−1) times; not the mean of
-    the batches' variances (the paper's Algorithm 2), which leaves out how far the batches' means lie apart and so
-    depends on how the data are cut. Dropout is off, as where the statistics will be used; no weight changes.
+    They are computed over all examples at once: E[z], and n/(n−1) times E[(z − E[z])²]. The mean of the mini-batches'
+    variances (the paper's Algorithm 2) would leave out how far the mini-batches' means lie apart, and so depend on how
+    the data are divided. Dropout is off, as it will be when the statistics are used. No weight changes.
 
     Args:
-        model: it is changed: its running statistics alone.
+        model: the network; its running statistics are changed in place.
         data: training inputs as the network takes them: a `Task` or its `problem` (the normalised training set), a
-            tensor, (X, y), or anything that gives mini-batches x or (x, y).
-        batch_size: how a task, a tensor or a pair is cut.
-        examples: stop after so many, of a task evenly chosen; 1,000 to 10,000 suffice. None: all.
-        layerwise: one pass for each norm, those before it already recalibrated, so that the result is exactly that
-            of the network which will be evaluated, however the data are cut. Otherwise one pass for all, in which each
-            norm uses the statistics of its mini-batch, as in training.
+            tensor, (X, y), or an iterable of mini-batches x or (x, y).
+        batch_size: how a task, a tensor or a pair is divided.
+        examples: stop after so many (of a task, evenly chosen); 1,000 to 10,000 suffice. None: all.
+        layerwise: whether to make one pass for each norm, with all norms before it already recalibrated. Then the
+            statistics are exactly those of the network that will be evaluated, however the data are divided. Otherwise
+            a single pass serves all norms, which normalise by the statistics of each mini-batch, as in training.
 
     Returns:
         How far each norm was off.
 
     Raises:
-        TaskError: no data, mini-batches of one value, or `layerwise` with mini-batches that come but once.
+        TaskError: there are no data, a mini-batch has only one value per channel, or the mini-batches can be iterated
+            over only once but `layerwise` needs them again.
 
     >>> net = nn.Sequential(nn.BatchNorm1d(1))
     >>> _ = recalibrate(net, torch.tensor([[1.0], [2.0], [6.0]]))
@@ -147,7 +149,7 @@ def _measured(
 
 
 def _in_order(model: nn.Module, norms: dict[str, BATCHNORMS], batches: Callable[[], Iterator[Tensor]]) -> list[str]:
-    """Paths of norms in the order in which they run."""
+    """The paths of norms, in the order in which they run."""
     ran: list[str] = []
     with as_in_evaluation(model), torch.no_grad(), watched(norms, lambda path, _: ran.append(path)):
         model(next(batches(), torch.zeros(0)))
@@ -155,7 +157,7 @@ def _in_order(model: nn.Module, norms: dict[str, BATCHNORMS], batches: Callable[
 
 
 def _write(norm: BATCHNORMS, moments: Moments) -> float:
-    """New running statistics; how far the old mean was off, in deviations."""
+    """Write new running statistics; returns how far the old mean was off, in standard deviations."""
     assert norm.running_mean is not None
     assert norm.running_var is not None
     assert moments.mean is not None

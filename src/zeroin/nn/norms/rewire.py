@@ -1,4 +1,4 @@
-"""Norms behind the activation: a pair in the place of its module, or a call added to the network's torch.fx graph."""
+"""Putting norms behind activations: as a pair that replaces the activation's module, or in a torch.fx graph."""
 
 from typing import Any
 
@@ -15,7 +15,7 @@ from zeroin.nn.norms.trace import Trace
 def behind_calls(
     model: nn.Module, trace: Trace, chosen: list[Candidate], how: Settings
 ) -> tuple[nn.Module, dict[str, str]]:
-    """Put a norm behind the activation that follows each candidate; biases stay, for they act before it.
+    """Put a norm behind the activation that follows each candidate. Biases stay, because the norm does not cancel them.
 
     Returns:
         The network (of torch.fx where a functional or shared activation needs it), and what was done by layer.
@@ -84,7 +84,7 @@ def _symbolic(model: nn.Module) -> torch.fx.GraphModule:
 
 
 def _activation_of(traced: torch.fx.GraphModule, candidate: Candidate) -> Any:
-    """The node of the activation behind a layer's call, seen from the layer forward."""
+    """The graph's node of the activation that follows a layer."""
     assert candidate.following.activation is not None
     wanted = candidate.following.activation
     heads = [n for n in traced.graph.nodes if n.op == "call_module" and n.target == candidate.node.name]

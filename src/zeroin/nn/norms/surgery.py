@@ -1,4 +1,4 @@
-"""Networks copied, looked at and changed in their tree of modules."""
+"""Copying a network, tracing it, and replacing modules in it."""
 
 import copy
 from collections import OrderedDict
@@ -14,15 +14,15 @@ from zeroin.errors import TaskError
 from zeroin.nn.norms.normlayers import ChannelsLast
 from zeroin.nn.norms.trace import Example, Trace, record
 
-FIRST = ("layer", "activation")  # what the first module of a pair is called
-SIZES = (32, 28, 8, 64, 224, 16, 96, 299)  # of the images that are tried where no example is given
+FIRST = ("layer", "activation")  # the names that the first module of a pair can have
+SIZES = (32, 28, 8, 64, 224, 16, 96, 299)  # image sizes that are tried if no example is given
 
 
 def copied(model: nn.Module) -> nn.Module:
-    """A deep copy.
+    """A deep copy of a network.
 
     Raises:
-        TaskError: no network, layers that do not know their sizes yet, or what cannot be copied.
+        TaskError: it is not a network, has uninitialised lazy layers, or cannot be copied.
     """
     if not isinstance(model, nn.Module):
         raise TaskError(f"a network is a torch.nn.Module; got a {type(model).__name__}: pass the model itself.")
@@ -43,7 +43,7 @@ def _unshaped(module: Any) -> bool:
 
 
 def seen(model: nn.Module, example: Example | None) -> tuple[Trace, Example, tuple[str, ...]]:
-    """One pass of a network, the example it was made with, and a note where that was guessed.
+    """Trace one forward pass; returns the trace, the example that was used, and a note if it was guessed.
 
     Raises:
         TaskError: the pass depends on the values of the inputs.
@@ -101,7 +101,7 @@ def _candidates(model: nn.Module) -> Iterable[tuple[tuple[int, ...], bool]]:
 
 
 def put(model: nn.Module, path: str, module: nn.Module) -> None:
-    """Replace the module of a path wherever it stands, also under other names."""
+    """Replace the module with this path, also where it stands under other names."""
     old = model.get_submodule(path)
     for owner in list(model.modules()):
         for name, child in list(owner._modules.items()):
@@ -110,12 +110,12 @@ def put(model: nn.Module, path: str, module: nn.Module) -> None:
 
 
 def pair(first: nn.Module, norm: nn.Module, name: str = "layer") -> nn.Sequential:
-    """A layer or an activation with the norm behind it, as one module; `name` is one of `FIRST`."""
+    """A layer or an activation, and a norm behind it, as one module; `name`, one of `FIRST`, is that of the former."""
     return nn.Sequential(OrderedDict([(name, first), ("norm", norm)])).train(first.training)
 
 
 def take_out(model: nn.Module, path: str) -> None:
-    """Take a norm out: a `pair` becomes its first module again; elsewhere an Identity takes the place."""
+    """Take a norm out: a `pair` becomes its first module again; any other norm becomes an Identity."""
     owner, _, name = path.rpartition(".")
     if isinstance(model.get_submodule(owner), ChannelsLast):
         path, (owner, _, name) = owner, owner.rpartition(".")
@@ -128,7 +128,7 @@ def take_out(model: nn.Module, path: str) -> None:
 
 
 def still_runs(model: nn.Module, example: Example, before: Trace, added: int) -> None:
-    """Whether a changed network computes as before but for the norms, of which there are at least `added`, and trains.
+    """Check that a changed network can be trained and differs only by norms, of which at least `added` are new.
 
     Raises:
         TaskError: it does not.
@@ -150,14 +150,14 @@ def still_runs(model: nn.Module, example: Example, before: Trace, added: int) ->
 
 
 def _steps(trace: Trace) -> list[str]:
-    """What was called, but for norms and what carries tensors to them; paths differ, so types are compared."""
+    """The layers and functions that were called, by type because paths differ, without norms."""
     kept = [n for n in trace.nodes if n.is_weighted or n.is_activation or isinstance(n.module, nn.Module)]
     kept = [n for n in kept if not (n.is_norm or isinstance(n.module, nn.Identity | ChannelsLast))]
     return [type(n.module).__name__ if n.module is not None else n.name for n in kept]
 
 
 def _train_once(model: nn.Module, example: Example) -> None:
-    """One step forward and back in training mode, on at least two examples."""
+    """A forward and a backward pass in training mode, on at least two examples."""
 
     def twice(x: Any) -> Any:
         return torch.cat([x, x]) if isinstance(x, Tensor) and x.dim() and len(x) == 1 else x

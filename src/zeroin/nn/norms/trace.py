@@ -1,4 +1,4 @@
-"""What a network does with an example: which layers and functions run, in which order, each on whose results."""
+"""Tracing a network on an example: which layers and functions run, in which order, and on whose results."""
 
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
@@ -31,7 +31,7 @@ ACTIVATION_FUNCTIONS = _names(
     "clamp clamp_ clamp_min clamp_min_ clip clip_ maximum sin"
 )
 NORM_FUNCTIONS = _names("batch_norm layer_norm group_norm instance_norm rms_norm")
-READING = _names(  # what turns the values of a tensor into values of Python
+READING = _names(  # functions that turn values of a tensor into Python values
     "__bool__ item tolist __float__ __int__ __index__ __complex__ __contains__ numpy __array__ equal allclose "
     "is_nonzero"
 )
@@ -40,12 +40,13 @@ NOT_ACTIVATIONS = (nn.MultiheadAttention, nn.Softmax, nn.LogSoftmax, nn.Softmax2
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Node:
-    """One call: of a module (`name` is its path) or of a function.
+    """A call of a module or of a function.
 
     Args:
-        index: its place in time.
-        name, module: what was called; no module: a function.
-        sources: the calls whose results it took; -1 is the example.
+        index: counts the calls in order.
+        name: the path of the module, or the name of the function.
+        module: None for a function.
+        sources: the calls whose results are its inputs; -1 is the example.
         shape: of its (first) result.
         before: the shape of its (first) input.
     """
@@ -59,7 +60,7 @@ class Node:
 
     @property
     def is_norm(self) -> bool:
-        """Whether it normalises."""
+        """Whether it is a normalisation."""
         return isinstance(self.module, NORMS) if self.module is not None else self.name in NORM_FUNCTIONS
 
     @property
@@ -71,7 +72,7 @@ class Node:
 
     @property
     def is_weighted(self) -> bool:
-        """Whether it multiplies with weights: a layer, a recurrent network, attention, or such a function."""
+        """Whether it multiplies with weights: a layer, a recurrent network, attention, or a function that does so."""
         if self.module is None:
             return self.name in WEIGHTED_FUNCTIONS
         trained = any(p.dim() >= 2 for p in self.module.parameters())
@@ -84,8 +85,8 @@ class Trace:
 
     Args:
         nodes: the calls.
-        outputs: indices of those whose results the network returned.
-        read: functions by which the network looked at values that depend on the example; empty where it did not.
+        outputs: the indices of those whose results the network returned.
+        read: the functions by which the network read values that depend on the example.
     """
 
     nodes: tuple[Node, ...]
@@ -93,7 +94,7 @@ class Trace:
     read: tuple[str, ...]
 
     def users(self, node: Node) -> list[Node]:
-        """The calls that took its result."""
+        """The calls that use its result."""
         return [n for n in self.nodes[node.index + 1 :] if node.index in n.sources]
 
     def calls(self, module: nn.Module) -> list[Node]:
@@ -101,7 +102,7 @@ class Trace:
         return [n for n in self.nodes if n.module is module]
 
     def after(self, node: Node) -> "Following":
-        """What comes after a call, up to the next layers with weights."""
+        """The calls that follow a call, up to and including the next layers with weights."""
         seen: list[Node] = []
         heads, output = [node], False
         while heads:
@@ -117,7 +118,7 @@ class Trace:
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Following:
-    """The calls after one, up to the next weighted ones; `output`: whether the network's output is among them."""
+    """The calls that follow one, up to the next layers with weights; `output`: the network's output is among them."""
 
     nodes: tuple[Node, ...]
     output: bool
@@ -135,19 +136,19 @@ def record(
     *,
     batch_statistics: bool = False,
 ) -> Trace:
-    """Run a network once on an example, as at evaluation, and note what it does.
+    """Run a network once on an example, in evaluation mode, and record its calls.
 
-    Modules of torch.nn are one call each, as for torch.fx; everything else is looked into. Unlike a symbolic trace
-    it takes any Python in `forward`, and knows the shapes. No weight and no buffer changes.
+    As with torch.fx, a module of torch.nn is a single call, and all other modules are looked into. Unlike a symbolic
+    trace, this works with any Python code in `forward`, and it knows the shapes. No weight and no buffer changes.
 
     Args:
         model: any network.
         example: a mini-batch of its inputs.
-        watch: is shown each call with its (first) result.
-        batch_statistics: batch norms use the statistics of the example instead of the running ones.
+        watch: is called with each call and its (first) result.
+        batch_statistics: whether batch norms use the statistics of the example instead of the running ones.
 
     Returns:
-        What it did.
+        The trace.
 
     Raises:
         TaskError: the network does not take the example.
@@ -185,7 +186,7 @@ def record(
 
 @contextmanager
 def watched(modules: Mapping[str, nn.Module], note: Callable[[str, Tensor], None]) -> Iterator[None]:
-    """Within, `note` is told the name and the input of each of the modules that is called."""
+    """Call `note` with the name and the input of each of the modules whenever it is called."""
 
     def hook(name: str) -> Callable[..., None]:
         return lambda _, args, kwargs: note(name, _tensors((args, kwargs))[0])
@@ -208,7 +209,7 @@ def _tensors(values: Any) -> list[Tensor]:
 
 
 class _Recorder(TorchFunctionMode):
-    """Sees every call of a function of torch; hooks tell it of the modules, within which it does not look."""
+    """Records the functions of torch that are called; hooks report modules of torch.nn, which are not looked into."""
 
     def __init__(self, watch: Callable[[Node, Tensor], None] | None) -> None:
         super().__init__()
