@@ -1,1 +1,1 @@
-"""Data on their way to a network: files read, columns, texts and images as numbers, and the cut into three sets."""
+"""From files to data for a network: reading, encoding columns, texts and images, and splitting into three sets."""

@@ -1,4 +1,4 @@
-"""Numbers as people write them: thousands set apart, a decimal comma, a minus behind, a sign of currency or a unit."""
+"""Numbers as people write them: with thousands separators, a decimal comma, a trailing minus, a currency or a unit."""
 
 import re
 from dataclasses import dataclass
@@ -9,7 +9,7 @@ import pandas as pd
 from pandas.api.types import infer_dtype, is_numeric_dtype
 
 SIGNS = "$€£¥₹₽₩₺฿"
-SPACES = " \u00a0\u202f\u2009"  # of which three are not to be broken
+SPACES = " \u00a0\u202f\u2009"  # the ordinary space, and three that do not break
 BEFORE, AFTER = rf"[{SIGNS}]|[A-Z]{{1,3}}[{SIGNS}]|[A-Z]{{3}}(?=[{SPACES}])", rf"[{SIGNS}%‰]|[^\W\d_]{{1,4}}\.?"
 
 
@@ -18,8 +18,8 @@ class Style:
     """How the numbers of a column are written.
 
     Args:
-        mark: what stands before their decimals, "." or ",".
-        before, after: the sign or unit that all of them have, or none has.
+        mark: the decimal mark, "." or ",".
+        before, after: the currency or unit, which all of them have or none has.
     """
 
     mark: str = "."
@@ -28,17 +28,17 @@ class Style:
 
     @property
     def example(self) -> str:
-        """A number written so."""
+        """A number that is written like this."""
         return f"{self.before}1{',' if self.mark == '.' else '.'}234{self.mark}5{self.after}"
 
 
 def style_of(values: pd.Series, mark: str | None = None) -> Style | None:
-    """How all words of a column write numbers; None where they do not, or not all alike.
+    """The style in which all words of a column write numbers; None if they do not, or not all in the same style.
 
     Args:
         values: the column.
-        mark: what stands before decimals where separators could be of thousands or of decimals (`1,250` and `2,500`
-            alone); None: they are of thousands.
+        mark: the decimal mark, for columns that could be read either way (`1,250` and `2,500` alone); None: then the
+            separator is one of thousands.
 
     >>> style_of(pd.Series(["$1,250.50", "$990"]))
     Style(mark='.', before='$', after='')
@@ -61,7 +61,7 @@ def style_of(values: pd.Series, mark: str | None = None) -> Style | None:
 
 
 def mark_of(values: pd.Series) -> str | None:
-    """What stands before decimals in a column of numbers; None where it holds none, or leaves it open.
+    """The decimal mark of a column of numbers; None if it does not hold numbers, or could be read either way.
 
     >>> mark_of(pd.Series(["0,35", "1.250"])), mark_of(pd.Series(["1,250"])), mark_of(pd.Series(["7"]))
     (',', None, None)
@@ -71,7 +71,7 @@ def mark_of(values: pd.Series) -> str | None:
 
 
 def amount(word: str, style: Style) -> float | None:
-    """The number that a word writes; a plain one has no sign and no unit. None: it is not written so.
+    """The number that a word writes in a style; None if it is not written in that style.
 
     >>> amount("-1.250,50 €", Style(",", "", "€")), amount("12", Style(",", "", "€")), amount("12 $", Style(after="€"))
     (-1250.5, None, None)
@@ -88,7 +88,7 @@ def amount(word: str, style: Style) -> float | None:
 
 
 def amounts(values: pd.Series, style: Style) -> pd.Series:
-    """The numbers that a column's words write, missing where they write none; numbers already are themselves."""
+    """The numbers that a column's words write, missing if they do not write one; numbers are returned as they are."""
     if is_numeric_dtype(values):
         return values.astype(float)
     words = values.dropna().astype(str)
@@ -99,8 +99,9 @@ def amounts(values: pd.Series, style: Style) -> pd.Series:
 
 
 def are_codes(words: pd.Series) -> bool:
-    """Whether words that could be amounts are names of things, as postcodes are: all as long, in full groups of three
-    digits, not all of them round.
+    """Whether words that could be amounts are codes, such as postcodes.
+
+    Codes have equal length and full groups of three digits, and not all of them are round.
 
     >>> are_codes(pd.Series(["110 001", "110 092"])), are_codes(pd.Series(["110 000", "250 000"]))
     (True, False)
@@ -113,8 +114,9 @@ def are_codes(words: pd.Series) -> bool:
 
 
 def longest(values: pd.Series, style: Style) -> tuple[str, str] | None:
-    """The longest word of a column that has more than digits and decimals, and the number that it writes, to show how
-    they are read; None where none has.
+    """An example of how a column is read: its longest word that is not a plain number, and the number that it writes.
+
+    None if all words are plain numbers.
 
     >>> longest(pd.Series(["$1,250.50", "$990"]), Style(".", "$")), longest(pd.Series(["0,35"]), Style(","))
     (('$1,250.50', '1250.5'), None)
@@ -125,7 +127,7 @@ def longest(values: pd.Series, style: Style) -> tuple[str, str] | None:
 
 
 def _plain(words: pd.Series, style: Style) -> pd.Series:
-    """Which words are digits with decimals and no more: most are, and are read at once."""
+    """Which words are plain numbers; most are, and these are read faster."""
     if style.before or style.after:
         return pd.Series(False, words.index)
     mark = re.escape(style.mark)
@@ -134,7 +136,7 @@ def _plain(words: pd.Series, style: Style) -> pd.Series:
 
 @cache
 def _written(mark: str) -> re.Pattern[str]:
-    """What writes a number with this decimal mark; thousands apart by the other, a space or an apostrophe."""
+    """A pattern for numbers with this decimal mark, and with the other mark, spaces or apostrophes for thousands."""
     apart = rf"[{',' if mark == '.' else '.'}'’{SPACES}]"
     whole = rf"[1-9]\d{{0,2}}(?P<apart>{apart})(?:\d{{2,3}}(?P=apart))*\d{{3}}|\d+"  # twos are India's
     return re.compile(

@@ -1,4 +1,4 @@
-"""What is predicted: one of some classes, or a number; from a column to numbers, and from a network's output back."""
+"""What is predicted, a class or a number: encoding the target column, and decoding a network's output."""
 
 import re
 from dataclasses import dataclass, replace
@@ -12,10 +12,10 @@ from zeroin.data.amounts import Style, longest
 from zeroin.data.kinds import as_numbers, kind_of, written
 from zeroin.errors import TaskError
 
-FEW = 20  # different whole numbers, at most, that are taken as classes
-EACH = 10  # examples that each of them must have on average
-ROWS = 20  # examples needed at all: fewer cannot be cut into three sets
-WHOLE = re.compile(r"^([-+]?\d+)\.0$")  # a whole number, as it is written where others of its column have decimals
+FEW = 20  # at most so many different whole numbers are taken as classes
+EACH = 10  # if there are on average so many examples of each
+ROWS = 20  # examples that are needed; fewer cannot be split into three sets
+WHOLE = re.compile(r"^([-+]?\d+)\.0$")  # a whole number as it is written in a column that also has decimals
 
 KINDS = ("classes", "number")
 
@@ -25,10 +25,10 @@ class Answer:
     """What is predicted.
 
     Args:
-        name: of the column.
-        classes: what is chosen among; none where it is a number.
+        name: of the target column.
+        classes: to choose from; empty if a number is predicted.
         mean, scale: of the number over the training rows; the network predicts (number - mean) / scale.
-        style: how the number is written; None: plainly.
+        style: in which the number is written; None: plainly.
     """
 
     name: str
@@ -39,11 +39,11 @@ class Answer:
 
     @property
     def outputs(self) -> int:
-        """How many numbers the network gives for an example."""
+        """How many outputs the network has."""
         return len(self.classes) or 1
 
     def encoded(self, values: pd.Series) -> NDArray[Any]:
-        """Class numbers int64 [N], or numbers float32 [N] with the training rows' mean 0 and deviation 1."""
+        """Class numbers int64 [N]; or numbers float32 [N], normalised by the training rows' mean and deviation."""
         if self.classes:
             return np.asarray(pd.Index(self.classes, dtype=object).get_indexer(pd.Index(labels(values), dtype=object)))
         return np.asarray((self.numbers(values).to_numpy(float) - self.mean) / self.scale, np.float32)
@@ -66,7 +66,7 @@ class Answer:
         return {"prediction": np.array(self.classes, dtype=object)[output.argmax(1)], **columns}
 
     def scaled(self, values: pd.Series) -> "Answer":
-        """The same, a number's mean and scale those of the training rows."""
+        """The same with the mean and scale of a number taken from the training rows."""
         if self.classes:
             return self
         real = self.numbers(values).to_numpy(float)
@@ -74,7 +74,7 @@ class Answer:
 
 
 def labels(values: pd.Series) -> pd.Series:
-    """Classes as words, whole numbers written alike wherever they come from; of a category only those that are there.
+    """Classes as words; whole numbers are written without decimals wherever they come from.
 
     >>> labels(pd.Series(["1", "2.0", 3.0, "v4.0"])).tolist()
     ['1', '2', '3', 'v4.0']
@@ -85,19 +85,19 @@ def labels(values: pd.Series) -> pd.Series:
 def answer_of(
     values: pd.Series, kind: str | None, instead: str = "choose another column", mark: str | None = None
 ) -> tuple[Answer, pd.Series, list[str]]:
-    """What a column asks to predict, the rows that can be used, and what to tell about it.
+    """What to predict for a target column.
 
     Args:
         values: the target of each example.
-        kind: "classes" or "number"; None: by what the column holds.
-        instead: what to do about a target that nothing can be learned from.
-        mark: what stands before decimals in the file.
+        kind: "classes" or "number"; None: it is inferred from the column.
+        instead: a remedy for errors, if nothing can be learned from the target.
+        mark: the decimal mark of the file.
 
     Returns:
-        the answer, for each row whether it can be used, notes.
+        The answer; for each row, whether it can be used; notes for the user.
 
     Raises:
-        TaskError: nothing can be learned from it.
+        TaskError: nothing can be learned from the target.
     """
     name, notes = str(values.name), []
     usable = values.notna()
@@ -184,7 +184,7 @@ def _kind(there: pd.Series, asked: str | None, mark: str | None) -> tuple[str, l
 
 
 def _alike(name: str, words: pd.Index) -> list[str]:
-    """What to tell of classes that are one but for capital letters."""
+    """A note on classes that differ only in capital letters."""
     first: dict[str, str] = {}
     for word in words:
         if (known := first.setdefault(word.lower(), word)) != word:

@@ -1,4 +1,4 @@
-"""Arrays from .npz files."""
+"""Reading arrays from .npz files."""
 
 import io
 import zipfile
@@ -17,10 +17,15 @@ ZIP = b"PK"  # how each .npz file begins
 
 
 def arrays(path: Path, *names: str, option: str = "") -> list[NDArray[Any]]:
-    """The arrays of these names, in whichever case; `option` of the command line asked for them, if one did.
+    """The arrays with these names, which may be in upper or lower case.
+
+    Args:
+        path: of the .npz file.
+        *names: of the arrays.
+        option: of the command line that named them, if any, for errors.
 
     Raises:
-        TaskError: no .npz file, one of them is not there, or holds something else than numbers and words.
+        TaskError: it is not an .npz file, an array is missing, or one holds something other than numbers and words.
     """
     try:
         raw = bytes_of(path)
@@ -53,10 +58,10 @@ def arrays(path: Path, *names: str, option: str = "") -> list[NDArray[Any]]:
 
 
 def as_inputs(path: Path, x: NDArray[Any]) -> NDArray[Any]:
-    """Inputs as a network takes them: [N, F], [N, T, F], or images [N, C, S, S], filled up to a square.
+    """Inputs as a network takes them: [N, F], [N, T, F], or images [N, C, S, S], which are padded to squares.
 
     Raises:
-        TaskError: no numbers, or another number of axes.
+        TaskError: they are not numbers, not finite, or have another number of axes.
     """
     if x.dtype.kind not in "fiub" or x.ndim not in (2, 3, 4) or not x.size:
         raise TaskError(

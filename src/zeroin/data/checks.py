@@ -1,4 +1,4 @@
-"""What looks wrong with a table to learn from: told before anything is trained, for a person to decide."""
+"""Checks of a table for leaks, ids and other problems; the user is told before training, and decides."""
 
 from collections.abc import Collection, Iterator, Sequence
 from typing import Any
@@ -15,13 +15,13 @@ from zeroin.data.columns import Column, measured, no_dates
 from zeroin.data.groups import are_groups, note_on_groups
 from zeroin.data.kinds import DATES, ColumnKind, as_numbers, as_words
 
-ENOUGH = 0.999  # the share of the target that a column alone must tell for a leak to be suspected
-MONOTONE = 0.9999  # the rank correlation from which one number is another in disguise
+ENOUGH = 0.999  # a leak is suspected if a column alone explains this share of the target
+MONOTONE = 0.9999  # from this rank correlation on, a number is taken for a disguise of another
 DATE = r"\d{4}-\d{1,2}-\d{1,2}\b.*|\d{1,2}[-/.]\d{1,2}[-/.]\d{4}\b.*"
-OWN = 0.9  # the share of rows with a word of their own from which a column tells nothing of new rows
-LOOKED_AT = 20_000  # rows
-FEW = 0.01  # the share of the rows that may make up
-MOST = 0.5  # this share of a number's spread
+OWN = 0.9  # if this share of the rows have a word of their own, a column tells nothing about new rows
+LOOKED_AT = 20_000  # rows that are examined
+FEW = 0.01  # the user is told if so few of the rows make up
+MOST = 0.5  # this share of a target's variance
 
 
 def notes_on(
@@ -33,15 +33,15 @@ def notes_on(
     texts: Collection[str] = (),
     at_random: bool = True,
 ) -> Iterator[str]:
-    """What to tell of the columns to learn from.
+    """Notes on the columns that are learned from.
 
     Args:
         frame: those columns.
         target: of each row, none missing.
-        answer: what it was taken for.
-        columns: as the training rows have taught to read them.
-        texts: columns that are read as texts.
-        at_random: whether rows are cut at random, and not by time or by groups.
+        answer: what the target was taken for.
+        columns: how the columns are read, learned from the training rows.
+        texts: the columns that are read as texts.
+        at_random: whether rows are split at random, and not by time or by groups.
     """
     yield from (note for name in texts for note in _of_text(frame[name]))
     repeated = int(pd.concat([frame, target], axis=1).duplicated().sum())
@@ -81,7 +81,7 @@ def note_on_repeats(repeated: int, count: int, what: str) -> Iterator[str]:
 
 
 def _of_column(column: Column, values: pd.Series, y: NDArray[Any], answer: Answer) -> Iterator[str]:
-    """What to tell of one column."""
+    """Notes on one column."""
     name, is_words = column.name, column.kind == "category"
     real = as_words(values) if is_words else measured(column, values)
     if is_words and (two := _two_forms(real.dropna())):
@@ -109,8 +109,7 @@ def note_on_endless(column: Column, values: pd.Series) -> Iterator[str]:
 
 
 def _note_on_far(answer: Answer, real: pd.Series) -> Iterator[str]:
-    """What is told of a number to predict of which a few rows make up most of the spread: squared errors, and r2 with
-    them, are about those alone.
+    """A note if a few rows make up most of the target's variance, because squared errors and r2 then depend on these.
 
     >>> next(_note_on_far(Answer("price"), pd.Series([5.0, 6.0] * 50 + [1e9])))[:72]
     "1 of 101 rows makes up 100 % of the spread of 'price', such as 1e+09 whe"
@@ -129,12 +128,12 @@ def _note_on_far(answer: Answer, real: pd.Series) -> Iterator[str]:
 
 
 def note_on_no_dates(name: str, odd: pd.Series, rows: int) -> str:
-    """What is told of a column of dates some of which are none."""
+    """A note on a column of dates in which some values are not dates."""
     return f"{name!r} holds no date in {len(odd):,} of {rows:,} rows, such as {odd.iloc[0]!r}, taken as missing"
 
 
 def _two_forms(words: pd.Series) -> list[str]:
-    """Two words of a column of dates that are written in different ways; none where it is something else."""
+    """Two dates of a column that are written in different ways; empty if there are none, or it is not one of dates."""
     shapes = words.str.replace(r"\d+", "0", regex=True)
     if not len(words) or shapes.nunique() == 1 or words.str.fullmatch(DATE).mean() < DATES:
         return []
@@ -168,7 +167,7 @@ def _is_own(words: pd.Series) -> bool:
 
 
 def _tells(values: pd.Series, kind: ColumnKind, y: NDArray[Any], answer: Answer) -> bool:
-    """Whether a column alone, words or numbers, tells the target."""
+    """Whether a column alone determines the target."""
     if not answer.classes:
         return _same_number(values, y) if kind == "number" else _group_means(values, y) > ENOUGH
     usual = float(np.bincount(y).max()) / len(y)
@@ -176,7 +175,7 @@ def _tells(values: pd.Series, kind: ColumnKind, y: NDArray[Any], answer: Answer)
 
 
 def _hits(values: pd.Series, kind: ColumnKind, y: NDArray[Any], classes: int) -> float:
-    """The share of classes that a column alone gets right."""
+    """The accuracy with which a column alone predicts the class."""
     if kind == "number":
         x = values.fillna(-1e30).to_numpy()[:, None]
         return float(DecisionTreeClassifier(max_leaf_nodes=max(2, classes), random_state=0).fit(x, y).score(x, y))
@@ -195,7 +194,7 @@ def _same_number(values: pd.Series, y: NDArray[Any]) -> bool:
 
 
 def _group_means(values: pd.Series, y: NDArray[Any]) -> float:
-    """How much of a number's variance the groups of a column explain."""
+    """The share of a number's variance that is explained by the groups of a column."""
     words = as_words(values).fillna("")
     if words.nunique() > len(words) / 2:
         return 0.0

@@ -1,6 +1,7 @@
-"""A table's columns as numbers that a network takes: what is learned from the training rows is plain data.
+"""Encoding the columns of a table as numbers for a network.
 
-Plain data rather than fitted objects, so that an exported model can be read without running anything it contains.
+What is learned from the training rows is plain data and not fitted objects, so that an exported model can be loaded
+without running code that it contains.
 """
 
 from collections.abc import Collection, Mapping, Sequence
@@ -18,10 +19,10 @@ from zeroin.errors import TaskError
 
 MOST = 40  # categories of a column that get a number of their own; the others share one
 SEEN = 3  # training rows at least of a category with a number of its own
-FAR = 5.0  # deviations from the mean beyond which a number is taken as that far: a network does not extrapolate
-SKEWED = 2.0  # the skewness from which a column of amounts is taken as log(1 + x)
+FAR = 5.0  # numbers are clipped at so many standard deviations from the mean: a network does not extrapolate
+SKEWED = 2.0  # from this skewness on, a column of amounts is encoded as log(1 + x)
 YEAR = 365.2425  # days
-# (days of a period, how many sines and cosines say where in it a date lies); three tell the days of a week apart
+# (days of a period, how many sines and cosines encode where a date lies in it); three distinguish the days of a week
 WAVES = ((YEAR, 8), (7, 3), (1, 2))
 
 Array = NDArray[np.float32]
@@ -61,13 +62,13 @@ class Column:
 
     @property
     def width(self) -> int:
-        """How many numbers it becomes."""
+        """How many numbers it is encoded as."""
         waves = 2 * sum(count for _, count in self.waves)
         return self.gaps + {"number": 1, "date": 1 + waves, "category": len(self.options) + 1}[self.kind]
 
 
 def learn(frame: pd.DataFrame, styles: Mapping[str, Style] = MappingProxyType({})) -> tuple[Column, ...]:
-    """What the training rows say of each column; columns that never change are left out.
+    """Learn from the training rows how to encode each column; columns that never change are left out.
 
     How numbers are written is no knowledge of what they are: `styles` may be those of all rows.
 
@@ -105,11 +106,11 @@ def check_there(frame: pd.DataFrame, names: Collection[str]) -> None:
 
 
 def in_time(values: pd.Series, mark: str | None = None) -> pd.Series:
-    """What rows are ordered by: years of dates, or numbers; missing where neither is given.
+    """The numbers by which rows are ordered in time: years for dates, or the numbers themselves.
 
     Args:
         values: the column.
-        mark: what stands before decimals in its file.
+        mark: the decimal mark of its file.
 
     Raises:
         TaskError: it holds words.
@@ -121,20 +122,20 @@ def in_time(values: pd.Series, mark: str | None = None) -> pd.Series:
 
 
 def measured(column: Column, values: pd.Series) -> pd.Series:
-    """The numbers of a column, or the years of its dates since 2000; missing where there is none."""
+    """The numbers of a column, or the years since 2000 of its dates; missing where there is neither."""
     if column.kind == "number":
         return as_numbers(values, column.style)
     return (as_dates(values, column.form) - pd.Timestamp("2000-01-01")) / pd.Timedelta(days=1) / YEAR
 
 
 def no_dates(column: Column, values: pd.Series) -> pd.Series:
-    """What a column of dates holds that is none, and is taken as missing; of other columns nothing."""
+    """The values of a column of dates that are not dates, and so count as missing; empty for other columns."""
     there = values.dropna()
     return there[as_dates(there, column.form).isna()] if column.kind == "date" else there[:0]
 
 
 def _read(name: str, values: pd.Series) -> Column:
-    """What a column holds, and how it is written."""
+    """The kind of a column, and how it is written."""
     kind = kind_of(values)
     if kind == "number":
         return Column(name, kind, style=written(values))
@@ -187,7 +188,7 @@ def _applied(column: Column, values: pd.Series) -> Array:
 
 
 def _amount(column: Column, values: pd.Series) -> NDArray[np.float64]:
-    """A number, or the years of a date, as it is before its mean is taken away [N]."""
+    """The numbers of a column, or the years of its dates, before they are normalised [N]."""
     filled = measured(column, values).fillna(column.fill).to_numpy(float)
     return np.asarray(np.log1p(np.maximum(filled, 0)) if column.log else filled)
 

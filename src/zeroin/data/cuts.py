@@ -1,4 +1,4 @@
-"""How examples are cut into those to train on, to validate and to test: at random, by time, or by groups."""
+"""Splitting a user's examples into sets to train, validate and test: at random, by time, or by groups."""
 
 from collections.abc import Callable
 from functools import partial
@@ -16,10 +16,10 @@ Cutting: TypeAlias = Callable[[pd.Series, Answer, pd.Series], Cut]  # of which r
 
 
 def cutting(frame: pd.DataFrame, target: str, order: str | None, group: str | None) -> Cutting:
-    """How a table is cut, by columns that its user named.
+    """How to split a table, by the columns that its user named.
 
     Raises:
-        TaskError: there is no such column, it does not order rows, or both were named.
+        TaskError: there is no such column, it cannot order rows, or both were named.
     """
     if order and group:
         raise TaskError(
@@ -37,12 +37,12 @@ def _times(frame: pd.DataFrame, order: str) -> pd.Series:
 
 
 def grouped(groups: pd.Series) -> Cutting:
-    """A cut that leaves whole what each example belongs to; `groups` are named as the user named them."""
+    """A split that keeps groups together; `groups` has the name that the user gave."""
     return partial(_by_group, groups)
 
 
 def at_random(_usable: pd.Series, answer: Answer, values: pd.Series) -> Cut:
-    """Rows cut at random."""
+    """A random split."""
     return split(answer.encoded(values))
 
 
@@ -72,7 +72,7 @@ def _given(option: str, what: str, values: pd.Series) -> pd.Series:
 
 
 def _varied(option: str, by: pd.Series, cut: Cut, answer: Answer, values: pd.Series) -> Cut:
-    """The cut, where there is something to tell apart in each part of it."""
+    """The split, if each of its parts has at least two different answers; else an error."""
     for part, rows in zip(cut._fields, cut, strict=True):
         if (different := values.iloc[rows].nunique()) < 2:
             raise TaskError(

@@ -1,4 +1,4 @@
-"""Examples as scikit-learn hands them over: which count, and which of them judge."""
+"""Examples as scikit-learn passes them to `fit`: which of them count, and which are held out for validation."""
 
 from dataclasses import dataclass
 from typing import Any
@@ -24,10 +24,10 @@ class Examples:
 
 
 def counting(X: Any, y: Any, groups: Any, sample_weight: Any) -> Examples:
-    """The examples that count; one of weight 0 is as if it were not there.
+    """The examples that count; those of weight 0 are removed.
 
     Raises:
-        ValueError: fewer than four count, weights below 0, or groups that are not of each example.
+        ValueError: fewer than four count, a weight is negative, or there is not one group for each example.
 
     >>> counting(np.zeros((5, 1)), np.arange(5), None, [1, 2, 0, 1, 1]).y
     array([0, 1, 3, 4])
@@ -47,17 +47,17 @@ def counting(X: Any, y: Any, groups: Any, sample_weight: Any) -> Examples:
 
 
 def split(y: Any, groups: Any, share: float, stratified: bool, seed: int) -> tuple[Any, Any]:
-    """Which examples to train on and to judge by; every class in both where there are enough of each.
+    """The indices of the examples to train on and to validate; stratified if there are enough of each class.
 
     Args:
         y: targets [N].
-        groups: those of one are all trained on or all judged by; None: each example for itself.
-        share: of the examples, to judge by.
+        groups: [N], each of which is kept in one of the two sets; None: there are none.
+        share: of the examples that are for validation.
         stratified: whether targets are classes.
-        seed: decides the cut.
+        seed: decides the split.
 
     Raises:
-        ValueError: a share that is none.
+        ValueError: `share` is not between 0 and 1.
     """
     if not 0 < share < 1:
         raise ValueError(
@@ -76,7 +76,7 @@ def split(y: Any, groups: Any, share: float, stratified: bool, seed: int) -> tup
 
 
 def _numbered(groups: Any, count: int) -> NDArray[Any]:
-    """What each example belongs to, as numbers."""
+    """The group of each example, as numbers."""
     names = column_or_1d(groups)
     if missing := sum(name is None or name != name for name in names.tolist()):
         raise ValueError(

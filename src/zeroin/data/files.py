@@ -1,4 +1,4 @@
-"""Tables read from CSV and Parquet files; what is wrong with a file is told in one sentence."""
+"""Reading tables from CSV and Parquet files, with an error that explains what is wrong with a file."""
 
 import csv
 import difflib
@@ -61,7 +61,7 @@ def read(path: Path, missing: Sequence[str] = (), *, header: bool = True) -> pd.
 
 
 def column_of(frame: pd.DataFrame, name: str, option: str) -> str:
-    """The name of a column that an option of the command line names.
+    """The name of a column that an option of the command line gave, if there is such a column.
 
     Raises:
         TaskError: there is none.
@@ -81,10 +81,10 @@ def column_of(frame: pd.DataFrame, name: str, option: str) -> str:
 
 
 def bytes_of(path: Path) -> bytes:
-    """What is in a file.
+    """The contents of a file, decompressed if it is packed.
 
     Raises:
-        TaskError: there is none, it cannot be read, or it is empty.
+        TaskError: there is no such file, it cannot be read, or it is empty.
     """
     try:
         raw = path.read_bytes()
@@ -180,15 +180,15 @@ def _decoded(path: Path) -> str:
 
 
 def _separator(text: str) -> str:
-    """What separates the names of the header."""
+    """The separator that is most frequent in the header."""
     header = re.sub(r'"[^"]*"', "", text.lstrip().partition("\n")[0])
     return max(SEPARATORS, key=header.count)
 
 
 def _checked(file: str, text: str, separator: str, header: bool) -> list[str]:
-    """The names of the columns, after a look at the form of every row.
+    """The names of the columns, after checking the number of fields in every row.
 
-    pandas would fill short rows up, rename equal names and take an unclosed quote for one long cell.
+    pandas would silently pad short rows, rename duplicate columns, and read an unclosed quote as one long cell.
     """
     before = csv.field_size_limit(LONGEST)
     rows = csv.reader(io.StringIO(text), delimiter=separator, skipinitialspace=True, strict=True)

@@ -1,4 +1,4 @@
-"""Columns that say whom or what a row belongs to: rows of one patient in several sets make the score too good."""
+"""Finding columns that group rows, such as a patient's id: rows of one group in several sets make scores too good."""
 
 import re
 from typing import Any
@@ -11,17 +11,17 @@ from scipy.stats import f
 from zeroin.data.answer import Answer
 from zeroin.data.columns import MOST, Column, measured
 
-# How a column is called that says it; not `customers` or `user_age`, which are numbers of something.
+# Names of such columns; but not `customers` or `user_age`, which are numbers of something.
 NAMED = re.compile(
     r"(?:^|[^a-z])(?:id|uid|uuid|guid|pid|(?:patient|subject|participant|person|speaker|user|customer|client|member|"
     r"household|animal|session|device|sensor|machine|store)(?:[^a-z]?(?:id|no|nr|number|code|key|name))?)$"
 )
-SEVERAL = 8  # different ones at least: fewer are rather kinds (mobile, tablet)
-ALIKE = 1e-6  # the chance of answers as alike as those of one group, if groups said nothing of them
+SEVERAL = 8  # so many groups at least; fewer are rather categories (mobile, tablet)
+ALIKE = 1e-6  # the p-value below which answers within groups count as alike
 
 
 def note_on_groups(name: str, answer: Answer) -> str:
-    """What is told of rows that belong together and are cut at random."""
+    """A note on rows that belong together but are split at random."""
     return (
         f"rows of one {name!r} are alike in {answer.name!r} and are cut at random, into several sets: to predict "
         f"it for others, add --group {name!r}"
@@ -29,8 +29,10 @@ def note_on_groups(name: str, answer: Answer) -> str:
 
 
 def are_groups(column: Column, values: pd.Series, target: pd.Series, answer: Answer) -> bool:
-    """Whether a column names what rows belong to, several each, and these have alike answers: it is called so, or has
-    more words than are learned one by one."""
+    """Whether a column groups rows, several in each group, with similar answers within groups.
+
+    It must have a name like an id, or more different words than are encoded one by one.
+    """
     many = column.kind == "category" and values.nunique() > MOST
     if column.kind == "date" or not (many or _is_called_so(column.name)):
         return False
@@ -49,8 +51,10 @@ def _is_called_so(name: str) -> bool:
 
 
 def _chance(group: NDArray[Any], target: pd.Series, answer: Answer) -> float:
-    """That answers of one group are as alike as these if groups say nothing of them: the F test of an analysis of
-    variance. A class counts as 1 of its own, 0 of all others."""
+    """The p-value of an F test (analysis of variance) for answers that do not depend on the group.
+
+    Classes are encoded one-hot.
+    """
     y = answer.encoded(target)
     real = np.eye(len(answer.classes))[y] if answer.classes else y[:, None].astype(float)
     apart, sizes = real - real.mean(0), np.bincount(group)

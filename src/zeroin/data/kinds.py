@@ -1,4 +1,4 @@
-"""What a column of a table holds, numbers, dates or words, and how it writes them."""
+"""The kind of a column, numbers, dates or words, and how it writes them."""
 
 import re
 import warnings
@@ -12,10 +12,10 @@ from zeroin.data.amounts import Style, amounts, style_of
 from zeroin.errors import TaskError
 from zeroin.wording import counted
 
-MIXED = 0.5  # the share of numbers from which a column is one of numbers, and its words are mistakes
+MIXED = 0.5  # from this share of numbers on, a column is one of numbers, and words in it are mistakes
 MANY, FEW = 40, 3  # so is one of more different numbers and no more different words: those stand for missing
-DATES = 0.95  # the share of dates from which a column is one of dates
-LARGEST = 1e30  # larger amounts are taken as this: their squares are still numbers
+DATES = 0.95  # from this share of dates on, a column is one of dates
+LARGEST = 1e30  # larger numbers are clipped here, so that their squares are finite
 ISO = "ISO8601"
 LOOKS_LIKE_A_DATE = re.compile(r"\d{4}|\d{1,2}[-/.]\d{1,2}[-/.]\d{2,4}")
 TIME_OF_DAY = re.compile(r"\d{1,2}:\d{2}")
@@ -25,7 +25,7 @@ ColumnKind: TypeAlias = Literal["number", "category", "date"]
 
 
 def kind_of(values: pd.Series, otherwise: str = "leave the column out with --drop") -> ColumnKind:
-    """What a column holds; a category is a word, or a truth value.
+    """The kind of a column; a category is a word or a truth value.
 
     Args:
         values: the column.
@@ -50,7 +50,7 @@ def kind_of(values: pd.Series, otherwise: str = "leave the column out with --dro
 
 
 def all_numbers(there: pd.Series, otherwise: str = "leave the column out with --drop") -> bool:
-    """Whether a column, none of it missing, holds numbers, in whichever way all of them are written.
+    """Whether a column without missing values holds numbers, in whatever style.
 
     Raises:
         TaskError: numbers and words mixed.
@@ -72,7 +72,7 @@ def all_numbers(there: pd.Series, otherwise: str = "leave the column out with --
 
 
 def form_of(there: pd.Series) -> str:
-    """How nearly all of these words write a date or a time of day; empty where they do not.
+    """The format in which nearly all of these words write a date or a time of day; empty if they do not.
 
     >>> form_of(pd.Series(["01/02/2024", "31/12/2024"])), form_of(pd.Series(["a", "b"]))
     ('%d/%m/%Y', '')
@@ -91,25 +91,25 @@ def form_of(there: pd.Series) -> str:
 
 
 def as_dates(values: pd.Series, form: str) -> pd.Series:
-    """Dates written in one form, or dates already; what is none is missing."""
+    """Dates from words in one format; dates are returned as they are, and anything else is missing."""
     if not pd.api.types.is_datetime64_any_dtype(values):
         values = values.astype(str).where(values.notna())
     return pd.to_datetime(values, format=form or ISO, errors="coerce", utc=True).dt.tz_localize(None)
 
 
 def as_numbers(values: pd.Series, style: Style | None = None) -> pd.Series:
-    """Numbers, written plainly or in a style; what is none, or is infinite, is missing."""
+    """Numbers, written plainly or in a style; anything else, and infinity, is missing."""
     real = amounts(values, style) if style else pd.to_numeric(values, errors="coerce").astype(float)
     known = real.to_numpy(float)  # NumPy's: pandas' `replace` and `clip` take ten times as long on a few hundred rows
     return pd.Series(np.where(np.isfinite(known), known.clip(-LARGEST, LARGEST), np.nan), real.index, name=real.name)
 
 
 def written(values: pd.Series, mark: str | None = None) -> Style | None:
-    """How a column of numbers writes them; None: plainly.
+    """The style in which a column writes its numbers; None: plainly.
 
     Args:
         values: the column.
-        mark: what stands before decimals in its file: where that is a comma, `1.250` is 1250.
+        mark: the decimal mark of its file; if it is a comma, `1.250` is 1250.
     """
     style = style_of(values, mark)
     has_commas = style is not None and style.mark == mark == ","
@@ -117,7 +117,7 @@ def written(values: pd.Series, mark: str | None = None) -> Style | None:
 
 
 def as_words(values: pd.Series) -> pd.Series:
-    """Text in each row, None where it is missing."""
+    """The column as text; None where it is missing."""
     return values.astype(object).where(values.notna(), None).map(_word)
 
 

@@ -1,4 +1,4 @@
-"""What the name of a file says that it holds."""
+"""What a file contains, by its name."""
 
 from pathlib import Path
 
@@ -8,7 +8,7 @@ PACKED = ".gz"
 
 
 def suffix(path: Path) -> str:
-    """How a file's name ends, in small letters, without what says that it is packed.
+    """The suffix of a file's name in lower case, without that of a packed file.
 
     >>> suffix(Path("houses.CSV")), suffix(Path("houses.csv.gz"))
     ('.csv', '.csv')
@@ -17,7 +17,7 @@ def suffix(path: Path) -> str:
 
 
 def stem(path: Path) -> str:
-    """A file's name without how it ends.
+    """A file's name without its suffixes.
 
     >>> stem(Path("data/houses.csv.gz")), stem(Path("v1.2.csv"))
     ('houses', 'v1.2')

@@ -1,4 +1,4 @@
-"""A task made of data of one's own: a table, texts, a folder of images, or arrays."""
+"""Making a task from the user's own data: a table, texts, a folder of images, or arrays."""
 
 import math
 import re
@@ -45,7 +45,7 @@ def task_of(
     order: str | None = None,
     group: str | None = None,
 ) -> Task:
-    """A task from a file or folder; what looks wrong with the data is warned of.
+    """Make a task from a file or folder; warnings say what looks wrong with the data.
 
     Args:
         path: a table (.csv, .tsv, .txt, .parquet, .pq), a folder of images with one folder a class, or an .npz file
@@ -106,7 +106,7 @@ def _named(target: str | None) -> str:
 
 
 def _no_table(what: str, path: Path, options: Mapping[str, Any]) -> None:
-    """Refuse options about the columns of a table where there are none: ignored, they would seem to hold."""
+    """Refuse options about the columns of a table if there is no table, because ignoring them would mislead."""
     given = [f"--{name}" for name, value in options.items() if value]
     if given:
         raise TaskError(f"{given[0]} is about the columns of a table; {str(path)!r} is {what}: leave it out.")
@@ -177,7 +177,7 @@ def _repeats(inputs: Inputs, x: NDArray[Any]) -> Iterator[str]:
 
 
 def _absent(answer: Answer, values: pd.Series, cut: Cut) -> Iterator[str]:
-    """Classes that a set has no example of."""
+    """Notes on classes that are missing from a set."""
     for part, rows in zip(("training", "validation", "test"), cut, strict=True):
         there = set(answer.encoded(values.iloc[rows]))
         if gone := [repr(name) for i, name in enumerate(answer.classes) if i not in there]:

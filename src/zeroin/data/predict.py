@@ -1,4 +1,4 @@
-"""Predictions of an exported model for new data."""
+"""Predicting new data with an exported model."""
 
 import warnings
 from collections.abc import Iterator
@@ -21,8 +21,7 @@ from zeroin.wording import first_line
 
 
 def predictions(model: Path, data: Path) -> pd.DataFrame:
-    """One row for each example, in their order: the prediction, for classes the probability of each, for images the
-    file.
+    """A table with a row for each example: the prediction, the probability of each class, and for images the file.
 
     Args:
         model: what `zeroin export --model` wrote of a study of a table, texts, images or arrays.
@@ -50,7 +49,7 @@ def predictions(model: Path, data: Path) -> pd.DataFrame:
 
 
 def _notes(inputs: Inputs, source: Any) -> Iterator[str]:
-    """What new rows hold that training rows did not, and how it is taken."""
+    """Notes on values of new rows that did not occur in training, and on how they are read."""
     for column in inputs.columns if isinstance(inputs, Table) else ():
         if column.name not in source:
             continue  # which is refused

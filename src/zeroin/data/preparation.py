@@ -1,7 +1,7 @@
-"""From a source of data to what a network takes, and the network that takes it: learned once, kept as plain data.
+"""The preparation of data for a network, and that network: learned once, and stored as plain data.
 
-Each kind of data is a frozen value with the same three: `opened` reads a file or folder, `encoded` makes numbers of
-what was read, `network` builds what takes them.
+Each kind of data is a frozen dataclass with the same three methods: `opened` reads a file or folder, `encoded` turns
+what was read into numbers, and `network` builds a network for these.
 """
 
 from collections.abc import Mapping
@@ -30,7 +30,7 @@ from zeroin.types import Config
 
 @dataclass(frozen=True, slots=True)
 class Text:
-    """A column of texts: the words with a number of their own, and how many words of a text are read."""
+    """A column of texts: its vocabulary, and how many words of a text are read."""
 
     column: str
     words: tuple[str, ...]
@@ -53,7 +53,7 @@ class Text:
 
     @property
     def numbered(self) -> int:
-        """How many words have a number, those that stand for none and for another included."""
+        """The size of the vocabulary, including the numbers for no word and for an unknown word."""
         return len(self.words) + 2
 
 
@@ -139,7 +139,7 @@ KINDS: dict[str, type[Any]] = {"table": Table, "text": Text, "images": Images, "
 
 @dataclass(frozen=True, slots=True)
 class Preparation:
-    """All that lies between a file and a network, and between its output and an answer."""
+    """Everything between a file and the network's input, and between its output and an answer."""
 
     inputs: Inputs
     answer: Answer
@@ -149,7 +149,7 @@ class Preparation:
         return self.inputs.network(self.answer.outputs, config)
 
     def plain(self) -> dict[str, Any]:
-        """As text, numbers, lists and dicts, which JSON and `torch.load(weights_only=True)` can read."""
+        """As strings, numbers, lists and dicts, which JSON and `torch.load(weights_only=True)` can read."""
         kind = next(name for name, one in KINDS.items() if isinstance(self.inputs, one))
         return {"kind": kind, "inputs": _lists(asdict(self.inputs)), "answer": _lists(asdict(self.answer))}
 
@@ -169,7 +169,7 @@ def _tuples(plain: Mapping[str, Any]) -> dict[str, Any]:
 
 
 def _lists(value: Any) -> Any:
-    """Tuples as lists, as JSON would give them back; numpy's numbers as Python's; what is None left out."""
+    """Plain data as JSON would return it: lists for tuples, Python's numbers for NumPy's, and no None."""
     if isinstance(value, dict):
         return {name: _lists(v) for name, v in value.items() if v is not None}
     if isinstance(value, tuple | list):

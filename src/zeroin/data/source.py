@@ -1,4 +1,4 @@
-"""What a task is made of, however it was read; a folder of images and arrays as such."""
+"""The source of a task: examples and targets, wherever they came from; and sources of images and of arrays."""
 
 from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
@@ -19,19 +19,19 @@ FOLDER = "folder"  # what images are grouped by
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Source:
-    """What was read: examples that can be chosen from, the target of each, and what learns from chosen ones."""
+    """What was read: examples, the target of each, and functions that learn the preparation and make notes."""
 
     examples: Any  # a DataFrame, or an array
     target: pd.Series
     learn: Callable[[Any], Inputs]
     notes: Callable[[Inputs, Any, pd.Series, Answer], Iterable[str]]
     cut: Cutting = at_random
-    instead: str = "choose another column"  # of a target that nothing can be learned from
-    mark: str | None = None  # what stands before decimals in the file
+    instead: str = "choose another column"  # a remedy for errors, if nothing can be learned from the target
+    mark: str | None = None  # the decimal mark of the file
 
 
 def of_images(path: Path, group: str | None) -> Source:
-    """A folder of images, one folder a class."""
+    """The source of a folder of images, with a folder for each class."""
     if group and group != FOLDER:
         raise TaskError(
             f"images belong to the folder that they lie in within that of their class, as {path / 'cats/tom/1.png'} to "
@@ -50,7 +50,7 @@ def of_images(path: Path, group: str | None) -> Source:
 
 
 def of_arrays(path: Path, group: str | None) -> Source:
-    """The arrays X and y of an .npz file."""
+    """The source of an .npz file with arrays X and y."""
     x, y = arrays(path, "X", "y")
     if y.ndim == 2 and y.shape[1] == 1:
         y = y[:, 0]
@@ -85,6 +85,6 @@ def _groups_of(path: Path, name: str, count: int) -> pd.Series:
 
 
 def note_on_groups(group: str | None) -> Iterator[str]:
-    """What is told of examples that stay together."""
+    """A note on examples that are kept together."""
     if group:
         yield f"examples of one {group!r} are in the same set, and it is not learned from"

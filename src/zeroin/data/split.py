@@ -1,4 +1,4 @@
-"""A fixed cut of the examples into those to train on, to validate and to test."""
+"""Splitting examples into sets to train, validate and test, always in the same way."""
 
 from collections.abc import Sequence
 from typing import Any, NamedTuple, TypeAlias
@@ -6,10 +6,11 @@ from typing import Any, NamedTuple, TypeAlias
 import numpy as np
 from numpy.typing import NDArray
 
-SEED = 1  # part of every task: the same data are always cut in the same way
-# Rows are sorted by target, equal ones at random; of each 20 that follow one another, those at these places are used
+SEED = 1  # part of every task: the same data are always split in the same way
+# Rows are sorted by target, ties at random. Of every 20 consecutive rows, those at these places are for validation and
+# for testing.
 OF = 20
-VALID, TEST = (3, 10, 17), (6, 13, 19)  # to validate and to test
+VALID, TEST = (3, 10, 17), (6, 13, 19)
 SHARES = (0.7, 0.15, 0.15)
 FIFTHS = (0.2, 0.4, 0.6, 0.8)
 
@@ -25,9 +26,9 @@ class Cut(NamedTuple):
 
 
 def in_order(values: NDArray[Any]) -> Cut:
-    """The lowest 70 % of the rows to train on, the next 15 % to validate, the highest to test: by time, usually.
+    """Split by value, usually time: the lowest 70 % of the rows to train, the next 15 % to validate, the rest to test.
 
-    Rows of one value stay together, as those of a day.
+    Rows with the same value, such as those of a day, stay together.
 
     >>> [len(rows) for rows in in_order(np.arange(100))]
     [70, 15, 15]
@@ -39,8 +40,9 @@ def in_order(values: NDArray[Any]) -> Cut:
 
 
 def split(y: NDArray[Any]) -> Cut:
-    """70 % of the rows to train on, 15 % each to validate and to test, with the same share of each class, or of each
-    size of a number, in every part.
+    """A stratified split: 70 % of the rows to train, 15 % each to validate and to test.
+
+    Every part has the same share of each class, or the same distribution of a number.
 
     Args:
         y: targets [N], classes or numbers.
@@ -56,11 +58,11 @@ def split(y: NDArray[Any]) -> Cut:
 
 
 def by_group(groups: NDArray[Any], y: NDArray[Any], shares: Sequence[float] = SHARES, seed: int = SEED) -> list[Rows]:
-    """Rows cut by about these shares, those of one group together, each part with about the same share of each class,
-    or of each size of a number.
+    """Split rows by groups, which stay together, into parts of about these shares.
 
-    The largest groups go first, each to where the rows of its classes are wanting most; none is left empty as long as
-    there are groups.
+    Each part gets about the same share of each class, or about the same distribution of a number. The largest groups
+    are assigned first, each to the part that most lacks rows of its classes; if there are enough groups, no part stays
+    empty.
 
     Args:
         groups: of each row, numbers or words [N].

@@ -1,4 +1,4 @@
-"""A table as what a task is made of: which columns are learned from, and how each is read."""
+"""The source of a table: which columns are learned from, and how each is read."""
 
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
@@ -26,7 +26,7 @@ WORDS = (8, 200)  # of a text that are read, at least and at most
 
 @dataclass(frozen=True, slots=True)
 class Columns:
-    """What was said of a table's columns, each by its name; the fields are as `own.task_of` takes them."""
+    """What the user said about a table's columns, in terms of the arguments of `own.task_of`."""
 
     target: str
     texts: tuple[str, ...]
@@ -36,7 +36,7 @@ class Columns:
     group: str | None
 
     def check_dropped(self, frame: pd.DataFrame) -> None:
-        """Whether what is left out is there, and not the target."""
+        """Check that the columns to drop exist, and that the target is not among them."""
         for name in self.drop:
             if column_of(frame, name, "--drop") == self.target:
                 raise TaskError(
@@ -44,7 +44,7 @@ class Columns:
                 )
 
     def check_read(self, frame: pd.DataFrame) -> None:
-        """Whether what is read in a way that was named is there, and read in that way alone."""
+        """Check that columns to be read as text or as words exist, and are named only once."""
         for option, named, others in (("--text", self.texts, self.words), ("--words", self.words, ())):
             for name in named:
                 if column_of(frame, name, option) == self.target:
@@ -57,21 +57,21 @@ class Columns:
                     raise TaskError(f"a column is read as text or as words; {name!r} is in both: leave out one.")
 
     def learned_from(self, frame: pd.DataFrame) -> pd.DataFrame:
-        """The columns that are left."""
+        """The columns that are learned from."""
         gone = [self.group] if self.group and self.group not in self.drop else []
         return frame.drop(columns=[*self.drop, self.target, *gone])
 
 
 @dataclass(frozen=True, slots=True)
 class Reading:
-    """How the file was read: words that stand for a missing value, and whether its first row names the columns."""
+    """How the file was read: the words for a missing value, and whether its first row is a header."""
 
     missing: tuple[str, ...]
     header: bool
 
 
 def of_table(path: Path, frame: pd.DataFrame, columns: Columns, reading: Reading) -> Source:
-    """The columns of a table that are learned from, beside the one that is predicted.
+    """The source of a table.
 
     Args:
         path: where it was read, to be told.

@@ -1,4 +1,4 @@
-"""Texts as whole numbers: the words of the training texts, numbered from the most frequent."""
+"""Encoding texts as numbers of words, which are numbered by their frequency in the training texts."""
 
 import re
 import unicodedata
@@ -10,14 +10,14 @@ import pandas as pd
 from numpy.typing import NDArray
 
 MOST = 5_000  # words with a number of their own
-SEEN = 3  # texts to train on that have such a word
+SEEN = 3  # a word needs to occur in so many training texts
 LONGEST = 120  # words of a text that are read
 NONE, UNKNOWN = 0, 1
-LONG = 30  # mean characters from which the words of a column are texts; one that is a word counts as three
-OWN = 0.5  # the share of rows with a text of their own from which they are
-LOOKED_AT = 1_000  # texts
+LONG = 30  # mean number of characters from which a column holds texts; a character of `ALONE` counts as three
+OWN = 0.5  # and this share of the rows must have a text of their own
+LOOKED_AT = 1_000  # texts that are examined
 
-# Scripts that do not set words apart (Han, kana, Thai, Lao, Burmese, Khmer): each character is read as a word.
+# Scripts that do not separate words (Han, kana, Thai, Lao, Burmese, Khmer): each character is read as a word.
 ALONE = (
     r"\u0e00-\u0eff\u1000-\u109f\u1780-\u17ff\u3040-\u30ff\u3400-\u4dbf\u4e00-\u9fff\uf900-\ufaff\U00020000-\U0003ffff"
 )
@@ -28,7 +28,7 @@ WORD = re.compile(rf"[{ALONE}{PICTURES}]|{LETTER}+(?:'{LETTER}+)?|[!?！？]")
 
 
 def words_of(text: str) -> list[str]:
-    """The words of a text in small letters, tags left out.
+    """The words of a text in lower case, without HTML tags.
 
     >>> words_of("It's <br />GREAT!"), words_of("很好吃"), words_of("no 😡")
     (["it's", 'great', '!'], ['很', '好', '吃'], ['no', '😡'])
@@ -37,8 +37,7 @@ def words_of(text: str) -> list[str]:
 
 
 def is_text(values: pd.Series) -> bool:
-    """Whether a column holds texts to be read, rather than categories or names of rows: long ones, most of which occur
-    once, with words in common.
+    """Whether a column holds texts rather than categories or names: they are long, mostly unique, and share words.
 
     >>> is_text(pd.Series([f"of {i} trees that stood here, the last one fell" for i in range(9)]))
     True
@@ -53,14 +52,14 @@ def is_text(values: pd.Series) -> bool:
 
 
 def vocabulary(texts: Iterable[str]) -> list[str]:
-    """The words with a number of their own, the most frequent first; number 2 is the first of them."""
+    """The words that get a number of their own, the most frequent first; the first of them has number 2."""
     counts = Counter(word for text in texts for word in set(words_of(text)))
     ranked = sorted(counts, key=lambda word: (-counts[word], word))
     return [word for word in ranked[:MOST] if counts[word] >= SEEN]
 
 
 def numbered(texts: Sequence[str], words: Sequence[str], length: int = LONGEST) -> NDArray[np.int64]:
-    """Texts as [N, length], filled up with 0.
+    """Texts as numbers of words [N, length], padded with 0.
 
     >>> numbered(["a b a", "c"], ["a", "b"], 4).tolist()
     [[2, 3, 2, 0], [1, 0, 0, 0]]

@@ -1,4 +1,4 @@
-"""Ready-made real tasks, listed without importing what trains them."""
+"""Ready-made tasks on real data; the list can be shown without importing PyTorch."""
 
 import difflib
 import importlib
@@ -15,15 +15,16 @@ from zeroin.tasks import sources
 
 @dataclass(frozen=True, slots=True)
 class Ready:
-    """A ready-made task, as the list shows it; docs/tasks.md says how its figures were measured.
+    """A ready-made task, as it is listed; docs/tasks.md says how its figures were measured.
 
     Args:
-        name, field: what it is called; vision, text, tables, sequences or forecasting.
-        size: the data in words.
-        metric: what is tuned; for mase lower is better, for all others higher.
-        minutes: of one core that `zeroin tune NAME` takes; None where not measured yet, as below.
-        default, tuned: the mean test score of the config where the search begins, and of the one that was found.
-        module: where the function of its name makes it.
+        name: of the task.
+        field: vision, text, tables, sequences or forecasting.
+        size: of the data, in words.
+        metric: that is tuned; for mase lower is better, for all others higher.
+        minutes: how long `zeroin tune NAME` takes on one core; None if not measured yet, also below.
+        default, tuned: the mean test scores of the default config and of the best one found.
+        module: which has a function of the task's name that makes it.
     """
 
     name: str
@@ -48,7 +49,7 @@ PROMISED: dict[str, Any] = json.loads(resources.files("zeroin.tasks").joinpath("
 
 
 def _ready(name: str, field: str, size: str, metric: str, module: str) -> Ready:
-    """A line of the list, with the figures that `benchmarks/tasks.py` measured."""
+    """A ready-made task, with the figures that `benchmarks/tasks.py` measured."""
     figures = dict.fromkeys(("minutes", "default", "tuned")) | PROMISED["tasks"].get(name, {})
     return Ready(name, field, size, metric, **figures, module=module)
 
@@ -72,13 +73,13 @@ TASKS: dict[str, Ready] = {
 
 
 def load(name: str) -> Trainable:
-    """A ready-made task by name.
+    """Make a ready-made task.
 
-    The one place where a module is imported by its name: the list above must be shown, and other tasks used, where
-    PyTorch or the data of this one are not installed.
+    Its module is imported here, by name, so that the list can be shown, and other tasks used, if PyTorch or the data of
+    this task are not installed.
 
     Raises:
-        TaskError: there is none of that name, or something it needs is not installed.
+        TaskError: there is no such task, or something that it needs is not installed.
 
     >>> load("digits").max_epochs
     20

