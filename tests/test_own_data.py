@@ -22,7 +22,7 @@ Image = pytest.importorskip("PIL.Image")
 from zeroin.data import images, own  # noqa: E402
 from zeroin.data.amounts import amounts, style_of  # noqa: E402
 from zeroin.data.arrays import as_inputs  # noqa: E402
-from zeroin.data.columns import Column, learn, numbers  # noqa: E402
+from zeroin.data.columns import Column, in_bins, learn, numbers  # noqa: E402
 from zeroin.data.files import read  # noqa: E402
 from zeroin.data.kinds import as_numbers, written  # noqa: E402
 from zeroin.data.preparation import from_plain  # noqa: E402
@@ -1004,6 +1004,26 @@ def test_an_export_says_what_this_very_network_reaches_on_the_test_rows(zeroin):
     apart = ((said - held.price) ** 2).sum() / ((held.price - held.price.mean()) ** 2).sum()
     assert told
     assert float(told[1]) == pytest.approx(1 - apart, rel=1e-3, abs=1e-4)
+
+
+def test_numbers_are_taken_in_bins_where_rows_are_enough(zeroin):
+    """Bins of as many training rows each, but where few rows would have to pay for many; kept with the network."""
+    rng = np.random.default_rng(0)
+    x = rng.lognormal(size=300)
+    frame = pd.DataFrame({"x": x, "few": rng.integers(0, 8, 300), "y": np.sin(8 * x)})
+    columns = in_bins(learn(frame[["x", "few"]]), frame)
+    assert [len(column.bins) for column in columns] == [17, 0]
+    z = numbers(columns, frame)[:, 0]
+    assert np.histogram(z, columns[0].bins)[0].tolist() == pytest.approx([300 / 16] * 16, abs=1)
+    few = frame.iloc[:100]
+    assert not any(column.bins for column in in_bins(learn(few[["x", "few"]]), few))
+    frame.to_csv(zeroin.folder / "waves.csv", index=False)
+    task = own.task_of(zeroin.folder / "waves.csv", target="y")
+    net = task.network(task.space_for(10.0).default)
+    assert net(torch.zeros(2, task.train[0].shape[1])).shape == (2, 1)
+    model, _ = tuned(zeroin, zeroin.folder / "waves.csv", "--target", "y")
+    code, out, errors = zeroin("predict", model, "waves.csv")
+    assert (code, len(out.splitlines())) == (0, 301), errors
 
 
 def test_repeated_images_are_told(tmp_path, recwarn):

@@ -21,6 +21,8 @@ MOST = 40  # categories of a column that get a number of their own; the others s
 SEEN = 3  # training rows at least of a category with a number of its own
 FAR = 5.0  # numbers are clipped at so many standard deviations from the mean: a network does not extrapolate
 SKEWED = 2.0  # from this skewness on, a column of amounts is encoded as log(1 + x)
+BINS, LEAST = 16, 8  # of a number, at most and at least; numbers of no more different values have none
+EACH, WIDEST = 8, 1024  # training rows for each of the bins of all numbers together at least, and these at most
 YEAR = 365.2425  # days
 # (days of a period, how many sines and cosines encode where a date lies in it); three distinguish the days of a week
 WAVES = ((YEAR, 8), (7, 3), (1, 2))
@@ -44,6 +46,7 @@ class Column:
             are not known.
         form: how dates are written, as `strptime` names it, or "ISO8601".
         style: how numbers are written; None: plainly.
+        bins: ends of the pieces in which a network takes the number, as it is after `mean` and `scale`; none: as it is.
         waves: of dates, as `WAVES`; those of models that do not say it are the first of each period.
     """
 
@@ -58,6 +61,7 @@ class Column:
     shares: tuple[float, ...] = ()
     form: str = ""
     style: Style | None = None
+    bins: tuple[float, ...] = ()
     waves: tuple[tuple[float, int], ...] = ((YEAR, 1), (7, 1), (1, 1))
 
     @property
@@ -77,6 +81,24 @@ def learn(frame: pd.DataFrame, styles: Mapping[str, Style] = MappingProxyType({}
     """
     names = [name for name in frame.columns if frame[name].nunique(dropna=False) > 1]  # missing is a value
     return tuple(_learn(str(name), frame[name], styles.get(str(name))) for name in names)
+
+
+def in_bins(columns: Sequence[Column], frame: pd.DataFrame) -> tuple[Column, ...]:
+    """The same columns, numbers with the ends of bins that hold as many of these training rows each.
+
+    Fewer bins where there are few rows, or so many numbers that the network would become wide; none below `LEAST`.
+    """
+    many = [column for column in columns if column.kind == "number"]
+    count = min(BINS, min(len(frame) // EACH, WIDEST) // max(1, len(many)))
+    return tuple(_in_bins(one, frame[one.name], count) if one in many and count >= LEAST else one for one in columns)
+
+
+def _in_bins(column: Column, values: pd.Series, count: int) -> Column:
+    known = _standard(column, values[measured(column, values).notna()])
+    if len(np.unique(known)) <= LEAST:
+        return column
+    ends = np.unique(np.quantile(known, np.linspace(0, 1, count + 1)).astype(np.float32))
+    return replace(column, bins=tuple(ends.tolist())) if len(ends) > 2 else column
 
 
 def numbers(columns: Sequence[Column], frame: pd.DataFrame) -> Array:
@@ -176,9 +198,9 @@ def _applied(column: Column, values: pd.Series) -> Array:
         _only_numbers(column, values)
     else:
         _mostly_dates(column, values)
-    amount = _amount(column, values)
-    parts = [np.clip((amount - column.mean) / column.scale, -FAR, FAR)[:, None]]
+    parts = [_standard(column, values)[:, None]]
     if column.kind == "date":  # and where it stands in its year, its week and its day
+        amount = _amount(column, values)
         often = [wave * YEAR / days for days, count in column.waves for wave in range(1, count + 1)]  # in a year
         turns = amount[:, None] * np.array(often) * 2 * np.pi  # [N, waves]
         parts += [np.sin(turns), np.cos(turns)]
@@ -191,6 +213,11 @@ def _amount(column: Column, values: pd.Series) -> NDArray[np.float64]:
     """The numbers of a column, or the years of its dates, before they are normalised [N]."""
     filled = measured(column, values).fillna(column.fill).to_numpy(float)
     return np.asarray(np.log1p(np.maximum(filled, 0)) if column.log else filled)
+
+
+def _standard(column: Column, values: pd.Series) -> NDArray[np.float64]:
+    """Numbers, or years, with the training rows' mean 0 and deviation 1 [N]."""
+    return np.clip((_amount(column, values) - column.mean) / column.scale, -FAR, FAR)
 
 
 def _scaled(column: Column, values: pd.Series) -> Column:

@@ -23,6 +23,7 @@ from zeroin.data.files import read
 from zeroin.data.kinds import as_words
 from zeroin.data.vocabulary import numbered
 from zeroin.errors import TaskError
+from zeroin.nn.bins import Bins
 from zeroin.nn.networks import mlp, small_cnn
 from zeroin.nn.sequences import columns_and_texts, gru, text_cnn
 from zeroin.types import Config
@@ -78,10 +79,14 @@ class Table:
 
     def network(self, outputs: int, config: Config) -> nn.Module:
         """[B, F + words that are read] -> [B, outputs]."""
-        width = sum(c.width for c in self.columns)
-        if not self.texts:
-            return mlp(width, outputs, config)
-        return columns_and_texts(width, [(t.numbered, t.length) for t in self.texts], outputs, config)
+        places = np.cumsum([0, *(c.width for c in self.columns)]).tolist()
+        ends = {place: c.bins for place, c in zip(places, self.columns, strict=False) if c.bins}
+        width = places[-1] + sum(len(known) - 1 for known in ends.values())
+        if self.texts:
+            net = columns_and_texts(width, [(t.numbered, t.length) for t in self.texts], outputs, config)
+        else:
+            net = mlp(width, outputs, config)
+        return nn.Sequential(Bins(ends), net) if ends else net
 
 
 @dataclass(frozen=True, slots=True)

@@ -12,7 +12,7 @@ from pandas.api.types import is_object_dtype, is_string_dtype
 from zeroin.data.amounts import Style, are_codes
 from zeroin.data.answer import Answer
 from zeroin.data.checks import notes_on
-from zeroin.data.columns import SEEN, learn
+from zeroin.data.columns import SEEN, in_bins, learn
 from zeroin.data.cuts import cutting
 from zeroin.data.files import check_plain, column_of
 from zeroin.data.kinds import all_numbers, as_numbers, as_words, written
@@ -145,7 +145,7 @@ def _learn_table(
 ) -> Table | Text:
     names = [name for name in some.columns if isinstance(some[name].dtype, pd.CategoricalDtype)]
     texts = [name for name in some.columns if name in named or (name not in names and is_text(some[name]))]
-    columns = learn(some.drop(columns=texts), styles)
+    columns = in_bins(learn(some.drop(columns=texts), styles), some)
     read = tuple(_learn_text(name, reading, some) for name in texts)
     if len(read) == 1 and not columns:
         return read[0]
