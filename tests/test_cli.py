@@ -85,10 +85,12 @@ def test_confirmation_is_shown_beside_the_default(zeroin, epochs):
     code, out, _ = zeroin("tune", epochs, "--epochs", "96", "--confirm", "3")
     assert code == 0
     assert "the best again with fresh seeds" in out
-    best, default = (next(li for li in out.splitlines() if li.startswith(word)) for word in ("best  ", "default  "))
+    best, default = (
+        next(li for li in out.splitlines() if li.startswith(word)) for word in ("best: trial ", "default  ")
+    )
     assert "3" in best
     assert "0.5" in best  # the test score
-    assert float(best.split()[1]) > float(default.split()[1])
+    assert float(best.split()[3]) > float(default.split()[1])
     assert "default config: lr=0.01" in out
     assert "the best config over fresh seeds, in the search -" in zeroin("status", "epochs")[1]
 

@@ -16,7 +16,7 @@ import zeroin as zi
 from zeroin.display import Display
 from zeroin.history import History, incumbent
 from zeroin.store import is_written
-from zeroin.types import Asked, Ended, Observation, Observed, Status
+from zeroin.types import Asked, Ended, Observation, Observed, Region, Status
 from zeroin.watching import look, news, watch
 from zeroin.wording import score_words
 
@@ -149,3 +149,23 @@ def test_a_study_whose_process_is_gone_is_watched_no_longer(tmp_path, zeroin):
     assert not is_written(path, "cut")
     assert "1 open, its process is gone: the same command goes on" in zeroin("status", "cut")[1]
     assert any(watch(path, "cut", lambda *_: None, every=0.01, quiet=0.1).history.running)
+
+
+@pytest.mark.parametrize("width", [20, 60, 80, 120])
+def test_progress_takes_one_line_of_a_terminal(width):
+    said = io.StringIO()
+    console = Console(file=said, width=width, force_terminal=True, soft_wrap=True)
+    with Display(console) as display:
+        zi.tune(lambda c: c["a_long_name"], zi.Space(a_long_name=zi.Float(0, 1)), trials=30, store=None, listen=display)
+        study = zi.Study(zi.Space(x=zi.Float(0, 1)), max_epochs=50, store=None)
+        lines = console.render_lines(display._progress(study), pad=False)
+    assert len(lines) == 1
+
+
+def test_a_round_tells_where_the_least_of_ranges_is_left(tmp_path):
+    said = io.StringIO()
+    space = zi.Space(**{name: zi.Float(0, 1) for name in "abcde"})
+    with Display(Console(file=said, width=200, soft_wrap=True)) as display:
+        region = Region(1, 0, space.ranges, {n: (0.0, 0.1 * (9 - i)) for i, n in enumerate(space)}, 0.1, "zoom")
+        display(zi.Study(space, store=None), Asked((), region))
+    assert said.getvalue().strip() == "round 1 zoom; best likely within c 0..0.7, d 0..0.6, e 0..0.5 and 2 more"

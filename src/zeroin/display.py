@@ -10,19 +10,22 @@ from rich.live import Live
 from rich.markup import escape
 from rich.progress_bar import ProgressBar
 from rich.table import Table
+from rich.text import Text
 
 from zeroin.confirm import winner
 from zeroin.goal import score_name, turned
 from zeroin.history import History, incumbent
 from zeroin.plan import Plan
 from zeroin.report.compare import groups
-from zeroin.space import Space
+from zeroin.space import Choice, Hyperparameter, Space
 from zeroin.space.words import range_words
 from zeroin.types import Asked, Ended, Event, Kind, Range, Trial, Value
 from zeroin.wording import config_words, counted, duration, error_line, score_words
 
 Told: TypeAlias = Event | Plan
 SECONDS_BETWEEN_LINES = 10.0  # of progress, if the output is not a terminal
+BAR, SHORTEST_BAR = 24, 4  # characters
+TOLD = 3  # hyperparameters of a round whose likely ranges are told; the report has all
 
 
 def terminal(*, stderr: bool = False) -> Console:
@@ -131,13 +134,18 @@ class Display:
             out += f", best {score_words(turned(study.goal, self._best))}"
         elapsed = time.monotonic() - self._began
         if share is not None and self._share_before < share < 1:
-            out += f", about {duration(elapsed * (1 - share) / (share - self._share_before))} left"
+            left = elapsed * (1 - share) / (share - self._share_before)
+            out += f", about {duration(max(1.0, left))} left"
         return out
 
     def _progress(self, study: Shown) -> RenderableType:
+        """One line however narrow the terminal: the bar has what the words leave."""
+        words = Text(self._words(study), no_wrap=True, overflow="ellipsis")
+        room = min(BAR, self._console.width - 1 - len(words))
+        if room < SHORTEST_BAR:
+            return words
         grid = Table.grid(padding=(0, 1))
-        share = self._share(study)
-        grid.add_row(ProgressBar(total=1.0, completed=share or 0.0, width=24), self._words(study))
+        grid.add_row(ProgressBar(total=1.0, completed=self._share(study) or 0.0, width=room), words)
         return grid
 
 
@@ -161,12 +169,13 @@ def show_result(console: Console, study: Shown, best: Trial) -> None:
 def _result_table(study: Shown) -> Table:
     """The best config beside the default over fresh seeds: mean ± sd, and the 95 % interval of the mean."""
     table = Table(box=None, pad_edge=False)
-    for column in ("", "validation", "mean with 95 %", "test", "fresh seeds"):
+    score_column = "validation" if "metric" in study.measure else score_name(study.goal, study.measure)
+    for column in ("", score_column, "mean with 95 %", "test", "seeds"):
         table.add_column(column)
     best = winner(study.history)
     for group in groups(study.history, study.goal, study.measure):
-        name = "default" if group.kind is Kind.DEFAULT else "best" if group.config == best else "contender"
-        name += " (best)" if group.kind is Kind.DEFAULT and group.config == best else ""
+        name = "default" if group.kind is Kind.DEFAULT else group.label.removeprefix("config of ")
+        name = f"best: {name}" if group.config == best else name
         score, test = (stat.words if stat else "-" for stat in (group.score, group.test))
         within = (group.score.within if group.score else "") or "-"
         table.add_row(name, score, within, test, str(group.trained - group.failed))
@@ -174,7 +183,17 @@ def _result_table(study: Shown) -> Table:
 
 
 def _likely(study: Shown, likely: Mapping[str, Range]) -> str:
-    """Where the best likely lies, in words, for each hyperparameter for which that is less than its range."""
-    told = ((name, study.space[name], found) for name, found in likely.items())
-    parts = [f"{name} {range_words(param, found)}" for name, param, found in told if set(found) != set(param.range)]
-    return "; best likely within " + ", ".join(parts) if parts else ""
+    """Where the best likely lies, in words, for the hyperparameters for which that is the least of their range."""
+    known = [name for name, found in likely.items() if set(found) != set(study.space[name].range)]
+    least = sorted(known, key=lambda name: _share_of(study.space[name], likely[name]))[:TOLD]
+    parts = [f"{name} {range_words(study.space[name], likely[name], 3)}" for name in known if name in least]
+    more = f" and {len(known) - TOLD} more" if len(known) > TOLD else ""
+    return f"; best likely within {', '.join(parts)}{more}" if parts else ""
+
+
+def _share_of(param: Hyperparameter, found: Range) -> float:
+    """How much of its declared range a hyperparameter's likely range is, on its scale."""
+    if isinstance(param, Choice):
+        return len(found) / len(param.range)
+    (low, high), (first, last) = param.span(found), param.span(param.range)
+    return (high - low) / (last - first) if last > first else 1.0

@@ -29,7 +29,7 @@ SECONDS_BETWEEN_LINES = 10.0  # of progress, where there is no terminal
 SET = "--set units=128"  # how a value is asked for
 
 
-@click.command()
+@click.command(short_help="Find what is wrong with a network, with the remedy.")
 @click.argument("target")
 @click.option("--set", "values", multiple=True, metavar="NAME=VALUE", help="Change a value of the default config.")
 @click.option("--epochs", type=int, default=3, show_default=True, help="Epochs of training before the second look.")
@@ -49,7 +49,7 @@ def audit(target: str, values: tuple[str, ...], epochs: int, seed: int, **data: 
     sys.exit(1 if result.worst == "error" else 0)
 
 
-@click.command()
+@click.command(short_help="Measure how much wider a choice makes what works.")
 @click.argument("choice")
 @click.argument("target")
 @click.option(

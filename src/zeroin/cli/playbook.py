@@ -31,7 +31,7 @@ BOOK = click.option(
 )
 
 
-@click.group(invoke_without_command=True)
+@click.group(invoke_without_command=True, short_help="What past studies taught; new ones start from it.")
 @click.pass_context
 def playbook(context: click.Context) -> None:
     """What past studies taught and new ones start from; without a verb, shows it."""
@@ -112,7 +112,7 @@ def import_(file: Path, book: Path | None) -> None:
     click.echo(f"{counted(len(lessons), 'lesson')} learned, {new} of them new")
 
 
-@click.command()
+@click.command(short_help="Compare what worked in several studies.")
 @click.argument("studies", nargs=-1, required=True)
 @click.option("--svg", type=click.Path(path_type=Path), help="Also draw a picture to this file.")
 @click.option("--json", "as_json", is_flag=True, help="For programs.")

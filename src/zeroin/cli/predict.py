@@ -9,7 +9,7 @@ from zeroin.data import install
 from zeroin.errors import TaskError
 
 
-@click.command()
+@click.command(short_help="Predict new data with an exported model.")
 @click.argument("model", type=click.Path(path_type=Path))
 @click.argument("data", type=click.Path(path_type=Path))
 @click.option("--out", type=click.Path(path_type=Path), help="CSV file to write; standard output by default.")

@@ -22,7 +22,7 @@ from zeroin.watching import watch as watched
 from zeroin.wording import config_words, counted, score_words
 
 
-@click.command()
+@click.command(short_help="List the studies in a store, or show one.")
 @NAME
 @click.option("--json", "as_json", is_flag=True, help="For programs.")
 @STORE
@@ -55,7 +55,7 @@ def status(name: str | None, store: Path, as_json: bool) -> None:
         _status_of(store, name)
 
 
-@click.command()
+@click.command(short_help="Watch a study that runs in another process.")
 @NAME
 @STORE
 def watch(name: str | None, store: Path) -> None:
@@ -77,7 +77,7 @@ def watch(name: str | None, store: Path) -> None:
     show_result(console, seen, shown(seen.goal, best))
 
 
-@click.command()
+@click.command(short_help="Write the report of a study, one HTML file.")
 @NAME
 @click.option(
     "--output",
@@ -97,7 +97,7 @@ def report(name: str | None, output: Path | None, store: Path) -> None:
         click.echo(str(write_report(output or folder / "report.html", text)))
 
 
-@click.command()
+@click.command(short_help="Export results as CSV or JSON, or the best model.")
 @NAME
 @click.option(
     "--csv", "csv_file", type=click.Path(path_type=Path), help="File for a line per trial; - for standard output."
@@ -129,7 +129,7 @@ def export(
         click.echo(f"{said}\n{_scores_of(header, trial)}")
 
 
-@click.command()
+@click.command(short_help="List the usual hyperparameters, or show one.")
 @NAME
 def catalogue(name: str | None) -> None:
     """List the usual hyperparameters: symbol, default, range, scale, limits; or show one in full."""

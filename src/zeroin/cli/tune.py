@@ -20,7 +20,7 @@ if TYPE_CHECKING:
     from rich.console import Console
 
 
-@click.command()
+@click.command(short_help="Tune a task, a file of yours, or your own data.")
 @click.argument("target")
 @click.option("--epochs", type=int, help="Total budget in epochs; 60 full trainings by default.")
 @click.option("--trials", type=int, help="Total budget in configs.")

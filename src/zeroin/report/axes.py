@@ -13,6 +13,7 @@ from zeroin.space.words import range_words, when_words
 from zeroin.types import Kind, Range, Region, Trial, Value
 from zeroin.wording import value_words
 
+CELL = 0.3  # to either side of a whole number, or of a power of two in powers: its part of a bar
 GOLDEN = 0.6180339887498949  # its multiples spread evenly: the jitter within an option
 
 Place = Callable[[Value], float | None]
@@ -125,14 +126,17 @@ def _numbers(
     width = high - low
     ticks = across(scale, low, high, whole=isinstance(param, Int))
     zero = low - 0.14 * width
+    beside = 0.04 * width
+    if isinstance(param, Int) and param.scale in ("linear", "log2"):
+        beside = max(beside, CELL + 0.05)
     on_zero = not scale.allows(0.0) and any(v == 0 and not isinstance(v, bool) for v in everything)
     if not ((isinstance(param, Float) and param.zero) or on_zero):
-        return known, ticks, low - 0.04 * width, high + 0.04 * width
+        return known, ticks, low - beside, high + beside
 
     def place(value: Value) -> float | None:
         return zero if value == 0 and not isinstance(value, bool) else known(value)
 
-    return place, (Tick(zero, "0"), *ticks), zero - 0.04 * width, high + 0.04 * width
+    return place, (Tick(zero, "0"), *ticks), zero - beside, high + beside
 
 
 def _options(
@@ -169,9 +173,9 @@ def _cells(param: Float | Int, place: Place, values: Range, ends: list[float]) -
         with_zero = param.zero and not param.held and min(ends) <= (place(param.low) or 0.0)
         return (place(0.0) or 0.0) if with_zero else ends[0], ends[1]
     if param.scale == "log2":
-        return ends[0] - 0.3, ends[1] + 0.3
+        return ends[0] - CELL, ends[1] + CELL
     low, high = (number(v) for v in values)
-    return place(low - 0.3) or ends[0], place(high + 0.3) or ends[1]
+    return place(low - CELL) or ends[0], place(high + CELL) or ends[1]
 
 
 def _runs(places: Sequence[int]) -> list[tuple[int, int]]:

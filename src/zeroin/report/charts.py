@@ -52,7 +52,8 @@ def axis_figure(plot: AxisPlot, summary: Summary) -> go.Figure:
     if summary.best:
         figure.add_trace(_star([p for p in plot.points if p.trial == summary.best.trial], summary))
     figure.update_layout(
-        xaxis=_ticked(plot.ticks) | {"range": [plot.low, plot.high], "anchor": "y2" if rounds else "y"},
+        xaxis=_ticked(plot.ticks)
+        | {"range": [plot.low, plot.high], "anchor": "y2" if rounds else "y", "tickangle": 0, "tickfont": {"size": 11}},
         yaxis=_score_axis(summary.scores, summary.score_name) | {"domain": [top, 1], "anchor": "x"},
         shapes=_bands(plot, rounds),
     )
