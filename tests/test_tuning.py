@@ -512,6 +512,23 @@ def test_an_objective_may_go_to_another_folder(tmp_path, monkeypatch):
     assert seen(study) == seen(zi.tune(trained, SPACE, store=None, **given))
 
 
+def test_failures_are_told_at_the_end_where_nobody_listens(caplog):
+    def flawed(config):
+        if config["x"] > 0.5:
+            raise KeyError("units")
+        return config["x"]
+
+    space = Space(x=Float(0, 1))
+    study = tune(flawed, space, trials=8, store=None)
+    failed = sum(t.status is Status.FAILED for t in study.trials)
+    assert (
+        f"study 'flawed': {failed} of 8 trials failed, the last with KeyError: 'units' (test_tuning.py, " in caplog.text
+    )
+    caplog.clear()
+    tune(flawed, space, trials=8, store=None, listen=lambda study, event: None)
+    assert not caplog.text
+
+
 def test_run_may_have_a_default_so_that_an_objective_can_be_called_alone():
     def objective(config, run=None):
         return [run.report(config["lr"]) for _ in run.epochs()] and None

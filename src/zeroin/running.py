@@ -144,7 +144,7 @@ def _check_failures(study: Study) -> None:
         note = failed[-1].note
         came = f"failed, the last as {error_line(note)}" if note.strip() else "failed"
         if 'File "' in note:
-            came = f"raised {error_line(note)}{_place_of(note)}"
+            came = f"raised {error_line(note)}{place_of(note)}"
         kept = ""
         if study.path:
             kept = f" (`zeroin export {study.name} --json - --store {study.path}` has the traceback)"
@@ -154,7 +154,7 @@ def _check_failures(study: Study) -> None:
         )
 
 
-def _place_of(traceback: str) -> str:
+def place_of(traceback: str) -> str:
     """The last line of the user's own code in the text of a traceback, in brackets; empty if there is none."""
     lines = re.findall(r'File "([^"]+)", line (\d+)', traceback)
     own = [(Path(file), line) for file, line in lines if "site-packages" not in file and OURS not in Path(file).parents]

@@ -17,14 +17,16 @@ from zeroin.function import Function
 from zeroin.planning import Course, budget_of, course_of, plan_of
 from zeroin.playbook import Playbook, playbook_of, scenario_of, teach
 from zeroin.protocols import Clocked, Executor, Grouping, Patient, Searcher, Trainable
-from zeroin.running import compare, run
+from zeroin.running import compare, place_of, run
 from zeroin.search import Zoom
 from zeroin.space import Space
 from zeroin.study import Listener, Study
-from zeroin.types import Config
+from zeroin.types import Config, Status
+from zeroin.wording import error_line
 
 log = logging.getLogger("zeroin")
 GOES_ON = "study %r in %s goes on: %d trials and %d epochs are known; another name=, or store=None, begins anew"
+FAILED = "study %r: %d of %d trials failed, the last with %s%s; study.trials has the note of each"
 
 
 def tune(
@@ -165,11 +167,16 @@ def _search(
         log.warning(GOES_ON, study.name, study.path, len(study.history.trials), study.history.spent)
     # An epoch is only timed if somebody is told how long the study will take.
     study.record(plan_of(study, course, executor if is_task and listen else None))
-    before = study.history.seconds
+    before, first = study.history.seconds, len(study.history.trials)
     run(study, executor, study.searcher, course.budget.without(course.after * study.max_epochs), clock)
     compare(study, executor, course.final, clock, before, finish=course.finish)
-    if not listen and study.regions and study.regions[-1].over:
+    if listen:
+        return
+    if study.regions and study.regions[-1].over:
         log.warning("study %r: %s", study.name, study.regions[-1].why)
+    trials = study.history.trials[first:]
+    if notes := [t.note for t in trials if t.status is Status.FAILED]:
+        log.warning(FAILED, study.name, len(notes), len(trials), error_line(notes[-1]), place_of(notes[-1]))
 
 
 def _check_sockets(space: Space | None, executor: Executor | None, searcher: Searcher | None) -> None:
