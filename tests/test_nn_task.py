@@ -1,12 +1,15 @@
 """Tasks: data in all forms, normalised rightly; mistakes told in one sentence before any training."""
 
 import dataclasses
+import linecache
 import pickle
 import random
 import subprocess
 import sys
 import time
 import warnings
+from functools import partial
+from types import SimpleNamespace
 
 import numpy as np
 import pytest
@@ -522,6 +525,36 @@ def test_digits_learns_in_one_epoch(tmp_path):
     executor.wait(lambda _, o: seen.append(o) or True)
     assert seen[0].loss > 0.85
     assert seen[0].metrics["test"] > 0.85
+
+
+NET = """
+class Net(torch.nn.Linear):
+    def forward(self, x):
+        return super().forward(x)
+"""
+
+
+def test_a_network_that_was_changed_is_told(tmp_path, caplog):
+    def made(text, build="lambda c: Net(4, 3)"):
+        (tmp_path / "own_network.py").write_text(text)
+        linecache.checkcache()
+        space = {"torch": torch, "__name__": "own_network"}
+        exec(compile(text, str(tmp_path / "own_network.py"), "exec"), space)
+        sys.modules["own_network"] = SimpleNamespace(__file__=str(tmp_path / "own_network.py"))
+        return task(build=eval(build, space))
+
+    given = {"store": tmp_path / "z.db", "name": "s", "max_epochs": 1, "confirm": 0, "playbook": False}
+    for trials, text, build, told in (
+        (1, NET, "lambda c: Net(4, 3)", False),
+        (2, NET, "lambda c: Net(4, 3)", False),
+        (3, NET.replace("forward(x)", "forward(x.tanh())"), "lambda c: Net(4, 3)", True),
+        (4, NET.replace("forward(x)", "forward(x.tanh())"), "lambda c: Net(4, 3, bias=False)", True),
+    ):
+        caplog.clear()
+        tune(made(text, build), **given, trials=trials)
+        assert ("a network, loss or metric that has another code since" in caplog.text) == told
+    sys.modules.pop("own_network")
+    assert "code" not in Task(partial(mlp, 4, 3), (X, Y), (X, Y), space=SPACE).measure
 
 
 def test_what_a_score_is_a_score_of_tells_data_apart():

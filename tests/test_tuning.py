@@ -518,14 +518,12 @@ def test_failures_are_told_at_the_end_where_nobody_listens(caplog):
             raise KeyError("units")
         return config["x"]
 
-    space = Space(x=Float(0, 1))
-    study = tune(flawed, space, trials=8, store=None)
+    space = zi.Space(x=zi.Float(0, 1))
+    study = zi.tune(flawed, space, trials=8, store=None)
     failed = sum(t.status is Status.FAILED for t in study.trials)
-    assert (
-        f"study 'flawed': {failed} of 8 trials failed, the last with KeyError: 'units' (test_tuning.py, " in caplog.text
-    )
+    assert f"'flawed': {failed} of 8 trials failed, the last with KeyError: 'units' (test_tuning.py, " in caplog.text
     caplog.clear()
-    tune(flawed, space, trials=8, store=None, listen=lambda study, event: None)
+    zi.tune(flawed, space, trials=8, store=None, listen=lambda study, event: None)
     assert not caplog.text
 
 

@@ -48,7 +48,7 @@ if TYPE_CHECKING:
 log = logging.getLogger("zeroin")
 NO_LIMIT = Budget()
 ANOTHER = (
-    "study %r goes on with an objective that has %s since its %d trials: where it now scores otherwise they cannot be "
+    "study %r goes on with %s that has %s since its %d trials: where it now scores otherwise they cannot be "
     "compared, and another name= begins anew"
 )
 Listener: TypeAlias = Callable[["Study", Event | Plan], None]
@@ -354,7 +354,8 @@ class Study:
             raise
         mended = changed_objective(known.measure, self.measure)
         if mended and self.history.jobs:
-            log.warning(ANOTHER, self.name, mended, len(self.history.trials))
+            what = "an objective" if "objective" in self.measure else "a network, loss or metric"
+            log.warning(ANOTHER, self.name, what, mended, len(self.history.trials))
         if self._store and (mended or self.measure.keys() - known.measure.keys()):  # or begun before they were kept
             self._store.set_measure({**known.measure, **self.measure})
         if known.space != self.space:

@@ -3,6 +3,7 @@
 import hashlib
 import json
 from collections.abc import Callable, Mapping
+from contextlib import suppress
 from dataclasses import dataclass, field, replace
 from functools import partial
 from pathlib import Path
@@ -19,6 +20,7 @@ from zeroin.nn.facts import facts
 from zeroin.nn.idle import warn_of_idle
 from zeroin.nn.metrics import METRICS, Metric
 from zeroin.nn.networks import Build, network
+from zeroin.nn.own_code import own_code
 from zeroin.nn.preparation_file import write_preparation
 from zeroin.nn.problem import Problem, check, shaped
 from zeroin.nn.recipe import number, recipe
@@ -146,7 +148,16 @@ class Task:
         contents = fingerprint(self.train, self.valid)
         loss, metric = (one if isinstance(one, str) else _named(one) for one in (self.loss, self.metric))
         known: dict[str, Value] = {"loss": loss, "metric": metric, "recalibrate": self.recalibrate, "data": data}
-        return known | ({"contents": contents} if contents else {})
+        return known | {name: one for name, one in (("contents", contents), ("code", self._code)) if one}
+
+    @property
+    def _code(self) -> str:
+        """Tells the code of network, loss and metric from what it was; empty where none is the user's own."""
+        model = None
+        with suppress(Exception):  # `check` says what is wrong with it
+            model = self.network(self.space_for(1.0).default)
+        scores = [self.loss, self.metric.compute if isinstance(self.metric, Metric) else ""]
+        return own_code([self.build, *(score for score in scores if callable(score))], model)
 
     def space_for(self, trainings: float) -> Space:
         """The space worth searching with this many full trainings.
