@@ -556,7 +556,7 @@ def test_figures_stand_alone(told):
     s = summarise("s", SPACE, told)
     texts = [t for trace in axis_figure(s.axes[0], s).data for t in trace.text or ()]
     assert any("trial 3" in t and "beats the best with 40 %" in t and "lr = 0.02" in t for t in texts)
-    assert render(s).count("beats the best with 40 %") == 2  # table and one hover text, for all pictures
+    assert render(s).count("beats the best with 40 %") == 3  # the table, its data, and one hover text for all pictures
 
 
 def nasty(text="</script><script>document.title='broken'</script><img src=x onerror=\"document.title='broken'\">"):
@@ -623,6 +623,43 @@ def test_the_page_draws_in_a_real_browser_without_a_network(told, tmp_path):
     assert counts["axis-0"] == 5  # four trials, the star
     assert counts["axis-1"] == 2  # where momentum is active: one with a loss, one diverged
     assert min(counts.values()) > 0
+
+
+CLICKS = """<script>addEventListener("load", () => {
+  const firsts = () => [...document.querySelectorAll("#table tbody th")].map((e) => e.textContent).join(" ");
+  const said = document.documentElement.dataset;
+  const head = (name) => [...document.querySelectorAll("#table thead button")].find((e) => e.textContent === name);
+  said.few = firsts();
+  head("lr").click();
+  said.up = firsts() + document.querySelector("[aria-sort]").textContent;
+  head("lr").click();
+  said.down = firsts();
+  document.getElementById("more").click();
+  said.all = firsts();
+  head("momentum").click();
+  said.unknown = firsts();
+  said.best = document.querySelectorAll("#table .best").length;
+});</script></body>"""
+
+
+def test_trials_are_sorted_by_a_heading_and_all_of_them_shown(tmp_path):
+    t = Teller()
+    for i in range(12):
+        config = (SGD if i % 2 else ADAMW) | {"lr": 10.0 ** (-i % 5 - 6), "layers": 1 + i % 6}
+        t.job(i, config, [] if i == 3 else [1.0 + i], status=Status.FAILED if i == 3 else Status.DONE, note="x\n")
+    page = render(summarise("s", SPACE, t.history))
+    assert ">all 12 trials</button>" in page
+    dom, console = chromium(page.replace("</body>", CLICKS), tmp_path)
+    assert console == []
+    said = dict(re.findall(r'data-(few|up|down|all|unknown|best)="([^"]*)"', dom))
+    lowest_first = sorted(range(12), key=lambda i: (-i % 5, i == 3, i))  # of the same lr the better first
+    assert said["few"] == "0 1 2 4 5 6 7 8 9 10"
+    assert said["up"] == " ".join(map(str, lowest_first[:10])) + "lr"
+    highest_first = sorted(range(12), key=lambda i: (-(-i % 5), i == 3, i))
+    assert said["down"] == " ".join(map(str, highest_first[:10]))
+    assert said["all"] == " ".join(map(str, highest_first))
+    assert said["unknown"].split()[:6] == ["1", "5", "7", "9", "11", "3"]  # then those without momentum
+    assert said["best"] == "1"
 
 
 def test_nothing_is_cut_on_a_narrow_window(told, tmp_path):

@@ -10,6 +10,8 @@ from zeroin.report.scores import ScoreAxis, score_axis
 from zeroin.report.thin import CURVE_POINTS, evenly
 from zeroin.types import Kind, Status, Trial
 
+TO_THE_END = "to the end"  # how a trial ended that was trained in full
+
 
 @dataclass(frozen=True, slots=True)
 class Curve:
@@ -81,7 +83,7 @@ def ending(trial: Trial, max_epochs: int) -> str:
     if trial.status.is_failure:
         return trial.status.replace("_", " ")
     if trial.epoch >= max_epochs:
-        return "to the end"
+        return TO_THE_END
     return "paused" if trial.paused else "running" if trial.status is Status.RUNNING else "waiting"
 
 

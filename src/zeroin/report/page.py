@@ -9,10 +9,14 @@ import plotly.graph_objects as go
 import plotly.offline
 from markupsafe import Markup
 
+from zeroin.goal import turned
 from zeroin.report.charts import BEST, COLOURS, FAILED, LIKELY, axis_figure, curves_figure, progress_figure
-from zeroin.report.summary import Summary
+from zeroin.report.curves import TO_THE_END
+from zeroin.report.summary import Row, Summary
 from zeroin.report.words import STATUS_WORDS
-from zeroin.wording import counted, duration, score_words, value_words
+from zeroin.wording import counted, duration, error_line, score_words, value_words
+
+NONE = "–"  # of a hyperparameter that a config does not have, and of a score where there is none
 
 
 def render(summary: Summary) -> str:
@@ -45,6 +49,10 @@ def render(summary: Summary) -> str:
         status_words=STATUS_WORDS,
         paste=_paste(summary),
         drawn=_drawn(summary),
+        columns=_columns(summary),
+        top=[_cells(row, summary) for row in summary.table],
+        rows=[_cells(row, summary) for row in sorted(summary.rows.values(), key=lambda row: _rank(row, summary))],
+        table_script=Markup(files.joinpath("table.js").read_text("utf-8")),
     )
 
 
@@ -80,6 +88,31 @@ def _drawn(summary: Summary) -> set[str]:
     points = [p for plot in summary.axes for p in plot.points]
     drawn = {str(p.kind) if p.score is not None else "failed" for p in points}
     return drawn | ({"likely"} if any(plot.likely for plot in summary.axes) else set())
+
+
+def _columns(summary: Summary) -> list[tuple[str, str]]:
+    """The columns of the table of trials: name and CSS class."""
+    out = ["trial", summary.score_name, *(["epochs"] if summary.max_epochs > 1 else []), *_hyperparameters(summary)]
+    return [(name, "number") for name in out] + [("why it was tried, and how it ended", "text")]
+
+
+def _cells(row: Row, summary: Summary) -> list[str]:
+    """A trial in the table, in words."""
+    values = [value_words(row.config[n]) if n in row.config else NONE for n in _hyperparameters(summary)]
+    ended = f"; {row.ending}" if row.ending != TO_THE_END else ""
+    why = f"{row.why}{ended}{f': {error_line(row.note)}' if row.note else ''}"
+    score = NONE if row.score is None else score_words(row.score)
+    return [str(row.trial), score, *([str(row.epoch)] if summary.max_epochs > 1 else []), *values, why]
+
+
+def _rank(row: Row, summary: Summary) -> tuple[bool, float, int, int]:
+    """The order of the table: as `the_best` has it, then those without a score."""
+    loss = 0.0 if row.score is None else turned(summary.goal, row.score)
+    return row.score is None, loss, -row.epoch, row.trial
+
+
+def _hyperparameters(summary: Summary) -> list[str]:
+    return [plot.name for plot in summary.axes]
 
 
 def _paste(summary: Summary) -> str:
