@@ -14,6 +14,7 @@ from zeroin.errors import TaskError
 
 FEW = 20  # at most so many different whole numbers are taken as classes
 EACH = 10  # if there are on average so many examples of each
+SEPARATORS, LISTS = ";|,", 0.3  # of labels in a cell; the share of classes with one that are lists of labels
 ROWS = 20  # examples that are needed; fewer cannot be split into three sets
 WHOLE = re.compile(r"^([-+]?\d+)\.0$")  # a whole number as it is written in a column that also has decimals
 
@@ -141,7 +142,7 @@ def _number(
 def _choice(values: pd.Series, usable: pd.Series, instead: str) -> tuple[Answer, pd.Series, list[str]]:
     name, words = str(values.name), labels(values)
     counts = words[usable].value_counts()
-    notes = _alike(name, counts.index)
+    notes = _alike(name, counts.index) + _lists(name, counts.index)
     single = counts[counts < 2].index
     if len(single):
         what = f"{len(single):,} of {len(counts):,} classes of {name!r}"
@@ -189,6 +190,25 @@ def _alike(name: str, words: pd.Index) -> list[str]:
     for word in words:
         if (known := first.setdefault(word.lower(), word)) != word:
             return [f"{known!r} and {word!r} of {name!r} are two classes; if they are one, write them alike"]
+    return []
+
+
+def _lists(name: str, words: pd.Index) -> list[str]:
+    """What to tell of classes that are combinations of fewer labels.
+
+    >>> _lists("y", pd.Index(["a;b", "a", "b", "a; b;c", "c;a"]))[0][:51]
+    "'y' looks like several labels in a cell, such as 'a"
+    >>> _lists("y", pd.Index(["Doe, Ann", "Roe, Bob", "Poe, Eve"]))
+    []
+    """
+    for separator in SEPARATORS:
+        several = [word for word in words if separator in word]
+        labels_ = {label.strip() for word in words for label in word.split(separator)}
+        if len(several) > LISTS * len(words) and len(labels_) < len(words):
+            return [
+                f"{name!r} looks like several labels in a cell, such as {max(several, key=len)!r}: each combination is "
+                f"a class of its own; to predict the labels, make a column of yes and no of each, and tune one by one"
+            ]
     return []
 
 
