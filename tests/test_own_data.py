@@ -1026,6 +1026,43 @@ def test_numbers_are_taken_in_bins_where_rows_are_enough(zeroin):
     assert (code, len(out.splitlines())) == (0, 301), errors
 
 
+def test_a_wild_number_does_not_hide_the_others():
+    x = np.random.default_rng(0).normal(size=200)
+    x[7] = -1e12
+    (column,) = learn(pd.DataFrame({"x": x}))
+    z = numbers((column,), pd.DataFrame({"x": x}))[:, 0]
+    assert (z[7], z.max()) == (-5, pytest.approx(2.5, abs=0.8))
+
+
+@pytest.mark.parametrize(
+    ("words", "form", "is_told"),
+    [
+        (
+            ("01/02/2023", "03/04/2023"),
+            "%m/%d/%Y",
+            ("'01/02/2023' is read as 2 January", "'03/04/2023' is read as 4 March"),
+        ),
+        (
+            ("01.02.2023", "03.04.2023"),
+            "%d.%m.%Y",
+            ("'01.02.2023' is read as 1 February", "'03.04.2023' is read as 3 April"),
+        ),
+        (("01/02/2023", "30/04/2023"), "%d/%m/%Y", ()),
+        (("31.01.23", "01.02.24"), "%d.%m.%y", ()),
+        (("2023-01-31", "2023-02-01"), "ISO8601", ()),
+    ],
+)
+def test_the_order_of_day_and_month(tmp_path, recwarn, words, form, is_told):
+    rng = np.random.default_rng(0)
+    frame = pd.DataFrame({"when": rng.choice(words, 60), "y": rng.normal(size=60)})
+    frame.to_csv(tmp_path / "t.csv", index=False)
+    (column,) = own.task_of(tmp_path / "t.csv", target="y").preparation["inputs"]["columns"]
+    told = [str(w.message) for w in recwarn if "the day first or the month" in str(w.message)]
+    assert column["form"] == form
+    assert bool(told) == bool(is_told)
+    assert not told or any(one in told[0] for one in is_told)
+
+
 def test_repeated_images_are_told(tmp_path, recwarn):
     digits(tmp_path / "d")
     first = next((tmp_path / "d").rglob("*.png"))

@@ -13,7 +13,7 @@ from zeroin.data.amounts import longest
 from zeroin.data.answer import Answer
 from zeroin.data.columns import Column, measured, no_dates
 from zeroin.data.groups import are_groups, note_on_groups
-from zeroin.data.kinds import DATES, ColumnKind, as_numbers, as_words
+from zeroin.data.kinds import DATES, ColumnKind, as_dates, as_numbers, as_words, other_order
 
 ENOUGH = 0.999  # a leak is suspected if a column alone explains this share of the target
 MONOTONE = 0.9999  # from this rank correlation on, a number is taken for a disguise of another
@@ -97,6 +97,7 @@ def _of_column(column: Column, values: pd.Series, y: NDArray[Any], answer: Answe
         )
     if len(odd := no_dates(column, values)):
         yield note_on_no_dates(name, odd, len(values))
+    yield from _note_on_order(column, values.dropna())
     yield from note_on_endless(column, values)
 
 
@@ -106,6 +107,20 @@ def note_on_endless(column: Column, values: pd.Series) -> Iterator[str]:
         return
     if endless := int(np.isinf(pd.to_numeric(values, errors="coerce").astype(float)).sum()):
         yield f"{column.name!r} is infinite in {endless:,} of {len(values):,} rows, which is taken as missing"
+
+
+def _note_on_order(column: Column, there: pd.Series) -> Iterator[str]:
+    """What is told of dates whose day and month could be each other."""
+    if column.kind != "date" or not (other := other_order(column.form)):
+        return
+    if as_dates(there, other).notna().all():
+        shown = there[as_dates(there, other) != as_dates(there, column.form)]
+        word = str((shown if len(shown) else there).iloc[0])
+        date = as_dates(pd.Series([word]), column.form).iloc[0]
+        yield (
+            f"{column.name!r} could have the day first or the month: {word!r} is read as {date.day} {date:%B}; if that "
+            f"is wrong, write dates as 2024-01-31"
+        )
 
 
 def _note_on_far(answer: Answer, real: pd.Series) -> Iterator[str]:

@@ -21,6 +21,7 @@ MOST = 40  # categories of a column that get a number of their own; the others s
 SEEN = 3  # training rows at least of a category with a number of its own
 FAR = 5.0  # numbers are clipped at so many standard deviations from the mean: a network does not extrapolate
 SKEWED = 2.0  # from this skewness on, a column of amounts is encoded as log(1 + x)
+FARTHEST, WILD = 0.01, 10.0  # the share of rows at an end that are mistakes if the others deviate so much less
 BINS, LEAST = 16, 8  # of a number, at most and at least; numbers of no more different values have none
 EACH, WIDEST = 8, 1024  # training rows for each of the bins of all numbers together at least, and these at most
 YEAR = 365.2425  # days
@@ -221,9 +222,14 @@ def _standard(column: Column, values: pd.Series) -> NDArray[np.float64]:
 
 
 def _scaled(column: Column, values: pd.Series) -> Column:
-    """A column with the mean and the deviation of its training rows."""
+    """A column with the mean and the deviation of its training rows; where a few far ones make up most of that, of the
+    others, as all others would be alike beside a single 1e12.
+    """
     amount = _amount(column, values)
-    return replace(column, mean=float(amount.mean()), scale=float(amount.std()) or 1.0)
+    low, high = np.quantile(amount, FARTHEST, method="higher"), np.quantile(amount, 1 - FARTHEST, method="lower")
+    usual = amount.clip(low, high)
+    known = usual if 0 < usual.std() * WILD < amount.std() else amount
+    return replace(column, mean=float(known.mean()), scale=float(known.std()) or 1.0)
 
 
 def _only_numbers(column: Column, values: pd.Series) -> None:

@@ -18,6 +18,7 @@ DATES = 0.95  # from this share of dates on, a column is one of dates
 LARGEST = 1e30  # larger numbers are clipped here, so that their squares are finite
 ISO = "ISO8601"
 LOOKS_LIKE_A_DATE = re.compile(r"\d{4}|\d{1,2}[-/.]\d{1,2}[-/.]\d{2,4}")
+SHORT = re.compile(r"\d{1,2}([-/.])\d{1,2}\1\d{2}")
 TIME_OF_DAY = re.compile(r"\d{1,2}:\d{2}")
 TIMES = ("%H:%M", "%H:%M:%S", "%I:%M %p")
 
@@ -83,11 +84,32 @@ def form_of(there: pd.Series) -> str:
         return ""
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")  # pandas warns where both orders of day and month come to the same
-        dates = [ISO, *filter(None, (guess_datetime_format(first, dayfirst=d) for d in (False, True)))]
+        orders = (True, False) if "." in first else (False, True)  # points are written where the day comes first
+        dates = [ISO, *filter(None, (guess_datetime_format(first, dayfirst=d) for d in orders)), *_short(first)]
     guesses = [*TIMES, *dates] if is_time else dates
     shares = [float(as_dates(there, form).notna().mean()) for form in guesses]
     best = int(np.argmax(shares))
     return guesses[best] if shares[best] > DATES else ""
+
+
+def _short(word: str) -> list[str]:
+    """Forms of a date whose year has two digits."""
+    if not (found := SHORT.fullmatch(word)):
+        return []
+    forms = ("%d-%m-%y", "%m-%d-%y") if found[1] == "." else ("%m-%d-%y", "%d-%m-%y")
+    return [form.replace("-", found[1]) for form in (*forms, "%y-%m-%d")]
+
+
+def other_order(form: str) -> str:
+    """A form of dates with day and month exchanged; empty where it has a month's name, or the year first.
+
+    >>> other_order("%m/%d/%Y %H:%M"), other_order("%d %b %Y"), other_order("ISO8601")
+    ('%d/%m/%Y %H:%M', '', '')
+    """
+    day, month = form.find("%d"), form.find("%m")
+    if min(day, month) != 0:
+        return ""
+    return form.replace("%d", "%%").replace("%m", "%d").replace("%%", "%m")
 
 
 def as_dates(values: pd.Series, form: str) -> pd.Series:
