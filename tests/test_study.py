@@ -48,6 +48,14 @@ def seen(study):
     return [(t.number, t.config, t.seed, t.kind, t.losses, t.status, t.why, t.paused) for t in study.trials]
 
 
+def test_metrics_are_told_beside_losses():
+    study = zi.Study(SPACE, max_epochs=4, store=None)
+    a, b = study.ask(2)
+    study.tell(a, 0.5, metrics={"accuracy": 0.9})
+    study.tell(b, [0.4], metrics=[{"accuracy": np.float32(0.5), "seconds": 3}])
+    assert [t.metrics for t in study.trials] == [({"accuracy": 0.9},), ({"accuracy": 0.5, "seconds": 3.0},)]
+
+
 def test_ask_and_tell():
     study = zi.Study(SPACE, store=None)
     jobs = study.ask(8)
@@ -225,6 +233,9 @@ def test_to_dataframe_and_report(tmp_path):
         ),
         (lambda s, j: s.tell(j, losses=[None]), r"scores are numbers; got '\[None\]': use tell"),
         (lambda s, j: s.tell(j, losses="good"), "scores are numbers; got 'good'"),
+        (lambda s, j: s.tell(j, 1.0, metrics=[{"a": 1}] * 2), r"told of each of 1 epochs; got .*'a': 1.*use tell\(job"),
+        (lambda s, j: s.tell(j, 1.0, metrics={"a": "good"}), "numbers by name, told of each of 1 epochs"),
+        (lambda s, j: s.tell(j, 1.0, metrics=0.9), "numbers by name, .*got '0.9'"),
         (lambda s, j: s.tell(j.number, losses=[1.0]), "a job that ask.. gave; got a int"),
         (lambda s, j: s.tell(j, status="done"), "told its scores or its failure; got neither"),
         (lambda s, j: s.ask(1.5), "free slots are counted from 0; free=1.5: use ask"),

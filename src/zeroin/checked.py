@@ -91,6 +91,27 @@ def checked_seed(seed: int) -> int:
     return int(seed)
 
 
+def checked_metrics(metrics: Any, epochs: int) -> list[dict[str, float]]:
+    """What else was told of each epoch of a job, by name; that of a job of one epoch may stand alone.
+
+    Raises:
+        StudyError: as many as there are scores they are not, or no names with numbers.
+    """
+    try:
+        found = [
+            {str(name): float(value) for name, value in each.items()}
+            for each in ([metrics] if isinstance(metrics, Mapping) else metrics)
+        ]
+    except (TypeError, ValueError, AttributeError):
+        found = []
+    if len(found) != epochs:
+        raise StudyError(
+            f"metrics are numbers by name, told of each of {epochs} epochs; got {str(metrics)[:60]!r}: "
+            f"use tell(job, losses=[0.5, 0.4], metrics=[{{'accuracy': 0.7}}, {{'accuracy': 0.8}}])."
+        )
+    return found
+
+
 def checked_scores(losses: Any) -> list[float]:
     """The scores that were told for a job, as a list; a single score becomes a list of one.
 

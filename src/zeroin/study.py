@@ -26,7 +26,7 @@ from zeroin.search import Zoom
 from zeroin.space import Space
 from zeroin.space.changes import changed
 from zeroin.store import Header, files_of, open_study, read_study
-from zeroin.telling import told
+from zeroin.telling import Metrics, told
 from zeroin.types import (
     Asked,
     Config,
@@ -154,6 +154,7 @@ class Study:
         losses: Iterable[float] | float | None = None,
         status: str | None = None,
         note: str = "",
+        metrics: Metrics | None = None,
     ) -> None:
         """Report the result of a job.
 
@@ -163,12 +164,14 @@ class Study:
                 as diverged.
             status: how the job ended if it went wrong: "failed", "diverged", "out_of_memory" or "timed_out".
             note: what happened in that case.
+            metrics: what else was measured, by name, after each of those epochs: `[{"accuracy": 0.9}, ...]`; of a
+                single score one dict.
 
         Raises:
-            StudyError: the job is not running, there are more scores than epochs, a score is not a number, or the
-                status is unknown.
+            StudyError: the job is not running, there are more scores than epochs, a score is not a number, the status
+                is unknown, or there are not as many metrics as scores.
         """
-        seen, ended = told(job, losses, status, note, self.history, self.name)
+        seen, ended = told(job, losses, status, note, metrics, self.history, self.name)
         for each in seen:
             self.observe(job, each)
         self.record(ended)

@@ -1,29 +1,38 @@
 """From what a study is told about a job to events: checked scores and how the job ended."""
 
 import math
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
+from typing import TypeAlias
 
-from zeroin.checked import checked_scores
+from zeroin.checked import checked_metrics, checked_scores
 from zeroin.errors import StudyError
 from zeroin.history import History
 from zeroin.types import Ended, Job, Observation, Status
 from zeroin.wording import storable
 
+Metrics: TypeAlias = Mapping[str, float] | Iterable[Mapping[str, float]]  # of one epoch, or of each
+
 ENDINGS = tuple(str(status) for status in Status if status is not Status.RUNNING)
 
 
 def told(
-    job: Job, losses: Iterable[float] | float | None, status: str | None, note: str, history: History, name: str
+    job: Job,
+    losses: Iterable[float] | float | None,
+    status: str | None,
+    note: str,
+    metrics: Metrics | None,
+    history: History,
+    name: str,
 ) -> tuple[list[Observation], Ended]:
     """The observations of a job and how it ended.
 
     Args:
-        job, losses, status, note: as for `Study.tell`.
+        job, losses, status, note, metrics: as for `Study.tell`.
         history, name: of the study that is told.
 
     Raises:
         StudyError: the job is not running, there are more scores than epochs, a score is not a number, or the status
-            is unknown.
+            is unknown, or there are not as many metrics as scores.
     """
     if status is not None and status not in ENDINGS:
         raise StudyError(f"a job ends as one of {', '.join(ENDINGS)}; status={status!r}: use status='failed'.")
@@ -36,10 +45,11 @@ def told(
         )
     if status in (None, Status.DONE) and not scores:
         raise StudyError("a job is told its scores or its failure; got neither: use tell(job, losses=[...]).")
+    others = [{}] * len(scores) if metrics is None else checked_metrics(metrics, len(scores))
     finite = next((i for i, score in enumerate(scores) if not math.isfinite(score)), len(scores))
     if finite < len(scores) and status in (None, Status.DONE):
         status, note = Status.DIVERGED, f"the loss was not finite in epoch {job.start + finite + 1}"
-    seen = [Observation(epoch, score) for epoch, score in enumerate(scores[:finite], start=job.start + 1)]
+    seen = [Observation(job.start + 1 + i, scores[i], others[i]) for i in range(finite)]
     return seen, Ended(job.number, Status(status or Status.DONE), storable(note))
 
 
