@@ -14,6 +14,7 @@ from types import SimpleNamespace
 import numpy as np
 import pytest
 import torch
+from scipy.sparse import csr_matrix
 from torch import nn
 from torch.utils.data import DataLoader, Dataset, SubsetRandomSampler, TensorDataset, WeightedRandomSampler
 
@@ -63,6 +64,10 @@ class Pairs(Dataset):
 
 def test_every_form_of_data_is_the_same_data():
     tensors = TensorDataset(torch.tensor(X), torch.tensor(Y))
+    short = torch.tensor(X).bfloat16()
+    made = task(train=(short, Y), valid=(short, Y))
+    assert torch.equal(made.problem.train.x, task(train=(short.float(), Y)).problem.train.x)
+    assert made.measure["contents"]
     for given in ((torch.tensor(X), torch.tensor(Y)), tensors, Pairs(), DataLoader(Pairs(), batch_size=7), [X, Y]):
         made = task(train=given).problem.train
         assert isinstance(made, InMemory)
@@ -235,6 +240,10 @@ def broken(values, at, value):
         ({"loss": "mse", "metric": "r2", "valid": (X, np.ones(60))}, r"all 60 in the valid set are equal"),
         ({"loss": "mse", "metric": "r2", "train": (X, X), "valid": (X, X * [1, 1, 0, 1])}, r"are equal in column 2"),
         ({"train": (np.ma.masked_greater(X, 2), Y)}, r"train inputs are NaN"),
+        ({"train": (torch.tensor(X).to_sparse(), Y)}, r"train inputs are dense arrays; .* use X.to_dense\(\)"),
+        ({"train": (csr_matrix(X), Y)}, r"these are a sparse csr_matrix: use X.toarray\(\)"),
+        ({"train": ([[1.0], [1.0, 2.0]], [0, 1])}, r"of one shape; train inputs are not \(setting .*pad them"),
+        ({"metric": "roc_auc", "valid": (X, Y * 0)}, r"all 60 in the valid set are of class 0: cut the sets anew"),
         ({"train": Several()}, r"the train set has a list of 2: put them into one tensor"),
         ({"train": Named()}, r"the train set has a dict of x, y: give a DataLoader with collate_fn"),
         ({"train": DataLoader(Pairs(), batch_size=None)}, r"has batch_size=None: give the examples"),

@@ -146,11 +146,21 @@ def taken(values: Any) -> Any:
 
 
 def tensor(what: str, values: Any) -> Tensor:
+    if getattr(values, "is_sparse", False) or type(values).__module__.startswith("scipy.sparse"):
+        dense = "X.to_dense()" if isinstance(values, Tensor) else "X.toarray()"
+        raise TaskError(f"{what} are dense arrays; these are a sparse {type(values).__name__}: use {dense}.")
     if isinstance(values, Tensor):
-        return values.detach().cpu()
+        # NumPy, which hashes data, has no bfloat16.
+        return (values.float() if values.dtype is torch.bfloat16 else values).detach().cpu()
     if np.ma.is_masked(values):
         values = np.ma.filled(values.astype(float), np.nan)
-    array = np.asarray(values)
+    try:
+        array = np.asarray(values)
+    except ValueError as error:  # lists of different lengths
+        raise TaskError(
+            f"examples are of one shape; {what} are not ({str(error).split('. ')[0]}): pad them to one length, or "
+            f"cut them."
+        ) from error
     if array.dtype.kind not in "fiub":
         remedy = "np.unique(y, return_inverse=True)[1]" if "targets" in what else "X.astype('float32')"
         raise TaskError(f"{what} are numbers; these are {array.dtype} such as {array.flat[0]!r}: use {remedy}.")

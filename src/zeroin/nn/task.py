@@ -239,7 +239,14 @@ def _batches_within(space: Space, examples: int) -> Space:
 
 
 def _varied(metric: Metric | None, valid: Any) -> None:
-    if metric is not METRICS["r2"] or not isinstance(valid, InMemory):
+    if not isinstance(valid, InMemory):
+        return
+    if metric is METRICS["roc_auc"] and len(kinds := set(valid.y.flatten().tolist())) < 2:
+        raise TaskError(
+            f"roc_auc compares two classes; all {len(valid)} in the valid set are of class {kinds.pop():g}: cut "
+            f"the sets anew, with stratify=y, or use metric='accuracy'."
+        )
+    if metric is not METRICS["r2"]:
         return
     alike = (valid.y == valid.y[0]).reshape(len(valid), -1).all(0)  # [K]
     if bool(alike.any()):
