@@ -245,7 +245,7 @@ def test_a_sound_network_raises_no_alarm(name):
     if name == "digits":
         assert not result.findings, str(result)
     if not result.findings:
-        assert str(result).startswith("nothing to mend\nchecked: ")
+        assert str(result).startswith("nothing to fix\nchecked: ")
 
 
 def test_a_task_with_raw_inputs_and_one_with_small_batches():

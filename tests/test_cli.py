@@ -353,8 +353,8 @@ TARGETS = {
 @pytest.mark.parametrize(
     ("target", "words"),
     [
-        ("nowhere.py", ("a target file exists", "nowhere.py", "check the path")),
-        ("data/nowhere", ("data are in a file or folder that is there", "'data/nowhere'", "check the path")),
+        ("nowhere.py", ("a target file must exist", "nowhere.py", "check the path")),
+        ("data/nowhere", ("a data file or folder must exist", "'data/nowhere'", "check the path")),
         ("", ("a target is a ready-made task (", "'' is none of them", "zeroin tune digits")),
         ("digit", ("a target is a ready-made task (", "'digit'", "zeroin tune digits")),
         ("raises.py", ("imports without error", "ZeroDivisionError: division by zero", "run `python ")),
@@ -403,7 +403,7 @@ def test_a_target_that_cannot_be_tuned(zeroin, tmp_path, target, words):
         (["--fix", "=3"], ("a change is name=value", "'=3'", "--fix units=128")),
         (["--set", "lr=0.1..0.01"], ("low is below high", "0.1, 0.01", "Float(0.01, 0.1")),
         (["--set", "lr=0..1"], ("needs low > 0", "0.0..1.0", "zero=True")),
-        (["--set", "lr=a..b"], ("lr has numbers", "'a'", "lr=1..10 for a range")),
+        (["--set", "lr=a..b"], ("lr is a number", "'a'", "lr=1..10 for a range")),
         (["--set", "lr=nan..1"], ("low is a finite number", "nan", "write the range")),
         (["--set", "lr=0.1"], ("a range is low..high", "lr=(0.1,)", "lr=0.0001..1.0")),
         (["--set", "rate=1..2"], ("the space has lr, units, optimizer, decay", "'rate'", "check the spelling")),
@@ -459,7 +459,7 @@ def test_reading_wrongly_what_is_there(zeroin, plain):
     told(zeroin("report", "-o", "/dev/null/page.html"), "a report goes to a file that can be written")
     told(zeroin("export", "--csv", "/dev/null/x.csv"), "an export goes to a file that can be written")
     for over in (("export", "--csv", "zeroin.db"), ("report", "-o", "zeroin.db")):
-        told(zeroin(*over), "what is written replaces no store; 'zeroin.db' is a SQLite file")
+        told(zeroin(*over), "an output does not overwrite a SQLite file; 'zeroin.db' is one")
     told(
         zeroin("export", "--model", "best.pt"), "checkpoints of a Task's trials; none is left", "with this store again"
     )
@@ -499,7 +499,7 @@ def test_an_objective_that_never_works(zeroin, tmp_path):
     (tmp_path / "bad.py").write_text(
         "import zeroin as zi\nspace = zi.Space(x=zi.Float(0, 1))\ndef objective(config):\n    return config['lr']\n"
     )
-    told(zeroin("tune", tmp_path / "bad.py"), "all of the first 5 trials raised KeyError: 'lr'", "mend it")
+    told(zeroin("tune", tmp_path / "bad.py"), "all of the first 5 trials raised KeyError: 'lr'", "fix it")
 
 
 @pytest.mark.parametrize(
@@ -523,7 +523,7 @@ def test_a_study_where_nothing_worked_says_so(zeroin, tmp_path):
     )
     told(
         zeroin("tune", tmp_path / "nan.py", "--trials", "8"),
-        "8 trials, none with a loss (the last diverged: the loss was not finite in epoch 1): mend that",
+        "8 trials, none with a loss (the last diverged: the loss was not finite in epoch 1): fix that",
     )
 
 
@@ -626,5 +626,5 @@ def test_the_installed_command_ends_with_the_status(tmp_path):
     command = [sys.executable, "-c", "from zeroin.cli import main; main()", "tune", "no.py"]
     ended = subprocess.run(command, capture_output=True, text=True, cwd=tmp_path)
     assert (ended.returncode, ended.stdout) == (2, "")
-    assert ended.stderr == "zeroin: a target file exists; 'no.py' does not: check the path.\n"
+    assert ended.stderr == "zeroin: a target file must exist; 'no.py' does not: check the path.\n"
     assert list(tmp_path.iterdir()) == []

@@ -552,7 +552,7 @@ def test_images_of_a_folder_within_their_class_are_in_one_set(tmp_path, recwarn)
     assert sum(map(len, seen)) == len(set.union(*seen)) == 12
     assert any("examples of one 'folder' are in the same set" in str(w.message) for w in recwarn)
     (tmp_path / "f" / "dark" / "P0" / "0.bmp").rename(tmp_path / "f" / "dark" / "0.bmp")
-    with pytest.raises(TaskError, match=r"each image lies in a folder within that of its class; .*dark/0.bmp does not"):
+    with pytest.raises(TaskError, match=r"each image is in a folder within that of its class; .*dark/0.bmp does not"):
         own.task_of(tmp_path / "f", group="folder")
 
 
@@ -739,7 +739,7 @@ SPOILED = {  # name: (what is in it, options, what is said)
     "mostly dashes": (
         "size,price\n" + "".join(f"{i / 7 if i % 3 == 0 else '-'},{i}.5\n" for i in range(150)),
         BY,
-        "50 numbers and 100 others such as '-': mend those, add --missing '-' if it stands for missing",
+        "50 numbers and 100 others such as '-': fix those, add --missing '-' if it stands for missing",
     ),
     "infinite target": (TABLE + "1,x,inf\n", BY, "40 numbers and 1 other such as 'inf'"),
     "wrong kind": (TABLE, ("--target", "town", "--kind", "number"), "holds 'x': use --kind classes"),
@@ -779,7 +779,7 @@ def savez(path, **arrays):
 
 OTHERS = {  # name: (the file, how it is made, what is said)
     "no such file": ("gone.csv", lambda p: None, "No such file"),
-    "broken parquet": ("t.parquet", put, "a .parquet file is one"),
+    "broken parquet": ("t.parquet", put, "a .parquet file is in Parquet format"),
     "nested parquet": (
         "t.parquet",
         lambda p: pd.DataFrame({"price": [1.5], "a": [[1]]}).to_parquet(p),
@@ -862,7 +862,7 @@ def test_a_model_that_does_not_fit_together_is_one_sentence(zeroin):
     before = path.read_bytes()
     code, _, errors = zeroin("predict", model, path, "--out", "passengers.csv")
     assert code == 2
-    assert "--out passengers.csv is what they are made of" in errors
+    assert "--out passengers.csv is the model or the data" in errors
     assert path.read_bytes() == before
 
 
@@ -1156,7 +1156,7 @@ def test_a_few_rows_that_make_up_the_spread_of_a_number_are_told(tmp_path, recwa
     frame.loc[7, "price"] = 1e9
     told = noted(tmp_path, frame, recwarn)
     assert "1 of 120 rows makes up 100 % of the spread of 'price', such as 1e+09 where the middle one is" in told
-    assert "mend them if they are mistakes, else predict a column of its logarithm, or add --metric mae" in told
+    assert "fix them if they are mistakes, else predict a column of its logarithm, or add --metric mae" in told
 
 
 def test_all_images_that_do_not_open_are_told_at_once_and_those_left_out(tmp_path, recwarn):

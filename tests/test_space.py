@@ -272,7 +272,7 @@ MISTAKES = [
     (lambda: Space(b=Float(0, 1, when={"o": 1}), o=Choice(True, False)), "a value that o can have", "1", "True"),
     (
         lambda: Space(a=Choice(1, 2, when={"b": 1}), b=Choice(1, 2, when={"a": 1})),
-        "`when` runs one way", "a, b wait for each other", "leave out",
+        "`when` is not circular", "a, b depend on each other", "leave out",
     ),
     (lambda: Space(a=Choice(1, 2, when={"a": 1})), "`when`", "a", "leave out"),
     (lambda: Space(x=Float(0, 1)).check({"y": 1}), "a config names hyperparameters of the space",

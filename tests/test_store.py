@@ -204,7 +204,7 @@ def test_a_second_writer_is_told_in_one_sentence(tmp_path):
         ({"goal": "maximize"}, "a study keeps its goal; .* use goal='minimize'"),
         ({"seed": 3}, "a study keeps its seed; .* use seed=0"),
         ({"measure": {"metric": "r2"}}, "a study keeps its metric; .* has 'mae', not 'r2': use metric='mae'"),
-        ({"measure": {"data": "others"}}, "goes on with the data it began with; .* add --name s-2"),
+        ({"measure": {"data": "others"}}, "continues with the data that it began with; .* add --name s-2"),
     ],
 )
 def test_what_a_study_is_cannot_be_changed(tmp_path, change, sentence):

@@ -260,7 +260,7 @@ def test_a_job_told_wrongly_is_told_back(use, sentence):
         ({"seed": None}, "a seed is a whole number of 64 bits; seed=None: use seed=0"),
         ({"seed": 1.7}, "seed=1.7"),
         ({"seed": 2**64}, "a seed is a whole number of 64 bits"),
-        ({"start": {"x": 0.1}}, r"stand in a list; start=\{'x': 0.1\}: use start=\["),
+        ({"start": {"x": 0.1}}, r"start= takes a list of configs; start=\{'x': 0.1\}: use start=\["),
     ],
 )
 def test_a_study_asked_for_wrongly_is_told_and_nothing_is_stored(tmp_path, given, sentence):
@@ -291,7 +291,7 @@ def test_a_closed_study_takes_nothing_that_would_be_lost(tmp_path):
     study.close()
     for use in (study.ask, lambda: study.tell(job, losses=[1.0])):
         with pytest.raises(
-            StudyError, match=r"a study that was loaded or closed.* is only read; 's' in .*: go on with zi.Study"
+            StudyError, match=r"a study that was loaded, or closed.* is read-only; 's' in .*: go on with zi.Study"
         ):
             use()
     with zi.Study(SPACE, store=tmp_path / "z.db", name="s") as again:
@@ -327,7 +327,7 @@ def test_a_store_may_lie_in_the_users_home(tmp_path, monkeypatch):
 
 @pytest.mark.parametrize("start", [None, 3, "lr"])
 def test_what_is_no_list_of_configs_to_start_with_is_told(start):
-    with pytest.raises(StudyError, match=r"stand in a list; start=.*: use start=\["):
+    with pytest.raises(StudyError, match=r"start= takes a list of configs; start=.*: use start=\["):
         zi.Study(SPACE, store=None, start=start)
 
 
@@ -417,7 +417,7 @@ def test_a_study_is_loaded_without_its_space_and_only_read(tmp_path):
         assert loaded.trials == study.trials
         assert loaded.best.loss == study.best.loss
         assert (loaded.space, loaded.goal, loaded.max_epochs) == (SPACE, "maximize", 4)
-        with pytest.raises(StudyError, match="is only read"):
+        with pytest.raises(StudyError, match="is read-only"):
             loaded.ask()
     assert zi.load(store=tmp_path / "z.db").name == "s"
     assert zi.load("s", tmp_path / "z.db").report().parent == study.folder

@@ -437,7 +437,7 @@ def test_an_objective_that_never_works_stops_the_study(tmp_path):
         raise RuntimeError("no data at /nowhere")
 
     with pytest.raises(
-        StudyError, match=r"all of the first 5 trials raised RuntimeError: no data at /nowhere .*: mend it"
+        StudyError, match=r"all of the first 5 trials raised RuntimeError: no data at /nowhere .*: fix it"
     ):
         zi.tune(broken, SPACE, trials=50, store=tmp_path / "z.db")
     assert len(calls) == 5
@@ -448,7 +448,7 @@ def test_failures_without_a_note_stop_the_study_in_a_sentence_too():
         def wait(self, report):
             return [replace(ended, status=Status.FAILED, note="") for ended in super().wait(report)]
 
-    with pytest.raises(StudyError, match="all of the first 5 trials failed: mend it"):
+    with pytest.raises(StudyError, match="all of the first 5 trials failed: fix it"):
         zi.tune(lambda config: math.nan, SPACE, trials=50, store=None, executor=Silent(lambda config: [1.0]))
 
 
@@ -472,7 +472,7 @@ def test_where_it_was_raised_is_told_also_without_a_store(tmp_path):
 
     line = broken.__code__.co_firstlineno + 1
     with pytest.raises(
-        StudyError, match=rf"raised KeyError: 'rate' \(test_tuning.py, line {line}\): mend it, then use another name\.$"
+        StudyError, match=rf"raised KeyError: 'rate' \(test_tuning.py, line {line}\): fix it, then use another name\.$"
     ):
         zi.tune(broken, SPACE, trials=50, store=None)
     with pytest.raises(
@@ -577,9 +577,7 @@ def test_a_search_where_nothing_works_any_more_ends_though_it_spends_no_epochs(t
 
     space = zi.Space(x=zi.Float(0, 1))
     given = {"max_epochs": 2, "epochs": 20, "store": tmp_path / "z.db", "playbook": False}
-    with pytest.warns(
-        UserWarning, match=r"the last 60 trials ended before an epoch was seen.*; the loss was not finite"
-    ):
+    with pytest.warns(UserWarning, match=r"the last 60 trials failed in their first epoch.*; the loss was not finite"):
         study = zi.tune(objective, space, **given)
     assert len(study.trials) == 60 + works_until
     with pytest.warns(UserWarning, match="the last 60 trials"):
@@ -588,7 +586,7 @@ def test_a_search_where_nothing_works_any_more_ends_though_it_spends_no_epochs(t
 
 def test_it_ends_too_where_others_are_under_way_at_any_time():
     table = Simulated(lambda config: [math.nan], slots=5)
-    with pytest.warns(UserWarning, match="the last 60 trials ended before an epoch was seen"):
+    with pytest.warns(UserWarning, match="the last 60 trials failed in their first epoch"):
         study = zi.tune(print, zi.Space(x=zi.Float(0, 1)), epochs=20, executor=table, store=None)
     assert 60 <= len(study.trials) <= 70
 

@@ -27,7 +27,7 @@ def checked_space(space: Space) -> Space:
         remedy = (
             "use zi.Space(**it)" if isinstance(space, Mapping) else "use zi.Space(lr=zi.Float(1e-5, 1, scale='log'))"
         )
-        raise SpaceError(f"a space is a Space; got a {type(space).__name__}: {remedy}.")
+        raise SpaceError(f"space= takes a Space; got a {type(space).__name__}: {remedy}.")
     return space
 
 
@@ -40,7 +40,7 @@ def checked_start(space: Space, start: Sequence[Config]) -> list[dict[str, Value
     """
     if isinstance(start, Mapping | str) or not isinstance(start, Iterable):
         shown = dict(start) if isinstance(start, Mapping) else start
-        raise StudyError(f"configs to start with stand in a list; start={shown!r}: use start=[{{...}}].")
+        raise StudyError(f"start= takes a list of configs; start={shown!r}: use start=[{{...}}].")
     return [space.check(config) for config in start]
 
 

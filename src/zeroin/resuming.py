@@ -49,7 +49,7 @@ def check_kept(which: str, name: str, facts: Mapping[str, tuple[Value, Value]]) 
     for fact, (was, now) in facts.items():
         if was != now and fact in ("data", "contents"):
             raise StudyError(
-                f"a study goes on with the data it began with; those of {name!r} have changed, or are prepared "
+                f"a study continues with the data that it began with; those of {name!r} have changed, or are prepared "
                 f"otherwise: add --name {name}-2."
             )
         if was != now and fact == "function":

@@ -115,7 +115,7 @@ def _in_vain(trials: Sequence[Trial], first: int) -> bool:
         return False
     why = error_line(last[0].note) or str(last[0].status)
     warnings.warn(
-        f"the last {IN_VAIN} trials ended before an epoch was seen, and the search ends here; {why}: mend that, or "
+        f"the last {IN_VAIN} trials failed in their first epoch, so the search ends here; {why}: fix that, or "
         f"change the ranges (--set), and the same command goes on",
         stacklevel=3,
     )
@@ -149,7 +149,7 @@ def _check_failures(study: Study) -> None:
         if study.path:
             kept = f" (`zeroin export {study.name} --json - --store {study.path}` has the traceback)"
         raise StudyError(
-            f"an objective works for some config; all of the first {len(failed)} trials {came}: mend it, then use "
+            f"an objective must work for some config; all of the first {len(failed)} trials {came}: fix it, then use "
             f"another name{kept}."
         )
 

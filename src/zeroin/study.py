@@ -193,7 +193,7 @@ class Study:
             how = f" (the last {last.status}: {error_line(last.note)})" if last and last.note else ""
             raise StudyError(
                 f"a best trial needs one that worked; {counted(len(self.history.trials), 'trial')}, none with a loss"
-                f"{how}: mend that, or change the ranges; study.trials has the note of each."
+                f"{how}: fix that, or change the ranges; study.trials has the note of each."
             )
         return direction.shown(self.goal, found)
 
@@ -220,7 +220,7 @@ class Study:
             import pandas as pd  # noqa: PLC0415  an optional dependency
         except ImportError as error:
             raise StudyError(
-                "a DataFrame is pandas'; pandas is not installed: run `pip install pandas`, or use study.trials."
+                "a DataFrame needs pandas; pandas is not installed: run `pip install pandas`, or use study.trials."
             ) from error
 
         rows = trialtable.rows(self.space, self.trials)
@@ -307,7 +307,7 @@ class Study:
         """
         if self.path and self._store is None:
             raise StudyError(
-                f"a study that was loaded or closed, as tune() does at its end, is only read; {self.name!r} in "
+                f"a study that was loaded, or closed (as by tune() at its end), is read-only; {self.name!r} in "
                 f"{self.path}: go on with zi.Study(..., store={str(self.path)!r}, name={self.name!r})."
             )
         if with_next:

@@ -60,7 +60,7 @@ def find(target: str, data: Mapping[str, Any] | None = None) -> Target:
     path, _, name = target.partition(":") if ".py:" in target else (target, "", "")
     if not path.endswith(".py"):
         if os.sep in target and not Path(target).exists():
-            raise TaskError(f"data are in a file or folder that is there; {target!r} is not: check the path.")
+            raise TaskError(f"a data file or folder must exist; {target!r} does not: check the path.")
         near = difflib.get_close_matches(target.lower(), TASKS, n=1) or [next(iter(TASKS))]
         raise TaskError(
             f"a target is a ready-made task ({', '.join(TASKS)}), a table ({', '.join(DATA)}), a folder of images or "
@@ -129,7 +129,7 @@ def _from_function(module: ModuleType, path: str, name: str) -> Target:
 
 def _module(path: Path) -> ModuleType:
     if not path.is_file():
-        raise TaskError(f"a target file exists; {str(path)!r} does not: check the path.")
+        raise TaskError(f"a target file must exist; {str(path)!r} does not: check the path.")
     spec = importlib.util.spec_from_file_location(path.stem, path)
     assert spec
     assert spec.loader

@@ -200,7 +200,7 @@ def value_of(space: Space, name: str, text: str) -> Value:
         return found
     value = plain_value(text)
     if not is_number(value):
-        raise StudyError(f"{name} has numbers; {text!r} is none: write {name}=1, or {name}=1..10 for a range.")
+        raise StudyError(f"{name} is a number; {text!r} is not: write {name}=1, or {name}=1..10 for a range.")
     return int(value) if isinstance(param, Int) and float(value).is_integer() else float(value)
 
 

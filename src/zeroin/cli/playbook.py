@@ -84,7 +84,7 @@ def forget(names: tuple[str, ...], everything: bool, book: Path | None) -> None:
     """Remove the lessons of studies."""
     if bool(names) == everything:
         raise PlaybookError(
-            f"what is forgotten is named, or is everything; {'both were' if names else 'neither was'} asked for: use "
+            f"forget takes names of studies or --all; {'both were' if names else 'neither was'} asked for: use "
             f"`zeroin playbook forget STUDY` or `zeroin playbook forget --all`."
         )
     gone = Playbook(book).forget(*names)

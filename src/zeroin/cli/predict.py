@@ -23,10 +23,10 @@ def predict(model: Path, data: Path, out: Path | None) -> None:
         from zeroin.data.predict import predictions
     except ImportError as error:
         raise TaskError(
-            f"predictions need PyTorch and what reads the data; {error.name or error} is not installed: "
+            f"predictions need PyTorch and the packages that read data; {error.name or error} is not installed: "
             f"run {install.line(*install.OWN)}"
         ) from error
     if out and any(out.exists() and one.exists() and out.samefile(one) for one in (model, data)):
-        raise TaskError(f"predictions go to a file of their own; --out {out} is what they are made of: choose another.")
+        raise TaskError(f"predictions go to a file of their own; --out {out} is the model or the data: choose another.")
     text = predictions(model, data).to_csv(index=False)
     write(out or Path("-"), text, "predictions go to")

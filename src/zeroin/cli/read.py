@@ -30,9 +30,7 @@ def status(name: str | None, store: Path, as_json: bool) -> None:
     """List the studies in a store, or show one in more detail."""
     studies = [study for study in list_studies(store) if name in (None, study.name)]
     if not studies:
-        raise StudyError(
-            f"a status is of a study in the store; {store} has no {name!r}: see `zeroin status --store {store}`."
-        )
+        raise StudyError(f"a study must be in the store; {store} has no {name!r}: see `zeroin status --store {store}`.")
     scores = [None if study.best is None else turned(study.goal, study.best) for study in studies]
     if as_json:
         rows = [asdict(study) | {"best": score} for study, score in zip(studies, scores, strict=True)]

@@ -115,7 +115,7 @@ def answer_of(
     notes += told
     if int(usable.sum()) < ROWS:
         raise TaskError(
-            f"tuning wants {ROWS} examples or more, to train, validate and test; there are {int(usable.sum())} "
+            f"tuning needs {ROWS} examples or more, to train, validate and test; there are {int(usable.sum())} "
             f"with {name!r}: add examples."
         )
     return answer, usable, notes
@@ -152,7 +152,9 @@ def _choice(values: pd.Series, usable: pd.Series, instead: str) -> tuple[Answer,
         what = "has one class" if len(counts) < 2 else f"has {len(counts):,} classes, {len(several)} of them with two"
         if gone := int((~usable).sum()):
             what += f", and {gone:,} of {len(values):,} rows are empty or hold a word for missing, as None is"
-        raise TaskError(f"a target has two classes or more with two examples or more each; {name!r} {what}: {instead}.")
+        raise TaskError(
+            f"a target has at least two classes with at least two examples each; {name!r} {what}: {instead}."
+        )
     answer = Answer(name, tuple(sorted(several, key=_order)))
     return answer, usable & ~words.isin(single), notes
 

@@ -75,7 +75,7 @@ def as_inputs(path: Path, x: NDArray[Any]) -> NDArray[Any]:
         )
     if x.dtype.kind == "f" and (largest := float(np.abs(x).max())) > LARGEST:
         raise TaskError(
-            f"numbers are at most {LARGEST:g}, as networks reckon in float32; X in {path.name} has "
+            f"numbers are at most {LARGEST:g}, as networks compute in float32; X in {path.name} has "
             f"{largest:g}: divide it."
         )
     if x.ndim < 4:

@@ -138,7 +138,7 @@ def _note_on_far(answer: Answer, real: pd.Series) -> Iterator[str]:
     yield (
         f"{few:,} of {len(real):,} rows make{'s' * (few == 1)} up {100 * shares.iloc[few - 1]:.0f} % of the spread of "
         f"{answer.name!r}, such as {real[apart.index[0]]:g} where the middle one is {real.median():g}; r2 and mse "
-        f"judge by these alone: mend them if they are mistakes, else {logs}add --metric mae"
+        f"judge by these alone: fix them if they are mistakes, else {logs}add --metric mae"
     )
 
 

@@ -238,8 +238,8 @@ def _only_numbers(column: Column, values: pd.Series) -> None:
     if len(odd):
         how = f" written like {column.style.example if column.style else '1234.5'!r}"
         raise TaskError(
-            f"a column stays of one kind; {column.name!r} held numbers{how} in training and here holds "
-            f"{str(odd.iloc[0])[:40]!r}: mend it, or leave it empty."
+            f"a column keeps its kind; {column.name!r} held numbers{how} in training and here holds "
+            f"{str(odd.iloc[0])[:40]!r}: fix it, or leave it empty."
         )
 
 
@@ -247,6 +247,6 @@ def _mostly_dates(column: Column, values: pd.Series) -> None:
     odd = no_dates(column, values)
     if len(odd) > (1 - MIXED) * values.notna().sum():
         raise TaskError(
-            f"a column stays of one kind; {column.name!r} held dates written as {column.form} in training and here "
+            f"a column keeps its kind; {column.name!r} held dates written as {column.form} in training and here "
             f"holds {str(odd.iloc[0])[:40]!r}: write them so, or leave them empty."
         )

@@ -23,7 +23,7 @@ def cutting(frame: pd.DataFrame, target: str, order: str | None, group: str | No
     """
     if order and group:
         raise TaskError(
-            f"rows are cut by time or by groups; got --order {order!r} and --group {group!r}: leave one of them out."
+            f"rows are split by time or by groups; got --order {order!r} and --group {group!r}: leave one of them out."
         )
     if group:
         if column_of(frame, group, "--group") == target:
@@ -55,7 +55,7 @@ def _by_group(groups: pd.Series, usable: pd.Series, answer: Answer, values: pd.S
     known = _given("--group", "what each example belongs to", groups[usable])
     if (different := known.nunique()) < len(Cut._fields):
         raise TaskError(
-            f"groups are cut into three sets; {groups.name!r} has {different}: add examples of others, or leave "
+            f"groups are split into three sets; {groups.name!r} has {different}: add examples of others, or leave "
             f"--group out."
         )
     parts = by_group(known.factorize()[0], answer.encoded(values))

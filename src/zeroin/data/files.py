@@ -98,7 +98,7 @@ def bytes_of(path: Path) -> bytes:
 
 def _some(path: Path, read: Content) -> Content:
     if not read.strip():
-        raise TaskError(f"data are read from a file that holds some; {path.name} is empty: check how it was written.")
+        raise TaskError(f"a data file is not empty; {path.name} is: check how it was written.")
     return read
 
 
@@ -199,7 +199,7 @@ def _checked(file: str, text: str, separator: str, header: bool) -> list[str]:
                 first = "header" if header else "first row"
                 raise TaskError(
                     f"each row has as many fields as the {first}; line {rows.line_num:,} of {file} has {len(row)}, the "
-                    f"{first} {len(names)}: mend that line, or quote fields that hold {separator!r}."
+                    f"{first} {len(names)}: fix that line, or quote fields that hold {separator!r}."
                 )
     except csv.Error as error:
         raise TaskError(
@@ -228,7 +228,9 @@ def _parquet(path: Path, missing: Sequence[str]) -> pd.DataFrame:
     try:
         table = pq.ParquetFile(pa.BufferReader(raw)).read(use_threads=False)
     except (pa.ArrowException, OSError) as error:
-        raise TaskError(f"a .parquet file is one; {path.name}: {first_line(error)}: write it again.") from error
+        raise TaskError(
+            f"a .parquet file is in Parquet format; {path.name}: {first_line(error)}: write it again."
+        ) from error
     if twice := [name for name in table.column_names if table.column_names.count(name) > 1]:
         raise TaskError(f"each column has a name of its own; {path.name} has {twice[0]!r} twice: rename one.")
     kinds = dict(zip(table.column_names, table.schema.types, strict=True))

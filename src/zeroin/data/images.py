@@ -38,7 +38,7 @@ def labelled(folder: Path, *, inner: bool = False) -> tuple[list[Path], pd.Serie
     if inner:
         if loose := [image for some in found.values() for image in some]:
             raise TaskError(
-                f"with --group each image lies in a folder within that of its class; {loose[0]} does not: make it "
+                f"with --group each image is in a folder within that of its class; {loose[0]} does not: make it "
                 f"{loose[0].parent / 'tom' / loose[0].name}, or leave --group out."
             )
         found = {f.name: [image for one in _folders(f) for image in images_in(one)] for f in below}
@@ -150,7 +150,7 @@ def pixels(paths: Sequence[Path], channels: int, size: int) -> Pixels:
         told = "; ".join(f"{path.parent.name}/{path.name}: {why}" for path, why in list(odd.items())[:SHOWN])
         more = f"{len(odd):,} of {len(paths):,} are not, such as " if len(odd) > 1 else ""
         them, it = ("them", "each") if more else ("it", "it")
-        raise TaskError(f"an image is one that Pillow opens; {more}{told}: remove {them}, or save {it} anew.")
+        raise TaskError(f"an image file is one that Pillow can open; {more}{told}: remove {them}, or save {it} anew.")
     return out
 
 

@@ -66,7 +66,7 @@ def all_numbers(there: pd.Series, otherwise: str = "leave the column out with --
         odd = str(there[~known].iloc[0])[:40]
         raise TaskError(
             f"a column holds numbers or words; {there.name!r} holds {int(known.sum()):,} numbers and "
-            f"{counted(int((~known).sum()), 'other')} such as {odd!r}: mend those, add --missing {odd!r} if it stands "
+            f"{counted(int((~known).sum()), 'other')} such as {odd!r}: fix those, add --missing {odd!r} if it stands "
             f"for missing, or {otherwise} {there.name!r}."
         )
     return False

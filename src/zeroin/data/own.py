@@ -84,9 +84,7 @@ def task_of(
         _no_table(what, path, asked | {"no-header": no_header})
     if path.is_dir():
         if kind == "number":
-            raise TaskError(
-                f"images are told apart by class, the name of their folder; {path}: leave out --kind number."
-            )
+            raise TaskError(f"the class of an image is the name of its folder; {path}: leave out --kind number.")
         source, kind = of_images(path, group), "classes"
     elif suffix(path) in ARRAYS:
         source = of_arrays(path, group)

@@ -41,7 +41,7 @@ def perform(objective: Objective, job: Job, root: Path, known: int, max_epochs: 
         heard: called with each epoch's observation.
 
     Raises:
-        ZeroinError: the objective is used in a way that no other config would mend.
+        ZeroinError: the objective is used in a way that no other config would fix.
     """
 
     def whole(config: Config, run: Run) -> Iterator[None]:

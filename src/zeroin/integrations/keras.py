@@ -119,7 +119,7 @@ class _Report(keras.callbacks.Callback):  # type: ignore[misc]  # Keras has no t
         due = next(self._epochs, None)  # also puts the last checkpoint aside where it is time to
         if due != epoch:
             raise TaskError(
-                f"a trial goes on at the epoch where it stands; fit trains epoch {epoch}, due is {due}: "
+                f"a trial continues at the epoch where it stopped; fit trains epoch {epoch} instead of {due}: "
                 f"use model.fit(..., initial_epoch=run.start, epochs=run.stop, callbacks=[report(run)])."
             )
 

@@ -91,7 +91,7 @@ def check(problem: Problem, config: Config, smallest_batch: int) -> set[str]:
     except Exception as error:
         raise TaskError(
             f"build makes a network of every config of the space; of {dict(config)} it raised "
-            f"{type(error).__name__}: {error}: mend build, or add to the space what it asks for."
+            f"{type(error).__name__}: {error}: fix build, or add to the space what it asks for."
         ) from error
     model = model.to(problem.device)
     x, y = two_examples(problem.train)

@@ -45,7 +45,7 @@ def read_set(name: str, given: Any) -> tuple[Tensor, Tensor] | Stream:
         x, y = _pair(name, given)
         if len(x) != len(y):
             raise TaskError(
-                f"inputs and targets are as many; the {name} set has {len(x)} inputs and {len(y)} targets: "
+                f"inputs and targets are equal in number; the {name} set has {len(x)} inputs and {len(y)} targets: "
                 f"check how it was cut; of several inputs make one, np.concatenate(inputs, axis=1), split in forward."
             )
         _filled(name, len(x))
@@ -69,7 +69,7 @@ def read_set(name: str, given: Any) -> tuple[Tensor, Tensor] | Stream:
             return batch_of(name, collate([given[i] for i in range(count)]))
         except RuntimeError as error:
             raise TaskError(
-                f"examples that are put together are of one shape; of the {name} set PyTorch says "
+                f"examples of a mini-batch have one shape; for the {name} set PyTorch says "
                 f"'{str(error).splitlines()[0]}': give a DataLoader whose collate_fn pads them."
             ) from error
 

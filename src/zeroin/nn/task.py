@@ -219,8 +219,7 @@ def _there(device: str) -> None:
         torch.empty(0, device=device)
     except (RuntimeError, AssertionError, NotImplementedError) as error:  # of PyTorch's parts each has its own
         raise TaskError(
-            f"a device is one that PyTorch finds here; {device!r}: {str(error).splitlines()[0][:100]}: "
-            f"use device='cpu'."
+            f"a device is one that PyTorch has here; {device!r}: {str(error).splitlines()[0][:100]}: use device='cpu'."
         ) from error
 
 

@@ -100,7 +100,7 @@ class Playbook:
         unknown = sorted(set(names) - set(known))
         if unknown:
             raise PlaybookError(
-                f"what is forgotten was learned; the playbook has {', '.join(dict.fromkeys(known)) or 'nothing'}, "
+                f"only lessons of the playbook can be forgotten; it has {', '.join(dict.fromkeys(known)) or 'none'}, "
                 f"not {unknown[0]!r}: see `zeroin playbook show`."
             )
         gone = [name for name in known if not names or name in names]

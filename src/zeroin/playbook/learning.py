@@ -47,7 +47,8 @@ def lesson_of(
     worked = np.unique(rows.trial[np.isfinite(rows.loss)])
     if len(worked) < FEWEST:
         raise PlaybookError(
-            f"a study teaches from {FEWEST} trials that worked; {name!r} has {len(worked)}: go on with it first."
+            f"a study needs {FEWEST} trials that worked to teach something; {name!r} has {len(worked)}: "
+            f"go on with it first."
         )
     model = build(rows, Features.of(space, ladder), memory)
     low, unit = _scale(model, history, memory)
@@ -95,7 +96,9 @@ def _scale(model: Model, history: History, memory: Memory) -> tuple[float, float
     shown = memory.units[coarse] if len(coarse) > 2 else model.units
     low, middle = float(model.mean.min()), float(np.median(model.posterior.expected(model.features(shown))))
     if middle - low < 1e-9:
-        raise PlaybookError("a study teaches where its configs differ; all of them did alike: search wider ranges.")
+        raise PlaybookError(
+            "a study teaches something if its configs differ; all of them did equally well: search wider ranges."
+        )
     return low, middle - low
 
 

@@ -46,7 +46,7 @@ def playbook_of(asked: bool | str | Path | Playbook) -> Playbook | None:
     """
     if asked is None or not isinstance(asked, bool | str | Path | Playbook):
         raise PlaybookError(
-            f"a playbook is True for yours, a file, or False for none; playbook={asked!r}: use playbook=False."
+            f"playbook= takes True for yours, a file, or False for none; playbook={asked!r}: use playbook=False."
         )
     if asked is False or (asked is True and is_off()):
         return None

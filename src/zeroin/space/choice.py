@@ -57,9 +57,11 @@ class Choice:
                 )
         self._keys = {key(option): i for i, option in enumerate(options)}
         if len(options) < 2:
-            raise SpaceError(f"a Choice has two or more options; {_show(options)}: write the value into your own code.")
+            raise SpaceError(
+                f"a Choice has two or more options; {_show(options)}: write a constant into your own code instead."
+            )
         if len(self._keys) < len(options):
-            raise SpaceError(f"the options of a Choice differ; {_show(options)}: leave the second of the same out.")
+            raise SpaceError(f"the options of a Choice differ; {_show(options)}: leave the duplicate out.")
         for name, value in (("default", default), ("fixed", fixed)):
             if value is not None and value is not ... and not self.allows(plain(value)):
                 raise SpaceError(

@@ -153,7 +153,9 @@ class Space:
         {'lr': 0.01, 'layers': 2}
         """
         if not isinstance(config, Mapping):
-            raise SpaceError(f"a config has a value by name; got {config!r}: use {{{next(iter(self))!r}: ...}}.")
+            raise SpaceError(
+                f"a config is a dict of values by name; got {config!r}: use {{{next(iter(self))!r}: ...}}."
+            )
         config = {name: plain(value) for name, value in config.items()}
         for name, value in config.items():
             if name not in self.params:
@@ -301,6 +303,6 @@ def _parents_first(params: Mapping[str, Hyperparameter]) -> list[str]:
         ready = [n for n, p in params.items() if n not in order and all(q in order for q in (p.when or {}))]
         if not ready:
             loop = ", ".join(n for n in params if n not in order)
-            raise SpaceError(f"`when` runs one way; {loop} wait for each other: leave out one `when`.")
+            raise SpaceError(f"`when` is not circular; {loop} depend on each other: leave out one `when`.")
         order += ready
     return order

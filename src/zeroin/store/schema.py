@@ -129,7 +129,7 @@ def check_output(path: Path) -> None:
     with path.open("rb") as file:
         if file.read(len(MAGIC)) == MAGIC:
             raise StoreError(
-                f"what is written replaces no store; {str(path)!r} is a SQLite file: name another, or delete it first."
+                f"an output does not overwrite a SQLite file; {str(path)!r} is one: name another, or delete it first."
             )
 
 

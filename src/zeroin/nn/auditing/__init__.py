@@ -1,1 +1,1 @@
-"""The audit of a network: rules that measure what is wrong with it, and say how to mend it."""
+"""The audit of a network: rules that measure what is wrong with it, and say how to fix it."""

@@ -26,7 +26,7 @@ class Finding:
     remedy: str
 
     def __str__(self) -> str:
-        return f"{self.severity}: {self.rule} ({self.where})\n  {self.evidence}\n  mend: {self.remedy}"
+        return f"{self.severity}: {self.rule} ({self.where})\n  {self.evidence}\n  fix: {self.remedy}"
 
 
 @dataclass(frozen=True, slots=True)
@@ -69,7 +69,7 @@ class Audit:
         return "\n".join(lines)
 
     def __str__(self) -> str:
-        words = [str(f) for f in self.findings] or ["nothing to mend"]
+        words = [str(f) for f in self.findings] or ["nothing to fix"]
         words.append("checked: " + ", ".join(self.checked))
         if self.skipped:
             words.append("not checked: " + "; ".join(f"{rule} ({why})" for rule, why in self.skipped))

@@ -205,7 +205,7 @@ def _check(ended: Ended) -> None:
         return
     raise TaskError(
         f"the draws of an arm are trained to their end; a stack of them ended as {ended.status} with "
-        f"'{error_line(ended.note)}': mend the network, or leave that setting out."
+        f"'{error_line(ended.note)}': fix the network, or leave that setting out."
     )
 
 
@@ -230,7 +230,8 @@ def _goal(task: Task, target: float | None, epochs: int) -> Goal:
         if metric is None or metric.name not in USUAL:
             name = "loss" if metric is None else metric.name
             raise TaskError(
-                f"an accuracy works from {TARGET} on; task {task.name!r} is judged by {name}: give a target."
+                f"the default target of {TARGET} is for an accuracy; task {task.name!r} is judged by {name}: "
+                f"give a target."
             )
         target = TARGET
     return Goal(target, _constant(task.problem), epochs, task.problem.sign < 0)

@@ -28,7 +28,7 @@ def copied(model: nn.Module) -> nn.Module:
         raise TaskError(f"a network is a torch.nn.Module; got a {type(model).__name__}: pass the model itself.")
     lazy = [p for p, m in model.named_modules() if isinstance(m, LazyModuleMixin) and _unshaped(m)]
     if lazy:
-        raise TaskError(f"layers know their sizes; {', '.join(lazy)} do not yet: call model(x[:2]) once before.")
+        raise TaskError(f"lazy layers must be initialised; {', '.join(lazy)} are not: call model(x[:2]) once before.")
     try:
         return copy.deepcopy(model)
     except (RuntimeError, TypeError) as error:
@@ -79,7 +79,7 @@ def guessed_example(model: nn.Module) -> Tensor:
             continue
         return example
     raise TaskError(
-        "where to normalise is seen by running a network; what inputs this one takes could not be guessed: "
+        "a network is run to see where to normalise; the inputs of this one could not be guessed: "
         "give one mini-batch of them, example=x[:2]."
     )
 
