@@ -220,7 +220,7 @@ def broken(values, at, value):
         ({"loss": "mse", "metric": "mae", "test": (X, broken(Y, 2, np.nan))}, r"1 of 60 test targets"),
         ({"train": (X, Y[:-1])}, r"60 inputs and 59 targets"),
         ({"train": ((X, X), Y)}, r"2 inputs and 60 targets.* of several inputs make one"),
-        ({"train": Ragged()}, r"of one shape; .*collate_fn pads them"),
+        ({"train": Ragged()}, r"have one shape; .*collate_fn pads them"),
         ({"valid": (X[:0], Y[:0])}, r"valid set is empty"),
         ({"train": (X, Y - 1)}, r"whole numbers from 0; the train set has -1"),
         ({"train": (X, Y + 0.5)}, r"whole numbers from 0; the train set has \d.5"),

@@ -696,7 +696,7 @@ SPOILED = {  # name: (what is in it, options, what is said)
         ("--target", "y", "--order", "t"),
         "valid has 9 examples with 1 of 'y'",
     ),
-    "two groups": (TABLE.replace("z", "y"), (*BY, "--group", "town"), "cut into three sets; 'town' has 2"),
+    "two groups": (TABLE.replace("z", "y"), (*BY, "--group", "town"), "split into three sets; 'town' has 2"),
     "a group with gaps": (
         TABLE + "1,,2.5\n",
         (*BY, "--group", "town"),
@@ -713,7 +713,7 @@ SPOILED = {  # name: (what is in it, options, what is said)
     "target all missing": ("size,price\n" + "1,\n2,NA\n" * 20, BY, "all 40 of 'price' are missing"),
     "target constant": ("size,price\n" + "1,5.5\n2,5.5\n" * 20, BY, "'price' is 5.5 in every row"),
     "one class": ("size,price\n" + "1,a\n2,a\n" * 20, BY, "has one class"),
-    "classes of one": ("size,price\n" + "".join(f"{i},c{i}\n" for i in range(40)), BY, "two examples or more each"),
+    "classes of one": ("size,price\n" + "".join(f"{i},c{i}\n" for i in range(40)), BY, "at least two examples each"),
     "target of dates": ("size,price\n" + "".join(f"{i},2024-01-{i:02}\n" for i in range(1, 30)), BY, "holds dates"),
     "mixed target": (TABLE + "1,x,cheap\n", BY, "take all as classes with --kind classes"),
     "a class called None": ("size,kind\n" + "1,None\n2,yes\n" * 20, ("--target", "kind"), "20 of 40 rows are empty or"),

@@ -277,7 +277,7 @@ MISTAKES = [
     (lambda: Space(a=Choice(1, 2, when={"a": 1})), "`when`", "a", "leave out"),
     (lambda: Space(x=Float(0, 1)).check({"y": 1}), "a config names hyperparameters of the space",
      "'y'", "leave it out"),
-    (lambda: Space(x=Float(0, 1)).check([0.5]), "a value by name", "[0.5]", "use {'x': ...}"),
+    (lambda: Space(x=Float(0, 1)).check([0.5]), "a dict of values by name", "[0.5]", "use {'x': ...}"),
     (lambda: Space(x=Float(0, 1)).check({"x": 2}), "within the legal limits", "x=2", "use x=0.5"),
     (lambda: Space(x=Float(0, 1)).check({"x": "a"}), "within the legal limits", "x='a'", "use x=0.5"),
     (lambda: Space(x=Float(0, 1)).check({"x": float("nan")}), "within the legal limits", "nan", "use x=0.5"),

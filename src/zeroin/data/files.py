@@ -98,7 +98,7 @@ def bytes_of(path: Path) -> bytes:
 
 def _some(path: Path, read: Content) -> Content:
     if not read.strip():
-        raise TaskError(f"a data file is not empty; {path.name} is: check how it was written.")
+        raise TaskError(f"a data file has contents; {path.name} is empty: check how it was written.")
     return read
 
 
