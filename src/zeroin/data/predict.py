@@ -15,7 +15,7 @@ from zeroin.data.kinds import as_words
 from zeroin.data.preparation import Images, Inputs, Preparation, Table, from_plain
 from zeroin.errors import TaskError
 from zeroin.nn.data import Normalisation
-from zeroin.nn.loop import EVALUATED
+from zeroin.nn.loop import EVALUATED, one_thread
 from zeroin.nn.networks import network
 from zeroin.wording import first_line
 
@@ -91,4 +91,5 @@ def _outputs(net: nn.Module, ready: Preparation, saved: dict[str, Any], source: 
     """The network's output [N, outputs]."""
     x = torch.from_numpy(ready.inputs.encoded(source))
     norm = Normalisation(saved["mean"], saved["scale"]) if "mean" in saved else None
-    return torch.cat([net(norm.apply(some) if norm else some) for some in torch.split(x, EVALUATED)])
+    with one_thread():  # as in training: a second one costs small networks many times what it brings
+        return torch.cat([net(norm.apply(some) if norm else some) for some in torch.split(x, EVALUATED)])
