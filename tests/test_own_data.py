@@ -1063,6 +1063,12 @@ def test_the_order_of_day_and_month(tmp_path, recwarn, words, form, is_told):
     assert not told or any(one in told[0] for one in is_told)
 
 
+def test_a_large_file_is_said_to_be_read(zeroin, monkeypatch):
+    monkeypatch.setattr(sys.modules["zeroin.cli.tune"], "LARGE", 1000)
+    houses().to_csv(zeroin.folder / "houses.csv", index=False)
+    assert "reading houses.csv, 0.0 MB" in "".join(map(str, zeroin("tune", "houses.csv", "--target", "rent")))
+
+
 def test_repeated_images_are_told(tmp_path, recwarn):
     digits(tmp_path / "d")
     first = next((tmp_path / "d").rglob("*.png"))

@@ -19,6 +19,8 @@ from zeroin.targets import find, switched
 if TYPE_CHECKING:
     from rich.console import Console
 
+LARGE = 10_000_000  # bytes of a file that takes seconds to read
+
 
 @click.command(short_help="Tune a task, a file of yours, or your own data.")
 @click.argument("target")
@@ -76,6 +78,8 @@ def tune(
     console = terminal(stderr=as_json)
     warnings.showwarning = lambda message, *_: console.print(f"note: {message}", style="yellow", markup=False)
     with aside(as_json):
+        if (size := _size(target)) > LARGE:
+            console.print(f"reading {target}, {size / 1e6:,.1f} MB", markup=False)
         found = find(target, data_of(options))
         for switch, is_on in (("recalibrate", recalibrate), ("compile", compile_)):
             found = switched(found, switch) if is_on else found
@@ -108,6 +112,12 @@ def tune(
     if not as_json and hasattr(found.objective, "network"):
         predicts = getattr(found.objective, "preparation", None) is not None
         console.print(_next_command(study.name, store, predicts=predicts), markup=False)
+
+
+def _size(target: str) -> int:
+    """Bytes of a file of data; 0 of all else."""
+    path = Path(target)
+    return path.stat().st_size if path.is_file() else 0
 
 
 def _next_command(name: str, store: Path, *, predicts: bool) -> str:
