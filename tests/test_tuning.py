@@ -407,6 +407,9 @@ def test_an_objective_may_have_methods_that_are_called_as_what_a_task_has(tmp_pa
 
 def test_a_partial_is_known_by_the_file_of_its_function():
     assert measure_with_file(partial(plain))["function"] == "plain in test_tuning"
+    of = measure_with_file(partial(partial(plain, data="cifar"), Path("a"), object(), folds=3))
+    assert of["function"] == "plain('a', data='cifar', folds=3) in test_tuning"
+    assert of["code"] != measure_with_file(partial(plain))["code"]
 
 
 @pytest.mark.filterwarnings("error")

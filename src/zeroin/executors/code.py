@@ -12,6 +12,8 @@ from typing import Any
 
 from zeroin.types import Value
 
+PLAIN = (str, int, float, Path)  # arguments that are the same in every process
+
 
 def measure_of(objective: Any) -> dict[str, Value]:
     """What the scores of an objective measure: for a Task what it says itself, for a function its name and its code.
@@ -34,8 +36,9 @@ def measure_of(objective: Any) -> dict[str, Value]:
             text = textwrap.dedent(inspect.getsource(function if hasattr(function, "__qualname__") else type(function)))
             with suppress(SyntaxError):  # what a decorator made of it
                 text = ast.dump(ast.parse(text))
-            return {"objective": name, "code": _hash(text)}
-    return {"objective": name} if compiled is None else {"objective": name, "code": _hash(_written(compiled))}
+            return {"objective": name, "code": _hash(text + _held(objective))}
+    written = None if compiled is None else _written(compiled)
+    return {"objective": name} if written is None else {"objective": name, "code": _hash(written + _held(objective))}
 
 
 def measure_with_file(objective: Any) -> dict[str, Value]:
@@ -44,11 +47,30 @@ def measure_with_file(objective: Any) -> dict[str, Value]:
     if "objective" not in measure:
         return measure
     module = sys.modules.get(getattr(_function(objective), "__module__", ""))
-    words = [str(measure["objective"])]
+    arguments = _held(objective)
+    words = [f"{measure['objective']}({arguments})" if arguments else str(measure["objective"])]
     words += [f"in {Path(file).stem}" for file in [getattr(module, "__file__", None)] if file]
     if "<lambda>" in words[0]:  # it has no name: it is what it does
         words += [str(measure["code"])] if "code" in measure else []
     return {**measure, "function": " ".join(words)}
+
+
+def _held(objective: Any) -> str:
+    """The plain arguments that `partial` holds: the same function of other data is another objective.
+
+    >>> _held(partial(print, "cifar", sep=partial, end="!"))
+    "'cifar', end='!'"
+    """
+    words: list[str] = []
+    while isinstance(objective, partial):
+        words += [_word(value) for value in objective.args if isinstance(value, PLAIN)]
+        words += [f"{name}={_word(value)}" for name, value in objective.keywords.items() if isinstance(value, PLAIN)]
+        objective = objective.func
+    return ", ".join(words)
+
+
+def _word(value: Any) -> str:
+    return repr(str(value) if isinstance(value, Path) else value)
 
 
 def _function(objective: Any) -> Any:
