@@ -97,7 +97,7 @@ def tune(
     task = _task_of(objective, goal, max_epochs, workers)
     is_task = task is objective
     depth = checked_max_epochs(task.max_epochs if max_epochs is None else max_epochs)
-    _check_sockets(space, executor, searcher)
+    _check_given(space, executor, searcher)
     course = course_of(budget_of(epochs, trials, minutes, trial_minutes), depth, confirm, is_task=is_task)
     now = executor.now if isinstance(executor, Clocked) else time.monotonic
     clock = Clock(math.inf if minutes is None else 60 * minutes, now, course.after, course.finish)  # preparation counts
@@ -179,7 +179,7 @@ def _search(
         log.warning(FAILED, study.name, len(notes), len(trials), error_line(notes[-1]), place_of(notes[-1]))
 
 
-def _check_sockets(space: Space | None, executor: Executor | None, searcher: Searcher | None) -> None:
+def _check_given(space: Space | None, executor: Executor | None, searcher: Searcher | None) -> None:
     """Check the kinds of what was given in place of the defaults."""
     if space is not None:
         checked_space(space)

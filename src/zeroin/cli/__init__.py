@@ -1,4 +1,4 @@
-"""The command line: a file for each group of verbs. What is slow, rich and PyTorch, a verb imports itself."""
+"""The command line: a file for each group of verbs. Verbs themselves import what is slow: rich and PyTorch."""
 
 import errno
 import io
@@ -36,7 +36,7 @@ for verb in (
 
 
 def main() -> None:
-    """The command `zeroin`: a user's mistake is one sentence and exit status 2, never a traceback."""
+    """The command `zeroin`. A user's mistake is reported in one sentence with exit status 2, never as a traceback."""
     warnings.showwarning = lambda message, *_: click.echo(f"note: {message}", err=True)
     for stream in (sys.stdout, sys.stderr):
         if isinstance(stream, io.TextIOWrapper):

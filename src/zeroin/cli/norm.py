@@ -1,4 +1,4 @@
-"""`zeroin audit` and `zeroin effect`: what is wrong with a network; what normalisation, or any choice, does for it."""
+"""`zeroin audit` (what is wrong with a network) and `zeroin effect` (what a choice such as normalisation does)."""
 
 import json
 import sys
@@ -94,7 +94,7 @@ def effect(choice: str, target: str, picture: Path | None, as_json: bool, **opti
 
 
 def _task(target: str, verb: str, data: Mapping[str, Any] | None = None) -> tuple[str, "Task"]:
-    """Its name and the Task."""
+    """The name of the target, and its Task."""
     found = find(target, data)
     if isinstance(found.objective, Trainable):
         from zeroin.nn import Task
@@ -112,7 +112,7 @@ def _settings(task: "Task", depths: str | None, inits: str | None, others: tuple
 
 @contextmanager
 def _progress(console: "Console") -> Iterator[Callable[["Progress"], None]]:
-    """A listener: the time it will take, then a bar on a terminal, a line now and then elsewhere."""
+    """A listener that shows the estimated time, then a progress bar in a terminal, or a line now and then elsewhere."""
     from rich.progress import BarColumn, TextColumn, TimeRemainingColumn
     from rich.progress import Progress as Bar
 
@@ -135,7 +135,7 @@ def _progress(console: "Console") -> Iterator[Callable[["Progress"], None]]:
 
 
 def _config(task: "Task", values: tuple[str, ...]) -> dict[str, Value]:
-    """The default config of a task with the values asked for; names that its space has not are added."""
+    """The default config of a task with the given values, which may have names that its space does not have."""
     config: dict[str, Value] = {} if task.space is None else dict(task.space_for(1.0).default)
     asked = named_values(values, SET)
     for name, _ in asked if task.space is not None else ():
@@ -147,6 +147,6 @@ def _config(task: "Task", values: tuple[str, ...]) -> dict[str, Value]:
 
 
 def _value(task: "Task", name: str, text: str) -> Value:
-    """A word as a value: as the task's space has it, else as it looks."""
+    """A word as a value: by the task's space if it has the name, else by what the word looks like."""
     space: Space | None = None if task.space is None else task.space_for(1.0)
     return value_of(space, name, text) if space is not None and name in space.params else plain_value(text)

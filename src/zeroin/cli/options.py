@@ -1,4 +1,4 @@
-"""Options that several verbs have, and words of the command line turned into values."""
+"""Options that several verbs share, and parsing of values on the command line."""
 
 import os
 import sys
@@ -60,21 +60,21 @@ _DATA = (
 
 
 def about_data(verb: Callable[..., Any]) -> Callable[..., Any]:
-    """The options about data of the user's own; `data_of` takes them out of a verb's options."""
+    """Add the options about the user's own data to a verb; `data_of` extracts them again."""
     for option in reversed(_DATA):
         verb = option(verb)
     return verb
 
 
 def data_of(options: dict[str, Any]) -> dict[str, Any]:
-    """What was asked about data, as `zeroin.data.own.task_of` takes it."""
+    """Extract the options about data, as `zeroin.data.own.task_of` takes them."""
     named = ("text", "words", "drop", "kind", "metric", "missing", "no_header", "order", "group")
     return {"target": options.pop("predict")} | {name: options.pop(name) for name in named}
 
 
 @contextmanager
 def aside(is_asked: bool) -> Iterator[None]:
-    """What the user's code prints meanwhile, in any process, goes to standard error: the output is for a program."""
+    """Send what the user's code prints, in any process, to standard error, if standard output is for a program."""
     if not is_asked:
         yield
         return
@@ -93,7 +93,7 @@ def aside(is_asked: bool) -> Iterator[None]:
 
 @contextmanager
 def writing(file: Path, what: str) -> Iterator[None]:
-    """The system's refusal of a file in one sentence; `what` says what goes there: "an export goes to".
+    """Turn errors of writing a file into one sentence, which begins with `what`, such as "an export goes to".
 
     Raises:
         StudyError: the file cannot be written.
@@ -107,7 +107,7 @@ def writing(file: Path, what: str) -> Iterator[None]:
 
 
 def check_writing(file: Path, what: str) -> None:
-    """Whether a file can be written later; it is left as it is.
+    """Check that a file can be written later; it is not changed.
 
     Raises:
         StudyError: as `writing`.
@@ -120,7 +120,7 @@ def check_writing(file: Path, what: str) -> None:
 
 
 def write(file: Path, text: str, what: str, *, aside: bool = False) -> None:
-    """Write a file, whole or not at all, and say where it is; - is the output.
+    """Write a file atomically and print its path; - is standard output.
 
     Args:
         file: where to.
@@ -161,7 +161,7 @@ def named_values(words: tuple[str, ...], usage: str) -> list[tuple[str, str]]:
 def changed_space(
     found: Target, ranges: tuple[str, ...], fixed: tuple[str, ...], budgets: dict[str, Any]
 ) -> Space | None:
-    """The target's space, where it has one, with the changes of --set and --fix.
+    """The target's space with the changes of --set and --fix; None if nothing changes and its Task brings the space.
 
     Raises:
         SpaceError: a hyperparameter that it does not have, or a value that this one cannot have.
@@ -205,7 +205,7 @@ def value_of(space: Space, name: str, text: str) -> Value:
 
 
 def plain_value(text: str) -> bool | int | float | str:
-    """A word as what it looks like: a truth value, a number or itself."""
+    """A word as what it looks like: a bool, a number, or else a string."""
     if text.lower() in ("true", "false"):
         return text.lower() == "true"
     for kind in (int, float):

@@ -1,4 +1,4 @@
-"""`zeroin playbook`: what past studies taught: shown, learned, forgotten, taken elsewhere; `zeroin compare`."""
+"""`zeroin playbook`: show, learn, forget, export and import lessons of past studies; and `zeroin compare`."""
 
 import json
 from collections.abc import Mapping

@@ -1,4 +1,4 @@
-"""`zeroin predict`: a tuned model on new data."""
+"""`zeroin predict`: applies a tuned model to new data."""
 
 from pathlib import Path
 

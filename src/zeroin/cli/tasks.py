@@ -1,4 +1,4 @@
-"""`zeroin tasks`: what can be tuned without bringing anything."""
+"""`zeroin tasks`: lists the ready-made tasks."""
 
 import json
 import sys

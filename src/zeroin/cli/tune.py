@@ -1,4 +1,4 @@
-"""`zeroin tune`: the main job."""
+"""`zeroin tune`: the main command."""
 
 import json
 import shlex
@@ -121,7 +121,7 @@ def _size(target: str) -> int:
 
 
 def _next_command(name: str, store: Path, *, predicts: bool) -> str:
-    """The line that takes the tuned network out, and where its data are prepared for that, predicts with it."""
+    """The command that exports the tuned network, and if its data were prepared for it, also predicts with it."""
     words = ["zeroin", "export", name, "--model", "best.pt"]
     words += [] if store == Path("zeroin.db") else ["--store", str(store)]
     then = " && zeroin predict best.pt NEW-DATA" if predicts else ""
@@ -137,7 +137,7 @@ def _same_command() -> str:
 
 
 def _tell(study: Study, store: Path, console: "Console", as_json: bool) -> None:
-    """The end of a study: the best config, beside the default, and where everything is."""
+    """Print the result of a study: the best config, compared with the default, and where everything is."""
     from rich.markup import escape
 
     from zeroin.display import show_result

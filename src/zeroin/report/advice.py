@@ -1,4 +1,4 @@
-"""What the playbook advised, and how much that helped, in numbers and a few sentences."""
+"""What the playbook advised, and how much that helped, in a few sentences."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -11,7 +11,7 @@ from zeroin.wording import counted, score_words, value_words
 
 @dataclass(frozen=True, slots=True)
 class Advice:
-    """Why each config was `said` to be worth trying, and in `words` what came of them, in a sentence or two."""
+    """The reason why each config was advised (`said`), and the outcome in a sentence or two (`words`)."""
 
     said: tuple[str, ...]
     words: tuple[str, ...]
@@ -36,7 +36,7 @@ def advice(history: History, goal: str) -> Advice | None:
 
 
 def _first(history: History, said: int, advised: Sequence[Trial], fresh: Sequence[Trial], goal: str) -> str:
-    """How the advised did beside the fresh, at the epoch that all of them were trained to."""
+    """How the advised configs did compared with fresh ones, at the epoch that all of them had reached."""
     epoch = min(t.epoch for t in (*advised, *fresh))
     ours, theirs = ([min(t.losses[:epoch]) for t in trials] for trials in (advised, fresh))
     better = sum(loss > min(ours) for loss in theirs)
@@ -64,7 +64,7 @@ def _after(history: History, advised: Sequence[Trial], goal: str) -> str:
 
 
 def _lead(history: History, advised: Sequence[Trial]) -> tuple[int | None, float]:
-    """Epochs between the best loss of an advised config and the first of another that is as good; that loss."""
+    """Epochs from the best loss of an advised config to the first loss of another that is as good; and that loss."""
     own = {t.number for t in advised}
     target = min(loss for t in advised if (loss := t.loss) is not None)
     spent, began = 0, None

@@ -1,4 +1,4 @@
-"""The axis plot of one hyperparameter, as numbers: where trials, ranges and likely regions lie on its scale."""
+"""The axis plot of a hyperparameter, as numbers: where trials, ranges and likely regions lie on its scale."""
 
 import math
 from collections.abc import Callable, Iterable, Sequence
@@ -21,7 +21,7 @@ Place = Callable[[Value], float | None]
 
 @dataclass(frozen=True, slots=True)
 class Point:
-    """A trial on an axis plot; `score` is None where it failed, `beyond` where it lies outside the axis."""
+    """A trial on an axis plot; `score` is None if it failed, and `beyond` says whether it is off the axis."""
 
     trial: int
     position: float

@@ -1,4 +1,4 @@
-"""Pictures of a summary: plotly figures that draw its numbers and compute none."""
+"""The pictures of a summary: plotly figures that draw its numbers and compute nothing."""
 
 import html
 import textwrap
@@ -77,7 +77,7 @@ def axis_figure(plot: AxisPlot, summary: Summary) -> go.Figure:
 
 
 def curves_figure(summary: Summary) -> go.Figure:
-    """Learning curves, one line a trial, the best one on top."""
+    """Learning curves, one line for each trial, with the best one on top."""
     figure = _figure(360)
     curves = summary.curves.curves
     for kind, colour in COLOURS.items():
@@ -167,7 +167,7 @@ def _marks(points: Sequence[Point], marker: dict[str, Any], name: str, summary: 
 
 
 def _lines(curves: Sequence[Curve], colour: str, width: float, opacity: float, summary: Summary) -> go.Scatter:
-    """All curves of one look as one trace, a gap between each two."""
+    """All curves that look alike as one trace, with gaps between them."""
     x: list[int | None] = []
     y: list[float | None] = []
     text: list[str] = []
@@ -244,5 +244,5 @@ def _hover(row: Row, summary: Summary) -> str:
 
 
 def _plain(text: str) -> str:
-    """Text that plotly, which reads some HTML, shows as it is."""
+    """Text escaped for plotly, which interprets some HTML."""
     return html.escape(text, quote=False)

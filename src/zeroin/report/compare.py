@@ -1,4 +1,4 @@
-"""The trainings after the search: fresh seeds of the best configs beside the default, with their spread."""
+"""The comparison after the search: the best configs and the default over fresh seeds, with their spread."""
 
 import math
 import statistics
@@ -19,7 +19,7 @@ UNCLEAR = "no clear difference"
 
 @dataclass(frozen=True, slots=True)
 class Stat:
-    """Mean, standard deviation, number of some scores, and where the mean lies with 95 %.
+    """The mean, standard deviation and number of some scores, and the 95 % interval of the mean.
 
     `sd` and `interval` are None of fewer than two, `interval` too where some trainings failed and gave no score.
     """
@@ -57,7 +57,7 @@ class Group:
 
 
 def stat(values: Iterable[float], ends: tuple[float, float] = ANY) -> Stat | None:
-    """Mean, sd, n and interval; None of nothing.
+    """The mean, standard deviation, number and interval of scores; None if there are none.
 
     Student's t of a few seeds reaches past what a score can be: the interval is cut there, as a mean cannot lie beyond.
 
@@ -92,7 +92,7 @@ def groups(history: History, goal: str, measure: Mapping[str, Value] = MappingPr
 
 
 def verdict(rows: Sequence[Group], score_name: str, goal: str) -> str:
-    """What the trainings after the search say, in a sentence; empty where there were none to compare."""
+    """The result of the comparison after the search in a sentence; empty if there was none."""
     confirmed = next((g for g in rows if g.kind is Kind.CONFIRM and g.score), None)
     default = next((g for g in rows if g.kind is Kind.DEFAULT and g.trained), None)
     if confirmed is None or confirmed.score is None or default is None:
@@ -118,7 +118,7 @@ def verdict(rows: Sequence[Group], score_name: str, goal: str) -> str:
 
 
 def passed_over(best: Trial | None, top: Sequence[Trial], rows: Sequence[Group], score_name: str, goal: str) -> str:
-    """Why the trial of the best score of the search is not the one that is held for the best; empty where it is.
+    """Why the trial with the best score of the search is not considered the best; empty if it is.
 
     Args:
         best: the trial that is held for the best.
@@ -147,7 +147,7 @@ def _group(history: History, score: Score, goal: str, ends: tuple[float, float])
 
 
 def _error(a: Stat, b: Stat) -> tuple[float, float] | None:
-    """The standard error of the difference of two means, and the difference beyond which it is clear with 95 %.
+    """The standard error of the difference of two means, and the difference that is significant at the 5 % level.
 
     Source: Welch 1947, "The generalization of 'Student's' problem when several different population variances are
     involved": Student's t with degrees of freedom for two unequal variances.

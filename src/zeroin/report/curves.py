@@ -15,7 +15,7 @@ TO_THE_END = "to the end"  # how a trial ended that was trained in full
 
 @dataclass(frozen=True, slots=True)
 class Curve:
-    """A trial's scores by epoch and their heights on the axis; `ending` says how it stands."""
+    """A trial's scores by epoch, and their heights on the axis; `ending` is its state in words."""
 
     trial: int
     epochs: tuple[int, ...]
@@ -79,7 +79,7 @@ def learning_curves(trials: Sequence[Trial], goal: str, max_epochs: int, best: i
 
 
 def ending(trial: Trial, max_epochs: int) -> str:
-    """How a trial stands, in one or two words."""
+    """The state of a trial in one or two words."""
     if trial.status.is_failure:
         return trial.status.replace("_", " ")
     if trial.epoch >= max_epochs:
@@ -88,7 +88,7 @@ def ending(trial: Trial, max_epochs: int) -> str:
 
 
 def progress(history: History, goal: str) -> Progress:
-    """The best score so far against the epochs spent, as if jobs had run in the order they were asked for."""
+    """The best score so far against the epochs spent, as if jobs had run in the order in which they were asked for."""
     found: list[tuple[int, float, int]] = []
     best, spent = float("inf"), 0
     seen: dict[int, int] = {}

@@ -1,4 +1,4 @@
-"""The ranges for another study of the same kind, by what this one saw: to paste."""
+"""Ranges for another study of the same kind, by what this one has seen, to paste."""
 
 import math
 import shlex

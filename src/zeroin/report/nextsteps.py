@@ -1,4 +1,4 @@
-"""What to do next, by what a study saw, in sentences."""
+"""What to do next, by what a study has seen, in sentences."""
 
 import shlex
 import statistics
@@ -40,7 +40,7 @@ def next_steps(
     command: str = "",
     task: str = "",
 ) -> Next:
-    """What a person might do after this study.
+    """What a user might do after this study.
 
     Args:
         space, history, best, importance, progress: of the study; `best` is the trial held for the best.

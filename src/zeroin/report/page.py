@@ -1,4 +1,4 @@
-"""One self-contained HTML file that opens offline and asks nothing of any network."""
+"""The report as one self-contained HTML file, which opens offline and makes no requests."""
 
 import json
 from importlib import resources
@@ -66,7 +66,7 @@ def _figures(summary: Summary) -> dict[str, go.Figure]:
 
 
 def _shared(figures: dict[str, go.Figure]) -> dict[str, Any]:
-    """The figures as plain data, each hover text kept once: traces hold its number."""
+    """The figures as plain data. Each hover text is stored once, and traces refer to it by number."""
     texts: dict[str, int] = {}
     plain = {}
     for name, figure in figures.items():
@@ -78,7 +78,7 @@ def _shared(figures: dict[str, go.Figure]) -> dict[str, Any]:
 
 
 def _data(value: object) -> Markup:
-    """JSON for a script element: no character in it can end the element."""
+    """JSON for a script element, escaped so that nothing in it can end the element."""
     text = json.dumps(value, ensure_ascii=True, allow_nan=False, separators=(",", ":"))
     return Markup(text.replace("<", "\\u003c").replace(">", "\\u003e").replace("&", "\\u0026"))
 

@@ -33,7 +33,7 @@ class ScoreAxis:
     down: bool  # lower is better
 
     def score_of(self, loss: float) -> float:
-        """A loss, of which lower is always better, in the user's own direction."""
+        """A loss as a score in the user's own direction."""
         return turned("minimize" if self.down else "maximize", loss)
 
     def place(self, score: float) -> float:
@@ -47,7 +47,7 @@ class ScoreAxis:
 
 
 def score_axis(scores: Sequence[float], goal: str, what: str = "trials", patience: float = 1.0) -> ScoreAxis:
-    """The axis that shows the good scores well, however bad the worst.
+    """An axis that shows the good scores well, however bad the worst are.
 
     Args:
         scores: all that shall be drawn; may be empty, equal, or spread over any range.
@@ -86,7 +86,7 @@ def _limit(distances: np.ndarray[tuple[int, ...], np.dtype[np.float64]], reach: 
 
 
 def _note(axis: ScoreAxis, those: str, worst: float) -> str:
-    """What is said of those beyond the axis, the worst at a position."""
+    """A note on the scores beyond the axis, the worst of which is at a position."""
     at, end = (value_words(math.exp(t) if axis.scale == "log" else t, 3) for t in (axis.limit, worst))
     side = "above" if axis.down else "below"
     return f"{those} lie {side} {at} (the worst at {end}); they are drawn on the edge."

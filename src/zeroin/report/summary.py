@@ -1,4 +1,4 @@
-"""The numbers of a report, computed apart from its pictures: plain data, testable without a browser."""
+"""The numbers of a report, computed separately from its pictures: plain data that can be tested without a browser."""
 
 import json
 from collections import Counter
@@ -38,7 +38,7 @@ TOP = 10
 
 @dataclass(frozen=True, slots=True)
 class Row:
-    """A trial as the report tells of it; `score` is the best at any epoch, reached at `best_epoch`."""
+    """A trial as it is reported; `score` is the best of any epoch, first reached at `best_epoch`."""
 
     trial: int
     score: float | None
@@ -53,7 +53,7 @@ class Row:
 
 @dataclass(frozen=True, slots=True)
 class Cost:
-    """What the study took; `trainings` are full trainings' worth of the search's epochs."""
+    """The cost of a study; `trainings` is the search's epochs in full trainings."""
 
     epochs: int
     trainings: float
@@ -110,7 +110,7 @@ class Summary:
 
 
 def settings_of(folder: Path) -> dict[str, str]:
-    """What a study's folder says of how it trained, by label."""
+    """How a study was trained, in words by label, as its folder says."""
     kept = folder / "training.json"  # of `zeroin.nn.stacking.calibration`, which needs torch
     return {"this study": json.loads(kept.read_text())["words"]} if kept.is_file() else {}
 

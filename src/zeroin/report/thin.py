@@ -1,4 +1,4 @@
-"""Which of many trials to draw: always the same, the best among them, the rest evenly."""
+"""Choosing which of many trials to draw: the best, and an even selection of the others, always the same."""
 
 import heapq
 from collections.abc import Sequence
@@ -31,13 +31,13 @@ def evenly(items: Sequence[T], most: int) -> list[T]:
 
 
 def the_best(trials: Sequence[Trial], most: int) -> list[Trial]:
-    """The trials of lowest loss, as `history.incumbent` orders them."""
+    """The trials of lowest loss, in the order of `history.incumbent`."""
     scored = ((loss, -t.epoch, t.number, t) for t in trials if (loss := t.loss) is not None)
     return [t for *_, t in heapq.nsmallest(most, scored, key=lambda entry: entry[:3])]
 
 
 def thinned(trials: Sequence[Trial], most: int, best: int) -> list[Trial]:
-    """At most `most` trials by number: all of the `best` best, of the others evenly spaced ones."""
+    """At most `most` trials, by number: the `best` best ones, and an even selection of the others."""
     if len(trials) <= most:
         return list(trials)
     kept = the_best(trials, best)

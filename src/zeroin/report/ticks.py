@@ -1,4 +1,4 @@
-"""Round ticks on any scale."""
+"""Axis ticks at round values, on any scale."""
 
 import itertools
 import math
@@ -27,7 +27,7 @@ class Tick:
 
 
 def across(scale: Scale, low: float, high: float, *, whole: bool = False) -> tuple[Tick, ...]:
-    """Ticks below a picture: as many round values as have room beside one another.
+    """Ticks for a horizontal axis: as many round values as fit beside one another.
 
     Args:
         scale: what the axis measures; `low` and `high` are positions, so `scale.forward` of values.
@@ -41,7 +41,7 @@ def across(scale: Scale, low: float, high: float, *, whole: bool = False) -> tup
 
 
 def upwards(scale: Scale, low: float, high: float) -> tuple[Tick, ...]:
-    """Ticks beside a picture: as many round values as have room above one another."""
+    """Ticks for a vertical axis: as many round values as fit above one another."""
     return _ticks(scale, low, high, False, LINES, lambda _a, _b: 1.4)
 
 

@@ -1,4 +1,4 @@
-"""What happened, in words: regions, ranges that moved, trials paused, failures."""
+"""The events of a study in words: regions, moved ranges, paused trials, failures."""
 
 import bisect
 from collections import Counter
