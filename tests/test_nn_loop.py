@@ -2,6 +2,7 @@
 
 import math
 import random
+from functools import partial
 from itertools import pairwise
 from pathlib import Path
 
@@ -43,10 +44,11 @@ def task(**kwargs):
     return Task(**(usual | kwargs))
 
 
-def train(task, folder, config, *cuts, seed=7, max_epochs=10, kind=Kind.SCREEN):
-    """Train in jobs cut at `cuts`; the observations and how the last job ended."""
-    executor, seen, ended = Inline(loop.objective(task.problem), folder, max_epochs), [], None
+def train(task, folder, config, *cuts, seed=7, max_epochs=10, kind=Kind.SCREEN, stays=False):
+    """Train in jobs cut at `cuts`, in a new process each unless it `stays`; observations and how the last job ended."""
+    seen, ended, objective = [], None, loop.objective(task.problem)
     for number, (start, stop) in enumerate(pairwise(cuts)):
+        executor = Inline(objective if stays else loop.objective(task.problem), folder, max_epochs)
         executor.start(Job(number, 0, config, seed, start, stop, kind, "test"), start)
         (ended,) = executor.wait(lambda _, o: seen.append(o) or True)
         assert ended.status in (Status.DONE, Status.DIVERGED), ended.note
@@ -72,6 +74,42 @@ def test_resumed_equals_unbroken_bit_for_bit(optimizer, tmp_path):
     assert same(a["model"], b["model"])
     assert same(a["best"]["weights"], b["best"]["weights"])
     assert len(whole) == 10
+
+
+@pytest.mark.parametrize("size", [16, 2])  # of mini-batches: steps that are recorded at last, or at once
+def test_a_trial_that_goes_on_in_the_same_process_gives_what_its_checkpoint_gives(size, tmp_path, monkeypatch):
+    config = {**FULL, "batch_size": size}
+    whole, _ = train(task(), tmp_path / "whole", config, 0, 30, max_epochs=30)
+    monkeypatch.setattr(torch, "load", None)
+    cut, _ = train(task(), tmp_path / "cut", config, 0, 3, 4, 30, max_epochs=30, stays=True)
+    assert whole == cut
+    monkeypatch.undo()
+    a, b = (newest(tmp_path / f / "trial-00000") for f in ("whole", "cut"))
+    assert same(a["model"], b["model"])
+    assert same(a["best"]["weights"], b["best"]["weights"])
+
+
+def test_of_networks_that_may_go_on_few_and_small_ones_are_kept(tmp_path):
+    paused, problem, config = loop.Paused(), task().problem, {**FULL, "batch_size": 32}
+
+    def work(trial, start, stop, config=config):
+        executor = Inline(partial(loop.train, problem, paused), tmp_path, 3)
+        executor.start(Job(trial, trial, config, trial, start, stop, Kind.SCREEN, ""), start)
+        (ended,) = executor.wait(lambda *_: True)
+        assert ended.status is Status.DONE, ended.note
+
+    for trial in range(loop.KEPT + 2):
+        work(trial, 0, 1)
+    assert list(paused.kept) == list(range(2, loop.KEPT + 2))
+    work(5, 1, 2)
+    assert list(paused.kept)[-1] == 5
+    work(5, 2, 3)  # trained in full
+    assert 5 not in paused.kept
+    work(99, 0, 1, {**config, "units": 800})
+    assert 99 not in paused.kept
+    paused.kept[2].epoch = 7  # it stands elsewhere: the checkpoint is what counts
+    work(2, 1, 2)
+    assert paused.kept[2].epoch == 2
 
 
 def test_a_lost_or_older_checkpoint_costs_time_only(tmp_path):

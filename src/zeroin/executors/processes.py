@@ -148,8 +148,7 @@ class Processes:
         return sum(self._group(job) == self._group(other) for other, _ in place.jobs.values())
 
     def _give(self, place: Place, job: Job, known: int) -> None:
-        if not place.jobs:
-            place.kills, place.heard = out_of_memory_kills() or 0, time.monotonic()
+        is_first = not place.jobs
         place.jobs[job.number] = job, known
         place.groups.add(self._group(job))
         if place is self._home:
@@ -157,6 +156,8 @@ class Processes:
             self._here.start(job, known)
         else:
             send(place, (job, known))
+        if is_first:  # after it was told, as reading takes a moment
+            place.kills, place.heard = out_of_memory_kills() or 0, time.monotonic()
 
     # --- news in
 

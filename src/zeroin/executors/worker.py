@@ -106,8 +106,10 @@ class _Line:
     def __call__(self, job: Job, seen: Observation, *, with_next: bool = False) -> bool:  # noqa: ARG002
         self._near.send(Seen(job.number, seen))
         self._unanswered.append(job.number)
-        # With several jobs at once the study may be training as well: its answer counts from the next epoch on.
-        self.take(PATIENCE if self._executor.slots == 1 and len(self._unanswered) == 1 else 0.0)
+        # With several jobs at once the study may be training as well: its answer counts from the next epoch on. After
+        # its last epoch a job ends whatever is answered.
+        is_asked = self._executor.slots == 1 and len(self._unanswered) == 1 and seen.epoch < job.stop
+        self.take(PATIENCE if is_asked else 0.0)
         return job.number not in self._refused
 
     def end(self, ended: Sequence[Ended]) -> None:

@@ -70,7 +70,7 @@ def executor_of(
         by = partial(_copied, task) if forked else partial(importable, task)
         here = None
         if calibration.rows == 1:
-            make: Make = partial(Inline, by(loop.train))
+            make: Make = partial(Inline, by(loop.train, loop.Paused()))
             rows, alike = 1, ()
         else:
             rows = calibrations.most

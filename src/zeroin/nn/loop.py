@@ -28,6 +28,8 @@ from zeroin.types import Config
 STATE = "state.pt"  # in a trial's checkpoint folder
 EVALUATED = 256  # examples evaluated at once; the same in stacks, as a network's output may depend on the mini-batch
 CHECKED = 16  # steps between two checks whether the loss is finite
+KEPT = 8  # networks of paused trials that are kept in memory
+SMALL = 1 << 18  # parameters of a network that is kept; loading a larger one is little beside its epochs
 
 Weights: TypeAlias = dict[str, Tensor]
 
@@ -55,8 +57,33 @@ class Training:
     @classmethod
     def of(cls, problem: Problem, model: nn.Module, how: Recipe, epochs: float = math.inf) -> "Training":
         """The training of a network (its dropout counted) before its first epoch; `epochs` is how many will follow."""
-        steps = epochs * max(1, len(problem.train) // how.batch_size)
-        return cls(model, Optimizer(model, how), Gradients(problem, model, how, steps))
+        return cls(model, Optimizer(model, how), _gradients(problem, model, how, epochs))
+
+
+def _gradients(problem: Problem, model: nn.Module, how: Recipe, epochs: float) -> Gradients:
+    return Gradients(problem, model, how, epochs * max(1, len(problem.train) // how.batch_size))
+
+
+@dataclass(slots=True)
+class Paused:
+    """Networks of paused trials in this process, by trial: a trial's next job continues with it and its recording.
+
+    The result is bit for bit that of its checkpoint, which other processes and a resumed study load.
+    """
+
+    kept: dict[int, Training] = field(default_factory=dict)
+
+    def take(self, run: Run) -> Training | None:
+        """The network where the run begins, if it is here: another process may have trained it meanwhile."""
+        now = self.kept.pop(run.trial, None)
+        return now if now and now.epoch == run.start else None
+
+    def put(self, run: Run, now: Training) -> None:
+        """Keep a small network for the trial's next job, and no more than the last few."""
+        if run.epoch < run.max_epochs and sum(p.numel() for p in now.model.parameters()) <= SMALL:
+            self.kept[run.trial] = now
+        while len(self.kept) > KEPT:
+            del self.kept[next(iter(self.kept))]
 
 
 def objective(problem: Problem) -> Callable[[Config, Run], None]:
@@ -66,14 +93,14 @@ def objective(problem: Problem) -> Callable[[Config, Run], None]:
     and `test_loss` of the best epoch so far. A loss that is not finite ends the trial.
     """
 
-    return partial(train, problem)
+    return partial(train, problem, Paused())
 
 
-def train(problem: Problem, config: Config, run: Run) -> None:
+def train(problem: Problem, paused: Paused, config: Config, run: Run) -> None:
     """Train a config as far as the run asks; see `objective`."""
     run.begins_anew = False  # without its checkpoint, the same epochs again give the same network
     with one_thread():
-        for _ in steps(problem, config, run):
+        for _ in steps(problem, config, run, paused):
             pass
 
 
@@ -88,10 +115,14 @@ def one_thread() -> Iterator[None]:
         torch.set_num_threads(before)
 
 
-def steps(problem: Problem, config: Config, run: Run) -> Iterator[None]:
+def steps(problem: Problem, config: Config, run: Run, paused: Paused | None = None) -> Iterator[None]:
     """`train`, with a pause after each epoch."""
     how = recipe(config)
-    now = _resumed(problem, config, how, run)
+    now = paused.take(run) if paused else None
+    if now is None:
+        now = _resumed(problem, config, how, run)
+    elif not now.gradients.records:  # too few steps were to come
+        now.gradients = _gradients(problem, now.model, how, run.stop - run.start)
     for epoch in run.epochs():
         train_loss = train_epoch(problem, now, how, run.seed, run.max_epochs)
         metric, valid_loss = math.nan, math.nan
@@ -108,6 +139,8 @@ def steps(problem: Problem, config: Config, run: Run) -> Iterator[None]:
             save(problem, run, now.epoch, now.best, tensors)
         assert now.epoch == epoch + 1
         yield
+    if paused:
+        paused.put(run, now)
 
 
 def train_epoch(problem: Problem, now: Training, how: Recipe, seed: int, max_epochs: int) -> float:
