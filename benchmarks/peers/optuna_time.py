@@ -2,6 +2,7 @@
 
 import argparse
 import json
+import math
 import warnings
 from pathlib import Path
 
@@ -145,8 +146,10 @@ def main() -> None:
             training.model.load_state_dict(weights)
             test = loop.evaluate(problem, training.model, problem.test)[0]
             told |= {"valid": best, "test": test, "epochs": trained}
-        if sum(json.loads(one)["epochs"] for one in file.read_text().splitlines()) >= given.trainings * epochs:
-            trial.study.stop()
+        if math.isfinite(given.trainings):
+            lines = map(json.loads, file.read_text().splitlines())
+            if sum(one["epochs"] for one in lines) >= given.trainings * epochs:
+                trial.study.stop()
         if pruned:
             raise optuna.TrialPruned
         return best

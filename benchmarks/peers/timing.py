@@ -20,13 +20,21 @@ class Account:
         self._file, self._cpu = file, cpu
         self._wall_from, self._cpu_from = time.perf_counter(), cpu()
 
+    def now(self) -> dict[str, Any]:
+        """The seconds until now."""
+        return {"wall": time.perf_counter() - self._wall_from, "cpu": self._cpu() - self._cpu_from}
+
+    def write(self, told: dict[str, Any]) -> None:
+        """Append a line."""
+        with self._file.open("a") as file:
+            file.write(json.dumps(told) + "\n")
+
     @contextmanager
     def line(self) -> Iterator[dict[str, Any]]:
         """A line to fill, with the seconds until now; what is done until it is written does not count."""
         wall, cpu = time.perf_counter(), self._cpu()
         told: dict[str, Any] = {"wall": wall - self._wall_from, "cpu": cpu - self._cpu_from}
         yield told
-        with self._file.open("a") as file:
-            file.write(json.dumps(told) + "\n")
+        self.write(told)
         self._wall_from += time.perf_counter() - wall
         self._cpu_from += self._cpu() - cpu

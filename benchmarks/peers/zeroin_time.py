@@ -50,6 +50,7 @@ def main() -> None:
     problem = task.problem
     book = others(given.task, given.folder) if given.way == "playbook" else False
     last = [None]
+    found = []  # tested when the study is over: its workers would train on meanwhile, in time that does not count
     account = Account(given.folder / "trials.jsonl", lambda: time.process_time() + of_workers())
 
     def listen(study: Study, event: object) -> None:
@@ -59,15 +60,17 @@ def main() -> None:
         if best.status is Status.RUNNING:  # it is tested when its job ends, as Optuna's trials are
             return
         last[0] = (best.number, best.loss)
-        with account.line() as told:
-            model = task.network(best.config)
-            model.load_state_dict(newest(trial_folder(study.folder, best.number))["best"]["weights"])
-            told |= {"valid": -best.loss, "test": loop.evaluate(problem, model, problem.test)[0]}
+        told = account.now() | {"valid": -best.loss}
+        found.append((told, best.config, newest(trial_folder(study.folder, best.number))["best"]["weights"]))
 
     zi.tune(
         task, epochs=60 * task.max_epochs, minutes=given.seconds / 60, seed=given.seed, store=given.folder / "z.db",
         playbook=book, confirm=0, listen=listen, workers=2,
     )  # fmt: skip
+    for told, config, weights in found:
+        model = task.network(config)
+        model.load_state_dict(weights)
+        account.write(told | {"test": loop.evaluate(problem, model, problem.test)[0]})
 
 
 if __name__ == "__main__":
