@@ -460,7 +460,7 @@ def test_a_file_that_is_no_playbook_is_told_before_training(tmp_path):
 
 def test_a_study_of_equals_teaches_nothing():
     study = zi.tune(lambda c: 1.0, SPACE, trials=12, store=None, playbook=False)
-    with pytest.raises(PlaybookError, match="alike"):
+    with pytest.raises(PlaybookError, match="all of them did equally well"):
         lesson_of("flat", SPACE, study.history, scenario={})
 
 
