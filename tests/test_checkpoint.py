@@ -115,6 +115,18 @@ def test_a_trial_whose_folder_was_taken_away_trains_again_unless_it_keeps_no_sta
     assert do(tolerant, tmp_path, start=2)[1] == [(1, 1.0), (2, 3.0), (3, 6.0), (4, 10.0)]
 
 
+def test_what_is_written_at_once_is_seen_however_coarse_the_clock(tmp_path):
+    def same_size(config, run):
+        state = int((run.checkpoint / "state").read_text()) if run.start else 0
+        for _ in run.epochs():
+            state += 1
+            run.report(state)
+            (run.checkpoint / "state").write_text(str(state))
+
+    for start in range(8):
+        assert do(same_size, tmp_path, start=start, stop=start + 1, max_epochs=8)[1] == [(start + 1, start + 1)]
+
+
 def before(config, run):
     """Saves before it reports; whether the job ends there is known only after."""
     state = float((run.checkpoint / "state").read_text()) if run.start else 0.0

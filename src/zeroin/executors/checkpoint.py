@@ -13,6 +13,8 @@ from typing import TypeAlias
 
 SECONDS_BETWEEN_COPIES = 30.0  # within a job; so a crash costs at most this much training
 
+HOUR = 3_600_000_000_000  # ns
+
 Written: TypeAlias = dict[str, tuple[int, ...]]  # of each file, what tells that it was written into
 
 
@@ -48,7 +50,7 @@ class Checkpoint:
             shutil.rmtree(self._work, ignore_errors=True)
             saved = self._folder / f"epoch-{self.epoch}"
             if saved.is_dir():
-                shutil.copytree(saved, self._work)
+                shutil.copytree(saved, self._work, copy_function=_copy_as_older)
             else:
                 self._work.mkdir(parents=True)
             self._known = _written(self._work)
@@ -126,7 +128,14 @@ def _saved(folder: Path) -> list[int]:
     return [int(p.name.removeprefix("epoch-")) for p in folder.glob("epoch-*") if any(p.iterdir())]
 
 
+def _copy_as_older(source: str, target: str) -> None:
+    """Copy a file as if it were an hour older: the clock of a file system may be too coarse to show a write at once."""
+    shutil.copy2(source, target)
+    now = os.stat(target)
+    os.utime(target, ns=(now.st_atime_ns, now.st_mtime_ns - HOUR))
+
+
 def _written(folder: Path) -> Written:
     """What tells files from those that were written into since; empty where there are none."""
     held = [(path, path.stat()) for path in folder.rglob("*") if path.is_file()]
-    return {str(path): (now.st_ino, now.st_size, now.st_mtime_ns, now.st_ctime_ns) for path, now in held}
+    return {str(path): (now.st_ino, now.st_size, now.st_mtime_ns) for path, now in held}
