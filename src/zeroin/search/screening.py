@@ -122,7 +122,7 @@ def _sure(view: View, trials: Sequence[Trial]) -> list[Proposal]:
     These are the default config, if the user named one, and the playbook's best bets, unless a short training speaks
     against them. A short training says little about which of several good configs is best, but a bad config is worse
     than most fresh ones. Where there is advice, the default goes on only if it is as good as the median of the advice
-    tried so far.
+    tried so far; and beside a default, which somebody chose, only the best of the bets goes on, once all were tried.
     """
     named = [t for t in trials[:1] if t.kind is Kind.SCREEN and view.space.has_default]
     bets = [t for t in trials if t.kind is Kind.PLAYBOOK][: view.settings.sure]
@@ -132,12 +132,14 @@ def _sure(view: View, trials: Sequence[Trial]) -> list[Proposal]:
         return []
     low = view.ladder[0]
     fresh, advised = (_early(view, trials, kind) for kind in (Kind.SCREEN, Kind.PLAYBOOK))
-    middle = float(np.median(fresh)) if fresh else np.inf
+    enough = float(np.median(fresh)) if fresh else np.inf
+    if named and advised:
+        enough = min(enough, advised[0]) if len(advised) == len(view.history.advice) else -np.inf
 
     def holds(bet: Trial) -> bool:
         if bet.epoch > low:
             return view.history.jobs[bet.jobs[-1]].kind is Kind.PLAYBOOK
-        return bet.epoch == low and view.ranks(bet, low) <= middle
+        return bet.epoch == low and view.ranks(bet, low) <= enough
 
     def stands(default: Trial) -> bool:
         if not view.history.advice:
@@ -149,7 +151,7 @@ def _sure(view: View, trials: Sequence[Trial]) -> list[Proposal]:
     said = f"the default, not worse than half of the playbook's {after}: on to the full budget like them"
     why = {
         Kind.SCREEN: said if view.history.advice else BEAT,
-        Kind.PLAYBOOK: f"a best bet, not worse than half of the fresh ones {after}",
+        Kind.PLAYBOOK: f"{'the best bet' if named else 'a best bet, not worse than half of the fresh ones'} {after}",
     }
     return [rungs.further(view.ladder, t, t.kind, why[t.kind]) for t in waiting]
 
