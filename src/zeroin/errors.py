@@ -2,7 +2,15 @@
 
 
 class ZeroinError(Exception):
-    """Base class of all errors that a user can fix; the command line prints the message and exits with status 2."""
+    """Base class of all errors that a user can fix; the command line prints the message and exits with status 2.
+
+    >>> from zeroin import Float
+    >>> try:
+    ...     Float(1.0, 0.1)
+    ... except ZeroinError as error:
+    ...     print(error)
+    low is below high; Float(1.0, 0.1): use Float(0.1, 1.0).
+    """
 
 
 class SpaceError(ZeroinError):

@@ -32,6 +32,9 @@ class Entry:
         possible: the values that make sense at all.
         costs: whether "large" or "small" values make an epoch more expensive; the search does not move the range that
             way.
+
+    >>> CATALOGUE["lr"].param_for("sgd").default
+    0.01
     """
 
     name: str

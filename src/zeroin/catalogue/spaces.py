@@ -90,6 +90,12 @@ def defaults(optimizer: str = "adamw") -> dict[str, Value]:
 def unasked(space: Space) -> tuple[str, ...]:
     """The names of the numbers in a space whose range is the catalogue's, because the user gave none.
 
+    Args:
+        space: made by `space` above.
+
+    Returns:
+        Names in the order of the space.
+
     >>> unasked(space("adam", trainings=5, batch_size=(8, 64), dropout=True))
     ('lr', 'dropout')
     """

@@ -49,6 +49,8 @@ def mlp(inputs: int, outputs: int, config: Config) -> nn.Sequential:
     Raises:
         TaskError: the activation, norm or norm_position is unknown.
 
+    Source: Goodfellow et al. 2016, "Deep Learning", chapter 6.
+
     >>> import torch
     >>> mlp(64, 10, {"layers": 1, "units": 32})(torch.zeros(5, 8, 8)).shape
     torch.Size([5, 10])
@@ -81,6 +83,8 @@ def small_cnn(channels: int, size: int, outputs: int, config: Config) -> nn.Sequ
 
     Raises:
         TaskError: the activation, norm or norm_position is unknown.
+
+    Source: LeCun et al. 1998, Proceedings of the IEEE 86(11), section II.
 
     >>> import torch
     >>> small_cnn(1, 8, 10, {"batchnorm": True})(torch.zeros(5, 1, 8, 8)).shape

@@ -43,6 +43,8 @@ def text_cnn(words: int, outputs: int, config: Config) -> nn.Module:
     Raises:
         TaskError: as for `mlp`.
 
+    Source: Kim 2014, arXiv 1408.5882, here with the mean over the words instead of their maximum.
+
     >>> import torch
     >>> text_cnn(100, 2, {"units": 8})(torch.tensor([[5, 7, 0], [1, 0, 0]])).shape
     torch.Size([2, 2])
@@ -132,6 +134,8 @@ def gru(features: int, outputs: int, config: Config) -> nn.Sequential:
 
     Raises:
         TaskError: the norm is unknown.
+
+    Source: Cho et al. 2014, arXiv 1406.1078 (the gated recurrent unit); `torch.nn.GRU`.
 
     >>> import torch
     >>> gru(3, 2, {"units": 8})(torch.zeros(5, 7, 3)).shape

@@ -167,6 +167,8 @@ def swap_norm(
     >>> net, report = swap_norm(nn.Sequential(nn.Conv2d(1, 4, 3), nn.BatchNorm2d(4), nn.ReLU()), "group")
     >>> type(net[1]).__name__, net[1].num_groups
     ('GroupNorm', 2)
+
+    Source: Wu & He 2018, arXiv 1803.08494 (group norm); Ba et al. 2016, arXiv 1607.06450 (layer norm).
     """
     if kind not in (*KINDS, "none"):
         raise TaskError(f"a norm is one of {', '.join(KINDS)}, none; got {kind!r}: use swap_norm(model, 'group').")
