@@ -11,7 +11,7 @@ from types import ModuleType
 from typing import Any
 
 from zeroin.data import install
-from zeroin.data.names import DATA, suffix
+from zeroin.data.names import DATA, remedy, suffix
 from zeroin.errors import TaskError, ZeroinError
 from zeroin.protocols import Trainable
 from zeroin.space import Space
@@ -50,7 +50,7 @@ def find(target: str, data: Mapping[str, Any] | None = None) -> Target:
         return _from_data(target, asked)
     if asked and Path(target).is_file() and not target.endswith(".py"):
         raise TaskError(
-            f"data are in a {', '.join(DATA)} file or a folder of images; {target!r} is none: save it as CSV."
+            f"data are in a {', '.join(DATA)} file or a folder of images; {target!r} is none: {remedy(Path(target))}."
         )
     if asked:
         options = f"--{', --'.join(asked)}".replace("_", "-")

@@ -17,7 +17,7 @@ import pyarrow.parquet as pq
 from pandas.api.types import is_bool_dtype, is_datetime64_any_dtype, is_numeric_dtype
 
 from zeroin.data.amounts import mark_of
-from zeroin.data.names import PARQUET, TEXT, is_packed, suffix
+from zeroin.data.names import PARQUET, TEXT, is_packed, remedy, suffix
 from zeroin.errors import TaskError
 from zeroin.wording import first_line
 
@@ -49,9 +49,7 @@ def read(path: Path, missing: Sequence[str] = (), *, header: bool = True) -> pd.
         TaskError: a file that cannot be read as a table.
     """
     if suffix(path) not in TEXT + PARQUET:
-        raise TaskError(
-            f"a table is a {', '.join(TEXT + PARQUET)} file; {str(path)!r} is none: save it as CSV with commas."
-        )
+        raise TaskError(f"a table is a {', '.join(TEXT + PARQUET)} file; {str(path)!r} is none: {remedy(path)}.")
     if suffix(path) in PARQUET and not header:
         raise TaskError(f"--no-header is about CSV files; {path.name} names its columns: leave it out.")
     frame = _parquet(path, missing) if suffix(path) in PARQUET else _csv(path, missing, header)

@@ -4,7 +4,7 @@ from pathlib import Path
 
 TEXT, PARQUET, ARRAYS = (".csv", ".tsv", ".txt"), (".parquet", ".pq"), (".npz",)
 DATA = (*TEXT, *PARQUET, *ARRAYS)
-PACKED = ".gz"
+PACKED, OTHERWISE = ".gz", (".zip", ".bz2", ".xz", ".zst", ".7z", ".tar", ".tgz")  # the others are not read
 
 
 def suffix(path: Path) -> str:
@@ -28,3 +28,12 @@ def stem(path: Path) -> str:
 def is_packed(path: Path) -> bool:
     """Whether a file is packed by gzip."""
     return path.suffix.lower() == PACKED
+
+
+def remedy(path: Path) -> str:
+    """What to do with a file that is no table by its name.
+
+    >>> remedy(Path("a.csv.zip")), remedy(Path("a.xlsx"))
+    ('unpack it, or pack it by gzip', 'save it as CSV with commas')
+    """
+    return "unpack it, or pack it by gzip" if path.suffix.lower() in OTHERWISE else "save it as CSV with commas"
