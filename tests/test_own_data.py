@@ -804,7 +804,6 @@ OTHERS = {  # name: (the file, how it is made, what is said)
         "one class: give another y",
     ),
     "a spreadsheet": ("t.xlsx", put, "'t.xlsx' is none: save it as CSV"),
-    "an archive": ("t.csv.zip", put, "'t.csv.zip' is none: unpack it, or pack it by gzip"),
     "npz without y": ("t.npz", lambda p: savez(p, X=np.zeros((30, 2))), "has X"),
     "npz of objects": ("t.npz", lambda p: savez(p, X=np.array([{}] * 30), y=np.arange(30)), "holds arrays of numbers"),
     "npz of two lengths": ("t.npz", lambda p: savez(p, X=np.zeros((30, 2)), y=np.arange(29)), "give one for each"),
