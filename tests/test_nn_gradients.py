@@ -19,6 +19,7 @@ from torch import nn
 from test_nn_random import LOSSES, put_together
 from zeroin.nn import Task, gradients, loop, mlp
 from zeroin.nn.recipe import OPTIMIZERS, recipe
+from zeroin.nn.sequences import gru
 from zeroin.nn.stacking.stack import fresh
 
 torch.set_num_threads(1)
@@ -357,10 +358,46 @@ def test_few_steps_to_come_are_not_worth_a_recording():
     assert loop.Training.of(problem, model, recipe(CONFIG), epochs=43).gradients.records
 
 
-def test_long_steps_are_not_recorded(monkeypatch):
+@pytest.mark.parametrize(("each", "recorded"), [(10.0, True), (0.0, False)])
+def test_a_long_step_is_recorded_if_it_is_one_of_many_small_operations(monkeypatch, each, recorded):
     monkeypatch.setattr(gradients, "LONG", 0.0)
-    problem = problem_of(lambda _: nn.Linear(4, 3), numbers(4))
-    assert not trained(problem, CONFIG, records=True)[2]
+    monkeypatch.setattr(gradients, "EACH", each)
+    x = np.random.default_rng(0).normal(size=(48, 7, 3)).astype(np.float32)
+    assert assert_same(problem_of(lambda _: gru(3, 3, {"units": 8, "layers": 2}), x), CONFIG) == recorded
+
+
+def in_chunks(self, x):
+    """Writes into a part of a tensor that is read again as a whole, as recurrent layers do without the latter."""
+    whole = self.out(x) * 2
+    first, second = torch.unsafe_chunk(whole, 2, 1)
+    first.add_(second).sigmoid_()
+    second.mul_(first.detach())
+    (third, *_) = torch.unsafe_split_with_sizes(whole.detach(), [3, 3], 1)
+    return first + second * third
+
+
+def whole_numbers(self, x):
+    """Python numbers beside tensors of whole numbers, of truths and of other floating-point numbers."""
+    n = (x * 8).long()
+    odd = torch.bitwise_and(n, 1) * 2 + 1
+    few = torch.bitwise_and(x > 0, True) * 3
+    half = torch.bitwise_right_shift(n, 1).int() * 3 + n * 0.5 + (x.double() * 3).float()
+    return self.out(odd * x + few + half + (n + 1))
+
+
+def scattered(self, x):
+    """Operations of several results, of which not all are needed."""
+    high, where = x.max(1)
+    order = x.sort(1)[0] + x.topk(4, 1).values * where[:, None]
+    mean, spread = torch.var_mean(self.out(x), 1)[::-1]
+    images = F.max_pool2d(x[:, None, None].expand(-1, 2, 4, 4) * spread[:, None, None, None], 2)
+    return self.out(order) * mean[:, None] + high[:, None] + images.flatten(1)[:, :3]
+
+
+@pytest.mark.parametrize("forward", [in_chunks, whole_numbers, scattered])
+def test_results_that_share_memory_or_come_together_are_the_same(forward):
+    width = 6 if forward is in_chunks else 3
+    assert assert_same(problem_of(lambda _: Fn(forward, out=nn.Linear(4, width)), numbers(4)), CONFIG)
 
 
 def test_an_error_of_the_users_network_is_raised_as_it_is():

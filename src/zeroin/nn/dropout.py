@@ -90,11 +90,11 @@ def mix(words: Tensor) -> Tensor:
     >>> mix(torch.tensor([1])).item() == _signed(0x5692161D100B05E5)
     True
     """
-    words = words ^ ((words >> 30) & 0x3FFFFFFFF)
+    words = words ^ (torch.bitwise_right_shift(words, 30) & 0x3FFFFFFFF)
     words *= FIRST
-    words ^= (words >> 27) & 0x1FFFFFFFFF
+    words ^= torch.bitwise_right_shift(words, 27) & 0x1FFFFFFFFF
     words *= SECOND
-    words ^= (words >> 31) & 0x1FFFFFFFF
+    words ^= torch.bitwise_right_shift(words, 31) & 0x1FFFFFFFF
     return words
 
 

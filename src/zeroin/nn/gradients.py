@@ -32,7 +32,8 @@ WARM = 4  # steps before one is recorded: what is set up in the first is no part
 COMPARED = 2  # mini-batches on which a recording has to give what the network's own code gives
 BEFORE = WARM + 1 + COMPARED
 WORTH = 128  # steps to come: a recording costs about 20 and saves a third of each, of small networks
-LONG = 0.002  # seconds of a step in which nearly all is the kernels' work, so that there is little to save
+LONG = 0.002  # seconds of a step in which nearly all is the kernels' work, so that there is little to save,
+EACH = 0.00004  # unless it is of so many small operations that each of its gradients takes less than this
 SHAPES = frozenset({  # what a network may ask of a tensor and be given no tensor
     "__get__", "__len__", "dim", "element_size", "is_complex", "is_contiguous", "is_floating_point", "ndimension",
     "nelement", "numel", "size", "storage_offset", "stride",
@@ -70,6 +71,7 @@ class Gradients:
         self._size = min(how.batch_size, len(problem.train))  # the last mini-batch of an epoch may be smaller
         self._seen = 0  # mini-batches of that size
         self._seconds = math.inf
+        self._operations = 0  # with gradients, in a step
         self._placed = self._places()
         self._python_state: PythonState | None = (
             None  # what the network kept beside its tensors as its step was recorded
@@ -115,6 +117,8 @@ class Gradients:
             p.grad = None
         with torch.enable_grad():
             loss = self._loss(x, y)
+            if self.prepares and not self._operations:
+                self._operations = _operations(loss)
             loss.backward()  # type: ignore[no-untyped-call]
         for p in self.trained:
             if p.grad is not None and p.grad.is_sparse:  # of Embedding(sparse=True); what follows takes dense ones
@@ -138,7 +142,7 @@ class Gradients:
         began = time.thread_time()
         loss = self._by_hand(x, y)
         self._seconds = min(self._seconds, time.thread_time() - began)
-        self.records = self._seen < WARM or self._seconds <= LONG
+        self.records = self._seen < WARM or self._seconds <= max(LONG, EACH * self._operations)
         return loss
 
     def _twice(self, x: Tensor, y: Tensor, again: Callable[[Tensor, Tensor], Tensor]) -> Tensor:
@@ -214,6 +218,17 @@ def _gradients(loss: Tensor, of: Sequence[Tensor]) -> Sequence[Tensor | None]:
     run = torch.autograd.Variable._execution_engine.run_backward
     found: Sequence[Tensor | None] = run((loss,), ones, False, False, tuple(of), True, accumulate_grad=False)
     return found
+
+
+def _operations(loss: Tensor) -> int:
+    """How many operations a gradient goes back through."""
+    waiting, seen = [loss.grad_fn], set()
+    while waiting:
+        one = waiting.pop()
+        if one is not None and one not in seen:
+            seen.add(one)
+            waiting += [before for before, _ in one.next_functions]
+    return len(seen)
 
 
 def _as_it_lies(p: Tensor, g: Tensor | None) -> Tensor | None:

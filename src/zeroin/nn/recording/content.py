@@ -111,7 +111,8 @@ def parts(model: nn.Module) -> dict[int, tuple[int, Any]]:
 
 def attributes(module: nn.Module) -> dict[str, Any]:
     """The attributes of a module apart from parameters, buffers and children, by name; forward hooks included."""
-    own = {name: value for name, value in sorted(vars(module).items()) if name not in OF_TORCH}
+    held = vars(module)
+    own = {name: held[name] for name in sorted(held.keys() - OF_TORCH)}
     return own | {name: list(getattr(module, name).values()) for name in HOOKS}
 
 

@@ -12,7 +12,10 @@ from torch.fx import Node
 aten = torch.ops.aten
 # Reductions that add in another order in the last few columns than in blocks of them, where rows lie side by side.
 COLUMNS = (aten.sum.dim_IntList, aten.mean.dim)
-SAME_MEMORY = (aten._unsafe_view.default, aten._reshape_alias.default)  # views, though their schemas do not say so
+SAME_MEMORY = (  # views, though their schemas do not say so
+    aten._unsafe_view.default, aten._reshape_alias.default, aten.unsafe_split.Tensor,
+    aten.unsafe_split_with_sizes.default,
+)  # fmt: skip
 
 
 class Origin(Enum):
@@ -125,8 +128,8 @@ def _owners(nodes: Sequence[Node]) -> dict[Node, Node]:
 
 
 @cache
-def written_into(target: OpOverload) -> tuple[OpOverload, str] | None:
-    """The `out=` variant of an operation, and the name of that argument; None if there is none."""
+def written_into(target: OpOverload) -> tuple[OpOverload, tuple[str, ...]] | None:
+    """The form of an operation that writes into given places, one for each result, and what it calls them."""
     packet = target.overloadpacket
     wanted = [(a.name, str(a.type)) for a in target._schema.arguments]
     named = {name for name, _ in wanted}
@@ -134,8 +137,8 @@ def written_into(target: OpOverload) -> tuple[OpOverload, str] | None:
         return None  # a loss: its kernel would put each example's into the place of the mean, and make that larger
     for name in packet.overloads():
         schema = getattr(packet, name)._schema
-        outs = [a.name for a in schema.arguments if a.is_out]
+        outs = tuple(a.name for a in schema.arguments if a.is_out)
         others = [(a.name, str(a.type)) for a in schema.arguments if not a.is_out]
-        if len(outs) == 1 and others == wanted:
-            return getattr(packet, name), outs[0]
+        if len(outs) == len(target._schema.returns) > 0 and others == wanted:
+            return getattr(packet, name), outs
     return None

@@ -53,9 +53,9 @@ def traced(step: Callable[..., Any], *given: Any) -> Recorded:
         RuntimeError: the step does something that cannot be run again on other numbers.
     """
     with _Recorder() as recorder:
-        nodes = recorder.named(given)
+        recorder.named(given)
         found = step(*given)
-    return Recorded(recorder.root, recorder.made(nodes, found))
+    return Recorded(recorder.root, recorder.made(found))
 
 
 def _otherwise(value: Tensor) -> Tensor:
@@ -105,7 +105,7 @@ class _Recorder(TorchDispatchMode):  # type: ignore[no-untyped-call]
     def _should_skip_dynamo(cls) -> bool:
         return False  # nothing is compiled here; to keep out of it, PyTorch would import its compiler
 
-    def named(self, args: Sequence[Any]) -> list[Node]:
+    def named(self, args: Sequence[Any]) -> None:
         """Give nodes to the arguments of the step: tensors, and dictionaries of tensors."""
         nodes = [self.graph.placeholder(f"arg_{i}") for i in range(len(args))]
         for node, arg in zip(nodes, args, strict=True):
@@ -114,9 +114,8 @@ class _Recorder(TorchDispatchMode):  # type: ignore[no-untyped-call]
                 continue
             for key, value in arg.items():
                 self._keep(value, self.graph.call_function(getitem, (node, key)))
-        return nodes
 
-    def made(self, given: list[Node], found: Any) -> Graph:
+    def made(self, found: Any) -> Graph:
         self.graph.output(tree_map(self._written, found))
         for node in list(self.graph.nodes):
             if node.target is torch.ops.aten.detach.default:  # a new name for the same numbers
@@ -125,7 +124,9 @@ class _Recorder(TorchDispatchMode):  # type: ignore[no-untyped-call]
                 place: TensorSpec = node.meta["layout"]
                 node.args = list(place.shape), 1.0 if node.target is ONES_LIKE else node.args[1]
                 node.kwargs, node.target = {"dtype": place.dtype}, torch.ops.aten.full.default
-        self.graph.eliminate_dead_code(lambda node: node in given or node.is_impure())
+        for node in reversed(self.graph.nodes):
+            if not (node.users or node.is_impure()):
+                self.graph.erase_node(node)
         return self.graph
 
     def __torch_dispatch__(self, func: Any, types: Any, args: Any = (), kwargs: Any = None) -> Any:

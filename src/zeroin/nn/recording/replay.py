@@ -26,10 +26,11 @@ aten = torch.ops.aten
 PRODUCTS = (aten.bmm.default, aten.baddbmm.default)
 # Operations that are called as functions of torch, which costs half as much as through torch.ops.
 QUICK = frozenset({
-    "add", "addcmul", "amax", "baddbmm", "bmm", "clamp_min", "div", "eq", "exp", "ge", "gather", "log", "mul", "neg",
-    "mean", "reciprocal", "scatter_add", "sqrt", "sub", "sum", "tanh", "sigmoid", "where", "bitwise_and", "bitwise_xor",
+    "_log_softmax", "add", "addcmul", "addmm", "amax", "baddbmm", "bitwise_and", "bitwise_right_shift", "bitwise_xor",
+    "bmm", "clamp_min", "div", "eq", "exp", "ge", "gather", "log", "mean", "mm", "mul", "neg", "reciprocal",
+    "scatter_add", "sigmoid", "sqrt", "stack", "sub", "sum", "tanh", "where",
 })  # fmt: skip
-SCALED = ("mul", "add")  # by a number
+SCALED = ("add", "bitwise_and", "bitwise_right_shift", "mul")  # by a number
 
 
 @dataclass(frozen=True, slots=True)
@@ -114,26 +115,29 @@ class _Binding:
         """Assign memory to what an operation returns, and add the call that fills it."""
         target = node.target
         assert isinstance(target, OpOverload)
+        out = self.lifetimes.into[node]
         if "layout" not in node.meta:  # several results, of which some may not be needed
             places = {user.args[1]: self._place(user) for user in node.users}
-            self.calls.append(partial(_copied, target, args, kwargs, places))
+            if out is None or len(places) < len(out[1]):
+                self.calls.append(partial(_copied, target, args, kwargs, places))
+            else:
+                self._call(out[0], args, kwargs | {name: places[i] for i, name in enumerate(out[1])})
             return places
         place = self._place(node)
         if target is aten.relu.default:
             target, args = aten.clamp_min.default, (args[0], 0)
+            out = written_into(target)
         if target is aten.clone.default:
             self.calls.append(partial(place.copy_, args[0]))
-            return place
-        out = self.lifetimes.into[node] if target is node.target else written_into(target)
-        if out is None:
+        elif out is None:
             self.calls.append(partial(_copied, target, args, kwargs, {None: place}))
         else:
-            self._call(out[0], args, kwargs | {out[1]: place})
+            self._call(out[0], args, kwargs | {out[1][0]: place})
         return place
 
     def _call(self, target: Any, args: Any, kwargs: Any) -> None:
         name = target.overloadpacket.__name__
-        if name in SCALED and isinstance(args[1], int | float) and args[0].is_floating_point():
+        if name in SCALED and _is_number(args[1], args[0].dtype):
             args = args[0], torch.tensor(args[1], dtype=args[0].dtype)  # else made anew in each step
         if name in QUICK and target is not aten.sum.out:  # which `torch.sum` does not have
             self.calls.append(partial(getattr(torch, name), *args, **kwargs))
@@ -220,6 +224,13 @@ def _before(views: Sequence[Node], place: Tensor, shape: torch.Size) -> Tensor |
         seen = node.target(seen, *node.args[1:], **node.kwargs)  # type: ignore[operator]
     same = seen.data_ptr() == place.data_ptr() and seen.shape == place.shape and seen.stride() == place.stride()
     return inner if same else None
+
+
+def _is_number(value: object, dtype: torch.dtype) -> bool:
+    """Whether a value is a number that a tensor of this type keeps its type with."""
+    return isinstance(value, int if dtype == torch.int64 else int | float) and (
+        dtype.is_floating_point or dtype == torch.int64
+    )
 
 
 def _key(flat: Tensor) -> tuple[int, torch.dtype]:
