@@ -13,9 +13,9 @@ import numpy as np
 import pytest
 import torch
 import torch.nn.functional as F
-from test_nn_gate import CALLS, ROWS, ClassCount, Fn, numbers, words
 from torch import nn
 
+from test_nn_equivalence import CALLS, ROWS, ClassCount, Fn, numbers, words
 from test_nn_random import LOSSES, put_together
 from zeroin.nn import Task, gradients, loop, mlp
 from zeroin.nn.recipe import OPTIMIZERS, recipe

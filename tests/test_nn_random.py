@@ -7,9 +7,9 @@ import numpy as np
 import pytest
 import torch
 import torch.nn.functional as F
-from test_nn_gate import Fn
 from torch import nn
 
+from test_nn_equivalence import Fn
 from test_nn_stack import configs, members, outcome, same
 from zeroin.nn import Task
 from zeroin.nn.recipe import OPTIMIZERS
