@@ -6,7 +6,7 @@ from functools import cache
 import numpy as np
 
 from zeroin.rng import generator
-from zeroin.search import agreement, coarse, rungs
+from zeroin.search import agreement, coarse, hindsight, rungs
 from zeroin.search.model import expected
 from zeroin.search.view import View
 from zeroin.space.scales import Array
@@ -39,6 +39,8 @@ def screen(view: View) -> Decision | None:
     unseen = {t.number for t in begun if t.number in busy and not rungs.reached(t, view.steps)}
     waiting = unseen.intersection(t.number for t in trials) - _overtaken(view, size)
     rivals = [t for t in begun if t.number in waiting or t.number not in unseen]
+    if not waiting and (checked := hindsight.check(view)):
+        view = view.choosing(checked)
     while not view.is_full and (step := rungs.promotion(history, rivals, view.busy, view.steps, wanted, view.ranks)):
         trial, rung, place = step
         after = view.steps[rung - 1]
@@ -160,7 +162,15 @@ def _cut_short(view: View, trials: Sequence[Trial]) -> list[Proposal]:
     """Jobs of trials of the round that ended before they could be compared, because time or epochs ran out."""
     idle = [t for t in trials if not rungs.reached(t, view.steps) and t.number not in view.busy]
     waiting = filter(view.history.can_go_on, idle)
-    return [rungs.further(view.steps, t, t.kind, f"cut short after {counted(t.epoch, 'epoch')}") for t in waiting]
+    return [rungs.further(view.steps, t, t.kind, _why_further(view, t)) for t in waiting]
+
+
+def _why_further(view: View, trial: Trial) -> str:
+    """Why a trial that was not compared goes on: its job was stopped, or the rung it had come to has been given up."""
+    after = f"after {counted(trial.epoch, 'epoch')}"
+    if view.history.jobs[trial.jobs[-1]].stop > trial.epoch:
+        return f"cut short {after}"
+    return f"losses {after} mislead: compared after {counted(view.steps[0], 'epoch')}"
 
 
 def _coarse(view: View, index: int) -> tuple[Proposal, ...]:

@@ -15,7 +15,7 @@ import numpy as np
 
 from zeroin.history import History
 from zeroin.rng import generator
-from zeroin.search import edges, exploring, finite, region, rungs, screening
+from zeroin.search import edges, exploring, finite, hindsight, region, rungs, screening
 from zeroin.search.box import Box
 from zeroin.search.carrying import carry_on
 from zeroin.search.model import Features, build
@@ -60,6 +60,7 @@ class Zoom:
 
     def _view(self, space: Space, history: History, free: int, max_epochs: int, seed: int) -> View:
         ladder = self.ladder(max_epochs)
+        ladder = hindsight.trusted(history, ladder, self.screening(space, ladder, len(history.advice)))
         ranges = dict(history.regions[-1].ranges) if history.regions else space.ranges
         view = View(
             settings=self.settings,
@@ -114,6 +115,8 @@ def _after_screening(view: View) -> Decision:
         return _uniform(view)
     model = build(rows, Features.of(view.space, view.ladder), view.memory)
     moved = edges.moved(view, model)
+    if checked := hindsight.check(view):
+        view = view.choosing(checked)
     view, paused = carry_on(view.within({**view.ranges, **moved}), model)
     while not view.is_full and exploring.is_due(view, model) and (proposal := exploring.explore(view, model)):
         view = view.choosing(proposal)
