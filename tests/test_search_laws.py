@@ -456,6 +456,26 @@ def test_many_are_looked_at_for_an_epoch_only_where_that_tells_much(free):
     assert not looks(loss_of, glances=0)
 
 
+@pytest.mark.parametrize("free", [1, 8])
+def test_rungs_whose_losses_mislead_are_given_up_and_others_are_not(free):
+    def misleading(until):
+        return lambda config, epoch: 10.0 - loss_of(config, 7) if epoch < until else loss_of(config, epoch)
+
+    def lowest(until):
+        history = Loop(max_epochs=16, seed=5).run(120 if free == 1 else 40, free, misleading(until)).history
+        begun = [job for job in history.jobs if job.start == 0]
+        checks = [job for job in history.jobs if "a check" in job.why]
+        assert 1 <= len(checks) <= 5
+        return begun[-1].stop, history
+
+    assert lowest(0)[0] == 2
+    stop, history = lowest(3)
+    assert stop == 4
+    again = [job.why for job in history.jobs if "mislead: compared after 4 epochs" in job.why]
+    assert again
+    assert min(t.losses[-1] for t in history.trials if t.epoch == 16) < 0.5
+
+
 @pytest.mark.parametrize("perfect", [1.0, 100.0])
 def test_a_score_that_is_maximised_is_searched_as_the_error_it_leaves(perfect):
     def error(config):

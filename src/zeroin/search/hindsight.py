@@ -15,7 +15,7 @@ from zeroin.types import Kind, Proposal, Trial
 from zeroin.wording import counted
 
 CHECKS = 2  # trials that look bad and are carried on: the first one rung by rung, the other straight to the full budget
-PACE = 5  # full trainings of epochs that a study has spent for each step of theirs before the next one is due
+DUE = (0, 5, 10, 20)  # full trainings' worth of epochs that a study has spent when each step of theirs is due
 RIVALS = 2  # trials of the coarse round that have reached the second rung before a check sets out for it
 
 
@@ -40,7 +40,7 @@ def check(view: View) -> Proposal | None:
     checked = _checked(history, ladder, view.screen)
     over = [trial for trial in checked if not history.can_go_on(trial)]
     steps = sum(history.jobs[n].kind is Kind.EXPLORE for trial in checked for n in trial.jobs)
-    if len(over) >= CHECKS or history.spent < PACE * steps * ladder[-1]:
+    if len(over) >= CHECKS or history.spent < DUE[min(steps, len(DUE) - 1)] * ladder[-1]:
         return None
     busy = view.busy
     rivals = sum(trial.kind.is_coarse and trial.epoch >= ladder[1] for trial in history.trials)
