@@ -17,6 +17,7 @@ from zeroin.wording import counted
 CHECKS = 2  # trials that look bad and are carried on: the first one rung by rung, the other straight to the full budget
 DUE = (0, 5, 10, 20)  # full trainings' worth of epochs that a study has spent when each step of theirs is due
 RIVALS = 2  # trials of the coarse round that have reached the second rung before a check sets out for it
+AHEAD = 0.25  # of those that came to a rung before it, the part that a check may leave ahead of itself
 
 
 def trusted(history: History, ladder: tuple[int, ...], size: int) -> tuple[int, ...]:
@@ -74,7 +75,7 @@ def _checked(history: History, ladder: tuple[int, ...], size: int) -> list[Trial
 
 
 def _is_ahead(history: History, trial: Trial, rung: int) -> bool:
-    """Whether a trial is ahead of the median of those that came to a rung by jobs asked for before its own."""
+    """Whether a trial is ahead of most of those that came to a rung by jobs asked for before its own."""
 
     def came_by(number: int) -> bool:
         return history.jobs[number].start < rung <= history.jobs[number].stop
@@ -82,4 +83,4 @@ def _is_ahead(history: History, trial: Trial, rung: int) -> bool:
     own = next(number for number in trial.jobs if came_by(number))
     before = [history.trials[history.jobs[n].trial] for n in range(own) if came_by(n)]
     losses = [rungs.loss_at(other, rung) for other in before if other.kind.is_search and other.epoch >= rung]
-    return len(losses) > 0 and rungs.loss_at(trial, rung) < float(np.median(losses))
+    return len(losses) > 0 and rungs.loss_at(trial, rung) < float(np.quantile(losses, AHEAD))

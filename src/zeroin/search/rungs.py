@@ -79,6 +79,7 @@ def promotion(
     history: History,
     trials: Sequence[Trial],
     busy: set[int],
+    checks: set[int],
     ladder: Sequence[int],
     wanted: Sequence[int],
     loss: Callable[[Trial, int], float],
@@ -91,6 +92,7 @@ def promotion(
         history: of the study.
         trials: of the coarse round.
         busy: the numbers of trials that are being trained.
+        checks: the numbers of those among them for which nobody waits.
         ladder: the rungs in epochs.
         wanted: how many trials are to reach each rung.
         loss: the loss of a trial after so many epochs, by which they are ranked.
@@ -103,7 +105,7 @@ def promotion(
         up = [t for t in trials if reached(t, ladder) > rung or (t.number in busy and reached(t, ladder) == rung)]
         if len(up) >= want:
             continue
-        if any(t.number in busy and reached(t, ladder) < rung for t in trials):
+        if any(t.number in busy - checks and reached(t, ladder) < rung for t in trials):
             return None
         idle = [t for t in trials if reached(t, ladder) == rung and t.number not in busy]
         waiting = [t for t in idle if history.can_go_on(t)]

@@ -41,7 +41,11 @@ def screen(view: View) -> Decision | None:
     rivals = [t for t in begun if t.number in waiting or t.number not in unseen]
     if not waiting and (checked := hindsight.check(view)):
         view = view.choosing(checked)
-    while not view.is_full and (step := rungs.promotion(history, rivals, view.busy, view.steps, wanted, view.ranks)):
+    checks = {p.trial for p in view.chosen if p.trial is not None and p.kind is Kind.EXPLORE}
+    checks |= {job.trial for job in history.running if job.kind is Kind.EXPLORE}
+    while not view.is_full and (
+        step := rungs.promotion(history, rivals, view.busy, checks, view.steps, wanted, view.ranks)
+    ):
         trial, rung, place = step
         after = view.steps[rung - 1]
         what = " by the end to expect" if view.foresees and after in view.ladder else ""
