@@ -660,12 +660,17 @@ def test_where_the_best_likely_lies_is_narrow_for_what_matters_and_wide_for_what
     assert np.mean(idle) > 0.6
 
 
-@pytest.mark.parametrize(("max_epochs", "turns", "noise", "least"), [(1, 40, 0.1, 0.7), (8, 60, 0.3, 0.9)])
-def test_where_the_best_likely_lies_holds_it_where_losses_are_noisy(max_epochs, turns, noise, least):
-    """With 90 % by its own words. Drawn among candidates that gather around the best seen, 50 and 83 % held it."""
+@pytest.mark.parametrize(
+    ("max_epochs", "turns", "noise", "studies", "least"), [(1, 40, 0.1, 8, 0.7), (8, 60, 0.3, 24, 0.84)]
+)
+def test_where_the_best_likely_lies_holds_it_where_losses_are_noisy(max_epochs, turns, noise, studies, least):
+    """With 90 % by its own words. Drawn among candidates that gather around the best seen, 50 and 83 % held it.
+
+    Of 84 studies with rungs 92 % of the ranges do; of 24, more than 90 % less two standard errors are asked for.
+    """
     space = zi.Space(**{name: zi.Float(0, 1) for name in "xyz"})
     held = []
-    for seed in range(8):
+    for seed in range(studies):
         rng = np.random.default_rng(seed)
         best, slopes = rng.uniform(0.1, 0.9, 3), np.linalg.qr(rng.standard_normal((3, 3)))[0] * rng.uniform(0.4, 2.5, 3)
 
