@@ -353,7 +353,7 @@ LAMBDA = task(build=lambda c: nn.Linear(4, 3))
 
 
 def test_a_task_with_a_lambda_is_found_by_its_name_and_trains_as_an_objective(tmp_path):
-    by_name = importable(LAMBDA, loop.train)
+    by_name = importable(LAMBDA, loop.train, loop.Paused())
     assert by_name.func is not loop.train
     executor = Inline(pickle.loads(pickle.dumps(by_name)), tmp_path, 2)
     executor.start(Job(0, 0, {"lr": 0.1}, 0, 0, 1, Kind.SCREEN, ""), 0)
