@@ -106,7 +106,7 @@ def test_a_lesson_knows_of_how_losses_still_fall_what_its_study_knew():
 
 
 def after_the_coarse_round(space):
-    """A study whose losses at T/8 hardly differ, up to the model's first trial; jobs that ended at each rung, no check."""
+    """A study whose losses at T/8 hardly differ, up to the model's first trial; jobs to each rung, but checks."""
     study = zi.Study(space, max_epochs=RUNGS[-1], store=None)
     ends = []
     while (job := study.ask(1)[0]).kind in (Kind.SCREEN, Kind.EXPLORE):
