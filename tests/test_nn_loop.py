@@ -89,6 +89,28 @@ def test_a_trial_that_goes_on_in_the_same_process_gives_what_its_checkpoint_give
     assert same(a["best"]["weights"], b["best"]["weights"])
 
 
+class Warming(nn.Module):
+    """Counts its own steps, which no checkpoint holds."""
+
+    def __init__(self, layer):
+        super().__init__()
+        self.layer, self.steps = layer, 0
+
+    def forward(self, x):
+        self.steps += self.training
+        return self.layer(x) * min(1.0, self.steps / 40)
+
+
+def test_what_a_network_counts_itself_goes_on_from_its_checkpoint_in_any_process(tmp_path):
+    def seen(folder, stays):
+        X = torch.linspace(-1, 1, 400).reshape(100, 4)
+        split = X, (X[:, 0] > 0).long()
+        made = Task(lambda c: Warming(nn.Linear(4, 2)), train=split, valid=split, name="t", space=SPACE)
+        return train(made, folder, {"lr": 0.1}, 0, 2, 4, 8, max_epochs=8, stays=stays)[0]
+
+    assert seen(tmp_path / "stays", True) == seen(tmp_path / "moves", False)
+
+
 def test_of_networks_that_may_go_on_few_and_small_ones_are_kept(tmp_path):
     paused, problem, config = loop.Paused(), task().problem, {**FULL, "batch_size": 32}
 

@@ -726,7 +726,7 @@ def test_no_table_is_cut_on_paper(count, tmp_path):
     t = Teller(4)
     t.job(0, space.default | {"weight_decay_0": 1.234e-5}, [0.5, 0.4], why=12 * "a reason in words ")
     page = render(summarise("wide", space, t.history))
-    dom, _ = chromium(page.replace("@media print {", "@media all {"), tmp_path)  # in a window as wide as paper
+    dom, _ = chromium(page.replace("@media print", "@media all"), tmp_path)  # in a window as wide as paper
     assert 'data-cut="0"' in dom
     assert int(re.search(r'data-beyond="(-?\d+)"', dom)[1]) <= 0
 

@@ -456,21 +456,22 @@ def test_many_are_looked_at_for_an_epoch_only_where_that_tells_much(free):
     assert not looks(loss_of, glances=0)
 
 
-@pytest.mark.parametrize("free", [1, 8])
-def test_rungs_whose_losses_mislead_are_given_up_and_others_are_not(free):
+@pytest.mark.parametrize("free", [1, 4, 8])
+@pytest.mark.parametrize("seed", [5, 6])
+def test_rungs_whose_losses_mislead_are_given_up_and_others_are_not(free, seed):
     def misleading(until):
         return lambda config, epoch: (
             9.0 - min(loss_of(config, 15), 8.0) / 2 if epoch < until else loss_of(config, epoch)
         )
 
     def lowest(until):
-        history = Loop(max_epochs=16, seed=5).run(120 if free == 1 else 40, free, misleading(until)).history
+        history = Loop(max_epochs=16, seed=seed).run(120 if free == 1 else 40, free, misleading(until)).history
         begun = [job for job in history.jobs if job.start == 0]
         checks = [job for job in history.jobs if "a check" in job.why]
         assert 1 <= len(checks) <= 5
         return begun[-1].stop, history
 
-    assert lowest(0)[0] == 2
+    assert lowest(0)[0] <= 2  # or a first look
     stop, history = lowest(3)
     assert stop == 4
     again = [job.why for job in history.jobs if "mislead: compared after 4 epochs" in job.why]
@@ -666,7 +667,7 @@ def test_where_the_best_likely_lies_is_narrow_for_what_matters_and_wide_for_what
 def test_where_the_best_likely_lies_holds_it_where_losses_are_noisy(max_epochs, turns, noise, studies, least):
     """With 90 % by its own words. Drawn among candidates that gather around the best seen, 50 and 83 % held it.
 
-    Of 84 studies with rungs 92 % of the ranges do; of 24, more than 90 % less two standard errors are asked for.
+    Of 84 studies with rungs 93 % of the ranges do; of 24, more than 90 % less two standard errors are asked for.
     """
     space = zi.Space(**{name: zi.Float(0, 1) for name in "xyz"})
     held = []

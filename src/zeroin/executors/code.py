@@ -63,13 +63,21 @@ def _held(objective: Any) -> str:
     """
     words: list[str] = []
     while isinstance(objective, partial):
-        words += [_word(value) for value in objective.args if isinstance(value, PLAIN)]
-        words += [f"{name}={_word(value)}" for name, value in objective.keywords.items() if isinstance(value, PLAIN)]
+        words += [_word(value) for value in objective.args if _is_plain(value)]
+        words += [f"{name}={_word(value)}" for name, value in sorted(objective.keywords.items()) if _is_plain(value)]
         objective = objective.func
     return ", ".join(words)
 
 
+def _is_plain(value: Any) -> bool:
+    if isinstance(value, list | tuple):
+        return all(map(_is_plain, value))
+    return value is None or isinstance(value, PLAIN)
+
+
 def _word(value: Any) -> str:
+    if isinstance(value, list | tuple):
+        return f"[{', '.join(map(_word, value))}]"
     return repr(str(value) if isinstance(value, Path) else value)
 
 

@@ -22,6 +22,7 @@ from zeroin.nn.optimizer import Optimizer
 from zeroin.nn.problem import Problem, check_batchnorm, check_outputs, loss_of, two_examples
 from zeroin.nn.randomness import seeded
 from zeroin.nn.recipe import Recipe, clip, lr_share, recipe
+from zeroin.nn.recording.python_state import changed, python_state
 from zeroin.rng import seed_of
 from zeroin.types import Config
 
@@ -68,7 +69,8 @@ def _gradients(problem: Problem, model: nn.Module, how: Recipe, epochs: float) -
 class Paused:
     """Networks of paused trials in this process, by trial: a trial's next job continues with it and its recording.
 
-    The result is bit for bit that of its checkpoint, which other processes and a resumed study load.
+    The result is bit for bit that of its checkpoint, which other processes and a resumed study load. So a network with
+    a state outside of its tensors, which no checkpoint holds, is not kept once that has changed.
     """
 
     kept: dict[int, Training] = field(default_factory=dict)
@@ -79,11 +81,15 @@ class Paused:
         return now if now and now.epoch == run.start else None
 
     def put(self, run: Run, now: Training) -> None:
-        """Keep a small network for the trial's next job, and no more than the last few."""
-        if run.epoch < run.max_epochs and sum(p.numel() for p in now.model.parameters()) <= SMALL:
+        """Keep a network for the trial's next job, and no more than the last few."""
+        if run.epoch < run.max_epochs:
             self.kept[run.trial] = now
         while len(self.kept) > KEPT:
             del self.kept[next(iter(self.kept))]
+
+
+def _is_small(model: nn.Module) -> bool:
+    return sum(p.numel() for p in model.parameters()) <= SMALL
 
 
 def objective(problem: Problem) -> Callable[[Config, Run], None]:
@@ -123,6 +129,7 @@ def steps(problem: Problem, config: Config, run: Run, paused: Paused | None = No
         now = _resumed(problem, config, how, run)
     elif not now.gradients.records:  # too few steps were to come
         now.gradients = _gradients(problem, now.model, how, run.stop - run.start)
+    before = python_state(problem, now.model, generators=False) if paused and _is_small(now.model) else None
     for epoch in run.epochs():
         train_loss = train_epoch(problem, now, how, run.seed, run.max_epochs)
         metric, valid_loss = math.nan, math.nan
@@ -139,7 +146,7 @@ def steps(problem: Problem, config: Config, run: Run, paused: Paused | None = No
             save(problem, run, now.epoch, now.best, tensors)
         assert now.epoch == epoch + 1
         yield
-    if paused:
+    if paused and before and not changed(before, python_state(problem, now.model, generators=False)):
         paused.put(run, now)
 
 

@@ -22,9 +22,9 @@ def own_code(functions: Iterable[Any], model: nn.Module | None) -> str:
     >>> own_code([nn.CrossEntropyLoss()], nn.Linear(2, 2))
     ''
     """
-    codes = [str(measure_of(f).get("code", "")) for f in map(_plain, functions) if _is_own(f)]
+    codes = [str(measure_of(f).get("code", "")) for f in functions if _is_own(_plain(f))]
     kinds = {type(m) for m in model.modules() if _is_own(m)} if model else set()
-    for kind in sorted(kinds, key=lambda kind: kind.__qualname__):
+    for kind in sorted(kinds, key=lambda kind: (kind.__module__, kind.__qualname__)):
         with suppress(OSError, TypeError):  # typed in, it is nowhere to be read
             codes.append(inspect.getsource(kind))
     return hashlib.sha256("\n".join(codes).encode()).hexdigest()[:16] if any(codes) else ""

@@ -46,11 +46,14 @@ def carry_on(view: View, model: Model) -> tuple[View, dict[int, str]]:
 
 def resting(view: View, model: Model) -> list[tuple[float, Trial]]:
     """The paused trials, with their log expected improvement, the most promising first."""
-    if len(view.ladder) == 1:
+    if len(view.ladder) == 1 and not view.given_up:
         return []
     rows = model.rows
     complete = rows.trial[(rows.rung == len(view.ladder) - 1) | ~np.isfinite(rows.loss)]
-    return by_promise(view, model, [view.history.trials[n] for n in np.setdiff1d(rows.trial, complete)])
+    trials = [view.history.trials[n] for n in np.setdiff1d(rows.trial, complete)]
+    if view.given_up:  # those paused below the lowest rung that is left have no rows
+        trials += [t for t in view.history.trials if view.given_up[0] <= t.epoch < view.ladder[0]]
+    return by_promise(view, model, trials)
 
 
 def by_promise(view: View, model: Model, trials: Sequence[Trial]) -> list[tuple[float, Trial]]:

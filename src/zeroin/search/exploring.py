@@ -3,7 +3,7 @@
 import numpy as np
 
 from zeroin.rng import generator
-from zeroin.search import rungs
+from zeroin.search import hindsight, rungs
 from zeroin.search.box import Box
 from zeroin.search.model import Model
 from zeroin.search.screening import advice_holds
@@ -22,7 +22,8 @@ def is_due(view: View, model: Model) -> bool:
         begun = 0 if proposal.trial is None else view.history.trials[proposal.trial].epoch
         all_epochs += proposal.stop - begun
         explored += (proposal.stop - begun) * (proposal.kind is Kind.EXPLORE)
-    return explored < _share(view, model.trust) * all_epochs
+    checked = hindsight.epochs(view)
+    return explored - checked < _share(view, model.trust) * (all_epochs - checked)
 
 
 def _share(view: View, trust: float) -> float:

@@ -51,9 +51,10 @@ def screen(view: View) -> Decision | None:
         what = " by the end to expect" if view.foresees and after in view.ladder else ""
         why = f"{place}. of {size}{what} after {counted(after, 'epoch')}"
         view = view.choosing(Proposal(view.steps[rung], Kind.SCREEN, why, trial=trial.number))
-    if waiting:
+    waits = bool(waiting) and not view.given_up  # the model knows enough to go on while trials are compared anew
+    if waits:
         view = _filled(view)
-    return Decision(view.chosen) if waiting or view.chosen else None
+    return Decision(view.chosen) if waits or view.chosen else None
 
 
 def _filled(view: View) -> View:

@@ -59,8 +59,8 @@ class Zoom:
         return _after_screening(view) if decision is None else decision
 
     def _view(self, space: Space, history: History, free: int, max_epochs: int, seed: int) -> View:
-        ladder = self.ladder(max_epochs)
-        ladder = hindsight.trusted(history, ladder, self.screening(space, ladder, len(history.advice)))
+        full = self.ladder(max_epochs)
+        ladder = hindsight.trusted(history, full, self.screening(space, full, len(history.advice)))
         ranges = dict(history.regions[-1].ranges) if history.regions else space.ranges
         view = View(
             settings=self.settings,
@@ -68,6 +68,7 @@ class Zoom:
             history=history,
             free=free,
             ladder=ladder,
+            given_up=full[: -len(ladder)],
             seed=seed,
             memory=self._memory(space, history, ladder),
             screen=self.screening(space, ladder, len(history.advice)),

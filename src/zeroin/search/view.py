@@ -28,6 +28,7 @@ class View:
     history: History
     free: int  # slots
     ladder: tuple[int, ...]
+    given_up: tuple[int, ...]  # the rungs below it, which mislead
     seed: int
     memory: Memory
     screen: int
