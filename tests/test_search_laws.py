@@ -600,7 +600,7 @@ def test_of_a_batch_the_best_chance_alone_goes_on_two_rungs_at_once_and_the_othe
 ):
     loop, steps, most, waiting = Loop(max_epochs=16, searcher=Zoom() if outlook else Zoom(outlook=None)), set(), 0, 0
     running = []
-    for _ in range(20):
+    for _ in range(30):
         free = 8 - len(running)
         decision = loop.decide(free)
         running += loop.ask(free)
