@@ -45,8 +45,8 @@ def check(view: View) -> Proposal | None:
         return None
     candidates = checked or [t for t in _worse(history, ladder[0], view.screen) if rungs.reached(t, ladder) == 1]
     trial = next((t for t in candidates if history.can_go_on(t) and t.number not in view.busy), None)
-    rivals = sum(trial.kind.is_coarse and trial.epoch >= ladder[1] for trial in history.trials)
-    if trial is None or rivals < RIVALS:
+    early = history.trials[: 5 * view.screen]  # those of the coarse round are among them
+    if trial is None or sum(t.kind.is_coarse and t.epoch >= ladder[1] for t in early) < RIVALS:
         return None
     why = f"a check: looks bad after {counted(ladder[0], 'epoch')}, which would mislead if it came out ahead"
     return rungs.further(ladder, trial, Kind.EXPLORE, why)
