@@ -21,6 +21,7 @@ from zeroin.history import History, incumbent
 from zeroin.nn.metrics import METRICS
 from zeroin.report.charts import axis_figure, curves_figure, progress_figure
 from zeroin.report.compare import Stat
+from zeroin.report.nextranges import paste, wider
 from zeroin.report.page import render
 from zeroin.report.scores import score_axis
 from zeroin.report.summary import Origin, summarise
@@ -30,7 +31,7 @@ from zeroin.reporting import write_report
 from zeroin.search.importance import importances
 from zeroin.space import SCALES, Choice, Float, Int, Space
 from zeroin.targets import Target
-from zeroin.types import Asked, Ended, Importance, Job, Kind, Observation, Observed, Region, Status
+from zeroin.types import Advised, Asked, Ended, Importance, Job, Kind, Observation, Observed, Region, Status, Trial
 from zeroin.wording import measured, value_words
 
 CHROMIUM = shutil.which("chromium")
@@ -308,6 +309,30 @@ def test_it_says_whether_trainings_were_long_enough(slope, said):
     for i in range(4):
         t.job(i, SGD, [1.0 + slope * e for e in range(4)])
     assert [step for step in summarise("s", SPACE, t.history).next.steps if said in step]
+
+
+@pytest.mark.parametrize(
+    ("param", "best", "expected"),
+    [
+        (Float(-5.0, 5.0), -5.0, lambda low, high: low < -5.5 and high == 5.0),
+        (Int(-8, 8), -8, lambda low, high: low < -8 and high == 8),
+        (Float(2.0, 10.0), 2.0, lambda low, high: low == 1.0 and high == 10.0),
+    ],
+)
+def test_a_range_goes_on_beyond_the_end_that_the_best_lies_on_below_zero_too(param, best, expected):
+    space = Space(x=param)
+    assert expected(*wider(space, "x", Trial(0, {"x": best}, 1, Kind.ZOOM, ""), ()))
+
+
+def test_options_with_commas_are_not_pasted_where_commas_part_options():
+    space = Space(c=Choice("a,b", "c", "d"), x=Float(0.1, 0.9))
+    best = Trial(0, {"c": "c", "x": 0.5}, 1, Kind.ZOOM, "")
+    history = History(1)
+    likely = {"c": ("a,b", "c"), "x": (0.4, 0.6)}
+    history.apply(Advised((), Region(0, 0, space.ranges, likely, 1.0, "")))
+    said = paste(space, history, best, (), "zeroin tune x.py")
+    assert "x=0.4..0.6" in said
+    assert "c=" not in said
 
 
 @pytest.mark.parametrize("seed", range(8))

@@ -410,6 +410,9 @@ def test_a_partial_is_known_by_the_file_of_its_function():
     of = measure_with_file(partial(partial(plain, data="cifar"), Path("a"), object(), folds=3))
     assert of["function"] == "plain('a', data='cifar', folds=3) in test_tuning"
     assert of["code"] != measure_with_file(partial(plain))["code"]
+    files = (measure_with_file(partial(plain, data=data, folds=1)) for data in (["a"], ["b"]))
+    assert next(files) != next(files)
+    assert measure_with_file(partial(plain, data="a", folds=1)) == measure_with_file(partial(plain, folds=1, data="a"))
 
 
 @pytest.mark.filterwarnings("error")

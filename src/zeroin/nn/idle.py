@@ -58,6 +58,8 @@ def _why_idle(name: str, space: Space, build: Build, loss: object) -> str:
     if name == "lr_decay" and {*_options(space, "schedule", "constant")} == {"constant"}:
         return "the schedule is constant: add schedule=Choice('constant', 'cosine')"
     if name == "label_smoothing" and loss != "cross_entropy":
+        if isinstance(loss, str):
+            return f"the loss is {loss!r}, which smooths no labels: leave it out"
         return "the loss is not 'cross_entropy' but your own: smooth labels there"
     if name in LAYERS:
         what, kind = LAYERS[name]

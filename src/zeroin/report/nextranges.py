@@ -29,13 +29,13 @@ def wider(space: Space, name: str, best: Trial, importance: Sequence[Importance]
     low, high = (float(end) for end in param.legal)
     bottom, top = float(scale.forward(low)), float(scale.forward(high))
     place, width = float(scale.forward(x)), top - bottom
-    first, last = CATALOGUE[name].possible if name in CATALOGUE else (0.0, math.inf)
+    first, last = CATALOGUE[name].possible if name in CATALOGUE else (0.0 if low >= 0 else -math.inf, math.inf)
     reach = math.ceil(WIDER * width) if param.scale == "log2" else WIDER * width
     if place >= top - EDGE * width and high < last and high != 1:
         further = min(float(scale.inverse(top + reach)), last)
         return (low, further) if math.isfinite(further) else None
     if place <= bottom + EDGE * width and low > first and low != 1 and not (isinstance(param, Float) and param.zero):
-        further = low / 2 if param.scale == "linear" else float(scale.inverse(bottom - reach))
+        further = low / 2 if param.scale == "linear" and low > 0 else float(scale.inverse(bottom - reach))
         return max(further, first, 1.0 if isinstance(param, Int) and low > 1 else first), high
     return None
 
@@ -59,10 +59,15 @@ def paste(space: Space, history: History, best: Trial, importance: Sequence[Impo
         if set(values) != set(param.range) and not (name in asked_about and len(values) > 1):
             changes.append((name, values))
     if is_of_command_line(command):
-        options = [_changing(space[name], name, values) for name, values in changes]
-        return " \\\n    ".join([f"{command} --name NEW", *options]) if changes else ""
+        options = [_changing(space[name], name, values) for name, values in changes if _is_writable(values)]
+        return " \\\n    ".join([f"{command} --name NEW", *options]) if options else ""
     calls = [f"    .{'set' if len(v) > 1 else 'fix'}({n!r}, {', '.join(map(repr, v))})\n" for n, v in changes]
     return f"space = (\n    space\n{''.join(calls)})" if changes else ""
+
+
+def _is_writable(values: Sequence[Value]) -> bool:
+    """Whether values can be told apart on the command line, where commas stand between them."""
+    return not any("," in value for value in values if isinstance(value, str))
 
 
 def _changing(param: Hyperparameter, name: str, values: Sequence[Value]) -> str:

@@ -15,7 +15,7 @@ from zeroin.wording import counted
 
 BEAT = "the default, on to the full budget: what others have to beat"
 OVERTAKEN = 3  # the round stops waiting for a job when so many later ones have ended; see `_overtaken`
-CHECKS = 3  # so many fresh trials come before those of the playbook, so that bad advice is recognised
+FRESH_FIRST = 3  # so many fresh trials come before those of the playbook, so that bad advice is recognised
 
 
 def screen(view: View) -> Decision | None:
@@ -214,7 +214,7 @@ def _order(view: View, started: int) -> list[Suggestion | None]:
     If the user named a default, the best bet comes right after it, and the better of the two goes on first.
     """
     advice: list[Suggestion | None] = list(view.history.advice)
-    fresh: list[Suggestion | None] = [None] * CHECKS
+    fresh: list[Suggestion | None] = [None] * FRESH_FIRST
     if view.space.has_default and not started:
         return [*fresh[:1], *advice[:1], *fresh[1:], *advice[1:]]
     return [*fresh, *advice]
