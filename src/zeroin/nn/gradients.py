@@ -73,9 +73,7 @@ class Gradients:
         self._seconds = math.inf
         self._operations = 0  # with gradients, in a step
         self._placed = self._places()
-        self._python_state: PythonState | None = (
-            None  # what the network kept beside its tensors as its step was recorded
-        )
+        self._python_state: PythonState | None = None  # as its step was recorded
         self._room: tuple[Tensor, ...] = ()  # for the mini-batch that the recording reads
         self._step: Step = tuple
 

@@ -22,7 +22,7 @@ from zeroin.nn.optimizer import Optimizer
 from zeroin.nn.problem import Problem, check_batchnorm, check_outputs, loss_of, two_examples
 from zeroin.nn.randomness import seeded
 from zeroin.nn.recipe import Recipe, clip, lr_share, recipe
-from zeroin.nn.recording.python_state import changed, python_state
+from zeroin.nn.recording.python_state import PythonState, changed, python_state
 from zeroin.rng import seed_of
 from zeroin.types import Config
 
@@ -80,10 +80,20 @@ class Paused:
         now = self.kept.pop(run.trial, None)
         return now if now and now.epoch == run.start else None
 
-    def put(self, run: Run, now: Training) -> None:
-        """Keep a network for the trial's next job, and no more than the last few."""
-        if run.epoch < run.max_epochs:
-            self.kept[run.trial] = now
+    def put(self, run: Run, now: Training, problem: Problem, before: PythonState | None) -> None:
+        """Keep a network for the trial's next job, if it has one, and no more than the last few.
+
+        Args:
+            run: the job that ends.
+            now: the training so far.
+            problem: what is trained on.
+            before: the state outside of tensors as the job began; None: the network is too large to be kept.
+        """
+        if before is None or run.epoch == run.max_epochs:
+            return
+        if changed(before, python_state(problem, now.model, generators=False)):
+            return
+        self.kept[run.trial] = now
         while len(self.kept) > KEPT:
             del self.kept[next(iter(self.kept))]
 
@@ -146,8 +156,8 @@ def steps(problem: Problem, config: Config, run: Run, paused: Paused | None = No
             save(problem, run, now.epoch, now.best, tensors)
         assert now.epoch == epoch + 1
         yield
-    if paused and before and not changed(before, python_state(problem, now.model, generators=False)):
-        paused.put(run, now)
+    if paused:
+        paused.put(run, now, problem, before)
 
 
 def train_epoch(problem: Problem, now: Training, how: Recipe, seed: int, max_epochs: int) -> float:

@@ -5,6 +5,8 @@ study, one trial of the coarse round that looks bad at the lowest rung is carrie
 ahead of most trials that looked better, the rungs below are given up, and the coarse round is compared anew.
 """
 
+from collections.abc import Sequence
+
 from zeroin.history import History
 from zeroin.search import rungs
 from zeroin.search.view import View
@@ -38,15 +40,15 @@ def check(view: View) -> Proposal | None:
     if len(ladder) == 1 or view.is_full:
         return None
     checked = _checked(history, ladder, view.screen)
-    steps = sum(history.jobs[n].kind is Kind.EXPLORE for trial in checked for n in trial.jobs)
+    steps = len(_steps(history, checked))
     if steps and view.foresees:
         return None  # from the second rung on names tell how losses fall
     if history.spent < DUE[min(steps, len(DUE) - 1)] * ladder[-1]:
         return None
     candidates = checked or [t for t in _worse(history, ladder[0], view.screen) if rungs.reached(t, ladder) == 1]
     trial = next((t for t in candidates if history.can_go_on(t) and t.number not in view.busy), None)
-    early = history.trials[: 5 * view.screen]  # those of the coarse round are among them
-    if trial is None or sum(t.kind.is_coarse and t.epoch >= ladder[1] for t in early) < RIVALS:
+    coarse = rungs.screened(history, 3 * view.screen)  # first looks among them
+    if trial is None or sum(t.epoch >= ladder[1] for t in coarse) < RIVALS:
         return None
     why = f"a check: looks bad after {counted(ladder[0], 'epoch')}, which would mislead if it came out ahead"
     return rungs.further(ladder, trial, Kind.EXPLORE, why)
@@ -54,11 +56,15 @@ def check(view: View) -> Proposal | None:
 
 def epochs(view: View) -> int:
     """Epochs of all checks so far, also of those that run or are chosen; they are none of exploring's share."""
-    jobs, worse = view.history.jobs, _worse(view.history, view.ladder[0], view.screen)
-    begun = [jobs[n] for trial in worse for n in trial.jobs if jobs[n].kind is Kind.EXPLORE]
+    worse = _worse(view.history, view.ladder[0], view.screen)
     at = {trial.number: trial.epoch for trial in worse}
     chosen = [p.stop - at[p.trial] for p in view.chosen if p.kind is Kind.EXPLORE and p.trial in at]
-    return sum(job.stop - job.start for job in begun) + sum(chosen)
+    return sum(job.stop - job.start for job in _steps(view.history, worse)) + sum(chosen)
+
+
+def _steps(history: History, trials: Sequence[Trial]) -> list[Job]:
+    """The jobs by which trials of the worse half were carried on all the same."""
+    return [history.jobs[n] for trial in trials for n in trial.jobs if history.jobs[n].kind is Kind.EXPLORE]
 
 
 def _worse(history: History, rung: int, size: int) -> list[Trial]:
@@ -75,12 +81,8 @@ def _checked(history: History, ladder: tuple[int, ...], size: int) -> list[Trial
     """The trials that looked bad at the lowest rung and went on from it all the same."""
     if len(ladder) == 1:
         return []
-
-    def was_checked(trial: Trial) -> bool:
-        jobs = (history.jobs[number] for number in trial.jobs)
-        return any(job.kind is Kind.EXPLORE and job.start == ladder[0] for job in jobs)
-
-    return [trial for trial in _worse(history, ladder[0], size) if was_checked(trial)]
+    worse = _worse(history, ladder[0], size)
+    return [trial for trial in worse if any(job.start == ladder[0] for job in _steps(history, [trial]))]
 
 
 def _is_ahead(history: History, trial: Trial, low: int, rung: int) -> bool:
