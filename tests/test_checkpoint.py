@@ -93,6 +93,13 @@ def test_a_half_copied_or_torn_checkpoint_is_not_used(tmp_path):
     assert do(counting, tmp_path, start=2, known=2)[1] == [(3, 6.0), (4, 10.0)]
 
 
+def test_a_new_trial_takes_nothing_from_one_of_a_study_whose_store_was_deleted(tmp_path):
+    do(counting, tmp_path, stop=2)
+    with suppress(Killed):
+        do(lambda config, run: counting(config, run, die_before_save_of=2), tmp_path)
+    assert do(counting, tmp_path, known=3)[1] == [(1, 1.0), (2, 3.0), (3, 6.0), (4, 10.0)]
+
+
 def test_a_lost_checkpoint_starts_afresh(tmp_path):
     do(counting, tmp_path, stop=2)
     for file in (trial_folder(tmp_path, 3) / "epoch-2").iterdir():

@@ -44,5 +44,11 @@ def test_what_does_nothing_may_be_nothing_where_losses_are_noisy():
         assert min(found["a"].low, found["b"].low) > 0.4
 
 
+def test_nothing_matters_where_everything_is_held(tmp_path):
+    space = zi.Space(x=zi.Float(0, 1)).fix("x", 0.5)
+    study = zi.tune(lambda config: config["x"], space, trials=6, store=tmp_path / "z.db", playbook=tmp_path / "book.db")
+    assert importances(space, study.history, max_epochs=1) == []
+
+
 def test_few_trials_say_nothing_rather_than_something_wrong():
     assert studied(3) == []

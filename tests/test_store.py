@@ -16,7 +16,7 @@ from zeroin.errors import StoreError, StudyError
 from zeroin.store import Header, files_of, is_written, list_studies, open_study, read_study, sqlite
 from zeroin.store.latesync import LateSync
 from zeroin.study import Study
-from zeroin.types import Asked, Ended, Observation, Status
+from zeroin.types import Advised, Asked, Ended, Observation, Region, Status
 
 SPACE = zi.Space(x=zi.Float(0, 1))
 
@@ -251,6 +251,15 @@ def test_a_changed_space_is_allowed_and_says_what_changed(tmp_path, caplog, chan
     zi.tune(objective, new, trials=19, store=path, name="s")
     assert "a changed space" not in caplog.text
     assert read_study(path)[0].space == new
+
+
+def test_a_space_may_change_before_the_first_job_where_the_playbook_had_moved_its_ranges(tmp_path):
+    path, ranges = tmp_path / "z.db", {"lr": (1e-3, 1e-2)}
+    with zi.Study(zi.Space(lr=zi.Float(1e-4, 0.1)), store=path) as study:
+        study.record(Advised((), Region(0, 0, ranges, ranges, 1.0, "as the playbook says")))
+    with zi.Study(zi.Space(lr=zi.Float(0.01, 0.1), n=zi.Int(1, 4)), store=path) as study:
+        assert len(study.ask(3)) == 3
+        assert study.regions[-1].ranges == {"lr": (0.01, 0.1), "n": (1, 4)}
 
 
 # ------------------------------------------------------------------------------------------------------ full disk

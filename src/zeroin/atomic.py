@@ -1,4 +1,4 @@
-"""Writing files atomically: they appear complete or not at all."""
+"""Writing files atomically (they appear complete or not at all), and for good."""
 
 import os
 import tempfile
@@ -6,6 +6,8 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from typing import IO
+
+SYNCED_AS = os.O_RDWR if os.name == "nt" else os.O_RDONLY  # Windows syncs only what was opened for writing
 
 
 @contextmanager
@@ -38,3 +40,16 @@ def atomic_write(target: Path) -> Iterator[IO[bytes]]:
     except BaseException:
         Path(draft).unlink(missing_ok=True)
         raise
+
+
+def to_disk(path: Path) -> None:
+    """Sync a file, so that a power cut does not take what was written to it.
+
+    Raises:
+        OSError: it cannot be opened, or the disk refuses.
+    """
+    file = os.open(path, SYNCED_AS)
+    try:
+        os.fsync(file)
+    finally:
+        os.close(file)

@@ -76,5 +76,5 @@ def region_by_hand(before: Space, after: Space, history: History, changes: str) 
     for name in after:
         if last and name in before.params and before[name] == after[name]:
             ranges[name] = last.ranges[name]
-    number = last.round + 1 if last else 0
+    number = last.round + 1 if last and history.jobs else 0
     return Region(number, len(history.jobs), ranges, ranges, 1.0, f"changed by hand: {changes}")

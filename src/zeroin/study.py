@@ -365,9 +365,9 @@ class Study:
             changes = changed(known.space, self.space)
             log.warning("study %r goes on with a changed space: %s", self.name, changes)
             assert self._store
-            self._store.set_space(self.space, len(self.history.jobs))
-            if self.history.jobs:
+            if self.history.jobs or self.history.regions:  # before any job there may be one, of the playbook's ranges
                 self.record(Asked((), region_by_hand(known.space, self.space, self.history, changes)))
+            self._store.set_space(self.space, len(self.history.jobs))  # last: until then the change is seen again
         if self.history.jobs:
             log.info("study %r goes on: %d trials known", self.name, len(self.history.trials))
 

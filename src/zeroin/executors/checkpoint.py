@@ -11,6 +11,8 @@ import time
 from pathlib import Path
 from typing import TypeAlias
 
+from zeroin.atomic import to_disk
+
 SECONDS_BETWEEN_COPIES = 30.0  # within a job; so a crash costs at most this much training
 
 HOUR = 3_600_000_000_000  # ns
@@ -37,6 +39,8 @@ class Checkpoint:
         self._begun = False
         self._copied = time.monotonic()
         self._known: Written = {}  # what `work/` held when it was copied or put aside
+        if known == 0:  # what lies there is of another study, whose store was deleted
+            shutil.rmtree(folder, ignore_errors=True)
         self.epoch = _standing(folder, start, known)
 
     @property
@@ -90,7 +94,8 @@ class Checkpoint:
             ready = self._folder / "copying"
             shutil.rmtree(ready, ignore_errors=True)
             shutil.copytree(self._work, ready)
-        _to_disk(ready)
+        for path in filter(Path.is_file, ready.rglob("*")):
+            to_disk(path)  # so that a power cut after the folder got its name finds them whole
         shutil.rmtree(target, ignore_errors=True)  # not before: of a job that went no further it is what it began with
         ready.rename(target)
         self._begun, self._known = not last, held
@@ -100,21 +105,8 @@ class Checkpoint:
         self.epoch, self._copied = epoch, time.monotonic()
 
 
-def _to_disk(folder: Path) -> None:
-    """Sync all files, so that a power cut after the folder got its name finds them whole."""
-    for path in folder.rglob("*"):
-        if path.is_file():
-            file = os.open(path, os.O_RDONLY)
-            try:
-                os.fsync(file)
-            finally:
-                os.close(file)
-
-
 def _standing(folder: Path, start: int, known: int) -> int:
     """The epoch from which training can go on."""
-    if known == 0:
-        return 0  # a new trial: no need to look
     if not folder.is_dir():
         return start  # the objective keeps no state (a table, a formula), or had not saved any in this its first job
     saved = [e for e in _saved(folder) if e <= known]

@@ -23,6 +23,7 @@ from zeroin.types import Job, Value
 SPAWN = multiprocessing.get_context("spawn")  # a forked process may deadlock in what an objective started
 FORK = multiprocessing.get_context("fork") if sys.platform == "linux" else SPAWN
 MOST = 64  # workers a core: more than that are a slip, and take all memory before one of them begins
+KILL = 9  # SIGKILL, which Windows' `signal` does not have
 SECONDS_TO_END = 2.0  # before a worker that was asked to end is killed
 ONE_THREAD = {
     "OMP_NUM_THREADS": "1",
@@ -163,7 +164,7 @@ def _without_interrupts() -> Iterator[None]:
 
 def killed_for_memory(exitcode: int, kills: int) -> bool:
     """Whether a process was killed by the kernel because memory ran out; before, the kernel had killed `kills`."""
-    if exitcode != -signal.SIGKILL:
+    if exitcode != -KILL:
         return False
     now = out_of_memory_kills()
     return now is None or now > kills  # where the kernel does not count, a kill -9 is taken for it

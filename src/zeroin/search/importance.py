@@ -37,7 +37,7 @@ def importances(
         memory: of this history, as the search used it; None: a new one.
 
     Returns:
-        One for each hyperparameter that is not held; empty if fewer than five trials worked.
+        One for each hyperparameter that is not held; empty if all are, or if fewer than five trials worked.
 
     Source: M. J. W. Jansen, "Analysis of variance designs for model output", 1999: the total effect index as
     half the mean squared change of the output when one input is drawn anew, over the variance of the output.
@@ -48,7 +48,8 @@ def importances(
     ladder = rungs.ladder(max_epochs)
     memory = memory or Memory()
     rows = memory.rows(space, history, ladder)
-    if len(np.unique(rows.trial[np.isfinite(rows.loss)])) < 5:
+    searched = [j for j, p in enumerate(space.params.values()) if not p.held]
+    if not searched or len(np.unique(rows.trial[np.isfinite(rows.loss)])) < 5:
         return []
     # The search crowds where losses are low; those of the coarse round, which covers the space, tell what is common.
     coarse = next((t.number for t in history.trials if not t.kind.is_coarse), len(history.trials))
@@ -56,7 +57,6 @@ def importances(
     rng = generator(seed, "importance", len(history.jobs))
     box = Box.of(space, history.regions[-1].ranges if history.regions else space.ranges)
     points, others = box.uniform(POINTS, rng), box.uniform(POINTS, rng)
-    searched = [j for j, p in enumerate(space.params.values()) if not p.held]
     moved = []
     for j in searched:
         changed = points.copy()

@@ -1,9 +1,9 @@
 """Delayed fsync: syncing after every trial would take longer than everything else that zeroin does."""
 
-import os
 import threading
 from pathlib import Path
 
+from zeroin.atomic import to_disk
 from zeroin.protocols import STORE_THREAD
 
 WITHIN = 0.1  # seconds until what was written is on the disk; a power cut loses what is newer
@@ -53,10 +53,5 @@ class LateSync:
                 self._error = error
 
     def _sync(self) -> None:
-        if not self._path.exists():  # all of it is in the store's file already
-            return
-        file = os.open(self._path, os.O_RDONLY)
-        try:
-            os.fsync(file)
-        finally:
-            os.close(file)
+        if self._path.exists():  # else all of it is in the store's file already
+            to_disk(self._path)
