@@ -4,6 +4,7 @@ A history is the sum of its events (`Advised`, `Asked`, `Observed`, `Ended`). A 
 the store replays them. So a resumed study has the same history as an unbroken one, and decides alike.
 """
 
+import math
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import replace
 
@@ -21,8 +22,8 @@ class History:
     """
 
     __slots__ = (
-        "_advice", "_best", "_explored", "_jobs", "_leads", "_regions", "_running", "_screened", "_searched",
-        "_seconds", "_spent", "_took", "_trained", "_trials", "_undecided", "max_epochs",
+        "_advice", "_best", "_explored", "_jobs", "_leads", "_lowest", "_regions", "_running", "_screened",
+        "_searched", "_seconds", "_spent", "_took", "_trained", "_trials", "_undecided", "max_epochs",
     )  # fmt: skip
 
     def __init__(self, max_epochs: int = 1) -> None:
@@ -34,7 +35,8 @@ class History:
         self._undecided: dict[int, None] = {}
         self._advice: tuple[Suggestion, ...] = ()
         self._leads: tuple[Config, ...] = ()
-        self._best: Trial | None = None
+        self._lowest: list[float] = []  # loss of each trial: to look for it in every epoch would take longer than that
+        self._best: tuple[float, int, int] | None = None  # lowest loss, epochs (negative) and number of the incumbent
         self._trained = self._spent = self._searched = self._screened = self._explored = 0
         self._seconds = 0.0
         self._took: dict[int, float] = {}
@@ -139,6 +141,7 @@ class History:
                 if observation.epoch == trial.epoch + 1:  # an epoch trained again after a crash is known already
                     losses, metrics = (*trial.losses, observation.loss), (*trial.metrics, observation.metrics)
                     trial = self._trials[trial.number] = _after(trial, losses, metrics, trial.status, trial.note)
+                    self._lowest[trial.number] = min(self._lowest[trial.number], observation.loss)
                     self._count(self._jobs[number].kind)
                     self._compare(trial)
             case Ended(number, status, note, seconds):
@@ -150,7 +153,7 @@ class History:
                     self._undecided[job.trial] = None
                 self._seconds += seconds
                 self._took[job.trial] = self.seconds_of(job.trial) + seconds
-                if status.is_failure and self._best is not None and self._best.number == job.trial:
+                if status.is_failure and self._best is not None and self._best[2] == job.trial:
                     self._best = None  # it has no loss any more
                     for trial in self._trials:
                         self._compare(trial)
@@ -159,6 +162,7 @@ class History:
         assert job.number == len(self._jobs), f"job {job.number} after {len(self._jobs)} jobs"
         if job.trial == len(self._trials):
             self._trials.append(Trial(job.trial, job.config, job.seed, job.kind, job.why, jobs=(job.number,)))
+            self._lowest.append(math.inf)
             self._searched += job.kind.is_search
         else:
             trial = self._trials[job.trial]
@@ -174,15 +178,15 @@ class History:
         self._explored += kind is Kind.EXPLORE
 
     def _compare(self, trial: Trial) -> None:
-        if not trial.kind.is_search or trial.loss is None:
+        if not trial.kind.is_search or trial.status.is_failure or not trial.losses:
             return
-        if self._best is None or _rank(trial) < _rank(self._best):
-            self._best = trial
+        rank = self._lowest[trial.number], -trial.epoch, trial.number
+        self._best = rank if self._best is None else min(self._best, rank)
 
 
 def incumbent(history: History) -> Trial | None:
     """The best trial of the search so far: that of the lowest loss at any epoch; if equal, the one trained longest."""
-    return None if history._best is None else history._trials[history._best.number]
+    return None if history._best is None else history._trials[history._best[2]]
 
 
 def _over(job: Job, status: Status, note: str) -> Job:
@@ -196,8 +200,3 @@ def _after(
     """The trial after an epoch or a job. Written out because `replace` would take a tenth of the loop's time."""
     t = trial
     return Trial(t.number, t.config, t.seed, t.kind, t.why, losses, metrics, t.jobs, status, t.paused, note, t.goal)
-
-
-def _rank(trial: Trial) -> tuple[float, int, int]:
-    assert trial.loss is not None
-    return trial.loss, -trial.epoch, trial.number
