@@ -13,6 +13,7 @@ from scipy.special import ndtr
 import zeroin as zi
 from zeroin.asking import jobs_of
 from zeroin.budget import Budget
+from zeroin.executors.simulated import Simulated
 from zeroin.history import History
 from zeroin.plan import Plan
 from zeroin.search import Settings, Zoom
@@ -571,6 +572,18 @@ def test_a_training_that_ends_by_itself_is_not_asked_to_go_on_forever(end, defau
 
     study = zi.tune(objective, space, max_epochs=16, epochs=60, store=None, playbook=False)
     assert study.history.spent == 60
+
+
+def test_what_ends_by_itself_before_the_lowest_rung_is_learned_from():
+    """As Keras' EarlyStopping may: left aside, all of them together would teach nothing."""
+    space = zi.Space(x=zi.Float(0, 1), y=zi.Float(0, 1))
+
+    def curve(config):
+        return [1 / epoch + (config["x"] - 0.3) ** 2 + (config["y"] - 0.6) ** 2 for epoch in range(1, 9)]
+
+    study = zi.tune(print, space, max_epochs=100, epochs=240, executor=Simulated(curve), store=None, playbook=False)
+    assert study.best.loss < 0.125 + 1e-3
+    assert sum(trial.kind is Kind.SCREEN for trial in study.trials) == 12
 
 
 def test_losses_in_other_units_are_searched_alike():

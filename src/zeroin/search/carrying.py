@@ -8,6 +8,7 @@ from zeroin.search import rungs
 from zeroin.search.model import Model
 from zeroin.search.view import View
 from zeroin.types import Kind, Trial
+from zeroin.wording import counted
 
 
 def carry_on(view: View, model: Model) -> tuple[View, dict[int, str]]:
@@ -23,11 +24,15 @@ def carry_on(view: View, model: Model) -> tuple[View, dict[int, str]]:
     chances: dict[int, float] = {}
     idle = [trial for trial in view.history.undecided if view.history.can_go_on(trial)]
     for trial in idle:
-        last = view.history.jobs[trial.jobs[-1]].kind
-        if Kind.ZOOM in (trial.kind, last):
+        last = view.history.jobs[trial.jobs[-1]]
+        if last.stop > trial.epoch:
+            if not view.is_full:
+                why = f"cut short after {counted(trial.epoch, 'epoch')}, or over: that is seen now"
+                view = view.choosing(rungs.further(view.ladder, trial, last.kind, why))
+        elif Kind.ZOOM in (trial.kind, last.kind):
             chances[trial.number] = model.chance(view.units[trial.number])
         else:
-            left = "exploring" if last is Kind.EXPLORE else "the coarse round"
+            left = "exploring" if last.kind is Kind.EXPLORE else "the coarse round"
             paused[trial.number] = f"{left} left it here; it goes on if it promises most"
     first = max(chances, key=chances.__getitem__) if chances and view.is_batch and view.foresees else None
     for trial in idle:

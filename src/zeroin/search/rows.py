@@ -123,10 +123,16 @@ def _longer(table: Array, filled: int, columns: int) -> Array:
 
 
 def _rows_of(job: Job, history: History, ladder: tuple[int, ...]) -> list[tuple[int, int, float, float]]:
-    """(trial, rung, loss, loss before) for each rung that a job reached; if it failed, infinite at the next one."""
+    """(trial, rung, loss, loss before) for each rung that a job reached; if it failed, infinite at the next one.
+
+    A trial that had ended by itself, as an objective does that stops early, is complete: more epochs change nothing.
+    """
     if job.status is Status.RUNNING or not job.kind.is_search:
         return []
     trial = history.trials[job.trial]
+    if 0 < trial.epoch == job.start and not job.status.is_failure:
+        loss = min(trial.losses)
+        return [(trial.number, len(ladder) - 1, loss, loss)]
     end = min([job.stop, *(history.jobs[n].start for n in trial.jobs if n > job.number)])  # of one cut short, earlier
     rows = [
         (trial.number, r, loss_at(trial, e), loss_at(trial, since(e)))
