@@ -437,6 +437,7 @@ def test_what_is_infinite_is_told(tmp_path, recwarn):
         (["A12", "A13"], None),
         (["192.168.0.1", "10.0.0.2"], None),
         (["030 123", "040 123"], None),
+        (["١٢", "٧"], [12, 7]),
         (["1,5", "1.5"], None),
         (["5 kg", "6 lb"], None),
         (["5 kg", "6"], None),
@@ -982,6 +983,17 @@ def test_parquet_has_words_for_missing_and_columns_that_are_not_learned_from(tmp
     assert ready.inputs.encoded(ready.inputs.opened(tmp_path / "t.parquet")).shape == (60, 4)  # lists are not looked at
 
 
+def test_parquet_means_the_same_whatever_wrote_it(tmp_path):
+    """Numbers for names of columns are names; truth values with gaps are no numbers; an unnamed index is no column."""
+    frame = pd.DataFrame({0: [True, None, False] * 20, 1: np.arange(60) / 7}, index=pd.date_range("2024", periods=60))
+    frame.to_parquet(tmp_path / "t.parquet")
+    read_back = read(tmp_path / "t.parquet")
+    assert list(read_back) == ["0", "1"]
+    assert [(one.name, one.kind, one.options) for one in learn(read_back[["0"]])] == [
+        ("0", "category", ("False", "True"))
+    ]
+
+
 def test_what_no_training_row_had_counts_as_their_average():
     """Its own weights were never trained."""
     (column,) = learn(pd.DataFrame({"c": ["a"] * 6 + ["b "] * 3 + ["b"] * 3}))
@@ -1050,6 +1062,11 @@ def test_a_wild_number_does_not_hide_the_others():
         (("01/02/2023", "30/04/2023"), "%d/%m/%Y", ()),
         (("31.01.23", "01.02.24"), "%d.%m.%y", ()),
         (("2023-01-31", "2023-02-01"), "ISO8601", ()),
+        (("1/5/2023 1:05 PM", "1/30/2023 11:10 AM"), "%m/%d/%Y %I:%M %p", ()),
+        (("01/05/2023 01:05:00 PM", "01/30/2023 11:10:09 AM"), "%m/%d/%Y %I:%M:%S %p", ()),
+        (("1/5/23 10:00", "1/30/23 9:30"), "%m/%d/%y %H:%M", ()),
+        (("5-Jan-23", "30-Feb-23", "28-Feb-23"), "", ()),
+        (("5-Jan-23", "28-Feb-23"), "%d-%b-%y", ()),
     ],
 )
 def test_the_order_of_day_and_month(tmp_path, recwarn, words, form, is_told):

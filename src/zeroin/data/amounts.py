@@ -131,7 +131,7 @@ def _plain(words: pd.Series, style: Style) -> pd.Series:
     if style.before or style.after:
         return pd.Series(False, words.index)
     mark = re.escape(style.mark)
-    return words.str.fullmatch(rf"[-+]?(?:\d+(?:{mark}\d+)?|{mark}\d+)(?:[eE][-+]?\d+)?").astype(bool)
+    return words.str.fullmatch(rf"[-+]?(?:[0-9]+(?:{mark}[0-9]+)?|{mark}[0-9]+)(?:[eE][-+]?[0-9]+)?").astype(bool)
 
 
 @cache

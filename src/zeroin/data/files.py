@@ -32,6 +32,8 @@ MISSING = (
     *("", "?", "#N/A", "#N/A N/A", "#NA", "-1.#IND", "-1.#QNAN", "-NaN", "-nan", "1.#IND", "1.#QNAN", "<NA>"),
     *("N/A", "NA", "NULL", "NaN", "None", "n/a", "nan", "null"),
 )
+INDEX = "__index_level_"  # how pandas calls the columns that keep an index without a name
+WITH_GAPS = {pa.bool_(): pd.BooleanDtype(), pa.int64(): pd.Int64Dtype()}  # else floats where one value is missing
 LOOKED_AT = 1000  # cells of a column that show what stands before decimals
 
 
@@ -219,7 +221,8 @@ def _checked(file: str, text: str, separator: str, header: bool) -> list[str]:
 def _parquet(path: Path, missing: Sequence[str]) -> pd.DataFrame:
     """A table read in this thread alone: those of Arrow may abort a process that ends soon (apache/arrow#34314).
 
-    Words mean what they mean in a CSV file, those for missing too. Columns of lists, of bytes and the like are kept for
+    Words mean what they mean in a CSV file, those for missing too, and what pandas noted of its own types and names of
+    columns is ignored: a file means the same whatever wrote it. Columns of lists, of bytes and the like are kept for
     `check_plain`: they matter only where they are learned from.
     """
     raw = bytes_of(path)
@@ -231,18 +234,16 @@ def _parquet(path: Path, missing: Sequence[str]) -> pd.DataFrame:
         ) from error
     if twice := [name for name in table.column_names if table.column_names.count(name) > 1]:
         raise TaskError(f"each column has a name of its own; {path.name} has {twice[0]!r} twice: rename one.")
+    table = table.drop_columns([name for name in table.column_names if name.startswith(INDEX)])
     kinds = dict(zip(table.column_names, table.schema.types, strict=True))
-    frame = table.to_pandas(use_threads=False)
+    frame = table.to_pandas(use_threads=False, ignore_metadata=True, types_mapper=WITH_GAPS.get)
     for name, kind in kinds.items():
-        if name not in frame:
-            continue
         if pa.types.is_decimal(kind):
             frame[name] = frame[name].astype(float)
         elif pa.types.is_duration(kind):
             frame[name] = frame[name].dt.total_seconds()
         elif not _is_odd(kind):
             frame[name] = _without(frame[name], missing)
-    frame = frame.reset_index() if any(frame.index.names) else frame.reset_index(drop=True)
     frame.attrs["odd"] = {name: str(kind) for name, kind in kinds.items() if _is_odd(kind)}
     return frame
 

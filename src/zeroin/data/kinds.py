@@ -2,6 +2,7 @@
 
 import re
 import warnings
+from collections.abc import Iterator
 from typing import Literal, TypeAlias
 
 import numpy as np
@@ -17,10 +18,9 @@ MANY, FEW = 40, 3  # so is one of more different numbers and no more different w
 DATES = 0.95  # from this share of dates on, a column is one of dates
 LARGEST = 1e30  # larger numbers are clipped here, so that their squares are finite
 ISO = "ISO8601"
-LOOKS_LIKE_A_DATE = re.compile(r"\d{4}|\d{1,2}[-/.]\d{1,2}[-/.]\d{2,4}")
-SHORT = re.compile(r"\d{1,2}([-/.])\d{1,2}\1\d{2}")
-TIME_OF_DAY = re.compile(r"\d{1,2}:\d{2}")
-TIMES = ("%H:%M", "%H:%M:%S", "%I:%M %p")
+SHORT = re.compile(r"\d{1,2}([-/. ])(?:\d{1,2}|[^\W\d_]{3})\1\d{2}")  # a date whose year has two digits
+LOOKS_LIKE_A_DATE = re.compile(rf"\d{{4}}|\d{{1,2}}:\d{{2}}|{SHORT.pattern}")
+TIMES = ("%H:%M", "%H:%M:%S", "%I:%M %p", "%I:%M:%S %p")
 
 ColumnKind: TypeAlias = Literal["number", "category", "date"]
 
@@ -79,25 +79,28 @@ def form_of(there: pd.Series) -> str:
     ('%d/%m/%Y', '')
     """
     first = str(there.iloc[0]).strip() if len(there) else ""
-    is_time = bool(TIME_OF_DAY.match(first))
-    if not is_time and not LOOKS_LIKE_A_DATE.search(first):
+    if not LOOKS_LIKE_A_DATE.search(first):
         return ""
-    with warnings.catch_warnings():
-        warnings.simplefilter("ignore")  # pandas warns where both orders of day and month come to the same
-        orders = (True, False) if "." in first else (False, True)  # points are written where the day comes first
-        dates = [ISO, *filter(None, (guess_datetime_format(first, dayfirst=d) for d in orders)), *_short(first)]
-    guesses = [*TIMES, *dates] if is_time else dates
+    guesses = [ISO, *(form for form in _forms(first) if as_dates(pd.Series([first]), form).notna().all())]
     shares = [float(as_dates(there, form).notna().mean()) for form in guesses]
     best = int(np.argmax(shares))
     return guesses[best] if shares[best] > DATES else ""
 
 
-def _short(word: str) -> list[str]:
-    """Forms of a date whose year has two digits."""
-    if not (found := SHORT.fullmatch(word)):
-        return []
-    forms = ("%d-%m-%y", "%m-%d-%y") if found[1] == "." else ("%m-%d-%y", "%d-%m-%y")
-    return [form.replace("-", found[1]) for form in (*forms, "%y-%m-%d")]
+def _forms(word: str) -> Iterator[str]:
+    """Forms in which a word may write a date, a time of day, or both."""
+    orders = (True, False) if "." in word else (False, True)  # points are written where the day comes first
+    day = re.split(r"[ ,T]*\d{1,2}:\d{2}", word)[0]
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")  # pandas warns where both orders of day and month come to the same
+        whole, dates = ([guess_datetime_format(one, dayfirst=d) for d in orders] for one in (word, day))
+    yield from filter(None, whole)
+    if found := SHORT.fullmatch(day):
+        forms = ("%d-%m-%y", "%m-%d-%y") if orders[0] else ("%m-%d-%y", "%d-%m-%y")
+        dates = [form.replace("-", found[1]) for form in (*forms, "%y-%m-%d", "%d-%b-%y")]
+        yield from dates
+    between = re.match("[ ,T]*", word[len(day) :])[0]
+    yield from (f"{date}{between}{time}" for date in ("", *filter(None, dates)) for time in TIMES)
 
 
 def other_order(form: str) -> str:
