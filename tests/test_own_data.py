@@ -1200,6 +1200,15 @@ def test_all_images_that_do_not_open_are_told_at_once_and_those_left_out(tmp_pat
     assert "1 image of 'light', such as 'a.heic', is left out: Pillow opens no .heic; save as .jpg or .png" in told
 
 
+@pytest.mark.parametrize(
+    ("shape", "read"),
+    [((8, 6), (1, 8, 8)), ((8, 6, 4), (4, 8, 8)), ((3, 8, 6), (3, 8, 8)), ((16, 4, 4), (16, 4, 4))],
+    ids=["grey", "channels last", "channels first", "many channels"],
+)
+def test_bytes_are_images_whose_channels_are_the_shortest_axis(tmp_path, shape, read):
+    assert as_inputs(tmp_path / "t.npz", np.ones((5, *shape), np.uint8)).shape == (5, *read)
+
+
 def test_half_precision_arrays_are_read_quietly(tmp_path):
     x = np.random.default_rng(0).normal(size=(40, 3)).astype(np.float16)
     with warnings.catch_warnings():

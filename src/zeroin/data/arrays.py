@@ -60,6 +60,8 @@ def arrays(path: Path, *names: str, option: str = "") -> list[NDArray[Any]]:
 def as_inputs(path: Path, x: NDArray[Any]) -> NDArray[Any]:
     """Inputs as a network takes them: [N, F], [N, T, F], or images [N, C, S, S], which are padded to squares.
 
+    Bytes [N, height, width] are grey images, not steps; of four axes the last holds the channels if it is the shortest.
+
     Raises:
         TaskError: they are not numbers, not finite, or have another number of axes.
     """
@@ -78,9 +80,11 @@ def as_inputs(path: Path, x: NDArray[Any]) -> NDArray[Any]:
             f"numbers are at most {LARGEST:g}, as networks compute in float32; X in {path.name} has "
             f"{largest:g}: divide it."
         )
+    if x.ndim == 3 and x.dtype == np.uint8:
+        x = x[:, None]
     if x.ndim < 4:
         return x.astype(np.float32)
-    if x.shape[3] in (1, 3) and x.shape[1] not in (1, 3):
+    if x.shape[3] < min(x.shape[1:3]):
         x = x.transpose(0, 3, 1, 2)
     size = max(x.shape[2:])
     square = np.zeros((*x.shape[:2], size, size), np.uint8 if x.dtype == np.uint8 else np.float32)

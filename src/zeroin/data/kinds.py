@@ -90,7 +90,7 @@ def form_of(there: pd.Series) -> str:
 def _forms(word: str) -> Iterator[str]:
     """Forms in which a word may write a date, a time of day, or both."""
     orders = (True, False) if "." in word else (False, True)  # points are written where the day comes first
-    day = re.split(r"[ ,T]*\d{1,2}:\d{2}", word)[0]
+    day, between = (*re.split(r"([ ,T]*)\d{1,2}:\d{2}", word, maxsplit=1), "")[:2]
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")  # pandas warns where both orders of day and month come to the same
         whole, dates = ([guess_datetime_format(one, dayfirst=d) for d in orders] for one in (word, day))
@@ -99,7 +99,6 @@ def _forms(word: str) -> Iterator[str]:
         forms = ("%d-%m-%y", "%m-%d-%y") if orders[0] else ("%m-%d-%y", "%d-%m-%y")
         dates = [form.replace("-", found[1]) for form in (*forms, "%y-%m-%d", "%d-%b-%y")]
         yield from dates
-    between = re.match("[ ,T]*", word[len(day) :])[0]
     yield from (f"{date}{between}{time}" for date in ("", *filter(None, dates)) for time in TIMES)
 
 
