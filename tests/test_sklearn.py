@@ -237,3 +237,9 @@ def test_groups_are_trained_on_or_judged_by(monkeypatch):
         model = TunedRegressor(**SHORT).set_fit_request(groups=True)
         assert len(cross_val_score(model, X, y, cv=GroupKFold(2), params={"groups": groups})) == 2
     assert all(not set(t[0][:, 0]) & set(v[0][:, 0]) for t, v in seen[-2:])
+
+
+def test_a_constant_is_predicted_as_it_is():
+    X = np.random.default_rng(0).normal(size=(20, 2))
+    model = TunedRegressor(trials=1, max_epochs=1, random_state=0).fit(X, np.full(20, 7.0))
+    assert model.predict(X).tolist() == [7.0] * 20

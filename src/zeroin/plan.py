@@ -125,7 +125,8 @@ class Plan:
 
     def _cost(self) -> Iterator[str]:
         if self.trainings is not None:
-            epochs = max(self.trainings * self.ladder[-1], (self._alone() or 0) * self.ladder[0])
+            carried = self.ladder[-1] - self.ladder[0] if self.confirm and not self.seeds else 0
+            epochs = max(self.trainings * self.ladder[-1], (self._alone() or 0) * self.ladder[0] + carried)
             spent = counted(round(epochs), "epoch" if self.ladder[-1] > 1 else "trial")
             took = "; how long is seen after the first trials"
             if self.seconds is not None:

@@ -234,8 +234,8 @@ class TunedRegressor(RegressorMixin, BaseEstimator):  # type: ignore[misc]  # sc
         examples = counting(X, y.astype(np.float64), groups, sample_weight)
         self._center = float(np.average(examples.y, weights=examples.weights))
         far = examples.y - self._center
-        self._scale = float(np.sqrt(np.average(far**2, weights=examples.weights))) or 1.0
-        _tune(self, replace(examples, y=far / self._scale), 1, "mse")
+        self._scale = float(np.sqrt(np.average(far**2, weights=examples.weights)))  # 0: y is constant
+        _tune(self, replace(examples, y=far / (self._scale or 1.0)), 1, "mse")
         return self
 
     def predict(self, X: Any) -> NDArray[Any]:

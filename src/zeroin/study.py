@@ -51,6 +51,10 @@ ANOTHER = (
     "study %r goes on with %s that has %s since its %d trials: where it now scores otherwise they cannot be "
     "compared, and another name= begins anew"
 )
+CHANGED = (
+    "study %r goes on with a changed space: %s; trials outside it still count, the best one too, and another name "
+    "begins without them"
+)
 Listener: TypeAlias = Callable[["Study", Event | Plan], None]
 
 
@@ -363,7 +367,7 @@ class Study:
             self._store.set_measure({**known.measure, **self.measure})
         if known.space != self.space:
             changes = changed(known.space, self.space)
-            log.warning("study %r goes on with a changed space: %s", self.name, changes)
+            log.warning(CHANGED, self.name, changes)
             assert self._store
             if self.history.jobs or self.history.regions:  # before any job there may be one, of the playbook's ranges
                 self.record(Asked((), region_by_hand(known.space, self.space, self.history, changes)))
