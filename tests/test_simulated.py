@@ -1,5 +1,6 @@
 """The simulated executor: schedulers meet learning curves in milliseconds, with results in any order."""
 
+import numpy as np
 import pytest
 
 import zeroin as zi
@@ -39,7 +40,7 @@ def test_workers_of_different_speed_return_in_their_own_order_and_no_trial_is_lo
 
 
 def test_a_curve_that_breaks_off_is_a_divergence():
-    executor = Simulated(lambda config: [1.0, float("nan")] if config["x"] > 0.5 else [1.0, 0.5])
+    executor = Simulated(lambda config: np.array([1.0, float("nan") if config["x"] > 0.5 else 0.5]))
     study = zi.tune(curve, zi.Space(x=zi.Float(0.0, 1.0)), max_epochs=2, epochs=24, executor=executor, store=None)
     broken = [t for t in study.trials if t.config["x"] > 0.5 and t.epoch == 1 and t.status is Status.DIVERGED]
     assert broken

@@ -137,6 +137,14 @@ def test_conditions_nest_and_an_inactive_parent_silences_its_children():
     assert space.check({"optimizer": "adamw", "tuned": True, "momentum": 0.7}) == {"optimizer": "adamw"}
     seen = {tuple(sorted(space.config(u))) for u in np.random.default_rng(0).random((200, 3))}
     assert seen == {("optimizer",), ("optimizer", "tuned"), ("momentum", "optimizer", "tuned")}
+    held = space.fix("optimizer", "adamw")  # so that no config has a momentum
+    assert list(held.configs(held.ranges)) == [{"optimizer": "adamw"}]
+
+
+def test_a_condition_on_one_of_many_whole_numbers_holds_for_no_other():
+    space = Space(steps=Int(0, 10**6), rate=Float(0, 1, when={"steps": 500_000}))
+    for steps, rate in ((500_000, 0.9), (500_003, 0.5)):  # 0.5 is the default
+        assert np.isclose(space.snap(np.array([[space["steps"].unit(steps), 0.9]]))[0, 1], rate)
 
 
 def test_numpy_numbers_and_lists_are_stored_and_compared_like_any_other():

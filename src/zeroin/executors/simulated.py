@@ -61,7 +61,7 @@ class Simulated:
         """Go on, epoch by epoch, to the moment when the next job ends."""
         while True:
             self.clock, _, one = heapq.heappop(self._under_way)
-            if not one.scores:  # killed between its last epoch and its end
+            if not len(one.scores):  # killed between its last epoch and its end
                 return [Ended(one.job.number, Status.DONE)]
             one.done += 1
             took = one.done * one.seconds

@@ -104,9 +104,9 @@ class Space:
         values: dict[str, Sequence[Value]] = {}
         for name, param in self.params.items():
             found = param.values(ranges[name])
-            if found is None:
+            if found is None and name in self.searched:
                 return None
-            values[name] = found
+            values[name] = found or ()  # none is needed of one that no config has
         return self._grown({}, self._order, values)
 
     def units(self, config: Config) -> Array:
@@ -126,7 +126,7 @@ class Space:
             active = np.ones(len(out), bool)
             for parent, allowed in param.when.items():
                 places = [self.params[parent].unit(v) for v in several(allowed)]
-                active &= np.isclose(out[:, [names.index(parent)]], places, atol=1e-9).any(axis=1)
+                active &= np.isclose(out[:, [names.index(parent)]], places, rtol=0.0, atol=1e-9).any(axis=1)
                 active &= ~np.isnan(out[:, names.index(parent)])
             out[~active, names.index(name)] = np.nan
         for j, param in enumerate(self.params.values()):
