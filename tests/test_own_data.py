@@ -133,10 +133,13 @@ def test_a_table_with_classes_says_the_same_in_parquet(zeroin):
     chances = table[["p(no)", "p(yes)"]].astype(float)
     assert chances.sum(axis=1).to_numpy() == pytest.approx(np.ones(ROWS), abs=1e-5)
     new = zeroin.folder / "new.csv"
-    passengers().head(4).assign(sex=["male", "none", "none", "male"], age="").to_csv(new, sep="|", index=False)
+    given = {"sex": ["male", "none", "none", "male"], "age": "", "class": ["1st", "", "2nd", "2nd"]}
+    passengers().head(4).assign(**given).to_csv(new, sep="|", index=False)
     code, out, errors = zeroin("predict", model, new)
     assert (code, len(out.splitlines())) == (0, 5)
     assert "note: 2 of 4 rows have a 'sex' that fewer than 3 rows to train on had, such as 'none'" in errors
+    assert "note: 1 of 4 rows have no 'class', which all rows to train on had: they count as the average" in errors
+    assert "no 'age'" not in errors  # which some rows to train on lacked
     passengers().drop(columns="lived").to_parquet(zeroin.folder / "new.parquet")
     assert predicted(zeroin, model, zeroin.folder / "new.parquet").equals(table)
 

@@ -614,6 +614,8 @@ def test_the_plan_of_one_trial_counts_one():
     words = replace(plans[0], advised=3).words()
     assert ": 1 config. Begins with 1 config of the playbook, which did well in past studies. About 1 trial;" in words
     assert "At most 1 minute in all." in words
+    carried_on = replace(plans[0], ladder=(1, 6), confirm=1)
+    assert "About 6 epochs" in carried_on.words()
 
 
 def test_the_plan_counts_what_can_differ_between_configs():

@@ -49,11 +49,17 @@ def predictions(model: Path, data: Path) -> pd.DataFrame:
 
 
 def _notes(inputs: Inputs, source: Any) -> Iterator[str]:
-    """Notes on values of new rows that did not occur in training, and on how they are read."""
+    """Notes on values of new rows that did not occur in training, or lack there alone, and on how they are read."""
     for column in inputs.columns if isinstance(inputs, Table) else ():
         if column.name not in source:
             continue  # which is refused
         values = source[column.name]
+        if not column.gaps and (gone := int(values.isna().sum())):
+            how = "average" if column.kind == "category" else "median"
+            yield (
+                f"{gone:,} of {len(values):,} rows have no {column.name!r}, which all rows to train on had: they count "
+                f"as the {how} of these"
+            )
         if column.kind == "category" and len(column.options) < MOST:
             words = as_words(values).dropna()
             new = words[~words.isin(column.options)]
