@@ -335,6 +335,14 @@ def test_options_with_commas_are_not_pasted_where_commas_part_options():
     assert "c=" not in said
 
 
+def test_no_ranges_are_pasted_that_leave_nothing_to_tune():
+    space = Space(n=Int(1, 9), c=Choice("a", "b"))
+    history = History(1)
+    history.apply(Advised((), Region(0, 0, space.ranges, {"n": (2, 2), "c": ("a",)}, 1.0, "")))
+    for command in ("zeroin tune x.py", ""):
+        assert paste(space, history, Trial(0, {"n": 2, "c": "a"}, 1, Kind.ZOOM, ""), (), command) == ""
+
+
 @pytest.mark.parametrize("seed", range(8))
 def test_the_ranges_to_paste_are_taken_and_hold_the_best(seed):
     rng = random.Random(seed)

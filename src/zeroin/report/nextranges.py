@@ -41,7 +41,8 @@ def wider(space: Space, name: str, best: Trial, importance: Sequence[Importance]
 
 
 def paste(space: Space, history: History, best: Trial, importance: Sequence[Importance], command: str) -> str:
-    """The ranges where the best likely lies, as options of the command line or as Python; empty where they are as now.
+    """The ranges where the best likely lies, as options of the command line or as Python; empty where they are as
+    now, or leave nothing to tune.
 
     Args:
         space, history, best, importance: of the study; `best` is the trial held for the best.
@@ -58,6 +59,8 @@ def paste(space: Space, history: History, best: Trial, importance: Sequence[Impo
         values = _narrowed(param, found, value, wider(space, name, best, importance))
         if set(values) != set(param.range) and not (name in asked_about and len(values) > 1):
             changes.append((name, values))
+    if set(space.searched) <= {name for name, values in changes if len(values) == 1}:
+        return ""  # nothing would be left to tune
     if is_of_command_line(command):
         options = [_changing(space[name], name, values) for name, values in changes if _is_writable(values)]
         return " \\\n    ".join([f"{command} --name NEW", *options]) if options else ""
