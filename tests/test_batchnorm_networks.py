@@ -275,6 +275,33 @@ def test_what_cannot_be_folded_stays(net):
     assert told.difference == 0
 
 
+def trained_a_little(net, *shape):
+    for _ in range(5):
+        net(3 * torch.randn(shape) + 1)
+    return net
+
+
+def test_a_norm_over_another_axis_than_a_layers_channels_stays():
+    net = trained_a_little(nn.Sequential(nn.Linear(5, 8), nn.BatchNorm1d(8), nn.Flatten()), 16, 8, 5)
+    folded, told = fold(net, torch.randn(4, 8, 5))
+    assert len(norms(folded)) == 1
+    assert "another axis" in told.changes[0].why
+
+
+class Tied(nn.Module):
+    def __init__(self):
+        super().__init__()
+        self.layer, self.norm = nn.Linear(6, 4), nn.BatchNorm1d(4)
+
+    def forward(self, x):
+        return nn.functional.linear(self.norm(self.layer(x)).relu(), self.layer.weight.t())
+
+
+def test_weights_that_are_read_beside_their_layer_are_told():
+    with pytest.raises(TaskError, match=r"would differ by .*%, as weights are read beside their layer"):
+        fold(trained_a_little(Tied(), 16, 6), torch.randn(4, 6))
+
+
 # --- the table of the manual
 
 

@@ -190,6 +190,26 @@ def test_names_that_build_does_not_ask_for_are_applied_to_its_layers():
     assert mine.network(config)[1].p == 0.1  # asked for, so it is the user's own
 
 
+def test_what_is_frozen_keeps_its_weights_whatever_the_init():
+    frozen = nn.Linear(6, 4).requires_grad_(False)
+    before = frozen.weight.clone()
+    task(build=lambda _: nn.Sequential(frozen, nn.Linear(4, 3))).network({"init": "kaiming"})
+    assert torch.equal(frozen.weight, before)
+
+
+class AlwaysDrops(nn.Linear):
+    def forward(self, x):
+        return super().forward(nn.functional.dropout(x, 0.5))  # also when it is judged
+
+
+def test_what_a_network_draws_when_it_is_judged_depends_on_nothing_else(tmp_path):
+    always = task(build=lambda _: AlwaysDrops(6, 3))
+    first, _ = train(always, tmp_path / "a", {"lr": 0.01}, 0, 3)
+    torch.rand(1)
+    second, _ = train(always, tmp_path / "b", {"lr": 0.01}, 0, 2, 3)
+    assert [o.loss for o in first] == [o.loss for o in second]
+
+
 def test_batch_norm_is_judged_by_running_statistics(tmp_path):
     seen, _ = train(task(), tmp_path, FULL, 0, 1)
     state = newest(tmp_path / "trial-00000")

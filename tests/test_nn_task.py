@@ -34,7 +34,7 @@ from zeroin.types import Job, Kind, Status
 
 torch.set_num_threads(1)
 RNG = np.random.default_rng(0)
-KEPT = nn.Linear(4, 3)
+KEPT, FROZEN, DROP = nn.Linear(4, 3), nn.BatchNorm1d(4).requires_grad_(False), nn.Dropout(0.5)
 NORMED = lambda c: nn.Sequential(nn.BatchNorm1d(4), nn.Linear(4, 3))  # noqa: E731
 X, Y = RNG.normal(size=(60, 4)), RNG.integers(0, 3, 60)
 DEEP = (X[:, :, None], X > 0)
@@ -73,6 +73,18 @@ def test_every_form_of_data_is_the_same_data():
         assert isinstance(made, InMemory)
         torch.testing.assert_close(made.x, task().problem.train.x, atol=1e-6, rtol=1e-6)
         assert torch.equal(made.y, torch.tensor(Y))
+
+
+class Doubled(TensorDataset):
+    def __getitem__(self, i):
+        x, y = super().__getitem__(i)
+        return 2 * x, y
+
+
+def test_a_tensor_data_set_of_ones_own_gives_its_own_examples():
+    own, plain = Doubled(torch.tensor(X), torch.tensor(Y)), TensorDataset(torch.tensor(2 * X), torch.tensor(Y))
+    first, second = (task(train=given, normalise=False).problem.train.x for given in (own, plain))
+    assert torch.equal(first, second)
 
 
 def test_a_data_set_that_changes_is_read_batch_by_batch(tmp_path):
@@ -269,6 +281,8 @@ def test_bad_data_are_told_when_the_task_is_made(kwargs, message):
         ({"build": lambda c: nn.Linear(4, 3), "loss": "mse", "metric": "mae"}, r"\[2, 3\] for targets \[2\]"),
         ({"build": lambda c: nn.LSTM(4, 3)}, r"returns a tuple"),
         ({"build": lambda c: KEPT}, r"gave the same weight twice"),
+        ({"build": lambda c: nn.Sequential(FROZEN, nn.Linear(4, 3))}, r"gave the same 0 twice"),
+        ({"build": lambda c: nn.Sequential(DROP, nn.Linear(4, 3))}, r"gave the same 0 twice"),
         ({"build": lambda c: nn.Linear(4, 3).double()}, r"its numbers are torch.float64: return net.float\(\)"),
         ({"train": (X, np.eye(3)[Y])}, r"labels \[2, 3\]: give labels as numbers"),
         ({"train": DEEP, "valid": DEEP, "build": lambda c: nn.Linear(1, 3)}, r"return output.movedim\(-1, 1\)"),

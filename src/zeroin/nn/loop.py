@@ -3,7 +3,7 @@
 import copy
 import math
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager, nullcontext
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 from functools import partial
 from typing import Any, TypeAlias
@@ -12,7 +12,7 @@ import torch
 from torch import Tensor, nn
 
 from zeroin.executors.run import Run
-from zeroin.nn.data import Data, InMemory, edges, order
+from zeroin.nn.data import Data, edges, order
 from zeroin.nn.dropout import counted, keys
 from zeroin.nn.gradients import Gradients
 from zeroin.nn.modes import buffers_kept
@@ -195,8 +195,8 @@ def evaluate(problem: Problem, model: nn.Module, data: Data) -> tuple[float, flo
     model.eval()
     cuts = edges(len(data), EVALUATED)
     outputs, targets = [], []
-    # What a set draws as it is read is the same each time: all epochs and configs are judged by the same examples.
-    with nullcontext() if isinstance(data, InMemory) else seeded(0, problem.device):
+    # What a set or a network draws is the same each time: all epochs and configs are judged alike, in any process.
+    with seeded(0, problem.device):
         for x, y in data.batches(torch.arange(len(data)), cuts):
             outputs.append(model(x))
             targets.append(y)

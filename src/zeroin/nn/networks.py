@@ -160,7 +160,8 @@ def _apply(model: nn.Module, rest: Config) -> None:
             module.eps = number(rest, "bn_eps", module.eps)
             if "bn_momentum" in rest:
                 module.momentum = number(rest, "bn_momentum", 0.1)
-        if isinstance(module, WEIGHTED) and "init" in rest:
+        # What is frozen was learned before.
+        if isinstance(module, WEIGHTED) and "init" in rest and module.weight.requires_grad:
             _initialise(module, str(rest["init"]))
 
 

@@ -14,7 +14,7 @@ from torch.nn.parameter import is_lazy
 
 from zeroin.errors import TaskError
 from zeroin.nn.data import Data, InMemory, Normalisation, edges
-from zeroin.nn.layers import BATCHNORMS
+from zeroin.nn.layers import BATCHNORMS, DROPOUTS
 from zeroin.nn.metrics import Metric, alike
 from zeroin.nn.modes import as_in_evaluation, buffers_kept
 from zeroin.nn.networks import Build, built
@@ -129,14 +129,20 @@ def _remedy_of_inputs(x: Tensor, model: nn.Module) -> str:
 
 
 def _check_new(first: nn.Module, second: nn.Module) -> None:
-    """Whether `build` makes networks that know nothing of one another; frozen parts may be shared."""
+    """Whether `build` makes networks that know nothing of one another; they may share what no training changes."""
+    first.train()
     known = {id(p) for p in first.parameters() if p.requires_grad}
-    for name, p in second.named_parameters():
-        if id(p) in known:
+    known |= {id(m) for m in first.modules() if m.training and (isinstance(m, DROPOUTS) or _keeps_statistics(m))}
+    for name, part in (*second.named_parameters(), *second.named_modules()):
+        if id(part) in known:
             raise TaskError(
                 f"build makes a new network at each call; it gave the same {name} twice, so that each trial would go "
-                f"on with what those before it learned: make the layers in build, or return copy.deepcopy(net)."
+                f"on with what those before it left: make the layers in build, or return copy.deepcopy(net)."
             )
+
+
+def _keeps_statistics(module: nn.Module) -> bool:
+    return getattr(module, "running_mean", None) is not None
 
 
 def two_examples(data: Data) -> tuple[Tensor, Tensor]:

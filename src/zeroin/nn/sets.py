@@ -39,7 +39,7 @@ def read_set(name: str, given: Any) -> tuple[Tensor, Tensor] | Stream:
     if isinstance(given, DataLoader):
         collate, readers, indexed = given.collate_fn or default_collate, given.num_workers, True
         given = _chosen(name, given)
-    if isinstance(given, TensorDataset) and collate is default_collate:
+    if type(given) is TensorDataset and collate is default_collate:  # one of the user's own may give other examples
         given, indexed = given.tensors, False
     if not indexed:
         x, y = _pair(name, given)

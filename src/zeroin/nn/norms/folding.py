@@ -8,14 +8,17 @@ import torch
 from torch import Tensor, nn
 from torch.utils._pytree import tree_leaves
 
+from zeroin.errors import TaskError
 from zeroin.nn.layers import BATCHNORMS, LAYERS
 from zeroin.nn.modes import as_in_evaluation
 from zeroin.nn.norms.batchnorm import Change
 from zeroin.nn.norms.normlayers import channels_of
 from zeroin.nn.norms.surgery import copied, seen, take_out
 from zeroin.nn.norms.trace import Example, Node, Trace
+from zeroin.nn.randomness import seeded
 
 REPEATS = 30  # pairs of passes that are timed
+WRONG, ROUNDED = 1e-3, 20  # a difference of outputs that is no rounding: more than this, and so many units of precision
 
 
 @dataclass(frozen=True, slots=True)
@@ -60,7 +63,7 @@ def fold(model: nn.Module, example: Example | None = None) -> tuple[nn.Module, F
         A batch norm that does not directly follow a layer of its own, or has no running statistics, is left alone.
 
     Raises:
-        TaskError: as for `insert_batchnorm`.
+        TaskError: as for `insert_batchnorm`; or weights are used beside their layer, so that outputs would differ.
 
     >>> net = nn.Sequential(nn.Linear(4, 8, bias=False), nn.BatchNorm1d(8), nn.ReLU(), nn.Linear(8, 2))
     >>> print(fold(net)[0])
@@ -85,6 +88,12 @@ def fold(model: nn.Module, example: Example | None = None) -> tuple[nn.Module, F
         take_out(result, path)
         changes.append(Change(path, f"merged into {node.name}", f"{norm.num_features} channels"))
     before, after, difference = _compared(model, result, example)
+    eps = max((torch.finfo(p.dtype).eps for p in model.parameters() if p.is_floating_point()), default=0.0)
+    if difference > max(WRONG, ROUNDED * eps):
+        raise TaskError(
+            f"folding leaves outputs as they are; here they would differ by {difference:.1%}, as weights are read "
+            f"beside their layer: use the network as it is, or give F.linear(x, layer.weight.t()) weights of its own."
+        )
     return result, Folded(tuple(changes), difference, before, after)
 
 
@@ -113,6 +122,9 @@ def _layer_of(trace: Trace, norm: nn.modules.batchnorm._BatchNorm) -> Node | str
         return f"the weights of {node.name} are computed from others (weight_norm, spectral_norm, ...)"
     if channels_of(node.module) != norm.num_features:
         return f"{node.name} gives {channels_of(node.module)} channels, it normalises {norm.num_features}"
+    axes = calls[0].before
+    if len(axes) > 2 if isinstance(node.module, nn.Linear) else axes[:2] != node.shape[:2]:
+        return f"it normalises another axis than the channels of {node.name}"
     return node
 
 
@@ -150,9 +162,10 @@ def _compared(old: nn.Module, new: nn.Module, example: Example) -> tuple[float, 
     with as_in_evaluation(old):
         for _ in range(REPEATS):
             for i, model in enumerate((old, new)):
-                began = time.perf_counter()
-                results[i] = [t for t in tree_leaves(model(*arguments)) if isinstance(t, Tensor)]
-                times[i].append(time.perf_counter() - began)
+                with seeded(0):  # both draw the same, if they draw
+                    began = time.perf_counter()
+                    results[i] = [t for t in tree_leaves(model(*arguments)) if isinstance(t, Tensor)]
+                    times[i].append(time.perf_counter() - began)
     largest = max([1.0, *(float(t.abs().max()) for t in results[0] if t.numel())])
     apart = [float((a - b).abs().max()) for a, b in zip(*results, strict=True) if a.numel()]
     return statistics.median(times[0]), statistics.median(times[1]), max(apart, default=0.0) / largest
