@@ -12,7 +12,7 @@ from torch.utils.data import DataLoader, TensorDataset
 
 from networks_table import TABLE
 from zeroin.errors import TaskError
-from zeroin.nn import Task, audit, insert_batchnorm, mlp, recalibrate, small_cnn
+from zeroin.nn import Task, audit, fold, insert_batchnorm, mlp, recalibrate, small_cnn
 from zeroin.nn.auditing.audit import RULES
 from zeroin.nn.networks import network
 from zeroin.space import Float, Space
@@ -181,6 +181,26 @@ FAULTS = [
     (exploding, "activations explode", "deviation"),
     (default_init_when_deep, "init does not fit the activation", "keeps the signal"),
 ]
+
+
+class Freezes(nn.Module):
+    """Its norm is not trained, as it is often written: `train` returns nothing."""
+
+    def __init__(self):
+        super().__init__()
+        self.norm, self.layer = nn.BatchNorm1d(4), nn.Linear(4, 3)
+
+    def train(self, mode=True):
+        super().train(mode)
+        self.norm.eval()
+
+    def forward(self, x):
+        return self.layer(self.norm(x))
+
+
+def test_a_network_whose_train_returns_nothing_is_audited_and_folded():
+    assert "training mode at evaluation" in audit(Freezes(), (torch.randn(40, 4), torch.arange(40) % 3)).checked
+    assert fold(Freezes(), torch.randn(5, 4))[1].difference == 0
 
 
 @pytest.mark.parametrize(

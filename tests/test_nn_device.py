@@ -5,9 +5,10 @@ import torch
 from torch.utils._pytree import tree_map
 
 from zeroin.nn import Task, mlp
+from zeroin.nn.auditing.measure import _level
 from zeroin.nn.metrics import METRICS
 from zeroin.nn.norms.recalibration import Moments
-from zeroin.nn.stacking.evaluation import judged
+from zeroin.nn.problem import judged
 
 
 class Elsewhere(torch.Tensor):
@@ -48,6 +49,10 @@ def test_scores_of_a_device_without_double_precision(metric):
     loss = lambda out, y: torch.zeros(1)  # noqa: E731  # PyTorch's stop where there is no such device
     problem = Task(build=lambda c: mlp(3, 2, c), train=(x, Y), valid=(x, Y), loss=loss, metric=metric).problem
     assert judged(problem, Elsewhere(OUT), Elsewhere(Y))[0] == METRICS[metric].compute(OUT, Y)
+
+
+def test_an_audit_measures_on_a_device_without_double_precision():
+    assert _level("0", "relu", Elsewhere(OUT), None) == _level("0", "relu", OUT, None)
 
 
 def test_statistics_of_a_device_without_double_precision():

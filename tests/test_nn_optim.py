@@ -63,6 +63,17 @@ def test_training_does_not_import_pytorchs_compiler():
     assert subprocess.run([sys.executable, "-c", code], check=False).returncode == 0
 
 
+def test_a_state_goes_on_counting_steps_exactly_whatever_the_parameters_type():
+    model = nn.Linear(1, 1).bfloat16()
+    model.bias = nn.Parameter(torch.zeros((), dtype=torch.bfloat16))
+    opt, again = (Optimizer(model, recipe({})) for _ in range(2))
+    for p in model.parameters():
+        p.grad = torch.ones_like(p)
+    opt.step(0.1)
+    again.load_state_dict(opt.state_dict())
+    assert {held["step"].dtype for held in again.state.values()} == {torch.float32}
+
+
 def test_only_matrices_and_kernels_decay():
     assert decayed(net()) == {"0.weight", "2.weight", "4.weight"}
     assert decayed(nn.LayerNorm([3, 4])) == set()

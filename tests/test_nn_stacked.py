@@ -24,7 +24,7 @@ from zeroin.nn.export import newest
 from zeroin.nn.recipe import recipe
 from zeroin.nn.stacking import calibration, memory
 from zeroin.nn.stacking.calibration import Calibration, Calibrations
-from zeroin.nn.stacking.executor import Stacked
+from zeroin.nn.stacking.executor import KEPT, Stacked
 from zeroin.nn.stacking.grouping import signature
 from zeroin.nn.stacking.stack import Stack, fresh, stack
 from zeroin.nn.stacking.steps import BACKWARD
@@ -283,6 +283,15 @@ def test_as_many_are_trained_at_once_as_there_is_memory_for(tmp_path, monkeypatc
     seen, _ = work(stacked(problem, tmp_path / "scarce"), jobs(some))
     assert all(len(one) == EPOCHS for one in seen.values())
     assert not sizes
+
+
+def test_what_was_recorded_for_shapes_long_past_is_let_go(tmp_path):
+    executor = stacked(task(n=40).problem, tmp_path)
+    for first in range(0, 2 * 11, 2):
+        work(executor, jobs(list(configs(2, units=4 + first)), stop=1, first=first))
+    kept = [way.layout for way in executor._ways.values() if way.layout.workspaces]
+    assert len(executor._ways) == 11
+    assert len(kept) == KEPT
 
 
 def test_the_memory_at_hand_is_what_a_limit_leaves():

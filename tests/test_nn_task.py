@@ -382,6 +382,12 @@ def test_batches_do_not_grow_past_one_of_all_examples():
     assert task(space=wide).space_for(1.0)["batch_size"].legal == (2, 256)  # as it was asked for
 
 
+def test_a_batch_size_that_is_held_is_the_smallest(tmp_path):
+    task(space=Space(batch_size=Int(1, 32)).fix("batch_size", 8), build=NORMED).executor(
+        tmp_path, max_epochs=3, workers=1
+    )
+
+
 def test_a_mistake_is_told_too_where_the_space_is_given_to_tune(tmp_path):
     executor = task(space=None, build=lambda c: nn.Linear(4, 2)).executor(tmp_path, max_epochs=3, workers=1)
     executor.start(Job(0, 0, {"lr": 0.1}, 0, 0, 2, Kind.SCREEN, ""), 0)

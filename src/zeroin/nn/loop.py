@@ -19,7 +19,7 @@ from zeroin.nn.modes import buffers_kept
 from zeroin.nn.networks import network
 from zeroin.nn.norms.recalibration import EXAMPLES, recalibrate
 from zeroin.nn.optimizer import Optimizer
-from zeroin.nn.problem import Problem, check_batchnorm, check_outputs, loss_of, two_examples
+from zeroin.nn.problem import Problem, check_batchnorm, check_outputs, judged, loss_of, two_examples
 from zeroin.nn.randomness import seeded
 from zeroin.nn.recipe import Recipe, clip, lr_share, recipe
 from zeroin.nn.recording.python_state import PythonState, changed, python_state
@@ -200,9 +200,7 @@ def evaluate(problem: Problem, model: nn.Module, data: Data) -> tuple[float, flo
         for x, y in data.batches(torch.arange(len(data)), cuts):
             outputs.append(model(x))
             targets.append(y)
-    output, target = torch.cat(outputs), torch.cat(targets)
-    loss = loss_of(problem.loss, output, target).item()
-    return (loss if problem.metric is None else problem.metric.compute(output.cpu(), target.cpu())), loss
+    return judged(problem, torch.cat(outputs), torch.cat(targets))
 
 
 def _resumed(problem: Problem, config: Config, how: Recipe, run: Run) -> Training:

@@ -5,11 +5,20 @@ They leave the network as it was.
 
 from collections.abc import Iterator
 from contextlib import contextmanager
+from typing import TypeVar
 
 import torch
 from torch import nn
 
 from zeroin.nn.layers import BATCHNORMS
+
+M = TypeVar("M", bound=nn.Module)
+
+
+def switched(model: M, training: bool) -> M:
+    """A network, set to training or evaluation mode; a `train` of the user's own may forget to return it."""
+    model.train(training)
+    return model
 
 
 @contextmanager

@@ -110,7 +110,7 @@ class Optimizer:
         for i, held in saved["state"].items():
             p = params[i]  # kernels go through memory: a state is laid out as its parameter is
             self.state[p] = {
-                n: torch.empty_like(p).copy_(t) if t.shape == p.shape else t.clone() for n, t in held.items()
+                n: torch.empty_like(p).copy_(t) if n in names(self.how) else t.clone() for n, t in held.items()
             }
 
     def _fresh(self, p: Tensor) -> dict[str, Tensor]:

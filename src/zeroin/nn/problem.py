@@ -68,6 +68,12 @@ def loss_of(
     return loss(output, target).mean()
 
 
+def judged(problem: Problem, output: Tensor, target: Tensor) -> tuple[float, float]:
+    """The (metric, loss) of outputs over a whole data set."""
+    loss = loss_of(problem.loss, output, target).item()
+    return (loss if problem.metric is None else problem.metric.compute(output.cpu(), target.cpu())), loss
+
+
 def check(problem: Problem, config: Config, smallest_batch: int) -> set[str]:
     """Try a config on two examples, before any training.
 

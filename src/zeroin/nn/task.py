@@ -25,7 +25,7 @@ from zeroin.nn.preparation_file import write_preparation
 from zeroin.nn.problem import Problem, check, shaped
 from zeroin.nn.recipe import number, recipe
 from zeroin.protocols import Executor
-from zeroin.space import Float, Int, Space
+from zeroin.space import Int, Space
 from zeroin.types import Config, Value
 
 LOSSES = ("cross_entropy", "mse")
@@ -202,10 +202,7 @@ class Task:
                 if name == "dropout":
                     number({name: value}, name, 0.0)
         sizes = space.params.get("batch_size")
-        if isinstance(sizes, Int | Float):
-            smallest = int(min(sizes.low, sizes.fixed or sizes.low))
-        else:
-            smallest = min((int(v) for v in sizes.range if isinstance(v, int | float)), default=2) if sizes else 2
+        smallest = min((int(v) for v in sizes.range if isinstance(v, int | float)), default=2) if sizes else 2
         asked = check(self.problem, space.default, max(1, smallest))
         warn_of_idle(space, self.problem.build, self.loss, asked)
 

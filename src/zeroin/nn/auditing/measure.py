@@ -15,6 +15,7 @@ from zeroin.nn.modes import as_in_evaluation, on_batches
 from zeroin.nn.norms.recalibration import recalibrate
 from zeroin.nn.norms.trace import Node, Trace, record, watched
 from zeroin.nn.optimizer import Optimizer
+from zeroin.nn.precision import exact
 
 SAMPLE = 512  # examples that are sent through the network
 SEEN = 4096  # training examples from which statistics are computed
@@ -123,7 +124,7 @@ def measure(subject: Subject) -> Measured:
             kept[node.index] = result.detach().clone()
         if node.is_activation and _name(node) in RELUS and result.dim() >= 2:
             zero = _units(result, _last_axis(node, layers)) == 0
-            dead[node.index] = zero.all(0).double().mean().item()
+            dead[node.index] = exact(zero.all(0)).mean().item()
         if isinstance(node.module, LAYERS):
             layers.append(node)
 
@@ -134,7 +135,7 @@ def measure(subject: Subject) -> Measured:
         if node.is_activation and before is not None and kept[before].dim() >= 2:
             owner = next((n.name for n in reversed(trace.nodes[: node.index]) if isinstance(n.module, LAYERS)), "input")
             levels.append(_level(owner, _name(node), kept[before], dead.get(node.index)))
-    spread = x.double().flatten(1).var(0).mean().sqrt().item() if x.is_floating_point() else 1.0
+    spread = exact(x).flatten(1).var(0).mean().sqrt().item() if x.is_floating_point() else 1.0
     _backward(subject, model, x)
     return Measured(subject, trace, tuple(levels), _slopes(model, "weight"), dict(_slopes(model, "bias")), spread)
 
@@ -154,8 +155,8 @@ def _units(z: Tensor, last: bool) -> Tensor:
 
 
 def _level(owner: str, activation: str, z: Tensor, dead: float | None) -> Level:
-    z = z.double()
-    edges = torch.linspace(-4, 4, BINS + 1, dtype=torch.float64)[1:-1]
+    z = exact(z)
+    edges = torch.linspace(-4, 4, BINS + 1, dtype=torch.float64, device=z.device)[1:-1]
     counts = torch.bucketize(torch.nan_to_num(z.flatten()), edges).bincount(minlength=BINS).double()
     spread = z.flatten(1).var(0).mean().sqrt().item() if len(z) > 1 else 0.0
     shares = tuple((counts / counts.sum()).tolist())
@@ -175,7 +176,7 @@ def _backward(subject: Subject, model: nn.Module, x: Tensor) -> None:
 def _slopes(model: nn.Module, name: str) -> tuple[tuple[str, float], ...]:
     """(layer, root mean square gradient of its weight or bias), of layers that have one."""
     named = [(path, getattr(module, name)) for path, module in model.named_modules() if isinstance(module, LAYERS)]
-    return tuple((path, p.grad.double().square().mean().sqrt().item()) for path, p in named if _has_gradient(p))
+    return tuple((path, exact(p.grad).square().mean().sqrt().item()) for path, p in named if _has_gradient(p))
 
 
 def _has_gradient(parameter: object) -> bool:
@@ -225,7 +226,7 @@ def noise(subject: Subject, batch_size: int, batches: int = 24) -> dict[str, tup
     seen: dict[str, list[tuple[Tensor, Tensor]]] = {p: [] for p in norms}
 
     def note(path: str, given: Tensor) -> None:
-        flat = given.double().movedim(1, 0).flatten(1)
+        flat = exact(given).movedim(1, 0).flatten(1)
         seen[path].append((flat.mean(1), flat.std(1, unbiased=False)))
 
     order = torch.randperm(len(subject.x), generator=torch.Generator().manual_seed(0))

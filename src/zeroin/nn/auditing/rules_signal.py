@@ -9,6 +9,7 @@ from torch import Tensor, nn
 from zeroin.nn.auditing.findings import Finding
 from zeroin.nn.auditing.measure import Level, Measured, Subject, Unknown
 from zeroin.nn.layers import LAYERS, NORMS
+from zeroin.nn.precision import exact
 
 GRAVE, SLIGHT = 1e3, 30.0  # factors by which the signal or the gradient may change from one end to the other
 # Gains that keep the signal: He et al. 2015, equation 10 (relu family); Glorot & Bengio 2010, equation 16 (tanh);
@@ -29,14 +30,15 @@ def inputs(case: Measured) -> Iterator[Finding]:
     x = case.subject.sample
     if not x.is_floating_point() or _normed_first(case):
         return
+    x = exact(x)
     axes = tuple(range(max(1, x.dim() - 1))) if x.dim() < 4 else (0, *range(2, x.dim()))
-    mean, scale = x.double().mean(axes), x.double().std(axes)
+    mean, scale = x.mean(axes), x.std(axes)
     alive = (scale > 1e-9) & (scale > 1e-6 * mean.abs())  # not what rounding leaves of a constant
     if not bool(alive.any()):
         return
     mean, scale = mean[alive], scale[alive]
     off, low, high = (mean.abs() / scale).max().item(), scale.min().item(), scale.max().item()
-    whole = x.double().std().item()
+    whole = x.std().item()
     if x.dim() < 4 and len(x.shape) == 2 and bool((x >= 0).all()) and off < 20 and high < 30:
         off = 0.0  # pixels or counts by feature: rare ones look shifted
     if off > 3 or high / low > 1e3 or not 0.05 < whole < 20:
@@ -167,7 +169,7 @@ def _gain(subject: Subject, level: Level) -> float | None:
         return None
     fan_in = nn.init._calculate_correct_fan(layer.weight, "fan_in")
     with torch.no_grad():
-        return float(layer.weight.double().square().mean().sqrt()) * math.sqrt(fan_in)
+        return float(exact(layer.weight).square().mean().sqrt()) * math.sqrt(fan_in)
 
 
 def _normed_first(measured: Measured) -> bool:

@@ -13,9 +13,10 @@ from torch.optim.swa_utils import AveragedModel
 from zeroin.nn.auditing.findings import Finding
 from zeroin.nn.auditing.measure import Measured, Subject, Unknown, first_output, noise, validation_losses
 from zeroin.nn.layers import BATCHNORMS, DROPOUTS
-from zeroin.nn.modes import buffers_kept, modes_kept
+from zeroin.nn.modes import buffers_kept, modes_kept, switched
 from zeroin.nn.norms.recalibration import recalibrate
 from zeroin.nn.norms.trace import Node, Trace, watched
+from zeroin.nn.precision import exact
 
 SMALL = 16  # the statistics of mini-batches with fewer examples are too noisy
 GAP = (0.25, 0.02)  # it is an error if recalibration lowers the validation loss by this share and this amount
@@ -30,7 +31,7 @@ def last_batch(case: Measured) -> Iterator[Finding]:
     error = ""
     try:
         with torch.no_grad():
-            copy.deepcopy(case.subject.model).train()(case.subject.x[:1])
+            switched(copy.deepcopy(case.subject.model), True)(case.subject.x[:1])
     except ValueError as raised:
         error = f"; with it PyTorch says '{str(raised).splitlines()[0]}'"
     yield Finding(
@@ -136,7 +137,7 @@ def mode(case: Measured) -> Iterator[Finding]:
             f"validation data enter the running statistics",
             "model.eval() before evaluation, model.train() after it",
         )  # fmt: skip
-    model, x = copy.deepcopy(case.subject.model).eval(), case.subject.sample
+    model, x = switched(copy.deepcopy(case.subject.model), False), case.subject.sample
     standing = {n: b.clone() for n, b in model.named_buffers()}
     with torch.no_grad(), torch.random.fork_rng(devices=[]):
         whole, again, alone = (first_output(model, part) for part in (x, x, x[: max(2, len(x) // 4)]))
@@ -179,12 +180,12 @@ def _variance_shift(subject: Subject, names: Set[str]) -> dict[str, float]:
     model, seen = copy.deepcopy(subject.model), {name: list[Tensor]() for name in names}
 
     def note(name: str, given: Tensor) -> None:
-        seen[name].append(given.double().movedim(1, 0).flatten(1).var(1).mean())
+        seen[name].append(exact(given).movedim(1, 0).flatten(1).var(1).mean())
 
     norms = {name: model.get_submodule(name) for name in names}
     with torch.no_grad(), torch.random.fork_rng(devices=[]), watched(norms, note):
         torch.manual_seed(0)
-        model.train()(subject.sample)
+        switched(model, True)(subject.sample)
         for m in model.modules():
             if isinstance(m, DROPOUTS):
                 m.p = 0.0

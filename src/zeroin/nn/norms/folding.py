@@ -10,11 +10,12 @@ from torch.utils._pytree import tree_leaves
 
 from zeroin.errors import TaskError
 from zeroin.nn.layers import BATCHNORMS, LAYERS
-from zeroin.nn.modes import as_in_evaluation
+from zeroin.nn.modes import as_in_evaluation, switched
 from zeroin.nn.norms.batchnorm import Change
 from zeroin.nn.norms.normlayers import channels_of
 from zeroin.nn.norms.surgery import copied, seen, take_out
 from zeroin.nn.norms.trace import Example, Node, Trace
+from zeroin.nn.precision import exact
 from zeroin.nn.randomness import seeded
 
 REPEATS = 30  # pairs of passes that are timed
@@ -76,7 +77,7 @@ def fold(model: nn.Module, example: Example | None = None) -> tuple[nn.Module, F
 
     Source: Ioffe & Szegedy 2015, arXiv 1502.03167, Algorithm 2, step 11: at test time a norm is a linear map.
     """
-    result = copied(model).eval()
+    result = switched(copied(model), False)
     trace, example, _ = seen(result, example)
     changes = []
     for path, norm in [(p, m) for p, m in result.named_modules() if isinstance(m, BATCHNORMS)]:
@@ -134,23 +135,23 @@ def _merge(node: Node, norm: nn.modules.batchnorm._BatchNorm) -> None:
     assert isinstance(layer, LAYERS)
     assert norm.running_mean is not None
     assert norm.running_var is not None
-    weight = layer.weight.detach().double()
-    scale = (norm.running_var.double() + norm.eps).rsqrt()
+    weight = exact(layer.weight.detach())
+    scale = (exact(norm.running_var) + norm.eps).rsqrt()
     if norm.weight is not None:
-        scale = scale * norm.weight.detach().double()
-    bias = torch.zeros_like(scale) if layer.bias is None else layer.bias.detach().double()
-    shift = (bias - norm.running_mean.double()) * scale
+        scale = scale * exact(norm.weight.detach())
+    bias = torch.zeros_like(scale) if layer.bias is None else exact(layer.bias.detach())
+    shift = (bias - exact(norm.running_mean)) * scale
     if norm.bias is not None:
-        shift = shift + norm.bias.detach().double()
+        shift = shift + exact(norm.bias.detach())
     if getattr(layer, "transposed", False):  # [in, out / groups, ...]
         groups = int(layer.groups)  # type: ignore[arg-type]
         grouped = weight.reshape(groups, -1, *weight.shape[1:])
         folded = (grouped * scale.view(groups, 1, -1, *[1] * (weight.dim() - 2))).reshape(weight.shape)
     else:
         folded = weight * scale.view(-1, *[1] * (weight.dim() - 1))
-    dtype = layer.weight.dtype
-    layer.weight = nn.Parameter(folded.to(dtype), requires_grad=layer.weight.requires_grad)
-    layer.bias = nn.Parameter(shift.to(dtype), requires_grad=layer.weight.requires_grad)
+    trains = layer.weight.requires_grad
+    layer.bias = nn.Parameter(shift.to(layer.weight), requires_grad=trains)
+    layer.weight = nn.Parameter(folded.to(layer.weight), requires_grad=trains)
 
 
 @torch.no_grad()

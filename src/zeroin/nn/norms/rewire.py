@@ -6,7 +6,7 @@ import torch.fx
 from torch import nn
 
 from zeroin.errors import TaskError
-from zeroin.nn.modes import modes_kept
+from zeroin.nn.modes import modes_kept, switched
 from zeroin.nn.norms.normlayers import Candidate, Settings, make, matched
 from zeroin.nn.norms.surgery import pair, put
 from zeroin.nn.norms.trace import Trace
@@ -68,7 +68,7 @@ def _symbolic(model: nn.Module) -> torch.fx.GraphModule:
     for mode in (not was, was):
         try:
             with modes_kept(model):
-                traced = torch.fx.symbolic_trace(model.train(mode))
+                traced = torch.fx.symbolic_trace(switched(model, mode))
         except Exception as error:  # torch.fx runs the user's code on proxies: it may raise anything
             raise TaskError(
                 f"a norm behind a functional activation needs a network that torch.fx can trace; it says "

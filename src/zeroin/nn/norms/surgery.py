@@ -11,6 +11,7 @@ from torch.nn.modules.lazy import LazyModuleMixin
 from torch.utils._pytree import tree_leaves, tree_map
 
 from zeroin.errors import TaskError
+from zeroin.nn.modes import switched
 from zeroin.nn.norms.normlayers import ChannelsLast
 from zeroin.nn.norms.trace import Example, Trace, record
 
@@ -164,7 +165,7 @@ def _train_once(model: nn.Module, example: Example) -> None:
 
     arguments = tree_map(twice, example if isinstance(example, tuple) else (example,))
     with torch.random.fork_rng(devices=[]):
-        result = model.train()(*arguments)
+        result = switched(model, True)(*arguments)
         first = next(t for t in tree_leaves(result) if isinstance(t, Tensor))
         if first.requires_grad:
             first.float().sum().backward()  # type: ignore[no-untyped-call]

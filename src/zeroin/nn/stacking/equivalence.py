@@ -14,6 +14,7 @@ from zeroin.nn.data import InMemory, edges, order
 from zeroin.nn.dropout import begin_step, dropouts, keys
 from zeroin.nn.layers import BATCHNORMS
 from zeroin.nn.loop import evaluate
+from zeroin.nn.modes import switched
 from zeroin.nn.problem import Problem, loss_of, two_examples
 from zeroin.nn.randomness import seeded
 from zeroin.nn.recipe import recipe
@@ -58,12 +59,12 @@ def verdict(problem: Problem, config: Config) -> Verdict:
         return Verdict(None, "its data are read as they are needed")
     model = fresh(problem, config, SEEDS[0])
     why = _unfit(model)
-    if not why and _calls(problem, model.eval(), lambda func, _: func is LEAVES_OUT):
+    if not why and _calls(problem, switched(model, False), lambda func, _: func is LEAVES_OUT):
         why = "when judged, its TransformerEncoder leaves padding out (unless it has enable_nested_tensor=False)"
     if why:
         return Verdict(None, why)
     # The faster order gives the padding a gradient, in mini-batches that have some.
-    orders = (EACH,) if _calls(problem, model.train(), _pads) else (BACKWARD, EACH)
+    orders = (EACH,) if _calls(problem, switched(model, True), _pads) else (BACKWARD, EACH)
     reasons = []
     for which in orders:
         with warnings.catch_warnings(record=True) as warned:
@@ -88,7 +89,7 @@ def verdict(problem: Problem, config: Config) -> Verdict:
 
 def _pair(problem: Problem, config: Config, which: str) -> tuple[Stack, list[nn.Module]]:
     """Two networks of a config, and a stack of them."""
-    models = [fresh(problem, config, seed).train() for seed in SEEDS]
+    models = [switched(fresh(problem, config, seed), True) for seed in SEEDS]
     if len({signature(model, recipe(config), config) for model in models}) > 1:
         raise RuntimeError("two of one config hold different things beside their tensors")
     return stack(problem, [(config, seed, model) for seed, model in zip(SEEDS, models, strict=True)], which), models
@@ -228,7 +229,7 @@ def _agrees_in_double(problem: Problem, config: Config, which: str) -> bool:
 
 
 def _alone(problem: Problem, model: nn.Module, batch: Any, smooth: float, seed: int) -> dict[str, Tensor | None]:
-    model.train().zero_grad()
+    switched(model, True).zero_grad()
     drops = dropouts(model)
     begin_step(drops, keys([(seed, 0)], 1, len(drops))[0, 0].to(problem.device))
     with torch.random.fork_rng(devices=[]):
@@ -239,7 +240,9 @@ def _alone(problem: Problem, model: nn.Module, batch: Any, smooth: float, seed: 
 
 def _own_calls(model: nn.Module, x: Tensor) -> list[Call]:
     """The calls of a network alone, in a further forward pass, so that what it sets up in the first one exists."""
-    for layer in dropouts(model.train()):  # at rate 0 it gives its input itself, beside rows of other rates a copy
+    for layer in dropouts(
+        switched(model, True)
+    ):  # at rate 0 it gives its input itself, beside rows of other rates a copy
         layer.idle = True
     with torch.random.fork_rng(devices=[]), noted(model) as calls:
         model(x)

@@ -3,15 +3,13 @@
 from functools import partial
 
 import torch
-import torch.nn.functional as F
 from torch import Tensor, nn
 from torch.func import functional_call, vmap
 
 from zeroin.nn.data import InMemory
-from zeroin.nn.metrics import alike
+from zeroin.nn.modes import switched
 from zeroin.nn.norms.recalibration import BATCH, EXAMPLES, Moments, equal_edges
 from zeroin.nn.precision import exact
-from zeroin.nn.problem import Problem
 from zeroin.nn.sets import evenly
 from zeroin.nn.stacking.kernels import Stacking
 from zeroin.nn.stacking.layout import Layout, running
@@ -38,7 +36,7 @@ def outputs(layout: Layout, p: Tensor, buffers: dict[str, Tensor], x: Tensor) ->
 @torch.no_grad()
 def recalibrate(layout: Layout, p: Tensor, buffers: dict[str, Tensor], data: InMemory) -> None:
     """Replace moving averages by the statistics of the training data, as `recalibration.recalibrate` does."""
-    base, kept = layout.base.eval(), {n: b.clone() for n, b in buffers.items()}
+    base, kept = switched(layout.base, False), {n: b.clone() for n, b in buffers.items()}
     for name in layout.norms:
         base.get_submodule(name).training = True
     found = {name: Moments() for name in layout.norms}
@@ -55,14 +53,3 @@ def recalibrate(layout: Layout, p: Tensor, buffers: dict[str, Tensor], data: InM
         assert moments.mean is not None
         for key, value in zip(running(name), (moments.mean, moments.variance()), strict=True):
             buffers[key].copy_(value)
-
-
-def judged(problem: Problem, output: Tensor, target: Tensor) -> tuple[float, float]:
-    """The (metric, loss) of outputs over a whole data set."""
-    if problem.loss == "cross_entropy":
-        loss = F.cross_entropy(output, target).item()
-    elif isinstance(problem.loss, str):
-        loss = F.mse_loss(*alike(output, target)).item()
-    else:
-        loss = problem.loss(output, target).mean().item()
-    return (loss if problem.metric is None else problem.metric.compute(output.cpu(), target.cpu())), loss

@@ -15,6 +15,7 @@ from zeroin.executors.run import Run
 from zeroin.nn import loop
 from zeroin.nn.data import InMemory, edges
 from zeroin.nn.loop import Best
+from zeroin.nn.modes import switched
 from zeroin.nn.problem import Problem
 from zeroin.nn.recipe import recipe
 from zeroin.nn.stacking.calibration import Calibrations
@@ -29,6 +30,8 @@ from zeroin.types import Config, Ended, Job, Observation, Status
 from zeroin.wording import first_line
 
 log = logging.getLogger("zeroin")
+
+KEPT = 8  # signatures without networks in training whose recorded steps, and the memory of these, are kept
 
 
 @dataclass(slots=True, eq=False)
@@ -146,7 +149,7 @@ class Stacked:
         how = recipe(job.config)
         model = fresh(self.problem, job.config, job.seed)
         loop.check_fit(self.problem, model, how)
-        which = signature(model.train(), how, job.config)
+        which = signature(switched(model, True), how, job.config)
         way = self._way(which, job.config)
         if way.order is None:
             return None
@@ -178,6 +181,11 @@ class Stacked:
                 if found.why:
                     self._tell_why(found.why)
             self._ways[which] = way
+        self._ways[which] = self._ways.pop(which)  # the last one used comes last
+        busy = {member.signature for member in self._members.values()}
+        idle = [way.layout for name, way in self._ways.items() if way.layout and name not in busy]
+        for layout in idle[:-KEPT]:
+            layout.forget()
         return self._ways[which]
 
     def _tell_why(self, why: str) -> None:

@@ -12,11 +12,11 @@ from zeroin.nn.data import InMemory, edges, order
 from zeroin.nn.dropout import counted, keys
 from zeroin.nn.loop import EVALUATED
 from zeroin.nn.networks import network
-from zeroin.nn.problem import Problem
+from zeroin.nn.problem import Problem, judged
 from zeroin.nn.recipe import Recipe, recipe, rule
 from zeroin.nn.stacking.batch import Batch, Workspace
 from zeroin.nn.stacking.convolutions import least
-from zeroin.nn.stacking.evaluation import judged, outputs, recalibrate
+from zeroin.nn.stacking.evaluation import outputs, recalibrate
 from zeroin.nn.stacking.layout import Layout, is_running, layout, running
 from zeroin.nn.stacking.operations import Watching
 from zeroin.nn.stacking.spare_rows import ROWS, SpareRows

@@ -6,12 +6,10 @@ from dataclasses import dataclass
 from typing import Any, TypeAlias
 
 import torch
-import torch.nn.functional as F
 from torch import Tensor
 from torch.func import grad_and_value, vmap
 
-from zeroin.nn.metrics import alike
-from zeroin.nn.problem import Problem
+from zeroin.nn.problem import Problem, loss_of
 from zeroin.nn.recipe import Recipe, rule
 from zeroin.nn.recording.recorder import WARM, record
 from zeroin.nn.recording.replay import Recorded, Step
@@ -144,10 +142,7 @@ class Steps:
 
     def _loss(self, p: Tree, buffers: Tree, smooth: Tensor, x: Tensor, y: Tensor) -> Tensor:
         output = forward(self.layout.base, p, buffers, x)
-        loss = self.problem.loss
-        if loss == "cross_entropy":
+        if self.problem.loss == "cross_entropy":
             has_smoothing = self.config.get("label_smoothing") is not None
             return cross_entropy(output, y, smooth if has_smoothing else None)
-        if isinstance(loss, str):
-            return F.mse_loss(*alike(output, y))
-        return loss(output, y).mean()
+        return loss_of(self.problem.loss, output, y)
