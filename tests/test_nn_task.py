@@ -471,10 +471,11 @@ def test_networks_have_the_norm_that_their_config_asks_for(kind, flat, image, po
     for net, cls, x in ((mlp(4, 3, config), flat, torch.randn(5, 4)),
                         (small_cnn(2, 8, 3, config), image, torch.randn(5, 2, 8, 8))):  # fmt: skip
         assert net(x).shape == (5, 3)
-        norms = [i for i, m in enumerate(net) if isinstance(m, cls)]
+        layers = [m for m in net if not isinstance(m, nn.MaxPool2d)]
+        norms = [i for i, m in enumerate(layers) if isinstance(m, cls)]
         assert len(norms) == 2
-        assert {net[i].eps for i in norms} == {1e-3}
-        assert all(isinstance(net[i + (1 if position == "before" else -1)], nn.ReLU) for i in norms)
+        assert {layers[i].eps for i in norms} == {1e-3}
+        assert all(isinstance(layers[i + (1 if position == "before" else -1)], nn.ReLU) for i in norms)
         biases = [m.bias is None for m in net if isinstance(m, nn.Linear | nn.Conv2d)]
         assert biases == [kind == "batch" and position == "before"] * 2 + [False]
     if kind == "group":  # of two values only their order would be left
@@ -482,6 +483,19 @@ def test_networks_have_the_norm_that_their_config_asks_for(kind, flat, image, po
         assert [m.num_groups for m in small_cnn(2, 8, 3, config | {"units": 64}) if isinstance(m, cls)] == [32, 32]
     with pytest.raises(TaskError, match="norm is one of none, batch, group, layer; the config has 'power'"):
         mlp(4, 3, {"norm": "power"})
+
+
+@pytest.mark.parametrize("norm", ["none", "batch"])
+def test_pooling_in_front_of_a_relu_gives_the_same_bits(norm):
+    net, x = small_cnn(2, 8, 3, {"norm": norm, "units": 4}), torch.randn(16, 2, 8, 8).round(decimals=1)  # with ties
+    usual = [*net]
+    for i in [i for i, m in enumerate(net) if isinstance(m, nn.MaxPool2d)]:
+        assert isinstance(net[i + 1], nn.ReLU)
+        usual[i : i + 2] = net[i + 1], net[i]
+    outputs = [one(x) for one in (net, nn.Sequential(*usual))]
+    assert torch.equal(*outputs)
+    found = [torch.autograd.grad((out**2).sum(), list(net.parameters())) for out in outputs]
+    assert all(torch.equal(a, b) for a, b in zip(*found, strict=True))
 
 
 @pytest.mark.parametrize("kind", ["batch", "group", "layer"])

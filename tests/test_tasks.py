@@ -97,6 +97,24 @@ def test_what_a_network_is_fed_is_normalised(name):
     assert values.abs().max() < 30
 
 
+def test_digits_are_cut_as_scikit_learn_would_without_the_second_that_it_takes_to_import():
+    code = (
+        "import sys; from zeroin.tasks import load; load('digits'), load('mnist5k'); sys.exit('sklearn' in sys.modules)"
+    )
+    assert subprocess.run([sys.executable, "-c", code], check=False).returncode == 0
+    from sklearn.datasets import load_digits
+    from sklearn.model_selection import train_test_split
+
+    data = load_digits()
+    x, x_test, y, y_test = train_test_split(
+        data.images[:, None], data.target, test_size=360, stratify=data.target, random_state=1
+    )
+    x, x_valid, y, y_valid = train_test_split(x, y, test_size=240, stratify=y, random_state=0)
+    task = load("digits")
+    for ours, theirs in ((task.train, (x, y)), (task.valid, (x_valid, y_valid)), (task.test, (x_test, y_test))):
+        assert all(np.array_equal(a, b) for a, b in zip(ours, theirs, strict=True))
+
+
 def test_a_cut_keeps_shares_and_never_changes():
     y = np.repeat([0, 1, 2], [600, 300, 100])
     cut = split(y)

