@@ -547,8 +547,12 @@ def test_ready_made_tasks_are_listed_without_torch():
 
 
 def test_what_is_missing_is_told_with_the_line_to_paste(monkeypatch):
+    with monkeypatch.context() as absent:
+        absent.setitem(sys.modules, "sklearn", None)
+        with pytest.raises(TaskError, match=r"-m pip install scikit-learn$"):
+            load("digits")
     monkeypatch.delitem(sys.modules, "zeroin.tasks.vision", raising=False)
-    monkeypatch.setitem(sys.modules, "sklearn.datasets", None)
+    monkeypatch.setitem(sys.modules, "torch", None)
     with pytest.raises(TaskError, match=r"-m pip install torch scikit-learn pandas$"):
         load("digits")
     with pytest.raises(TaskError, match="use 'digits'"):
