@@ -27,7 +27,6 @@ from zeroin.plan import Plan
 from zeroin.running import run
 from zeroin.search import QuasiRandom, Settings, Zoom
 from zeroin.types import Asked, Ended, Job, Kind, Observation, Status
-from zeroin.watching import look
 
 SPACE = zi.Space(
     lr=zi.Float(1e-4, 1.0, scale="log", default=1e-3),
@@ -114,7 +113,7 @@ def test_the_budget_of_trials_is_that_of_the_search(trials):
 def test_numbers_of_any_kind_are_a_budget_and_are_kept(tmp_path):
     budget = {"trials": np.int16(20), "minutes": np.float32(1), "trial_minutes": Fraction(1, 2), "confirm": np.int64(2)}
     zi.tune(trained, SPACE, max_epochs=8, **budget, store=tmp_path / "z.db", name="kinds", playbook=False)
-    plan = look(tmp_path / "z.db", "kinds").plan
+    plan = zi.load("kinds", tmp_path / "z.db").plan
     assert (plan.budget.minutes, plan.budget.trial_minutes, plan.asked) == (1.0, 0.5, 2)
 
 

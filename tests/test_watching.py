@@ -17,7 +17,7 @@ from zeroin.display import Display
 from zeroin.history import History, incumbent
 from zeroin.store import is_written
 from zeroin.types import Asked, Ended, Observation, Observed, Region, Status
-from zeroin.watching import look, news, watch
+from zeroin.watching import news, watch
 from zeroin.wording import score_words
 
 STUDY = """
@@ -37,7 +37,7 @@ def test_a_running_study_is_watched_to_its_end(tmp_path):
     writer = subprocess.Popen([sys.executable, "-Wignore", "-c", STUDY, store], stdout=subprocess.PIPE, text=True)
     while True:
         try:
-            early = look(store, "watched")
+            early = zi.load("watched", store)
             break
         except zi.StoreError:  # not there yet
             assert writer.poll() is None
@@ -48,7 +48,7 @@ def test_a_running_study_is_watched_to_its_end(tmp_path):
         view = watch(store, None, lambda v, e: (seen.append(e), display(v, e)), every=0.05, quiet=0.6)
     writer.communicate(timeout=30)
     assert writer.returncode == 0
-    history = look(store, "watched").history
+    history = zi.load("watched", store).history
     assert len(view.history.jobs) == len(history.jobs) > len(early.history.jobs)
     assert not any(view.history.running)
     words = told.getvalue()
@@ -105,7 +105,7 @@ def test_a_watcher_is_told_the_plan_and_how_long_is_left(tmp_path, monkeypatch):
     def objective(config, run):
         for epoch in run.epochs():
             run.report(config["x"] / (epoch + 1))
-            view = look(tmp_path / "z.db", None)
+            view = zi.load(None, tmp_path / "z.db")
             if view.history.spent == 8:
                 display(view, view.plan)
             if view.history.spent in (8, 20):
@@ -123,7 +123,7 @@ def test_a_watcher_is_told_the_plan_and_how_long_is_left(tmp_path, monkeypatch):
 def test_a_budget_in_minutes_tells_how_long_is_left_too(tmp_path, monkeypatch):
     said, now = io.StringIO(), time.time()
     zi.tune(lambda config: config["x"], zi.Space(x=zi.Float(0, 1)), trials=3, minutes=10, store=tmp_path / "z.db")
-    view = look(tmp_path / "z.db", None)
+    view = zi.load(None, tmp_path / "z.db")
     plan = replace(view.plan, trainings=None, began=now - 120)
     monkeypatch.setattr("zeroin.display.SECONDS_BETWEEN_LINES", 0.0)
     with Display(Console(file=said, width=200, soft_wrap=True)) as display:

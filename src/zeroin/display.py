@@ -3,7 +3,7 @@
 import time
 from collections.abc import Mapping
 from types import TracebackType
-from typing import Protocol, TypeAlias
+from typing import TypeAlias
 
 from rich.console import Console, RenderableType
 from rich.live import Live
@@ -14,12 +14,13 @@ from rich.text import Text
 
 from zeroin.confirm import winner
 from zeroin.goal import score_name, turned
-from zeroin.history import History, incumbent
+from zeroin.history import incumbent
 from zeroin.plan import Plan
 from zeroin.report.compare import groups
-from zeroin.space import Choice, Hyperparameter, Space
+from zeroin.space import Choice, Hyperparameter
 from zeroin.space.words import range_words
-from zeroin.types import Asked, Ended, Event, Kind, Range, Trial, Value
+from zeroin.study import Study
+from zeroin.types import Asked, Ended, Event, Kind, Range, Trial
 from zeroin.wording import config_words, counted, duration, error_line, score_words
 
 Told: TypeAlias = Event | Plan
@@ -31,21 +32,6 @@ TOLD = 3  # hyperparameters of a round whose likely ranges are told; the report 
 def terminal(*, stderr: bool = False) -> Console:
     """A console on standard output or error that neither wraps lines nor interprets what users wrote, such as `:x:`."""
     return Console(stderr=stderr, soft_wrap=True, highlight=False, emoji=False)
-
-
-class Shown(Protocol):
-    """The part of a study that is shown: a `Study`, or a `View` of one that another process runs."""
-
-    @property
-    def goal(self) -> str: ...
-    @property
-    def max_epochs(self) -> int: ...
-    @property
-    def space(self) -> Space: ...
-    @property
-    def history(self) -> History: ...
-    @property
-    def measure(self) -> Mapping[str, Value]: ...
 
 
 class Display:
@@ -71,7 +57,7 @@ class Display:
     def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, at: TracebackType | None) -> None:
         self._live.stop()
 
-    def __call__(self, study: Shown, told: Told) -> None:
+    def __call__(self, study: Study, told: Told) -> None:
         """Show an event, or the plan."""
         match told:
             case Plan():
@@ -93,7 +79,7 @@ class Display:
             case _:
                 self._refresh(study)
 
-    def _ended(self, study: Shown, told: Ended) -> None:
+    def _ended(self, study: Study, told: Ended) -> None:
         trial = study.history.trials[study.history.jobs[told.job].trial]
         if told.status.is_failure:
             self._console.print(f"[yellow]trial {trial.number} {told.status}[/] {escape(error_line(told.note))}")
@@ -107,14 +93,14 @@ class Display:
             )
         self._refresh(study)
 
-    def _refresh(self, study: Shown) -> None:
+    def _refresh(self, study: Study) -> None:
         if self._console.is_terminal:
             self._live.update(self._progress(study), refresh=True)
         elif time.monotonic() - self._last_line > SECONDS_BETWEEN_LINES:
             self._last_line = time.monotonic()
             self._console.print(self._words(study))
 
-    def _share(self, study: Shown) -> float | None:
+    def _share(self, study: Study) -> float | None:
         """The share of the budget that is spent, from 0 to 1; None if that is not known."""
         plan, shares = self._plan, []
         if plan and plan.trainings is not None:
@@ -123,7 +109,7 @@ class Display:
             shares.append((time.time() - plan.began) / (60 * plan.budget.minutes))
         return min(1.0, max(shares)) if shares else None
 
-    def _words(self, study: Shown) -> str:
+    def _words(self, study: Study) -> str:
         share = self._share(study)
         history = study.history
         out = counted(len(history.trials), "trial")
@@ -138,7 +124,7 @@ class Display:
             out += f", about {duration(max(1.0, left))} left"
         return out
 
-    def _progress(self, study: Shown) -> RenderableType:
+    def _progress(self, study: Study) -> RenderableType:
         """One line however narrow the terminal: the bar has what the words leave."""
         words = Text(self._words(study), no_wrap=True, overflow="ellipsis")
         room = min(BAR, self._console.width - 1 - len(words))
@@ -149,7 +135,7 @@ class Display:
         return grid
 
 
-def show_result(console: Console, study: Shown, best: Trial) -> None:
+def show_result(console: Console, study: Study, best: Trial) -> None:
     """Print the result of a study: its best config, its score in the search, and the comparison over fresh seeds.
 
     Args:
@@ -166,7 +152,7 @@ def show_result(console: Console, study: Shown, best: Trial) -> None:
         console.print(f"default config: {escape(config_words(study.space.default))}")
 
 
-def _result_table(study: Shown) -> Table:
+def _result_table(study: Study) -> Table:
     """The best config beside the default over fresh seeds: mean ± sd, and the 95 % interval of the mean."""
     table = Table(box=None, pad_edge=False)
     score_column = "validation" if "metric" in study.measure else score_name(study.goal, study.measure)
@@ -182,7 +168,7 @@ def _result_table(study: Shown) -> Table:
     return table
 
 
-def _likely(study: Shown, likely: Mapping[str, Range]) -> str:
+def _likely(study: Study, likely: Mapping[str, Range]) -> str:
     """Where the best likely lies, in words, for the hyperparameters for which that is the least of their range."""
     known = [name for name, found in likely.items() if set(found) != set(study.space[name].range)]
     least = sorted(known, key=lambda name: _share_of(study.space[name], likely[name]))[:TOLD]

@@ -139,7 +139,7 @@ def tune(
         finally:
             doing.close()
     if book and (study.path or playbook is not True):
-        teach(book, study, study.history)
+        teach(book, study.header, study.history)
     return study
 
 

@@ -1,32 +1,19 @@
 """Watching a study that another process runs: what is new in its store is shown as `tune` would show it."""
 
 import time
-from collections.abc import Callable, Iterator, Mapping
-from dataclasses import dataclass, field
+from collections.abc import Iterator
+from dataclasses import dataclass
 from pathlib import Path
 
 from zeroin.history import History, incumbent
 from zeroin.plan import Plan
-from zeroin.space import Space
-from zeroin.store import is_written, read_study
-from zeroin.types import Asked, Ended, Event, Observation, Observed, Status, Value
+from zeroin.store import is_written
+from zeroin.study import Listener, Study, load
+from zeroin.types import Asked, Ended, Event, Observation, Observed, Status
 
 SECONDS_BETWEEN_LOOKS = 1.0
 QUIET_SECONDS = 10.0  # a study has ended if for so long nothing was running and nothing was new
 SHARE = 0.2  # of the time is spent on reading, at most, however long the history is
-
-
-@dataclass(frozen=True, slots=True)
-class View:
-    """A study as a reader sees it: the part of a `Study` that is shown."""
-
-    name: str
-    goal: str
-    max_epochs: int
-    space: Space
-    history: History
-    measure: Mapping[str, Value] = field(default_factory=dict)
-    plan: Plan | None = None  # of the run that writes it, or wrote it last
 
 
 @dataclass(frozen=True, slots=True)
@@ -50,11 +37,11 @@ class _Stamp:
 def watch(
     store: Path,
     name: str | None,
-    show: Callable[[View, Event | Plan], None],
+    show: Listener,
     *,
     every: float = SECONDS_BETWEEN_LOOKS,
     quiet: float = QUIET_SECONDS,
-) -> View:
+) -> Study:
     """Show what happens in a study until it has ended or its process is gone.
 
     Args:
@@ -71,42 +58,32 @@ def watch(
         StoreError: there is no such file or study.
     """
     stamp = _Stamp.of(store)
-    view = look(store, name)
-    told = _tell_plan(view, None, show)
-    for event in standing(view.history):
-        show(view, event)
+    study = load(name, store)
+    told = _tell_plan(study, None, show)
+    for event in standing(study.history):
+        show(study, event)
     pause = every
     changed = stamp.when
-    while time.monotonic() - changed < quiet or (any(view.history.running) and is_written(store, view.name)):
+    while time.monotonic() - changed < quiet or (any(study.history.running) and is_written(store, study.name)):
         time.sleep(pause)
         if (now := _Stamp.of(store)) == stamp:
             continue
         stamp, changed, began = now, now.when, time.monotonic()
-        before, view = view, look(store, view.name)
-        told = _tell_plan(view, told, show)
-        for event in news(before.history, view.history):
-            show(view, event)
+        before, study = study, load(study.name, store)
+        told = _tell_plan(study, told, show)
+        for event in news(before.history, study.history):
+            show(study, event)
         pause = max(every, (time.monotonic() - began) / SHARE)
-    return view
+    return study
 
 
-def _tell_plan(view: View, told: Plan | None, show: Callable[[View, Event | Plan], None]) -> Plan | None:
+def _tell_plan(study: Study, told: Plan | None, show: Listener) -> Plan | None:
     """Show the plan of the run that is under way, unless it was shown already; each run has its own plan."""
-    if view.plan == told or not any(view.history.running):
+    if study.plan == told or not any(study.history.running):
         return told
-    if view.plan:
-        show(view, view.plan)
-    return view.plan
-
-
-def look(store: Path, name: str | None) -> View:
-    """A study as it is now; the newest in the store if `name` is None.
-
-    Raises:
-        StoreError: there is no such file or study.
-    """
-    header, history = read_study(store, name)
-    return View(header.name, header.goal, header.max_epochs, header.space, history, header.measure, header.plan)
+    if study.plan:
+        show(study, study.plan)
+    return study.plan
 
 
 def standing(history: History) -> Iterator[Event]:

@@ -5,37 +5,16 @@ import logging
 from collections.abc import Sequence
 from importlib.metadata import version
 from pathlib import Path
-from typing import Protocol
 
 from zeroin.errors import PlaybookError
 from zeroin.history import History
 from zeroin.playbook.book import Playbook, is_off
 from zeroin.playbook.learning import lesson_of
 from zeroin.playbook.lesson import Lesson
-from zeroin.playbook.scenario import Scenario, scenario_of
-from zeroin.space import Space
+from zeroin.playbook.scenario import scenario_of
+from zeroin.store import Header
 
 log = logging.getLogger("zeroin")
-
-
-class Studied(Protocol):
-    """What the playbook needs to know about a study: a `Study`, or the header of one in a store."""
-
-    @property
-    def name(self) -> str:
-        """Of the study."""
-
-    @property
-    def space(self) -> Space:
-        """That was searched."""
-
-    @property
-    def created(self) -> str:
-        """When it was created."""
-
-    @property
-    def scenario(self) -> Scenario:
-        """What was tuned; empty for a study made by an older zeroin."""
 
 
 def playbook_of(asked: bool | str | Path | Playbook) -> Playbook | None:
@@ -53,20 +32,22 @@ def playbook_of(asked: bool | str | Path | Playbook) -> Playbook | None:
     return asked if isinstance(asked, Playbook) else Playbook(None if asked is True else asked)
 
 
-def lesson_from(study: Studied, history: History) -> Lesson:
+def lesson_from(header: Header, history: History) -> Lesson:
     """What a study teaches.
 
     Raises:
         PlaybookError: too few of its trials worked, or all did equally well.
     """
-    facts = study.scenario or scenario_of(None, study.space, history.max_epochs)
-    return lesson_of(study.name, study.space, history, scenario=facts, created=study.created, version=version("zeroin"))
+    facts = header.scenario or scenario_of(None, header.space, history.max_epochs)  # of an older zeroin it has none
+    return lesson_of(
+        header.name, header.space, history, scenario=facts, created=header.created, version=version("zeroin")
+    )
 
 
-def teach(book: Playbook, study: Studied, history: History) -> None:
+def teach(book: Playbook, header: Header, history: History) -> None:
     """Let a playbook learn from a study that has ended; a study that is too short to teach anything is skipped."""
     try:
-        lesson = lesson_from(study, history)
+        lesson = lesson_from(header, history)
     except PlaybookError as error:
         log.info("nothing was learned for the playbook: %s", error)
         return
