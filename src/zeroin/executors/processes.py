@@ -212,12 +212,7 @@ class Processes:
 
     def _lost(self, of: Place) -> list[Ended]:
         """What becomes of the jobs of a worker that died: they are done again, or were so already."""
-        assert of.process
-        assert of.line
-        self._workers.remove(of)
-        of.line.close()
-        of.process.join()
-        code = of.process.exitcode or 0
+        code = self._without(of)
         if not of.up:
             raise TaskError(
                 f"workers import the file that calls tune; this one ended with status {code} while being imported "
@@ -237,15 +232,21 @@ class Processes:
     def _hung(self, of: Place) -> list[Ended]:
         """What becomes of the jobs of a worker that told nothing for too long: a single one is what hangs."""
         assert of.process
-        assert of.line
-        self._workers.remove(of)
         of.process.kill()
-        of.process.join()
-        of.line.close()
+        self._without(of)
         again = self._again(of) if len(of.jobs) > 1 else []
         took = time.monotonic() - of.heard
         why = f"no epoch ended within {duration(took)}; its process was killed"
         return [Ended(n, Status.TIMED_OUT, why, took) for n in of.jobs if n not in again]
+
+    def _without(self, gone: Place) -> int:
+        """Go on without a worker; the exit status of its process."""
+        assert gone.process
+        assert gone.line
+        self._workers.remove(gone)
+        gone.line.close()
+        gone.process.join()
+        return gone.process.exitcode or 0
 
     def _again(self, of: Place) -> list[int]:
         """The jobs of a worker that is gone which are done again, each by itself: those that were not so already."""
