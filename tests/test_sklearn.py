@@ -170,7 +170,7 @@ def test_equal_weights_are_as_none_and_a_weight_of_0_is_as_not_there(iris):
         TunedClassifier(**SHORT).fit(X, y, sample_weight=np.arange(150) < 2)
 
 
-@pytest.mark.parametrize("name", sample_weights.WEIGHED)
+@pytest.mark.parametrize("name", METRICS)
 def test_weighted_scores_are_scikit_learns(name):
     rng = np.random.default_rng(0)
     weight = rng.uniform(0, 3, 200)
@@ -201,7 +201,7 @@ def test_roc_auc_of_three_classes_is_refused_before_any_training(iris, monkeypat
 
 
 def test_a_weighted_metric_goes_to_workers():
-    for name in sample_weights.WEIGHED:
+    for name in METRICS:
         pickle.dumps(sample_weights.metric_of(name, "mse"))
 
 

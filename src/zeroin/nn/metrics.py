@@ -1,7 +1,9 @@
 """Metrics: functions of a network's outputs and the targets, each with its goal."""
 
+import math
 from collections.abc import Callable
 from dataclasses import dataclass
+from typing import Protocol
 
 import torch
 from torch import Tensor
@@ -51,14 +53,20 @@ def classes(output: Tensor, target: Tensor) -> Tensor:
     return (one > 0).to(target.dtype)
 
 
-def _accuracy(output: Tensor, target: Tensor) -> float:
-    return (classes(output, target) == target).double().mean().item()
+def _mean(values: Tensor, weight: Tensor | None) -> Tensor:
+    """The mean of a value of each example, by weight where there are weights [N]."""
+    values = values.double()
+    return values.mean() if weight is None else (values * weight).sum() / weight.double().sum()
 
 
-def _balanced_accuracy(output: Tensor, target: Tensor) -> float:
+def _accuracy(output: Tensor, target: Tensor, weight: Tensor | None = None) -> float:
+    return _mean(classes(output, target) == target, weight).item()
+
+
+def _balanced_accuracy(output: Tensor, target: Tensor, weight: Tensor | None = None) -> float:
     """The recall averaged over the classes that occur; 1/K for a network that always predicts the same class."""
-    hit = (classes(output, target) == target).double()
-    return torch.stack([hit[target == k].mean() for k in torch.unique(target)]).mean().item()
+    hit, kinds = classes(output, target) == target, [target == k for k in torch.unique(target)]
+    return torch.stack([_mean(hit[k], weight if weight is None else weight[k]) for k in kinds]).mean().item()
 
 
 def margin(output: Tensor, target: Tensor) -> Tensor:
@@ -77,45 +85,53 @@ def margin(output: Tensor, target: Tensor) -> Tensor:
     return output[:, 1] - output[:, 0]
 
 
-def _roc_auc(output: Tensor, target: Tensor) -> float:
+def _roc_auc(output: Tensor, target: Tensor, weight: Tensor | None = None) -> float:
     """The probability that an example of class 1 has a higher score than one of class 0; ties count half."""
-    score = margin(output, target)
-    _, place, counts = torch.unique(score, return_inverse=True, return_counts=True)  # in rising order
-    ranks = (counts.cumsum(0) - (counts - 1) / 2.0)[place].double()  # of equal scores their mean
-    positive = target == 1
-    p, n = int(positive.sum()), int((~positive).sum())
-    return (ranks[positive].sum().item() - p * (p + 1) / 2) / (p * n) if p and n else float("nan")  # Mann-Whitney
+    _, place = torch.unique(margin(output, target).flatten(), return_inverse=True)  # in rising order
+    each = torch.ones(len(place)) if weight is None else weight
+    ones, others = (torch.bincount(place, each.double() * of.flatten()) for of in (target == 1, target != 1))
+    pairs = ones.sum() * others.sum()
+    return ((ones * (others.cumsum(0) - others / 2)).sum() / pairs).item() if pairs else math.nan  # Mann-Whitney
 
 
-def _r2(output: Tensor, target: Tensor) -> float:
+def _r2(output: Tensor, target: Tensor, weight: Tensor | None = None) -> float:
     """1 - residual / total sum of squares, the mean over several outputs."""
     o, y = (t.double().reshape(len(target), -1) for t in alike(output, target))  # [B, K]
-    return (1 - (y - o).square().sum(0) / (y - y.mean(0)).square().sum(0)).mean().item()
+    each = torch.ones(len(y), 1) if weight is None else weight[:, None]
+    far = y - (y * each).sum(0) / each.double().sum()
+    return (1 - ((y - o).square() * each).sum(0) / (far.square() * each).sum(0)).mean().item()
 
 
-def _mae(output: Tensor, target: Tensor) -> float:
+def _mae(output: Tensor, target: Tensor, weight: Tensor | None = None) -> float:
     o, y = alike(output, target)
-    return (o.double() - y.double()).abs().mean().item()
+    return _mean((o.double() - y.double()).abs(), weight).item()
 
 
-def _mse(output: Tensor, target: Tensor) -> float:
+def _mse(output: Tensor, target: Tensor, weight: Tensor | None = None) -> float:
     o, y = alike(output, target)
-    return (o.double() - y.double()).square().mean().item()
+    return _mean((o.double() - y.double()).square(), weight).item()
 
 
-def _rmse(output: Tensor, target: Tensor) -> float:
-    return float(_mse(output, target) ** 0.5)
+def _rmse(output: Tensor, target: Tensor, weight: Tensor | None = None) -> float:
+    return float(_mse(output, target, weight) ** 0.5)
 
 
+class Score(Protocol):
+    """What a metric of ours computes; examples may have weights [N]."""
+
+    def __call__(self, output: Tensor, target: Tensor, weight: Tensor | None = None) -> float: ...
+
+
+SCORES: dict[str, Score] = {
+    "accuracy": _accuracy,
+    "balanced_accuracy": _balanced_accuracy,
+    "roc_auc": _roc_auc,
+    "r2": _r2,
+    "mae": _mae,
+    "mse": _mse,
+    "rmse": _rmse,
+}
+LOWER = ("mae", "mse", "rmse")  # is better
 METRICS: dict[str, Metric] = {
-    m.name: m
-    for m in (
-        Metric("accuracy", "maximize", _accuracy),
-        Metric("balanced_accuracy", "maximize", _balanced_accuracy),
-        Metric("roc_auc", "maximize", _roc_auc),
-        Metric("r2", "maximize", _r2),
-        Metric("mae", "minimize", _mae),
-        Metric("mse", "minimize", _mse),
-        Metric("rmse", "minimize", _rmse),
-    )
+    name: Metric(name, "minimize" if name in LOWER else "maximize", score) for name, score in SCORES.items()
 }
