@@ -481,7 +481,7 @@ def test_networks_have_the_norm_that_their_config_asks_for(kind, flat, image, po
     if kind == "group":  # of two values only their order would be left
         assert [m.num_groups for m in mlp(4, 3, config | {"units": 64}) if isinstance(m, cls)] == [4, 4]
         assert [m.num_groups for m in small_cnn(2, 8, 3, config | {"units": 64}) if isinstance(m, cls)] == [32, 32]
-    with pytest.raises(TaskError, match="norm is one of none, batch, group, layer; the config has 'power'"):
+    with pytest.raises(TaskError, match="norm is one of none, batch, group, layer; the config has norm='power'"):
         mlp(4, 3, {"norm": "power"})
 
 

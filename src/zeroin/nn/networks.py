@@ -11,7 +11,7 @@ from zeroin.errors import TaskError
 from zeroin.nn.layers import BATCHNORMS, DROPOUTS
 from zeroin.nn.norms.normlayers import KINDS, Settings, make
 from zeroin.nn.randomness import seeded
-from zeroin.nn.recipe import Recipe, number
+from zeroin.nn.recipe import Recipe, number, word
 from zeroin.rng import seed_of
 from zeroin.types import Config, Value
 
@@ -199,7 +199,7 @@ def norm_of(config: Config) -> str:
     kind = config.get("norm")
     if kind is None:
         return "batch" if config.get("batchnorm", False) else "none"
-    return _one_of(config, "norm", ("none", *KINDS), "none")
+    return word(config, "norm", ("none", *KINDS), "none")
 
 
 def redundant_bias(config: Config) -> bool:
@@ -208,7 +208,7 @@ def redundant_bias(config: Config) -> bool:
 
 
 def _position(config: Config) -> str:
-    return _one_of(config, "norm_position", ("before", "after"), "before")
+    return word(config, "norm_position", ("before", "after"), "before")
 
 
 def activated(config: Config, channels: int, axes: int) -> list[nn.Module]:
@@ -233,11 +233,4 @@ def dropout_of(config: Config) -> list[nn.Module]:
 
 
 def _activation(config: Config) -> nn.Module:
-    return ACTIVATIONS[_one_of(config, "activation", tuple(ACTIVATIONS), "relu")]()
-
-
-def _one_of(config: Config, name: str, words: tuple[str, ...], usual: str) -> str:
-    value = config.get(name) or usual
-    if value not in words:
-        raise TaskError(f"{name} is one of {', '.join(words)}; the config has {value!r}: use {usual!r}.")
-    return str(value)
+    return ACTIVATIONS[word(config, "activation", tuple(ACTIVATIONS), "relu")]()

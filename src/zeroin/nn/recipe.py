@@ -61,7 +61,7 @@ def recipe(config: Config) -> Recipe:
     >>> recipe({"lr": 0.1, "optimizer": "momentum"}).momentum
     0.9
     """
-    kind = _word(config, "optimizer", OPTIMIZERS, "adamw")
+    kind = word(config, "optimizer", OPTIMIZERS, "adamw")
     return Recipe(
         optimizer=kind,
         lr=number(config, "lr", 0.01 if kind in ("sgd", "momentum", "nesterov", "rmsprop") else 0.001),
@@ -71,7 +71,7 @@ def recipe(config: Config) -> Recipe:
         eps=number(config, "eps", 1e-8),
         weight_decay=number(config, "weight_decay", 0.0),
         batch_size=max(1, round(number(config, "batch_size", 32))),
-        schedule=_word(config, "schedule", SCHEDULES, "constant"),
+        schedule=word(config, "schedule", SCHEDULES, "constant"),
         lr_decay=number(config, "lr_decay", 0.01 if config.get("schedule") == "step" else 0.0),
         warmup=number(config, "warmup", 0.0),
         label_smoothing=number(config, "label_smoothing", 0.0),
@@ -148,7 +148,12 @@ def number(config: Config, name: str, usual: float) -> float:
     return float(value)
 
 
-def _word(config: Config, name: str, words: tuple[str, ...], usual: str) -> str:
+def word(config: Config, name: str, words: tuple[str, ...], usual: str) -> str:
+    """One of some words from a config, or the `usual` one if the config does not have it.
+
+    Raises:
+        TaskError: it is none of them.
+    """
     value = config.get(name)
     if value is None:
         return usual
