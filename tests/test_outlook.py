@@ -7,7 +7,7 @@ import zeroin as zi
 from zeroin.history import History
 from zeroin.playbook import lesson_of
 from zeroin.search import outlook
-from zeroin.search.model import Features, build
+from zeroin.search.model import build
 from zeroin.search.rows import Memory
 from zeroin.types import Advised, Asked, Ended, Job, Kind, Observation, Observed, Status, Suggestion
 
@@ -34,7 +34,7 @@ def history_of(space):
 def model_of(space, learned):
     """What sixty trials to T/8 tell."""
     history, memory = history_of(space), Memory(learned)
-    return build(memory.rows(space, history, RUNGS), Features.of(space, RUNGS), memory)
+    return build(memory.rows(space, history, RUNGS), space, memory)
 
 
 def test_it_applies_to_sgd_with_momentum_alone():

@@ -25,7 +25,7 @@ from zeroin.playbook.sentences import sentences
 from zeroin.report.advice import advice
 from zeroin.search import coarse, zoom
 from zeroin.search.box import Box
-from zeroin.search.model import Features, build
+from zeroin.search.model import build
 from zeroin.search.rows import Memory
 from zeroin.store import read_study
 from zeroin.types import Kind
@@ -157,7 +157,7 @@ def test_further_good_configs_are_leads_that_the_model_weighs(book, lessons, tmp
     studied(-2.2, "new", playbook=book, store=tmp_path / "z.db", trials=12)
     history = read_study(tmp_path / "z.db", "new")[1]
     assert list(history.leads) == list(given.leads)  # kept with the study
-    model = build(Memory().rows(SPACE, history, (1,)), Features.of(SPACE, (1,)), Memory())
+    model = build(Memory().rows(SPACE, history, (1,)), SPACE, Memory())
     leads = np.array([SPACE.units(lead) for lead in history.leads])
     rng = np.random.default_rng(0)
     points, _ = zoom.candidates(model, Box.of(SPACE, SPACE.ranges), leads, rng, 1)

@@ -19,7 +19,7 @@ from zeroin.plan import Plan
 from zeroin.search import Settings, Zoom
 from zeroin.search.box import Box
 from zeroin.search.exploring import density
-from zeroin.search.model import Features, build, warp
+from zeroin.search.model import build, warp
 from zeroin.search.rows import Memory
 from zeroin.search.surrogate import log_ei
 from zeroin.types import Asked, Decision, Ended, Job, Kind, Observation, Observed, Region, Status
@@ -106,9 +106,9 @@ def test_what_was_computed_of_one_history_and_ladder_decides_nothing_of_another(
 
 def test_a_fit_is_kept_for_the_rows_it_was_made_of_alone():
     history, memory = Loop(max_epochs=8).run(40).history, Memory()
-    features, rows = Features.of(SPACE, (1, 2, 4, 8)), memory.rows(SPACE, history, (1, 2, 4, 8))
+    rows = memory.rows(SPACE, history, (1, 2, 4, 8))
     for other in (rows, replace(rows, typical=6), replace(rows, before=rows.before * 3)):
-        assert build(other, features, memory).trust == build(other, features, Memory()).trust
+        assert build(other, SPACE, memory).trust == build(other, SPACE, Memory()).trust
 
 
 @pytest.mark.parametrize("max_epochs", [1, 8])
@@ -299,7 +299,7 @@ def test_a_lucky_draw_is_not_what_others_have_to_beat():
     loop.run(40, loss=loss)
     rows = Memory().rows(space, loop.history, (1,))
     assert rows.loss.min() == 0.02
-    assert math.exp(build(rows, Features.of(space, (1,)), Memory()).best) > 0.3
+    assert math.exp(build(rows, space, Memory()).best) > 0.3
 
 
 def test_a_single_crash_does_not_make_its_neighbourhood_taboo():

@@ -18,8 +18,7 @@ from zeroin.errors import StudyError
 from zeroin.executors.checkpoint import trial_folder
 from zeroin.plan import Plan
 from zeroin.protocols import Executor, Timed
-from zeroin.search import Zoom, finite
-from zeroin.search.rungs import ladder
+from zeroin.search import Settings, Zoom, finite
 from zeroin.study import Study
 from zeroin.types import Job, Kind, Observation
 
@@ -116,21 +115,21 @@ def plan_of(study: Study, course: Course, executor: Executor | None) -> Plan:
     """
     history, depth, budget = study.history, study.max_epochs, course.budget
     advised = len(history.advice)
-    zoom = study.searcher if isinstance(study.searcher, Zoom) else None
-    rungs = zoom.ladder(depth) if zoom else ladder(depth)
+    settings = study.searcher.settings if isinstance(study.searcher, Zoom) else None
+    ladder = (settings or Settings()).ladder(depth)
     seconds = None
     if executor and depth > 1 and not history.searched:
         known = executor.seconds if isinstance(executor, Timed) else 0.0
         seconds = known or _seconds_per_epoch(study, executor)
-    configs = finite.count(study.space, study.space.ranges) if zoom else None
+    configs = finite.count(study.space, study.space.ranges) if settings else None
     trainings = None if budget.epochs is None and budget.trials is None else course.trainings
     if trainings is not None and configs is not None:
         trainings = min(trainings, configs + course.after)
     return Plan(
         name=study.name,
         hyperparameters=study.space.searched,
-        ladder=rungs,
-        screen=zoom.screening(study.space, rungs, advised) if zoom else 0,
+        ladder=ladder,
+        screen=settings.coarse(study.space, ladder, advised) if settings else 0,
         budget=budget,
         trainings=trainings,
         confirm=course.after,

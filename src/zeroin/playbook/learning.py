@@ -8,9 +8,9 @@ from zeroin.errors import PlaybookError
 from zeroin.history import History
 from zeroin.playbook.lesson import WORST, Lesson
 from zeroin.playbook.scenario import Scenario
-from zeroin.search import rungs
+from zeroin.search import hindsight
 from zeroin.search.importance import importances
-from zeroin.search.model import Features, Model, build
+from zeroin.search.model import Model, build
 from zeroin.search.rows import Memory
 from zeroin.search.surrogate import one_blas_thread
 from zeroin.space import Choice, Hyperparameter, Space
@@ -42,15 +42,15 @@ def lesson_of(
     Raises:
         PlaybookError: fewer than eight trials worked, or all did equally well.
     """
-    ladder, memory = rungs.ladder(history.max_epochs), memory or Memory()
-    rows = memory.rows(space, history, ladder)
+    memory = memory or Memory()
+    rows = memory.rows(space, history, hindsight.trusted(space, history, history.max_epochs))
     worked = np.unique(rows.trial[np.isfinite(rows.loss)])
     if len(worked) < FEWEST:
         raise PlaybookError(
             f"a study needs {FEWEST} trials that worked to teach something; {name!r} has {len(worked)}: "
             f"go on with it first."
         )
-    model = build(rows, Features.of(space, ladder), memory)
+    model = build(rows, space, memory)
     low, unit = _scale(model, history, memory)
     score = np.clip((model.mean - low) / unit, 0.0, WORST)
     order = np.argsort(score, kind="stable")

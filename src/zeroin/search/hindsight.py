@@ -9,28 +9,38 @@ from collections.abc import Sequence
 
 from zeroin.history import History
 from zeroin.search import rungs
+from zeroin.search.settings import Settings
 from zeroin.search.view import View
+from zeroin.space import Space
 from zeroin.types import Job, Kind, Proposal, Status, Trial
 from zeroin.wording import counted
 
+USUAL = Settings()
 DUE = (0, 5, 10)  # full trainings' worth of epochs that a study has spent when each step of a check is due
 RIVALS = 2  # trials that looked better and have come to a rung before a check, at least
 AHEAD = 0.25  # of those, the part that a check may leave ahead of itself
 
 
-def trusted(history: History, ladder: tuple[int, ...], size: int) -> tuple[int, ...]:
-    """The rungs of a ladder, in epochs, without those at its lower end that a check has shown to mislead.
+def trusted(space: Space, history: History, max_epochs: int, settings: Settings = USUAL) -> tuple[int, ...]:
+    """The rungs of a study, in epochs, without those at their lower end that a check has shown to mislead.
+
+    Whoever compares trials by losses at rungs, the search and all that judge it, asks here which of them tell.
 
     Args:
-        history: of the study.
-        ladder: the rungs in epochs.
-        size: how many trials the coarse round has.
+        space, history: of the study.
+        max_epochs: the number of epochs of a full training.
+        settings: of the search.
     """
+    ladder = settings.ladder(max_epochs)
+    return _trusted(history, ladder, settings.coarse(space, ladder, len(history.advice)))
+
+
+def _trusted(history: History, ladder: tuple[int, ...], size: int) -> tuple[int, ...]:
     for trial in _checked(history, ladder, size):
         reached = [rung for rung in ladder[1:] if trial.epoch >= rung]
         ahead = next((rung for rung in reached if _is_ahead(history, trial, ladder[0], rung)), None)
         if ahead is not None:
-            return trusted(history, ladder[ladder.index(ahead) :], size)
+            return _trusted(history, ladder[ladder.index(ahead) :], size)
     return ladder
 
 

@@ -6,9 +6,9 @@ import numpy as np
 
 from zeroin.history import History
 from zeroin.rng import generator
-from zeroin.search import rungs
+from zeroin.search import hindsight
 from zeroin.search.box import Box
-from zeroin.search.model import Features, build
+from zeroin.search.model import build
 from zeroin.search.rows import Memory
 from zeroin.search.surrogate import one_blas_thread, root
 from zeroin.space import Space
@@ -45,15 +45,14 @@ def importances(
     >>> importances(Space(), History(), max_epochs=1)  # doctest: +SKIP
     []
     """
-    ladder = rungs.ladder(max_epochs)
     memory = memory or Memory()
-    rows = memory.rows(space, history, ladder)
+    rows = memory.rows(space, history, hindsight.trusted(space, history, max_epochs))
     searched = [j for j, p in enumerate(space.params.values()) if not p.held]
     if not searched or len(np.unique(rows.trial[np.isfinite(rows.loss)])) < 5:
         return []
     # The search crowds where losses are low; those of the coarse round, which covers the space, tell what is common.
     coarse = next((t.number for t in history.trials if not t.kind.is_coarse), len(history.trials))
-    model = build(replace(rows, typical=coarse), Features.of(space, ladder), memory)
+    model = build(replace(rows, typical=coarse), space, memory)
     rng = generator(seed, "importance", len(history.jobs))
     box = Box.of(space, history.regions[-1].ranges if history.regions else space.ranges)
     points, others = box.uniform(POINTS, rng), box.uniform(POINTS, rng)

@@ -124,8 +124,9 @@ class Model:
         return self.features(units) * self.posterior.inverse_lengths
 
 
-def build(rows: Rows, features: Features, memory: Memory) -> Model:
-    """The model of a history with at least two observations."""
+def build(rows: Rows, space: Space, memory: Memory) -> Model:
+    """The model of a history with at least two observations, of configs of a space."""
+    features = Features.of(space, rows.rungs)
     theta, trust = _fitted(rows.part(slice(fit_size(len(rows.loss)))), features, memory)
     posterior, keep = _condition(rows, features, theta)
     owners = rows.trial[keep]

@@ -3,8 +3,8 @@
 import numpy as np
 
 from zeroin.history import History
-from zeroin.search import rungs
-from zeroin.search.model import Features, build
+from zeroin.search import hindsight
+from zeroin.search.model import build
 from zeroin.search.rows import Memory, Rows
 from zeroin.search.surrogate import one_blas_thread
 from zeroin.space import Space
@@ -38,16 +38,15 @@ def best_configs(space: Space, history: History, most: int, *, max_epochs: int) 
     >>> best_configs(Space(x=Float(0, 1)), History(), 3, max_epochs=1)
     []
     """
-    ladder = rungs.ladder(max_epochs)
-    memory, features = Memory(), Features.of(space, ladder)
-    rows = memory.rows(space, history, ladder)
+    memory = Memory()
+    rows = memory.rows(space, history, hindsight.trusted(space, history, max_epochs))
     worked = [int(n) for n in np.unique(rows.trial) if history.trials[n].loss is not None]
     if len(worked) < LEAST:
         return []
     lowest = min(worked, key=lambda n: (history.trials[n].loss, n))
-    whole = [n for n in worked if history.trials[n].epoch >= ladder[-1]]
+    whole = [n for n in worked if history.trials[n].epoch >= max_epochs]
     worked = whole if len(whole) >= most else worked
-    mean = _means(rows, features, memory, worked)
+    mean = _means(rows, space, memory, worked)
     found: list[Config] = []
     for number in [worked[i] for i in np.argsort(mean, kind="stable")]:
         config = history.trials[number].config
@@ -58,9 +57,9 @@ def best_configs(space: Space, history: History, most: int, *, max_epochs: int) 
     return found[:most]
 
 
-def _means(rows: Rows, features: Features, memory: Memory, trials: list[int]) -> Array:
+def _means(rows: Rows, space: Space, memory: Memory, trials: list[int]) -> Array:
     """Posterior means of trials, once those far better than the others predict are set aside."""
-    model = build(rows, features, memory)
+    model = build(rows, space, memory)
     for _ in range(ROUNDS):
         seen, predicted, sd = model.posterior.left_out(model.owners)
         lucky = np.unique(model.owners)[seen < predicted - LUCKY * sd]
@@ -68,5 +67,5 @@ def _means(rows: Rows, features: Features, memory: Memory, trials: list[int]) ->
             break
         stay = ~np.isin(rows.trial, lucky)
         rows = rows.part(stay)
-        model = build(rows, features, memory)
-    return model.posterior.expected(features(rows.units[trials]))
+        model = build(rows, space, memory)
+    return model.posterior.expected(model.features(rows.units[trials]))

@@ -8,17 +8,16 @@
 With a single rung (an objective without epochs) each trial is a full training, and the same code applies.
 """
 
-from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
 
 import numpy as np
 
 from zeroin.history import History
 from zeroin.rng import generator
-from zeroin.search import edges, exploring, finite, hindsight, region, rungs, screening
+from zeroin.search import edges, exploring, hindsight, region, rungs, screening
 from zeroin.search.box import Box
 from zeroin.search.carrying import carry_on
-from zeroin.search.model import Features, build
+from zeroin.search.model import build
 from zeroin.search.outlook import Outlook, shipped
 from zeroin.search.rows import Memory
 from zeroin.search.settings import Settings
@@ -59,8 +58,7 @@ class Zoom:
         return _after_screening(view) if decision is None else decision
 
     def _view(self, space: Space, history: History, free: int, max_epochs: int, seed: int) -> View:
-        full = self.ladder(max_epochs)
-        ladder = hindsight.trusted(history, full, self.screening(space, full, len(history.advice)))
+        ladder = hindsight.trusted(space, history, max_epochs, self.settings)
         ranges = dict(history.regions[-1].ranges) if history.regions else space.ranges
         view = View(
             settings=self.settings,
@@ -68,10 +66,10 @@ class Zoom:
             history=history,
             free=free,
             ladder=ladder,
-            given_up=full[: -len(ladder)],
+            given_up=self.settings.ladder(max_epochs)[: -len(ladder)],
             seed=seed,
             memory=self._memory(space, history, ladder),
-            screen=self.screening(space, ladder, len(history.advice)),
+            screen=self.settings.coarse(space, ladder, len(history.advice)),
             glance=0,
             ranges=ranges,
             box=Box.of(space, ranges),
@@ -83,23 +81,6 @@ class Zoom:
         if len(screened) < view.screen or screening.advice_holds(view):
             return view
         return replace(view, glance=rungs.glance(max_epochs, ladder[0], screened, self.settings.alike))
-
-    def ladder(self, max_epochs: int) -> tuple[int, ...]:
-        """The rungs, the lowest first."""
-        return rungs.ladder(max_epochs, self.settings.rungs, self.settings.eta)
-
-    def screening(self, space: Space, ladder: Sequence[int], advised: int = 0) -> int:
-        """How many trials the coarse round has, `advised` ones of the playbook included.
-
-        The number of fresh trials is the same with and without advice, so that bad advice does not mislead the search;
-        but where each trial is a full training, half of them suffice beside the advice.
-        """
-        if len(ladder) > 1:
-            size = advised + self.settings.screen
-        else:
-            size = int(np.clip(len(space) + 1, 6, 12))
-            size = max(size, advised + (size + 1) // 2)
-        return finite.count(space, space.ranges, size) or size
 
     def _memory(self, space: Space, history: History, ladder: tuple[int, ...]) -> Memory:
         """The cache for this history, space and ladder; a new one if the last call was for others."""
@@ -114,7 +95,7 @@ def _after_screening(view: View) -> Decision:
     rows = view.memory.rows(view.space, view.history, view.ladder)
     if len(np.unique(rows.trial)) < 2 or not np.isfinite(rows.loss).any():
         return _uniform(view)
-    model = build(rows, Features.of(view.space, view.ladder), view.memory)
+    model = build(rows, view.space, view.memory)
     moved = edges.moved(view, model)
     if checked := hindsight.check(view):
         view = view.choosing(checked)

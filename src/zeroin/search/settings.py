@@ -1,6 +1,12 @@
-"""The searcher's constants."""
+"""The searcher's constants, and what follows from them for a space and a depth."""
 
+from collections.abc import Sequence
 from dataclasses import dataclass
+
+import numpy as np
+
+from zeroin.search import finite, rungs
+from zeroin.space import Space
 
 
 @dataclass(frozen=True, slots=True)
@@ -23,3 +29,20 @@ class Settings:
     leap: float = 1.0  # every second new trial aims so many standard deviations of the losses below the best
     region_every: int = 8  # a new region is computed after so many jobs
     agree: float = 0.5  # a config that agrees with running ones is preferred from this share of the best's EI on
+
+    def ladder(self, max_epochs: int) -> tuple[int, ...]:
+        """The rungs in epochs, the lowest first."""
+        return rungs.ladder(max_epochs, self.rungs, self.eta)
+
+    def coarse(self, space: Space, ladder: Sequence[int], advised: int = 0) -> int:
+        """How many trials the coarse round has, `advised` ones of the playbook included.
+
+        The number of fresh trials is the same with and without advice, so that bad advice does not mislead the search;
+        but where each trial is a full training, half of them suffice beside the advice.
+        """
+        if len(ladder) > 1:
+            size = advised + self.screen
+        else:
+            size = int(np.clip(len(space) + 1, 6, 12))
+            size = max(size, advised + (size + 1) // 2)
+        return finite.count(space, space.ranges, size) or size
