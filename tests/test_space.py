@@ -225,6 +225,21 @@ def test_set_and_fix():
     assert space["lr"].fixed is None  # the space itself never changes
 
 
+def test_what_depends_on_values_that_are_no_longer_there_goes_with_them():
+    space = Space(
+        optimizer=Choice("sgd", "momentum", "adamw"),
+        beta=Float(0, 1, when={"optimizer": "adamw"}),
+        decay=Float(0, 1, when={"optimizer": ("momentum", "adamw")}),
+        odd=Choice(1, 2, when={"beta": 0.5}),
+        layers=Int(1, 4),
+        units_3=Int(1, 9, when={"layers": (3, 4)}),
+    )
+    fewer = space.set("optimizer", "sgd", "momentum").set("layers", 1, 2)
+    assert list(fewer) == ["optimizer", "decay", "layers"]
+    assert fewer["decay"].when == {"optimizer": ("momentum",)}
+    assert space.set("layers", 1, 4) == space.set("optimizer", *space["optimizer"].options) == space
+
+
 def test_a_space_is_printed_as_it_would_be_written():
     text = repr(Space(lr=Float(1e-4, 1.0, scale="log"), o=Choice("a", "b")))
     assert "lr=" in text

@@ -3,13 +3,13 @@
 import difflib
 import math
 from collections.abc import Iterable, Mapping
-from dataclasses import replace
-from typing import Any, TypeAlias
+from typing import TypeAlias
 
 from zeroin.catalogue.entries import CATALOGUE, OPTIMIZERS, Entry, lookup
 from zeroin.errors import SpaceError
 from zeroin.space import SCALES, Choice, Float, Hyperparameter, Int, Space
-from zeroin.space.plain import When, is_number
+from zeroin.space.params import changed
+from zeroin.space.plain import When, is_number, several
 from zeroin.types import Value
 
 Asked: TypeAlias = Hyperparameter | tuple[Value, ...] | Value
@@ -60,7 +60,7 @@ def space(optimizer: str | Iterable[str] = "adamw", trainings: float | None = No
             continue
         param = _asked(entry, _covering([entry.param_for(o) for o in owners]), asked)
         own = asked.when or {} if isinstance(asked, Float | Int | Choice) else {}
-        param = _replace(param, when={**_conditions(entry, owners, chosen, params), **own} or None)
+        param = changed(param, when={**_conditions(entry, owners, chosen, params), **own} or None)
         params |= _per_layer(params, param) if name == "units" and asked == "per_layer" else {name: param}
     return Space(**params)
 
@@ -135,7 +135,7 @@ def _covering(params: list[Hyperparameter | None]) -> Hyperparameter:
     for other in others:
         if not isinstance(first, Choice) and not isinstance(other, Choice):
             limits = (min(first.legal[0], other.legal[0]), max(first.legal[1], other.legal[1]))
-            first = _replace(first, low=min(first.low, other.low), high=max(first.high, other.high), limits=limits)
+            first = changed(first, low=min(first.low, other.low), high=max(first.high, other.high), limits=limits)
     return first
 
 
@@ -155,7 +155,7 @@ def _asked(entry: Entry, param: Hyperparameter, asked: Asked) -> Hyperparameter:
                 f"{entry.name} is one of {', '.join(map(str, param.options))}; {entry.name}={value!r}: use {near[0]}, "
                 f"or {entry.name}=Choice(...) with options that your own code understands."
             )
-    return Choice(*values) if isinstance(asked, tuple) else _replace(param, fixed=asked)
+    return Choice(*values) if isinstance(asked, tuple) else changed(param, fixed=asked)
 
 
 def _numbers(entry: Entry, param: Float | Int, values: tuple[Value, ...], is_range: bool) -> Hyperparameter:
@@ -174,13 +174,13 @@ def _numbers(entry: Entry, param: Float | Int, values: tuple[Value, ...], is_ran
     limits = (min(*param.legal, *real), max(*param.legal, *real))
     if not is_range:
         power = param.scale != "log2" or not int(numbers[0]) & (int(numbers[0]) - 1)
-        return _replace(param, fixed=numbers[0], limits=limits, scale=param.scale if power else "log")
+        return changed(param, fixed=numbers[0], limits=limits, scale=param.scale if power else "log")
     low, high = numbers
     zero = isinstance(param, Float) and param.zero
     if zero and real == numbers:
         limits = (low, limits[1])  # the zero is next below low
     stays = param.default is not None and (low <= param.default <= high or (zero and param.default == 0))
-    ranged = _replace(param, low=low, high=high, limits=limits, default=param.default if stays else None)
+    ranged = changed(param, low=low, high=high, limits=limits, default=param.default if stays else None)
     return _affordable(entry, ranged)
 
 
@@ -189,7 +189,7 @@ def _affordable(entry: Entry, param: Hyperparameter) -> Hyperparameter:
     if not entry.costs or isinstance(param, Choice) or param.held:
         return param
     (lowest, highest), large = param.legal, entry.costs == "large"
-    return _replace(param, limits=(lowest, param.high) if large else (param.low, highest))
+    return changed(param, limits=(lowest, param.high) if large else (param.low, highest))
 
 
 def _conditions(
@@ -198,8 +198,7 @@ def _conditions(
     """When it is active: only under its optimizers, and under those values of the others that are in the space."""
     when: dict[str, Value | tuple[Value, ...]] = {"optimizer": owners} if len(owners) < len(chosen) else {}
     for parent, allowed in (entry.param.when or {}).items():
-        values = allowed if isinstance(allowed, tuple) else (allowed,)
-        offered = tuple(v for v in values if parent in params and params[parent].allows(v))
+        offered = tuple(v for v in several(allowed) if parent in params and params[parent].allows(v))
         if offered:
             when[parent] = offered
     return when
@@ -212,15 +211,8 @@ def _per_layer(params: dict[str, Hyperparameter], units: Hyperparameter) -> dict
         raise SpaceError(f"units='per_layer' needs layers, an Int, in the space; layers={layers!r}: add layers=(1, 4).")
     if layers.held:
         return {f"units_{i}": units for i in range(1, layers.start + 1)}
-    deep: dict[str, Hyperparameter] = {"layers": replace(layers, limits=None)}
+    deep = {"layers": changed(layers, limits=None)}
     for i in range(1, layers.high + 1):
         when: When = {**(units.when or {}), "layers": tuple(range(max(i, layers.low), layers.high + 1))}
-        deep[f"units_{i}"] = _replace(units, when=when)
+        deep[f"units_{i}"] = changed(units, when=when)
     return deep
-
-
-def _replace(param: Hyperparameter, **fields: Any) -> Hyperparameter:
-    if not isinstance(param, Choice):
-        return replace(param, **fields)
-    kept = {name: getattr(param, name) for name in ("ordered", "default", "when", "fixed")}
-    return Choice(*param.options, **(kept | fields))

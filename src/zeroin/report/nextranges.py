@@ -49,7 +49,6 @@ def paste(space: Space, history: History, best: Trial, importance: Sequence[Impo
         command: that began it.
     """
     likely: Mapping[str, Range] = history.regions[-1].likely if history.regions else {}
-    asked_about = {other for param in space.params.values() for other in param.when or ()}  # keep all their values
     changes: list[tuple[str, tuple[Value, ...]]] = []
     for name, param in space.params.items():
         value = best.config.get(name)
@@ -57,7 +56,7 @@ def paste(space: Space, history: History, best: Trial, importance: Sequence[Impo
             continue
         found = (value,) if name in _little(importance) else likely.get(name, param.range)
         values = _narrowed(param, found, value, wider(space, name, best, importance))
-        if set(values) != set(param.range) and not (name in asked_about and len(values) > 1):
+        if set(values) != set(param.range):
             changes.append((name, values))
     if set(space.searched) <= {name for name, values in changes if len(values) == 1}:
         return ""  # nothing would be left to tune

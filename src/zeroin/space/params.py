@@ -1,6 +1,7 @@
 """A hyperparameter: a Float, an Int or a Choice."""
 
 from collections.abc import Mapping
+from dataclasses import replace
 from typing import Any, TypeAlias
 
 from zeroin.space.choice import Choice
@@ -23,3 +24,15 @@ def from_json(data: Mapping[str, Any]) -> Hyperparameter:
     if data["type"] == "choice":
         return Choice(*data["options"], **fields)
     return Float(**fields) if data["type"] == "float" else Int(**fields)
+
+
+def changed(param: Hyperparameter, **fields: Any) -> Hyperparameter:
+    """The hyperparameter with other fields, as `dataclasses.replace` gives it; `options` are those of a choice.
+
+    >>> changed(Choice("a", "b", ordered=True), options=("b", "c"))
+    Choice('b', 'c', ordered=True)
+    """
+    if not isinstance(param, Choice):
+        return replace(param, **fields)
+    kept = {name: getattr(param, name) for name in ("options", "ordered", "default", "when", "fixed")} | fields
+    return Choice(*kept.pop("options"), **kept)

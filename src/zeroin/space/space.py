@@ -10,7 +10,7 @@ from zeroin.errors import SpaceError
 from zeroin.space import table
 from zeroin.space.choice import Choice
 from zeroin.space.numbers import Float, Int
-from zeroin.space.params import Hyperparameter, from_json
+from zeroin.space.params import Hyperparameter, changed, from_json
 from zeroin.space.plain import is_number, plain, several
 from zeroin.space.scales import Array
 from zeroin.types import Config, Range, Value
@@ -173,7 +173,8 @@ class Space:
     def set(self, name: str, *range: Value) -> "Space":
         """The space with another range, or other options, for one hyperparameter; what was observed still counts.
 
-        The search stays within the new range: limits that were wider are dropped.
+        The search stays within the new range: limits that were wider are dropped, and so are other hyperparameters that
+        are only active for values that are no longer there.
 
         Args:
             name: of the hyperparameter.
@@ -193,8 +194,7 @@ class Space:
             if len(range) == 1:
                 return self.fix(name, range[0])
             default = param.default if param.default in range else None
-            new: Hyperparameter = Choice(*range, ordered=param.ordered, default=default, when=param.when)
-            return Space(**{**self.params, name: new})
+            return self._with(name, changed(param, options=range, default=default, fixed=...))
         if len(range) != 2 or not all(map(is_number, range)):
             raise SpaceError(
                 f"a range is low..high; {name}={range!r}: use {name}={param.low!r}..{param.high!r}, or fix it."
@@ -206,7 +206,7 @@ class Space:
         zero = isinstance(param, Float) and param.zero and param.default == 0  # stays, below any range
         if param.default is not None and not zero and not low <= param.default <= high:  # type: ignore[operator]
             fields["default"] = None
-        return Space(**{**self.params, name: replace(param, **fields)})
+        return self._with(name, replace(param, **fields))
 
     def fix(self, name: str, value: Value) -> "Space":
         """The space with one hyperparameter held at a value; what was observed at other values still counts.
@@ -225,21 +225,15 @@ class Space:
         {'layers': 2}
         """
         param, value = self._known(name), plain(value)
+        if param.allows(value):
+            return Space(**{**self.params, name: changed(param, fixed=value)})
         if isinstance(param, Choice):
-            if not param.allows(value):
-                raise SpaceError(f"{name} is one of {param.options}; {value!r} is not: use {param.options[0]!r}.")
-            new: Hyperparameter = Choice(
-                *param.options, ordered=param.ordered, default=param.default, when=param.when, fixed=value
-            )
-        elif param.allows(value):
-            new = replace(param, fixed=value)  # type: ignore[arg-type]
-        else:
-            kind = "power of two" if param.scale == "log2" and isinstance(param, Int) else type(param).__name__
-            raise SpaceError(
-                f"a fixed value is a legal {kind}, {param.legal[0]:g}..{param.legal[1]:g}; "
-                f"{name}={value!r}: use {name}={param.start!r}."
-            )
-        return Space(**{**self.params, name: new})
+            raise SpaceError(f"{name} is one of {param.options}; {value!r} is not: use {param.options[0]!r}.")
+        kind = "power of two" if param.scale == "log2" and isinstance(param, Int) else type(param).__name__
+        raise SpaceError(
+            f"a fixed value is a legal {kind}, {param.legal[0]:g}..{param.legal[1]:g}; "
+            f"{name}={value!r}: use {name}={param.start!r}."
+        )
 
     def to_json(self) -> dict[str, Any]:
         """Plain data, in order; `Space.from_json` reads it."""
@@ -249,6 +243,16 @@ class Space:
     def from_json(data: Mapping[str, Any]) -> "Space":
         """The inverse of `to_json`."""
         return Space(**{name: from_json(p) for name, p in data.items()})
+
+    def _with(self, name: str, new: Hyperparameter) -> "Space":
+        """The space with one hyperparameter exchanged; conditions on values that it no longer has are dropped."""
+        left: dict[str, Hyperparameter] = {}
+        for other in self._order:
+            param = new if other == name else self.params[other]
+            when = {q: _offered(allowed, left.get(q)) for q, allowed in (param.when or {}).items()}
+            if () not in when.values():
+                left[other] = param if when == (param.when or {}) else changed(param, when=when)
+        return Space(**{other: left[other] for other in self.params if other in left})
 
     def _known(self, name: str) -> Hyperparameter:
         if name not in self.params:
@@ -276,6 +280,12 @@ class Space:
         name, *others = names
         for more in ({name: v} for v in values[name]) if self._is_active(name, config) else [{}]:
             yield from self._grown({**config, **more}, others, values)
+
+
+def _offered(allowed: Value | tuple[Value, ...], parent: Hyperparameter | None) -> Value | tuple[Value, ...]:
+    """What is left of the values that a `when` allows; () where its hyperparameter is gone or has none of them."""
+    kept = tuple(value for value in several(allowed) if parent and parent.allows(value))
+    return allowed if kept == several(allowed) else kept
 
 
 def _is_one(param: Hyperparameter, value: Value, allowed: Value | tuple[Value, ...]) -> bool:
