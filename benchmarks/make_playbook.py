@@ -36,6 +36,7 @@ from zeroin.playbook.pool import pool
 from zeroin.playbook.sentences import sentences
 from zeroin.search.outlook import shipped as outlook
 from zeroin.tasks import TASKS
+from zeroin.wording import percent
 
 ROOT = Path(__file__).resolve().parents[1]
 SHIPPED = ROOT / "src" / "zeroin" / "playbook" / "shipped.json"
@@ -169,7 +170,7 @@ def across_tasks(lessons: Sequence[Lesson]) -> str:
         units = np.quantile([row.param.unit(cell.best) for cell in cells], [0.25, 0.5, 0.75])
         best = " / ".join(row.values((row.param.value(float(u)),)) for u in units)
         matters = f"{row.matters} of {row.searched}"
-        out.append(f"| `{row.name}` | {np.median(weight):.0%} | {matters} | {best} | {row.words()} |")
+        out.append(f"| `{row.name}` | {percent(np.median(weight))} | {matters} | {best} | {row.words()} |")
     return "\n".join(out)
 
 

@@ -234,7 +234,7 @@ def test_what_mattered_is_told_with_how_sure_the_model_is(tmp_path):
     study = zi.tune(lambda config: (config["x"] - 0.4) ** 2, space, trials=12, store=None)
     text = study.report(tmp_path / "r.html").read_text("utf-8")
     table = text[text.index('<table id="importance">') :].split("</table>")[0]
-    rows = re.findall(r"<th[^>]*>(\w)</th><td[^>]*>(\d+)%</td><td[^>]*>(\d+)% to (\d+)%</td>", table)
+    rows = re.findall(r"<th[^>]*>(\w)</th><td[^>]*>(\d+) %</td><td[^>]*>(\d+) % to (\d+) %</td>", table)
     assert [name for name, *_ in rows] == ["x", "y"]
     assert all(int(low) <= int(mean) <= int(high) for _, mean, low, high in rows)
 

@@ -130,7 +130,7 @@ def test_a_budget_in_minutes_tells_how_long_is_left_too(tmp_path, monkeypatch):
         display(view, plan)
         time.sleep(0.01)
         display(view, Observed(0, Observation(1, 0.5)))
-    assert re.search(r"20% of the budget, .*about (7 min 5\d s|8 min 0\d s) left$", said.getvalue().strip())
+    assert re.search(r"20 % of the budget, .*about (7 min 5\d s|8 min 0\d s) left$", said.getvalue().strip())
 
 
 def test_a_study_that_is_not_there_is_told(tmp_path):

@@ -21,7 +21,7 @@ from zeroin.space import Choice, Hyperparameter
 from zeroin.space.words import range_words
 from zeroin.study import Study
 from zeroin.types import Asked, Ended, Event, Kind, Range, Trial
-from zeroin.wording import config_words, counted, duration, error_line, score_words
+from zeroin.wording import config_words, counted, duration, error_line, percent, score_words
 
 Told: TypeAlias = Event | Plan
 SECONDS_BETWEEN_LINES = 10.0  # of progress, if the output is not a terminal
@@ -115,7 +115,7 @@ class Display:
         out = counted(len(history.trials), "trial")
         out += f", {counted(history.spent, 'epoch')}" if study.max_epochs > 1 else ""
         if share is not None:
-            out += f", {share:.0%} of the budget"
+            out += f", {percent(share)} of the budget"
         if self._best is not None:
             out += f", best {score_words(turned(study.goal, self._best))}"
         elapsed = time.monotonic() - self._began

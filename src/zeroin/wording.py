@@ -35,14 +35,23 @@ def duration(seconds: float) -> str:
     return f"{minutes // 60} h {minutes % 60:02d} min"
 
 
+def percent(share: float) -> str:
+    """A share in whole per cent, the same wherever a person reads one.
+
+    >>> percent(0.857), percent(0.0)
+    ('86 %', '0 %')
+    """
+    return f"{100 * share:.0f} %"
+
+
 def part(share: float) -> str:
     """A share of something, readable however small it is.
 
     >>> part(0.36), part(0.0123), part(2.4e-7), part(1e-20)
-    ('36%', '1/81', '1/4,200,000', 'less than a billionth')
+    ('36 %', '1/81', '1/4,200,000', 'less than a billionth')
     """
     if share >= 0.095:
-        return f"{share:.0%}"
+        return percent(share)
     return f"1/{float(f'{1 / share:.2g}'):,.0f}" if share >= 1e-9 else "less than a billionth"
 
 

@@ -17,7 +17,7 @@ from zeroin.protocols import Trainable
 from zeroin.space import Space
 from zeroin.targets import find
 from zeroin.types import Value
-from zeroin.wording import duration
+from zeroin.wording import duration, percent
 
 if TYPE_CHECKING:
     from rich.console import Console
@@ -127,7 +127,7 @@ def _progress(console: "Console") -> Iterator[Callable[["Progress"], None]]:
                 console.print(f"{now.trainings:,} trainings, at most about {duration(now.seconds)}; Ctrl-C ends it")
                 told = time.monotonic()
             elif not console.is_terminal and time.monotonic() - told > SECONDS_BETWEEN_LINES:
-                console.print(f"{100 * now.share:.0f} % done")
+                console.print(f"{percent(now.share)} done")
                 told = time.monotonic()
             bar.update(line, completed=now.share)
 

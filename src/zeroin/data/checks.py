@@ -14,6 +14,7 @@ from zeroin.data.answer import Answer
 from zeroin.data.columns import Column, measured, no_dates
 from zeroin.data.groups import are_groups, note_on_groups
 from zeroin.data.kinds import DATES, ColumnKind, as_dates, as_numbers, as_words, other_order
+from zeroin.wording import percent
 
 ENOUGH = 0.999  # a leak is suspected if a column alone explains this share of the target
 MONOTONE = 0.9999  # from this rank correlation on, a number is taken for a disguise of another
@@ -136,7 +137,7 @@ def _note_on_far(answer: Answer, real: pd.Series) -> Iterator[str]:
         return
     logs = "predict a column of its logarithm, or " if (real > 0).all() else ""
     yield (
-        f"{few:,} of {len(real):,} rows make{'s' * (few == 1)} up {100 * shares.iloc[few - 1]:.0f} % of the spread of "
+        f"{few:,} of {len(real):,} rows make{'s' * (few == 1)} up {percent(shares.iloc[few - 1])} of the spread of "
         f"{answer.name!r}, such as {real[apart.index[0]]:g} where the middle one is {real.median():g}; r2 and mse "
         f"judge by these alone: fix them if they are mistakes, else {logs}add --metric mae"
     )

@@ -10,6 +10,7 @@ from zeroin.space import SCALES, Choice, Float, Hyperparameter, Int
 from zeroin.space.choice import key
 from zeroin.space.words import range_words
 from zeroin.types import Range, Value
+from zeroin.wording import percent
 
 NEAR = 0.02  # of the unit interval: ranges that are closer than this overlap, as their ends are not known better
 MATTERS = 0.1  # hyperparameters of less importance hardly matter
@@ -49,7 +50,7 @@ class Row:
 
     def words_of(self, cell: Cell) -> str:
         """A cell in words: the good values, and how much the hyperparameter mattered."""
-        return f"{self.values(cell.good)} ({cell.importance:.0%})"
+        return f"{self.values(cell.good)} ({percent(cell.importance)})"
 
     def values(self, of: Range) -> str:
         """A range of its values in words; numbers have two digits, because they are not known better."""
@@ -120,7 +121,7 @@ class Comparison:
             for row in self.rows
         ]
         if any(luck is not None for luck in self.luck):
-            lines.append(["luck", *("" if luck is None else f"{luck:.0%}" for luck in self.luck), ""])
+            lines.append(["luck", *("" if luck is None else percent(luck) for luck in self.luck), ""])
         lines = lines if several else [line[:-1] for line in lines]
         widths = [max(map(len, column)) for column in zip(*lines, strict=True)]
         out = [" | ".join(cell.ljust(width) for cell, width in zip(line, widths, strict=True)) for line in lines]

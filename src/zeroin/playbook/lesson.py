@@ -21,7 +21,7 @@ from zeroin.space.plain import OUTSIDE
 from zeroin.space.scales import Array
 from zeroin.space.words import range_words
 from zeroin.types import Config, Range
-from zeroin.wording import config_words, counted
+from zeroin.wording import config_words, counted, percent
 
 WORST = 2.0  # scores are clipped here: all that are worse are simply bad
 NOISE = 1e-2  # variance of the noise of a score, relative to the variance of the scores
@@ -99,9 +99,9 @@ class Lesson:
         """The whole lesson, in several lines."""
         facts = ", ".join(f"{fact} {value}" for fact, value in self.scenario.items())
         spent = f"{self.trainings:g} full trainings of {counted(self.max_epochs, 'epoch')}"
-        rows = [f"  {n}: good {self._good_words(n)}, mattered {self.mattered(n):.0%}" for n in self.ranked]
+        rows = [f"  {n}: good {self._good_words(n)}, mattered {percent(self.mattered(n))}" for n in self.ranked]
         if self.luck is not None:
-            rows.append(f"  luck: {self.luck:.0%} of the spread of scores; the lesson counts so much less")
+            rows.append(f"  luck: {percent(self.luck)} of the spread of scores; the lesson counts so much less")
         head = [f"{self.name}: {facts}", ", ".join([spent, *self._date])]
         return "\n".join([*head, *rows, f"  best config: {config_words(self.configs[0])}"])
 

@@ -6,7 +6,7 @@ from statistics import median
 from zeroin.playbook.compare import Comparison, Row, joined
 from zeroin.space import Choice
 from zeroin.types import Value
-from zeroin.wording import value_words
+from zeroin.wording import percent, value_words
 
 PLURAL = {"row": "tables", "image": "images", "words": "texts", "sequence": "sequences"}
 SURE = 0.8  # if this share of the studies in which it mattered agree, there is little to search
@@ -18,7 +18,7 @@ def sentences(found: Comparison) -> list[str]:
     """What several studies suggest to search, to set, to try or to leave alone; what mattered most often comes first.
 
     >>> sentences(compare([digits, cells]))  # doctest: +SKIP
-    ['search `lr`, which mattered in 2 of 2 (44% of the spread): images 8.7e-4..0.0028, tables 0.017..0.047', ...]
+    ['search `lr`, which mattered in 2 of 2 (44 % of the spread): images 8.7e-4..0.0028, tables 0.017..0.047', ...]
     """
     groups = _groups(found.scenarios)
     rows = sorted(found.rows, key=lambda row: -row.matters)  # of as many the most important first, as they come
@@ -53,7 +53,7 @@ def _sentence(row: Row, groups: Mapping[str, Sequence[int]]) -> str:
     if not row.agrees or row.agree < row.matters:
         values += _apart(row, groups) if groups else _elsewhere(row)
     verb = ("set" if 2 * row.matters > row.searched else "try") if _settled(row) else "search"
-    told = f"mattered in {row.matters} of {row.searched} ({weight:.0%} of the spread)"
+    told = f"mattered in {row.matters} of {row.searched} ({percent(weight)} of the spread)"
     return f"{verb} `{row.name}`, which {told}: {'; '.join(values)}"
 
 

@@ -14,7 +14,7 @@ from zeroin.report.charts import BEST, COLOURS, FAILED, LIKELY, axis_figure, cur
 from zeroin.report.curves import TO_THE_END
 from zeroin.report.summary import Row, Summary
 from zeroin.report.words import STATUS_WORDS
-from zeroin.wording import counted, duration, error_line, score_words, value_words
+from zeroin.wording import counted, duration, error_line, percent, score_words, value_words
 
 NONE = "–"  # of a hyperparameter that a config does not have, and of a score where there is none
 
@@ -35,7 +35,7 @@ def render(summary: Summary) -> str:
         "duration": duration,
         "counted": counted,
         "data": _data,
-        "percent": "{:.0%}".format,
+        "percent": percent,
     }
     files = resources.files("zeroin.report")
     page = environment.from_string(files.joinpath("page.html").read_text("utf-8"))

@@ -8,7 +8,7 @@ from zeroin.search import rungs
 from zeroin.search.model import Model
 from zeroin.search.view import View
 from zeroin.types import Kind, Trial
-from zeroin.wording import counted
+from zeroin.wording import counted, percent
 
 
 def carry_on(view: View, model: Model) -> tuple[View, dict[int, str]]:
@@ -39,7 +39,7 @@ def carry_on(view: View, model: Model) -> tuple[View, dict[int, str]]:
         if trial.number not in chances:
             continue
         chance = chances[trial.number]
-        why = f"{chance:.0%} chance to beat the best"
+        why = f"{percent(chance)} chance to beat the best"
         if chance < view.settings.hopeless:
             paused[trial.number] = why
         elif first not in (None, trial.number):

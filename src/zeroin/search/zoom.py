@@ -11,6 +11,7 @@ from zeroin.search.model import Model
 from zeroin.search.view import View
 from zeroin.space.scales import Array
 from zeroin.types import Kind, Proposal, Trial
+from zeroin.wording import percent
 
 CANDIDATES = 600
 REFINED = 100  # mutations of the best candidates, for each of the steps
@@ -88,7 +89,7 @@ def _best_of(pool: Pool, view: View, model: Model, aim: str) -> Proposal | None:
         point = pool.points[best] if np.isfinite(score) else _anywhere(view)
         pool.score[best] = -np.inf
         if not np.isfinite(score) or not view.has(point):
-            why = f"{model.chance(point):.0%} chance to beat the best, by the model{aim}"
+            why = f"{percent(model.chance(point))} chance to beat the best, by the model{aim}"
             return Proposal(view.ladder[0], Kind.ZOOM, why, config=view.space.config(point))
 
 

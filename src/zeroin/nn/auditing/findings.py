@@ -3,6 +3,7 @@
 from dataclasses import dataclass
 
 from zeroin.nn.auditing.measure import Level
+from zeroin.wording import percent
 
 SEVERITIES = ("error", "warning", "note")
 
@@ -61,7 +62,7 @@ class Audit:
         lines = [f"{'z of layer':{wide}}  -4{' ' * 20}4   mean  deviation  between examples  gradient  dead"]
         for level in self.levels:
             slope = f"{slopes[level.name]:9.1e}" if level.name in slopes else " " * 9
-            dead = "" if level.dead is None else f"{100 * level.dead:4.0f}%"
+            dead = "" if level.dead is None else f"{percent(level.dead):>6}"
             lines.append(
                 f"{level.name:{max(wide, 10)}}  {level.picture} {level.mean:6.2g} {level.deviation:10.2g} "
                 f"{level.spread:17.2g} {slope} {dead}"

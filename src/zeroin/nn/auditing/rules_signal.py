@@ -10,6 +10,7 @@ from zeroin.nn.auditing.findings import Finding
 from zeroin.nn.auditing.measure import Level, Measured, Subject, Unknown
 from zeroin.nn.layers import LAYERS, NORMS
 from zeroin.nn.precision import exact
+from zeroin.wording import percent
 
 GRAVE, SLIGHT = 1e3, 30.0  # factors by which the signal or the gradient may change from one end to the other
 # Gains that keep the signal: He et al. 2015, equation 10 (relu family); Glorot & Bengio 2010, equation 16 (tanh);
@@ -131,7 +132,7 @@ def dead(case: Measured) -> Iterator[Finding]:
         assert worst.dead is not None
         yield Finding(
             "dead ReLUs", "error" if worst.dead > 0.8 else "warning", worst.name,
-            f"{100 * worst.dead:.0f} % of its units are 0 for each of {len(case.subject.sample)} examples "
+            f"{percent(worst.dead)} of its units are 0 for each of {len(case.subject.sample)} examples "
             f"(z has mean {worst.mean:.2g}, deviation {worst.deviation:.2g}); {len(found)} layers have more than 20 %",
             "a smaller lr, activation='leaky_relu', or model, _ = insert_batchnorm(model, x[:2])",
         )  # fmt: skip

@@ -17,6 +17,7 @@ from zeroin.nn.modes import buffers_kept, modes_kept, switched
 from zeroin.nn.norms.recalibration import recalibrate
 from zeroin.nn.norms.trace import Node, Trace, watched
 from zeroin.nn.precision import exact
+from zeroin.wording import percent
 
 SMALL = 16  # the statistics of mini-batches with fewer examples are too noisy
 GAP = (0.25, 0.02)  # it is an error if recalibration lowers the validation loss by this share and this amount
@@ -56,7 +57,7 @@ def small_batches(case: Measured) -> Iterator[Finding]:
     yield Finding(
         "small mini-batches", "error" if case.subject.batch_size < 4 else "warning", path,
         f"with {case.subject.batch_size} examples the mean of a mini-batch is off by {mean:.2f} deviations of its "
-        f"channel, the deviation by {100 * deviation:.0f} %; below about {SMALL} examples that costs accuracy",
+        f"channel, the deviation by {percent(deviation)}; below about {SMALL} examples that costs accuracy",
         'model, _ = swap_norm(model, "group"), or norm="group" in the config, or a larger batch_size',
     )  # fmt: skip
 
@@ -70,7 +71,7 @@ def momentum(case: Measured) -> Iterator[Finding]:
         off = f"; its running mean is {shifts[path]:.2f} deviations from that of the data" if path in shifts else ""
         yield Finding(
             "momentum convention", "error" if share >= 0.9 else "warning", path,
-            f"momentum={share:g} means that the newest mini-batch makes up {100 * share:.0f} % of the running "
+            f"momentum={share:g} means that the newest mini-batch makes up {percent(share)} of the running "
             f"statistics (Keras counts the other way round){off}",
             f"momentum={1 - share if 0.5 < share < 1.0 else 0.1:.3g}",
         )  # fmt: skip
@@ -150,8 +151,8 @@ def mode(case: Measured) -> Iterator[Finding]:
         if not torch.equal(buffer.nan_to_num(), standing[name].nan_to_num())  # where training diverged, NaN stays NaN
     ]
     if max(twice, company) > 1e-3 or moved:
-        evidence = [f"two passes differ by {100 * twice:.0f} %"] if twice > 1e-3 else []
-        evidence += [f"an example's result changes by {100 * company:.0f} % with its company"] if company > 1e-3 else []
+        evidence = [f"two passes differ by {percent(twice)}"] if twice > 1e-3 else []
+        evidence += [f"an example's result changes by {percent(company)} with its company"] if company > 1e-3 else []
         evidence += [f"a pass changes {', '.join(moved[:3])}"] if moved else []
         yield Finding(
             "training mode at evaluation", "error", "forward",
