@@ -308,6 +308,9 @@ class Study:
         An event that another one follows at once may be written `with_next` event, in one transaction, at half the
         cost. If the process is killed between the two, the store has the job running with all its epochs observed,
         and the job ends again when the study is resumed.
+
+        Raises:
+            StudyError: the study is closed, or was loaded for reading.
         """
         if self.path and self._store is None:
             raise StudyError(

@@ -7,6 +7,7 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from zeroin import catalogue
+from zeroin.budget import Budget
 from zeroin.checked import checked_max_epochs, checked_space
 from zeroin.clock import Clock
 from zeroin.errors import StudyError
@@ -98,20 +99,18 @@ def tune(
     is_task = task is objective
     depth = checked_max_epochs(task.max_epochs if max_epochs is None else max_epochs)
     _check_given(space, executor, searcher)
-    course = course_of(budget_of(epochs, trials, minutes, trial_minutes), depth, confirm, is_task=is_task)
-    now = executor.now if isinstance(executor, Clocked) else time.monotonic
-    clock = Clock(math.inf if minutes is None else 60 * minutes, now, course.after, course.finish)  # preparation counts
-    if trial_minutes is not None and depth == 1:
-        _check_ended_by_force(trial_minutes, workers, executor)
-    movable = catalogue.unasked(space) if space else ()  # ranges that the playbook may correct
-    if space is None:
-        space = task.space_for(course.for_search)
-        movable = tuple(space)
+    budget = budget_of(epochs, trials, minutes, trial_minutes)
+    course = course_of(budget, depth, confirm, is_task=is_task)
+    clock = _clock(course, executor)  # preparation counts
+    _check_ended_by_force(budget, depth, workers, executor)
+    movable = catalogue.unasked(space) if space else None  # ranges that the playbook may correct; None: all
+    space = space or task.space_for(course.for_search)
     if executor is None:
         check_workers(workers)
     if executor is None or is_task:
         task.check(space)
     scenario = scenario_of(objective, space, depth)
+    movable = tuple(space) if movable is None else movable
     advised = book.look_up(space, scenario, movable) if book else None  # first of all: it may be no playbook
     study = Study(
         space,
@@ -188,12 +187,20 @@ def _check_given(space: Space | None, executor: Executor | None, searcher: Searc
             raise StudyError(f"{what} has a method {does}; got {given!r}: leave it out, or see zeroin.protocols.")
 
 
-def _check_ended_by_force(trial_minutes: float, workers: int, executor: Executor | None) -> None:
-    """Check that a trial without epochs can be ended: not by a process that runs it itself."""
+def _clock(course: Course, executor: Executor | None) -> Clock:
+    """The clock of a run, which begins now."""
+    minutes, now = course.budget.minutes, executor.now if isinstance(executor, Clocked) else time.monotonic
+    return Clock(math.inf if minutes is None else 60 * minutes, now, course.after, course.finish)
+
+
+def _check_ended_by_force(budget: Budget, depth: int, workers: int, executor: Executor | None) -> None:
+    """Check that a trial without epochs, if its time is limited, can be ended: not by a process that runs it itself."""
+    if budget.trial_minutes is None or depth > 1:
+        return
     if not isinstance(executor, Patient) if executor else workers == 1:
         raise StudyError(
-            f"trial_minutes are looked at after each epoch; trial_minutes={trial_minutes!r} of trials without epochs: "
-            f"report epochs and give max_epochs=..., use workers=2, which are ended by force, or leave it out."
+            f"trial_minutes are looked at after each epoch; trial_minutes={budget.trial_minutes:g} of trials without "
+            f"epochs: report epochs and give max_epochs=..., use workers=2, which are ended by force, or leave it out."
         )
 
 

@@ -259,7 +259,11 @@ PACE = frozenset(e.name for e in _ENTRIES if e.costs)  # they set what an epoch 
 
 
 def lookup(name: str) -> Entry:
-    """The entry of that name; SpaceError with the nearest names where there is none."""
+    """The entry of that name.
+
+    Raises:
+        SpaceError: there is none; it has the nearest names.
+    """
     if name in CATALOGUE:
         return CATALOGUE[name]
     meant = [n for n, e in CATALOGUE.items() if name.lower().replace("_", " ") in e.meaning]

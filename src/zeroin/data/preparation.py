@@ -121,7 +121,11 @@ class Arrays:
         return as_inputs(path, arrays(path, "X")[0])
 
     def encoded(self, source: NDArray[Any]) -> NDArray[Any]:
-        """[N, *shape]."""
+        """[N, *shape].
+
+        Raises:
+            TaskError: examples have another shape than in training.
+        """
         if source.shape[1:] != self.shape:
             raise TaskError(
                 f"examples have one shape; these have {list(source.shape[1:])}, in training {list(self.shape)}: "

@@ -31,7 +31,11 @@ class Source:
 
 
 def of_images(path: Path, group: str | None) -> Source:
-    """The source of a folder of images, with a folder for each class."""
+    """The source of a folder of images, with a folder for each class.
+
+    Raises:
+        TaskError: there are no such images, or they are grouped by something else than their folder.
+    """
     if group and group != FOLDER:
         raise TaskError(
             f"images belong to the folder that they lie in within that of their class, as {path / 'cats/tom/1.png'} to "
@@ -50,7 +54,11 @@ def of_images(path: Path, group: str | None) -> Source:
 
 
 def of_arrays(path: Path, group: str | None) -> Source:
-    """The source of an .npz file with arrays X and y."""
+    """The source of an .npz file with arrays X and y.
+
+    Raises:
+        TaskError: an array is missing, has another form, or all examples are equal.
+    """
     x, y = arrays(path, "X", "y")
     if y.ndim == 2 and y.shape[1] == 1:
         y = y[:, 0]

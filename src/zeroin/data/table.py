@@ -36,7 +36,11 @@ class Columns:
     group: str | None
 
     def check_dropped(self, frame: pd.DataFrame) -> None:
-        """Check that the columns to drop exist, and that the target is not among them."""
+        """Check that the columns to drop exist, and that the target is not among them.
+
+        Raises:
+            TaskError: one does not, or it is.
+        """
         for name in self.drop:
             if column_of(frame, name, "--drop") == self.target:
                 raise TaskError(
@@ -44,7 +48,11 @@ class Columns:
                 )
 
     def check_read(self, frame: pd.DataFrame) -> None:
-        """Check that columns to be read as text or as words exist, and are named only once."""
+        """Check that columns to be read as text or as words exist, and are named only once.
+
+        Raises:
+            TaskError: one does not, or is named twice.
+        """
         for option, named, others in (("--text", self.texts, self.words), ("--words", self.words, ())):
             for name in named:
                 if column_of(frame, name, option) == self.target:

@@ -117,7 +117,11 @@ def network(build: Build, config: Config, seed: int = 0) -> nn.Module:
 
 
 def built(build: Build, config: Config, seed: int = 0) -> tuple[nn.Module, set[str]]:
-    """The network that `network` returns, and the names that `build` asked the config for."""
+    """The network that `network` returns, and the names that `build` asked the config for.
+
+    Raises:
+        TaskError: `build` does not return a network.
+    """
     asked = Asked(config)
     with seeded(seed_of(seed, "init")):
         model = build(asked)

@@ -27,6 +27,8 @@ REREAD = 64  # examples that are read twice, to see whether a set gives others e
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Stream:
+    """A data set that is read as it is needed; see `zeroin.nn.data.OnDemand`."""
+
     source: Dataset[Any]
     collate: Callable[[list[Any]], Any]
     readers: int
@@ -34,7 +36,11 @@ class Stream:
 
 
 def read_set(name: str, given: Any) -> tuple[Tensor, Tensor] | Stream:
-    """A set as two tensors, or as a stream where it does not fit or differs from reading to reading."""
+    """A set as two tensors, or as a stream where it does not fit or differs from reading to reading.
+
+    Raises:
+        TaskError: it is none, is empty, or its examples are no tensors of one shape.
+    """
     collate, readers, indexed = default_collate, 0, isinstance(given, Dataset)
     if isinstance(given, DataLoader):
         collate, readers, indexed = given.collate_fn or default_collate, given.num_workers, True
@@ -111,7 +117,11 @@ def _chosen(name: str, loader: DataLoader[Any]) -> Any:
 
 
 def batch_of(name: str, given: Any) -> tuple[Tensor, Tensor]:
-    """A collated mini-batch as two tensors."""
+    """A collated mini-batch as two tensors.
+
+    Raises:
+        TaskError: it has more than one input and one target, or they are no tensors.
+    """
     for part in given if isinstance(given, Sequence) else ():
         several = isinstance(part, Sequence) and any(getattr(one, "ndim", 0) for one in part)
         if several or isinstance(part, Mapping):
@@ -146,6 +156,15 @@ def taken(values: Any) -> Any:
 
 
 def tensor(what: str, values: Any) -> Tensor:
+    """Numbers of any kind as a dense tensor on the CPU.
+
+    Args:
+        what: they are, for errors: "train inputs".
+        values: an array, a tensor or lists.
+
+    Raises:
+        TaskError: they are sparse, no numbers, or of different lengths.
+    """
     if getattr(values, "is_sparse", False) or type(values).__module__.startswith("scipy.sparse"):
         dense = "X.to_dense()" if isinstance(values, Tensor) else "X.toarray()"
         raise TaskError(f"{what} are dense arrays; these are a sparse {type(values).__name__}: use {dense}.")

@@ -34,7 +34,11 @@ class Number(Protocol):
 
 
 def make_plain(param: Number) -> None:
-    """Convert the fields to Python's own types, so that a stored hyperparameter equals the declared one."""
+    """Convert the fields to Python's own types, so that a stored hyperparameter equals the declared one.
+
+    Raises:
+        SpaceError: limits are not two numbers, or `when` is no condition.
+    """
     for name in ("low", "high", "default", "fixed"):
         object.__setattr__(param, name, plain(getattr(param, name)))
     object.__setattr__(param, "when", plain_when(param.when))

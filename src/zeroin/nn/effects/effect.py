@@ -8,6 +8,7 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from functools import partial
 from pathlib import Path
+from typing import TypeAlias
 
 import torch
 
@@ -17,10 +18,10 @@ from zeroin.executors.inline import Inline
 from zeroin.executors.place import check_workers
 from zeroin.executors.processes import Processes
 from zeroin.executors.run import Run
-from zeroin.nn.effects.arms import design, places, with_norm
+from zeroin.nn.effects.arms import Arm, Design, design, places, with_norm
 from zeroin.nn.effects.curves import ROWS, curves, seconds_of_an_epoch
 from zeroin.nn.effects.outcome import Effect
-from zeroin.nn.effects.volume import Draw, Goal, compared
+from zeroin.nn.effects.volume import Comparison, Draw, Goal, compared
 from zeroin.nn.executing import importable
 from zeroin.nn.problem import Problem, loss_of
 from zeroin.nn.task import Task
@@ -28,6 +29,8 @@ from zeroin.protocols import Executor
 from zeroin.rng import seed_of
 from zeroin.types import Config, Ended, Job, Kind, Observation, Status, Value
 from zeroin.wording import error_line
+
+Setting: TypeAlias = Mapping[str, Value]
 
 USUAL = ("accuracy", "balanced_accuracy")  # metrics with a default target
 TARGET = 0.9
@@ -37,11 +40,9 @@ TARGET = 0.9
 class Piece:
     """Draws of one arm in one setting, which are trained together."""
 
-    setting: int
-    arm: int
-    first: int
+    setting: Setting
+    arm: Arm
     members: tuple[tuple[Config, int], ...]
-    norm: str
 
 
 @dataclass(frozen=True, slots=True)
@@ -109,28 +110,36 @@ def effect(
     draws, epochs, workers = int(draws), int(epochs), int(workers)  # NumPy's, as JSON has none
     goal = _goal(task, target, epochs)
     plan = design(task, choice, at or {}, held or {})
-    points, seeds = places(draws, len(plan.space), seed), [seed_of(seed, "effect", i) for i in range(draws)]
-    pieces = []
-    for s, setting in enumerate(plan.settings):
-        for a, arm in enumerate(plan.arms):
-            members = [(plan.config(setting, arm, p), n) for p, n in zip(points, seeds, strict=True)]
-            starts = range(0, draws, ROWS)
-            pieces += [Piece(s, a, i, tuple(members[i : i + ROWS]), arm.norm) for i in starts]
+    pieces = _pieces(plan, draws, seed)
     began = time.monotonic()
     found = _trained(task, pieces, goal, workers, listen or (lambda _: None))
-    comparisons = []
-    for s, setting in enumerate(plan.settings):
-        arms: dict[str, list[Draw]] = {arm.name: [] for arm in plan.arms}
-        for piece, table in zip(pieces, found, strict=True):
-            if piece.setting == s:
-                lines = zip(piece.members, table, strict=True)
-                arms[plan.arms[piece.arm].name] += [Draw(config, tuple(curve)) for (config, _), curve in lines]
-        comparisons.append(compared(setting, arms, goal))
+    took = time.monotonic() - began
+    comparisons = tuple(_comparison(plan, setting, pieces, found, goal) for setting in plan.settings)
     metric = "loss" if task.problem.metric is None else task.problem.metric.name
-    return Effect(
-        choice, task.name, metric, goal, plan.drawn, plan.held, tuple(comparisons), draws, seed,
-        time.monotonic() - began, workers,
-    )  # fmt: skip
+    return Effect(choice, task.name, metric, goal, plan.drawn, plan.held, comparisons, draws, seed, took, workers)
+
+
+def _pieces(plan: Design, draws: int, seed: int) -> list[Piece]:
+    """The same draws for each arm of each setting, in pieces that are trained together."""
+    points, seeds = places(draws, len(plan.space), seed), [seed_of(seed, "effect", i) for i in range(draws)]
+    pieces = []
+    for setting in plan.settings:
+        for arm in plan.arms:
+            members = [(plan.config(setting, arm, p), n) for p, n in zip(points, seeds, strict=True)]
+            pieces += [Piece(setting, arm, tuple(members[i : i + ROWS])) for i in range(0, draws, ROWS)]
+    return pieces
+
+
+def _comparison(
+    plan: Design, setting: Setting, pieces: Sequence[Piece], found: Sequence[Sequence[Sequence[float]]], goal: Goal
+) -> Comparison:
+    """The arms in one setting, by the metrics `found` by piece, draw and epoch."""
+    arms: dict[str, list[Draw]] = {arm.name: [] for arm in plan.arms}
+    for piece, table in zip(pieces, found, strict=True):
+        if piece.setting is setting:
+            lines = zip(piece.members, table, strict=True)
+            arms[piece.arm.name] += [Draw(config, tuple(curve)) for (config, _), curve in lines]
+    return compared(setting, arms, goal)
 
 
 def train_piece(problem: Problem, pieces: Sequence[Piece], _config: Config, run: Run) -> None:
@@ -195,9 +204,9 @@ def _until_all_ended(costs: Sequence[float], workers: int) -> float:
 
 def _arm_of(problem: Problem, piece: Piece) -> Problem:
     """The problem, with the norm of the piece's arm inserted into networks if necessary."""
-    if not piece.norm:
+    if not piece.arm.norm:
         return problem
-    return replace(problem, build=partial(with_norm, problem.build, problem, piece.norm))
+    return replace(problem, build=partial(with_norm, problem.build, problem, piece.arm.norm))
 
 
 def _check(ended: Ended) -> None:
@@ -217,11 +226,14 @@ def _executor(task: Task, pieces: Sequence[Piece], folder: Path, epochs: int, wo
 
 def _costs(task: Task, pieces: Sequence[Piece]) -> list[float]:
     """Seconds of an epoch of each piece, measured once for each arm and setting."""
-    known: dict[tuple[int, int], float] = {}
+    known: dict[tuple[int, str], float] = {}
+    costs = []
     for piece in pieces:
-        if (piece.setting, piece.arm) not in known:
-            known[piece.setting, piece.arm] = seconds_of_an_epoch(_arm_of(task.problem, piece), piece.members[0])
-    return [known[p.setting, p.arm] * len(p.members) for p in pieces]
+        key = id(piece.setting), piece.arm.name
+        if key not in known:
+            known[key] = seconds_of_an_epoch(_arm_of(task.problem, piece), piece.members[0])
+        costs.append(known[key] * len(piece.members))
+    return costs
 
 
 def _goal(task: Task, target: float | None, epochs: int) -> Goal:
