@@ -142,6 +142,13 @@ class Several(Pairs):
         return (x, x), y
 
 
+class Silent(nn.Linear):
+    """Refuses its inputs without a word."""
+
+    def forward(self, x):
+        raise ValueError
+
+
 class Named(Pairs):
     def __getitem__(self, i):
         return dict(zip(("x", "y"), super().__getitem__(i), strict=True))
@@ -278,6 +285,7 @@ def test_bad_data_are_told_when_the_task_is_made(kwargs, message):
         ({"build": lambda c: nn.Linear(4, 2)}, r"2 outputs and the train set a label 2"),
         ({"build": lambda c: nn.Sequential(nn.Linear(4, 1), nn.Flatten(0))}, r"\[B, classes\]"),
         ({"build": lambda c: nn.Linear(9, 3)}, r"change its first layer"),
+        ({"build": lambda c: Silent(4, 3)}, r"it stops with 'ValueError'"),
         ({"build": lambda c: nn.Linear(4, 3), "loss": "mse", "metric": "mae"}, r"\[2, 3\] for targets \[2\]"),
         ({"build": lambda c: nn.LSTM(4, 3)}, r"returns a tuple"),
         ({"build": lambda c: KEPT}, r"gave the same weight twice"),

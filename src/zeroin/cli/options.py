@@ -2,7 +2,7 @@
 
 import os
 import sys
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager, redirect_stdout, suppress
 from pathlib import Path
 from typing import Any
@@ -137,6 +137,19 @@ def write(file: Path, text: str, what: str, *, aside: bool = False) -> None:
     with writing(file, what), atomic_write(file) as out:
         out.write(text.encode())
     click.echo(str(file), err=aside)
+
+
+def print_table(columns: Iterable[str], rows: Iterable[Iterable[str]], width: int) -> None:
+    """Print a table, as wide as the terminal, or `width` characters where there is none."""
+    from rich.console import Console
+    from rich.table import Table
+
+    table = Table(box=None, pad_edge=False)
+    for column in columns:
+        table.add_column(column, overflow="fold")
+    for row in rows:
+        table.add_row(*row)
+    Console(width=None if sys.stdout.isatty() else width, highlight=False).print(table)
 
 
 def named_values(words: tuple[str, ...], usage: str) -> list[tuple[str, str]]:

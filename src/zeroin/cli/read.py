@@ -1,7 +1,6 @@
 """Verbs that read a store or the catalogue: status, watch, report, export, catalogue."""
 
 import json
-import sys
 from dataclasses import asdict
 from pathlib import Path
 
@@ -9,7 +8,7 @@ import click
 
 from zeroin import catalogue as known
 from zeroin import exports
-from zeroin.cli.options import NAME, STORE, write, writing
+from zeroin.cli.options import NAME, STORE, print_table, write, writing
 from zeroin.confirm import chosen, scores
 from zeroin.errors import StudyError
 from zeroin.executors.checkpoint import trial_folder
@@ -131,18 +130,10 @@ def export(
 @NAME
 def catalogue(name: str | None) -> None:
     """List the usual hyperparameters: symbol, default, range, scale, limits; or show one in full."""
-    from rich.console import Console
-    from rich.table import Table
-
     if name:
         click.echo(known.describe(name))
-        return
-    table = Table(box=None, pad_edge=False)
-    for column in known.COLUMNS:
-        table.add_column(column, overflow="fold")
-    for row in known.rows():
-        table.add_row(*row)
-    Console(width=None if sys.stdout.isatty() else 200, highlight=False).print(table)
+    else:
+        print_table(known.COLUMNS, known.rows(), 200)
 
 
 def _best_config(store: Path, name: str) -> dict[str, Value] | None:

@@ -1,12 +1,12 @@
 """`zeroin tasks`: lists the ready-made tasks."""
 
 import json
-import sys
 from dataclasses import asdict
 
 import click
 
-from zeroin.tasks import TASKS
+from zeroin.cli.options import print_table
+from zeroin.tasks import TASKS, Ready
 from zeroin.wording import value_words
 
 COLUMNS = ("task", "field", "data", "metric", "core minutes", "default", "tuned")
@@ -20,18 +20,14 @@ def tasks(as_json: bool) -> None:
     Each with its data, its metric (for mase lower is better), the minutes that tuning takes on one core, and the test
     scores of the default config and of the tuned one.
     """
-    from rich.console import Console
-    from rich.table import Table
-
     if as_json:
         rows = [{k: v for k, v in asdict(ready).items() if k != "module"} for ready in TASKS.values()]
         click.echo(json.dumps(rows, indent=1))
         return
-    table = Table(box=None, pad_edge=False)
-    for column in COLUMNS:
-        table.add_column(column, overflow="fold")
-    for r in TASKS.values():
-        known = (r.minutes, r.default, r.tuned)
-        figures = ["-" if value is None else value_words(value) for value in known]
-        table.add_row(r.name, r.field, r.size, r.metric, *figures)
-    Console(width=None if sys.stdout.isatty() else 120, highlight=False).print(table)
+    print_table(COLUMNS, map(_row, TASKS.values()), 120)
+
+
+def _row(ready: Ready) -> tuple[str, ...]:
+    figures = (ready.minutes, ready.default, ready.tuned)
+    known = ("-" if value is None else value_words(value) for value in figures)
+    return ready.name, ready.field, ready.size, ready.metric, *known

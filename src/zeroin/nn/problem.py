@@ -20,6 +20,7 @@ from zeroin.nn.modes import as_in_evaluation, buffers_kept
 from zeroin.nn.networks import Build, built
 from zeroin.nn.sets import evenly
 from zeroin.types import Config
+from zeroin.wording import first_line
 
 SOME = 32  # examples on which two ways of calling a loss are told apart
 NEAR = 1e-4  # so close to 1 are sums of probabilities
@@ -108,7 +109,7 @@ def check(problem: Problem, config: Config, smallest_batch: int) -> set[str]:
         except (RuntimeError, ValueError, IndexError) as error:
             raise TaskError(
                 f"the network takes the inputs; for inputs {list(x.shape)} ({x.dtype}) it stops with "
-                f"'{str(error).splitlines()[0]}': {_remedy_of_inputs(x, model)}."
+                f"'{first_line(error)}': {_remedy_of_inputs(x, model)}."
             ) from error
         check_outputs(problem, output, y)
         _check_loss(problem, output, y)

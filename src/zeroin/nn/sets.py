@@ -20,6 +20,7 @@ from torch.utils.data import (
 
 from zeroin.errors import TaskError
 from zeroin.nn.randomness import generator_states, seeded
+from zeroin.wording import first_line
 
 IN_MEMORY = 1 << 30  # bytes; a data set up to this size is read once and kept as tensors
 REREAD = 64  # examples that are read twice, to see whether a set gives others each time
@@ -76,7 +77,7 @@ def read_set(name: str, given: Any) -> tuple[Tensor, Tensor] | Stream:
         except RuntimeError as error:
             raise TaskError(
                 f"examples of a mini-batch have one shape; for the {name} set PyTorch says "
-                f"'{str(error).splitlines()[0]}': give a DataLoader whose collate_fn pads them."
+                f"'{first_line(error)}': give a DataLoader whose collate_fn pads them."
             ) from error
 
 

@@ -27,6 +27,7 @@ from zeroin.nn.recipe import number, recipe
 from zeroin.protocols import Executor
 from zeroin.space import Int, Space
 from zeroin.types import Config, Value
+from zeroin.wording import first_line
 
 LOSSES = ("cross_entropy", "mse")
 
@@ -216,7 +217,7 @@ def _there(device: str) -> None:
         torch.empty(0, device=device)
     except (RuntimeError, AssertionError, NotImplementedError) as error:  # of PyTorch's parts each has its own
         raise TaskError(
-            f"a device is one that PyTorch has here; {device!r}: {str(error).splitlines()[0][:100]}: use device='cpu'."
+            f"a device is one that PyTorch has here; {device!r}: {first_line(error)}: use device='cpu'."
         ) from error
 
 

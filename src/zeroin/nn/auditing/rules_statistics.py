@@ -17,7 +17,7 @@ from zeroin.nn.modes import buffers_kept, modes_kept, switched
 from zeroin.nn.norms.recalibration import recalibrate
 from zeroin.nn.norms.trace import Node, Trace, watched
 from zeroin.nn.precision import exact
-from zeroin.wording import percent
+from zeroin.wording import first_line, percent
 
 SMALL = 16  # the statistics of mini-batches with fewer examples are too noisy
 GAP = (0.25, 0.02)  # it is an error if recalibration lowers the validation loss by this share and this amount
@@ -34,7 +34,7 @@ def last_batch(case: Measured) -> Iterator[Finding]:
         with torch.no_grad():
             switched(copy.deepcopy(case.subject.model), True)(case.subject.x[:1])
     except ValueError as raised:
-        error = f"; with it PyTorch says '{str(raised).splitlines()[0]}'"
+        error = f"; with it PyTorch says '{first_line(raised)}'"
     yield Finding(
         "mini-batch of one", "error", "data",
         f"mini-batches of {case.subject.batch_size} leave a last one of 1 example{error}",

@@ -15,6 +15,7 @@ from zeroin.nn.norms.trace import watched
 from zeroin.nn.precision import exact
 from zeroin.nn.problem import Problem
 from zeroin.nn.sets import evenly, taken
+from zeroin.wording import first_line
 
 EXAMPLES = 10_000  # so many suffice: Wu & Johnson 2021, section 3.2 (1,000 to 10,000)
 BATCH = 256
@@ -141,7 +142,7 @@ def _measured(
                 count += len(x)
     except ValueError as error:
         raise TaskError(
-            f"batch statistics need two values in a channel; {str(error).splitlines()[0]}: use batch_size=256."
+            f"batch statistics need two values in a channel; {first_line(error)}: use batch_size=256."
         ) from error
     if not count:
         raise TaskError("recalibration averages over training data; there were none: give recalibrate(model, x_train).")

@@ -10,6 +10,7 @@ from zeroin.nn.modes import modes_kept, switched
 from zeroin.nn.norms.normlayers import Candidate, Settings, make, matched
 from zeroin.nn.norms.surgery import pair, put
 from zeroin.nn.norms.trace import Trace
+from zeroin.wording import first_line
 
 
 def behind_calls(
@@ -72,7 +73,7 @@ def _symbolic(model: nn.Module) -> torch.fx.GraphModule:
         except Exception as error:  # torch.fx runs the user's code on proxies: it may raise anything
             raise TaskError(
                 f"a norm behind a functional activation needs a network that torch.fx can trace; it says "
-                f"'{str(error).splitlines()[0]}': use position='before', or modules such as nn.ReLU()."
+                f"'{first_line(error)}': use position='before', or modules such as nn.ReLU()."
             ) from error
         codes.append(traced.code)
     if codes[0] != codes[1]:

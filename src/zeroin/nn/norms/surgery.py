@@ -14,6 +14,7 @@ from zeroin.errors import TaskError
 from zeroin.nn.modes import switched
 from zeroin.nn.norms.normlayers import ChannelsLast
 from zeroin.nn.norms.trace import Example, Trace, record
+from zeroin.wording import first_line
 
 FIRST = ("layer", "activation")  # the names that the first module of a pair can have
 SIZES = (32, 28, 8, 64, 224, 16, 96, 299)  # image sizes that are tried if no example is given
@@ -34,7 +35,7 @@ def copied(model: nn.Module) -> nn.Module:
         return copy.deepcopy(model)
     except (RuntimeError, TypeError) as error:
         raise TaskError(
-            f"a network is copied before it is changed; this one says '{str(error).splitlines()[0]}': "
+            f"a network is copied before it is changed; this one says '{first_line(error)}': "
             f"detach tensors that it keeps, or build it anew and pass that."
         ) from error
 
@@ -140,7 +141,7 @@ def still_runs(model: nn.Module, example: Example, before: Trace, added: int) ->
     except (TaskError, RuntimeError, ValueError, AttributeError, TypeError, IndexError) as error:
         raise TaskError(
             f"a layer can be replaced by a pair of layer and norm; with it the network stops with "
-            f"'{str(error).splitlines()[0]}': put the norms into its code."
+            f"'{first_line(error)}': put the norms into its code."
         ) from error
     old, new = (_steps(trace) for trace in (before, after))
     if old != new or sum(n.is_norm for n in after.nodes) < added:

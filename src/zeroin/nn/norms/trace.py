@@ -13,6 +13,7 @@ from torch.utils._pytree import tree_leaves
 from zeroin.errors import TaskError
 from zeroin.nn.layers import NORMS
 from zeroin.nn.modes import as_in_evaluation, on_batches
+from zeroin.wording import first_line
 
 Example: TypeAlias = Tensor | tuple[Any, ...]
 
@@ -172,7 +173,7 @@ def record(
             result = model(*arguments)
     except (RuntimeError, ValueError, TypeError, IndexError, AttributeError) as error:
         shapes = [list(a.shape) for a in tree_leaves(arguments) if isinstance(a, Tensor)]
-        reason = (str(error) or type(error).__name__).splitlines()[0]
+        reason = first_line(error)
         raise TaskError(
             f"a network takes its example; for {', '.join(map(str, shapes))} it stops with '{reason}': "
             f"give one mini-batch of its inputs, example=x[:2]."

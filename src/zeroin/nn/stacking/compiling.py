@@ -20,6 +20,7 @@ from torch.fx import GraphModule
 from torch.utils._pytree import tree_leaves, tree_map
 
 from zeroin.nn.recording.recorder import WARM, record
+from zeroin.wording import first_line
 
 log = logging.getLogger("zeroin")
 
@@ -47,7 +48,7 @@ def compiled(step: Whole, *args: Any) -> Whole | None:
         with torch.no_grad():
             alike = tree_map(_close, (found(*seen), seen), (step(*wanted), wanted))
     except Exception as error:  # a compiler raises what it likes; it is a reason, not a failure
-        said = (str(error).strip().splitlines() or [type(error).__name__])[0][:160]
+        said = first_line(error)
         tell(f"the compiler stops with '{said}'")
         return None
     if not all(tree_leaves(alike)):
