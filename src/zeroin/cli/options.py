@@ -11,8 +11,8 @@ import click
 
 from zeroin import tuning
 from zeroin.atomic import atomic_write
-from zeroin.errors import SpaceError, StudyError
-from zeroin.space import Choice, Hyperparameter, Int, Space
+from zeroin.errors import StudyError
+from zeroin.space import Choice, Int, Space
 from zeroin.space.plain import is_number
 from zeroin.store import check_output
 from zeroin.targets import Target
@@ -185,17 +185,11 @@ def changed_space(
         return found.space
     space: Space = found.space or tuning.space_within(found.objective, **budgets)
     for name, text in changes:
-        separator = "," if isinstance(_param(space, name), Choice) else ".."
+        separator = "," if isinstance(space[name], Choice) else ".."
         space = space.set(name, *(value_of(space, name, part) for part in text.split(separator)))
     for name, text in held:
         space = space.fix(name, value_of(space, name, text))
     return space
-
-
-def _param(space: Space, name: str) -> Hyperparameter:
-    if name not in space.params:
-        raise SpaceError(f"the space has {', '.join(space)}; {name!r} is none of them: check the spelling.")
-    return space.params[name]
 
 
 def value_of(space: Space, name: str, text: str) -> Value:
@@ -205,7 +199,7 @@ def value_of(space: Space, name: str, text: str) -> Value:
         SpaceError: the space has none of that name.
         StudyError: the hyperparameter has numbers, or is true or false, and the word is no such value.
     """
-    param = _param(space, name)
+    param = space[name]
     if isinstance(param, Choice):
         found = next((option for option in param.options if str(option) == text), plain_value(text))
         if all(isinstance(option, bool) for option in param.options) and not isinstance(found, bool):

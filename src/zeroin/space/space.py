@@ -51,6 +51,8 @@ class Space:
         return iter(self.params)
 
     def __getitem__(self, name: str) -> Hyperparameter:
+        if name not in self.params:
+            raise SpaceError(f"the space has {', '.join(self)}; {name!r} is none of them: check the spelling.")
         return self.params[name]
 
     def __eq__(self, other: object) -> bool:
@@ -189,7 +191,7 @@ class Space:
         >>> Space(lr=Float(1e-4, 1.0, scale="log")).set("lr", 1e-3, 1e-2)
         Space(lr=Float(0.001, 0.01, scale='log'))
         """
-        param, range = self._known(name), tuple(map(plain, range))
+        param, range = self[name], tuple(map(plain, range))
         if isinstance(param, Choice):
             if len(range) == 1:
                 return self.fix(name, range[0])
@@ -224,7 +226,7 @@ class Space:
         >>> Space(layers=Int(1, 3)).fix("layers", 2).default
         {'layers': 2}
         """
-        param, value = self._known(name), plain(value)
+        param, value = self[name], plain(value)
         if param.allows(value):
             return Space(**{**self.params, name: changed(param, fixed=value)})
         if isinstance(param, Choice):
@@ -253,11 +255,6 @@ class Space:
             if () not in when.values():
                 left[other] = param if when == (param.when or {}) else changed(param, when=when)
         return Space(**{other: left[other] for other in self.params if other in left})
-
-    def _known(self, name: str) -> Hyperparameter:
-        if name not in self.params:
-            raise SpaceError(f"the space has {', '.join(self)}; {name!r} is none of them: check the spelling.")
-        return self.params[name]
 
     def _active(self, values: dict[str, Value]) -> dict[str, Value]:
         active: dict[str, Value] = {}

@@ -4,7 +4,6 @@ from functools import partial
 
 import numpy as np
 from numpy.typing import NDArray
-from torch import nn
 
 from zeroin.data.split import split
 from zeroin.nn import Metric, Task
@@ -12,7 +11,6 @@ from zeroin.nn.metrics import METRICS
 from zeroin.nn.sequences import gru
 from zeroin.nn.spaces import gru_space
 from zeroin.tasks import sources
-from zeroin.types import Config
 
 DAY = 48  # half-hours
 AHEAD = 12  # half-hours forecast
@@ -31,7 +29,7 @@ def vowels() -> Task:
     steps = np.concatenate([known[i] for i in train])  # [N, 12]
     x, x_test = (_filled(some, steps.mean(0), steps.std(0)) for some in (known, unseen))
     return Task(
-        build=partial(_network, x.shape[2], 9),
+        build=partial(gru, x.shape[2], 9),
         train=(x[train], y[train]),
         valid=(x[valid], y[valid]),
         test=(x_test, y_test),
@@ -62,7 +60,7 @@ def electricity() -> Task:
     train, valid, test = last <= 8 / 12, (first >= 8 / 12) & (last <= 10 / 12), first >= 10 / 12
     y = (change / np.abs(change[train]).mean()).astype(np.float32)
     return Task(
-        build=partial(_network, x.shape[2], AHEAD),
+        build=partial(gru, x.shape[2], AHEAD),
         train=(x[train], y[train]),
         valid=(x[valid], y[valid]),
         test=(x[test], y[test]),
@@ -82,7 +80,3 @@ def _filled(
     for row, one in zip(out, series, strict=True):
         row[LONGEST - len(one) :] = (one - mean) / scale
     return out
-
-
-def _network(features: int, outputs: int, config: Config) -> nn.Module:
-    return gru(features, outputs, config)

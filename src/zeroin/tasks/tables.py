@@ -5,7 +5,6 @@ from typing import Any
 
 import numpy as np
 import pandas as pd
-from torch import nn
 
 from zeroin.data.columns import learn, numbers
 from zeroin.data.split import split
@@ -13,7 +12,6 @@ from zeroin.nn import Task
 from zeroin.nn.networks import mlp
 from zeroin.nn.spaces import mlp_space
 from zeroin.tasks import sources
-from zeroin.types import Config
 
 
 def lending() -> Task:
@@ -82,7 +80,7 @@ def _task(name: str, frame: pd.DataFrame, y: Any, *, outputs: int, max_epochs: i
     columns = learn(frame.iloc[at.train])
     x = numbers(columns, frame)  # [N, F]
     return Task(
-        build=partial(_network, x.shape[1], outputs),
+        build=partial(mlp, x.shape[1], outputs),
         train=(x[at.train], y[at.train]),
         valid=(x[at.valid], y[at.valid]),
         test=(x[at.test], y[at.test]),
@@ -91,7 +89,3 @@ def _task(name: str, frame: pd.DataFrame, y: Any, *, outputs: int, max_epochs: i
         normalise=False,
         **searched,
     )
-
-
-def _network(inputs: int, outputs: int, config: Config) -> nn.Module:
-    return mlp(inputs, outputs, config)

@@ -3,7 +3,6 @@
 from functools import partial
 
 import numpy as np
-from torch import nn
 
 from zeroin.data.split import split
 from zeroin.data.vocabulary import numbered, vocabulary
@@ -11,7 +10,6 @@ from zeroin.nn import Task
 from zeroin.nn.sequences import text_cnn
 from zeroin.nn.spaces import text_space
 from zeroin.tasks import sources
-from zeroin.types import Config
 
 
 def reviews() -> Task:
@@ -29,7 +27,7 @@ def reviews() -> Task:
     x = numbered(list(known.review), words)
     test = numbered(list(unseen.review), words), (unseen.score == "great").to_numpy(np.int64)
     return Task(
-        build=partial(_network, len(words) + 2),
+        build=partial(text_cnn, len(words) + 2, 2),
         train=(x[train], y[train]),
         valid=(x[valid], y[valid]),
         test=test,
@@ -37,7 +35,3 @@ def reviews() -> Task:
         space=text_space,
         max_epochs=6,
     )
-
-
-def _network(words: int, config: Config) -> nn.Module:
-    return text_cnn(words, 2, config)
