@@ -240,10 +240,8 @@ def _alone(problem: Problem, model: nn.Module, batch: Any, smooth: float, seed: 
 
 def _own_calls(model: nn.Module, x: Tensor) -> list[Call]:
     """The calls of a network alone, in a further forward pass, so that what it sets up in the first one exists."""
-    for layer in dropouts(
-        switched(model, True)
-    ):  # at rate 0 it gives its input itself, beside rows of other rates a copy
-        layer.idle = True
+    for layer in dropouts(switched(model, True)):
+        layer.idle = True  # at rate 0 it gives its input itself, beside rows of other rates a copy
     with torch.random.fork_rng(devices=[]), noted(model) as calls:
         model(x)
     return calls
