@@ -1064,6 +1064,8 @@ def test_a_wild_number_does_not_hide_the_others():
         ),
         (("01/02/2023", "30/04/2023"), "%d/%m/%Y", ()),
         (("31.01.23", "01.02.24"), "%d.%m.%y", ()),
+        (("24-01-31", "24-02-01", "23-11-05"), "%y-%m-%d", ()),
+        (("31-01-24", "01-02-24", "05-11-23"), "%d-%m-%y", ()),
         (("2023-01-31", "2023-02-01"), "ISO8601", ()),
         (("1/5/2023 1:05 PM", "1/30/2023 11:10 AM"), "%m/%d/%Y %I:%M %p", ()),
         (("01/05/2023 01:05:00 PM", "01/30/2023 11:10:09 AM"), "%m/%d/%Y %I:%M:%S %p", ()),
@@ -1145,13 +1147,14 @@ def test_codes_are_words_and_amounts_are_numbers(tmp_path, recwarn):
     frame = pd.DataFrame(
         {
             "postcode": [f"110 {i:03d}" for i in of],
+            "zip": [f"{i * 1234:05d}" for i in of],
             "rent": [f"{i + 1}00 000" for i in of],
             "many": [f"{i // 1000} {i % 1000:03d}" for i in rng.integers(100_000, 999_999, 200)],
             "y": rng.normal(size=200),
         }
     )
     kinds = {name: column.kind for name, column in of_columns(frame, tmp_path).items()}
-    assert kinds == {"postcode": "category", "rent": "number", "many": "number"}
+    assert kinds == {"postcode": "category", "zip": "category", "rent": "number", "many": "number"}
     told = " | ".join(str(w.message) for w in recwarn)
     assert "'postcode' is read as words: '110 00" in told
     assert "if it names things, add --words 'many'" in told

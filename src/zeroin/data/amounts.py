@@ -101,16 +101,17 @@ def amounts(values: pd.Series, style: Style) -> pd.Series:
 def are_codes(words: pd.Series) -> bool:
     """Whether words that could be amounts are codes, such as postcodes.
 
-    Codes have equal length and full groups of three digits, and not all of them are round.
+    Codes have equal length, and full groups of three digits that are not all round, or zeros in front.
 
     >>> are_codes(pd.Series(["110 001", "110 092"])), are_codes(pd.Series(["110 000", "250 000"]))
     (True, False)
-    >>> are_codes(pd.Series(["999 500", "1 000 250"]))
-    False
+    >>> are_codes(pd.Series(["999 500", "1 000 250"])), are_codes(pd.Series(["02139", "10001"]))
+    (False, True)
     """
     known = words.astype(str).str.strip()
-    full = known.str.fullmatch(rf"\d{{3}}(?:[{SPACES}]\d{{3}})+")
-    return bool(full.all()) and known.str.len().nunique() == 1 and not bool(known.str.endswith("00").all())
+    grouped = known.str.fullmatch(rf"\d{{3}}(?:[{SPACES}]\d{{3}})+").all() and not known.str.endswith("00").all()
+    padded = known.str.fullmatch(r"\d{4,}").all() and known.str.startswith("0").any()
+    return bool(grouped or padded) and known.str.len().nunique() == 1
 
 
 def longest(values: pd.Series, style: Style) -> tuple[str, str] | None:

@@ -82,9 +82,16 @@ def form_of(there: pd.Series) -> str:
     if not LOOKS_LIKE_A_DATE.search(first):
         return ""
     guesses = [ISO, *(form for form in _forms(first) if as_dates(pd.Series([first]), form).notna().all())]
-    shares = [float(as_dates(there, form).notna().mean()) for form in guesses]
-    best = int(np.argmax(shares))
-    return guesses[best] if shares[best] > DATES else ""
+    fits = {form: _fit(as_dates(there, form)) for form in guesses}
+    best = max(fits, key=fits.__getitem__)
+    return best if fits[best][0] > DATES else ""
+
+
+def _fit(dates: pd.Series) -> tuple[float, float]:
+    """How well a form fits words: the share that are dates in it; of equal ones, over how few years these spread, since
+    days that are taken for years spread over many."""
+    years = dates.dt.year
+    return float(dates.notna().mean()), -float(np.nan_to_num(years.max() - years.min()))
 
 
 def _forms(word: str) -> Iterator[str]:

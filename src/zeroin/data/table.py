@@ -139,12 +139,12 @@ def _looked_at(
         there = chosen[name].dropna()
         if not all_numbers(there):
             continue
-        if not (style := written(there, mark)):
-            plain.append(name)
-        elif are_codes(there) and SEEN * there.nunique() <= len(there):
+        if are_codes(there) and SEEN * there.nunique() <= len(there):
             codes.append(name)
-        else:
+        elif style := written(there, mark):
             styles[str(name)] = style
+        else:
+            plain.append(name)
     return styles, codes, plain
 
 
