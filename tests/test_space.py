@@ -268,6 +268,7 @@ MISTAKES = [
     (lambda: Int(1, 8, scale="log2", fixed=3), "in its range and is a power of two", "fixed=3", "use 4"),
     (lambda: Float(0, 1, default=float("nan")), "a default lies in its range", "default=nan", "use 0"),
     (lambda: Int(1, 10**400), "high is a finite number", "Int(1, 1000", "Int(1, 10)"),
+    (lambda: Int(2**60, 2**60 + 8), "low is below high in twelve digits", "Int(1152921504606846976, ", "added to"),
     (lambda: Float(-1e308, 1e308), "a range is at most 1.8e+308 wide", "Float(-1e+308, 1e+308)", "a narrower one"),
     (lambda: Float(1e15, 1e15 + 10), "low is below high in twelve digits", "Float(1000000000000000.0, ", "added to"),
     (lambda: Float(0, 1, when={"o": ()}), "`when` asks for a value or several", "when={'o': ()}", "leave it out"),

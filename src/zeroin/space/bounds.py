@@ -2,38 +2,19 @@
 
 import math
 import sys
-from typing import Any, Protocol
+from typing import TYPE_CHECKING
 
 from zeroin.errors import SpaceError
-from zeroin.space.plain import When, is_number, plain, plain_when
+from zeroin.space.plain import is_number, plain, plain_when, tidy
 from zeroin.space.scales import SCALES, ends
+
+if TYPE_CHECKING:
+    from zeroin.space.numbers import Float, Int  # which import this file
 
 LARGEST = sys.float_info.max
 
 
-class Number(Protocol):
-    """What `Float` and `Int` have in common, as they are declared."""
-
-    @property
-    def low(self) -> float: ...
-    @property
-    def high(self) -> float: ...
-    @property
-    def scale(self) -> str: ...
-    @property
-    def default(self) -> float | None: ...
-    @property
-    def fixed(self) -> float | None: ...
-    @property
-    def limits(self) -> tuple[float, float] | None: ...
-    @property
-    def when(self) -> When | None: ...
-    @property
-    def legal(self) -> tuple[float, float]: ...
-    def allows(self, value: Any) -> bool: ...
-
-
-def make_plain(param: Number) -> None:
+def make_plain(param: "Float | Int") -> None:
     """Convert the fields to Python's own types, so that a stored hyperparameter equals the declared one.
 
     Raises:
@@ -51,7 +32,7 @@ def make_plain(param: Number) -> None:
         object.__setattr__(param, "limits", limits)
 
 
-def shown(param: Number) -> str:
+def shown(param: "Float | Int") -> str:
     """The range alone, for errors.
 
     >>> from zeroin.space import Float
@@ -61,11 +42,11 @@ def shown(param: Number) -> str:
     return f"{type(param).__name__}({param.low!r}, {param.high!r}{_scaled(param)})"
 
 
-def _scaled(param: Number) -> str:
+def _scaled(param: "Float | Int") -> str:
     return "" if param.scale == "linear" else f", scale={param.scale!r}"
 
 
-def check_range(param: Number) -> None:
+def check_range(param: "Float | Int") -> None:
     """Check that low is below high, that the scale allows both, and that the limits enclose them.
 
     Raises:
@@ -82,6 +63,8 @@ def check_range(param: Number) -> None:
         swapped = f"use {kind}({param.high!r}, {param.low!r}{_scaled(param)})"
         alone = f"to hold it, widen the range and add fixed={param.low!r}"
         raise SpaceError(f"low is below high; {shown(param)}: {swapped if param.low > param.high else alone}.")
+    if tidy(param.low) == tidy(param.high):
+        raise SpaceError(f"low is below high in twelve digits; {shown(param)}: search what is added to {param.low!r}.")
     scale = SCALES[param.scale]
     for name, (low, high) in (("range", (param.low, param.high)), ("limits", param.legal)):
         if not (scale.allows(low) and scale.allows(high)):
@@ -96,7 +79,7 @@ def check_range(param: Number) -> None:
         raise SpaceError(f"a range is at most {LARGEST:.2g} wide; {shown(param)}: search a narrower one.")
 
 
-def check_default(param: Number, *, zero: bool = False, powers: bool = False) -> None:
+def check_default(param: "Float | Int", *, zero: bool = False, powers: bool = False) -> None:
     """Check that the default lies in the range, or is the exact zero beside it, and that a fixed value is legal.
 
     Args:
@@ -125,7 +108,7 @@ def power_near(value: float) -> int:
     return int(2 ** round(math.log2(value)))
 
 
-def _remedy(param: Number) -> str:
+def _remedy(param: "Float | Int") -> str:
     if param.scale in ("log", "log2"):
         if type(param).__name__ == "Int":
             return f"use Int(1, {max(param.high, 2)!r}, scale={param.scale!r})"

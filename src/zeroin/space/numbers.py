@@ -56,10 +56,6 @@ class Float:
             raise SpaceError(
                 f"zero=True adds an exact zero to a log scale; {shown(self)}: leave zero=True out, or set scale='log'."
             )
-        if tidy(self.low) == tidy(self.high):
-            raise SpaceError(
-                f"low is below high in twelve digits; {shown(self)}: search what is added to {self.low!r}."
-            )
         check_default(self, zero=self.zero)
 
     def __repr__(self) -> str:
