@@ -448,6 +448,19 @@ def test_an_objective_that_never_works_stops_the_study(tmp_path):
     assert len(calls) == 5
 
 
+def test_it_stops_a_study_of_many_workers_as_soon():
+    table = Simulated(lambda config: [math.nan], slots=16)
+
+    class Raising:
+        slots, start, close = 16, table.start, table.close
+
+        def wait(self, report):
+            return [replace(ended, status=Status.FAILED, note="no data") for ended in table.wait(report)]
+
+    with pytest.raises(StudyError, match="all of the first 5 trials failed, the last as no data: fix it"):
+        zi.tune(lambda config: 0.0, zi.Space(x=zi.Float(0, 1)), trials=50, store=None, executor=Raising())
+
+
 def test_failures_without_a_note_stop_the_study_in_a_sentence_too():
     class Silent(Simulated):
         def wait(self, report):

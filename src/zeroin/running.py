@@ -5,7 +5,7 @@ import re
 import warnings
 from collections.abc import Sequence
 from dataclasses import replace
-from itertools import islice
+from itertools import islice, takewhile
 from pathlib import Path
 
 from zeroin.budget import Budget
@@ -137,10 +137,10 @@ def _timed_out(ended: Ended, study: Study, budget: Budget) -> Ended:
 def _check_failures(study: Study) -> None:
     """Stop if all trials so far have failed: then the fault lies with the objective, not with the hyperparameters."""
     trials = study.history.trials
-    if len(trials) > 2 * HOPELESS_FAILURES or incumbent(study.history):
+    failed = list(takewhile(lambda t: t.status is Status.FAILED, trials))  # up to one that may still work
+    if incumbent(study.history) or any(t.status not in (Status.FAILED, Status.RUNNING) for t in trials):
         return
-    failed = [t for t in trials if t.status is Status.FAILED]
-    if len(failed) >= HOPELESS_FAILURES and len(failed) == len(trials):
+    if len(failed) >= HOPELESS_FAILURES:
         note = failed[-1].note
         came = f"failed, the last as {error_line(note)}" if note.strip() else "failed"
         if 'File "' in note:
