@@ -2,6 +2,7 @@
 
 import json
 import math
+import os
 import re
 import sqlite3
 from concurrent.futures import ThreadPoolExecutor
@@ -425,6 +426,16 @@ def test_a_playbook_that_cannot_be_written_is_told_and_costs_nothing_else(mine, 
     study = studied(-2.0, "s", playbook=tmp_path / "file" / "team.db", trials=9)
     assert study.best.loss is not None
     assert "nothing was learned for the playbook" in caplog.text
+
+
+@pytest.mark.skipif(not hasattr(os, "setresuid") or os.geteuid() != 0, reason="only root may become another user")
+def test_a_study_begins_where_the_home_is_closed_to_it(tmp_path):
+    (tmp_path / "home").mkdir(mode=0o700)
+    os.setresuid(65534, 65534, 0)
+    try:
+        assert Playbook(tmp_path / "home" / "playbook.db").lessons() == []
+    finally:
+        os.setresuid(0, 0, 0)
 
 
 def test_a_lesson_leaves_out_what_none_of_the_good_configs_has():

@@ -81,7 +81,7 @@ class Playbook:
         Raises:
             PlaybookError: the file is no playbook.
         """
-        if not self.path.exists():
+        if not os.access(self.path, os.F_OK):  # `exists` raises where the user's home is closed to this process
             return []
         with self._open() as db:
             rows = db.execute("SELECT scenario, lesson FROM lessons ORDER BY created, name").fetchall()
