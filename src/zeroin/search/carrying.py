@@ -34,7 +34,8 @@ def carry_on(view: View, model: Model) -> tuple[View, dict[int, str]]:
         else:
             left = "exploring" if last.kind is Kind.EXPLORE else "the coarse round"
             paused[trial.number] = f"{left} left it here; it goes on if it promises most"
-    first = max(chances, key=chances.__getitem__) if chances and view.is_batch and view.foresees else None
+    is_batch = view.free > 1 and view.slots == view.free  # somebody waits for all results before asking again
+    first = max(chances, key=chances.__getitem__) if chances and is_batch and view.foresees else None
     for trial in idle:
         if trial.number not in chances:
             continue

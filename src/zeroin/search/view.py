@@ -60,11 +60,6 @@ class View:
         return self.free + sum(1 for _ in self.history.running)
 
     @property
-    def is_batch(self) -> bool:
-        """Whether several jobs are chosen while none is running, as by a user who waits for all results of a batch."""
-        return self.free > 1 and self.slots == self.free
-
-    @property
     def foresees(self) -> bool:
         """Whether the outlook applies: it is known how much losses of short trainings still fall."""
         return len(self.ladder) > 1 and self.memory.outlook is not None and bool(known(self.space))
@@ -125,13 +120,22 @@ class View:
         return agreement.moved(self.space, point[None], shapes[0], self.together)[0] if len(shapes) else point
 
     @property
-    def listed(self) -> Array | None:
-        """Points [n, D] of all configs of the ranges as declared and as they are now; None where they are many."""
-        ranges = {
+    def widest(self) -> dict[str, Range]:
+        """The declared and the current ranges together; the playbook's ranges alone might mislead."""
+        return {
             name: self.ranges[name] if isinstance(param, Choice) else _both(param.range, self.ranges[name])
             for name, param in self.space.params.items()
         }
-        return self.memory.listed(self.space, ranges)
+
+    @property
+    def whole(self) -> Box:
+        """The box of `widest`."""
+        return Box.of(self.space, self.widest)
+
+    @property
+    def listed(self) -> Array | None:
+        """Points [n, D] of all configs of `widest`; None where they are many."""
+        return self.memory.listed(self.space, self.widest)
 
     @property
     def end(self) -> str:
@@ -151,12 +155,6 @@ class View:
             return np.asarray(fresh[0] if len(fresh) else draws[0])
         left = self.listed[~finite.among(self.listed, self.tried)]
         return np.asarray(left[rng.integers(len(left))]) if len(left) else None
-
-    @property
-    def whole(self) -> Box:
-        """The box of the declared and the current ranges together; the playbook's ranges alone might mislead."""
-        low, high = self.space.span(self.space.ranges).T
-        return replace(self.box, low=np.minimum(low, self.box.low), high=np.maximum(high, self.box.high))
 
 
 def _both(declared: Range, now: Range) -> Range:
