@@ -35,6 +35,12 @@ def test_under_noise_it_is_nearer_to_the_truth_than_the_luckiest_draw():
     assert abs(best["x"] - 0.3) < 0.2
 
 
+def test_true_is_not_the_option_1():
+    space = zi.Space(norm=zi.Choice(1, True, 2, False, 0, None))
+    study = zi.tune(lambda config: str(config["norm"]).count("e"), space, trials=6, store=None)
+    assert len(best_configs(space, study.history, 6, max_epochs=1)) == 6
+
+
 def test_too_few_trials_give_none():
     assert best_configs(SPACE, studied(0.0, trials=3).history, 3, max_epochs=1) == []
 

@@ -1,6 +1,7 @@
 """A study: ask and tell, results in any order, both directions, failures as data, going on where it stopped."""
 
 import gc
+import json
 import math
 import os
 import sys
@@ -12,7 +13,9 @@ import numpy as np
 import pytest
 
 import zeroin as zi
+from zeroin.confirm import winner
 from zeroin.errors import PlaybookError, SpaceError, StoreError, StudyError
+from zeroin.exports import as_json
 from zeroin.search import QuasiRandom
 
 SPACE = zi.Space(
@@ -213,7 +216,6 @@ def test_to_dataframe_and_report(tmp_path):
     written = study.report(tmp_path / "deep" / "report.html")
     assert written.read_text().startswith("<!doctype html>")
     assert study.name in written.read_text()
-    assert study.report().is_file()
     (tmp_path / "file").write_text("")
     with pytest.raises(StudyError, match="a report goes to a file that can be written"):
         study.report(tmp_path / "file" / "report.html")
@@ -329,6 +331,44 @@ def test_a_store_may_lie_in_the_users_home(tmp_path, monkeypatch):
 def test_what_is_no_list_of_configs_to_start_with_is_told(start):
     with pytest.raises(StudyError, match=r"start= takes a list of configs; start=.*: use start=\["):
         zi.Study(SPACE, store=None, start=start)
+
+
+def test_a_config_is_the_users_to_change(tmp_path):
+    with zi.Study(SPACE, max_epochs=4, store=None) as study:
+        for _ in range(12):
+            (job,) = study.ask()
+            losses = curve(job)
+            job.config.pop("lr")
+            study.tell(job, losses=losses)
+        best = study.best.config
+        best.clear()
+        assert all("lr" in trial.config for trial in (study.best, *study.trials))
+
+
+def test_of_equal_scores_the_trial_trained_longest_is_the_best_everywhere():
+    study = zi.Study(SPACE, max_epochs=4, store=None, start=[{"lr": 0.1}, {"lr": 0.2}])
+    short, whole = study.ask(2)
+    study.tell(short, losses=[0.5])
+    study.tell(whole, losses=[0.9, 0.7, 0.5, 0.6])
+    assert study.best.number == 1
+    assert winner(study.history) == study.best.config
+
+
+def test_what_json_does_not_have_is_null_in_an_export():
+    def told(name):
+        raise AssertionError(name)
+
+    space = zi.Space(clip=zi.Choice(1.0, math.inf), x=zi.Float(0, 1))
+    study = zi.tune(lambda config: config["x"], space, trials=4, store=None, start=[{"clip": math.inf}])
+    exported = json.loads(as_json(study.header, study.history), parse_constant=told)
+    assert exported["trials"][0]["config"]["clip"] is None
+
+
+def test_the_report_of_a_study_without_a_store_outlives_it(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    zi.tune(loss_of, SPACE, trials=2, store=None).report()
+    gc.collect()
+    assert (tmp_path / "report.html").is_file()
 
 
 def test_any_thread_may_use_a_study(tmp_path):

@@ -39,7 +39,7 @@ def jobs_of(proposals: Sequence[Proposal], history: History, *, seed: int, budge
             assert proposal.config is not None
             which, config, own_seed = trial, proposal.config, seed_of(seed, "trial", trial)
             trial, searched = trial + 1, searched + 1
-        jobs.append(Job(number, which, config, own_seed, start, stop, proposal.kind, proposal.why))
+        jobs.append(Job(number, which, dict(config), own_seed, start, stop, proposal.kind, proposal.why))
         number += 1
         left = None if left is None else left - (stop - start)
     return tuple(jobs)

@@ -14,7 +14,7 @@ import numpy as np
 from scipy.special import stdtrit
 
 from zeroin.goal import metric_at_best
-from zeroin.history import History, incumbent
+from zeroin.history import History, incumbent, rank
 from zeroin.space import Space
 from zeroin.types import Config, Decision, Kind, Proposal, Status, Trial
 
@@ -87,7 +87,7 @@ class Confirm:
         """One seed for each contender in turn; if slots are left, seeds of the next turns as well."""
         known = by_config(history, Kind.CONFIRM)
         configs = self.configs or contenders(history, self.contenders)
-        runs = [known.get(_key(c), []) for c in configs]
+        runs = [known.get(config_key(c), []) for c in configs]
         racing = self._survivors(runs)
         counts, names = [len(r) for r in runs], "the best" if len(configs) == 1 else f"the {len(configs)} best"
         asked: list[tuple[Kind, Config, str]] = []
@@ -126,7 +126,7 @@ class Confirm:
         return [i for i in range(len(runs)) if i not in gone]
 
     def _default(self, space: Space, history: History) -> list[tuple[Kind, Config, str]]:
-        if any(job.kind is Kind.CONFIRM for job in history.running) or not contenders(history, 1):
+        if any(job.kind is Kind.CONFIRM for job in history.running) or incumbent(history) is None:
             return []
         done = sum(t.kind is Kind.DEFAULT for t in history.trials)
         return [
@@ -154,14 +154,11 @@ class Finish:
 
 def contenders(history: History, most: int) -> list[Config]:
     """The best `most` configs of the search, all different, the best first."""
-    ranked = sorted(
-        (t for t in history.trials if t.kind.is_search and t.loss is not None), key=lambda t: (t.loss, t.number)
-    )
     configs: dict[str, Config] = {}
-    for trial in ranked:
+    for trial in sorted((t for t in history.trials if t.kind.is_search and t.loss is not None), key=rank):
         if len(configs) == most:
             break
-        configs.setdefault(_key(trial.config), trial.config)
+        configs.setdefault(config_key(trial.config), trial.config)
     return list(configs.values())
 
 
@@ -170,7 +167,7 @@ def by_config(history: History, kind: Kind) -> dict[str, list[Trial]]:
     found: dict[str, list[Trial]] = {}
     for trial in history.trials:
         if trial.kind is kind:
-            found.setdefault(_key(trial.config), []).append(trial)
+            found.setdefault(config_key(trial.config), []).append(trial)
     return found
 
 
@@ -206,17 +203,17 @@ def winner(history: History) -> Config | None:
         seeds = min(2, len(confirmed[0].losses))  # a single seed of a default that was cut short may be luck
         better = (s for s in found if s.kind is Kind.DEFAULT and s.mean < confirmed[0].mean and len(s.losses) >= seeds)
         return next(better, confirmed[0]).config
-    best = contenders(history, 1)
-    return best[0] if best else None
+    best = incumbent(history)
+    return best.config if best else None
 
 
 def chosen(history: History) -> Trial | None:
     """The trial to show as the best: that in which the search found the winner; before confirmation the incumbent."""
     if not any(trial.kind is Kind.CONFIRM and _over(trial) for trial in history.trials):
         return incumbent(history)
-    config = winner(history)
-    found = [t for t in history.trials if t.loss is not None and t.config == config]
-    return min(found, key=lambda t: (not t.kind.is_search, t.loss, -t.epoch, t.number), default=None)
+    key = config_key(winner(history) or {})
+    found = [t for t in history.trials if t.loss is not None and config_key(t.config) == key]
+    return min(found, key=lambda t: (not t.kind.is_search, rank(t)), default=None)
 
 
 def _score(kind: Kind, runs: Sequence[Trial]) -> Score:
@@ -236,5 +233,6 @@ def _over(trial: Trial) -> bool:
     return trial.status is not Status.RUNNING
 
 
-def _key(config: Config) -> str:
+def config_key(config: Config) -> str:
+    """A key that is equal for equal configs; with their types, because True is not the option 1."""
     return json.dumps(dict(config), sort_keys=True)

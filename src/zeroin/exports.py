@@ -13,7 +13,7 @@ from zeroin.confirm import contenders, winner
 from zeroin.errors import StudyError
 from zeroin.executors.checkpoint import trial_folder
 from zeroin.goal import shown
-from zeroin.history import History
+from zeroin.history import History, rank
 from zeroin.report.compare import Group, Stat, groups
 from zeroin.store import Header
 from zeroin.study import Study
@@ -38,7 +38,8 @@ def as_json(header: Header, history: History) -> str:
     trials = [_trial(shown(header.goal, t)) for t in history.trials]
     regions = [asdict(region) for region in history.regions]
     head = {"study": header.name, "goal": header.goal, "max_epochs": header.max_epochs, "seed": header.seed}
-    return json.dumps(head | {"space": header.space.to_json(), "trials": trials, "regions": regions}, indent=1) + "\n"
+    whole = head | {"space": header.space.to_json(), "trials": trials, "regions": regions}
+    return json.dumps(_finite(whole), indent=1, allow_nan=False) + "\n"
 
 
 def result(study: Study) -> dict[str, Any]:
@@ -80,7 +81,7 @@ def trial_with_weights(history: History, folder: Path) -> Trial:
     left = [t for t in history.trials if t.loss is not None and any(trial_folder(folder, t.number).glob("epoch-*"))]
     for wanted in (config, *contenders(history, len(history.trials))) if left else ():
         if runs := [t for t in left if t.config == wanted]:
-            return min(runs, key=lambda t: (t.kind.is_search, t.loss, t.number))
+            return min(runs, key=lambda t: (t.kind.is_search, rank(t)))
     raise StudyError(
         f"weights come from the checkpoints of a Task's trials; none is left below {folder}: tune the task with this "
         f"store again (what a function saved to run.checkpoint, it alone can read)."
@@ -91,8 +92,20 @@ def _trial(trial: Trial) -> dict[str, Any]:
     return {f: getattr(trial, f) for f in FIELDS} | {
         "config": dict(trial.config),
         "losses": trial.losses,
-        "metrics": [{name: v if math.isfinite(v) else None for name, v in seen.items()} for seen in trial.metrics],
+        "metrics": trial.metrics,
     }
+
+
+def _finite(data: Any) -> Any:
+    """Plain data with None in place of numbers that JSON does not have."""
+    match data:
+        case float():
+            return data if math.isfinite(data) else None
+        case dict():
+            return {name: _finite(value) for name, value in data.items()}
+        case list() | tuple():
+            return [_finite(value) for value in data]
+    return data
 
 
 def _group(group: Group) -> dict[str, Any]:

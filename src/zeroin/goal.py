@@ -67,10 +67,9 @@ def as_loss(goal: str, seen: Observation) -> Observation:
 
 
 def shown(goal: str, trial: Trial) -> Trial:
-    """A trial as it is shown to the user, with losses in their own sense."""
-    if goal == "minimize":
-        return trial
-    return replace(trial, losses=tuple(turned(goal, loss) for loss in trial.losses), goal=goal)
+    """A trial as it is shown to the user, with losses in their own sense and a config that is theirs to change."""
+    losses = trial.losses if goal == "minimize" else tuple(turned(goal, loss) for loss in trial.losses)
+    return replace(trial, config=dict(trial.config), losses=losses, goal=goal)
 
 
 def metric_at_best(trial: Trial, name: str) -> float | None:

@@ -5,6 +5,7 @@ the store replays them. So a resumed study has the same history as an unbroken o
 """
 
 import math
+from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import replace
 
@@ -22,8 +23,8 @@ class History:
     """
 
     __slots__ = (
-        "_advice", "_best", "_explored", "_jobs", "_leads", "_lowest", "_regions", "_running", "_screened",
-        "_searched", "_seconds", "_spent", "_took", "_trained", "_trials", "_undecided", "max_epochs",
+        "_advice", "_best", "_epochs", "_jobs", "_leads", "_lowest", "_regions", "_running", "_searched", "_seconds",
+        "_took", "_trials", "_undecided", "max_epochs",
     )  # fmt: skip
 
     def __init__(self, max_epochs: int = 1) -> None:
@@ -37,7 +38,8 @@ class History:
         self._leads: tuple[Config, ...] = ()
         self._lowest: list[float] = []  # loss of each trial: to look for it in every epoch would take longer than that
         self._best: tuple[float, int, int] | None = None  # lowest loss, epochs (negative) and number of the incumbent
-        self._trained = self._spent = self._searched = self._screened = self._explored = 0
+        self._epochs: Counter[Kind] = Counter()  # trained, by the kind of the job
+        self._searched = 0
         self._seconds = 0.0
         self._took: dict[int, float] = {}
 
@@ -74,12 +76,12 @@ class History:
     @property
     def spent(self) -> int:
         """Epochs that the search has trained, without the comparison after it."""
-        return self._spent
+        return sum(count for kind, count in self._epochs.items() if kind.is_search)
 
     @property
     def trained(self) -> int:
         """Epochs trained in all, by the search and by the comparison after it."""
-        return self._trained
+        return self._epochs.total()
 
     @property
     def searched(self) -> int:
@@ -89,7 +91,7 @@ class History:
     @property
     def promised(self) -> int:
         """Epochs that the search has spent, and those that its running jobs still have to train."""
-        return self._spent + sum(j.stop - self._trials[j.trial].epoch for j in self.running if j.kind.is_search)
+        return self.spent + sum(j.stop - self._trials[j.trial].epoch for j in self.running if j.kind.is_search)
 
     @property
     def undecided(self) -> list[Trial]:
@@ -102,7 +104,8 @@ class History:
         running = [j for j in self.running if j.kind in (Kind.ZOOM, Kind.EXPLORE)]
         left = {j.number: j.stop - self._trials[j.trial].epoch for j in running}
         exploring = sum(left[j.number] for j in running if j.kind is Kind.EXPLORE)
-        return self._explored + exploring, self._spent - self._screened + sum(left.values())
+        explored = self._epochs[Kind.EXPLORE]
+        return explored + exploring, explored + self._epochs[Kind.ZOOM] + sum(left.values())
 
     @property
     def seconds(self) -> float:
@@ -142,7 +145,7 @@ class History:
                     losses, metrics = (*trial.losses, observation.loss), (*trial.metrics, observation.metrics)
                     trial = self._trials[trial.number] = _after(trial, losses, metrics, trial.status, trial.note)
                     self._lowest[trial.number] = min(self._lowest[trial.number], observation.loss)
-                    self._count(self._jobs[number].kind)
+                    self._epochs[self._jobs[number].kind] += 1
                     self._compare(trial)
             case Ended(number, status, note, seconds):
                 job = self._jobs[number] = _over(self._jobs[number], status, note)
@@ -161,7 +164,8 @@ class History:
     def _start(self, job: Job) -> None:
         assert job.number == len(self._jobs), f"job {job.number} after {len(self._jobs)} jobs"
         if job.trial == len(self._trials):
-            self._trials.append(Trial(job.trial, job.config, job.seed, job.kind, job.why, jobs=(job.number,)))
+            config = dict(job.config)  # whoever is given a job may change its config
+            self._trials.append(Trial(job.trial, config, job.seed, job.kind, job.why, jobs=(job.number,)))
             self._lowest.append(math.inf)
             self._searched += job.kind.is_search
         else:
@@ -171,22 +175,25 @@ class History:
         self._running[job.number] = None
         self._undecided.pop(job.trial, None)
 
-    def _count(self, kind: Kind) -> None:
-        self._trained += 1
-        self._spent += kind.is_search
-        self._screened += kind.is_coarse
-        self._explored += kind is Kind.EXPLORE
-
     def _compare(self, trial: Trial) -> None:
         if not trial.kind.is_search or trial.status.is_failure or not trial.losses:
             return
-        rank = self._lowest[trial.number], -trial.epoch, trial.number
-        self._best = rank if self._best is None else min(self._best, rank)
+        place = self._lowest[trial.number], -trial.epoch, trial.number  # as `rank` has it
+        self._best = place if self._best is None else min(self._best, place)
 
 
 def incumbent(history: History) -> Trial | None:
-    """The best trial of the search so far: that of the lowest loss at any epoch; if equal, the one trained longest."""
+    """The best trial of the search so far, by `rank`."""
     return None if history._best is None else history._trials[history._best[2]]
+
+
+def rank(trial: Trial) -> tuple[float, int, int]:
+    """What trials are sorted by, the best first: the lowest loss at any epoch; of equal ones, the one trained longest.
+
+    Those without a loss come last.
+    """
+    loss = trial.loss
+    return math.inf if loss is None else loss, -trial.epoch, trial.number
 
 
 def _over(job: Job, status: Status, note: str) -> Job:

@@ -234,7 +234,8 @@ class Study:
         """Write the report, a single HTML file that opens offline.
 
         Args:
-            path: where to; None: `report.html` in the study's folder, beside the checkpoints.
+            path: where to; None: `report.html` in the study's folder, beside the checkpoints, or without a store in
+                the working directory.
 
         Returns:
             The path of the file.
@@ -242,11 +243,12 @@ class Study:
         Raises:
             StudyError: the file cannot be written.
         """
-        target = Path(path) if path else self.folder / "report.html"
+        target = Path(path) if path else (self.folder if self.path else Path()) / "report.html"
         return write_report(target, report_of(self.header, self.history, self.folder))
 
     def close(self) -> None:
         """Close the store, so that another process may write the study; results stay readable."""
+        self._open = []
         if self._store:
             try:
                 self.keep()

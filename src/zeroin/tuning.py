@@ -103,14 +103,13 @@ def tune(
     course = course_of(budget, depth, confirm, is_task=is_task)
     clock = _clock(course, executor)  # preparation counts
     _check_ended_by_force(budget, depth, workers, executor)
-    movable = catalogue.unasked(space) if space else None  # ranges that the playbook may correct; None: all
-    space = space or task.space_for(course.for_search)
+    given, space = space, space or task.space_for(course.for_search)
     if executor is None:
         check_workers(workers)
     if executor is None or is_task:
         task.check(space)
     scenario = scenario_of(objective, space, depth)
-    movable = tuple(space) if movable is None else movable
+    movable = catalogue.unasked(given) if given else tuple(space)  # ranges that the playbook may correct
     advised = book.look_up(space, scenario, movable) if book else None  # first of all: it may be no playbook
     study = Study(
         space,

@@ -6,6 +6,7 @@ from typing import TypeVar
 
 import numpy as np
 
+from zeroin.history import rank
 from zeroin.types import Trial
 
 TRIALS = 2_000  # points on an axis plot that a browser draws at once
@@ -31,9 +32,8 @@ def evenly(items: Sequence[T], most: int) -> list[T]:
 
 
 def the_best(trials: Sequence[Trial], most: int) -> list[Trial]:
-    """The trials of lowest loss, in the order of `history.incumbent`."""
-    scored = ((loss, -t.epoch, t.number, t) for t in trials if (loss := t.loss) is not None)
-    return [t for *_, t in heapq.nsmallest(most, scored, key=lambda entry: entry[:3])]
+    """The trials of lowest loss, the best first."""
+    return heapq.nsmallest(most, (t for t in trials if t.loss is not None), key=rank)
 
 
 def thinned(trials: Sequence[Trial], most: int, best: int) -> list[Trial]:

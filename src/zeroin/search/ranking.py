@@ -2,6 +2,7 @@
 
 import numpy as np
 
+from zeroin.confirm import config_key
 from zeroin.history import History
 from zeroin.search import hindsight
 from zeroin.search.model import build
@@ -47,14 +48,14 @@ def best_configs(space: Space, history: History, most: int, *, max_epochs: int) 
     whole = [n for n in worked if history.trials[n].epoch >= max_epochs]
     worked = whole if len(whole) >= most else worked
     mean = _means(rows, space, memory, worked)
-    found: list[Config] = []
-    for number in [worked[i] for i in np.argsort(mean, kind="stable")]:
+    found: dict[str, Config] = {}
+    for number in [*(worked[i] for i in np.argsort(mean, kind="stable")), lowest]:
         config = history.trials[number].config
-        if config not in found:
-            found.append(config)
-    if history.trials[lowest].config not in found[:most] and most > 1:
-        found = [*found[: most - 1], history.trials[lowest].config]
-    return found[:most]
+        found.setdefault(config_key(config), config)
+    best, luckiest = list(found)[:most], config_key(history.trials[lowest].config)
+    if luckiest not in best and most > 1:
+        best[-1] = luckiest
+    return [found[key] for key in best]
 
 
 def _means(rows: Rows, space: Space, memory: Memory, trials: list[int]) -> Array:
