@@ -10,7 +10,7 @@ import logging
 import math
 import time
 from collections.abc import Callable, Sequence
-from functools import partial
+from functools import cache, partial
 from typing import Any
 
 import torch
@@ -32,8 +32,8 @@ WARM = 4  # steps before one is recorded: what is set up in the first is no part
 COMPARED = 2  # mini-batches on which a recording has to give what the network's own code gives
 BEFORE = WARM + 1 + COMPARED
 WORTH = 128  # steps to come: a recording costs 30 to 50 and saves half of each, of small networks
-LONG = 0.002  # seconds of a step in which nearly all is the kernels' work, so that there is little to save,
-EACH = 0.00004  # unless it is of so many small operations that each of its gradients takes less than this
+LONG = 600  # times `_overhead()`: a step in which nearly all is the kernels' work, so that there is little to save,
+EACH = 10  # times it, unless the step is of so many small operations that each of its gradients takes less than this
 SHAPES = frozenset({  # what a network may ask of a tensor and be given no tensor
     "__get__", "__len__", "dim", "element_size", "is_complex", "is_contiguous", "is_floating_point", "ndimension",
     "nelement", "numel", "size", "storage_offset", "stride",
@@ -140,7 +140,7 @@ class Gradients:
         began = time.thread_time()
         loss = self._by_hand(x, y)
         self._seconds = min(self._seconds, time.thread_time() - began)
-        self.records = self._seen < WARM or self._seconds <= max(LONG, EACH * self._operations)
+        self.records = self._seen < WARM or self._seconds <= max(LONG, EACH * self._operations) * _overhead()
         return loss
 
     def _twice(self, x: Tensor, y: Tensor, again: Callable[[Tensor, Tensor], Tensor]) -> Tensor:
@@ -216,6 +216,21 @@ def _gradients(loss: Tensor, of: Sequence[Tensor]) -> Sequence[Tensor | None]:
     run = torch.autograd.Variable._execution_engine.run_backward
     found: Sequence[Tensor | None] = run((loss,), ones, False, False, tuple(of), True, accumulate_grad=False)
     return found
+
+
+@cache
+def _overhead() -> float:
+    """Seconds that an operation on one number and its gradient take on this machine: what a recording saves most of."""
+    best = math.inf
+    for _ in range(20):
+        began, x = time.thread_time(), torch.zeros(1, requires_grad=True)
+        with torch.enable_grad():
+            y = x
+            for _ in range(16):
+                y = y.sin()
+            y.backward()  # type: ignore[no-untyped-call]
+        best = min(best, time.thread_time() - began)
+    return best / 16
 
 
 def _operations(loss: Tensor) -> int:
