@@ -323,6 +323,6 @@ def saved(problem: Problem, run: Run) -> dict[str, Any] | None:
 
 def _copy(model: nn.Module) -> Weights:
     state = model.state_dict()  # with the versions of its modules
-    for name, value in state.items():  # of tensors, but for what `get_extra_state` gives; `deepcopy` is ten times as slow
+    for name, value in state.items():  # tensors, but for what `get_extra_state` gives; `deepcopy` is ten times as slow
         state[name] = value.clone() if isinstance(value, Tensor) else copy.deepcopy(value)
     return state
