@@ -472,6 +472,16 @@ def test_a_file_that_is_no_playbook_is_told_before_training(tmp_path):
     assert wrong.read_text() == "no database"
 
 
+def test_a_lesson_that_somebody_has_changed_is_told(lessons, tmp_path):
+    book = Playbook(tmp_path / "book.db", shipped=False)
+    book.learn(*lessons)
+    for spoiled in ("{", "{}", '{"good": 3}'):
+        with sqlite3.connect(book.path) as db:
+            db.execute("UPDATE lessons SET lesson = ?", (spoiled,))
+        with pytest.raises(PlaybookError, match=r"a playbook is a SQLite file .*book.db: .*: choose another"):
+            book.lessons()
+
+
 def test_a_study_of_equals_teaches_nothing():
     study = zi.tune(lambda c: 1.0, SPACE, trials=12, store=None, playbook=False)
     with pytest.raises(PlaybookError, match="all of them did equally well"):

@@ -25,6 +25,7 @@ from zeroin.types import Advised
 PLACE = "ZEROIN_PLAYBOOK"  # environment variable: another file, or "off"
 FORMAT = 1
 BUSY_SECONDS = 30
+NO_LESSON = (KeyError, TypeError, ValueError, AttributeError)  # what reading one raises that somebody has changed
 TABLE = """CREATE TABLE IF NOT EXISTS lessons (
     name TEXT NOT NULL, created TEXT NOT NULL, scenario TEXT NOT NULL, lesson TEXT NOT NULL,
     PRIMARY KEY (name, created))"""
@@ -85,7 +86,7 @@ class Playbook:
             return []
         with self._open() as db:
             rows = db.execute("SELECT scenario, lesson FROM lessons ORDER BY created, name").fetchall()
-        return [from_json({**json.loads(lesson), "scenario": json.loads(scenario)}) for scenario, lesson in rows]
+            return [from_json({**json.loads(lesson), "scenario": json.loads(scenario)}) for scenario, lesson in rows]
 
     def forget(self, *names: str) -> int:
         """Remove the lessons of these studies; without a name, all lessons.
@@ -117,7 +118,7 @@ class Playbook:
             with closing(sqlite3.connect(self.path, timeout=BUSY_SECONDS)) as db, db:
                 self._check(db)
                 yield db
-        except (sqlite3.DatabaseError, OSError, StoreError) as error:
+        except (sqlite3.DatabaseError, OSError, StoreError, *NO_LESSON) as error:
             # of another's sentence, what was found
             found = str(error).partition("; ")[2].partition(": ")[0] if isinstance(error, StoreError) else error
             raise PlaybookError(
@@ -172,7 +173,7 @@ def as_lessons(data: Any) -> list[Lesson]:
                 f"run `pip install --upgrade zeroin`."
             )
         return [from_json(each) for each in data["lessons"]]
-    except (KeyError, TypeError, AttributeError) as error:
+    except NO_LESSON as error:
         what = f"{error} is missing" if isinstance(error, KeyError) else "a part is of another kind"
         raise PlaybookError(
             f"an exported playbook is what `zeroin playbook export` wrote; in this one {what}: export it again."

@@ -92,7 +92,8 @@ def goods(space: Space, configs: Sequence[Config]) -> dict[str, Range]:
 
 def _scale(model: Model, history: History, memory: Memory) -> tuple[float, float]:
     """The model's losses at score 0, the best config, and between scores 0 and 1, the median of the coarse round."""
-    coarse = [t.number for t in history.trials if t.kind is Kind.SCREEN and t.number in model.tried]
+    tried = set(model.tried.tolist())
+    coarse = [t.number for t in history.trials if t.kind is Kind.SCREEN and t.number in tried]
     shown = memory.units[coarse] if len(coarse) > 2 else model.units
     low, middle = float(model.mean.min()), float(np.median(model.posterior.expected(model.features(shown))))
     if middle - low < 1e-9:

@@ -68,6 +68,9 @@ def stat(values: Iterable[float], ends: tuple[float, float] = ANY) -> Stat | Non
     >>> stat([0.98, 1.0], (0.0, 1.0)).within
     '0.863 to 1.000'
 
+    >>> stat([1e308, 1e308]).mean
+    1e+308
+
     >>> stat([2.0])
     Stat(mean=2.0, sd=None, n=1, interval=None)
     """
@@ -78,7 +81,7 @@ def stat(values: Iterable[float], ends: tuple[float, float] = ANY) -> Stat | Non
     found = interval(seen)
     if found and ends[0] <= min(seen) and max(seen) <= ends[1]:
         found = max(found[0], ends[0]), min(found[1], ends[1])
-    return Stat(statistics.fmean(seen), sd, len(seen), found)
+    return Stat(statistics.mean(seen), sd, len(seen), found)
 
 
 def groups(history: History, goal: str, measure: Mapping[str, Value] = MappingProxyType({})) -> tuple[Group, ...]:
