@@ -1,7 +1,7 @@
 """From the user's arrays, tensors or data sets to checked and normalised mini-batches."""
 
 import hashlib
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, TypeAlias
 
@@ -65,7 +65,7 @@ class OnDemand:
 
     source: Dataset[Any]
     collate: Callable[[list[Any]], Any]
-    readers: int
+    reading: Mapping[str, Any]
     prepare: Callable[[Any], tuple[Tensor, Tensor]]
     length: int
 
@@ -75,7 +75,7 @@ class OnDemand:
     def batches(self, order: Tensor, edges: Edges) -> Iterator[tuple[Tensor, Tensor]]:
         """Mini-batches of the examples `order` [N], cut at `edges`."""
         chosen = [order[a:b].tolist() for a, b in edges]
-        loader = DataLoader(self.source, batch_sampler=chosen, collate_fn=self.collate, num_workers=self.readers)
+        loader = DataLoader(self.source, batch_sampler=chosen, collate_fn=self.collate, **self.reading)
         return map(self.prepare, loader)
 
 
@@ -141,7 +141,7 @@ def prepared(
             x, y = batch_of(name, batch)
             return inputs(name, x), _targets(name, y, loss).to(device)
 
-        return OnDemand(one.source, one.collate, one.readers, prepare, one.length)
+        return OnDemand(one.source, one.collate, one.reading, prepare, one.length)
 
     return {name: ready(name, one) for name, one in read.items()}, normalisation
 

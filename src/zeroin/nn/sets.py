@@ -2,21 +2,13 @@
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
+from itertools import islice
 from typing import Any
 
 import numpy as np
 import torch
 from torch import Tensor
-from torch.utils.data import (
-    DataLoader,
-    Dataset,
-    IterableDataset,
-    RandomSampler,
-    SequentialSampler,
-    Subset,
-    TensorDataset,
-    default_collate,
-)
+from torch.utils.data import BatchSampler, DataLoader, Dataset, IterableDataset, Subset, TensorDataset, default_collate
 
 from zeroin.errors import TaskError
 from zeroin.nn.randomness import generator_states, seeded
@@ -24,6 +16,7 @@ from zeroin.wording import first_line
 
 IN_MEMORY = 1 << 30  # bytes; a data set up to this size is read once and kept as tensors
 REREAD = 64  # examples that are read twice, to see whether a set gives others each time
+READING = ("num_workers", "worker_init_fn", "multiprocessing_context", "prefetch_factor")  # how a loader reads
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -32,7 +25,7 @@ class Stream:
 
     source: Dataset[Any]
     collate: Callable[[list[Any]], Any]
-    readers: int
+    reading: Mapping[str, Any]  # how a DataLoader does so
     length: int
 
 
@@ -42,9 +35,11 @@ def read_set(name: str, given: Any) -> tuple[Tensor, Tensor] | Stream:
     Raises:
         TaskError: it is none, is empty, or its examples are no tensors of one shape.
     """
-    collate, readers, indexed = default_collate, 0, isinstance(given, Dataset)
+    collate, indexed = default_collate, isinstance(given, Dataset)
+    reading: dict[str, Any] = {}
     if isinstance(given, DataLoader):
-        collate, readers, indexed = given.collate_fn or default_collate, given.num_workers, True
+        collate, indexed = given.collate_fn or default_collate, True
+        reading = {option: getattr(given, option) for option in READING}
         given = _chosen(name, given)
     if type(given) is TensorDataset and collate is default_collate:  # one of the user's own may give other examples
         given, indexed = given.tensors, False
@@ -71,7 +66,7 @@ def read_set(name: str, given: Any) -> tuple[Tensor, Tensor] | Stream:
     with seeded(0):
         size = count * sum(t.numel() * t.element_size() for t in read(0))
         if size > IN_MEMORY or any(_differs(read, i) for i in evenly(count, REREAD).tolist()):
-            return Stream(given, collate, readers, count)
+            return Stream(given, collate, reading, count)
         try:
             return batch_of(name, collate([given[i] for i in range(count)]))
         except RuntimeError as error:
@@ -93,7 +88,7 @@ def _chosen(name: str, loader: DataLoader[Any]) -> Any:
     """The examples that a loader gives: those of its data set that its sampler chooses, in order of their numbers.
 
     Raises:
-        TaskError: it gives an example more than once, or no single examples.
+        TaskError: it gives an example more than once, other examples in each epoch, or no single examples.
     """
     source = loader.dataset
     if isinstance(source, IterableDataset) or not hasattr(source, "__len__"):
@@ -103,18 +98,27 @@ def _chosen(name: str, loader: DataLoader[Any]) -> Any:
             f"a DataLoader makes mini-batches of single examples; that of the {name} set has batch_size=None: give "
             f"the examples themselves, {name}=(X, y), or a Dataset of them."
         )
-    sampler = getattr(loader.batch_sampler, "sampler", None)
-    if isinstance(sampler, SequentialSampler) or (isinstance(sampler, RandomSampler) and not sampler.replacement):
-        return source
-    with seeded(0):
-        numbers = [int(i) for batch in loader.batch_sampler for i in batch] if sampler is None else [*map(int, sampler)]
+    batches: Any = loader.batch_sampler
+    numbers, others = (_drawn(batches, seed, len(source)) for seed in range(2))
     if len(set(numbers)) < len(numbers):
         raise TaskError(
             f"an epoch has each example once, in an order of its own; the sampler of the {name} set gives some "
             f"several times: weight them in the loss, as nn.CrossEntropyLoss(weight=...) does, or give a "
             f"Subset(data, numbers) in which they are repeated."
         )
+    if set(numbers) != set(others):
+        raise TaskError(
+            f"all epochs have the same examples; the sampler of the {name} set gives {len(numbers)} of {len(source)}, "
+            f"others each time: give the data without it, or a Subset(data, numbers)."
+        )
     return source if len(numbers) == len(source) else Subset(source, sorted(numbers))
+
+
+def _drawn(batches: Any, seed: int, most: int) -> list[int]:
+    """The numbers of the examples of an epoch, one more than there are at most: a sampler may never end."""
+    with seeded(seed):
+        each = batches.sampler if type(batches) is BatchSampler else (i for batch in batches for i in batch)
+        return [int(i) for i in islice(each, most + 1)]
 
 
 def batch_of(name: str, given: Any) -> tuple[Tensor, Tensor]:
