@@ -9,11 +9,12 @@ import torch.nn.functional as F
 from torch import nn
 
 from zeroin.nn import Task, mlp
+from zeroin.nn.loop import fresh
 from zeroin.nn.recipe import recipe
 from zeroin.nn.sequences import columns_and_texts
 from zeroin.nn.stacking.equivalence import verdict
 from zeroin.nn.stacking.grouping import signature
-from zeroin.nn.stacking.stack import fresh, stack
+from zeroin.nn.stacking.stack import stack
 from zeroin.nn.stacking.steps import BACKWARD, EACH
 
 torch.set_num_threads(1)
@@ -499,14 +500,19 @@ def annealed(out, y):
 annealed.calls = 0
 
 
+def normed():
+    return nn.Sequential(nn.Linear(4, 16), nn.BatchNorm1d(16), nn.ReLU(), nn.Linear(16, 3))
+
+
 @pytest.mark.parametrize("loss", [Annealed(), annealed, Annealed().forward], ids=["object", "function", "method"])
 def test_a_loss_that_counts_is_refused(loss):
     data = numbers(4), np.random.default_rng(1).integers(0, 3, 24)
     problem = Task(build=lambda c: nn.Linear(4, 3), train=data, valid=data, loss=loss, metric="accuracy").problem
     assert verdict(problem, CONFIG).order is None
-    weighted = nn.CrossEntropyLoss(weight=torch.tensor([1.0, 2.0, 3.0]))
-    problem = Task(build=lambda c: nn.Linear(4, 3), train=data, valid=data, loss=weighted, metric="accuracy").problem
-    assert verdict(problem, CONFIG).order == BACKWARD
+    weights = torch.tensor([1.0, 20.0, 300.0])
+    for weighted in (nn.CrossEntropyLoss(weights), lambda out, y: F.cross_entropy(out, y, weights, reduction="sum")):
+        problem = Task(build=lambda c: normed(), train=data, valid=data, loss=weighted, metric="accuracy").problem
+        assert verdict(problem, CONFIG).order == BACKWARD
 
 
 def test_data_that_are_read_as_they_are_needed_are_trained_one_by_one():
@@ -517,8 +523,10 @@ def test_data_that_are_read_as_they_are_needed_are_trained_one_by_one():
         def __getitem__(self, i):
             return torch.randn(4), i % 3
 
-    problem = Task(build=lambda c: nn.Linear(4, 3), train=Noisy(), valid=(numbers(4), [0, 1, 2] * 8)).problem
-    assert "as they are needed" in verdict(problem, CONFIG).why
+    kept = numbers(4), [0, 1, 2] * 8
+    for train, valid in ((Noisy(), kept), (kept, Noisy())):
+        problem = Task(build=lambda c: nn.Linear(4, 3), train=train, valid=valid).problem
+        assert "as they are needed" in verdict(problem, CONFIG).why
 
 
 @pytest.mark.parametrize("seed", [1, 2])

@@ -18,9 +18,9 @@ from torch import nn
 from test_nn_equivalence import CALLS, ROWS, ClassCount, Fn, numbers, words
 from test_nn_random import LOSSES, put_together
 from zeroin.nn import Task, gradients, loop, mlp
+from zeroin.nn.loop import fresh
 from zeroin.nn.recipe import OPTIMIZERS, recipe
 from zeroin.nn.sequences import gru
-from zeroin.nn.stacking.stack import fresh
 
 torch.set_num_threads(1)
 LOG = logging.getLogger(__name__)
@@ -102,6 +102,15 @@ def test_networks_put_together_at_random(seed):
     config = {"lr": 0.01, "batch_size": batch, "optimizer": draw.choice(OPTIMIZERS), "grad_clip": draw.choice([0, 1.0])}
     recorded = assert_same(problem_of(build, x, LOSSES[loss], y), config)
     assert not (recorded and {"noise", "branch"}.intersection(chosen))
+
+
+def test_an_lstm_keeps_to_its_own_code_without_a_word_of_pytorchs(capfd):
+    class Last(nn.LSTM):
+        def forward(self, x):
+            return super().forward(x)[0][:, -1]
+
+    assert not assert_same(problem_of(lambda _: Last(4, 3, batch_first=True), numbers(5, 4)), {"batch_size": 4})
+    assert not capfd.readouterr().err
 
 
 def by_lengths(read):

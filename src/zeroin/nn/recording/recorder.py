@@ -22,6 +22,7 @@ from zeroin.nn.recording.replay import Recorded, TensorSpec
 WARM = 2  # steps of a shape before one is recorded, so that what is set up in the first step is not part of it
 READS = {torch.Tag.data_dependent_output, torch.Tag.dynamic_output_shape}
 UNTAGGED = (torch.ops.aten.is_nonzero, torch.ops.aten._pack_padded_sequence)  # which read numbers as well
+LSTM = torch.ops.aten.mkldnn_rnn_layer  # in a recording, where autograd is off, it keeps nothing for its gradient
 
 FULL_LIKE, ONES_LIKE = torch.ops.aten.full_like.default, torch.ops.aten.ones_like.default
 
@@ -123,7 +124,7 @@ class _Recorder(TorchDispatchMode):  # type: ignore[no-untyped-call]
             if node.target in (FULL_LIKE, ONES_LIKE):  # it needs the shape alone of another tensor
                 place: TensorSpec = node.meta["layout"]
                 node.args = list(place.shape), 1.0 if node.target is ONES_LIKE else node.args[1]
-                node.kwargs, node.target = {"dtype": place.dtype}, torch.ops.aten.full.default
+                node.kwargs, node.target = {"dtype": place.dtype, "device": place.device}, torch.ops.aten.full.default
         for node in reversed(self.graph.nodes):
             if not (node.users or node.is_impure()):
                 self.graph.erase_node(node)
@@ -133,6 +134,8 @@ class _Recorder(TorchDispatchMode):  # type: ignore[no-untyped-call]
         kwargs = kwargs or {}
         if _reads(func, args):
             raise RuntimeError(f"what the step does depends on the value of a tensor ({func.overloadpacket})")
+        if func.overloadpacket is LSTM:
+            raise RuntimeError("the kernel of an LSTM gives something else where no gradient is asked for")
         written = map_aggregate((tuple(args), kwargs), self._written)
         out = func(*args, **kwargs)
         node = self.graph.call_function(_as_view(func), *written)
@@ -145,7 +148,7 @@ class _Recorder(TorchDispatchMode):  # type: ignore[no-untyped-call]
 
     def _keep(self, value: Tensor, node: Node) -> None:
         """Let a node stand for this tensor from here on."""
-        node.meta["layout"] = TensorSpec(value.shape, value.stride(), value.dtype)
+        node.meta["layout"] = TensorSpec(value.shape, value.stride(), value.dtype, value.device)
         self.kept.append(value)
         self.nodes[id(value)] = node
 

@@ -21,6 +21,7 @@ from torch.fx.node import map_arg
 from zeroin.nn.recording.lifetimes import COLUMNS, Lifetimes, Origin, changes, is_known, is_view, written_into
 
 Call: TypeAlias = Callable[[], object]
+Key: TypeAlias = tuple[int, torch.dtype, torch.device]  # of memory: how many numbers of which type, and where
 Step: TypeAlias = Callable[[], Sequence[Tensor]]
 aten = torch.ops.aten
 PRODUCTS = (aten.bmm.default, aten.baddbmm.default)
@@ -35,11 +36,12 @@ SCALED = ("add", "bitwise_and", "bitwise_right_shift", "mul")  # by a number
 
 @dataclass(frozen=True, slots=True)
 class TensorSpec:
-    """The shape, strides and type of a result."""
+    """The shape, strides, type and device of a result."""
 
     shape: torch.Size
     stride: tuple[int, ...]
     dtype: torch.dtype
+    device: torch.device
 
 
 class Recorded:
@@ -54,7 +56,7 @@ class Recorded:
     def __init__(self, root: nn.Module, graph: Graph) -> None:
         self.root, self.graph = root, graph
         self.known = all(is_known(node) for node in graph.nodes)
-        self.room: dict[tuple[int, torch.dtype], list[Tensor]] = {}
+        self.room: dict[Key, list[Tensor]] = {}
         if self.known:
             self.lifetimes = Lifetimes(list(graph.nodes))
 
@@ -70,7 +72,7 @@ class _Binding:
 
     def __init__(self, recorded: Recorded, inputs: Sequence[Any]) -> None:
         self.root, self.lifetimes, self.room = recorded.root, recorded.lifetimes, recorded.room
-        self.inputs, self.device = inputs, inputs[0].device
+        self.inputs = inputs
         self.free = {size: list(places) for size, places in self.room.items()}
         self.values: dict[Node, Any] = {}
         self.places: dict[Node, Tensor] = {}  # set aside within a larger result, or that result's own
@@ -155,12 +157,12 @@ class _Binding:
         meta, owner = node.meta["layout"], self.lifetimes.owner[node]
         steps = zip(meta.shape, meta.stride, strict=True)
         count = 0 if 0 in meta.shape else sum((n - 1) * step for n, step in steps) + 1
-        key = -(-count // 64) * 64, meta.dtype
+        key = -(-count // 64) * 64, meta.dtype, meta.device
         waiting = self.free.get(key)
         if waiting:
             flat = waiting.pop()
         else:
-            flat = torch.empty(key[0], dtype=meta.dtype, device=self.device)
+            flat = torch.empty(key[0], dtype=meta.dtype, device=meta.device)
             self.room.setdefault(key, []).append(flat)
         self.held.setdefault(owner, []).append(flat)
         return flat.as_strided(meta.shape, meta.stride)
@@ -233,8 +235,8 @@ def _is_number(value: object, dtype: torch.dtype) -> bool:
     )
 
 
-def _key(flat: Tensor) -> tuple[int, torch.dtype]:
-    return flat.numel(), flat.dtype
+def _key(flat: Tensor) -> Key:
+    return flat.numel(), flat.dtype, flat.device
 
 
 def _feels_its_place(node: Node) -> bool:

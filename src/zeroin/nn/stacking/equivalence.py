@@ -13,7 +13,7 @@ from torch import Tensor, nn
 from zeroin.nn.data import InMemory, edges, order
 from zeroin.nn.dropout import begin_step, dropouts, keys
 from zeroin.nn.layers import BATCHNORMS
-from zeroin.nn.loop import evaluate
+from zeroin.nn.loop import evaluate, fresh
 from zeroin.nn.modes import switched
 from zeroin.nn.problem import Problem, loss_of, two_examples
 from zeroin.nn.randomness import seeded
@@ -25,12 +25,14 @@ from zeroin.nn.stacking.batch import Batch
 from zeroin.nn.stacking.grouping import signature
 from zeroin.nn.stacking.layout import Layout
 from zeroin.nn.stacking.operations import Watching
-from zeroin.nn.stacking.stack import Stack, fresh, stack
+from zeroin.nn.stacking.stack import Stack, stack
 from zeroin.nn.stacking.steps import BACKWARD, EACH
 from zeroin.types import Config
 from zeroin.wording import first_line
 
 AGREE = 1e-3  # tolerance, relative to the largest number: kernels round differently, but errors are far larger
+LEAST = 1e-4  # as if the largest number were at least this,
+OF_ALL = 1e-3  # or in a gradient so much of the largest in any: of a bias in front of a norm it is rounding alone
 SEEDS = (1, 2)
 LEAVES_OUT = torch.ops.aten._nested_tensor_from_mask_left_aligned.default
 LOOKS = "it looks at the value of a tensor, as .item(), if and packed sequences do"
@@ -55,7 +57,7 @@ def verdict(problem: Problem, config: Config) -> Verdict:
 
     State outside of tensors, and random draws, would be shared by all rows, so they must not change either.
     """
-    if not isinstance(problem.train, InMemory):
+    if not (isinstance(problem.train, InMemory) and isinstance(problem.valid, InMemory)):
         return Verdict(None, "its data are read as they are needed")
     model = fresh(problem, config, SEEDS[0])
     why = _unfit(model)
@@ -127,11 +129,14 @@ def _differs(problem: Problem, one: Stack, models: Sequence[nn.Module], cut: tup
     for row, (seed, model) in enumerate(zip(SEEDS, models, strict=True)):
         alone = _alone(problem, model, (x[row].clone(), y[row]), how.label_smoothing, seed)
         stacked = {"loss": loss[row]} | _by_name(one, g, row)
+        found = [v for name, v in alone.items() if name != "loss" and v is not None and v.numel()]
+        largest = max((float(v.abs().max()) for v in found), default=0.0)
         for name, value in (alone | dict(model.named_buffers())).items():
             if value is None:
                 return f"{name} has no part in its loss"
             ours = stacked[name] if name in stacked else after[name][row]
-            if not _agree(ours, value) and not name.endswith(".key"):
+            least = max(LEAST, OF_ALL * largest) if name in stacked else LEAST
+            if not _agree(ours, value, least) and not name.endswith(".key"):
                 return f"stacked, {name} differs from what the network computes alone"
         weights = one.state_dict(row)
         if not all(_agree(weights[name], value) for name, value in model.state_dict().items()):
@@ -251,8 +256,8 @@ def _by_name(one: Stack, g: Tensor, row: int) -> dict[str, Tensor]:
     return {name: value[row] for name, value in one.layout.tree(g).items()}
 
 
-def _agree(a: Tensor, b: Tensor) -> bool:
+def _agree(a: Tensor, b: Tensor, least: float = LEAST) -> bool:
     if not a.is_floating_point():
         return bool((a == b).all())
-    scale = max(float(b.abs().max()), 1e-4) if b.numel() else 1.0
+    scale = max(float(b.abs().max()), least) if b.numel() else 1.0
     return bool(((a - b).abs() <= AGREE * scale).all())
