@@ -30,12 +30,12 @@ from torch.utils.data import DataLoader, TensorDataset
 from zeroin import catalogue
 from zeroin.nn import Task, loop, mlp, small_cnn
 from zeroin.nn.data import InMemory
-from zeroin.nn.loop import Training
+from zeroin.nn.loop import Training, fresh
 from zeroin.nn.problem import Problem
 from zeroin.nn.recipe import recipe
 from zeroin.nn.stacking.calibration import SIZES, measured
 from zeroin.nn.stacking.equivalence import verdict
-from zeroin.nn.stacking.stack import fresh, stack
+from zeroin.nn.stacking.stack import stack
 from zeroin.nn.stacking.steps import BACKWARD
 from zeroin.tasks import load
 from zeroin.types import Config, Job, Kind, Observation

@@ -8,10 +8,11 @@ from torch import nn
 import batchnorm_reference as reference
 from zeroin.errors import TaskError
 from zeroin.nn import Task, fold, loop, mlp, recalibrate, small_cnn
+from zeroin.nn.loop import fresh
 from zeroin.nn.norms.normlayers import ChannelsLast
 from zeroin.nn.norms.recalibration import evenly
 from zeroin.nn.recipe import recipe
-from zeroin.nn.stacking.stack import fresh, stack
+from zeroin.nn.stacking.stack import stack
 
 torch.set_num_threads(1)
 SHAPES = {"N": (nn.BatchNorm1d, (16, 5)), "NT": (nn.BatchNorm1d, (8, 5, 7)), "NHW": (nn.BatchNorm2d, (6, 5, 4, 3))}

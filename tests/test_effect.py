@@ -16,9 +16,9 @@ from zeroin.errors import StudyError, TaskError
 from zeroin.nn import Task, effect, loop, mlp
 from zeroin.nn.effects.curves import curves
 from zeroin.nn.effects.volume import Draw, Goal, Paired, Share, compared
+from zeroin.nn.loop import fresh
 from zeroin.nn.recipe import recipe
 from zeroin.nn.stacking.grouping import signature
-from zeroin.nn.stacking.stack import fresh
 from zeroin.space import Choice, Float, Int, Space
 
 torch.set_num_threads(1)

@@ -13,7 +13,8 @@ from torch import nn
 
 from zeroin.errors import TaskError
 from zeroin.executors.inline import Inline
-from zeroin.nn import Task, export, loop, mlp
+from zeroin.nn import Metric, Task, export, loop, mlp
+from zeroin.nn.data import order
 from zeroin.nn.export import newest
 from zeroin.nn.recipe import OPTIMIZERS
 from zeroin.space import Float, Space
@@ -260,12 +261,61 @@ def test_export_works_from_the_files_alone(tmp_path):
     exec(lines, names)
     saved, net = names["saved"], names["net"]
     x, y = (torch.tensor(v) for v in data(50, 1))
-    output = net((x.float() - saved["mean"]) / saved["scale"])
+    inputs = ((x - saved["mean"]) / saved["scale"]).float()
+    assert torch.equal(inputs, task().problem.valid.x)
+    output = net(inputs)
     assert (output.argmax(1) == y).double().mean().item() == pytest.approx(saved["metric"])
     with pytest.raises(TaskError, match="of its own config"):
         export("task", tmp_path / "runs" / "trial-00000", {"lr": 1.0}, target)
     with pytest.raises(TaskError, match="holds no such network"):
         export("task", tmp_path / "runs" / "trial-00001", FULL, target)
+
+
+class Fourier(nn.Linear):
+    """Draws as it is made what no state_dict holds."""
+
+    def __init__(self):
+        super().__init__(12, 3)
+        self.frequencies = torch.randn(6, 12)
+
+    def forward(self, x):
+        return super().forward((x @ self.frequencies).sin())
+
+
+def test_an_exported_network_is_built_by_its_trials_seed(tmp_path):
+    one = task(build=lambda c: Fourier())
+    seen, _ = train(one, tmp_path, {"lr": 0.01}, 0, 4)
+    names = {"task": one}
+    exec(export("task", tmp_path / "trial-00000", {"lr": 0.01}, tmp_path / "best.pt", source="pass"), names)
+    best = max(seen, key=lambda o: o.loss)
+    assert loop.evaluate(one.problem, names["net"], one.problem.valid)[0] == best.loss
+
+
+class SetUp(nn.Module):
+    """Moves inputs by the mean of the first that it is given, as an ActNorm does."""
+
+    def __init__(self):
+        super().__init__()
+        self.out = nn.Linear(6, 3)
+        self.register_buffer("mean", torch.full((6,), torch.nan))
+
+    def forward(self, x):
+        if self.mean.isnan().any():
+            self.mean.copy_(x.mean(0))
+        return self.out(x - self.mean)
+
+
+def test_a_network_is_first_called_with_its_first_mini_batch(tmp_path):
+    one = task(build=lambda c: SetUp())
+    train(one, tmp_path, {"batch_size": 16}, 0, 1)
+    x = one.problem.train.x[order(7, 0, 97)[:16]]
+    assert torch.equal(weights(tmp_path)["mean"], x.mean(0))
+
+
+def test_a_metric_may_give_a_number_of_numpys(tmp_path):
+    score = Metric("spread", "maximize", lambda output, _: np.float64(output.std()))
+    seen, _ = train(task(metric=score), tmp_path, FULL, 0, 2, 4)
+    assert len(seen) == 4
 
 
 def test_out_of_memory_is_a_status(tmp_path):

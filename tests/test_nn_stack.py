@@ -9,12 +9,13 @@ from torch import nn
 from zeroin.executors.perform import perform
 from zeroin.nn import Task, loop, mlp, small_cnn
 from zeroin.nn.export import newest
+from zeroin.nn.loop import fresh
 from zeroin.nn.recipe import OPTIMIZERS, recipe
 from zeroin.nn.recording.replay import Recorded
 from zeroin.nn.stacking import compiling
 from zeroin.nn.stacking.equivalence import verdict
 from zeroin.nn.stacking.spare_rows import ALIKE
-from zeroin.nn.stacking.stack import fresh, joined, stack
+from zeroin.nn.stacking.stack import joined, stack
 from zeroin.nn.stacking.steps import BACKWARD, EACH
 from zeroin.nn.stacking.updates import adam_by_row
 from zeroin.types import Job, Kind

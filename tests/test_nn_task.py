@@ -9,6 +9,7 @@ import sys
 import time
 import warnings
 from functools import partial
+from itertools import pairwise
 from types import SimpleNamespace
 
 import numpy as np
@@ -16,7 +17,15 @@ import pytest
 import torch
 from scipy.sparse import csr_matrix
 from torch import nn
-from torch.utils.data import DataLoader, Dataset, SubsetRandomSampler, TensorDataset, WeightedRandomSampler
+from torch.utils.data import (
+    DataLoader,
+    Dataset,
+    RandomSampler,
+    SubsetRandomSampler,
+    TensorDataset,
+    WeightedRandomSampler,
+    get_worker_info,
+)
 
 from zeroin.errors import TaskError, ZeroinError
 from zeroin.executors.inline import Inline
@@ -97,6 +106,30 @@ def test_a_data_set_that_changes_is_read_batch_by_batch(tmp_path):
     batches = list(made.problem.train.batches(order(0, 0, 60), edges(60, 32)))
     assert [len(x) for x, _ in batches] == [32, 28]
     assert torch.equal(batches[0][1], torch.tensor(Y)[order(0, 0, 60)[:32]])
+
+
+def quiet(_worker):
+    get_worker_info().dataset.noise = 0.0
+
+
+def test_workers_of_a_loader_begin_as_it_says():
+    made = task(train=DataLoader(Pairs(noise=0.1), num_workers=1, worker_init_fn=quiet), normalise=False).problem.train
+    ((x, _),) = made.batches(torch.arange(60), [(0, 60)])
+    assert torch.equal(x, torch.tensor(X).float())
+
+
+def test_what_a_data_set_draws_for_recalibration_is_the_trials(tmp_path):
+    def losses(folder, *cuts):
+        made, seen = task(train=Pairs(noise=0.5), recalibrate=True), []
+        for start, stop in pairwise(cuts):
+            executor = Inline(loop.objective(made.problem), tmp_path / folder, 4)
+            job = Job(0, 0, {"lr": 0.01, "batchnorm": True}, 0, start, stop, Kind.SCREEN, "")
+            executor.start(job, start)
+            executor.wait(lambda _, o: seen.append(o.metrics["valid_loss"]) or True)
+            torch.rand(1)
+        return seen
+
+    assert losses("whole", 0, 4) == losses("cut", 0, 2, 4)
 
 
 class Own(Dataset):
@@ -269,6 +302,10 @@ def broken(values, at, value):
         (
             {"valid": DataLoader(Pairs(), sampler=WeightedRandomSampler([1.0] * 60, 60))},
             r"the sampler of the valid set gives some several times: weight them in the loss",
+        ),
+        (
+            {"train": DataLoader(Pairs(), sampler=RandomSampler(X, num_samples=20))},
+            r"the sampler of the train set gives 20 of 60, others each time: give the data without it",
         ),
     ],
 )

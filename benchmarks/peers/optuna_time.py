@@ -14,10 +14,9 @@ from torch.utils.data import DataLoader, TensorDataset
 
 from zeroin.nn import loop
 from zeroin.nn.data import InMemory
-from zeroin.nn.loop import Training
+from zeroin.nn.loop import Training, fresh
 from zeroin.nn.problem import Problem, loss_of
 from zeroin.nn.recipe import recipe
-from zeroin.nn.stacking.stack import fresh
 from zeroin.space import Choice, Float, Int, Space
 from zeroin.tasks import load
 

@@ -282,7 +282,7 @@ def _tuned(model: Model, examples: Examples, outputs: int, loss: Any) -> Tuned:
         study = tune(task, store=None, seed=seed, playbook=model.playbook, confirm=0, executor=training, **budget)
         run(study, training, Finish(), Budget())
         saved = newest(trial_folder(Path(folder), study.best.number))
-    network = task.network(study.best.config)
+    network = task.network(study.best.config, saved["seed"])
     network.load_state_dict(saved["best"]["weights"])
     assert task.problem.normalisation
     return Tuned(

@@ -40,7 +40,7 @@ def export(task: Task | str, folder: Path, config: Config, target: Path, source:
         )
     name = task if isinstance(task, str) else task.name
     best, norm, preparation = saved["best"], saved["normalisation"], read_preparation(folder.parent)
-    facts = {"epoch": best["epoch"], "metric": saved["metric"]}
+    facts = {"epoch": best["epoch"], "metric": saved["metric"], "seed": saved.get("seed", 0)}
     save(target, name, config, best["weights"], norm, **facts, **({"preparation": preparation} if preparation else {}))
     if preparation:
         return f"zeroin predict {target} NEW-DATA"
@@ -63,7 +63,7 @@ def save(
         normalisation: mean and scale of the training inputs; None if inputs are not normalised.
         **facts: further plain data to keep, such as the epoch.
     """
-    norm = {k: v.float() for k, v in normalisation.items()} if normalisation else {}
+    norm = normalisation or {}
     what = {"format": 1, "task": task_name, "config": dict(config), "state_dict": state_dict, **norm, **facts}
     with atomic_write(target) as file:  # torch opens a file with errors of its own
         torch.save(what, file)
@@ -71,11 +71,11 @@ def save(
 
 def loading(target: Path, source: str, normalised: bool) -> str:
     """Lines of Python that load an exported file; `source` defines `task`."""
-    inputs = '(x - saved["mean"]) / saved["scale"]' if normalised else "x"
+    inputs = '((x - saved["mean"]) / saved["scale"]).float()' if normalised else "x"
     return (
         f"import torch; {source}\n"
-        f'saved = torch.load("{target}", weights_only=True)\n'
-        f'net = task.network(saved["config"]); net.load_state_dict(saved["state_dict"]); net.eval()'
+        f'saved = torch.load("{target.as_posix()}", weights_only=True)\n'
+        f'net = task.network(saved["config"], saved["seed"]); net.load_state_dict(saved["state_dict"]); net.eval()'
         f"  # net({inputs})"
     )
 

@@ -3,7 +3,7 @@
 import copy
 import math
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field
 from functools import partial
 from typing import Any, TypeAlias
@@ -15,7 +15,6 @@ from zeroin.executors.run import Run
 from zeroin.nn.data import Data, edges, order
 from zeroin.nn.dropout import counted, keys
 from zeroin.nn.gradients import Gradients
-from zeroin.nn.modes import buffers_kept
 from zeroin.nn.networks import network
 from zeroin.nn.norms.recalibration import EXAMPLES, recalibrate
 from zeroin.nn.optimizer import Optimizer
@@ -182,10 +181,10 @@ def train_epoch(problem: Problem, now: Training, how: Recipe, seed: int, max_epo
             sum_ += loss * len(x)
             if i % CHECKED == CHECKED - 1 and not math.isfinite(sum_.item()):
                 break
+        loss_ = sum_.item() / count
+        if problem.recalibrate and math.isfinite(loss_):
+            recalibrate(now.model, problem, examples=EXAMPLES)
     now.epoch += 1
-    loss_ = sum_.item() / count
-    if problem.recalibrate and math.isfinite(loss_):
-        recalibrate(now.model, problem, examples=EXAMPLES)
     return loss_
 
 
@@ -203,14 +202,19 @@ def evaluate(problem: Problem, model: nn.Module, data: Data) -> tuple[float, flo
     return judged(problem, torch.cat(outputs), torch.cat(targets))
 
 
+def fresh(problem: Problem, config: Config, seed: int) -> nn.Module:
+    """The untrained network of a trial, its dropout counted."""
+    return counted(network(problem.build, config, seed)).to(problem.device)
+
+
 def _resumed(problem: Problem, config: Config, how: Recipe, run: Run) -> Training:
     """The training at the epoch at which the run begins: from its checkpoint, or repeated from the beginning."""
-    model = counted(network(problem.build, config, run.seed)).to(problem.device)
-    check_fit(problem, model, how)
-    if problem.device == "cpu":
-        _lay_out(problem, model)
+    is_last = _tried(problem, fresh(problem, config, run.seed), how)
+    model = fresh(problem, config, run.seed)
+    if is_last:
+        _lay_out(model)
     now = Training.of(problem, model, how, run.stop - run.start)
-    state = saved(problem, run)
+    state = saved(run)
     if state:
         restore(model, state)
         now.opt.load_state_dict(state["optimizer"])
@@ -222,32 +226,39 @@ def _resumed(problem: Problem, config: Config, how: Recipe, run: Run) -> Trainin
     return now
 
 
-def _lay_out(problem: Problem, model: nn.Module) -> None:
-    """Put the kernels of 2-d convolutions into channels-last memory, where they take as little as half the time.
+def _tried(problem: Problem, model: nn.Module, how: Recipe) -> bool:
+    """Check that a network fits, and tell whether it can be trained channels last.
 
-    A network that calls `view` on a convolution's output cannot be trained so. That is tried on two examples, and the
-    old layout restored if it fails.
+    Another one is trained than this: what it does when it is first called, such as to set its scales by the examples
+    that it is given, it is to do with the first mini-batch.
     """
-    kernels = [p for p in model.parameters() if p.dim() == 4]
-    if not kernels:
-        return
-    plain = [p.data for p in kernels]
-    for p in kernels:  # by `to`: `contiguous` leaves kernels of one channel as they are
-        p.data = p.data.to(p.dtype, memory_format=torch.channels_last)
+    check_fit(problem, model, how)
+    if problem.device != "cpu" or not any(p.dim() == 4 for p in model.parameters()):
+        return False
+    _lay_out(model)
     model.train()
-    try:
-        with seeded(0, "cpu"), buffers_kept(model):
-            x, y = two_examples(problem.train)
-            loss_of(problem.loss, model(x), y).backward()  # type: ignore[no-untyped-call]
-    except (RuntimeError, ValueError):  # whatever it is: if it is not the layout, training tells
-        for p, values in zip(kernels, plain, strict=True):
-            p.data = values
+    with seeded(0, "cpu"), suppress(RuntimeError, ValueError):  # whatever it is: if not the layout, training tells
+        x, y = two_examples(problem.train)
+        loss_of(problem.loss, model(x), y).backward()  # type: ignore[no-untyped-call]
+        return True
+    return False
+
+
+def _lay_out(model: nn.Module) -> None:
+    """Put kernels of 2-d convolutions into channels-last memory, where they take as little as half the time.
+
+    A network that calls `view` on a convolution's output cannot be trained so.
+    """
     for p in model.parameters():
-        p.grad = None
+        if p.dim() == 4:  # by `to`: `contiguous` leaves kernels of one channel as they are
+            p.data = p.data.to(p.dtype, memory_format=torch.channels_last)
 
 
 def check_fit(problem: Problem, model: nn.Module, how: Recipe) -> None:
-    """Check that a network fits the data and the loss; if not, that is the user's mistake and stops the study."""
+    """Check that a network fits the data and the loss; if not, that is the user's mistake and stops the study.
+
+    It is called, so another one should be trained.
+    """
     x, y = two_examples(problem.train)
     model.eval()
     with torch.no_grad():
@@ -303,6 +314,7 @@ def save(problem: Problem, run: Run, epoch: int, best: Best, tensors: tuple[Weig
     state = {
         "epoch": epoch,
         "config": run.config,
+        "seed": run.seed,
         "model": tensors[0],
         "optimizer": tensors[1],
         "buffers": tensors[2],
@@ -313,11 +325,12 @@ def save(problem: Problem, run: Run, epoch: int, best: Best, tensors: tuple[Weig
     torch.save(state, run.checkpoint / STATE)
 
 
-def saved(problem: Problem, run: Run) -> dict[str, Any] | None:
+def saved(run: Run) -> dict[str, Any] | None:
     """The state that `save` wrote, if the run can continue from it; else None."""
     if not run.start or not (run.checkpoint / STATE).is_file():
         return None
-    state: dict[str, Any] = torch.load(run.checkpoint / STATE, map_location=problem.device, weights_only=True)
+    # To the CPU, from where each tensor goes to its place: Apple's GPUs have no double precision for normalisation.
+    state: dict[str, Any] = torch.load(run.checkpoint / STATE, map_location="cpu", weights_only=True)
     return state if state["epoch"] <= run.start else None
 
 

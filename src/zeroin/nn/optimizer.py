@@ -108,10 +108,8 @@ class Optimizer:
         params = [p for group in self.param_groups for p in group["params"]]
         self._known.clear()
         for i, held in saved["state"].items():
-            p = params[i]  # kernels go through memory: a state is laid out as its parameter is
-            self.state[p] = {
-                n: torch.empty_like(p).copy_(t) if n in names(self.how) else t.clone() for n, t in held.items()
-            }
+            fresh = self._fresh(params[i])  # laid out as its parameter is, and where it is
+            self.state[params[i]] = {name: tensor.copy_(held[name]) for name, tensor in fresh.items()}
 
     def _fresh(self, p: Tensor) -> dict[str, Tensor]:
         held = {name: torch.zeros_like(p, memory_format=torch.preserve_format) for name in names(self.how)}

@@ -70,9 +70,11 @@ def loss_of(
 
 
 def judged(problem: Problem, output: Tensor, target: Tensor) -> tuple[float, float]:
-    """The (metric, loss) of outputs over a whole data set."""
+    """The (metric, loss) of outputs over a whole data set; both are NaN where the loss is."""
     loss = loss_of(problem.loss, output, target).item()
-    return (loss if problem.metric is None else problem.metric.compute(output.cpu(), target.cpu())), loss
+    if problem.metric is None or math.isnan(loss):  # a metric of the user's may refuse NaN
+        return loss, loss
+    return float(problem.metric.compute(output.cpu(), target.cpu())), loss  # NumPy's numbers cannot be loaded again
 
 
 def check(problem: Problem, config: Config, smallest_batch: int) -> set[str]:

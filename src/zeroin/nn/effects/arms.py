@@ -7,12 +7,12 @@ from dataclasses import dataclass
 import torch
 
 from zeroin.errors import TaskError
+from zeroin.nn.loop import fresh
 from zeroin.nn.networks import Build
 from zeroin.nn.norms.batchnorm import insert_batchnorm
 from zeroin.nn.problem import Problem
 from zeroin.nn.recipe import recipe
 from zeroin.nn.stacking.grouping import signature
-from zeroin.nn.stacking.stack import fresh
 from zeroin.nn.task import Task
 from zeroin.rng import generator
 from zeroin.space import SCALES, Choice, Float, Hyperparameter, Space

@@ -9,12 +9,12 @@ from typing import TypeAlias
 from torch import nn
 
 from zeroin.nn.data import InMemory
-from zeroin.nn.loop import Training, evaluate, one_thread, train_epoch
+from zeroin.nn.loop import Training, evaluate, fresh, one_thread, train_epoch
 from zeroin.nn.problem import Problem
 from zeroin.nn.recipe import recipe
 from zeroin.nn.stacking.equivalence import verdict
 from zeroin.nn.stacking.grouping import signature
-from zeroin.nn.stacking.stack import Stack, fresh, stack
+from zeroin.nn.stacking.stack import Stack, stack
 from zeroin.types import Config
 
 ROWS = 64  # networks in a stack; more gain little (docs/benchmarks.md)
@@ -84,10 +84,9 @@ def _groups(problem: Problem, members: Members) -> list[Group]:
     alike: dict[str, list[int]] = {}
     for place, (config, seed) in enumerate(members):
         alike.setdefault(signature(fresh(problem, config, seed), recipe(config), config), []).append(place)
-    whole = isinstance(problem.train, InMemory) and isinstance(problem.valid, InMemory)
     groups: list[Group] = []
     for places in alike.values():
-        order = verdict(problem, members[places[0]][0]).order if whole and len(places) > 1 else None
+        order = verdict(problem, members[places[0]][0]).order if len(places) > 1 else None
         if order is None:
             groups += [_Single(problem, p, *members[p], fresh(problem, *members[p])) for p in places]
             continue

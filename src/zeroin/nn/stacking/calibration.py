@@ -15,14 +15,14 @@ from zeroin.atomic import atomic_write
 from zeroin.executors.perform import is_out_of_memory
 from zeroin.nn import loop
 from zeroin.nn.data import InMemory, edges
-from zeroin.nn.loop import Training
+from zeroin.nn.loop import Training, fresh
 from zeroin.nn.networks import network
 from zeroin.nn.problem import Problem
 from zeroin.nn.recipe import recipe
 from zeroin.nn.stacking.compiling import obstacle
 from zeroin.nn.stacking.equivalence import Verdict, verdict
 from zeroin.nn.stacking.memory import room
-from zeroin.nn.stacking.stack import fresh, stack
+from zeroin.nn.stacking.stack import stack
 from zeroin.space import Choice, Hyperparameter, Int, Space
 from zeroin.types import Config
 from zeroin.wording import first_line
@@ -52,7 +52,7 @@ class Calibration:
 
     Args:
         rows: of a stack at most; 1: one by one.
-        order: of vmap and grad, as `gate` found it right.
+        order: of vmap and grad, as the check found it right.
         ratio: how many times less CPU a stack of `rows` takes than its networks one by one, measured.
         why: the reason in words.
         seconds: of one network's epoch in a search, as steps were timed; 0: not measured.

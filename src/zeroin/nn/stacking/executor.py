@@ -14,7 +14,7 @@ from zeroin.executors.perform import failure, finish, is_out_of_memory, stepwise
 from zeroin.executors.run import Run
 from zeroin.nn import loop
 from zeroin.nn.data import InMemory, edges
-from zeroin.nn.loop import Best
+from zeroin.nn.loop import Best, fresh
 from zeroin.nn.modes import switched
 from zeroin.nn.problem import Problem
 from zeroin.nn.recipe import recipe
@@ -24,7 +24,7 @@ from zeroin.nn.stacking.grouping import signature
 from zeroin.nn.stacking.layout import Layout
 from zeroin.nn.stacking.memory import room
 from zeroin.nn.stacking.rowstate import optimizer_state, set_optimizer_state
-from zeroin.nn.stacking.stack import Stack, fresh, joined, stack
+from zeroin.nn.stacking.stack import Stack, joined, stack
 from zeroin.protocols import Report
 from zeroin.types import Config, Ended, Job, Observation, Status
 from zeroin.wording import first_line
@@ -147,13 +147,13 @@ class Stacked:
         """A row of its own for a job; None: it is trained alone."""
         run = Run(job, checkpoint, partial(self._timed, job), self.max_epochs)
         how = recipe(job.config)
+        loop.check_fit(self.problem, fresh(self.problem, job.config, job.seed), how)
         model = fresh(self.problem, job.config, job.seed)
-        loop.check_fit(self.problem, model, how)
         which = signature(switched(model, True), how, job.config)
         way = self._way(which, job.config)
         if way.order is None:
             return None
-        state = loop.saved(self.problem, run)
+        state = loop.saved(run)
         if state:
             loop.restore(model, state)
         one = stack(self.problem, [(job.config, job.seed, model)], way.order, way.layout)

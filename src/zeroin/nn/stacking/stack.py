@@ -9,9 +9,8 @@ import torch
 from torch import Tensor, nn
 
 from zeroin.nn.data import InMemory, edges, order
-from zeroin.nn.dropout import counted, keys
-from zeroin.nn.loop import EVALUATED
-from zeroin.nn.networks import network
+from zeroin.nn.dropout import keys
+from zeroin.nn.loop import EVALUATED, fresh
 from zeroin.nn.problem import Problem, judged
 from zeroin.nn.recipe import Recipe, recipe, rule
 from zeroin.nn.stacking.batch import Batch, Workspace
@@ -155,7 +154,7 @@ class Stack:
         for a, b in edges(len(data), EVALUATED):  # the same for any M, as a product's last bit depends on it
             parts.append(outputs(self.layout, self.p, self.buffers, data.x[a:b]))
         output = torch.cat(parts, 1)  # [M, N, ...]
-        return [judged(self.problem, one, data.y) for one in output[: len(self.rows)]]
+        return [judged(self.problem, one, data.y.clone()) for one in output[: len(self.rows)]]
 
     def state_dict(self, row: int) -> Tree:
         """A copy of a row's tensors as an ordinary state_dict, which loads strictly into the user's own network."""
@@ -210,11 +209,6 @@ class Stack:
             momentum = torch.tensor([[r.momenta[j]] for r in self.padded], dtype=self.p.dtype, device=self.p.device)
             found |= dict.fromkeys(running(name), momentum)
         return found
-
-
-def fresh(problem: Problem, config: Config, seed: int) -> nn.Module:
-    """The untrained network of a trial, its dropout counted."""
-    return counted(network(problem.build, config, seed)).to(problem.device)
 
 
 def stack(
