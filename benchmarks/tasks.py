@@ -106,7 +106,7 @@ def write(folder: Path, names: Sequence[str], seeds: Sequence[int]) -> None:
         data["seeds"][name] = list(seeds)
         cells = " | ".join(f"{middle[f]:g}" for f in FIELDS)
         page = re.sub(rf"(?m)^(\| `{name}` \|.*\|)[^|\n]*\|[^|\n]*\|[^|\n]*\|$", rf"\1 {cells} |", page)
-    data["versions"] = _versions()
+    data["versions"], data["machine"] = _versions(), _machine()
     file = ROOT / "src" / "zeroin" / "tasks" / "promised.json"
     file.write_text(json.dumps(data, indent=1) + "\n", "utf-8")
     PAGE.write_text(page, "utf-8")
@@ -114,6 +114,13 @@ def write(folder: Path, names: Sequence[str], seeds: Sequence[int]) -> None:
 
 def _versions() -> dict[str, str]:
     return {p: version(p) for p in ("zeroin", "torch", "numpy", "scipy")} | {"Python": platform.python_version()}
+
+
+def _machine() -> str:
+    """The processor's name."""
+    known = Path("/proc/cpuinfo")  # of Linux; `platform` has only the architecture there
+    named = re.search(r"(?m)^model name\s*: (.*)$", known.read_text("utf-8")) if known.exists() else None
+    return named[1] if named else platform.processor()
 
 
 def main() -> None:

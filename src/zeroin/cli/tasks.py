@@ -6,9 +6,10 @@ from dataclasses import asdict
 import click
 
 from zeroin.cli.options import print_table
-from zeroin.tasks import TASKS, Ready
+from zeroin.tasks import PROMISED, TASKS, Ready
 from zeroin.wording import value_words
 
+MINUTES = "\nCore minutes: on %s. Others may take several times as long; `zeroin tune NAME` tells as it begins."
 COLUMNS = ("task", "field", "data", "metric", "core minutes", "default", "tuned")
 
 
@@ -25,6 +26,7 @@ def tasks(as_json: bool) -> None:
         click.echo(json.dumps(rows, indent=1))
         return
     print_table(COLUMNS, map(_row, TASKS.values()), 120)
+    click.echo(MINUTES % PROMISED["machine"])
 
 
 def _row(ready: Ready) -> tuple[str, ...]:
