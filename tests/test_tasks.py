@@ -145,6 +145,7 @@ def test_the_list_is_shown_without_torch():
     code = "import sys\nfrom zeroin.cli import main\nmain()\nassert not {'torch', 'pandas'} & set(sys.modules)"
     told = subprocess.run([sys.executable, "-c", code, "tasks"], capture_output=True, text=True, check=True)
     assert [line.split()[0] for line in told.stdout.splitlines()[1:]] == list(TASKS)
+    assert "core minutes: on " in told.stderr.lower()
     told = subprocess.run([sys.executable, "-c", code, "tasks", "--json"], capture_output=True, text=True, check=True)
     assert {row["name"]: row["tuned"] for row in json.loads(told.stdout)}["digits"] == TASKS["digits"].tuned
 

@@ -26,7 +26,7 @@ def tasks(as_json: bool) -> None:
         click.echo(json.dumps(rows, indent=1))
         return
     print_table(COLUMNS, map(_row, TASKS.values()), 120)
-    click.echo(MINUTES % PROMISED["machine"])
+    click.echo(MINUTES % PROMISED["machine"], err=True)  # beside the table, not in it
 
 
 def _row(ready: Ready) -> tuple[str, ...]:
