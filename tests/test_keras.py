@@ -101,6 +101,15 @@ def playing(config, run, built=True):
     model.fit(X[:64], Y[:64], validation_data=(X[64:], Y[64:]), batch_size=32, **how)
 
 
+def test_a_network_in_bfloat16_goes_on(tmp_path):
+    keras.config.set_dtype_policy("bfloat16")
+    try:
+        (whole, _), (cut, ended) = trained(tmp_path / "a", 3), trained(tmp_path / "b", 2, 3)
+    finally:
+        keras.config.set_dtype_policy("float32")
+    assert (ended.status, cut) == (Status.DONE, whole)
+
+
 def test_a_second_optimizer_goes_on_too(tmp_path):
     whole, _ = trained(tmp_path / "whole", 4, objective=playing)
     cut, _ = trained(tmp_path / "cut", 1, 4, objective=playing)

@@ -159,7 +159,8 @@ def _variables(model: Any) -> list[Any]:
 
 def _save(model: Any, run: Run) -> None:
     arrays = [keras.ops.convert_to_numpy(v) for v in _variables(model)]
-    np.savez(run.checkpoint / STATE, *arrays)
+    known = (a.astype(np.float32) if a.dtype.kind == "V" else a for a in arrays)  # NumPy does not read bfloat16 again
+    np.savez(run.checkpoint / STATE, *known)
 
 
 def _restore(model: Any, run: Run) -> None:
