@@ -43,32 +43,39 @@ def read_set(name: str, given: Any) -> tuple[Tensor, Tensor] | Stream:
         given = _chosen(name, given)
     if type(given) is TensorDataset and collate is default_collate:  # one of the user's own may give other examples
         given, indexed = given.tensors, False
-    if not indexed:
-        x, y = _pair(name, given)
-        if len(x) != len(y):
-            raise TaskError(
-                f"inputs and targets are equal in number; the {name} set has {len(x)} inputs and {len(y)} targets: "
-                f"check how it was cut; of several inputs make one, np.concatenate(inputs, axis=1), split in forward."
-            )
-        _filled(name, len(x))
-        return x, y
-    if isinstance(given, IterableDataset) or not hasattr(given, "__len__"):
+    if indexed:
+        return _read(name, given, collate, reading)
+    x, y = _pair(name, given)
+    if len(x) != len(y):
         raise TaskError(
-            f"a data set can be indexed and has a length; the {name} set is a {type(given).__name__}: "
+            f"inputs and targets are equal in number; the {name} set has {len(x)} inputs and {len(y)} targets: "
+            f"check how it was cut; of several inputs make one, np.concatenate(inputs, axis=1), split in forward."
+        )
+    _filled(name, len(x))
+    return x, y
+
+
+def _read(
+    name: str, source: Any, collate: Callable[[list[Any]], Any], reading: Mapping[str, Any]
+) -> tuple[Tensor, Tensor] | Stream:
+    """`read_set` of a data set, whose examples are asked for one by one."""
+    if isinstance(source, IterableDataset) or not hasattr(source, "__len__"):
+        raise TaskError(
+            f"a data set can be indexed and has a length; the {name} set is a {type(source).__name__}: "
             f"give a Dataset with __getitem__ and __len__."
         )
-    count = len(given)
+    count = len(source)
     _filled(name, count)
 
     def read(i: int) -> tuple[Tensor, Tensor]:
-        return batch_of(name, collate([given[i]]))
+        return batch_of(name, collate([source[i]]))
 
     with seeded(0):
         size = count * sum(t.numel() * t.element_size() for t in read(0))
         if size > IN_MEMORY or any(_differs(read, i) for i in evenly(count, REREAD).tolist()):
-            return Stream(given, collate, reading, count)
+            return Stream(source, collate, reading, count)
         try:
-            return batch_of(name, collate([given[i] for i in range(count)]))
+            return batch_of(name, collate([source[i] for i in range(count)]))
         except RuntimeError as error:
             raise TaskError(
                 f"examples of a mini-batch have one shape; for the {name} set PyTorch says "

@@ -219,8 +219,10 @@ def _scores(one: Stack, data: InMemory) -> list[float]:
 
 
 def _agrees_in_double(problem: Problem, config: Config, which: str) -> bool:
-    """Whether nothing differs in double precision; in single precision, rounding may decide on which side of a ReLU's
-    kink a number is."""
+    """Whether nothing differs in double precision.
+
+    In single precision, rounding may decide on which side of a ReLU's kink a number is.
+    """
     assert isinstance(problem.train, InMemory)
     cuts = edges(len(problem.train), recipe(config).batch_size)
     count = sum({b - a: b - a for a, b in (cuts[0], cuts[-1])}.values())  # its mini-batches have the same sizes
