@@ -619,6 +619,18 @@ def test_studies_of_other_legal_limits_are_compared_on_one_line():
     assert all(0.0 <= end <= 1.0 for cell in row.cells for end in map(row.param.unit, cell.good))
 
 
+def test_a_word_in_one_study_is_not_the_least_number_of_another():
+    def lesson(units):
+        space = zi.Space(units=units, x=zi.Float(0, 1))
+        study = zi.tune(
+            lambda c: c["x"] / 9 + (c["units"] not in (1, "s")), space, trials=12, store=None, playbook=False
+        )
+        return lesson_of(str(units), space, study.history, scenario={})
+
+    row = next(r for r in compare([lesson(zi.Int(1, 8)), lesson(zi.Choice("m", "s"))]).rows if r.name == "units")
+    assert (row.searched, row.agree) == (1, 1)
+
+
 def test_true_in_one_study_is_not_1_in_another():
     def lesson(*options):
         space = zi.Space(norm=zi.Choice(*options), x=zi.Float(0, 1))

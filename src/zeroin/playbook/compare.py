@@ -8,6 +8,7 @@ import numpy as np
 from zeroin.playbook.lesson import Lesson
 from zeroin.space import SCALES, Choice, Float, Hyperparameter, Int
 from zeroin.space.choice import key
+from zeroin.space.plain import is_number
 from zeroin.space.words import range_words
 from zeroin.types import Range, Value
 from zeroin.wording import percent
@@ -32,7 +33,7 @@ class Row:
     Args:
         name: of the hyperparameter.
         param: that of the first study, but with a range that covers all; studies are compared on its unit interval.
-        cells: one for each study; None if it was not searched there.
+        cells: one for each study; None if it was not searched there, or has words there and numbers in the first.
         common: the values that are good in most of the studies in which it mattered.
         agreeing: for each study, whether `common` is good there.
     """
@@ -164,11 +165,13 @@ def place(param: Hyperparameter, good: Range) -> tuple[float, float]:
 
 
 def _row(name: str, lessons: Sequence[Lesson]) -> Row:
-    cells = tuple(
-        Cell(lesson.good[name], lesson.configs[0].get(name), lesson.mattered(name)) if name in lesson.good else None
-        for lesson in lessons
-    )
     param = _axis([lesson.space[name] for lesson in lessons if name in lesson.good])
+    words = isinstance(param, Choice)
+    known = [name in lesson.good and (words or all(map(is_number, lesson.good[name]))) for lesson in lessons]
+    cells = tuple(
+        Cell(lesson.good[name], lesson.configs[0].get(name), lesson.mattered(name)) if there else None
+        for lesson, there in zip(lessons, known, strict=True)
+    )
     values, agree = _most(param, [c.good if c and c.importance >= MATTERS else () for c in cells])
     return Row(name, param, cells, values, agree)
 
