@@ -21,6 +21,7 @@ from zeroin.search.box import Box
 from zeroin.search.exploring import density
 from zeroin.search.model import build, warp
 from zeroin.search.rows import Memory
+from zeroin.search.rungs import loss_at
 from zeroin.search.surrogate import log_ei
 from zeroin.types import Asked, Decision, Ended, Job, Kind, Observation, Observed, Region, Status
 
@@ -300,6 +301,23 @@ def test_a_lucky_draw_is_not_what_others_have_to_beat():
     rows = Memory().rows(space, loop.history, (1,))
     assert rows.loss.min() == 0.02
     assert math.exp(build(rows, space, Memory()).best) > 0.3
+
+
+@pytest.mark.parametrize("noise", [0.0, 0.15])
+def test_noisy_losses_are_judged_by_their_mean_and_others_by_the_lowest(noise):
+    rng = np.random.default_rng(0)
+
+    def loss(config, epoch):
+        return loss_of(config, epoch) + noise * rng.standard_normal()
+
+    searcher = Zoom(Settings(glances=0))
+    loop = Loop(max_epochs=48, searcher=searcher).run(28, loss=loss)
+    deepest = max(loop.history.trials, key=lambda t: t.epoch)
+    assert deepest.epoch == 48
+    level = np.mean(deepest.losses[-16:]) if noise else deepest.losses[-1]
+    assert loss_at(loop.history, deepest, 48) == pytest.approx(level, abs=noise / 2)
+    assert (min(deepest.losses) < level - noise) == bool(noise)
+    assert loop.decide() == loop.decide(searcher=Zoom(Settings(glances=0)))  # also what was known before noise was
 
 
 def test_a_single_crash_does_not_make_its_neighbourhood_taboo():

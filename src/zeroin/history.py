@@ -11,6 +11,8 @@ from dataclasses import replace
 
 from zeroin.types import Advised, Asked, Config, Ended, Event, Job, Kind, Observed, Region, Status, Suggestion, Trial
 
+FIRST = 16  # so many trials tell whether losses are noisy
+
 
 class History:
     """Trials, jobs and regions. Searchers read it; only the study applies events to it.
@@ -23,8 +25,8 @@ class History:
     """
 
     __slots__ = (
-        "_advice", "_best", "_epochs", "_jobs", "_leads", "_lowest", "_regions", "_running", "_searched", "_seconds",
-        "_took", "_trials", "_undecided", "max_epochs",
+        "_advice", "_best", "_epochs", "_jobs", "_jumps", "_leads", "_lowest", "_regions", "_running", "_searched",
+        "_seconds", "_sums", "_told", "_took", "_trials", "_undecided", "max_epochs",
     )  # fmt: skip
 
     def __init__(self, max_epochs: int = 1) -> None:
@@ -40,6 +42,8 @@ class History:
         self._best: tuple[float, int, int] | None = None  # lowest loss, epochs (negative) and number of the incumbent
         self._epochs: Counter[Kind] = Counter()  # trained, by the kind of the job
         self._searched = 0
+        self._sums = [[0.0] for _ in range(FIRST)]  # of the losses up to each epoch of each of the first trials
+        self._told = self._jumps = 0  # epochs of theirs that were foretold, and those to which a mean was closer
         self._seconds = 0.0
         self._took: dict[int, float] = {}
 
@@ -108,6 +112,14 @@ class History:
         return explored + exploring, explored + self._epochs[Kind.ZOOM] + sum(left.values())
 
     @property
+    def is_noisy(self) -> bool:
+        """Whether losses jump: the mean of the last third of the epochs mostly tells the next one better than the last.
+
+        The first trials of the study decide. Where losses just fall, the last one is always closer.
+        """
+        return 2 * self._jumps > self._told
+
+    @property
     def seconds(self) -> float:
         """The sum of the seconds that the ended jobs took."""
         return self._seconds
@@ -147,6 +159,7 @@ class History:
                     self._lowest[trial.number] = min(self._lowest[trial.number], observation.loss)
                     self._epochs[self._jobs[number].kind] += 1
                     self._compare(trial)
+                    self._foretell(trial)
             case Ended(number, status, note, seconds):
                 job = self._jobs[number] = _over(self._jobs[number], status, note)
                 trial = self._trials[job.trial]
@@ -175,11 +188,27 @@ class History:
         self._running[job.number] = None
         self._undecided.pop(job.trial, None)
 
+    def _foretell(self, trial: Trial) -> None:
+        """Count whether the mean of the third before a trial's last epoch was closer to it than the epoch before."""
+        if trial.number >= FIRST:
+            return
+        sums, known = self._sums[trial.number], trial.epoch - 1
+        sums.append(sums[-1] + trial.losses[-1])
+        if (width := third(known)) > 1:
+            before, loss = trial.losses[-2:]
+            self._told += 1
+            self._jumps += abs((sums[known] - sums[known - width]) / width - loss) < abs(before - loss)
+
     def _compare(self, trial: Trial) -> None:
         if not trial.kind.is_search or trial.status.is_failure or not trial.losses:
             return
         place = self._lowest[trial.number], -trial.epoch, trial.number  # as `rank` has it
         self._best = place if self._best is None else min(self._best, place)
+
+
+def third(epochs: int) -> int:
+    """A third of so many epochs, rounded up."""
+    return -(-epochs // 3)
 
 
 def incumbent(history: History) -> Trial | None:

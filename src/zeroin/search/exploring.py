@@ -83,7 +83,7 @@ def _seen_at(step: int, view: View, model: Model) -> tuple[np.ndarray, np.ndarra
         at = model.rows.rung == view.ladder.index(step)
         return model.rows.trial[at], model.rows.loss[at]
     seen = [t for t in view.history.trials if t.kind.is_search and t.epoch >= step]
-    return np.array([t.number for t in seen]), np.array([rungs.loss_at(t, step) for t in seen])
+    return np.array([t.number for t in seen]), np.array([rungs.loss_at(view.history, t, step) for t in seen])
 
 
 def density(model: Model, box: Box, rng: np.random.Generator) -> Array:

@@ -83,7 +83,7 @@ def _worse(history: History, rung: int, size: int) -> list[Trial]:
     Those that failed or have not come there count as worse yet, so that a trial stays what it is when they do.
     """
     coarse = rungs.screened(history, size)
-    ranked = sorted((t for t in coarse if t.epoch >= rung), key=lambda trial: rungs.loss_at(trial, rung))
+    ranked = sorted((t for t in coarse if t.epoch >= rung), key=lambda trial: rungs.loss_at(history, trial, rung))
     return sorted(ranked[len(coarse) // 2 :], key=lambda trial: trial.number)
 
 
@@ -107,8 +107,8 @@ def _is_ahead(history: History, trial: Trial, low: int, rung: int) -> bool:
     own = next(number for number in trial.jobs if came_by(history.jobs[number]))
     before = {job.trial: job for job in history.jobs[:own] if came_by(job)}
     rivals = [history.trials[n] for n in before if n != trial.number]
-    better = [t for t in rivals if rungs.loss_at(t, low) < rungs.loss_at(trial, low)]
-    arrived = [rungs.loss_at(t, rung) for t in better if t.epoch >= rung]
+    better = [t for t in rivals if rungs.loss_at(history, t, low) < rungs.loss_at(history, trial, low)]
+    arrived = [rungs.loss_at(history, t, rung) for t in better if t.epoch >= rung]
     coming = sum(t.epoch < rung and before[t.number].status is Status.RUNNING for t in better)
-    ahead = coming + sum(loss <= rungs.loss_at(trial, rung) for loss in arrived)
+    ahead = coming + sum(loss <= rungs.loss_at(history, trial, rung) for loss in arrived)
     return len(arrived) >= RIVALS and ahead <= AHEAD * (len(arrived) + coming)

@@ -72,8 +72,8 @@ class Model:
     Args:
         posterior: the surrogate, given the observations.
         features: encodes points for it.
-        best: what is to be beaten. With one rung it is the lowest mean of a tried config, because the lowest loss may
-            be a lucky draw; with several it is the lowest warped loss at any rung, less the trend.
+        best: what is to be beaten: the lowest warped loss at any rung, less the trend. With one rung, or noisy losses,
+            that may be a lucky draw, and it is the lowest mean of a tried config.
         trust: how well trials that are left out are predicted, as a correlation.
         trend: how much losses change on average from the lowest rung to the full budget; means do not include it.
         rows: all observations.
@@ -133,7 +133,7 @@ def build(rows: Rows, space: Space, memory: Memory) -> Model:
     units = rows.units[np.unique(owners)]
     mean = posterior.expected(features(units))
     trend = float(_targets(rows)[1][-1])  # the best is one that was seen, not one that losses may fall to
-    best = float(mean.min() if len(rows.rungs) == 1 else _warped(rows)[0].min() - trend)
+    best = float(mean.min() if rows.noisy or len(rows.rungs) == 1 else _warped(rows)[0].min() - trend)
     return Model(posterior, features, best, trust, trend, rows, owners, units, mean)
 
 

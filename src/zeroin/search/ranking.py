@@ -7,6 +7,7 @@ from zeroin.history import History
 from zeroin.search import hindsight
 from zeroin.search.model import build
 from zeroin.search.rows import Memory, Rows
+from zeroin.search.rungs import loss_at
 from zeroin.search.surrogate import one_blas_thread
 from zeroin.space import Space
 from zeroin.space.scales import Array
@@ -44,7 +45,7 @@ def best_configs(space: Space, history: History, most: int, *, max_epochs: int) 
     worked = [int(n) for n in np.unique(rows.trial) if history.trials[n].loss is not None]
     if len(worked) < LEAST:
         return []
-    lowest = min(worked, key=lambda n: (history.trials[n].loss, n))
+    lowest = min(worked, key=lambda n: (loss_at(history, history.trials[n], history.trials[n].epoch), n))
     whole = [n for n in worked if history.trials[n].epoch >= max_epochs]
     worked = whole if len(whole) >= most else worked
     mean = _means(rows, space, memory, worked)

@@ -25,6 +25,7 @@ class Rows:
         traits: where the configs of all trials lie in the ranges of the outlook [trials, K].
         rungs: in epochs, the lowest first.
         outlook: says how much losses still fall; None: that is not known.
+        noisy: whether losses are noisy, so that the lowest of them is luck.
         typical: the losses of trials below this number tell where the bad tail begins; None: those of all trials.
     """
 
@@ -36,6 +37,7 @@ class Rows:
     traits: Array
     rungs: tuple[int, ...]
     outlook: Outlook | None = None
+    noisy: bool = False
     typical: int | None = None
 
     def part(self, which: slice | np.ndarray) -> "Rows":
@@ -56,6 +58,7 @@ class Memory:
     traits: Array = field(default_factory=lambda: np.empty((0, 0)))
     keys: set[bytes] = field(default_factory=set)  # of the points, to see whether a config was tried
     encoded: int = 0
+    noisy: bool = False  # whether the losses in the lists below are means
     jobs: int = 0  # jobs whose rows are in the lists below: those before the first that still runs
     trial: list[int] = field(default_factory=list)
     rung: list[int] = field(default_factory=list)
@@ -69,6 +72,9 @@ class Memory:
         """The history as rows."""
         trials, jobs = history.trials, history.jobs
         units = self.encode(space, trials)
+        if self.noisy is not history.is_noisy:  # all are judged anew
+            self.noisy, self.jobs = history.is_noisy, 0
+            self.trial, self.rung, self.loss, self.before = [], [], [], []
         while self.jobs < len(jobs) and jobs[self.jobs].status is not Status.RUNNING:
             self._add(_rows_of(jobs[self.jobs], history, ladder))
             self.jobs += 1
@@ -77,7 +83,7 @@ class Memory:
         self._add(late)
         columns = np.array(self.trial, int), np.array(self.rung, int), np.array(self.loss), np.array(self.before)
         learned = self.outlook if known(space) else None
-        rows = Rows(*columns, units, self.traits[: len(units)], ladder, learned)
+        rows = Rows(*columns, units, self.traits[: len(units)], ladder, learned, self.noisy)
         del self.trial[kept:], self.rung[kept:], self.loss[kept:], self.before[kept:]
         return rows
 
@@ -131,11 +137,11 @@ def _rows_of(job: Job, history: History, ladder: tuple[int, ...]) -> list[tuple[
         return []
     trial = history.trials[job.trial]
     if 0 < trial.epoch == job.start and not job.status.is_failure:
-        loss = min(trial.losses)
+        loss = loss_at(history, trial, trial.epoch)
         return [(trial.number, len(ladder) - 1, loss, loss)]
     end = min([job.stop, *(history.jobs[n].start for n in trial.jobs if n > job.number)])  # of one cut short, earlier
     rows = [
-        (trial.number, r, loss_at(trial, e), loss_at(trial, since(e)))
+        (trial.number, r, loss_at(history, trial, e), loss_at(history, trial, since(e)))
         for r, e in enumerate(ladder)
         if job.start < e <= end
     ]

@@ -3,10 +3,12 @@
 from collections.abc import Callable, Sequence
 
 import numpy as np
+from numpy.lib.stride_tricks import sliding_window_view
 
-from zeroin.history import History
+from zeroin.history import History, third
 from zeroin.types import Kind, Proposal, Trial
 
+DENSE = 16  # means of noisy losses are taken at so many places within the width of one
 GLANCE = 32  # a first look takes one of so many parts of a full training
 
 
@@ -29,10 +31,18 @@ def reached(trial: Trial, ladder: Sequence[int]) -> int:
     return sum(trial.epoch >= rung for rung in ladder)
 
 
-def loss_at(trial: Trial, rung: int) -> float:
-    """The best loss up to a rung; infinite if the trial failed before it."""
+def loss_at(history: History, trial: Trial, rung: int) -> float:
+    """What a trial is judged by at a rung: its lowest loss up to it; infinite if it failed before it.
+
+    The lowest of many noisy losses is a lucky draw. There it is the lowest mean of a third of the epochs in a row.
+    """
     losses = trial.losses[:rung]
-    return min(losses) if len(losses) == rung else np.inf
+    if len(losses) < rung:
+        return np.inf
+    if not history.is_noisy:
+        return min(losses)
+    windows = sliding_window_view(losses, width := third(rung))
+    return float(windows[:: -max(1, width // DENSE)].mean(axis=1).min())  # the last one, and so many to a width
 
 
 def further(ladder: Sequence[int], trial: Trial, kind: Kind, why: str, by: int = 1) -> Proposal:
@@ -54,19 +64,19 @@ def survivors(size: int, keep: int, rung: int, least: int) -> int:
     return size if rung == 0 else min(size, max(least, -(-size // keep**rung)))
 
 
-def glance(max_epochs: int, lowest: int, screened: Sequence[Trial], alike: float) -> int:
+def glance(history: History, lowest: int, screened: Sequence[Trial], alike: float) -> int:
     """The epochs of a first look, T/32, if losses then rank trials much as those at the lowest rung do; else 0.
 
     After so few epochs losses may say nothing at all. So the study's own trials decide, once all of them are screened.
 
     Args:
-        max_epochs: T, the number of epochs of a full training.
+        history: of the study.
         lowest: the lowest rung, in epochs.
         screened: the trials of the coarse round.
         alike: the rank correlation that is needed.
     """
-    look = max(1, max_epochs // GLANCE)
-    both = np.array([(loss_at(t, look), loss_at(t, lowest)) for t in screened if t.epoch >= lowest])
+    look = max(1, history.max_epochs // GLANCE)
+    both = np.array([[loss_at(history, t, e) for e in (look, lowest)] for t in screened if t.epoch >= lowest])
     waits = any(t.epoch < lowest and not t.status.is_failure for t in screened)
     if look >= lowest or waits or 2 * len(both) < len(screened):
         return 0

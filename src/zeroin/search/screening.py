@@ -118,7 +118,8 @@ def by_end(view: View) -> Callable[[Trial, int], float]:
         return expected(view.memory.rows(view.space, view.history, view.ladder))
 
     def loss(trial: Trial, epoch: int) -> float:
-        return ends().get((trial.number, epoch), np.inf) if epoch in view.ladder else rungs.loss_at(trial, epoch)
+        known = epoch in view.ladder
+        return ends().get((trial.number, epoch), np.inf) if known else rungs.loss_at(view.history, trial, epoch)
 
     return loss
 

@@ -9,6 +9,7 @@ With a single rung (an objective without epochs) each trial is a full training, 
 """
 
 from dataclasses import dataclass, field, replace
+from functools import partial
 
 import numpy as np
 
@@ -74,13 +75,14 @@ class Zoom:
             ranges=ranges,
             box=Box.of(space, ranges),
             together=np.array([name in self.together for name in space]),
+            ranks=partial(rungs.loss_at, history),
         )
         if view.foresees:
             view = replace(view, ranks=screening.by_end(view))
         screened = rungs.screened(history, view.screen) if self.settings.glances and len(ladder) > 1 else []
         if len(screened) < view.screen or screening.advice_holds(view):
             return view
-        return replace(view, glance=rungs.glance(max_epochs, ladder[0], screened, self.settings.alike))
+        return replace(view, glance=rungs.glance(history, ladder[0], screened, self.settings.alike))
 
     def _memory(self, space: Space, history: History, ladder: tuple[int, ...]) -> Memory:
         """The cache for this history, space and ladder; a new one if the last call was for others."""

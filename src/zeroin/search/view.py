@@ -7,7 +7,7 @@ import numpy as np
 
 from zeroin.history import History
 from zeroin.rng import generator
-from zeroin.search import agreement, finite, rungs
+from zeroin.search import agreement, finite
 from zeroin.search.box import Box
 from zeroin.search.outlook import known
 from zeroin.search.rows import Memory
@@ -36,7 +36,7 @@ class View:
     ranges: dict[str, Range]
     box: Box
     together: np.ndarray  # [D]: whether configs that are trained at once should agree in it
-    ranks: Callable[[Trial, int], float] = rungs.loss_at  # ranks trials of the coarse round after so many epochs
+    ranks: Callable[[Trial, int], float]  # ranks trials of the coarse round after so many epochs
     chosen: tuple[Proposal, ...] = ()
     points: tuple[Array, ...] = ()  # [D] of each proposal that is chosen
 
