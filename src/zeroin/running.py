@@ -137,9 +137,9 @@ def _timed_out(ended: Ended, study: Study, budget: Budget) -> Ended:
 def _check_failures(study: Study) -> None:
     """Stop if all trials so far have failed: then the fault lies with the objective, not with the hyperparameters."""
     trials = study.history.trials
-    failed = list(takewhile(lambda t: t.status is Status.FAILED, trials))  # up to one that may still work
     if incumbent(study.history) or any(t.status not in (Status.FAILED, Status.RUNNING) for t in trials):
         return
+    failed = list(takewhile(lambda t: t.status is Status.FAILED, trials))  # up to one that may still work
     if len(failed) >= HOPELESS_FAILURES:
         note = failed[-1].note
         came = f"failed, the last as {error_line(note)}" if note.strip() else "failed"
