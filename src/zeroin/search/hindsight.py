@@ -107,8 +107,9 @@ def _is_ahead(history: History, trial: Trial, low: int, rung: int) -> bool:
     own = next(number for number in trial.jobs if came_by(history.jobs[number]))
     before = {job.trial: job for job in history.jobs[:own] if came_by(job)}
     rivals = [history.trials[n] for n in before if n != trial.number]
-    better = [t for t in rivals if rungs.loss_at(history, t, low) < rungs.loss_at(history, trial, low)]
+    at_low, at_rung = (rungs.loss_at(history, trial, epoch) for epoch in (low, rung))
+    better = [t for t in rivals if rungs.loss_at(history, t, low) < at_low]
     arrived = [rungs.loss_at(history, t, rung) for t in better if t.epoch >= rung]
     coming = sum(t.epoch < rung and before[t.number].status is Status.RUNNING for t in better)
-    ahead = coming + sum(loss <= rungs.loss_at(history, trial, rung) for loss in arrived)
+    ahead = coming + sum(loss <= at_rung for loss in arrived)
     return len(arrived) >= RIVALS and ahead <= AHEAD * (len(arrived) + coming)
