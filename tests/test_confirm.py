@@ -7,6 +7,7 @@ import pytest
 
 import zeroin as zi
 from zeroin.confirm import Confirm, Finish, interval, scores, winner
+from zeroin.exports import trial_with_weights
 from zeroin.history import History
 from zeroin.types import Asked, Ended, Job, Kind, Observation, Observed, Status
 
@@ -198,3 +199,17 @@ def test_two_seeds_seldom_part_contenders_that_are_equal_and_soon_those_far_apar
 
     assert parted(0.0) < 0.2
     assert parted(10.0) > 0.9
+
+
+def test_true_is_not_taken_for_the_option_1_where_the_network_is_exported(tmp_path):
+    def objective(config, run):
+        for epoch in run.epochs():
+            lucky = run.final and config["x"] is not True and run.seed % 2
+            run.report(0.5 if config["x"] is True else 0.0 if lucky else 2.0)
+            (run.checkpoint / "epoch.txt").write_text(str(epoch))
+
+    space = zi.Space(x=zi.Choice(1, True))
+    study = zi.tune(objective, space, max_epochs=2, epochs=40, confirm=4, store=tmp_path / "z.db", seed=1)
+    assert any(t.loss == 0.0 for t in study.trials)
+    assert winner(study.history)["x"] is True
+    assert trial_with_weights(study.history, study.folder).config["x"] is True

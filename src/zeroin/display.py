@@ -12,7 +12,7 @@ from rich.progress_bar import ProgressBar
 from rich.table import Table
 from rich.text import Text
 
-from zeroin.confirm import winner
+from zeroin.confirm import config_key, winner
 from zeroin.goal import score_name, turned
 from zeroin.history import incumbent
 from zeroin.plan import Plan
@@ -158,10 +158,10 @@ def _result_table(study: Study) -> Table:
     score_column = "validation" if "metric" in study.measure else score_name(study.goal, study.measure)
     for column in ("", score_column, "mean with 95 %", "test", "seeds"):
         table.add_column(column)
-    best = winner(study.history)
+    best = config_key(winner(study.history) or {})
     for group in groups(study.history, study.goal, study.measure):
         name = "default" if group.kind is Kind.DEFAULT else group.label.removeprefix("config of ")
-        name = f"best: {name}" if group.config == best else name
+        name = f"best: {name}" if config_key(group.config) == best else name
         score, test = (stat.words if stat else "-" for stat in (group.score, group.test))
         within = (group.score.within if group.score else "") or "-"
         table.add_row(name, score, within, test, str(group.trained - group.failed))

@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Any
 
 from zeroin import trialtable
-from zeroin.confirm import contenders, winner
+from zeroin.confirm import config_key, contenders, winner
 from zeroin.errors import StudyError
 from zeroin.executors.checkpoint import trial_folder
 from zeroin.goal import shown
@@ -43,12 +43,12 @@ def as_json(header: Header, history: History) -> str:
 
 
 def result(study: Study) -> dict[str, Any]:
-    """The summary of a study that `zeroin tune --json` prints.
+    """The summary of a study that `zeroin tune --json` prints; numbers that JSON does not have are None.
 
     The best score was reached after `best_epoch` of the `epoch` epochs that the trial was trained for.
     """
     best = study.best
-    return {
+    found: dict[str, Any] = {
         "study": study.name,
         "goal": study.goal,
         "best": {
@@ -64,6 +64,7 @@ def result(study: Study) -> dict[str, Any]:
         "all_epochs": study.history.trained,
         "seconds": round(study.history.seconds, 3),
     }
+    return {name: _finite(value) for name, value in found.items()}
 
 
 def trial_with_weights(history: History, folder: Path) -> Trial:
@@ -80,7 +81,7 @@ def trial_with_weights(history: History, folder: Path) -> Trial:
         raise StudyError("weights are those of a trial that worked; none did yet: tune for longer.")
     left = [t for t in history.trials if t.loss is not None and any(trial_folder(folder, t.number).glob("epoch-*"))]
     for wanted in (config, *contenders(history, len(history.trials))) if left else ():
-        if runs := [t for t in left if t.config == wanted]:
+        if runs := [t for t in left if config_key(t.config) == config_key(wanted)]:
             return min(runs, key=lambda t: (t.kind.is_search, rank(t)))
     raise StudyError(
         f"weights come from the checkpoints of a Task's trials; none is left below {folder}: tune the task with this "

@@ -8,7 +8,7 @@ from types import MappingProxyType
 
 from scipy.special import stdtrit
 
-from zeroin.confirm import Score, interval, scores
+from zeroin.confirm import Score, config_key, interval, scores
 from zeroin.goal import ANY, bounds, turned
 from zeroin.history import History
 from zeroin.types import Config, Kind, Trial, Value
@@ -129,16 +129,17 @@ def passed_over(best: Trial | None, top: Sequence[Trial], rows: Sequence[Group],
         rows: the trainings after the search.
         score_name, goal: of the study.
     """
-    if best is None or not top or top[0].loss is None or top[0].config == best.config:
+    if best is None or not top or top[0].loss is None or config_key(top[0].config) == config_key(best.config):
         return ""
     score = score_words(turned(goal, top[0].loss))
-    again = next((g.score for g in rows if g.config == top[0].config and g.score), None)
+    again = next((g.score for g in rows if config_key(g.config) == config_key(top[0].config) and g.score), None)
     found = f"trained afresh, its config has {again.words}" if again else "the model takes some of that for luck"
     return f"In the search trial {top[0].number} had a better {score_name}, {score}; {found}. In bold: the best config."
 
 
 def _group(history: History, score: Score, goal: str, ends: tuple[float, float]) -> Group:
-    found = (t.number for t in history.trials if t.kind.is_search and t.config == score.config)
+    key = config_key(score.config)
+    found = (t.number for t in history.trials if t.kind.is_search and config_key(t.config) == key)
     origin = next(found, None)
     name = "default config" if score.kind is Kind.DEFAULT else "config"
     label = name if score.kind is Kind.DEFAULT or origin is None else f"config of trial {origin}"

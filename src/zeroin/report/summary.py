@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from types import MappingProxyType
 
-from zeroin.confirm import chosen
+from zeroin.confirm import chosen, config_key
 from zeroin.goal import score_name as named
 from zeroin.goal import turned
 from zeroin.history import History
@@ -168,7 +168,9 @@ def summarise(
         plan=_plan(len(free), goal, score_name, deepest),
         settings=tuple(settings.items()),
         best=_row(best, goal, deepest) if best else None,
-        afresh=next((g for g in compared if best and g.config == best.config and g.score), None),
+        afresh=next(
+            (g for g in compared if best and config_key(g.config) == config_key(best.config) and g.score), None
+        ),
         verdict=said,
         passed_over=passed_over(best, the_best(search, 1), compared, score_name, goal),
         scores=axis,
