@@ -249,6 +249,29 @@ def test_as_many_steps_as_channels_are_told_apart():
     assert [type(m) for m in norms(swapped)] == [nn.LayerNorm]  # over the channels, not over all of [T, C]
 
 
+@pytest.mark.parametrize("old", [nn.InstanceNorm2d(3), nn.BatchNorm2d(3, affine=False)])
+def test_a_norm_without_numbers_of_its_own_is_exchanged_in_the_networks_precision(old):
+    net = nn.Sequential(nn.Conv2d(1, 3, 3), old, nn.ReLU()).double()
+    swapped, _ = swap_norm(net, "group", torch.zeros(2, 1, 5, 5, dtype=torch.float64))
+    assert swapped[1].weight.dtype == torch.float64
+
+
+def test_another_batch_norm_keeps_the_statistics():
+    net = trained_a_little(nn.Sequential(nn.Linear(4, 3), nn.BatchNorm1d(3), nn.ReLU()), 16, 4).eval()
+    x = torch.randn(5, 4)
+    assert torch.equal(swap_norm(net, "batch", x, momentum=0.01)[0](x), net(x))
+
+
+def hooked(module):
+    module.register_forward_hook(lambda *of: of[2].relu())
+    return module
+
+
+def with_computed_bias(layer):
+    torch.nn.utils.parametrize.register_parametrization(layer, "bias", nn.Tanh())
+    return layer
+
+
 class FlattensFirst(nn.Module):
     def __init__(self):
         super().__init__()
@@ -266,6 +289,9 @@ class FlattensFirst(nn.Module):
         nn.Sequential(nn.Linear(4, 4), nn.ReLU(), nn.BatchNorm1d(4)),  # an activation between
         nn.Sequential(nn.BatchNorm1d(4), nn.Linear(4, 4)),  # no layer before
         nn.Sequential(nn.Linear(4, 4), nn.BatchNorm1d(4, track_running_stats=False)),
+        nn.Sequential(hooked(nn.Linear(4, 4)), nn.BatchNorm1d(4)),
+        nn.Sequential(nn.Linear(4, 4), hooked(nn.BatchNorm1d(4))),
+        nn.Sequential(with_computed_bias(nn.Linear(4, 4)), nn.BatchNorm1d(4)),
     ],
 )
 def test_what_cannot_be_folded_stays(net):

@@ -1,5 +1,7 @@
 """PyTorch's batch norm, stacked training, recalibration and folding against the paper's equations in float64."""
 
+import copy
+
 import numpy as np
 import pytest
 import torch
@@ -10,8 +12,8 @@ from zeroin.errors import TaskError
 from zeroin.nn import Task, fold, loop, mlp, recalibrate, small_cnn
 from zeroin.nn.loop import fresh
 from zeroin.nn.norms.normlayers import ChannelsLast
-from zeroin.nn.norms.recalibration import evenly
 from zeroin.nn.recipe import recipe
+from zeroin.nn.sets import evenly
 from zeroin.nn.stacking.stack import stack
 
 torch.set_num_threads(1)
@@ -186,7 +188,7 @@ def test_all_forms_of_data_give_the_same():
     x = torch.randn(40, 6, dtype=torch.float64)
     y = torch.zeros(40, dtype=torch.long)
     loader = torch.utils.data.DataLoader(torch.utils.data.TensorDataset(x, y), batch_size=10)
-    forms = [x, (x, y), [x, y], loader, list(x.split(10)), ((b, None) for b in x.split(10))]
+    forms = [x, (x, y), [x, y], loader, list(x.split(10)), list(x.split(20)), ((b, None) for b in x.split(10))]
     found = []
     for data in forms:
         net = nn.Sequential(nn.BatchNorm1d(6, dtype=torch.float64))
@@ -195,7 +197,21 @@ def test_all_forms_of_data_give_the_same():
     assert all((f - found[0]).abs().max() < 1e-12 for f in found)
     net = nn.Sequential(nn.BatchNorm1d(6, dtype=torch.float64))
     assert recalibrate(net, x, batch_size=16, examples=20).examples == 20
-    assert np.abs(net[0].running_mean.numpy() - x[:20].mean(0).numpy()).max() < 1e-12
+    assert np.abs(net[0].running_mean.numpy() - x[evenly(40, 20)].mean(0).numpy()).max() < 1e-12
+
+
+def test_sorted_data_give_the_statistics_of_mixed_ones():
+    net, _ = trained()
+    x = torch.cat([torch.randn(256, 6, dtype=torch.float64) + shift for shift in (-2, 0, 2)])
+    exact = recalibrate_copy(net, x, layerwise=True)
+    found = recalibrate_copy(net, x)
+    assert (found.running_var / exact.running_var - 1).abs().max() < 0.05
+
+
+def recalibrate_copy(net, x, **how):
+    net = copy.deepcopy(net)
+    recalibrate(net, x, **how)
+    return net[5]
 
 
 def test_a_tasks_training_set_is_taken_normalised():

@@ -152,7 +152,7 @@ def _subject(
         smallest = min(left or count, batch_size or count)
         whole = data.batch_size is not None or data.batch_sampler is not None  # else it gives examples one by one
         collate = data.collate_fn if whole else default_collate
-        data = collate([data.dataset[i] for i in range(min(count, SEEN))])
+        data = collate([data.dataset[i] for i in evenly(count, SEEN).tolist()])
         data = data[0] if isinstance(data, tuple | list) and len(data) == 1 else data
     elif batch_size is not None:
         smallest = batch_size

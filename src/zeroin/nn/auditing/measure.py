@@ -16,6 +16,7 @@ from zeroin.nn.norms.recalibration import recalibrate
 from zeroin.nn.norms.trace import Node, Trace, record, watched
 from zeroin.nn.optimizer import Optimizer
 from zeroin.nn.precision import exact
+from zeroin.nn.sets import evenly
 
 SAMPLE = 512  # examples that are sent through the network
 SEEN = 4096  # training examples from which statistics are computed
@@ -201,7 +202,7 @@ def validation_losses(subject: Subject) -> tuple[float, float] | None:
     if not norms or subject.valid is None or subject.loss is None:
         return None
     mended = copy.deepcopy(subject.model)
-    recalibrate(mended, subject.x[:SEEN], batch_size=max(64, subject.batch_size or 0))
+    recalibrate(mended, subject.x, batch_size=max(64, subject.batch_size or 0), examples=SEEN)
     return evaluated(subject.model, subject), evaluated(mended, subject)
 
 
@@ -210,7 +211,7 @@ def evaluated(model: nn.Module, subject: Subject) -> float:
     """The loss over the validation set, in evaluation mode."""
     assert subject.valid is not None
     assert subject.loss is not None
-    x, y = (t[:SEEN] for t in subject.valid)
+    x, y = (t[evenly(len(t), SEEN)] for t in subject.valid)
     with as_in_evaluation(model):
         return float(subject.loss(model(x), y))
 

@@ -149,7 +149,7 @@ def swap_norm(
     groups: int | None = None,
     momentum: float | None = 0.1,
 ) -> tuple[nn.Module, Report]:
-    """Exchange every normalisation layer for one of another kind; γ and β are kept if their shapes agree.
+    """Exchange every normalisation layer for one of another kind; γ, β and statistics are kept if their shapes agree.
 
     Args:
         model: any network; it is not changed.
@@ -214,7 +214,7 @@ def _exchange(model: nn.Module, trace: Trace, path: str, norm: nn.Module, how: S
         return Change(path, f"{was} taken out", f"of {len(call.before)} axes")
     channels, last = _channels(norm, call.before, wrapped)
     new = make(how, channels, len(call.before), last)
-    _carry(norm, new)
+    _carry(model, norm, new)
     put(model, path, new)
     return Change(path, f"{was} exchanged for {how.kind} norm", f"{channels} channels")
 
@@ -235,14 +235,12 @@ def _give_bias(trace: Trace, sources: tuple[int, ...]) -> None:
             layer.bias = nn.Parameter(layer.weight.new_zeros(channels_of(layer)))
 
 
-def _carry(norm: nn.Module, new: nn.Module) -> None:
-    new.train(norm.training)
+def _carry(model: nn.Module, norm: nn.Module, new: nn.Module) -> None:
+    """Give a new norm the mode and the kind of numbers of an old one, and all of its tensors that fit."""
+    like = next(t for t in (*norm.parameters(), *model.parameters(), *new.parameters()) if t.is_floating_point())
+    new.train(norm.training).to(device=like.device, dtype=like.dtype)
     inner: Any = new.norm if isinstance(new, ChannelsLast) else new
-    weight = norm.weight
-    if not isinstance(weight, Tensor):
-        return
-    new.to(device=weight.device, dtype=weight.dtype)
-    for name in ("weight", "bias"):
-        old, to = getattr(norm, name, None), getattr(inner, name)
-        if old is not None and old.shape == to.shape:
+    for name in ("weight", "bias", "running_mean", "running_var", "num_batches_tracked"):
+        old, to = getattr(norm, name, None), getattr(inner, name, None)
+        if isinstance(old, Tensor) and isinstance(to, Tensor) and old.shape == to.shape:
             to.data.copy_(old.detach())

@@ -13,7 +13,7 @@ from torch.utils._pytree import tree_leaves
 from zeroin.nn.layers import BATCHNORMS, LAYERS
 from zeroin.nn.modes import as_in_evaluation, switched
 from zeroin.nn.norms.batchnorm import Change
-from zeroin.nn.norms.normlayers import channels_of
+from zeroin.nn.norms.normlayers import are_computed, channels_of
 from zeroin.nn.norms.surgery import copied, seen, take_out
 from zeroin.nn.norms.trace import Example, Node, Trace
 from zeroin.nn.precision import exact
@@ -117,8 +117,10 @@ def _layer_of(trace: Trace, norm: nn.modules.batchnorm._BatchNorm) -> Node | str
         source = node.sources
     if len(trace.calls(node.module)) > 1:
         return f"{node.name} is used more than once in a pass"
-    if "weight" not in node.module._parameters:
+    if are_computed(node.module):
         return f"the weights of {node.name} are computed from others (weight_norm, spectral_norm, ...)"
+    if node.module._forward_hooks or norm._forward_hooks or norm._forward_pre_hooks:
+        return f"hooks at it or at {node.name} may change what is computed"
     if channels_of(node.module) != norm.num_features:
         return f"{node.name} gives {channels_of(node.module)} channels, it normalises {norm.num_features}"
     axes = calls[0].before

@@ -130,6 +130,12 @@ def channels_of(layer: nn.Module) -> int:
     return int(layer.out_features if isinstance(layer, nn.Linear) else layer.out_channels)  # type: ignore[arg-type]
 
 
+def are_computed(layer: nn.Module) -> bool:
+    """Whether the weights or biases of a layer are computed from others, as by weight_norm."""
+    names = ("weight", "bias")
+    return any(name not in layer._parameters and getattr(layer, name, None) is not None for name in names)
+
+
 def candidates(trace: Trace) -> list[Candidate]:
     """Every Linear and convolution that is called, in order."""
     ran = [n for n in trace.nodes if isinstance(n.module, LAYERS)]
@@ -151,7 +157,7 @@ def _reason(trace: Trace, node: Node, following: Following) -> str:
         return "is the whole network"
     if following.output:
         return "leads to the output"
-    if "weight" not in node.module._parameters:
+    if are_computed(node.module):
         return "its weights are computed from others (weight_norm, spectral_norm, ...)"
     if isinstance(weight, Tensor) and not weight.requires_grad:
         return "is frozen"

@@ -89,7 +89,7 @@ def recalibrate(
         data: training inputs as the network takes them: a `Task` or its `problem` (the normalised training set), a
             tensor, (X, y), or an iterable of mini-batches x or (x, y).
         batch_size: how a task, a tensor or a pair is divided.
-        examples: stop after so many (of a task, evenly chosen); 1,000 to 10,000 suffice. None: all.
+        examples: stop after so many (of a task or a tensor, evenly chosen); 1,000 to 10,000 suffice. None: all.
         layerwise: whether to make one pass for each norm, with all norms before it already recalibrated. Then the
             statistics are exactly those of the network that will be evaluated, however the data are divided. Otherwise
             a single pass serves all norms, which normalise by the statistics of each mini-batch, as in training.
@@ -190,18 +190,36 @@ def _batches(data: Any, batch_size: int, examples: int | None) -> Callable[[], I
 def _cut(data: Any, batch_size: int, examples: int | None) -> Iterable[Any]:
     data = getattr(data, "problem", data)  # of a Task
     if isinstance(data, Problem):
-        rows = evenly(len(data.train), examples)
+        rows = mixed(len(data.train), examples)
         return data.train.batches(rows, equal_edges(len(rows), batch_size))
     pair = [taken(part) for part in data] if isinstance(data, tuple | list) and len(data) == 2 else []
-    data = pair[0] if pair and all(isinstance(part, Tensor) for part in pair) else taken(data)
+    if pair and all(isinstance(part, Tensor) for part in pair) and not (isinstance(data, list) and _alike(*pair)):
+        data = pair[0]
+    data = taken(data)
     if isinstance(data, Tensor):
-        return (data[a:b] for a, b in equal_edges(len(data), batch_size))
+        rows = mixed(len(data), examples).to(data.device)
+        return (data[rows[a:b]] for a, b in equal_edges(len(rows), batch_size))
     if not isinstance(data, Iterable):
         raise TaskError(
             f"data are a Task, an array or a tensor, (X, y) or mini-batches; got a {type(data).__name__}: "
             f"use recalibrate(model, x_train)."
         )
     return data
+
+
+def _alike(a: Tensor, b: Tensor) -> bool:
+    """Whether two tensors of a list are two mini-batches of inputs, rather than inputs and targets."""
+    return a.dim() > 1 and a.shape[1:] == b.shape[1:] and a.dtype == b.dtype
+
+
+def mixed(count: int, examples: int | None) -> Tensor:
+    """Numbers of so many of `count` examples, evenly chosen; all for None.
+
+    They are in an order of their own: where data are sorted by class, mini-batches of one class would be normalised
+    by statistics that no mini-batch of training has.
+    """
+    rows = evenly(count, examples)
+    return rows[torch.randperm(len(rows), generator=torch.Generator().manual_seed(0))]
 
 
 def equal_edges(count: int, batch_size: int) -> list[tuple[int, int]]:

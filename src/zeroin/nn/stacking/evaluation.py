@@ -8,9 +8,8 @@ from torch.func import functional_call, vmap
 
 from zeroin.nn.data import InMemory
 from zeroin.nn.modes import switched
-from zeroin.nn.norms.recalibration import BATCH, EXAMPLES, Moments, equal_edges
+from zeroin.nn.norms.recalibration import BATCH, EXAMPLES, Moments, equal_edges, mixed
 from zeroin.nn.precision import exact
-from zeroin.nn.sets import evenly
 from zeroin.nn.stacking.kernels import Stacking
 from zeroin.nn.stacking.layout import Layout, running
 
@@ -40,7 +39,7 @@ def recalibrate(layout: Layout, p: Tensor, buffers: dict[str, Tensor], data: InM
     for name in layout.norms:
         base.get_submodule(name).training = True
     found = {name: Moments() for name in layout.norms}
-    rows = evenly(len(data), EXAMPLES).to(data.x.device)
+    rows = mixed(len(data), EXAMPLES).to(data.x.device)
     for a, b in equal_edges(len(rows), BATCH):
         outputs(layout, p, buffers, data.x[rows[a:b]])
         for name, moments in found.items():
