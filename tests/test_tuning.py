@@ -401,7 +401,7 @@ class Own:
 def test_an_objective_may_have_methods_that_are_called_as_what_a_task_has(tmp_path):
     study = zi.tune(Own(), SPACE, trials=2, store=tmp_path / "z.db")
     assert study.name == "study"
-    assert study.measure["objective"] == "Own"
+    assert study.header.measure["objective"] == "Own"
 
 
 def test_a_partial_is_known_by_the_file_of_its_function():

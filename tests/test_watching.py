@@ -107,7 +107,7 @@ def test_a_watcher_is_told_the_plan_and_how_long_is_left(tmp_path, monkeypatch):
             run.report(config["x"] / (epoch + 1))
             view = zi.load(None, tmp_path / "z.db")
             if view.history.spent == 8:
-                display(view, view.plan)
+                display(view, view.header.plan)
             if view.history.spent in (8, 20):
                 display(view, Observed(0, Observation(1, 0.5)))
 
@@ -124,7 +124,7 @@ def test_a_budget_in_minutes_tells_how_long_is_left_too(tmp_path, monkeypatch):
     said, now = io.StringIO(), time.time()
     zi.tune(lambda config: config["x"], zi.Space(x=zi.Float(0, 1)), trials=3, minutes=10, store=tmp_path / "z.db")
     view = zi.load(None, tmp_path / "z.db")
-    plan = replace(view.plan, trainings=None, began=now - 120)
+    plan = replace(view.header.plan, trainings=None, began=now - 120)
     monkeypatch.setattr("zeroin.display.SECONDS_BETWEEN_LINES", 0.0)
     with Display(Console(file=said, width=200, soft_wrap=True)) as display:
         display(view, plan)

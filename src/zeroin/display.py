@@ -144,7 +144,7 @@ def show_result(console: Console, study: Study, best: Trial) -> None:
         best: its best trial, with losses in the user's own sense.
     """
     depth = f" at epoch {best.best_epoch}" if study.max_epochs > 1 else ""
-    score = f"{score_name(study.goal, study.measure)} {score_words(best.loss or 0.0)}"
+    score = f"{score_name(study.goal, study.header.measure)} {score_words(best.loss or 0.0)}"
     console.print(f"\nbest config: [bold]{escape(config_words(best.config))}[/]")
     console.print(f"in the search: {escape(score)}{depth} (trial {best.number}, {escape(best.why)})")
     if any(not trial.kind.is_search for trial in study.history.trials):
@@ -155,11 +155,11 @@ def show_result(console: Console, study: Study, best: Trial) -> None:
 def _result_table(study: Study) -> Table:
     """The best config beside the default over fresh seeds: mean ± sd, and the 95 % interval of the mean."""
     table = Table(box=None, pad_edge=False)
-    score_column = "validation" if "metric" in study.measure else score_name(study.goal, study.measure)
+    score_column = "validation" if "metric" in study.header.measure else score_name(study.goal, study.header.measure)
     for column in ("", score_column, "mean with 95 %", "test", "seeds"):
         table.add_column(column)
     best = config_key(winner(study.history) or {})
-    for group in groups(study.history, study.goal, study.measure):
+    for group in groups(study.history, study.goal, study.header.measure):
         name = "default" if group.kind is Kind.DEFAULT else group.label.removeprefix("config of ")
         name = f"best: {name}" if config_key(group.config) == best else name
         score, test = (stat.words if stat else "-" for stat in (group.score, group.test))

@@ -5,6 +5,7 @@ import shutil
 import tempfile
 import weakref
 from collections.abc import Callable, Iterable, Mapping, Sequence
+from dataclasses import replace
 from datetime import UTC, datetime
 from pathlib import Path
 from types import TracebackType
@@ -113,14 +114,21 @@ class Study:
         self.history = History(self.max_epochs)
         self.path = checked_store(store)
         self._unkept: list[Event | Plan] = []  # ends of jobs, which count already
-        self.created, self.scenario = datetime.now(UTC).isoformat(timespec="seconds"), dict(scenario or {})
-        self.measure = dict(measure or {})
         self.listeners: list[Listener] = []
-        self.task = storable(task)
-        self.plan: Plan | None = None
+        self.header = Header(
+            name,
+            goal,
+            self.max_epochs,
+            self.seed,
+            space,
+            storable(task),
+            datetime.now(UTC).isoformat(timespec="seconds"),
+            dict(scenario or {}),
+            dict(measure or {}),
+        )
         if self.path:
             self._store, known, self.history = open_study(self.path, self.header)
-            self.created, self.plan = known.created, known.plan
+            self.header = replace(self.header, created=known.created, plan=known.plan)
             self._go_on(known)
         self._open = list(self.history.running)  # asked for by a process that is gone
 
@@ -259,22 +267,6 @@ class Study:
     # --- for the loop
 
     @property
-    def header(self) -> Header:
-        """What it is, apart from what it saw."""
-        return Header(
-            self.name,
-            self.goal,
-            self.max_epochs,
-            self.seed,
-            self.space,
-            task=self.task,
-            created=self.created,
-            scenario=self.scenario,
-            measure=self.measure,
-            plan=self.plan,
-        )
-
-    @property
     def folder(self) -> Path:
         """Where checkpoints, weights and the report are kept; a temporary folder if there is no store."""
         if self.path:
@@ -324,7 +316,7 @@ class Study:
         else:
             self.keep(event)
         if isinstance(event, Plan):
-            self.plan = event
+            self.header = replace(self.header, plan=event)
         else:
             self.history.apply(event)
         for listen in self.listeners:
@@ -357,19 +349,19 @@ class Study:
 
     def _go_on(self, known: Header) -> None:
         """Check that a stored study can continue as asked, and log what has changed."""
-        fixed = {name: (getattr(known, name), getattr(self, name)) for name in ("max_epochs", "goal", "seed")}
-        fixed |= unchanging(known.measure, self.measure)
+        was, now = known.measure, self.header.measure
+        kept = {name: (getattr(known, name), getattr(self, name)) for name in ("max_epochs", "goal", "seed")}
         try:
-            check_kept(f"{self.name!r} in {self.path}", self.name, fixed)
+            check_kept(f"{self.name!r} in {self.path}", self.name, kept | unchanging(was, now))
         except StudyError:
             self.close()
             raise
-        mended = changed_objective(known.measure, self.measure)
+        mended = changed_objective(was, now)
         if mended and self.history.jobs:
-            what = "an objective" if "objective" in self.measure else "a network, loss or metric"
+            what = "an objective" if "objective" in now else "a network, loss or metric"
             log.warning(ANOTHER, self.name, what, mended, len(self.history.trials))
-        if self._store and (mended or self.measure.keys() - known.measure.keys()):  # or begun before they were kept
-            self._store.set_measure({**known.measure, **self.measure})
+        if self._store and (mended or now.keys() - was.keys()):  # or begun before they were kept
+            self._store.set_measure({**was, **now})
         if known.space != self.space:
             changes = changed(known.space, self.space)
             log.warning(CHANGED, self.name, changes)
@@ -400,15 +392,7 @@ def load(name: str | None = None, store: str | Path = "zeroin.db") -> Study:
     path = checked_store(store) or Path()
     header, history = read_study(path, name)
     study = Study(
-        header.space,
-        max_epochs=header.max_epochs,
-        goal=header.goal,
-        store=None,
-        name=header.name,
-        seed=header.seed,
-        task=header.task,
-        scenario=header.scenario,
-        measure=header.measure,
+        header.space, max_epochs=header.max_epochs, goal=header.goal, store=None, name=header.name, seed=header.seed
     )
-    study.path, study.history, study.created, study.plan = path, history, header.created, header.plan
+    study.header, study.path, study.history = header, path, history
     return study

@@ -79,11 +79,11 @@ def watch(
 
 def _tell_plan(study: Study, told: Plan | None, show: Listener) -> Plan | None:
     """Show the plan of the run that is under way, unless it was shown already; each run has its own plan."""
-    if study.plan == told or not any(study.history.running):
+    if study.header.plan == told or not any(study.history.running):
         return told
-    if study.plan:
-        show(study, study.plan)
-    return study.plan
+    if study.header.plan:
+        show(study, study.header.plan)
+    return study.header.plan
 
 
 def standing(history: History) -> Iterator[Event]:
