@@ -15,6 +15,7 @@ from zeroin.executors.run import Run
 from zeroin.nn.data import Data, edges, order
 from zeroin.nn.dropout import counted, keys
 from zeroin.nn.gradients import Gradients
+from zeroin.nn.modes import switched
 from zeroin.nn.networks import network
 from zeroin.nn.norms.recalibration import EXAMPLES, recalibrate
 from zeroin.nn.optimizer import Optimizer
@@ -207,16 +208,35 @@ def fresh(problem: Problem, config: Config, seed: int) -> nn.Module:
     return counted(network(problem.build, config, seed)).to(problem.device)
 
 
+def begin(problem: Problem, config: Config, run: Run, how: Recipe) -> tuple[nn.Module, dict[str, Any] | None]:
+    """A trial's network as a job begins: untrained, or as its checkpoint has it, whose other contents come second.
+
+    Whether such a network fits is tried on another one: what this does when it is first called, such as to set its
+    scales by the examples that it is given, it is to do with its first mini-batch.
+
+    Raises:
+        TaskError: it does not fit the data or the loss, which is the user's mistake and stops the study.
+    """
+    tried, (x, y) = switched(fresh(problem, config, run.seed), False), two_examples(problem.train)
+    with torch.no_grad():
+        check_outputs(problem, tried(x), y)
+    check_batchnorm(problem, tried, how.batch_size)
+    model, state = fresh(problem, config, run.seed), _saved(run)
+    if state:
+        model.load_state_dict(state["model"])
+        for name, buffer in unsaved(model).items():
+            buffer.copy_(state.get("buffers", {}).get(name, buffer))
+    return model, state
+
+
 def _resumed(problem: Problem, config: Config, how: Recipe, run: Run) -> Training:
     """The training at the epoch at which the run begins: from its checkpoint, or repeated from the beginning."""
-    is_last = _tried(problem, fresh(problem, config, run.seed), how)
-    model = fresh(problem, config, run.seed)
-    if is_last:
+    model, state = begin(problem, config, run, how)
+    has_kernels = problem.device == "cpu" and any(p.dim() == 4 for p in model.parameters())
+    if has_kernels and _trains_laid_out(problem, fresh(problem, config, run.seed)):
         _lay_out(model)
     now = Training.of(problem, model, how, run.stop - run.start)
-    state = saved(run)
     if state:
-        restore(model, state)
         now.opt.load_state_dict(state["optimizer"])
         now.epoch, now.best = state["epoch"], Best(**state["best"])
     while now.epoch < run.start:  # the checkpoint is gone, or older: the same epochs again give the same network
@@ -226,15 +246,8 @@ def _resumed(problem: Problem, config: Config, how: Recipe, run: Run) -> Trainin
     return now
 
 
-def _tried(problem: Problem, model: nn.Module, how: Recipe) -> bool:
-    """Check that a network fits, and tell whether it can be trained channels last.
-
-    Another one is trained than this: what it does when it is first called, such as to set its scales by the examples
-    that it is given, it is to do with the first mini-batch.
-    """
-    check_fit(problem, model, how)
-    if problem.device != "cpu" or not any(p.dim() == 4 for p in model.parameters()):
-        return False
+def _trains_laid_out(problem: Problem, model: nn.Module) -> bool:
+    """Whether a network, of which nothing else is wanted, can be trained with its kernels as `_lay_out` puts them."""
     _lay_out(model)
     model.train()
     with seeded(0, "cpu"), suppress(RuntimeError, ValueError):  # whatever it is: if not the layout, training tells
@@ -252,18 +265,6 @@ def _lay_out(model: nn.Module) -> None:
     for p in model.parameters():
         if p.dim() == 4:  # by `to`: `contiguous` leaves kernels of one channel as they are
             p.data = p.data.to(p.dtype, memory_format=torch.channels_last)
-
-
-def check_fit(problem: Problem, model: nn.Module, how: Recipe) -> None:
-    """Check that a network fits the data and the loss; if not, that is the user's mistake and stops the study.
-
-    It is called, so another one should be trained.
-    """
-    x, y = two_examples(problem.train)
-    model.eval()
-    with torch.no_grad():
-        check_outputs(problem, model(x), y)
-    check_batchnorm(problem, model, how.batch_size)
 
 
 def better(
@@ -293,13 +294,6 @@ def unsaved(model: nn.Module) -> Weights:
     return {name: buffer for name, buffer in model.named_buffers() if name not in held}
 
 
-def restore(model: nn.Module, state: dict[str, Any]) -> None:
-    """Load the tensors that `save` wrote into a network."""
-    model.load_state_dict(state["model"])
-    for name, buffer in unsaved(model).items():
-        buffer.copy_(state.get("buffers", {}).get(name, buffer))
-
-
 def save(problem: Problem, run: Run, epoch: int, best: Best, tensors: tuple[Weights, dict[str, Any], Weights]) -> None:
     """Write a trial's state after an epoch to its checkpoint folder.
 
@@ -325,7 +319,7 @@ def save(problem: Problem, run: Run, epoch: int, best: Best, tensors: tuple[Weig
     torch.save(state, run.checkpoint / STATE)
 
 
-def saved(run: Run) -> dict[str, Any] | None:
+def _saved(run: Run) -> dict[str, Any] | None:
     """The state that `save` wrote, if the run can continue from it; else None."""
     if not run.start or not (run.checkpoint / STATE).is_file():
         return None

@@ -14,7 +14,7 @@ from zeroin.executors.perform import failure, finish, is_out_of_memory, stepwise
 from zeroin.executors.run import Run
 from zeroin.nn import loop
 from zeroin.nn.data import InMemory, edges
-from zeroin.nn.loop import Best, fresh
+from zeroin.nn.loop import Best
 from zeroin.nn.modes import switched
 from zeroin.nn.problem import Problem
 from zeroin.nn.recipe import recipe
@@ -147,15 +147,11 @@ class Stacked:
         """A row of its own for a job; None: it is trained alone."""
         run = Run(job, checkpoint, partial(self._timed, job), self.max_epochs)
         how = recipe(job.config)
-        loop.check_fit(self.problem, fresh(self.problem, job.config, job.seed), how)
-        model = fresh(self.problem, job.config, job.seed)
+        model, state = loop.begin(self.problem, job.config, run, how)
         which = signature(switched(model, True), how, job.config)
         way = self._way(which, job.config)
         if way.order is None:
             return None
-        state = loop.saved(run)
-        if state:
-            loop.restore(model, state)
         one = stack(self.problem, [(job.config, job.seed, model)], way.order, way.layout)
         way.layout = one.layout
         best = Best()
