@@ -15,7 +15,7 @@ def studied(trials):
         return 1 + 4 * (config["x"] - 0.4) ** 2 + 0.3 * config["y"] + (config["kind"] == "b")
 
     study = zi.tune(objective, space.fix("k", 3), trials=trials, store=None)
-    return importances(study.space, study.history, max_epochs=1)
+    return importances(study.space, study.history)
 
 
 def test_what_matters_comes_first_and_what_does_not_last():
@@ -38,7 +38,7 @@ def test_what_does_nothing_may_be_nothing_where_losses_are_noisy():
             return (0.3 + abs(config["a"] - config["b"]) + 0.1 * config["c"]) * math.exp(0.1 * rng.standard_normal())
 
         study = zi.tune(objective, space, trials=40, store=None, seed=seed)
-        found = {each.name: each for each in importances(space, study.history, max_epochs=1)}
+        found = {each.name: each for each in importances(space, study.history)}
         assert found["d"].low == 0
         assert found["d"].mean < 0.1
         assert min(found["a"].low, found["b"].low) > 0.4
@@ -47,7 +47,7 @@ def test_what_does_nothing_may_be_nothing_where_losses_are_noisy():
 def test_nothing_matters_where_everything_is_held(tmp_path):
     space = zi.Space(x=zi.Float(0, 1)).fix("x", 0.5)
     study = zi.tune(lambda config: config["x"], space, trials=6, store=tmp_path / "z.db", playbook=tmp_path / "book.db")
-    assert importances(space, study.history, max_epochs=1) == []
+    assert importances(space, study.history) == []
 
 
 def test_few_trials_say_nothing_rather_than_something_wrong():

@@ -363,7 +363,7 @@ def test_the_ranges_to_paste_are_taken_and_hold_the_best(seed):
         return sum(near) + (config["f"] != ends["f"])
 
     study = zi.tune(objective, space, trials=40, store=None, playbook=False, seed=seed)
-    mattered = importances(space, study.history, max_epochs=1)
+    mattered = importances(space, study.history)
     for command in ("", "zeroin tune x"):
         words = summarise("s", space, study.history, importance=mattered, origin=Origin(command=command)).next.paste
         if command:

@@ -25,7 +25,7 @@ def report_of(header: Header, history: History, folder: Path | None = None) -> s
         history,
         header.goal,
         settings=summary.settings_of(folder) if folder else {},
-        importance=importances(header.space, history, max_epochs=history.max_epochs),
+        importance=importances(header.space, history),
         measure=header.measure,
         origin=summary.Origin(
             task=header.task,

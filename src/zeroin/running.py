@@ -90,7 +90,7 @@ def compare(study: Study, executor: Executor, final: Confirm, clock: Clock, befo
     clock.after, clock.kept = 0, 0.0
     best: list[Config] = []
     if final.seeds:
-        best = best_configs(study.space, study.history, final.contenders, max_epochs=study.max_epochs)
+        best = best_configs(study.space, study.history, final.contenders)
     if final.seeds and clock.limited:
         trials = study.history.trials
         alike = [t for t in trials if t.config in best] or trials

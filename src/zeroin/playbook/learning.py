@@ -43,7 +43,7 @@ def lesson_of(
         PlaybookError: fewer than eight trials worked, or all did equally well.
     """
     memory = memory or Memory()
-    rows = memory.rows(space, history, hindsight.trusted(space, history, history.max_epochs))
+    rows = memory.rows(space, history, hindsight.trusted(space, history))
     worked = np.unique(rows.trial[np.isfinite(rows.loss)])
     if len(worked) < FEWEST:
         raise PlaybookError(
@@ -58,7 +58,7 @@ def lesson_of(
     fifth = [space.config(u) for u in model.units[order[: max(3, len(order) // 5)]]]
     lengths = 1.0 / model.posterior.inverse_lengths
     first = {int(group): j for j, group in reversed(list(enumerate(model.features.prior.groups)))}
-    mattered = importances(space, history, max_epochs=history.max_epochs, memory=memory)
+    mattered = importances(space, history, memory)
     return Lesson(
         name=name,
         created=created,

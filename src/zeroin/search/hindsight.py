@@ -21,17 +21,16 @@ RIVALS = 2  # trials that looked better and have come to a rung before a check, 
 AHEAD = 0.25  # of those, the part that a check may leave ahead of itself
 
 
-def trusted(space: Space, history: History, max_epochs: int, settings: Settings = USUAL) -> tuple[int, ...]:
+def trusted(space: Space, history: History, settings: Settings = USUAL) -> tuple[int, ...]:
     """The rungs of a study, in epochs, without those at their lower end that a check has shown to mislead.
 
     Whoever compares trials by losses at rungs, the search and all that judge it, asks here which of them tell.
 
     Args:
         space, history: of the study.
-        max_epochs: the number of epochs of a full training.
         settings: of the search.
     """
-    ladder = settings.ladder(max_epochs)
+    ladder = settings.ladder(history.max_epochs)
     return _trusted(history, ladder, settings.coarse(space, ladder, len(history.advice)))
 
 

@@ -20,9 +20,7 @@ DRAWS = 32  # of the posterior
 
 
 @one_blas_thread
-def importances(
-    space: Space, history: History, *, max_epochs: int, seed: int = 0, memory: Memory | None = None
-) -> list[Importance]:
+def importances(space: Space, history: History, memory: Memory | None = None) -> list[Importance]:
     """The importance of each searched hyperparameter within the current ranges, the largest first.
 
     It is about the warped loss at the full budget, as the model expects it. The spread of the importance over draws
@@ -32,8 +30,6 @@ def importances(
     Args:
         space: the hyperparameters.
         history: of the study.
-        max_epochs: the number of epochs of a full training.
-        seed: of the draws.
         memory: of this history, as the search used it; None: a new one.
 
     Returns:
@@ -42,18 +38,18 @@ def importances(
     Source: M. J. W. Jansen, "Analysis of variance designs for model output", 1999: the total effect index as
     half the mean squared change of the output when one input is drawn anew, over the variance of the output.
 
-    >>> importances(Space(), History(), max_epochs=1)  # doctest: +SKIP
+    >>> importances(Space(), History())  # doctest: +SKIP
     []
     """
     memory = memory or Memory()
-    rows = memory.rows(space, history, hindsight.trusted(space, history, max_epochs))
+    rows = memory.rows(space, history, hindsight.trusted(space, history))
     searched = [j for j, p in enumerate(space.params.values()) if not p.held]
     if not searched or len(np.unique(rows.trial[np.isfinite(rows.loss)])) < 5:
         return []
     # The search crowds where losses are low; those of the coarse round, which covers the space, tell what is common.
     coarse = next((t.number for t in history.trials if not t.kind.is_coarse), len(history.trials))
     model = build(replace(rows, typical=coarse), space, memory)
-    rng = generator(seed, "importance", len(history.jobs))
+    rng = generator(0, "importance", len(history.jobs))
     box = Box.of(space, history.regions[-1].ranges if history.regions else space.ranges)
     points, others = box.uniform(POINTS, rng), box.uniform(POINTS, rng)
     moved = []

@@ -19,7 +19,7 @@ ROUNDS = 3  # of setting lucky trials aside: each one hides the next
 
 
 @one_blas_thread
-def best_configs(space: Space, history: History, most: int, *, max_epochs: int) -> list[Config]:
+def best_configs(space: Space, history: History, most: int) -> list[Config]:
     """The configs with the lowest posterior mean at the full budget, among those that the search trained in full.
 
     If these are too few, trials that were stopped early count as well, although the model can only guess at their end.
@@ -31,22 +31,21 @@ def best_configs(space: Space, history: History, most: int, *, max_epochs: int) 
         space: the hyperparameters.
         history: what the search saw; trainings after it do not count.
         most: how many at most.
-        max_epochs: the deepest budget of one trial.
 
     Returns:
         Different configs, the best first; none if fewer than five trials worked, which are too few for a model.
 
     >>> from zeroin.space import Float
-    >>> best_configs(Space(x=Float(0, 1)), History(), 3, max_epochs=1)
+    >>> best_configs(Space(x=Float(0, 1)), History(), 3)
     []
     """
     memory = Memory()
-    rows = memory.rows(space, history, hindsight.trusted(space, history, max_epochs))
+    rows = memory.rows(space, history, hindsight.trusted(space, history))
     worked = [int(n) for n in np.unique(rows.trial) if history.trials[n].loss is not None]
     if len(worked) < LEAST:
         return []
     lowest = min(worked, key=lambda n: (loss_at(history, history.trials[n], history.trials[n].epoch), n))
-    whole = [n for n in worked if history.trials[n].epoch >= max_epochs]
+    whole = [n for n in worked if history.trials[n].epoch >= history.max_epochs]
     worked = whole if len(whole) >= most else worked
     mean = _means(rows, space, memory, worked)
     found: dict[str, Config] = {}

@@ -59,7 +59,7 @@ class Zoom:
         return _after_screening(view) if decision is None else decision
 
     def _view(self, space: Space, history: History, free: int, max_epochs: int, seed: int) -> View:
-        ladder = hindsight.trusted(space, history, max_epochs, self.settings)
+        ladder = hindsight.trusted(space, history, self.settings)
         ranges = dict(history.regions[-1].ranges) if history.regions else space.ranges
         view = View(
             settings=self.settings,
