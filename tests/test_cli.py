@@ -14,7 +14,8 @@ import pytest
 
 import zeroin as zi
 from zeroin.exports import as_json
-from zeroin.store import Header, read_study
+from zeroin.header import Header
+from zeroin.store import read_study
 from zeroin.types import Observation
 
 PLAIN = """

@@ -18,7 +18,7 @@ LAYERS = (
     {"space"},
     {"history", "goal", "budget", "catalogue", "checked"},
     {"plan", "clock"},
-    {"protocols", "confirm", "asking", "telling", "trialtable", "resuming"},
+    {"header", "protocols", "confirm", "asking", "telling", "trialtable", "resuming"},
     {"search", "executors", "store", "report"},
     {"playbook", "reporting", "function"},
     {"nn", "study"},

@@ -14,17 +14,20 @@ from concurrent.futures import ThreadPoolExecutor
 import pytest
 
 import zeroin as zi
+from zeroin.budget import Budget
 from zeroin.cli.options import changed_space
 from zeroin.confirm import winner
 from zeroin.goal import BOUNDS, turned
+from zeroin.header import Header
 from zeroin.history import History, incumbent
 from zeroin.nn.metrics import METRICS
+from zeroin.plan import Plan
 from zeroin.report.charts import axis_figure, curves_figure, progress_figure
 from zeroin.report.compare import Stat
 from zeroin.report.nextranges import paste, wider
 from zeroin.report.page import render
 from zeroin.report.scores import score_axis
-from zeroin.report.summary import Origin, summarise
+from zeroin.report.summary import summarise
 from zeroin.report.thin import evenly
 from zeroin.report.ticks import across, upwards
 from zeroin.reporting import write_report
@@ -44,6 +47,13 @@ SPACE = Space(
 )
 SGD = {"lr": 0.1, "momentum": 0.9, "decay": 0.0, "layers": 2, "optimizer": "sgd"}
 ADAMW = {"lr": 0.01, "decay": 1e-3, "layers": 3, "optimizer": "adamw"}
+
+
+def summarised(name, space, history, goal="minimize", settings=(), importance=(), command="", **facts):
+    """The summary of a study that a command began, or none."""
+    plan = Plan(name, (), (1,), 1, Budget(), None, 0, 0, 0, None, 0, command=command, versions="zeroin 0.1.0")
+    header = Header(name, goal, history.max_epochs, 7, space, plan=plan if command else None, **facts)
+    return summarise(header, history, dict(settings), importance)
 
 
 class Teller:
@@ -93,7 +103,7 @@ def test_nothing_is_shaded_where_the_best_is_likely_without_a_hyperparameter():
     t.job(0, SGD, [1.0, 0.8])
     t.region(0, {"lr": (1e-3, 0.1), "momentum": (0.8, 0.9)})
     t.region(1, {"lr": (1e-3, 0.1)})
-    summary = summarise("s", SPACE, t.history)
+    summary = summarised("s", SPACE, t.history)
     plots = {plot.name: plot for plot in summary.axes}
     heights = {n: [s.y1 for s in axis_figure(plots[n], summary).layout.shapes] for n in ("lr", "momentum")}
     assert (1 in heights["lr"], 1 in heights["momentum"]) == (True, False)
@@ -101,14 +111,14 @@ def test_nothing_is_shaded_where_the_best_is_likely_without_a_hyperparameter():
 
 
 def test_why_the_luckiest_trial_is_not_the_best_is_told(told):
-    assert summarise("s", SPACE, told).passed_over == ""
+    assert summarised("s", SPACE, told).passed_over == ""
     t = Teller(4)
     t.job(0, SGD, [0.3])
     t.job(1, ADAMW, [0.4])
-    assert summarise("s", SPACE, t.history).passed_over == ""  # nothing was trained afresh
+    assert summarised("s", SPACE, t.history).passed_over == ""  # nothing was trained afresh
     for number, (config, loss) in enumerate([(ADAMW, 0.4), (ADAMW, 0.42), (SGD, 0.6), (SGD, 0.7)]):
         t.job(2 + number, config, [loss], kind=Kind.CONFIRM)
-    s = summarise("s", SPACE, t.history)
+    s = summarised("s", SPACE, t.history)
     assert s.best.trial == 1
     assert s.passed_over == (
         "In the search trial 0 had a better loss, 0.3; trained afresh, its config has 0.650 ± 0.071. "
@@ -118,7 +128,7 @@ def test_why_the_luckiest_trial_is_not_the_best_is_told(told):
 
 
 def test_best_table_and_cost_are_the_historys(told):
-    s = summarise("s", SPACE, told, settings={"seed": "0"})
+    s = summarised("s", SPACE, told, settings={"seed": "0"})
     assert (s.best.trial, s.best.score, s.best.best_epoch, s.best.epoch) == (3, 0.4, 3, 4)
     assert [(r.trial, r.score, r.epoch, r.ending) for r in s.table] == [
         (3, 0.4, 4, "to the end"),
@@ -138,7 +148,7 @@ def test_best_table_and_cost_are_the_historys(told):
 
 
 def test_axis_positions_are_on_the_scale(told):
-    lr, momentum, decay, layers, optimizer = summarise("s", SPACE, told).axes
+    lr, momentum, decay, layers, optimizer = summarised("s", SPACE, told).axes
     assert [p.trial for p in lr.points] == [0, 1, 2, 3]
     assert [p.position for p in lr.points] == pytest.approx([math.log(v) for v in (0.1, 0.01, 1.0, 0.02)])
     assert [p.score for p in lr.points] == [0.7, 0.85, None, 0.4]
@@ -159,7 +169,7 @@ def test_axis_positions_are_on_the_scale(told):
 
 
 def test_regions_are_intervals_by_round(told):
-    lr, momentum, decay, layers, optimizer = summarise("s", SPACE, told).axes
+    lr, momentum, decay, layers, optimizer = summarised("s", SPACE, told).axes
     places = [(i.round, *(round(math.exp(v), 9) for v in (i.low, i.high))) for i in lr.searched]
     assert places == [(-1, 1e-4, 1.0), (0, 1e-5, 1.0)]
     assert [(i.round, round(math.exp(i.low), 9), round(math.exp(i.high), 9)) for i in lr.likely] == [(0, 1e-3, 0.1)]
@@ -174,12 +184,12 @@ def test_regions_are_intervals_by_round(told):
 def test_the_coarse_round_does_not_say_where_the_best_lies():
     history = History(4)
     history.apply(Asked((), Region(0, 0, SPACE.ranges, SPACE.ranges, 1.0, "coarse round")))
-    lr, *_, optimizer = summarise("s", SPACE, history).axes
+    lr, *_, optimizer = summarised("s", SPACE, history).axes
     assert (lr.found, optimizer.found) == ("", "best likely any of them")
 
 
 def test_curves_and_progress(told):
-    s = summarise("s", SPACE, told)
+    s = summarised("s", SPACE, told)
     assert [(c.trial, c.epochs, c.scores, c.ending, c.best) for c in s.curves.curves] == [
         (0, (1, 2, 3, 4), (1.0, 0.8, 0.7, 0.75), "to the end", False),
         (1, (1, 2), (0.9, 0.85), "paused", False),
@@ -191,7 +201,7 @@ def test_curves_and_progress(told):
 
 
 def test_comparison_and_verdict(told):
-    s = summarise("s", SPACE, told)
+    s = summarised("s", SPACE, told)
     ours, default = s.comparison
     assert (ours.label, ours.trained, ours.score.n) == ("config of trial 3", 2, 2)
     assert ours.score.mean == pytest.approx(0.42)
@@ -220,7 +230,7 @@ def test_an_interval_ends_where_scores_do(metric, goal, scores, within):
     t = Teller()
     for i, score in enumerate((*scores, *scores)):
         t.job(i, SGD if i < 2 else ADAMW, [turned(goal, score)], kind=Kind.CONFIRM if i < 2 else Kind.DEFAULT)
-    told = summarise("s", SPACE, t.history, goal, measure={"metric": metric, "loss": "cross_entropy"})
+    told = summarised("s", SPACE, t.history, goal, measure={"metric": metric, "loss": "cross_entropy"})
     assert [group.score.within for group in told.comparison] == [within, within]
     assert f"(95 % sure: {within})" in told.verdict
 
@@ -243,7 +253,7 @@ def test_a_default_that_has_not_ended_yet_is_not_said_to_have_failed():
     t = Teller()
     t.job(0, SGD, [0.4], kind=Kind.CONFIRM)
     t.history.apply(Asked((Job(1, 1, ADAMW, 0, 0, 1, Kind.DEFAULT, "w"),)))
-    assert summarise("s", SPACE, t.history).verdict == ""
+    assert summarised("s", SPACE, t.history).verdict == ""
 
 
 def test_a_config_that_fails_with_another_seed_stands_behind_the_winner():
@@ -252,7 +262,7 @@ def test_a_config_that_fails_with_another_seed_stands_behind_the_winner():
     t.job(1, SGD, [], kind=Kind.CONFIRM, status=Status.DIVERGED)
     t.job(2, ADAMW, [0.6], kind=Kind.CONFIRM)
     t.job(3, ADAMW, [0.5], kind=Kind.CONFIRM)
-    best, fragile = summarise("s", SPACE, t.history).comparison
+    best, fragile = summarised("s", SPACE, t.history).comparison
     assert best.config == winner(t.history) == ADAMW
     assert (fragile.config, fragile.trained, fragile.failed) == (SGD, 2, 1)
 
@@ -269,16 +279,15 @@ def test_a_difference_is_called_clear_where_so_few_trainings_can_tell_it(losses,
     t = Teller()
     for i, loss in enumerate(losses):
         t.job(i, SGD if i < 2 else ADAMW, [loss], kind=Kind.CONFIRM if i < 2 else Kind.DEFAULT)
-    assert said in summarise("s", SPACE, t.history).verdict.split(";")[1]
+    assert said in summarised("s", SPACE, t.history).verdict.split(";")[1]
 
 
 def test_what_to_do_next_is_said_in_the_words_of_where_the_study_began(told):
-    steps = summarise("s", SPACE, told).next.steps
+    steps = summarised("s", SPACE, told).next.steps
     assert steps[0].startswith("The best is not clearly better than the default")
     assert "`confirm=10`" in steps[0]
     assert "1 of 4 trials failed: the crosses show where." in steps
-    origin = Origin(task="task.py", command="zeroin tune task.py --epochs 40", versions="zeroin 0.1.0", seed=7)
-    s = summarise("s", SPACE, told, origin=origin)
+    s = summarised("s", SPACE, told, task="task.py", command="zeroin tune task.py --epochs 40")
     assert "`--confirm 10`" in s.next.steps[0]
     assert s.next.steps[-1].endswith("`zeroin audit task.py` looks for what is wrong with the network.")
     assert s.next.paste.splitlines()[0] == "zeroin tune task.py --epochs 40 --name NEW \\"
@@ -300,7 +309,7 @@ def test_it_says_whether_a_larger_budget_promises_more(losses, said):
     t = Teller()
     for i, loss in enumerate(losses):
         t.job(i, SGD, [loss])
-    assert [step for step in summarise("s", SPACE, t.history).next.steps if said in step]
+    assert [step for step in summarised("s", SPACE, t.history).next.steps if said in step]
 
 
 @pytest.mark.parametrize(("slope", "said"), [(-0.1, "still improved"), (0.1, "at their best by epoch 1 of 4")])
@@ -308,7 +317,7 @@ def test_it_says_whether_trainings_were_long_enough(slope, said):
     t = Teller(4)
     for i in range(4):
         t.job(i, SGD, [1.0 + slope * e for e in range(4)])
-    assert [step for step in summarise("s", SPACE, t.history).next.steps if said in step]
+    assert [step for step in summarised("s", SPACE, t.history).next.steps if said in step]
 
 
 @pytest.mark.parametrize(
@@ -365,7 +374,7 @@ def test_the_ranges_to_paste_are_taken_and_hold_the_best(seed):
     study = zi.tune(objective, space, trials=40, store=None, playbook=False, seed=seed)
     mattered = importances(space, study.history)
     for command in ("", "zeroin tune x"):
-        words = summarise("s", space, study.history, importance=mattered, origin=Origin(command=command)).next.paste
+        words = summarised("s", space, study.history, importance=mattered, command=command).next.paste
         if command:
             options = shlex.split(words.replace("\\\n", " "))[5:]
             given = {o: tuple(v for u, v in itertools.pairwise(options) if u == o) for o in ("--set", "--fix")}
@@ -382,7 +391,7 @@ def test_the_ranges_to_paste_are_taken_and_hold_the_best(seed):
 
 
 def test_events_in_words_and_in_order(told):
-    lines = summarise("s", SPACE, told).events
+    lines = summarised("s", SPACE, told).events
     assert [(line.after, line.kind) for line in lines] == [(3, "paused"), (3, "region"), (3, "range"), (5, "failed")]
     assert [line.text for line in lines] == [
         "1 trial paused; trial 1 at epoch 2: chance to beat the best: 4 %",
@@ -396,7 +405,7 @@ def test_maximize_shows_the_users_own_numbers():
     t = Teller()
     for i, accuracy in enumerate((0.5, 0.9, 0.8)):
         t.job(i, SGD, [-accuracy])
-    s = summarise("s", SPACE, t.history, goal="maximize")
+    s = summarised("s", SPACE, t.history, goal="maximize")
     assert (s.score_name, s.best.score, [r.score for r in s.table]) == ("score", 0.9, [0.9, 0.8, 0.5])
     assert [p.score for p in s.axes[0].points] == [0.5, 0.9, 0.8]
     assert [p.score for p in s.progress.steps] == [0.5, 0.9]
@@ -435,7 +444,7 @@ def test_strange_histories_are_told_too(losses, goal):
     t = Teller(3)
     for i, loss in enumerate(losses):
         t.job(i, SGD, [] if loss is None else [loss], status=Status.FAILED if loss is None else Status.DONE)
-    s = summarise("s", SPACE, t.history, goal=goal)
+    s = summarised("s", SPACE, t.history, goal=goal)
     page = _everything(s)
     assert ">What it cost</h2>" in page
     assert len(s.axes[0].points) == len(losses)
@@ -447,7 +456,7 @@ def test_a_running_study_is_told():
     t = Teller(4)
     t.job(0, SGD, [0.5, 0.4])
     t.history.apply(Asked((Job(1, 1, ADAMW, 0, 0, 4, Kind.SCREEN, "w"),)))
-    s = summarise("s", SPACE, t.history)
+    s = summarised("s", SPACE, t.history)
     assert s.cost.running == 1
     assert [p.trial for p in s.axes[0].points] == [0]
     assert s.table[0].ending == "waiting"
@@ -526,7 +535,7 @@ def many(n, epochs=2):
 
 def test_many_trials_are_thinned_and_it_says_so():
     history = many(3000)
-    s = summarise("s", SPACE, history)
+    s = summarised("s", SPACE, history)
     drawn = {p.trial for p in s.axes[0].points}
     best = sorted((t for t in history.trials if t.loss is not None), key=lambda t: (t.loss, t.number))
     assert len(drawn) == 2000
@@ -536,7 +545,7 @@ def test_many_trials_are_thinned_and_it_says_so():
         "The axis plots draw 2,000 of 3,000 trials: the best 500, and evenly the others.",
         "200 of 2,940 learning curves are drawn: the best 50, and evenly the others.",
     )
-    assert s == summarise("s", SPACE, history)
+    assert s == summarised("s", SPACE, history)
 
 
 def test_rare_events_are_not_thinned_away():
@@ -545,7 +554,7 @@ def test_rare_events_are_not_thinned_away():
         t.job(i, SGD, [1.0])
         t.region(i, {}, lr=(1e-5 if i >= 150 else 1e-4, 1.0))
     t.job(300, SGD, [], status=Status.OUT_OF_MEMORY)
-    s = summarise("s", SPACE, t.history)
+    s = summarised("s", SPACE, t.history)
     assert len(s.events) == 60
     assert [line.kind for line in s.events if line.kind != "region"] == ["range", "failed"]
     assert s.events[-1].text.startswith("1 trial ran out of memory; first trial 300")
@@ -556,7 +565,7 @@ def test_long_curves_keep_their_ends_and_their_best():
     t = Teller(2000)
     losses = [1.0 + abs(e - 777) for e in range(1, 2001)]
     t.job(0, SGD, losses)
-    (curve,) = summarise("s", SPACE, t.history).curves.curves
+    (curve,) = summarised("s", SPACE, t.history).curves.curves
     assert len(curve.epochs) <= 201
     assert curve.epochs[0] == 1
     assert curve.epochs[-1] == 2000
@@ -567,13 +576,13 @@ def test_long_curves_keep_their_ends_and_their_best():
 def test_a_hundred_thousand_trials_take_seconds():
     history = many(100_000, epochs=1)
     began = time.process_time()
-    page = render(summarise("s", SPACE, history))
+    page = render(summarised("s", SPACE, history))
     assert time.process_time() - began < 15
     assert len(page) < 12e6
 
 
 def test_writing_replaces_the_file_at_once(told, tmp_path, monkeypatch):
-    s = summarise("s", SPACE, told)
+    s = summarised("s", SPACE, told)
     path = write_report(tmp_path / "deep" / "report.html", render(s))
     assert path.read_text("utf-8") == render(s)
     assert [p.name for p in path.parent.iterdir()] == ["report.html"]
@@ -586,7 +595,7 @@ def test_writing_replaces_the_file_at_once(told, tmp_path, monkeypatch):
 
 def test_figures_stand_alone(told):
     """In a notebook a figure has its texts; in the page they are shared."""
-    s = summarise("s", SPACE, told)
+    s = summarised("s", SPACE, told)
     texts = [t for trace in axis_figure(s.axes[0], s).data for t in trace.text or ()]
     assert any("trial 3" in t and "beats the best with 40 %" in t and "lr = 0.02" in t for t in texts)
     assert render(s).count("beats the best with 40 %") == 3  # the table, its data, and one hover text for all pictures
@@ -601,7 +610,7 @@ def nasty(text="</script><script>document.title='broken'</script><img src=x oner
     likely = {text: (0.1, 0.2), "kind": (text,)}
     t.history.apply(Asked((), Region(0, 2, space.ranges, likely, 0.1, text)))
     t.job(2, {text: 0.5, "kind": text}, [0.5], kind=Kind.CONFIRM)
-    return summarise(text, space, t.history, settings={text: text})
+    return summarised(text, space, t.history, settings={text: text})
 
 
 def test_no_text_of_the_user_becomes_markup():
@@ -646,7 +655,7 @@ def pictures(dom):
 
 
 def test_the_page_draws_in_a_real_browser_without_a_network(told, tmp_path):
-    dom, console = chromium(render(summarise("mnist", SPACE, told)), tmp_path)
+    dom, console = chromium(render(summarised("mnist", SPACE, told)), tmp_path)
     assert console == []
     assert 'data-requests=""' in dom
     assert 'data-drawn="7"' in dom
@@ -680,7 +689,7 @@ def test_trials_are_sorted_by_a_heading_and_all_of_them_shown(tmp_path):
     for i in range(12):
         config = (SGD if i % 2 else ADAMW) | {"lr": 10.0 ** (-i % 5 - 6), "layers": 1 + i % 6}
         t.job(i, config, [] if i == 3 else [1.0 + i], status=Status.FAILED if i == 3 else Status.DONE, note="x\n")
-    page = render(summarise("s", SPACE, t.history))
+    page = render(summarised("s", SPACE, t.history))
     assert ">all 12 trials</button>" in page
     dom, console = chromium(page.replace("</body>", CLICKS), tmp_path)
     assert console == []
@@ -697,14 +706,14 @@ def test_trials_are_sorted_by_a_heading_and_all_of_them_shown(tmp_path):
 
 def test_nothing_is_cut_on_a_narrow_window(told, tmp_path):
     mattered = [Importance(name, 0.0, 0.5, 1.0) for name in SPACE]
-    dom, _ = chromium(render(summarise("narrow", SPACE, told, importance=mattered)), tmp_path, width=400)
+    dom, _ = chromium(render(summarised("narrow", SPACE, told, importance=mattered)), tmp_path, width=400)
     assert 'data-cut="0"' in dom
     assert int(re.search(r'data-beyond="(-?\d+)"', dom)[1]) <= 0
 
 
 def test_tables_say_what_their_rows_and_columns_are(told):
     mattered = [Importance("decay", 0.0, 0.5, 1.0)]
-    page = render(summarise("s", SPACE, told, importance=mattered))
+    page = render(summarised("s", SPACE, told, importance=mattered))
     tables = re.findall(r"<table.*?</table>", page, re.DOTALL)
     assert len(tables) == 3
     for table in tables:
@@ -719,12 +728,12 @@ def test_tables_say_what_their_rows_and_columns_are(told):
 
 def test_what_matters_most_comes_first(told):
     mattered = [Importance("decay", 0.0, 0.5, 1.0), Importance("layers", 0.0, 0.1, 1.0)]
-    names = [plot.name for plot in summarise("s", SPACE, told, importance=mattered).axes]
+    names = [plot.name for plot in summarised("s", SPACE, told, importance=mattered).axes]
     assert names == ["decay", "layers", "lr", "momentum", "optimizer"]
 
 
 def test_the_score_on_top_is_the_one_to_trust(told):
-    s = summarise("s", SPACE, told, measure={"metric": "accuracy"})
+    s = summarised("s", SPACE, told, measure={"metric": "accuracy"})
     assert s.afresh.label == "config of trial 3"
     page = render(s)
     assert '<div class="score">0.420 <span>± 0.028</span></div>' in page
@@ -734,7 +743,7 @@ def test_the_score_on_top_is_the_one_to_trust(told):
 
 
 def test_the_legend_tells_of_what_is_drawn(told):
-    legend = re.search(r'<ul class="legend">.*?</ul>', render(summarise("s", SPACE, told)), re.DOTALL)[0]
+    legend = re.search(r'<ul class="legend">.*?</ul>', render(summarised("s", SPACE, told)), re.DOTALL)[0]
     assert [word in legend for word in ("screen", "zoom", "explore", "start", "playbook", "failed", "likely")] == [
         *(True, True, False, False, False, True, True)
     ]
@@ -758,14 +767,14 @@ def test_no_table_is_cut_on_paper(count, tmp_path):
     space = Space(**{f"weight_decay_{i}": Float(1e-5, 1.0, scale="log") for i in range(count)})
     t = Teller(4)
     t.job(0, space.default | {"weight_decay_0": 1.234e-5}, [0.5, 0.4], why=12 * "a reason in words ")
-    page = render(summarise("wide", space, t.history))
+    page = render(summarised("wide", space, t.history))
     dom, _ = chromium(page.replace("@media print", "@media all"), tmp_path)  # in a window as wide as paper
     assert 'data-cut="0"' in dom
     assert int(re.search(r'data-beyond="(-?\d+)"', dom)[1]) <= 0
 
 
 def test_an_empty_page_opens_in_a_real_browser(tmp_path):
-    dom, console = chromium(render(summarise("empty", SPACE, History(4))), tmp_path)
+    dom, console = chromium(render(summarised("empty", SPACE, History(4))), tmp_path)
     assert console == []
     assert "No trial yet." in dom
 
@@ -773,7 +782,7 @@ def test_an_empty_page_opens_in_a_real_browser(tmp_path):
 def test_nothing_outside_plotly_names_an_address(told):
     from plotly.offline import get_plotlyjs
 
-    page = render(summarise("s", SPACE, told))
+    page = render(summarised("s", SPACE, told))
     plotly = get_plotlyjs()
     assert page.count(plotly) == 1
     assert re.findall(r"(?:https?:)?//[\w.-]+\.\w+|@import|url\(", page.replace(plotly, "")) == []
@@ -787,7 +796,7 @@ def test_whole_numbers_beyond_64_bits_have_their_picture(tmp_path):
 
 
 def test_a_pipe_is_written_to_and_a_link_followed_rather_than_replaced(told, tmp_path):
-    summary = summarise("s", SPACE, told)
+    summary = summarised("s", SPACE, told)
     pipe, link, page = tmp_path / "pipe", tmp_path / "link.html", tmp_path / "page.html"
     os.mkfifo(pipe)
     page.write_text("old")

@@ -13,7 +13,8 @@ import pytest
 
 import zeroin as zi
 from zeroin.errors import StoreError, StudyError
-from zeroin.store import Header, files_of, is_written, list_studies, open_study, read_study, sqlite
+from zeroin.header import Header
+from zeroin.store import files_of, is_written, list_studies, open_study, read_study, sqlite
 from zeroin.store.latesync import LateSync
 from zeroin.study import Study
 from zeroin.types import Advised, Asked, Ended, Observation, Region, Status

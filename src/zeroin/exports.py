@@ -13,9 +13,9 @@ from zeroin.confirm import config_key, contenders, winner
 from zeroin.errors import StudyError
 from zeroin.executors.checkpoint import trial_folder
 from zeroin.goal import shown
+from zeroin.header import Header
 from zeroin.history import History, rank
 from zeroin.report.compare import Group, Stat, groups
-from zeroin.store import Header
 from zeroin.study import Study
 from zeroin.trialtable import FIELDS
 from zeroin.types import Trial

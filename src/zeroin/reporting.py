@@ -4,9 +4,10 @@ from pathlib import Path
 
 from zeroin.atomic import atomic_write
 from zeroin.errors import StudyError
+from zeroin.header import Header
 from zeroin.history import History
 from zeroin.search.importance import importances
-from zeroin.store import Header, check_output
+from zeroin.store import check_output
 
 
 def report_of(header: Header, history: History, folder: Path | None = None) -> str:
@@ -19,23 +20,8 @@ def report_of(header: Header, history: History, folder: Path | None = None) -> s
     """
     from zeroin.report import page, summary  # noqa: PLC0415  a fifth of the time that `import zeroin` would take
 
-    found = summary.summarise(
-        header.name,
-        header.space,
-        history,
-        header.goal,
-        settings=summary.settings_of(folder) if folder else {},
-        importance=importances(header.space, history),
-        measure=header.measure,
-        origin=summary.Origin(
-            task=header.task,
-            seed=header.seed,
-            created=header.created,
-            command=header.plan.command if header.plan else "",
-            versions=header.plan.versions if header.plan else "",
-        ),
-    )
-    return page.render(found)
+    settings = summary.settings_of(folder) if folder else {}
+    return page.render(summary.summarise(header, history, settings, importances(header.space, history)))
 
 
 def write_report(target: Path, text: str) -> Path:

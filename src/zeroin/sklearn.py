@@ -23,6 +23,7 @@ from zeroin.confirm import Finish
 from zeroin.data.examples import LEAST, Examples, counting, split
 from zeroin.executors.checkpoint import trial_folder
 from zeroin.executors.inline import Inline
+from zeroin.header import Header
 from zeroin.history import History
 from zeroin.nn import Task, loop, mlp, sample_weights
 from zeroin.nn.data import Normalisation
@@ -30,7 +31,6 @@ from zeroin.nn.export import newest
 from zeroin.reporting import report_of, write_report
 from zeroin.running import run
 from zeroin.space import Float, Int, Space
-from zeroin.store import Header
 from zeroin.tuning import tune
 from zeroin.types import Config, Trial
 

@@ -18,6 +18,7 @@ from zeroin.asking import jobs_of, to_start_with
 from zeroin.budget import Budget
 from zeroin.checked import checked_max_epochs, checked_seed, checked_space, checked_start, checked_store, is_whole
 from zeroin.errors import StudyError
+from zeroin.header import Header
 from zeroin.history import History
 from zeroin.plan import Plan
 from zeroin.protocols import Searcher, Store
@@ -26,7 +27,7 @@ from zeroin.resuming import changed_objective, check_kept, region_by_hand, uncha
 from zeroin.search import Zoom
 from zeroin.space import Space
 from zeroin.space.changes import changed
-from zeroin.store import Header, files_of, open_study, read_study
+from zeroin.store import files_of, open_study, read_study
 from zeroin.telling import Metrics, told
 from zeroin.types import (
     Asked,

@@ -13,8 +13,9 @@ from zeroin.confirm import chosen, scores
 from zeroin.errors import StudyError
 from zeroin.executors.checkpoint import trial_folder
 from zeroin.goal import metric_at_best, shown, turned
+from zeroin.header import Header
 from zeroin.reporting import report_of, write_report
-from zeroin.store import Header, files_of, is_written, list_studies, read_study
+from zeroin.store import files_of, is_written, list_studies, read_study
 from zeroin.tasks import TASKS
 from zeroin.types import Kind, Trial, Value
 from zeroin.watching import watch as watched

@@ -7,12 +7,12 @@ from importlib.metadata import version
 from pathlib import Path
 
 from zeroin.errors import PlaybookError
+from zeroin.header import Header
 from zeroin.history import History
 from zeroin.playbook.book import Playbook, is_off
 from zeroin.playbook.learning import lesson_of
 from zeroin.playbook.lesson import Lesson
 from zeroin.playbook.scenario import scenario_of
-from zeroin.store import Header
 
 log = logging.getLogger("zeroin")
 

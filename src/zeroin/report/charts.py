@@ -84,7 +84,7 @@ def curves_figure(summary: Summary) -> go.Figure:
         figure.add_trace(_lines([c for c in curves if c.kind is kind and not c.best], colour, 1.3, 0.55, summary))
     figure.add_trace(_lines([c for c in curves if c.best], BEST, 3.5, 1.0, summary))
     figure.update_layout(
-        xaxis=_counts("epoch", summary.max_epochs) | {"rangemode": "tozero"},
+        xaxis=_counts("epoch", summary.header.max_epochs) | {"rangemode": "tozero"},
         yaxis=_score_axis(summary.curves.axis, summary.score_name),
     )
     return figure
@@ -94,7 +94,7 @@ def progress_figure(summary: Summary) -> go.Figure:
     """The best score so far against the epochs the search has spent."""
     figure = _figure(360)
     progress = summary.progress
-    unit = "epochs" if summary.max_epochs > 1 else "trials"
+    unit = "epochs" if summary.header.max_epochs > 1 else "trials"
     if progress.steps:
         last = progress.steps[-1]
         figure.add_trace(
@@ -137,7 +137,7 @@ def _points(points: Sequence[Point], kind: Kind, summary: Summary) -> go.Scatter
     marker = {
         "color": COLOURS[kind],
         "symbol": [over if p.beyond else SYMBOLS[kind] for p in points],
-        "size": [4.5 + 6 * (p.epoch / summary.max_epochs) ** 0.5 for p in points],
+        "size": [4.5 + 6 * (p.epoch / summary.header.max_epochs) ** 0.5 for p in points],
         "opacity": 0.75,
         "line": {"width": 0.5, "color": "rgba(255,255,255,0.7)"},
     }
@@ -233,8 +233,8 @@ def _texts(trials: Iterable[int], summary: Summary) -> list[str]:
 
 
 def _hover(row: Row, summary: Summary) -> str:
-    at = f" at epoch {row.best_epoch}" if summary.max_epochs > 1 else ""
-    depth = f" · {row.ending}, {counted(row.epoch, 'epoch')}" if summary.max_epochs > 1 else ""
+    at = f" at epoch {row.best_epoch}" if summary.header.max_epochs > 1 else ""
+    depth = f" · {row.ending}, {counted(row.epoch, 'epoch')}" if summary.header.max_epochs > 1 else ""
     score = f"{row.ending}" if row.score is None else f"{_plain(summary.score_name)} {score_words(row.score)}{at}"
     lines = [f"<b>trial {row.trial}</b> · {row.kind}{depth}", score]
     lines += [_plain(f"{name} = {value_words(value)}") for name, value in row.config.items()]

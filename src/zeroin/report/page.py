@@ -92,7 +92,12 @@ def _drawn(summary: Summary) -> set[str]:
 
 def _columns(summary: Summary) -> list[tuple[str, str]]:
     """The columns of the table of trials: name and CSS class."""
-    out = ["trial", summary.score_name, *(["epochs"] if summary.max_epochs > 1 else []), *_hyperparameters(summary)]
+    out = [
+        "trial",
+        summary.score_name,
+        *(["epochs"] if summary.header.max_epochs > 1 else []),
+        *_hyperparameters(summary),
+    ]
     return [(name, "number") for name in out] + [("why it was tried, and how it ended", "text")]
 
 
@@ -102,12 +107,12 @@ def _cells(row: Row, summary: Summary) -> list[str]:
     ended = f"; {row.ending}" if row.ending != TO_THE_END else ""
     why = f"{row.why}{ended}{f': {error_line(row.note)}' if row.note else ''}"
     score = NONE if row.score is None else score_words(row.score)
-    return [str(row.trial), score, *([str(row.epoch)] if summary.max_epochs > 1 else []), *values, why]
+    return [str(row.trial), score, *([str(row.epoch)] if summary.header.max_epochs > 1 else []), *values, why]
 
 
 def _rank(row: Row, summary: Summary) -> tuple[bool, float, int, int]:
     """The order of the table: as `the_best` has it, then those without a score."""
-    loss = 0.0 if row.score is None else turned(summary.goal, row.score)
+    loss = 0.0 if row.score is None else turned(summary.header.goal, row.score)
     return row.score is None, loss, -row.epoch, row.trial
 
 

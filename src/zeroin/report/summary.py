@@ -10,6 +10,7 @@ from types import MappingProxyType
 from zeroin.confirm import chosen, config_key
 from zeroin.goal import score_name as named
 from zeroin.goal import turned
+from zeroin.header import Header
 from zeroin.history import History
 from zeroin.report.advice import Advice, advice
 from zeroin.report.axes import AxisPlot, axis_plot
@@ -29,8 +30,7 @@ from zeroin.report.thin import (
     thinned,
 )
 from zeroin.report.words import Line, events
-from zeroin.space import Space
-from zeroin.types import Config, Importance, Kind, Status, Trial, Value
+from zeroin.types import Config, Importance, Kind, Status, Trial
 from zeroin.wording import counted, value_words
 
 TOP = 10
@@ -67,24 +67,11 @@ class Cost:
 
 
 @dataclass(frozen=True, slots=True)
-class Origin:
-    """How a study came about: what it tuned and the command that began it, as far as known; `created` in ISO form."""
-
-    task: str = ""
-    seed: int = 0
-    created: str = ""
-    command: str = ""
-    versions: str = ""
-
-
-@dataclass(frozen=True, slots=True)
 class Summary:
     """All that a report shows. Scores are in the user's own direction; `score_name` such as "validation accuracy"."""
 
-    name: str
-    goal: str
+    header: Header
     score_name: str
-    max_epochs: int
     plan: str
     settings: tuple[tuple[str, str], ...]
     best: Row | None
@@ -102,7 +89,6 @@ class Summary:
     cost: Cost
     playbook: Advice | None
     next: Next
-    origin: Origin
     space: str  # as Python to paste
     importance: tuple[Importance, ...]
     rows: Mapping[int, Row]  # of each trial that is drawn
@@ -116,35 +102,27 @@ def settings_of(folder: Path) -> dict[str, str]:
 
 
 def summarise(
-    name: str,
-    space: Space,
+    header: Header,
     history: History,
-    goal: str = "minimize",
-    *,
     settings: Mapping[str, str] = MappingProxyType({}),
     importance: Sequence[Importance] = (),
-    measure: Mapping[str, Value] = MappingProxyType({}),
-    origin: Origin | None = None,
 ) -> Summary:
     """The numbers of a study's report.
 
     Args:
-        name: of the study.
-        space: as it was declared.
+        header: what the study is.
         history: what it has seen; may be empty.
-        goal: "minimize", or "maximize" where the losses of the history are negated scores.
         settings: how it was trained, in words by label.
         importance: of the hyperparameters, by the model; the largest first.
-        measure: what its scores are scores of, as far as known.
-        origin: how it came about, as far as known.
 
     Returns:
         Plain data, equal for equal histories.
 
-    >>> summarise("empty", Space.from_json({"x": {"type": "float", "low": 0, "high": 1}}), History()).best is None
+    >>> space = Space.from_json({"x": {"type": "float", "low": 0, "high": 1}})
+    >>> summarise(Header("empty", "minimize", 1, 0, space), History()).best is None
     True
     """
-    deepest = history.max_epochs
+    space, goal, deepest = header.space, header.goal, header.max_epochs
     search = [t for t in history.trials if t.kind.is_search]
     drawable = [t for t in search if t.status.is_failure or t.losses]
     drawn = thinned(drawable, TRIALS, BEST_TRIALS)
@@ -154,17 +132,16 @@ def summarise(
     axis = score_axis([turned(goal, loss) for t in search if (loss := t.loss) is not None], goal)
     best = chosen(history)
     steps = progress(history, goal)
-    compared = groups(history, goal, measure)
-    score_name = named(goal, measure)
-    said, origin = verdict(compared, score_name, goal), origin or Origin()
+    compared = groups(history, goal, header.measure)
+    score_name = named(goal, header.measure)
+    said = verdict(compared, score_name, goal)
+    command = header.plan.command if header.plan else ""
     shares = {i.name: i.mean for i in importance}
     free = {k: p for k, p in space.params.items() if not p.held or _varies(k, drawn)}
     told = {t.number: t for t in [*drawn, *curved, *(history.trials[s.trial] for s in steps.steps)]}
     return Summary(
-        name=name,
-        goal=goal,
+        header=header,
         score_name=score_name,
-        max_epochs=deepest,
         plan=_plan(len(free), goal, score_name, deepest),
         settings=tuple(settings.items()),
         best=_row(best, goal, deepest) if best else None,
@@ -185,10 +162,7 @@ def summarise(
         events=tuple(_told(lines)),
         cost=_cost(history, deepest),
         playbook=advice(history, goal),
-        next=next_steps(
-            space, history, best, importance, steps, verdict=said, command=origin.command, task=origin.task
-        ),
-        origin=origin,
+        next=next_steps(space, history, best, importance, steps, verdict=said, command=command, task=header.task),
         space=repr(space),
         importance=tuple(importance),
         rows={n: _row(t, goal, deepest) for n, t in sorted(told.items())},

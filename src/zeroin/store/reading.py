@@ -6,11 +6,12 @@ import os
 import sqlite3
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 from zeroin.errors import StoreError
+from zeroin.header import Header
 from zeroin.history import History
 from zeroin.plan import Plan
 from zeroin.space import Space
@@ -29,35 +30,9 @@ from zeroin.types import (
     Region,
     Status,
     Suggestion,
-    Value,
 )
 
 BUSY_SECONDS = 120
-
-
-@dataclass(frozen=True, slots=True)
-class Header:
-    """What a study is, apart from its history.
-
-    Args:
-        name, goal, max_epochs, seed, space: as for `Study`.
-        task: what the user named on the command line, a ready-made task or a file.
-        created: when.
-        scenario: facts by which the playbook recognises similar studies.
-        measure: what its scores measure, which must not change.
-        plan: of its last run.
-    """
-
-    name: str
-    goal: str
-    max_epochs: int
-    seed: int
-    space: Space
-    task: str = ""
-    created: str = ""
-    scenario: Mapping[str, Value] = field(default_factory=dict)
-    measure: Mapping[str, Value] = field(default_factory=dict)
-    plan: Plan | None = None
 
 
 def read_study(path: Path, name: str | None = None) -> tuple[Header, History]:

@@ -17,13 +17,14 @@ from pathlib import Path
 from filelock import FileLock
 
 from zeroin.errors import StoreError
+from zeroin.header import Header
 from zeroin.history import History
 from zeroin.plan import Plan
 from zeroin.space import Space
 from zeroin.store.errors import telling
 from zeroin.store.folder import check_name, claim
 from zeroin.store.latesync import LateSync
-from zeroin.store.reading import BUSY_SECONDS, Header, load
+from zeroin.store.reading import BUSY_SECONDS, load
 from zeroin.store.schema import check_file, migrate
 from zeroin.types import Advised, Asked, Ended, Event, Job, Observed, Region, Value
 

@@ -1,0 +1,33 @@
+"""What a study is, apart from what it saw."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+
+from zeroin.plan import Plan
+from zeroin.space import Space
+from zeroin.types import Value
+
+
+@dataclass(frozen=True, slots=True)
+class Header:
+    """What a study is, apart from its history.
+
+    Args:
+        name, goal, max_epochs, seed, space: as for `Study`.
+        task: what the user named on the command line, a ready-made task or a file.
+        created: when.
+        scenario: facts by which the playbook recognises similar studies.
+        measure: what its scores measure, which must not change.
+        plan: of its last run.
+    """
+
+    name: str
+    goal: str
+    max_epochs: int
+    seed: int
+    space: Space
+    task: str = ""
+    created: str = ""
+    scenario: Mapping[str, Value] = field(default_factory=dict)
+    measure: Mapping[str, Value] = field(default_factory=dict)
+    plan: Plan | None = None
