@@ -2,7 +2,6 @@
 
 import numpy as np
 
-from zeroin.rng import generator
 from zeroin.search import hindsight, rungs
 from zeroin.search.box import Box
 from zeroin.search.model import Model
@@ -40,7 +39,7 @@ def explore(view: View, model: Model) -> Proposal | None:
     promoted = _promotion(view, model)
     if promoted:
         return promoted
-    rng = generator(view.seed, "explore", len(view.history.jobs), len(view.chosen))
+    rng = view.rng("explore", len(view.chosen))
     draw = rng.random()
     if draw < 1 / 3:
         point, why = view.whole.uniform(1, rng)[0], "anywhere"

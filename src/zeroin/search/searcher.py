@@ -14,7 +14,6 @@ from functools import partial
 import numpy as np
 
 from zeroin.history import History
-from zeroin.rng import generator
 from zeroin.search import edges, exploring, hindsight, region, rungs, screening
 from zeroin.search.box import Box
 from zeroin.search.carrying import carry_on
@@ -113,7 +112,7 @@ def _after_screening(view: View) -> Decision:
 def _uniform(view: View) -> Decision:
     """New random configs, while too few trials have worked for a model."""
     for index in range(view.free):
-        point = view.untried(view.box, generator(view.seed, "uniform", len(view.history.jobs), index))
+        point = view.untried(view.box, view.rng("uniform", index))
         if point is None:
             break
         why = "too few trials worked for a model"

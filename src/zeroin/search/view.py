@@ -80,9 +80,9 @@ class View:
         """Points [k, D] of configs that did well in past studies."""
         return self.memory.points(self.space, self.history.leads)
 
-    def rng(self, purpose: str) -> np.random.Generator:
-        """A random stream of its own for each purpose of each decision."""
-        return generator(self.seed, purpose, len(self.history.jobs))
+    def rng(self, purpose: str, *part: int) -> np.random.Generator:
+        """A random stream of its own for each purpose of each decision, and for each part of that."""
+        return generator(self.seed, purpose, len(self.history.jobs), *part)
 
     @property
     def units(self) -> Array:

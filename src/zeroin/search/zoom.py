@@ -4,7 +4,6 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from zeroin.rng import generator
 from zeroin.search import agreement, carrying, rungs
 from zeroin.search.box import Box
 from zeroin.search.model import Model
@@ -80,22 +79,18 @@ def _best_of(pool: Pool, view: View, model: Model, aim: str) -> Proposal | None:
     while True:
         best = agreement.best(pool.points, pool.score, view.shapes, view.together, view.settings.agree)
         score = pool.score[best]
-        if not np.isfinite(score) and view.listed is not None:
+        none_left = not np.isfinite(score)
+        if none_left and view.listed is not None:
             left = carrying.by_promise(view, model, view.history.trials)
             why = "every config was tried; this one promises most"
             return rungs.further(view.ladder, left[0][1], Kind.ZOOM, why) if left else None
         if resting and resting[0] >= score:
             return rungs.further(view.ladder, resting[1], Kind.ZOOM, "promises more than any new config")
-        point = pool.points[best] if np.isfinite(score) else _anywhere(view)
+        point = view.box.uniform(1, view.rng("anywhere", len(view.chosen)))[0] if none_left else pool.points[best]
         pool.score[best] = -np.inf
-        if not np.isfinite(score) or not view.has(point):
+        if none_left or not view.has(point):
             why = f"{percent(model.chance(point))} chance to beat the best, by the model{aim}"
             return Proposal(view.ladder[0], Kind.ZOOM, why, config=view.space.config(point))
-
-
-def _anywhere(view: View) -> Array:
-    rng = generator(view.seed, "anywhere", len(view.history.jobs), len(view.chosen))
-    return np.asarray(view.box.uniform(1, rng)[0])
 
 
 def candidates(model: Model, box: Box, leads: Array, rng: np.random.Generator, free: int) -> tuple[Array, Array]:
