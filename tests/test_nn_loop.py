@@ -4,7 +4,6 @@ import math
 import random
 from functools import partial
 from itertools import pairwise
-from pathlib import Path
 
 import numpy as np
 import pytest
@@ -342,10 +341,10 @@ def test_regression_and_a_loss_of_ones_own(tmp_path):
     assert isinstance(own[-1], Observation)
 
 
-def test_the_executor_checks_the_default_config(tmp_path: Path):
-    assert isinstance(task().executor(tmp_path, max_epochs=5, workers=1), Inline)
+def test_a_task_checks_the_default_config():
+    task().check(task().space_for(1.0))
     with pytest.raises(TaskError, match="first layer"):
-        task(build=lambda c: nn.Linear(5, 3)).executor(tmp_path, max_epochs=5, workers=1)
+        task(build=lambda c: nn.Linear(5, 3)).check(task().space_for(1.0))
 
 
 class Viewing(nn.Module):

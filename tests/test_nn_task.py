@@ -54,6 +54,15 @@ def task(**kwargs):
     return Task(**({"build": lambda c: mlp(4, 3, c), "train": (X, Y), "valid": (X, Y), "space": SPACE} | kwargs))
 
 
+def check(**kwargs):
+    made = task(**kwargs)
+    made.check(made.space_for(1.0))
+
+
+def executor_of(made, folder, max_epochs):
+    return made.executor(folder, max_epochs=max_epochs, workers=1, space=made.space_for(1.0), trainings=1.0)
+
+
 class Pairs(Dataset):
     """Examples one by one; with `noise`, different each time."""
 
@@ -99,7 +108,7 @@ def test_a_tensor_data_set_of_ones_own_gives_its_own_examples():
 def test_a_data_set_that_changes_is_read_batch_by_batch(tmp_path):
     made = task(train=DataLoader(Pairs(noise=0.1)))
     assert isinstance(made.problem.train, OnDemand)
-    executor, seen = made.executor(tmp_path, max_epochs=2, workers=1), []
+    executor, seen = executor_of(made, tmp_path, 2), []
     executor.start(Job(0, 0, {"lr": 0.01, "batchnorm": True}, 0, 0, 2, Kind.SCREEN, ""), 0)
     assert executor.wait(lambda _, o: seen.append(o) or True)[0].status == "done"
     assert len(seen) == 2
@@ -351,9 +360,9 @@ def test_bad_data_are_told_when_the_task_is_made(kwargs, message):
          r"needs two examples"),
     ],
 )  # fmt: skip
-def test_a_network_that_does_not_fit_is_told_before_training(kwargs, message, tmp_path):
+def test_a_network_that_does_not_fit_is_told_before_training(kwargs, message):
     with pytest.raises(ZeroinError, match=message):
-        task(**kwargs).executor(tmp_path, max_epochs=3, workers=1)
+        check(**kwargs)
 
 
 def test_a_hyperparameter_that_nothing_asks_for_is_told(tmp_path):
@@ -427,14 +436,12 @@ def test_batches_do_not_grow_past_one_of_all_examples():
     assert task(space=wide).space_for(1.0)["batch_size"].legal == (2, 256)  # as it was asked for
 
 
-def test_a_batch_size_that_is_held_is_the_smallest(tmp_path):
-    task(space=Space(batch_size=Int(1, 32)).fix("batch_size", 8), build=NORMED).executor(
-        tmp_path, max_epochs=3, workers=1
-    )
+def test_a_batch_size_that_is_held_is_the_smallest():
+    task(build=NORMED).check(Space(batch_size=Int(1, 32)).fix("batch_size", 8))
 
 
 def test_a_mistake_is_told_too_where_the_space_is_given_to_tune(tmp_path):
-    executor = task(space=None, build=lambda c: nn.Linear(4, 2)).executor(tmp_path, max_epochs=3, workers=1)
+    executor = executor_of(task(space=Space(lr=Float(0.1, 1.0)), build=lambda c: nn.Linear(4, 2)), tmp_path, 3)
     executor.start(Job(0, 0, {"lr": 0.1}, 0, 0, 2, Kind.SCREEN, ""), 0)
     with pytest.raises(TaskError, match="a label 2"):
         executor.wait(lambda *_: True)
@@ -447,7 +454,8 @@ def test_images_of_one_example_may_be_normalised_alone(tmp_path):
         build=lambda c: nn.Sequential(nn.BatchNorm2d(1), nn.Flatten(), nn.Linear(4, 3)),
         train=(X.reshape(60, 1, 2, 2), Y), valid=(X.reshape(60, 1, 2, 2), Y), space=Space(batch_size=Int(1, 8)),
     )  # fmt: skip
-    assert isinstance(made.executor(tmp_path, max_epochs=3, workers=1), Inline)
+    made.check(made.space_for(1.0))
+    assert isinstance(executor_of(made, tmp_path, 3), Inline)
 
 
 class Stuck(nn.Module):

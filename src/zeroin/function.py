@@ -65,9 +65,7 @@ class Function:
         if self.workers > 1:
             pickled(self.objective)
 
-    def executor(
-        self, folder: Path, *, max_epochs: int, workers: int, space: Space | None = None, trainings: float = 0.0
-    ) -> Executor:
+    def executor(self, folder: Path, *, max_epochs: int, workers: int, space: Space, trainings: float) -> Executor:
         """An executor that calls the function in this process, or in several."""
         del space, trainings
         if workers > 1:

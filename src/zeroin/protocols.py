@@ -147,10 +147,8 @@ class Trainable(Protocol):
     def check(self, space: Space) -> None:
         """Raise a `TaskError` for whatever can be known to be wrong before any training."""
 
-    def executor(
-        self, folder: Path, *, max_epochs: int, workers: int, space: Space | None = None, trainings: float = 0.0
-    ) -> Executor:
-        """An executor that trains configs of `space`.
+    def executor(self, folder: Path, *, max_epochs: int, workers: int, space: Space, trainings: float) -> Executor:
+        """An executor that trains configs of `space`, which was checked.
 
         Args:
             folder: where its checkpoints go.

@@ -37,7 +37,7 @@ class Trained(Protocol):
 
 
 def executor_of(
-    task: Trained, folder: Path, space: Space | None, *, max_epochs: int, workers: int, trainings: float
+    task: Trained, folder: Path, space: Space, *, max_epochs: int, workers: int, trainings: float
 ) -> Executor:
     """An executor that trains configs of a space.
 
@@ -60,10 +60,10 @@ def executor_of(
     forked = workers > 1 and task.problem.device == "cpu" and can_fork()
     first = 0 if forked else workers - 1
     with starting(folder, max_epochs, first) as started:  # it takes as long as the calibration
-        alike = shaping(task.problem, space) if space else ()
+        alike = shaping(task.problem, space)
         of_a_shape = shared(space, alike, trainings, max_epochs)
         calibrations = Calibrations(task.problem, folder, trainings / workers, of_a_shape)
-        calibration = calibrations.of(space.default if space else {})
+        calibration = calibrations.of(space.default)
         log.info("%s: %s", task.name, calibration.words())
         if calibration.rows == 1 and workers == 1:
             return Inline(loop.objective(task.problem), folder, max_epochs, calibration.seconds)

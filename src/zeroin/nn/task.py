@@ -174,18 +174,12 @@ class Task:
         space = checked_space(self.space if isinstance(self.space, Space) else self.space(trainings))
         return _batches_within(space, len(self.problem.train))
 
-    def executor(
-        self, folder: Path, *, max_epochs: int, workers: int, space: Space | None = None, trainings: float = 0.0
-    ) -> Executor:
-        """An executor that trains configs of `space`, by default the task's own; see `zeroin.nn.executing`.
+    def executor(self, folder: Path, *, max_epochs: int, workers: int, space: Space, trainings: float) -> Executor:
+        """An executor that trains configs of a space that was checked; see `zeroin.nn.executing`.
 
         Raises:
-            TaskError: the network of the default config does not fit the data or the loss, or workers cannot import it.
+            TaskError: workers cannot import the task.
         """
-        if space is None and self.space is not None:
-            space = self.space_for(1.0)
-        if space is not None:
-            self.check(space)
         if self.preparation is not None:
             write_preparation(folder, self.preparation)
         return executor_of(self, folder, space, max_epochs=max_epochs, workers=workers, trainings=trainings)

@@ -149,13 +149,13 @@ def _about(config: Config) -> str:
     return ", ".join(f"{name} {config[name]}" for name in SHAPING if name in config) or "the default config"
 
 
-def shared(space: Space | None, alike: Sequence[str], trainings: float, max_epochs: int) -> float:
+def shared(space: Space, alike: Sequence[str], trainings: float, max_epochs: int) -> float:
     """Epochs of one shape of network in a search of so many full trainings; `alike` are what shapes networks.
 
     Some `SHARE` configs of it, each trained for a part, or what an even share of few shapes is; infinite where no
     shape is searched.
     """
-    if space is None or not alike:
+    if not alike:
         return math.inf
     shapes = math.prod(_count(space.params[name]) for name in alike)
     return max(SHARE * max(1.0, max_epochs / PART), trainings * max_epochs / shapes)
