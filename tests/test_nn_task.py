@@ -417,6 +417,19 @@ def test_what_trains_but_not_as_it_is_meant_is_told(kwargs, message):
         made.check(made.space)
 
 
+def test_an_accuracy_of_one_output_is_told_of_numbers_that_are_no_logits():
+    def made(loss, *end):
+        sets = (torch.randn(60, 4), torch.arange(60) % 2.0)
+        build = lambda c: nn.Sequential(nn.Linear(4, 1), *end, nn.Flatten(0))  # noqa: E731
+        return task(build=build, train=sets, valid=sets, loss=loss, metric="accuracy")
+
+    made(nn.BCEWithLogitsLoss()).check(SPACE)
+    with pytest.raises(TaskError, match="outputs are probabilities: leave the last Sigmoid out"):
+        made(nn.BCELoss(), nn.Sigmoid()).check(SPACE)
+    with pytest.raises(TaskError, match="outputs are real numbers"):
+        made("mse").check(SPACE)
+
+
 LAMBDA = task(build=lambda c: nn.Linear(4, 3))
 
 

@@ -15,7 +15,7 @@ from torch.nn.parameter import is_lazy
 from zeroin.errors import TaskError
 from zeroin.nn.data import Data, InMemory, Normalisation, edges
 from zeroin.nn.layers import BATCHNORMS, DROPOUTS
-from zeroin.nn.metrics import Metric, alike
+from zeroin.nn.metrics import SCORES, Metric, alike
 from zeroin.nn.modes import as_in_evaluation, buffers_kept
 from zeroin.nn.networks import Build, built
 from zeroin.nn.sets import evenly
@@ -23,6 +23,7 @@ from zeroin.types import Config
 from zeroin.wording import first_line
 
 SOME = 32  # examples on which two ways of calling a loss are told apart
+BY_SIGN = (SCORES["accuracy"], SCORES["balanced_accuracy"])  # where there is one output an example
 NEAR = 1e-4  # so close to 1 are sums of probabilities
 
 
@@ -116,6 +117,7 @@ def check(problem: Problem, config: Config, smallest_batch: int) -> set[str]:
         check_outputs(problem, output, y)
         _check_loss(problem, output, y)
         _check_metric(problem, output, y)
+        _check_sign(problem, output, y)
         _check_one_shape(problem, model, output, y)
     _warn_of_loss(problem.loss, output)
     if not any(p.requires_grad for p in model.parameters()):
@@ -215,6 +217,27 @@ def _check_metric(problem: Problem, output: Tensor, y: Tensor) -> None:
         raise
     except Exception:
         return
+
+
+def _check_sign(problem: Problem, output: Tensor, y: Tensor) -> None:
+    """Whether an accuracy, which takes the sign of a single output for its class, is given logits."""
+    if problem.metric is None or problem.metric.compute not in BY_SIGN or output.numel() != y.numel():
+        return
+    p, target = output.cpu(), y.cpu()  # on a GPU a loss that refuses numbers ends the process
+    found, remedy = "real numbers", "use loss=nn.BCEWithLogitsLoss() for classes, or metric='r2' for numbers"
+    if problem.loss != "mse":
+        found, remedy = "probabilities", "leave the last Sigmoid out, and use loss=nn.BCEWithLogitsLoss()"
+        try:
+            loss_of(problem.loss, p, target)
+        except Exception:  # it asks for more than two examples, or for a GPU
+            return
+        with suppress(RuntimeError, ValueError):
+            if math.isfinite(loss_of(problem.loss, torch.full_like(p, -1.0), target).item()):
+                return
+    raise TaskError(
+        f"{problem.metric.name} takes the sign of a single output for its class; under this loss outputs are {found}: "
+        f"{remedy}."
+    )
 
 
 def _check_one_shape(problem: Problem, model: nn.Module, output: Tensor, y: Tensor) -> None:
