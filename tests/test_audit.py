@@ -8,7 +8,7 @@ import torch
 import torch.nn.functional as F
 from torch import nn
 from torch.optim.swa_utils import AveragedModel
-from torch.utils.data import DataLoader, TensorDataset
+from torch.utils.data import DataLoader, SubsetRandomSampler, TensorDataset
 
 from networks_table import TABLE
 from zeroin.errors import TaskError
@@ -343,6 +343,11 @@ def test_loaders_of_any_targets_are_data(data):
     assert str(audit(net, loader, loss=loss)) == str(
         audit(net, data.tensors[:2] if len(data.tensors) == 2 else X[:480], batch_size=32, loss=loss)
     )
+
+
+def test_the_examples_of_a_loader_are_those_that_its_sampler_chooses():
+    loader = DataLoader(TensorDataset(X[:481], Y[:481]), batch_size=32, sampler=SubsetRandomSampler(range(480)))
+    assert "mini-batch of one" not in [f.rule for f in audit(normed(), loader).findings]
 
 
 def test_a_frozen_network_has_no_gradients():

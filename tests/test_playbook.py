@@ -17,10 +17,12 @@ import zeroin as zi
 from zeroin.errors import PlaybookError
 from zeroin.playbook import Lesson, Playbook, as_data, as_lessons, lesson_of, scenario_of
 from zeroin.playbook.compare import compare
+from zeroin.playbook.learning import goods
 from zeroin.playbook.lesson import from_json, scores, to_json
 from zeroin.playbook.picture import svg
 from zeroin.playbook.pool import pooled
 from zeroin.playbook.portfolio import advised, apart, fitted, greedy
+from zeroin.playbook.ranges import corrected
 from zeroin.playbook.scenario import weights
 from zeroin.playbook.sentences import sentences
 from zeroin.report.advice import advice
@@ -371,6 +373,16 @@ def test_ranges_of_the_catalogue_begin_where_past_studies_did_well(tmp_path):
     assert given.regions[0].ranges["lr"] == (1e-6, 1.0)  # that was asked for
 
 
+def test_a_corrected_range_says_that_the_exact_zero_and_all_above_it_stay(lessons):
+    space = zi.Space(weight_decay=zi.Float(1e-6, 0.1, scale="log", zero=True))
+    good, mattered = {"weight_decay": (1e-3, 2e-3)}, {"weight_decay": 1.0}
+    past = replace(lessons[0], space=space, good=good, importance=mattered, luck=0.0)
+    region = corrected(space, [(past, 1.0, {"weight_decay"})])
+    low, high = region.ranges["weight_decay"]
+    assert low == 1e-6
+    assert 2e-3 < high < 0.1
+
+
 def test_a_range_that_leaves_the_best_out_grows_until_it_holds_it(tmp_path):
     wrong = remembered(tmp_path, 3e-5)
     study = zi.tune(deep(0.05), CATALOGUED, trials=28, store=None, playbook=wrong, name="new")
@@ -716,6 +728,7 @@ def test_a_task_that_is_tuned_again_begins_with_its_own_best():
 
 
 def test_true_is_no_number_and_not_the_option_1():
+    assert goods(zi.Space(a=zi.Choice(1, True, "1")), [{"a": True}]) == {"a": (True,)}
     space = zi.Space(lr=zi.Float(1e-4, 1.0, scale="log"), norm=zi.Choice(1, 2, fixed=1), layers=zi.Int(1, 4))
     assert fitted(space, {"lr": 0.1, "norm": 1, "layers": 2}) == {"lr": 0.1, "norm": 1, "layers": 2}
     assert fitted(space, {"lr": 0.1, "norm": True, "layers": 2}) is None

@@ -106,7 +106,7 @@ def _chosen(name: str, loader: DataLoader[Any]) -> Any:
             f"the examples themselves, {name}=(X, y), or a Dataset of them."
         )
     batches: Any = loader.batch_sampler
-    numbers, others = (_drawn(batches, seed, len(source)) for seed in range(2))
+    numbers, others = (drawn(batches, seed, len(source)) for seed in range(2))
     if len(set(numbers)) < len(numbers):
         raise TaskError(
             f"an epoch has each example once, in an order of its own; the sampler of the {name} set gives some "
@@ -121,7 +121,7 @@ def _chosen(name: str, loader: DataLoader[Any]) -> Any:
     return source if len(numbers) == len(source) else Subset(source, sorted(numbers))
 
 
-def _drawn(batches: Any, seed: int, most: int) -> list[int]:
+def drawn(batches: Any, seed: int, most: int) -> list[int]:
     """The numbers of the examples of an epoch, one more than there are at most: a sampler may never end."""
     with seeded(seed):
         each = batches.sampler if type(batches) is BatchSampler else (i for batch in batches for i in batch)

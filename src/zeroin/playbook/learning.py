@@ -14,6 +14,7 @@ from zeroin.search.model import Model, build
 from zeroin.search.rows import Memory
 from zeroin.search.surrogate import one_blas_thread
 from zeroin.space import Choice, Hyperparameter, Space
+from zeroin.space.choice import key
 from zeroin.space.scales import Array
 from zeroin.types import Config, Kind, Range, Value
 
@@ -118,7 +119,7 @@ def _values(name: str, configs: Sequence[Config]) -> list[Value]:
 
 def _good(param: Hyperparameter, values: Sequence[Value]) -> Range:
     if isinstance(param, Choice):
-        return tuple(option for option in param.options if option in values)
+        return tuple(option for option in param.options if key(option) in map(key, values))
     low, high = np.quantile([param.unit(v) for v in values], [0.1, 0.9])
     return tuple(_plain(param.value(float(u))) for u in (low, high))
 

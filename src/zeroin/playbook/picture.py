@@ -6,6 +6,7 @@ from html import escape
 from zeroin.playbook.compare import Comparison, Row, place
 from zeroin.report.ticks import across
 from zeroin.space import SCALES, Choice, Hyperparameter, Int
+from zeroin.space.choice import key
 from zeroin.types import Range
 from zeroin.wording import value_words
 
@@ -91,7 +92,7 @@ def _bars(param: Hyperparameter, good: Range) -> list[tuple[float, float]]:
     if not isinstance(param, Choice):
         return [place(param, good)]
     half = 0.3 / len(param.options)
-    return [(param.unit(v) - half, param.unit(v) + half) for v in param.options if v in good]
+    return [(param.unit(v) - half, param.unit(v) + half) for v in param.options if key(v) in map(key, good)]
 
 
 def _marks(param: Hyperparameter, low: float, high: float) -> list[tuple[float, str]]:

@@ -39,6 +39,8 @@ def corrected(space: Space, past: Sequence[tuple[Lesson, float, Collection[str]]
         known = [(x, w) for x, w, names in past if name in names and _speaks(param, name, x)]
         good = [place(param, lesson.good[name]) for lesson, _ in known]
         moved = _moved(param, good, np.array([w for _, w in known]), beyond=name not in PACE)
+        if moved and isinstance(param, Float) and param.zero:
+            moved = (param.low, moved[1])  # the exact zero stays, and all above it
         if moved and moved != param.range:
             ranges[name] = moved
             now, was = (range_words(param, ends) for ends in (moved, param.range))

@@ -20,7 +20,7 @@ from zeroin.nn.layers import BATCHNORMS
 from zeroin.nn.loop import Training, one_thread, train_epoch
 from zeroin.nn.problem import loss_of
 from zeroin.nn.recipe import recipe
-from zeroin.nn.sets import evenly, taken
+from zeroin.nn.sets import drawn, evenly, taken
 from zeroin.nn.task import Task
 from zeroin.types import Config
 
@@ -147,12 +147,14 @@ def _subject(
     smallest = None
     if isinstance(data, DataLoader):
         batch_size = data.batch_size
-        count = len(data.dataset)  # type: ignore[arg-type]
+        batches: Any = [data.sampler] if data.batch_sampler is None else data.batch_sampler
+        numbers = drawn(batches, 0, len(data.dataset))  # type: ignore[arg-type]
+        count = len(numbers)  # that its sampler chooses
         left = 0 if batch_size is None or data.drop_last else count % batch_size
         smallest = min(left or count, batch_size or count)
         whole = data.batch_size is not None or data.batch_sampler is not None  # else it gives examples one by one
         collate = data.collate_fn if whole else default_collate
-        data = collate([data.dataset[i] for i in evenly(count, SEEN).tolist()])
+        data = collate([data.dataset[numbers[i]] for i in evenly(count, SEEN).tolist()])
         data = data[0] if isinstance(data, tuple | list) and len(data) == 1 else data
     elif batch_size is not None:
         smallest = batch_size
