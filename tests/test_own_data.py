@@ -1215,6 +1215,13 @@ def test_bytes_are_images_whose_channels_are_the_shortest_axis(tmp_path, shape, 
     assert as_inputs(tmp_path / "t.npz", np.ones((5, *shape), np.uint8)).shape == (5, *read)
 
 
+def test_an_array_of_times_in_seconds_keeps_its_seconds(tmp_path):
+    X = 1.7e9 + np.arange(90.0)[:, None]
+    savez(tmp_path / "t.npz", X=X, y=X[:, 0] % 7.5)
+    train = own.task_of(tmp_path / "t.npz").problem.train
+    assert len(train.x.unique()) == len(train)
+
+
 def test_half_precision_arrays_are_read_quietly(tmp_path):
     x = np.random.default_rng(0).normal(size=(40, 3)).astype(np.float16)
     with warnings.catch_warnings():

@@ -83,7 +83,7 @@ def as_inputs(path: Path, x: NDArray[Any]) -> NDArray[Any]:
     if x.ndim == 3 and x.dtype == np.uint8:
         x = x[:, None]
     if x.ndim < 4:
-        return x.astype(np.float32)
+        return x.astype(np.result_type(x, np.float32))  # of a time in seconds, single precision would leave minutes
     if x.shape[3] < min(x.shape[1:3]):
         x = x.transpose(0, 3, 1, 2)
     size = max(x.shape[2:])
