@@ -20,6 +20,7 @@ LARGEST = 1e30  # larger numbers are clipped here, so that their squares are fin
 ISO = "ISO8601"
 SHORT = re.compile(r"\d{1,2}([-/. ])(?:\d{1,2}|[^\W\d_]{3})\1\d{2}")  # a date whose year has two digits
 LOOKS_LIKE_A_DATE = re.compile(rf"\d{{4}}|\d{{1,2}}:\d{{2}}|{SHORT.pattern}")
+MONTHS = ("%b %Y", "%b-%Y", "%B %Y", "%m/%Y")
 TIMES = ("%H:%M", "%H:%M:%S", "%I:%M %p", "%I:%M:%S %p")
 
 ColumnKind: TypeAlias = Literal["number", "category", "date"]
@@ -97,7 +98,7 @@ def _fit(dates: pd.Series) -> tuple[float, float]:
 def _forms(word: str) -> Iterator[str]:
     """Forms in which a word may write a date, a time of day, or both."""
     orders = (True, False) if "." in word else (False, True)  # points are written where the day comes first
-    day, between = (*re.split(r"([ ,T]*)\d{1,2}:\d{2}", word, maxsplit=1), "")[:2]
+    day, *between = re.split(r"([ ,T]*)\d{1,2}:\d{2}", word, maxsplit=1)[:2]
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")  # pandas warns where both orders of day and month come to the same
         whole, dates = ([guess_datetime_format(one, dayfirst=d) for d in orders] for one in (word, day))
@@ -106,7 +107,8 @@ def _forms(word: str) -> Iterator[str]:
         forms = ("%d-%m-%y", "%m-%d-%y") if orders[0] else ("%m-%d-%y", "%d-%m-%y")
         dates = [form.replace("-", found[1]) for form in (*forms, "%y-%m-%d", "%d-%b-%y")]
         yield from dates
-    yield from (f"{date}{between}{time}" for date in ("", *filter(None, dates)) for time in TIMES)
+    yield from MONTHS
+    yield from (f"{date}{a}{time}" for a in between for date in ("", *filter(None, dates)) for time in TIMES)
 
 
 def other_order(form: str) -> str:
