@@ -1218,6 +1218,13 @@ def test_bytes_are_images_whose_channels_are_the_shortest_axis(tmp_path, shape, 
     assert as_inputs(tmp_path / "t.npz", np.ones((5, *shape), np.uint8)).shape == (5, *read)
 
 
+def test_names_that_are_whole_numbers_are_the_same_beside_a_missing_one(tmp_path):
+    (tmp_path / "t.csv").write_text("shop,y\n" + "".join(f"{i % 4},{i % 4 + i / 90}\n" for i in range(90)))
+    (tmp_path / "new.csv").write_text("shop\n3.0\n2.0\n")  # as pandas writes a column that had a gap
+    ready = from_plain(own.task_of(tmp_path / "t.csv", target="y", words="shop").preparation)
+    assert ready.inputs.encoded(ready.inputs.opened(tmp_path / "new.csv")).argmax(1).tolist() == [3, 2]
+
+
 def test_an_array_of_times_in_seconds_keeps_its_seconds(tmp_path):
     X = 1.7e9 + np.arange(90.0)[:, None]
     savez(tmp_path / "t.npz", X=X, y=X[:, 0] % 7.5)

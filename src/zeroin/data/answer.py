@@ -1,6 +1,5 @@
 """What is predicted, a class or a number: encoding the target column, and decoding a network's output."""
 
-import re
 from dataclasses import dataclass, replace
 from typing import Any
 
@@ -9,14 +8,13 @@ import pandas as pd
 from numpy.typing import NDArray
 
 from zeroin.data.amounts import Style, longest
-from zeroin.data.kinds import as_numbers, kind_of, written
+from zeroin.data.kinds import as_numbers, as_words, kind_of, written
 from zeroin.errors import TaskError
 
 FEW = 20  # at most so many different whole numbers are taken as classes
 EACH = 10  # if there are on average so many examples of each
 SEPARATORS, LISTS = ";|,", 0.3  # of labels in a cell; the share of classes with one that are lists of labels
 ROWS = 20  # examples that are needed; fewer cannot be split into three sets
-WHOLE = re.compile(r"^([-+]?\d+)\.0$")  # a whole number as it is written in a column that also has decimals
 
 KINDS = ("classes", "number")
 
@@ -46,7 +44,8 @@ class Answer:
     def encoded(self, values: pd.Series) -> NDArray[Any]:
         """Class numbers int64 [N]; or numbers float32 [N], normalised by the training rows' mean and deviation."""
         if self.classes:
-            return np.asarray(pd.Index(self.classes, dtype=object).get_indexer(pd.Index(labels(values), dtype=object)))
+            words = pd.Index(as_words(values), dtype=object)
+            return np.asarray(pd.Index(self.classes, dtype=object).get_indexer(words))
         return np.asarray((self.numbers(values).to_numpy(float) - self.mean) / self.scale, np.float32)
 
     def numbers(self, values: pd.Series) -> pd.Series:
@@ -72,15 +71,6 @@ class Answer:
             return self
         real = self.numbers(values).to_numpy(float)
         return replace(self, mean=float(real.mean()), scale=float(real.std()) or 1.0)
-
-
-def labels(values: pd.Series) -> pd.Series:
-    """Classes as words; whole numbers are written without decimals wherever they come from.
-
-    >>> labels(pd.Series(["1", "2.0", 3.0, "v4.0"])).tolist()
-    ['1', '2', '3', 'v4.0']
-    """
-    return values.astype(object).map(lambda v: WHOLE.sub(r"\1", str(v).strip()))
 
 
 def answer_of(
@@ -140,7 +130,7 @@ def _number(
 
 
 def _choice(values: pd.Series, usable: pd.Series, instead: str) -> tuple[Answer, pd.Series, list[str]]:
-    name, words = str(values.name), labels(values)
+    name, words = str(values.name), as_words(values)
     counts = words[usable].value_counts()
     notes = _alike(name, counts.index) + _lists(name, counts.index)
     single = counts[counts < 2].index

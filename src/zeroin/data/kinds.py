@@ -21,6 +21,7 @@ ISO = "ISO8601"
 SHORT = re.compile(r"\d{1,2}([-/. ])(?:\d{1,2}|[^\W\d_]{3})\1\d{2}")  # a date whose year has two digits
 LOOKS_LIKE_A_DATE = re.compile(rf"\d{{4}}|\d{{1,2}}:\d{{2}}|{SHORT.pattern}")
 MONTHS = ("%b %Y", "%b-%Y", "%B %Y", "%m/%Y")
+WHOLE = re.compile(r"^([-+]?\d+)\.0$")  # a whole number as it is written in a column that also has decimals
 TIMES = ("%H:%M", "%H:%M:%S", "%I:%M %p", "%I:%M:%S %p")
 
 ColumnKind: TypeAlias = Literal["number", "category", "date"]
@@ -150,13 +151,20 @@ def written(values: pd.Series, mark: str | None = None) -> Style | None:
 
 
 def as_words(values: pd.Series) -> pd.Series:
-    """The column as text; None where it is missing."""
+    """The column as text; None where it is missing.
+
+    A whole number is written without decimals wherever it comes from: a missing one beside it makes 3 a 3.0. Blanks
+    around a word are no part of it.
+
+    >>> as_words(pd.Series(["1", "2.0", 3.0, " v4.0"])).tolist()
+    ['1', '2', '3', 'v4.0']
+    """
     return values.astype(object).where(values.notna(), None).map(_word)
 
 
 def _word(value: object) -> str | None:
-    """A value as text, a whole number alike whether a missing one beside it made it 3.0 or not; blanks around it are
-    no part of it."""
     if value is None:
         return None
-    return f"{value:.0f}" if isinstance(value, float) and value.is_integer() else str(value).strip()
+    if isinstance(value, float) and value.is_integer():
+        return f"{value:.0f}"
+    return WHOLE.sub(r"\1", str(value).strip())
