@@ -22,23 +22,6 @@ class Pace:
     training: float
     at_once: int
 
-    @staticmethod
-    def of(history: History, trials: Sequence[Trial], elapsed: float, before: float) -> "Pace | None":
-        """Measure the pace of some trials; None if none of them was trained for an epoch yet.
-
-        Args:
-            history: of the study.
-            trials: those whose epochs are measured.
-            elapsed: seconds since this call began.
-            before: seconds that the history's jobs had taken before this call.
-        """
-        each = [history.seconds_of(t.number) / t.epoch for t in trials if t.epoch and history.seconds_of(t.number)]
-        if not each or elapsed <= 0:
-            return None
-        busy = max(1e-3, (history.seconds - before) / elapsed)  # two workers are measured as a little less than two
-        training = history.max_epochs * sum(each) / len(each)
-        return Pace(training / min(1.0, busy), max(1, round(busy)))
-
     def seconds(self, trainings: int) -> float:
         """How many seconds this many trainings take."""
         return self.training * math.ceil(trainings / self.at_once)
@@ -59,6 +42,7 @@ class Clock:
         finish: whether the best trial is carried on if there is no time for them.
 
     Attributes:
+        before: seconds that the study's jobs had taken before this call.
         kept: seconds at the end that are reserved for what follows the search.
         whole: the pace of trainings that are useless unless they are completed; None: jobs may end at any epoch.
 
@@ -71,6 +55,7 @@ class Clock:
     now: Callable[[], float] = time.monotonic
     after: int = 0
     finish: bool = False
+    before: float = 0.0
     kept: float = 0.0
     whole: Pace | None = None
     began: float = field(init=False)
@@ -95,7 +80,18 @@ class Clock:
         """Seconds that are left, without those that are reserved."""
         return self.seconds - self.kept - self.elapsed
 
-    def keep(self, pace: Pace | None) -> None:
+    def pace(self, history: History, trials: Sequence[Trial]) -> Pace | None:
+        """How long full trainings take, by the epochs of some trials; None before the first of these."""
+        each = [history.seconds_of(t.number) / t.epoch for t in trials if t.epoch and history.seconds_of(t.number)]
+        elapsed = self.elapsed
+        if not each or elapsed <= 0:
+            return None
+        # Two workers are measured as a little less than two.
+        busy = max(1e-3, (history.seconds - self.before) / elapsed)
+        training = history.max_epochs * sum(each) / len(each)
+        return Pace(training / min(1.0, busy), max(1, round(busy)))
+
+    def keep(self, history: History) -> None:
         """Reserve time for the trainings that follow the search, a third of the whole at most.
 
         If that is not enough for two trainings, which could be compared, reserve what carrying on the best trial takes,
@@ -103,7 +99,7 @@ class Clock:
         """
         if not self.limited or not self.after:
             return
-        room = self.seconds * SHARE
+        pace, room = self.pace(history, history.trials), self.seconds * SHARE
         trainings = self.after
         if pace and trainings > 1 and pace.trainings(room) < 2:
             trainings = int(self.finish)

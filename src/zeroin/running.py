@@ -9,7 +9,7 @@ from itertools import islice, takewhile
 from pathlib import Path
 
 from zeroin.budget import Budget
-from zeroin.clock import Clock, Pace
+from zeroin.clock import Clock
 from zeroin.confirm import Confirm, Finish
 from zeroin.errors import StudyError
 from zeroin.history import incumbent
@@ -36,7 +36,7 @@ def run(study: Study, executor: Executor, searcher: Searcher, budget: Budget, cl
         budget: what the searcher may spend.
         clock: keeps the limit in minutes; None: no limit.
     """
-    history, first, before = study.history, len(study.history.trials), study.history.seconds
+    history, first = study.history, len(study.history.trials)
     clock = clock or Clock()
     too_long: set[int] = set()  # jobs of trials that have exceeded the time limit of a trial
     if isinstance(executor, Patient):
@@ -58,8 +58,7 @@ def run(study: Study, executor: Executor, searcher: Searcher, budget: Budget, cl
         start(job)
     while True:
         running = sum(1 for _ in history.running)
-        if clock.limited:
-            clock.keep(Pace.of(history, history.trials, clock.elapsed, before))
+        clock.keep(history)
         slots = 0 if _in_vain(history.trials, first) else clock.slots(executor.slots)
         while running < slots and (jobs := study.decide(searcher, slots - running, budget)):
             for job in jobs:
@@ -73,7 +72,7 @@ def run(study: Study, executor: Executor, searcher: Searcher, budget: Budget, cl
             _check_failures(study)
 
 
-def compare(study: Study, executor: Executor, final: Confirm, clock: Clock, before: float, *, finish: bool) -> None:
+def compare(study: Study, executor: Executor, final: Confirm, clock: Clock) -> None:
     """What follows the search: train the best configs and the default again with fresh seeds.
 
     Where time is limited, there are as many seeds as there is time for, and no training begins that would not end in
@@ -83,9 +82,7 @@ def compare(study: Study, executor: Executor, final: Confirm, clock: Clock, befo
         study: after its search.
         executor: does the jobs.
         final: how many contenders and seeds.
-        clock: keeps the limit in minutes.
-        before: seconds of jobs that were done before this call.
-        finish: whether to carry on the best trial where there are no seeds.
+        clock: keeps the limit in minutes; it says whether to carry on the best trial where there are no seeds.
     """
     clock.after, clock.kept = 0, 0.0
     best: list[Config] = []
@@ -94,7 +91,7 @@ def compare(study: Study, executor: Executor, final: Confirm, clock: Clock, befo
     if final.seeds and clock.limited:
         trials = study.history.trials
         alike = [t for t in trials if t.config in best] or trials
-        clock.whole = Pace.of(study.history, alike, clock.elapsed, before)
+        clock.whole = clock.pace(study.history, alike)
         fits = clock.whole.trainings(clock.left) if clock.whole else 0
         done = sum(t.kind is Kind.DEFAULT or (t.kind is Kind.CONFIRM and t.config in best) for t in trials)
         asked, final = final.seeds, Confirm.of(min(fits + done, final.most), final.seeds)
@@ -102,7 +99,7 @@ def compare(study: Study, executor: Executor, final: Confirm, clock: Clock, befo
             log.warning(FEWER_SEEDS, study.name, clock.seconds / 60, final.seeds or "none", asked)
     if final.seeds:
         run(study, executor, replace(final, configs=tuple(best[: final.contenders])), Budget(), clock)
-    elif finish:
+    elif clock.finish:
         clock.whole = None
         run(study, executor, Finish(), Budget(), clock)
 

@@ -165,9 +165,9 @@ def _search(
         log.warning(GOES_ON, study.name, study.path, len(study.history.trials), study.history.spent)
     # An epoch is only timed if somebody is told how long the study will take.
     study.record(plan_of(study, course, executor if is_task and listen else None))
-    before, first = study.history.seconds, len(study.history.trials)
+    clock.before, first = study.history.seconds, len(study.history.trials)
     run(study, executor, study.searcher, course.budget.without(course.after * study.max_epochs), clock)
-    compare(study, executor, course.final, clock, before, finish=course.finish)
+    compare(study, executor, course.final, clock)
     if listen:
         return
     if study.regions and study.regions[-1].over:

@@ -1,9 +1,9 @@
 """Axis ticks at round values, on any scale."""
 
-import itertools
 import math
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
+from itertools import pairwise
 from typing import TypeAlias
 
 from zeroin.space import Scale
@@ -50,15 +50,11 @@ def _ticks(scale: Scale, low: float, high: float, whole: bool, room: float, gap:
     for values in _levels(scale, low, high, whole):
         kept = [v for v in values if scale.allows(v) and low - slack <= float(scale.forward(v)) <= high + slack]
         ticks = [Tick(float(scale.forward(v)), value_words(int(v) if whole else v, 6)) for v in kept]
-        gaps = [(b.position - a.position) / (high - low) * room - gap(a.label, b.label) for a, b in _pairs(ticks)]
+        gaps = [(b.position - a.position) / (high - low) * room - gap(a.label, b.label) for a, b in pairwise(ticks)]
         if 2 <= len(ticks) <= MOST and min(gaps) >= 0:
             return tuple(ticks)
     ends = (float(scale.inverse(low)), float(scale.inverse(high)))
     return tuple(Tick(float(scale.forward(v)), value_words(v, 3)) for v in ends if scale.allows(v))
-
-
-def _pairs(ticks: list[Tick]) -> Iterable[tuple[Tick, Tick]]:
-    return itertools.pairwise(ticks)
 
 
 def _levels(scale: Scale, low: float, high: float, whole: bool) -> Iterator[list[float]]:
