@@ -74,7 +74,7 @@ def tune(
     """
     from zeroin.display import Display, terminal
 
-    signal.signal(signal.SIGTERM, lambda *_: _interrupt())
+    signal.signal(signal.SIGTERM, signal.default_int_handler)
     console = terminal(stderr=as_json)
     warnings.showwarning = lambda message, *_: console.print(f"note: {message}", style="yellow", markup=False)
     with aside(as_json):
@@ -104,9 +104,8 @@ def tune(
                     **budgets,
                 )
         except KeyboardInterrupt:
-            console.print(
-                "stopped; nothing that was seen is lost. Go on with the same command: " + _same_command(), markup=False
-            )
+            same = shlex.join(["zeroin", *sys.argv[1:]])
+            console.print(f"stopped; nothing that was seen is lost. Go on with the same command: {same}", markup=False)
             sys.exit(130)
     _tell(study, store, console, as_json)
     if not as_json and hasattr(found.objective, "network"):
@@ -126,14 +125,6 @@ def _next_command(name: str, store: Path, *, predicts: bool) -> str:
     words += [] if store == Path("zeroin.db") else ["--store", str(store)]
     then = " && zeroin predict best.pt NEW-DATA" if predicts else ""
     return f"{'to predict' if predicts else 'the network'}: {shlex.join(words)}{then}"
-
-
-def _interrupt() -> None:
-    raise KeyboardInterrupt
-
-
-def _same_command() -> str:
-    return shlex.join(["zeroin", *sys.argv[1:]])
 
 
 def _tell(study: Study, store: Path, console: "Console", as_json: bool) -> None:

@@ -12,7 +12,7 @@ from sklearn.tree import DecisionTreeClassifier
 from zeroin.data.amounts import longest
 from zeroin.data.answer import Answer
 from zeroin.data.columns import Column, measured, no_dates
-from zeroin.data.groups import are_groups, note_on_groups
+from zeroin.data.groups import are_groups, note_on_cut_groups
 from zeroin.data.kinds import DATES, ColumnKind, as_dates, as_numbers, as_words, other_order
 from zeroin.wording import percent
 
@@ -59,7 +59,7 @@ def notes_on(
     if not answer.classes:
         yield from _note_on_far(answer, answer.numbers(target))
     if at_random:
-        yield from (note_on_groups(c.name, answer) for c in columns if are_groups(c, frame[c.name], target, answer))
+        yield from (note_on_cut_groups(c.name, answer) for c in columns if are_groups(c, frame[c.name], target, answer))
     for column in columns:
         if column.style and (shown := longest(frame[column.name], column.style)):
             word, number = shown

@@ -20,7 +20,7 @@ SEVERAL = 8  # so many groups at least; fewer are rather categories (mobile, tab
 ALIKE = 1e-6  # the p-value below which answers within groups count as alike
 
 
-def note_on_groups(name: str, answer: Answer) -> str:
+def note_on_cut_groups(name: str, answer: Answer) -> str:
     """A note on rows that belong together but are split at random."""
     return (
         f"rows of one {name!r} are alike in {answer.name!r} and are cut at random, into several sets: to predict "

@@ -28,7 +28,7 @@ def measure_of(objective: Any) -> dict[str, Value]:
     told = getattr(objective, "measure", None)
     if isinstance(told, dict):  # a callable of the user's may have something else of that name
         return told
-    function = _function(objective)
+    function = function_of(objective)
     name = str(getattr(function, "__qualname__", type(function).__name__))
     compiled = getattr(function, "__code__", None)
     if not name.endswith("<lambda>"):
@@ -46,7 +46,7 @@ def measure_with_file(objective: Any) -> dict[str, Value]:
     measure = measure_of(objective)
     if "objective" not in measure:
         return measure
-    module = sys.modules.get(getattr(_function(objective), "__module__", ""))
+    module = sys.modules.get(getattr(function_of(objective), "__module__", ""))
     arguments = _held(objective)
     words = [f"{measure['objective']}({arguments})" if arguments else str(measure["objective"])]
     words += [f"in {Path(file).stem}" for file in [getattr(module, "__file__", None)] if file]
@@ -81,7 +81,7 @@ def _word(value: Any) -> str:
     return repr(str(value) if isinstance(value, Path) else value)
 
 
-def _function(objective: Any) -> Any:
+def function_of(objective: Any) -> Any:
     """The function that is called in the end, without `partial` and decorators around it."""
     while isinstance(objective, partial):
         objective = objective.func

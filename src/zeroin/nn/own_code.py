@@ -4,12 +4,11 @@ import hashlib
 import inspect
 from collections.abc import Iterable
 from contextlib import suppress
-from functools import partial
 from typing import Any
 
 from torch import nn
 
-from zeroin.executors.code import measure_of
+from zeroin.executors.code import function_of, measure_of
 
 LIBRARIES = ("torch", "zeroin", "builtins")  # whose code changes with their version, not by the user's hand
 
@@ -22,18 +21,12 @@ def own_code(functions: Iterable[Any], model: nn.Module | None) -> str:
     >>> own_code([nn.CrossEntropyLoss()], nn.Linear(2, 2))
     ''
     """
-    codes = [str(measure_of(f).get("code", "")) for f in functions if _is_own(_plain(f))]
+    codes = [str(measure_of(f).get("code", "")) for f in functions if _is_own(function_of(f))]
     kinds = {type(m) for m in model.modules() if _is_own(m)} if model else set()
     for kind in sorted(kinds, key=lambda kind: (kind.__module__, kind.__qualname__)):
         with suppress(OSError, TypeError):  # typed in, it is nowhere to be read
             codes.append(inspect.getsource(kind))
     return hashlib.sha256("\n".join(codes).encode()).hexdigest()[:16] if any(codes) else ""
-
-
-def _plain(function: Any) -> Any:
-    while isinstance(function, partial):
-        function = function.func
-    return function
 
 
 def _is_own(it: Any) -> bool:
