@@ -50,7 +50,7 @@ def test_a_running_study_is_watched_to_its_end(tmp_path):
     assert writer.returncode == 0
     history = zi.load("watched", store).history
     assert len(view.history.jobs) == len(history.jobs) > len(early.history.jobs)
-    assert not any(view.history.running)
+    assert not view.history.running
     words = told.getvalue()
     assert words.startswith("watched: 1 hyperparameter (lr). Coarse round of 12 configs to epoch 1")
     assert "round 0 coarse round" in words
@@ -148,7 +148,7 @@ def test_a_study_whose_process_is_gone_is_watched_no_longer(tmp_path, zeroin):
     study.close()  # as the kernel does for a process that was killed
     assert not is_written(path, "cut")
     assert "1 open, its process is gone: the same command goes on" in zeroin("status", "cut")[1]
-    assert any(watch(path, "cut", lambda *_: None, every=0.01, quiet=0.1).history.running)
+    assert watch(path, "cut", lambda *_: None, every=0.01, quiet=0.1).history.running
 
 
 @pytest.mark.parametrize("width", [20, 60, 80, 120])

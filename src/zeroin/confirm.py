@@ -146,7 +146,7 @@ class Finish:
         """The rest of the best trial's training; nothing once that is done."""
         del space, free, seed
         best = incumbent(history)
-        if best is None or any(history.running) or not history.can_go_on(best):
+        if best is None or history.running or not history.can_go_on(best):
             return Decision()
         why = "the best when the search was over, carried on to the end"
         return Decision((Proposal(max_epochs, Kind.ZOOM, why, trial=best.number),))

@@ -6,7 +6,7 @@ the store replays them. So a resumed study has the same history as an unbroken o
 
 import math
 from collections import Counter
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import replace
 
 from zeroin.types import Advised, Asked, Config, Ended, Event, Job, Kind, Observed, Region, Status, Suggestion, Trial
@@ -73,9 +73,9 @@ class History:
         return self._regions
 
     @property
-    def running(self) -> Iterator[Job]:
+    def running(self) -> Sequence[Job]:
         """The jobs that have not ended."""
-        return (self._jobs[number] for number in self._running)
+        return [self._jobs[number] for number in self._running]
 
     @property
     def spent(self) -> int:

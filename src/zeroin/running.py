@@ -54,18 +54,16 @@ def run(study: Study, executor: Executor, searcher: Searcher, budget: Budget, cl
         clock.begin(job.number)
         executor.start(job, history.trials[job.trial].epoch)
 
-    for job in list(history.running):  # left over from a run that was cut short
+    for job in history.running:  # left over from a run that was cut short
         start(job)
     while True:
-        running = sum(1 for _ in history.running)
         clock.keep(history)
         slots = 0 if _in_vain(history.trials, first) else clock.slots(executor.slots)
-        while running < slots and (jobs := study.decide(searcher, slots - running, budget)):
+        while (free := slots - len(history.running)) > 0 and (jobs := study.decide(searcher, free, budget)):
             for job in jobs:
                 start(job)
-            running += len(jobs)
         study.keep()
-        if not any(history.running):
+        if not history.running:
             return
         for ended in executor.wait(report):
             study.record(_timed_out(ended, study, budget) if ended.job in too_long else ended, with_next=True)

@@ -64,7 +64,7 @@ def watch(
         show(study, event)
     pause = every
     changed = stamp.when
-    while time.monotonic() - changed < quiet or (any(study.history.running) and is_written(store, study.name)):
+    while time.monotonic() - changed < quiet or (study.history.running and is_written(store, study.name)):
         time.sleep(pause)
         if (now := _Stamp.of(store)) == stamp:
             continue
@@ -79,7 +79,7 @@ def watch(
 
 def _tell_plan(study: Study, told: Plan | None, show: Listener) -> Plan | None:
     """Show the plan of the run that is under way, unless it was shown already; each run has its own plan."""
-    if study.header.plan == told or not any(study.history.running):
+    if study.header.plan == told or not study.history.running:
         return told
     if study.header.plan:
         show(study, study.header.plan)

@@ -67,7 +67,7 @@ def watch(name: str | None, store: Path) -> None:
     with Display(console) as display:
         seen = watched(store, name, display)
     best = chosen(seen.history)
-    if any(seen.history.running):
+    if seen.history.running:
         console.print(f"{seen.name} was cut short: its process is gone; the same command goes on", markup=False)
     if best is None or best.loss is None:
         console.print(f"{seen.name} has ended; none of its {len(seen.history.trials)} trials has a score", markup=False)
@@ -150,11 +150,11 @@ def _status_of(store: Path, name: str) -> None:
         what = "the best config over fresh seeds, in the search" if afresh else "best"
         score = score_words(turned(header.goal, best.loss))
         click.echo(f"{what} {score}: {config_words(best.config)} (trial {best.number}: {best.why})")
-    if header.plan and any(history.running):
+    if header.plan and history.running:
         click.echo(header.plan.words())
     for region in history.regions[-3:]:
         click.echo(f"round {region.round}: {region.why}")
-    for job in list(history.running)[:8]:
+    for job in history.running[:8]:
         click.echo(f"open: trial {job.trial}, epochs {job.start + 1}..{job.stop}, {job.why}")
 
 

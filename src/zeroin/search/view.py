@@ -57,7 +57,7 @@ class View:
     @property
     def slots(self) -> int:
         """Free ones and those that train."""
-        return self.free + sum(1 for _ in self.history.running)
+        return self.free + len(self.history.running)
 
     @property
     def foresees(self) -> bool:
