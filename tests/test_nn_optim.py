@@ -11,7 +11,7 @@ from torch import nn
 
 from zeroin.errors import TaskError
 from zeroin.nn.optimizer import Optimizer
-from zeroin.nn.recipe import OPTIMIZERS, SCHEDULES, clip, decayed, lr_share, recipe
+from zeroin.nn.recipe import OPTIMIZERS, SCHEDULES, clip, decayed, recipe
 
 CONFIG = {"lr": 0.05, "momentum": 0.7, "beta1": 0.8, "beta2": 0.95, "eps": 1e-3, "weight_decay": 0.1}
 REFERENCE = {
@@ -83,8 +83,13 @@ def test_momentum_has_its_own_default_and_sgd_none():
     assert [recipe({"optimizer": o}).momentum for o in ("sgd", "momentum", "nesterov", "rmsprop")] == [0, 0.9, 0.9, 0]
 
 
+def of_schedule(schedule, **more):
+    return recipe({"lr": 1.0, "schedule": schedule, **more})
+
+
 def test_schedules_by_hand():
-    shares = {s: [round(lr_share(s, i, 10, decay=0.04), 4) for i in (0, 4, 5, 8, 9)] for s in SCHEDULES}
+    hows = {s: of_schedule(s, lr_decay=0.04) for s in SCHEDULES}
+    shares = {s: [round(how.lr_at(i, 10), 4) for i in (0, 4, 5, 8, 9)] for s, how in hows.items()}
     assert shares == {
         "constant": [1, 1, 1, 1, 1],
         "cosine": [1.0, 0.6683, 0.52, 0.1317, 0.0635],
@@ -95,13 +100,13 @@ def test_schedules_by_hand():
 
 
 def test_warmup_rises_from_above_zero_and_then_the_schedule_begins():
-    rise = [lr_share("linear", s, 20, warmup=0.2) for s in range(6)]
+    rise = [of_schedule("linear", warmup=0.2).lr_at(s, 20) for s in range(6)]
     assert rise == pytest.approx([0.2, 0.4, 0.6, 0.8, 1.0, 15 / 16])
 
 
 @pytest.mark.parametrize("schedule", SCHEDULES)
 def test_a_schedule_never_rises_after_warmup_and_stays_in_its_bounds(schedule):
-    shares = [lr_share(schedule, s, 100, warmup=0.1, decay=0.01) for s in range(100)]
+    shares = [of_schedule(schedule, warmup=0.1, lr_decay=0.01).lr_at(s, 100) for s in range(100)]
     assert all(a >= b for a, b in pairwise(shares[10:]))
     assert 0.01 <= min(shares[10:]) <= max(shares) <= 1
     assert 0 < shares[0] < shares[9] < 1

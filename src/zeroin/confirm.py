@@ -13,7 +13,7 @@ from dataclasses import dataclass
 import numpy as np
 from scipy.special import stdtrit
 
-from zeroin.goal import metric_at_best
+from zeroin.goal import tested_at_best
 from zeroin.history import History, incumbent, rank
 from zeroin.space import Space
 from zeroin.types import Config, Decision, Kind, Proposal, Status, Trial
@@ -219,7 +219,7 @@ def chosen(history: History) -> Trial | None:
 def _score(kind: Kind, runs: Sequence[Trial]) -> Score:
     over = [t for t in runs if _over(t)]
     good = [t for t in over if t.loss is not None]
-    tests = (metric_at_best(t, "test") for t in good)
+    tests = (tested_at_best(t) for t in good)
     return Score(
         kind,
         runs[0].config,

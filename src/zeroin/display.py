@@ -159,7 +159,7 @@ def _result_table(study: Study) -> Table:
     for column in ("", score_column, "mean with 95 %", "test", "seeds"):
         table.add_column(column)
     best = config_key(winner(study.history) or {})
-    for group in groups(study.history, study.goal, study.header.measure):
+    for group in groups(study.header, study.history):
         name = "default" if group.kind is Kind.DEFAULT else group.label.removeprefix("config of ")
         name = f"best: {name}" if config_key(group.config) == best else name
         score, test = (stat.words if stat else "-" for stat in (group.score, group.test))

@@ -58,7 +58,7 @@ def result(study: Study) -> dict[str, Any]:
             "trial": best.number,
             "epoch": best.epoch,
         },
-        "fresh_seeds": [_group(group) for group in groups(study.history, study.goal, study.header.measure)],
+        "fresh_seeds": [_group(group) for group in groups(study.header, study.history)],
         "trials": len(study.history.trials),
         "search_epochs": study.history.spent,
         "all_epochs": study.history.trained,

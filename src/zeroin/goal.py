@@ -72,8 +72,8 @@ def shown(goal: str, trial: Trial) -> Trial:
     return replace(trial, config=dict(trial.config), losses=losses, goal=goal)
 
 
-def metric_at_best(trial: Trial, name: str) -> float | None:
-    """A metric at the epoch of the trial's lowest loss; None if it was not reported there.
+def tested_at_best(trial: Trial) -> float | None:
+    """The test score at the epoch of the trial's lowest loss; None if it was not reported there.
 
     If several epochs have that loss, the last counts: of equal scores training keeps the network of the lower loss,
     and by then it is known which one that is.
@@ -83,4 +83,4 @@ def metric_at_best(trial: Trial, name: str) -> float | None:
     lowest = min(trial.losses)
     epoch = max(i for i, loss in enumerate(trial.losses) if loss == lowest)
     metrics: Mapping[str, float] = trial.metrics[epoch]
-    return metrics.get(name)
+    return metrics.get("test")

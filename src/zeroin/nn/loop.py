@@ -21,7 +21,7 @@ from zeroin.nn.norms.recalibration import EXAMPLES, recalibrate
 from zeroin.nn.optimizer import Optimizer
 from zeroin.nn.problem import Problem, check_batchnorm, check_outputs, judged, loss_of, two_examples
 from zeroin.nn.randomness import seeded
-from zeroin.nn.recipe import Recipe, clip, lr_share, recipe
+from zeroin.nn.recipe import Recipe, clip, recipe
 from zeroin.nn.recording.python_state import PythonState, changed, python_state
 from zeroin.rng import seed_of
 from zeroin.types import Config
@@ -178,7 +178,7 @@ def train_epoch(problem: Problem, now: Training, how: Recipe, seed: int, max_epo
         for i, (x, y) in enumerate(problem.train.batches(order(seed, now.epoch, count), cuts)):
             loss = now.gradients(x, y, drawn[i])
             clip(now.gradients.trained, how.grad_clip)
-            now.opt.step(how.lr * lr_share(how.schedule, step + i, total, how.warmup, how.lr_decay))
+            now.opt.step(how.lr_at(step + i, total))
             sum_ += loss * len(x)
             if i % CHECKED == CHECKED - 1 and not math.isfinite(sum_.item()):
                 break

@@ -51,6 +51,22 @@ class Recipe:
     label_smoothing: float
     grad_clip: float
 
+    def lr_at(self, step: int, total: int) -> float:
+        """The learning rate of a step, 0 the first, of `total` in the whole training, however it is divided into jobs.
+
+        It rises linearly while warming up. Then, by the schedule, it stays (constant); falls to `lr_decay` at the end
+        (cosine, linear); falls to the square root of `lr_decay` at half and to `lr_decay` at three quarters of the
+        training (step); or stays and falls over the last fifth (wsd).
+
+        >>> [recipe({"lr": 1.0, "schedule": "linear"}).lr_at(step, 4) for step in range(4)]
+        [1.0, 0.75, 0.5, 0.25]
+        """
+        rising = round(self.warmup * total)
+        if step < rising:
+            return self.lr * ((step + 1) / (rising + 1))
+        way = (step - rising) / max(1, total - rising)  # 0 .. 1
+        return self.lr * _share(self.schedule, way, self.lr_decay)
+
 
 def recipe(config: Config) -> Recipe:
     """Read the recipe from a config.
@@ -79,25 +95,8 @@ def recipe(config: Config) -> Recipe:
     )
 
 
-def lr_share(schedule: str, step: int, total: int, warmup: float = 0.0, decay: float = 0.0) -> float:
-    """The learning rate of a step as a share of `lr`.
-
-    Args:
-        schedule: constant; cosine and linear (fall to `decay` at the end of training); step (falls to the square root
-            of `decay` at half and to `decay` at three quarters of the training); wsd (constant, then linear over the
-            last fifth).
-        step: 0 is the first.
-        total: the number of steps of the whole training, however it is divided into jobs.
-        warmup: the share of all steps during which it rises linearly.
-        decay: the share of `lr` that is reached at the end.
-
-    >>> [lr_share("linear", s, 4) for s in range(4)]
-    [1.0, 0.75, 0.5, 0.25]
-    """
-    rising = round(warmup * total)
-    if step < rising:
-        return (step + 1) / (rising + 1)
-    way = (step - rising) / max(1, total - rising)  # 0 .. 1
+def _share(schedule: str, way: float, decay: float) -> float:
+    """The learning rate after so much of the training as a share of the highest."""
     if schedule == "cosine":
         return decay + (1 - decay) * (1 + math.cos(math.pi * min(way, 1.0))) / 2
     if schedule == "linear":

@@ -2,16 +2,16 @@
 
 import math
 import statistics
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, replace
-from types import MappingProxyType
 
 from scipy.special import stdtrit
 
 from zeroin.confirm import Score, config_key, interval, scores
 from zeroin.goal import ANY, bounds, turned
+from zeroin.header import Header
 from zeroin.history import History
-from zeroin.types import Config, Kind, Trial, Value
+from zeroin.types import Config, Kind, Trial
 from zeroin.wording import between, measured, score_words, value_words
 
 UNCLEAR = "no clear difference"
@@ -84,14 +84,9 @@ def stat(values: Iterable[float], ends: tuple[float, float] = ANY) -> Stat | Non
     return Stat(statistics.mean(seen), sd, len(seen), found)
 
 
-def groups(history: History, goal: str, measure: Mapping[str, Value] = MappingProxyType({})) -> tuple[Group, ...]:
-    """The trainings after the search by config: the best first, the default last.
-
-    Args:
-        history, goal: of the study.
-        measure: what its scores are scores of.
-    """
-    return tuple(_group(history, score, goal, bounds(measure)) for score in scores(history))
+def groups(header: Header, history: History) -> tuple[Group, ...]:
+    """The trainings after the search by config: the best first, the default last."""
+    return tuple(_group(history, score, header.goal, bounds(header.measure)) for score in scores(history))
 
 
 def verdict(rows: Sequence[Group], score_name: str, goal: str) -> str:

@@ -132,7 +132,7 @@ def summarise(
     axis = score_axis([turned(goal, loss) for t in search if (loss := t.loss) is not None], goal)
     best = chosen(history)
     steps = progress(history, goal)
-    compared = groups(history, goal, header.measure)
+    compared = groups(header, history)
     score_name = named(goal, header.measure)
     said = verdict(compared, score_name, goal)
     command = header.plan.command if header.plan else ""

@@ -14,7 +14,7 @@ from typing import TypeAlias
 import torch
 from torch import Tensor
 
-from zeroin.nn.recipe import Recipe, lr_share, rule
+from zeroin.nn.recipe import Recipe, rule
 
 Scalars: TypeAlias = Mapping[str, Tensor]  # [M, 1] each
 Update: TypeAlias = Callable[[Tensor, Tensor, Sequence[Tensor], Scalars], None]
@@ -24,7 +24,7 @@ WIDE = 20_000  # parameters; with fewer, calling the fused kernel takes longer t
 
 def scalars(how: Recipe, first: int, steps: int, total: int) -> dict[str, list[float]]:
     """The numbers that the updates need in each of `steps` steps from `first` on, of `total` in the training."""
-    lrs = [how.lr * lr_share(how.schedule, s, total, how.warmup, how.lr_decay) for s in range(first, first + steps)]
+    lrs = [how.lr_at(step, total) for step in range(first, first + steps)]
     found = {"lr": lrs, "down": [-lr for lr in lrs], "count": [float(t) for t in range(first + 1, first + steps + 1)]}
     constant = {"momentum": how.momentum, "eps": how.eps, "wd": how.weight_decay, "clip": how.grad_clip}
     constant |= {"rest1": 1 - how.beta1, "rest2": 1 - how.beta2}
