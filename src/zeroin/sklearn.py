@@ -246,20 +246,14 @@ class TunedRegressor(RegressorMixin, BaseEstimator):  # type: ignore[misc]  # sc
 Model: TypeAlias = TunedClassifier | TunedRegressor
 
 
-def _tune(model: Model, examples: Examples, outputs: int, loss: str) -> None:
-    """Fit an estimator. Targets are class numbers, or numbers of mean 0 and variance 1."""
-    model.tuned_ = tuned = _tuned(model, examples, outputs, loss)
-    model.best_config_, model.best_score_ = dict(tuned.best.config), tuned.score
-
-
 def _outputs(model: Model, X: Any) -> NDArray[Any]:
     """The outputs [N, outputs] of a fitted estimator's network."""
     check_is_fitted(model)
     return model.tuned_.outputs(validate_data(model, X, dtype=NUMBERS, reset=False))
 
 
-def _tuned(model: Model, examples: Examples, outputs: int, loss: Any) -> Tuned:
-    """Tune as the parameters of an estimator say."""
+def _tune(model: Model, examples: Examples, outputs: int, loss: Any) -> None:
+    """Fit an estimator as its parameters say. Targets are class numbers, or numbers of mean 0 and variance 1."""
     seed = int(check_random_state(model.random_state).randint(2**31 - 1))
     X, y, groups, weights = examples.X, examples.y, examples.groups, examples.weights
     metric = model.metric
@@ -284,11 +278,10 @@ def _tuned(model: Model, examples: Examples, outputs: int, loss: Any) -> Tuned:
         saved = newest(trial_folder(Path(folder), study.best.number))
     network = task.network(study.best.config, saved["seed"])
     network.load_state_dict(saved["best"]["weights"])
-    assert task.problem.normalisation
-    return Tuned(
-        network.double().eval(), task.problem.normalisation, study.best, saved["metric"], study.header,
-        study.history,
-    )  # fmt: skip
+    norm, best, score = task.problem.normalisation, study.best, saved["metric"]
+    assert norm
+    model.tuned_ = Tuned(network.double().eval(), norm, best, score, study.header, study.history)
+    model.best_config_, model.best_score_ = dict(best.config), score
 
 
 def _space(count: int, trainings: float) -> Space:

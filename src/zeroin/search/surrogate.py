@@ -82,7 +82,7 @@ class Posterior:
         weights: K^-1 y [n].
         targets: standardised [n].
         inverse_lengths: of each column [F].
-        noise, signal: variances.
+        signal: variance.
         mean, scale: by which the targets were standardised.
     """
 
@@ -91,7 +91,6 @@ class Posterior:
     weights: Array
     targets: Array
     inverse_lengths: Array
-    noise: float
     signal: float
     mean: float
     scale: float
@@ -201,7 +200,7 @@ def condition(
     rows = features * inverse_lengths
     factor = root(signal * matern(rows, rows)[0], noise + doubt)
     weights = lapack.dpotrs(factor, y, lower=1)[0]
-    return Posterior(rows, factor, weights, y, inverse_lengths, noise, signal, mean, scale)
+    return Posterior(rows, factor, weights, y, inverse_lengths, signal, mean, scale)
 
 
 def root(covariance: Array, noise: Array | float = 0.0) -> Array:
