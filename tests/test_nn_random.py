@@ -144,7 +144,7 @@ def test_a_network_put_together_at_random(seed):
         return
 
     def fresh(rows):
-        layout = replace(found.layout, steps={}, workspaces={})
+        layout = replace(found.layout, recorded={}, workspaces={})
         return stack(problem, [members(problem, some)[i] for i in rows], found.order, layout)
 
     whole, parts = fresh(range(9)), [draw.sample(range(9), k) for k in (1, 3, 8)]

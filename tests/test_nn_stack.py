@@ -171,7 +171,7 @@ def test_a_recorded_step_is_the_step(build, shape, order, monkeypatch):
     monkeypatch.undo()
     for _ in range(3):
         recorded.train_epoch(3)
-    assert all(isinstance(found, Recorded) for found in recorded.layout.steps.values())
+    assert all(isinstance(found, Recorded) for found in recorded.layout.recorded.values())
     assert all(same(outcome(plain, row), outcome(recorded, row)) for row in range(3))
 
 
@@ -195,7 +195,7 @@ def test_a_step_is_recorded_only_where_being_watched_changes_nothing():
     assert [one.layout is not None and one.layout.replays for one in found] == [True, False]
     one = stack(problems[1], members(problems[1], [{"batch_size": 16}] * 2), common=found[1].layout)
     one.train_epoch(1)
-    assert not any(isinstance(step, Recorded) for step in one.layout.steps.values())
+    assert not any(isinstance(step, Recorded) for step in one.layout.recorded.values())
 
 
 def test_sums_that_feel_their_place_are_recorded_as_they_are():
@@ -204,7 +204,7 @@ def test_sums_that_feel_their_place_are_recorded_as_they_are():
     problem = task(build, n=80).problem
     one = stack(problem, members(problem, configs(9, batch_size=5)))
     one.train_epoch(1)
-    assert any(isinstance(step, Recorded) for step in one.layout.steps.values())
+    assert any(isinstance(step, Recorded) for step in one.layout.recorded.values())
 
 
 class Odd(nn.Module):

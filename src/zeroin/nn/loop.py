@@ -116,7 +116,7 @@ def train(problem: Problem, paused: Paused, config: Config, run: Run) -> None:
     """Train a config as far as the run asks; see `objective`."""
     run.begins_anew = False  # without its checkpoint, the same epochs again give the same network
     with one_thread():
-        for _ in steps(problem, config, run, paused):
+        for _ in by_epoch(problem, config, run, paused):
             pass
 
 
@@ -131,7 +131,7 @@ def one_thread() -> Iterator[None]:
         torch.set_num_threads(before)
 
 
-def steps(problem: Problem, config: Config, run: Run, paused: Paused | None = None) -> Iterator[None]:
+def by_epoch(problem: Problem, config: Config, run: Run, paused: Paused | None = None) -> Iterator[None]:
     """`train`, with a pause after each epoch."""
     how = recipe(config)
     now = paused.take(run) if paused else None

@@ -287,7 +287,7 @@ def _training(
         while now.gradients.prepares:  # as most of its steps are, recorded
             train()
         return train
-    unused = replace(found.layout, steps={}, workspaces={})
+    unused = replace(found.layout, recorded={}, workspaces={})
     members = [(config, seed, fresh(problem, config, seed)) for seed in range(rows)]
     one = stack(few, members, found.order, unused)
     return lambda: one.train_epoch(100)

@@ -248,8 +248,8 @@ class Stacked:
 
     def _apart(self, job: Job, known: int) -> None:
         """Train a job one by one from here on."""
-        steps, heard = partial(loop.steps, self.problem), partial(self._heard, job)
-        self._alone[job.number] = stepwise(steps, job, self.folder, known, self.max_epochs, heard)
+        train, heard = partial(loop.by_epoch, self.problem), partial(self._heard, job)
+        self._alone[job.number] = stepwise(train, job, self.folder, known, self.max_epochs, heard)
 
     def _tell(self, member: _Member, loss: float, score: tuple[float, float]) -> Ended | None:
         """Report an epoch of a member; its end, if this was it."""

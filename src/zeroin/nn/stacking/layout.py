@@ -33,11 +33,11 @@ class Layout:
         convolves: whether there are convolutions.
         bytes: the size of all results of a row's step, which are kept while it is recorded.
         replays: whether a step gives the same results while it is watched, so that it can be recorded.
-        steps: the recorded step, or how often it ran unrecorded; by order of vmap and grad, number of rows, mini-batch,
-            and idle dropout layers.
+        recorded: the recorded step, or how often it ran unrecorded; by order of vmap and grad, number of rows,
+            mini-batch, and idle dropout layers.
         workspaces: the memory in which stacks are trained, by order and number of rows.
-        compiled: the compiled step, or None if there is none; by the key of `steps` and the parts of the optimizer that
-            are in use.
+        compiled: the compiled step, or None if there is none; by the key of `recorded` and the parts of the optimizer
+            that are in use.
     """
 
     base: nn.Module
@@ -50,13 +50,13 @@ class Layout:
     convolves: bool = False
     bytes: int = 0
     replays: bool = True
-    steps: dict[tuple[str | int, ...], Recorded | int] = field(default_factory=dict)
+    recorded: dict[tuple[str | int, ...], Recorded | int] = field(default_factory=dict)
     workspaces: dict[tuple[str, int], Workspace] = field(default_factory=dict)
     compiled: dict[tuple[str | int, ...], Whole | None] = field(default_factory=dict)
 
     def forget(self) -> None:
         """Drop all recorded steps, and the memory that they and their stacks hold."""
-        self.steps.clear()
+        self.recorded.clear()
         self.workspaces.clear()
 
     def flat(self, tensors: Mapping[str, Tensor]) -> Tensor:

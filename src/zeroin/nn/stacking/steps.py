@@ -128,14 +128,14 @@ class Steps:
 
     def _recorded(self, args: tuple[Any, ...], key: tuple[str | int, ...]) -> Step | None:
         """The recorded step on these tensors, once there is one."""
-        steps = self.layout.steps
-        found = steps.get(key, 0)
+        known = self.layout.recorded
+        found = known.get(key, 0)
         if isinstance(found, Recorded):
             return found.bind(args)
-        steps[key] = found + 1
+        known[key] = found + 1
         if found == WARM and self.layout.replays:
             try:
-                steps[key] = record(self.by_hand, *args)
+                known[key] = record(self.by_hand, *args)
             except Exception as error:  # an operation that cannot be run by itself: the step stays as it is
                 log.debug("a step of %d networks is not recorded: %s", len(args[0]), error)
         return None
