@@ -5,6 +5,7 @@ import statistics
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
+from zeroin.header import Header
 from zeroin.history import History
 from zeroin.report.compare import UNCLEAR
 from zeroin.report.curves import Progress
@@ -30,32 +31,28 @@ class Next:
 
 
 def next_steps(
-    space: Space,
+    header: Header,
     history: History,
     best: Trial | None,
     importance: Sequence[Importance],
     progress: Progress,
-    *,
     verdict: str,
-    command: str = "",
-    task: str = "",
 ) -> Next:
     """What a user might do after this study.
 
     Args:
-        space, history, best, importance, progress: of the study; `best` is the trial held for the best.
+        header, history, best, importance, progress: of the study; `best` is the trial held for the best.
         verdict: of the trainings after the search; empty where there were none to compare.
-        command: that began it; empty where it was begun in Python.
-        task: what it tuned, where that was named on the command line.
     """
     if best is None:
         return Next((), "")
+    space, command = header.space, header.plan.command if header.plan else ""  # empty: it was begun in Python
     steps = [
         *_surer(history, verdict, command),
         *_budget(history, progress, command),
         *_depth(history, command),
         *_edges(space, best, importance),
-        *_failed(history, task),
+        *_failed(history, header.task),
     ]
     return Next(tuple(steps), paste(space, history, best, importance, command))
 

@@ -135,7 +135,6 @@ def summarise(
     compared = groups(header, history)
     score_name = named(goal, header.measure)
     said = verdict(compared, score_name, goal)
-    command = header.plan.command if header.plan else ""
     shares = {i.name: i.mean for i in importance}
     free = {k: p for k, p in space.params.items() if not p.held or _varies(k, drawn)}
     told = {t.number: t for t in [*drawn, *curved, *(history.trials[s.trial] for s in steps.steps)]}
@@ -162,7 +161,7 @@ def summarise(
         events=tuple(_told(lines)),
         cost=_cost(history, deepest),
         playbook=advice(history, goal),
-        next=next_steps(space, history, best, importance, steps, verdict=said, command=command, task=header.task),
+        next=next_steps(header, history, best, importance, steps, said),
         space=repr(space),
         importance=tuple(importance),
         rows={n: _row(t, goal, deepest) for n, t in sorted(told.items())},
