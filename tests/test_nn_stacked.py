@@ -83,7 +83,7 @@ def test_each_size_of_network_is_measured_by_one_process_of_a_study(tmp_path, mo
 def took(monkeypatch, idle, stacked):
     """A step of one network takes 1 s, `idle` of it beside the kernels' work, one of a stack `stacked` s a row."""
 
-    def seconds(problem, config, examples, found=None, sizes=(), to_come=0):
+    def seconds(problem, config, found=None, sizes=(), to_come=0):
         return {1: (0.0, idle if config["batch_size"] == 2 else 1.0)} | {rows: (0.0, rows * stacked) for rows in sizes}
 
     monkeypatch.setattr(calibration, "_seconds", seconds)

@@ -182,15 +182,14 @@ def measured(problem: Problem, config: Config, sizes: Sequence[int] = SIZES, sha
         sizes: rows of the stacks.
         shared: epochs of its shape, over all configs, among which a stack's checks and recordings are divided.
     """
-    batch_size = recipe(config).batch_size
-    steps = len(edges(len(problem.train), batch_size))
+    steps = len(edges(len(problem.train), recipe(config).batch_size))
     left = 1 / sizes[-1] + CHECKS / (shared * steps)  # of what is no kernel's work
     with loop.one_thread():
         most = 1 / _filled(min(1.0, left), 1.0, shared)  # if no kernel took any time
         if most < PAYS:  # they share too few steps
-            return _refused(sizes[-1], most, steps * _seconds(problem, config, STEPS * batch_size, to_come=steps)[1][1])
-        alone = _seconds(problem, config, STEPS * batch_size)[1][1]
-        idle = min(alone, _seconds(problem, {**config, "batch_size": 2}, STEPS * 2)[1][1])
+            return _refused(sizes[-1], most, steps * _seconds(problem, config, to_come=steps)[1][1])
+        alone = _seconds(problem, config)[1][1]
+        idle = min(alone, _seconds(problem, {**config, "batch_size": 2})[1][1])
         most = alone / _filled(alone - idle + idle * left, alone, shared)
         if most < PAYS:  # nearly all is the kernels' work, which networks do not share, or they share too few steps
             return _refused(sizes[-1], most, steps * alone)
@@ -233,7 +232,7 @@ def _timed(
     why = ""
     for count in range(len(sizes), 0, -1):
         try:
-            return _seconds(problem, config, STEPS * recipe(config).batch_size, found, sizes[:count]), ""
+            return _seconds(problem, config, found, sizes[:count]), ""
         except Exception as error:  # of networks of the user's own, whose check knows two mini-batches
             why = f"a stack of {sizes[count - 1]} stopped with '{first_line(error)}'"
             if not is_out_of_memory(error):
@@ -242,16 +241,15 @@ def _timed(
 
 
 def _seconds(
-    problem: Problem, config: Config, examples: int, found: Verdict | None = None, sizes: Sequence[int] = (),
-    to_come: float = math.inf,
-) -> dict[int, tuple[float, float]]:  # fmt: skip
-    """CPU seconds that the first steps on so many examples take beyond those after them, and of a step, by rows.
+    problem: Problem, config: Config, found: Verdict | None = None, sizes: Sequence[int] = (), to_come: float = math.inf
+) -> dict[int, tuple[float, float]]:
+    """CPU seconds that the first few steps take beyond those after them, and of a step, by rows.
 
     1: of one network alone, that has some steps `to_come`. All take turns, so that a machine that is busy with other
     work slows all.
     """
-    few = _first(problem, examples)
-    works = {rows: _training(problem, few, config, found if rows > 1 else None, rows, to_come) for rows in (1, *sizes)}
+    few = _first(problem, STEPS * recipe(config).batch_size)
+    works = {1: _alone(few, config, to_come)} | {rows: _stacked(few, config, found, rows) for rows in sizes}
     first = {rows: _cpu(train) for rows, train in works.items()}
     took: dict[int, list[float]] = {rows: [] for rows in works}
     for _ in range(ROUNDS):
@@ -276,18 +274,21 @@ def _first(problem: Problem, count: int) -> Problem:
     return replace(problem, compile=False, train=InMemory(data.x[:count], data.y[:count]))
 
 
-def _training(
-    problem: Problem, few: Problem, config: Config, found: Verdict | None, rows: int, to_come: float
-) -> Callable[[], object]:
-    """Trains an epoch of the few examples at each call: a stack, or without a verdict one network alone."""
-    if found is None or found.order is None or found.layout is None:
-        how, model = recipe(config), fresh(problem, config, 0)
-        now = Training.of(few, model, how, to_come / max(1, len(few.train) // how.batch_size))
-        train = partial(loop.train_epoch, few, now, how, 0, 100)
-        while now.gradients.prepares:  # as most of its steps are, recorded
-            train()
-        return train
+def _alone(few: Problem, config: Config, to_come: float) -> Callable[[], object]:
+    """Trains a network for an epoch of the few examples at each call."""
+    how, model = recipe(config), fresh(few, config, 0)
+    now = Training.of(few, model, how, to_come / max(1, len(few.train) // how.batch_size))
+    train = partial(loop.train_epoch, few, now, how, 0, 100)
+    while now.gradients.prepares:  # as most of its steps are, recorded
+        train()
+    return train
+
+
+def _stacked(few: Problem, config: Config, found: Verdict | None, rows: int) -> Callable[[], object]:
+    """Trains a stack of networks for an epoch of the few examples at each call."""
+    assert found
+    assert found.order
+    assert found.layout
     unused = replace(found.layout, recorded={}, workspaces={})
-    members = [(config, seed, fresh(problem, config, seed)) for seed in range(rows)]
-    one = stack(few, members, found.order, unused)
-    return lambda: one.train_epoch(100)
+    members = [(config, seed, fresh(few, config, seed)) for seed in range(rows)]
+    return partial(stack(few, members, found.order, unused).train_epoch, 100)
