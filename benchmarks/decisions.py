@@ -73,7 +73,7 @@ def timed(observations: int, max_epochs: int, seed: int) -> tuple[list[float], l
         began = time.process_time()
         decision = searcher.decide(SPACE, history, 1, max_epochs=max_epochs, seed=seed)
         seconds = time.process_time() - began
-        size = fit_size(len(Memory().rows(SPACE, history, ladder).loss))
+        size = fit_size(len(Memory(SPACE, history, ladder).rows().loss))
         (kept if size == fitted else refitted).append(seconds)
         fitted = size
         history.apply(Asked((), decision.region, decision.paused))

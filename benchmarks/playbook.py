@@ -40,7 +40,7 @@ from make_outlook import per_task
 from outlook import left_out
 from zeroin.playbook import Lesson, Playbook, lesson_of, scenario_of
 from zeroin.playbook.lesson import from_json, to_json
-from zeroin.search import Zoom
+from zeroin.search import Zoom, hindsight
 from zeroin.search.outlook import Outlook
 from zeroin.search.rows import Memory
 
@@ -133,7 +133,7 @@ def lesson_from(
     study, _ = studied(task, f"{task.name}@past{number or ''}", trainings, sign=sign)
     known = {"task": f"{task.family}-{task.name}"} | dict(facts or {})
     scenario = scenario_of(None, study.space, task.max_epochs) | known
-    memory = Memory(names)
+    memory = Memory(study.space, study.history, hindsight.trusted(study.space, study.history), names)
     lesson = lesson_of(
         study.name, study.space, study.history, scenario=scenario, version=version("zeroin"), memory=memory
     )

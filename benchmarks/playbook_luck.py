@@ -23,6 +23,7 @@ from families import Config, Task, load, places
 from playbook import OURS, space_of, studied
 from zeroin.playbook import Lesson, lesson_of, scenario_of
 from zeroin.playbook.portfolio import advised
+from zeroin.search import hindsight
 from zeroin.search.rows import Memory
 
 TRAININGS, LUCK, DRAWS = 30, 0.5, 4
@@ -33,7 +34,9 @@ def lesson(task: Task, luck: float) -> Lesson:
     """What a past study of a task teaches, of which so much is luck."""
     study, _ = studied(task, f"{task.name}@past", TRAININGS, luck=luck)
     scenario = scenario_of(None, study.space, task.max_epochs) | {"task": study.name}
-    return lesson_of(study.name, study.space, study.history, scenario=scenario, memory=Memory(outlook=None))
+    ladder = hindsight.trusted(study.space, study.history)
+    memory = Memory(study.space, study.history, ladder, outlook=None)
+    return lesson_of(study.name, study.space, study.history, scenario=scenario, memory=memory)
 
 
 def regrets(task: Task, configs: Sequence[Config]) -> list[float]:

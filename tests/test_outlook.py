@@ -33,8 +33,8 @@ def history_of(space):
 
 def model_of(space, learned):
     """What sixty trials to T/8 tell."""
-    history, memory = history_of(space), Memory(learned)
-    return build(memory.rows(space, history, RUNGS), space, memory)
+    memory = Memory(space, history_of(space), RUNGS, learned)
+    return build(memory.rows(), memory)
 
 
 def test_it_applies_to_sgd_with_momentum_alone():
@@ -96,13 +96,15 @@ def test_the_model_expects_more_of_what_falls_late_but_the_best_is_one_that_was_
 
 
 def test_a_lesson_knows_of_how_losses_still_fall_what_its_study_knew():
-    def taught(space, memory=None):
-        lesson = lesson_of("s", space, history_of(space), scenario={}, memory=memory)
+    def taught(space, *learned):
+        history = history_of(space)
+        memory = Memory(space, history, RUNGS, *learned)
+        lesson = lesson_of("s", space, history, scenario={}, memory=memory)
         return lesson.levels, lesson.scores, lesson.luck, tuple(lesson.importance.values())
 
-    usual, without = taught(NAMED), taught(NAMED, Memory(outlook=None))
+    usual, without = taught(NAMED), taught(NAMED, None)
     assert without == taught(UNNAMED)
-    assert usual == taught(NAMED, Memory(outlook.shipped())) != without
+    assert usual == taught(NAMED, outlook.shipped()) != without
 
 
 def after_the_coarse_round(space):

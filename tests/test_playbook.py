@@ -160,7 +160,8 @@ def test_further_good_configs_are_leads_that_the_model_weighs(book, lessons, tmp
     studied(-2.2, "new", playbook=book, store=tmp_path / "z.db", trials=12)
     history = read_study(tmp_path / "z.db", "new")[1]
     assert list(history.leads) == list(given.leads)  # kept with the study
-    model = build(Memory().rows(SPACE, history, (1,)), SPACE, Memory())
+    memory = Memory(SPACE, history, (1,))
+    model = build(memory.rows(), memory)
     leads = np.array([SPACE.units(lead) for lead in history.leads])
     rng = np.random.default_rng(0)
     points, _ = zoom.candidates(model, Box.of(SPACE, SPACE.ranges), leads, rng, 1)

@@ -106,10 +106,11 @@ def test_what_was_computed_of_one_history_and_ladder_decides_nothing_of_another(
 
 
 def test_a_fit_is_kept_for_the_rows_it_was_made_of_alone():
-    history, memory = Loop(max_epochs=8).run(40).history, Memory()
-    rows = memory.rows(SPACE, history, (1, 2, 4, 8))
+    kept, another = (Memory(SPACE, Loop(max_epochs=8).run(40).history, (1, 2, 4, 8)) for _ in range(2))
+    rows = kept.rows()
     for other in (rows, replace(rows, typical=6), replace(rows, before=rows.before * 3)):
-        assert build(other, SPACE, memory).trust == build(other, SPACE, Memory()).trust
+        another.fits.clear()
+        assert build(other, kept).trust == build(other, another).trust
 
 
 @pytest.mark.parametrize("max_epochs", [1, 8])
@@ -298,9 +299,9 @@ def test_a_lucky_draw_is_not_what_others_have_to_beat():
 
     loop = Loop(space, max_epochs=1)
     loop.run(40, loss=loss)
-    rows = Memory().rows(space, loop.history, (1,))
-    assert rows.loss.min() == 0.02
-    assert math.exp(build(rows, space, Memory()).best) > 0.3
+    memory = Memory(space, loop.history, (1,))
+    assert memory.rows().loss.min() == 0.02
+    assert math.exp(build(memory.rows(), memory).best) > 0.3
 
 
 @pytest.mark.parametrize("noise", [0.0, 0.15])

@@ -43,16 +43,16 @@ def lesson_of(
     Raises:
         PlaybookError: fewer than eight trials worked, or all did equally well.
     """
-    memory = memory or Memory()
-    rows = memory.rows(space, history, hindsight.trusted(space, history))
+    memory = memory or Memory(space, history, hindsight.trusted(space, history))
+    rows = memory.rows()
     worked = np.unique(rows.trial[np.isfinite(rows.loss)])
     if len(worked) < FEWEST:
         raise PlaybookError(
             f"a study needs {FEWEST} trials that worked to teach something; {name!r} has {len(worked)}: "
             f"go on with it first."
         )
-    model = build(rows, space, memory)
-    low, unit = _scale(model, history, memory)
+    model = build(rows, memory)
+    low, unit = _scale(model, memory)
     score = np.clip((model.mean - low) / unit, 0.0, WORST)
     order = np.argsort(score, kind="stable")
     shown = kept(score, BEST, OTHERS)
@@ -91,10 +91,10 @@ def goods(space: Space, configs: Sequence[Config]) -> dict[str, Range]:
     return {n: _good(p, have) for n, p in space.params.items() if not p.held and (have := _values(n, configs))}
 
 
-def _scale(model: Model, history: History, memory: Memory) -> tuple[float, float]:
+def _scale(model: Model, memory: Memory) -> tuple[float, float]:
     """The model's losses at score 0, the best config, and between scores 0 and 1, the median of the coarse round."""
     tried = set(model.tried.tolist())
-    coarse = [t.number for t in history.trials if t.kind is Kind.SCREEN and t.number in tried]
+    coarse = [t.number for t in memory.history.trials if t.kind is Kind.SCREEN and t.number in tried]
     shown = memory.units[coarse] if len(coarse) > 2 else model.units
     low, middle = float(model.mean.min()), float(np.median(model.posterior.expected(model.features(shown))))
     if middle - low < 1e-9:

@@ -41,14 +41,14 @@ def importances(space: Space, history: History, memory: Memory | None = None) ->
     >>> importances(Space(), History())  # doctest: +SKIP
     []
     """
-    memory = memory or Memory()
-    rows = memory.rows(space, history, hindsight.trusted(space, history))
+    memory = memory or Memory(space, history, hindsight.trusted(space, history))
+    rows = memory.rows()
     searched = [j for j, p in enumerate(space.params.values()) if not p.held]
     if not searched or len(np.unique(rows.trial[np.isfinite(rows.loss)])) < 5:
         return []
     # The search crowds where losses are low; those of the coarse round, which covers the space, tell what is common.
     coarse = next((t.number for t in history.trials if not t.kind.is_coarse), len(history.trials))
-    model = build(replace(rows, typical=coarse), space, memory)
+    model = build(replace(rows, typical=coarse), memory)
     rng = generator(0, "importance", len(history.jobs))
     box = Box.of(space, history.regions[-1].ranges if history.regions else space.ranges)
     points, others = box.uniform(POINTS, rng), box.uniform(POINTS, rng)

@@ -124,9 +124,9 @@ class Model:
         return self.features(units) * self.posterior.inverse_lengths
 
 
-def build(rows: Rows, space: Space, memory: Memory) -> Model:
-    """The model of a history with at least two observations, of configs of a space."""
-    features = Features.of(space, rows.rungs)
+def build(rows: Rows, memory: Memory) -> Model:
+    """The model of rows, two at least, of the history that is remembered."""
+    features = Features.of(memory.space, rows.rungs)
     theta, trust = _fitted(rows.part(slice(fit_size(len(rows.loss)))), features, memory)
     posterior, keep = _condition(rows, features, theta)
     owners = rows.trial[keep]

@@ -39,15 +39,15 @@ def best_configs(space: Space, history: History, most: int) -> list[Config]:
     >>> best_configs(Space(x=Float(0, 1)), History(), 3)
     []
     """
-    memory = Memory()
-    rows = memory.rows(space, history, hindsight.trusted(space, history))
+    memory = Memory(space, history, hindsight.trusted(space, history))
+    rows = memory.rows()
     worked = [int(n) for n in np.unique(rows.trial) if history.trials[n].loss is not None]
     if len(worked) < LEAST:
         return []
     lowest = min(worked, key=lambda n: (loss_at(history, history.trials[n], history.trials[n].epoch), n))
     whole = [n for n in worked if history.trials[n].epoch >= history.max_epochs]
     worked = whole if len(whole) >= most else worked
-    mean = _means(rows, space, memory, worked)
+    mean = _means(rows, memory, worked)
     found: dict[str, Config] = {}
     for number in [*(worked[i] for i in np.argsort(mean, kind="stable")), lowest]:
         config = history.trials[number].config
@@ -58,9 +58,9 @@ def best_configs(space: Space, history: History, most: int) -> list[Config]:
     return [found[key] for key in best]
 
 
-def _means(rows: Rows, space: Space, memory: Memory, trials: list[int]) -> Array:
+def _means(rows: Rows, memory: Memory, trials: list[int]) -> Array:
     """Posterior means of trials, once those far better than the others predict are set aside."""
-    model = build(rows, space, memory)
+    model = build(rows, memory)
     for _ in range(ROUNDS):
         seen, predicted, sd = model.posterior.left_out(model.owners)
         lucky = np.unique(model.owners)[seen < predicted - LUCKY * sd]
@@ -68,5 +68,5 @@ def _means(rows: Rows, space: Space, memory: Memory, trials: list[int]) -> Array
             break
         stay = ~np.isin(rows.trial, lucky)
         rows = rows.part(stay)
-        model = build(rows, space, memory)
+        model = build(rows, memory)
     return model.posterior.expected(model.features(rows.units[trials]))

@@ -1,7 +1,7 @@
 """A history as rows, one for each observation at a rung, and a cache of what was computed from a history before."""
 
-from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
+from typing import TypeAlias
 
 import numpy as np
 
@@ -11,7 +11,9 @@ from zeroin.search.outlook import Outlook, known, shipped, since
 from zeroin.search.rungs import loss_at
 from zeroin.space import Space
 from zeroin.space.scales import Array
-from zeroin.types import Config, Job, Range, Status, Trial
+from zeroin.types import Job, Range, Status
+
+Row: TypeAlias = tuple[int, int, float, float]  # trial, rung, loss, loss before
 
 
 @dataclass(frozen=True, slots=True)
@@ -48,88 +50,92 @@ class Rows:
 
 @dataclass(slots=True)
 class Memory:
-    """A cache of what was computed from one history, for one space and ladder of rungs: it saves time, no more.
+    """A cache of what was computed from a history, for one space and ladder of rungs: it saves time, no more.
 
-    `outlook` says how much losses still fall; None: that is not known.
+    `outlook` says how much losses still fall; None: that is not known, as of a space of other hyperparameters.
     """
 
+    space: Space
+    history: History
+    ladder: tuple[int, ...]
     outlook: Outlook | None = field(default_factory=shipped)
-    units: Array = field(default_factory=lambda: np.empty((0, 0)))
-    traits: Array = field(default_factory=lambda: np.empty((0, 0)))
-    keys: set[bytes] = field(default_factory=set)  # of the points, to see whether a config was tried
-    encoded: int = 0
-    noisy: bool = False  # whether the losses in the lists below are means
-    jobs: int = 0  # jobs whose rows are in the lists below: those before the first that still runs
-    trial: list[int] = field(default_factory=list)
-    rung: list[int] = field(default_factory=list)
-    loss: list[float] = field(default_factory=list)
-    before: list[float] = field(default_factory=list)
     fits: dict[tuple[bytes | int | None, ...], tuple[Array, float]] = field(default_factory=dict)
-    leads: Array | None = None
-    listing: tuple[dict[str, Range], Array | None] | None = None
+    _noisy: bool = False  # whether the losses below are means
+    _jobs: int = 0  # jobs whose rows are below: those before the first that still runs
+    _rows: list[Row] = field(default_factory=list)
+    _encoded: int = 0  # trials whose points are below
+    _units: Array = field(init=False)
+    _traits: Array = field(init=False)
+    _keys: set[bytes] = field(default_factory=set)
+    _leads: Array | None = None
+    _listing: tuple[dict[str, Range], Array | None] | None = None
 
-    def rows(self, space: Space, history: History, ladder: tuple[int, ...]) -> Rows:
+    def __post_init__(self) -> None:
+        self.outlook = self.outlook if known(self.space) else None
+        self._units = np.empty((0, len(self.space)))
+        self._traits = np.empty((0, len(self.outlook.learned) if self.outlook else 0))
+
+    def rows(self) -> Rows:
         """The history as rows."""
-        trials, jobs = history.trials, history.jobs
-        units = self.encode(space, trials)
-        if self.noisy is not history.is_noisy:  # all are judged anew
-            self.noisy, self.jobs = history.is_noisy, 0
-            self.trial, self.rung, self.loss, self.before = [], [], [], []
-        while self.jobs < len(jobs) and jobs[self.jobs].status is not Status.RUNNING:
-            self._add(_rows_of(jobs[self.jobs], history, ladder))
-            self.jobs += 1
-        late = [row for j in jobs[self.jobs :] for row in _rows_of(j, history, ladder)]
-        kept = len(self.trial)
-        self._add(late)
-        columns = np.array(self.trial, int), np.array(self.rung, int), np.array(self.loss), np.array(self.before)
-        learned = self.outlook if known(space) else None
-        rows = Rows(*columns, units, self.traits[: len(units)], ladder, learned, self.noisy)
-        del self.trial[kept:], self.rung[kept:], self.loss[kept:], self.before[kept:]
-        return rows
+        history, jobs = self.history, self.history.jobs
+        if self._noisy is not history.is_noisy:  # all are judged anew
+            self._noisy, self._jobs, self._rows = history.is_noisy, 0, []
+        while self._jobs < len(jobs) and jobs[self._jobs].status is not Status.RUNNING:
+            self._rows += _rows_of(jobs[self._jobs], history, self.ladder)
+            self._jobs += 1
+        late = [row for job in jobs[self._jobs :] for row in _rows_of(job, history, self.ladder)]
+        columns = np.array([*self._rows, *late], float).reshape(-1, 4).T.copy()
+        trial, rung = columns[:2].astype(int)
+        units = self.units
+        traits = self._traits[: len(units)]
+        return Rows(trial, rung, columns[2], columns[3], units, traits, self.ladder, self.outlook, self._noisy)
 
-    def points(self, space: Space, leads: Sequence[Config]) -> Array:
+    @property
+    def units(self) -> Array:
+        """The configs of all trials as points [n, D]."""
+        self._encode()
+        return self._units[: self._encoded]
+
+    @property
+    def keys(self) -> set[bytes]:
+        """Those of these points, to see whether a config was tried."""
+        self._encode()
+        return self._keys
+
+    @property
+    def leads(self) -> Array:
         """The history's leads as points [k, D]."""
-        if self.leads is None or len(self.leads) != len(leads):
-            self.leads = np.array([space.units(config) for config in leads]).reshape(-1, len(space))
-        return self.leads
+        leads = self.history.leads
+        if self._leads is None or len(self._leads) != len(leads):
+            self._leads = np.array([self.space.units(config) for config in leads]).reshape(-1, len(self.space))
+        return self._leads
 
-    def listed(self, space: Space, ranges: dict[str, Range]) -> Array | None:
+    def listed(self, ranges: dict[str, Range]) -> Array | None:
         """All configs of the ranges as points [n, D]; None where they are many."""
-        if self.listing is None or self.listing[0] != ranges:
-            self.listing = ranges, finite.listed(space, ranges)
-        return self.listing[1]
+        if self._listing is None or self._listing[0] != ranges:
+            self._listing = ranges, finite.listed(self.space, ranges)
+        return self._listing[1]
 
-    def encode(self, space: Space, trials: Sequence[Trial]) -> Array:
-        """The trials' configs as points [n, D]."""
-        names = known(space)
-        for trial in trials[self.encoded :]:
-            if self.encoded == len(self.units):
-                self.units = _longer(self.units, self.encoded, len(space))
-                self.traits = _longer(self.traits, self.encoded, len(self.outlook.learned) if self.outlook else 0)
-            self.units[self.encoded] = point = space.units(trial.config)
-            self.keys.add(finite.key(point))
+    def _encode(self) -> None:
+        names = known(self.space)
+        for trial in self.history.trials[self._encoded :]:
+            if self._encoded == len(self._units):
+                self._units, self._traits = _longer(self._units), _longer(self._traits)
+            self._units[self._encoded] = point = self.space.units(trial.config)
+            self._keys.add(finite.key(point))
             if self.outlook:
-                self.traits[self.encoded] = self.outlook.traits(trial.config, names)
-            self.encoded += 1
-        return self.units[: len(trials)] if trials else np.empty((0, len(space)))
-
-    def _add(self, rows: list[tuple[int, int, float, float]]) -> None:
-        for trial, rung, loss, before in rows:
-            self.trial.append(trial)
-            self.rung.append(rung)
-            self.loss.append(loss)
-            self.before.append(before)
+                self._traits[self._encoded] = self.outlook.traits(trial.config, names)
+            self._encoded += 1
 
 
-def _longer(table: Array, filled: int, columns: int) -> Array:
+def _longer(table: Array) -> Array:
     """Room for twice as many rows."""
-    grown = np.zeros((max(64, 2 * filled), columns))
-    grown[:filled] = table[:filled] if filled else 0.0
-    return grown
+    filled, columns = table.shape
+    return np.vstack([table, np.zeros((max(64, filled), columns))])
 
 
-def _rows_of(job: Job, history: History, ladder: tuple[int, ...]) -> list[tuple[int, int, float, float]]:
-    """(trial, rung, loss, loss before) for each rung that a job reached; if it failed, infinite at the next one.
+def _rows_of(job: Job, history: History, ladder: tuple[int, ...]) -> list[Row]:
+    """One for each rung that a job reached; if it failed, infinite at the next one.
 
     A trial that had ended by itself, as an objective does that stops early, is complete: more epochs change nothing.
     """

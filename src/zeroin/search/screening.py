@@ -115,7 +115,7 @@ def by_end(view: View) -> Callable[[Trial, int], float]:
 
     @cache
     def ends() -> dict[tuple[int, int], float]:
-        return expected(view.memory.rows(view.space, view.history, view.ladder))
+        return expected(view.memory.rows())
 
     def loss(trial: Trial, epoch: int) -> float:
         known = epoch in view.ladder

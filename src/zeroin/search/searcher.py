@@ -45,7 +45,7 @@ class Zoom:
     settings: Settings = field(default_factory=Settings)
     together: tuple[str, ...] = ()
     outlook: Outlook | None = field(default_factory=shipped)
-    _last: tuple[Space, History, tuple[int, ...], Memory] | None = field(default=None, repr=False, compare=False)
+    _memory: Memory | None = field(default=None, repr=False, compare=False)
 
     @one_blas_thread
     @np.errstate(over="ignore")  # losses may be as large as floats can be; an overflow to infinity does no harm
@@ -68,7 +68,7 @@ class Zoom:
             ladder=ladder,
             given_up=self.settings.ladder(max_epochs)[: -len(ladder)],
             seed=seed,
-            memory=self._memory(space, history, ladder),
+            memory=self._remembered(space, history, ladder),
             screen=self.settings.coarse(space, ladder, len(history.advice)),
             glance=0,
             ranges=ranges,
@@ -83,20 +83,20 @@ class Zoom:
             return view
         return replace(view, glance=rungs.glance(history, ladder[0], screened, self.settings.alike))
 
-    def _memory(self, space: Space, history: History, ladder: tuple[int, ...]) -> Memory:
+    def _remembered(self, space: Space, history: History, ladder: tuple[int, ...]) -> Memory:
         """The cache for this history, space and ladder; a new one if the last call was for others."""
-        last = self._last
-        if last is None or last[1] is not history or (last[0], last[2]) != (space, ladder):
-            last = self._last = space, history, ladder, Memory(self.outlook)
-        return last[3]
+        last = self._memory
+        if last is None or last.history is not history or (last.space, last.ladder) != (space, ladder):
+            last = self._memory = Memory(space, history, ladder, self.outlook)
+        return last
 
 
 def _after_screening(view: View) -> Decision:
     """Fill the free slots: first carry trials on, then explore, then zoom."""
-    rows = view.memory.rows(view.space, view.history, view.ladder)
+    rows = view.memory.rows()
     if len(np.unique(rows.trial)) < 2 or not np.isfinite(rows.loss).any():
         return _uniform(view)
-    model = build(rows, view.space, view.memory)
+    model = build(rows, view.memory)
     moved = edges.moved(view, model)
     if checked := hindsight.check(view):
         view = view.choosing(checked)

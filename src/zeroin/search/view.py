@@ -9,7 +9,6 @@ from zeroin.history import History
 from zeroin.rng import generator
 from zeroin.search import agreement, finite
 from zeroin.search.box import Box
-from zeroin.search.outlook import known
 from zeroin.search.rows import Memory
 from zeroin.search.settings import Settings
 from zeroin.space import Choice, Space
@@ -62,7 +61,7 @@ class View:
     @property
     def foresees(self) -> bool:
         """Whether the outlook applies: it is known how much losses of short trainings still fall."""
-        return len(self.ladder) > 1 and self.memory.outlook is not None and bool(known(self.space))
+        return len(self.ladder) > 1 and self.memory.outlook is not None
 
     @property
     def busy(self) -> set[int]:
@@ -78,7 +77,7 @@ class View:
     @property
     def leads(self) -> Array:
         """Points [k, D] of configs that did well in past studies."""
-        return self.memory.points(self.space, self.history.leads)
+        return self.memory.leads
 
     def rng(self, purpose: str, *part: int) -> np.random.Generator:
         """A random stream of its own for each purpose of each decision, and for each part of that."""
@@ -87,7 +86,7 @@ class View:
     @property
     def units(self) -> Array:
         """Points [n, D] of all trials."""
-        return self.memory.encode(self.space, self.history.trials)
+        return self.memory.units
 
     @property
     def running(self) -> list[Array]:
@@ -102,7 +101,6 @@ class View:
     @property
     def tried(self) -> set[bytes]:
         """Keys of the configs of all trials, and of the new ones that are chosen."""
-        self.memory.encode(self.space, self.history.trials)
         return self.memory.keys.union(map(finite.key, self.begun))
 
     def has(self, point: Array) -> bool:
@@ -135,7 +133,7 @@ class View:
     @property
     def listed(self) -> Array | None:
         """Points [n, D] of all configs of `widest`; None where they are many."""
-        return self.memory.listed(self.space, self.widest)
+        return self.memory.listed(self.widest)
 
     @property
     def end(self) -> str:
