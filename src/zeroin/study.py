@@ -331,12 +331,9 @@ class Study:
         self._unkept.clear()
 
     def __repr__(self) -> str:
-        trial = confirmation.chosen(self.history)
-        best = (
-            ""
-            if trial is None or trial.loss is None
-            else f", best {score_words(direction.turned(self.goal, trial.loss))}"
-        )
+        found, best = confirmation.chosen(self.history), ""
+        if found and found.loss is not None:
+            best = f", best {score_words(direction.turned(self.goal, found.loss))}"
         trials, epochs = counted(len(self.history.trials), "trial"), counted(self.history.spent, "epoch")
         return f"<Study {self.name!r}: {trials}, {epochs} of search{best}>"
 
@@ -350,6 +347,7 @@ class Study:
 
     def _go_on(self, known: Header) -> None:
         """Check that a stored study can continue as asked, and log what has changed."""
+        assert self._store
         was, now = known.measure, self.header.measure
         kept = {name: (getattr(known, name), getattr(self, name)) for name in ("max_epochs", "goal", "seed")}
         try:
@@ -361,12 +359,11 @@ class Study:
         if mended and self.history.jobs:
             what = "an objective" if "objective" in now else "a network, loss or metric"
             log.warning(ANOTHER, self.name, what, mended, len(self.history.trials))
-        if self._store and (mended or now.keys() - was.keys()):  # or begun before they were kept
+        if mended or now.keys() - was.keys():  # or begun before they were kept
             self._store.set_measure({**was, **now})
         if known.space != self.space:
             changes = changed(known.space, self.space)
             log.warning(CHANGED, self.name, changes)
-            assert self._store
             if self.history.jobs or self.history.regions:  # before any job there may be one, of the playbook's ranges
                 self.record(Asked((), region_by_hand(known.space, self.space, self.history, changes)))
             self._store.set_space(self.space, len(self.history.jobs))  # last: until then the change is seen again
