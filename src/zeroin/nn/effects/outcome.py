@@ -2,7 +2,7 @@
 
 import math
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
@@ -68,13 +68,7 @@ class Effect:
 
     def to_json(self) -> dict[str, Any]:
         """Everything as plain data, including each draw."""
-        goal = {
-            "target": self.goal.target,
-            "constant": self.goal.constant,
-            "epochs": self.goal.epochs,
-            "up": self.goal.up,
-        }
-        named = {"choice": self.choice, "task": self.task, "metric": self.metric, "goal": goal}
+        named = {"choice": self.choice, "task": self.task, "metric": self.metric, "goal": asdict(self.goal)}
         spent = {"draws": self.draws, "seed": self.seed, "seconds": round(self.seconds, 1), "workers": self.workers}
         held = {"drawn": dict(self.drawn), "held": dict(self.held)}
         return named | spent | held | {"settings": [_plain(one) for one in self.comparisons]}
