@@ -113,7 +113,7 @@ def test_the_budget_of_trials_is_that_of_the_search(trials):
 def test_numbers_of_any_kind_are_a_budget_and_are_kept(tmp_path):
     budget = {"trials": np.int16(20), "minutes": np.float32(1), "trial_minutes": Fraction(1, 2), "confirm": np.int64(2)}
     zi.tune(trained, SPACE, max_epochs=8, **budget, store=tmp_path / "z.db", name="kinds", playbook=False)
-    plan = zi.load("kinds", tmp_path / "z.db").plan
+    plan = zi.load("kinds", tmp_path / "z.db").header.plan
     assert (plan.budget.minutes, plan.budget.trial_minutes, plan.asked) == (1.0, 0.5, 2)
 
 
@@ -729,7 +729,7 @@ def test_what_began_a_study_is_kept(tmp_path, monkeypatch):
         monkeypatch.setattr("sys.argv", list(words))
         name = f"s{len(list(tmp_path.iterdir()))}-{len(words)}"
         zi.tune(lambda c: c["x"], zi.Space(x=zi.Float(0, 1)), trials=2, store=tmp_path / "z.db", name=name)
-        return zi.load(name, tmp_path / "z.db").plan
+        return zi.load(name, tmp_path / "z.db").header.plan
 
     plan = began("/somewhere/bin/zeroin", "tune", "my task.py", "--epochs", "40")
     assert plan.command == "zeroin tune 'my task.py' --epochs 40"
