@@ -155,6 +155,14 @@ def test_a_race_that_ended_within_a_turn_is_won_by_the_lower_mean():
     assert [score.config["x"] for score in scores(history)] == [0.2, 0.1, 0.3]
 
 
+def test_what_a_study_finds_when_it_goes_on_wins_with_fewer_fresh_seeds(tmp_path):
+    """The second comparison had time for two seeds, the first for five."""
+    options = {"max_epochs": 4, "store": tmp_path / "z.db", "name": "on", "playbook": False}
+    zi.tune(noisy(0.01), zi.Space(x=zi.Float(0.7, 1)), epochs=160, confirm=5, **options)
+    study = zi.tune(noisy(0.01), zi.Space(x=zi.Float(0, 1)), epochs=260, confirm=2, **options)
+    assert study.best.config["x"] == pytest.approx(0.3, abs=0.15)
+
+
 def test_a_default_config_that_beats_the_winner_over_fresh_seeds_is_the_best():
     """The search's best was lucky; what is taken out is not worse than what was there before."""
     space = zi.Space(x=zi.Float(0, 1, default=0.5))

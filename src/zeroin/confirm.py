@@ -7,6 +7,7 @@ still close. The default config is trained with as many seeds as a contender, an
 
 import json
 import math
+from bisect import bisect
 from collections.abc import Sequence
 from dataclasses import dataclass
 
@@ -185,11 +186,29 @@ def interval(values: Sequence[float]) -> tuple[float, float] | None:
 
 
 def scores(history: History) -> list[Score]:
-    """Results over fresh seeds: contenders from the best to the worst, the default config last."""
-    found = [_score(kind, runs) for kind in (Kind.CONFIRM, Kind.DEFAULT) for runs in by_config(history, kind).values()]
-    most = max((len(s.losses) for s in found if s.kind is Kind.CONFIRM), default=0)
-    # A race may end within a turn, so that some of the contenders that are still close have one seed fewer.
-    return sorted(found, key=lambda s: (s.kind is Kind.DEFAULT, len(s.losses) < most - 1, s.mean))
+    """Results over fresh seeds: contenders from the best to the worst, the default config last.
+
+    Of a study that went on after its comparison there are several: those who were ahead in one are compared with those
+    of the others by their means, whose seeds may be fewer, but not a single one where others have several.
+    """
+    searched = [trial.number for trial in history.trials if trial.kind.is_search]
+    found = [
+        (_score(kind, runs), bisect(searched, runs[-1].number))  # and which comparison that was
+        for kind in (Kind.CONFIRM, Kind.DEFAULT)
+        for runs in by_config(history, kind).values()
+    ]
+    most: dict[int, int] = {}
+    for score, race in found:
+        if score.kind is Kind.CONFIRM:
+            most[race] = max(len(score.losses), most.get(race, 0))
+    several = min(2, max(most.values(), default=0))
+
+    def place(one: tuple[Score, int]) -> tuple[bool, bool, float]:
+        score, seeds = one[0], most.get(one[1], 0)
+        # A race may end within a turn, so that some of the contenders that are still close have one seed fewer.
+        return score.kind is Kind.DEFAULT, seeds < several or len(score.losses) < seeds - 1, score.mean
+
+    return [score for score, _ in sorted(found, key=place)]
 
 
 def winner(history: History) -> Config | None:
