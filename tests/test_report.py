@@ -352,6 +352,14 @@ def test_no_ranges_are_pasted_that_leave_nothing_to_tune():
         assert paste(space, history, Trial(0, {"n": 2, "c": "a"}, 1, Kind.ZOOM, ""), (), command) == ""
 
 
+def test_a_value_to_paste_is_legal_at_an_end_of_many_digits():
+    space = Space(x=Float(-2.0, -2 / 3), y=Float(0.0, 1.0))
+    best = Trial(0, {"x": -2 / 3, "y": 0.5}, 1, Kind.ZOOM, "")
+    names = {"space": space}
+    exec(paste(space, History(1), best, (Importance("x", 0.0, 0.0, 0.0),), ""), names)
+    assert names["space"]["x"].fixed == -2 / 3
+
+
 @pytest.mark.parametrize("seed", range(8))
 def test_the_ranges_to_paste_are_taken_and_hold_the_best(seed):
     rng = random.Random(seed)

@@ -100,7 +100,7 @@ def _rounded(value: float, param: Float, towards: int) -> float:
     step = 10.0 ** (math.floor(math.log10(abs(x))) - DIGITS + 1) if x else 1.0
     rounded = (math.ceil if (towards > 0) != turned else math.floor)(tidy(x / step)) * step
     low, high = param.legal
-    return tidy(min(max(1 - rounded if turned else rounded, min(low, value)), max(high, value)))
+    return min(max(tidy(1 - rounded if turned else rounded), min(low, value)), max(high, value))
 
 
 def _little(importance: Sequence[Importance]) -> set[str]:
