@@ -330,6 +330,25 @@ def test_a_norm_behind_weights_that_are_read_elsewhere_too_stays():
     assert told.difference == 0
 
 
+class SmallWithMask(nn.Module):
+    def __init__(self):
+        super().__init__()
+        self.layer, self.norm = nn.Linear(4, 4), nn.BatchNorm1d(4)
+
+    def forward(self, x):
+        found = self.norm(self.layer(x))
+        return 1e-9 * found, found > 0
+
+
+def test_the_difference_is_relative_to_small_outputs_too_and_masks_are_outputs():
+    net, x = trained_a_little(SmallWithMask(), 16, 4), torch.randn(64, 4)
+    folded, told = fold(net, x)
+    with torch.no_grad():
+        before, after = net.eval()(x)[0], folded(x)[0]
+    assert told.difference == pytest.approx(float((before - after).abs().max() / before.abs().max()), rel=1e-3)
+    assert told.difference > 1e-9
+
+
 # --- the table of the manual
 
 

@@ -29,7 +29,7 @@ class Folded:
     Args:
         changes: one for each batch norm.
         difference: the largest difference between outputs before and after, on the example, relative to the largest
-            output.
+            number in each.
         before, after: seconds of a forward pass on the example, the median of several.
     """
 
@@ -199,6 +199,6 @@ def _compared(old: nn.Module, new: nn.Module, example: Example) -> tuple[float, 
                     began = time.perf_counter()
                     results[i] = _outputs(model, example)
                     times[i].append(time.perf_counter() - began)
-    largest = max([1.0, *(float(t.abs().max()) for t in results[0] if t.numel())])
-    apart = [float((a - b).abs().max()) for a, b in zip(*results, strict=True) if a.numel()]
-    return statistics.median(times[0]), statistics.median(times[1]), max(apart, default=0.0) / largest
+    both = [(exact(a), exact(b)) for a, b in zip(*results, strict=True) if a.numel()]
+    apart = [float((a - b).abs().max()) / (float(a.abs().max()) or 1.0) for a, b in both]
+    return statistics.median(times[0]), statistics.median(times[1]), max(apart, default=0.0)
