@@ -123,7 +123,7 @@ def kill_again_and_again(folder, command, kills, seed, log=None):
     assert everything(store) == everything(folder / "whole.db")
 
 
-@pytest.mark.parametrize("kills", [4, pytest.param(20, marks=pytest.mark.slow)])
+@pytest.mark.parametrize("kills", [2, pytest.param(20, marks=pytest.mark.slow)])
 def test_killed_at_random_moments_it_equals_the_unbroken_run_bit_for_bit(tmp_path, kills):
     command = ["tune", target(tmp_path), "--epochs", "160", "--confirm", "2", "--name", "s", "--seed", "7"]
     code, _, err = run(*command, "--store", tmp_path / "whole.db")

@@ -477,7 +477,7 @@ def test_many_are_looked_at_for_an_epoch_only_where_that_tells_much(free):
 
 
 @pytest.mark.parametrize("free", [1, 4, 8])
-@pytest.mark.parametrize("seed", [5, 6])
+@pytest.mark.parametrize("seed", [5, pytest.param(6, marks=pytest.mark.slow)])
 def test_rungs_whose_losses_mislead_are_given_up_and_others_are_not(free, seed):
     def misleading(until):
         return lambda config, epoch: (
@@ -694,7 +694,8 @@ def test_where_the_best_likely_lies_is_narrow_for_what_matters_and_wide_for_what
 
 
 @pytest.mark.parametrize(
-    ("max_epochs", "turns", "noise", "studies", "least"), [(1, 40, 0.1, 8, 0.7), (8, 60, 0.3, 24, 0.84)]
+    ("max_epochs", "turns", "noise", "studies", "least"),
+    [(1, 40, 0.1, 8, 0.7), pytest.param(8, 60, 0.3, 24, 0.84, marks=pytest.mark.slow)],
 )
 def test_where_the_best_likely_lies_holds_it_where_losses_are_noisy(max_epochs, turns, noise, studies, least):
     """With 90 % by its own words. Drawn among candidates that gather around the best seen, 50 and 83 % held it.
