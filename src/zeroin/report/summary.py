@@ -118,6 +118,7 @@ def summarise(
     Returns:
         Plain data, equal for equal histories.
 
+    >>> from zeroin.space import Space
     >>> space = Space.from_json({"x": {"type": "float", "low": 0, "high": 1}})
     >>> summarise(Header("empty", "minimize", 1, 0, space), History()).best is None
     True
