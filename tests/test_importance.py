@@ -5,6 +5,7 @@ import math
 import numpy as np
 
 import zeroin as zi
+from zeroin.search import importance
 from zeroin.search.importance import importances
 
 
@@ -26,6 +27,11 @@ def test_what_matters_comes_first_and_what_does_not_last():
     assert found[-1].mean < 0.02
     assert "k" not in names  # it is fixed
     assert all(0 <= each.low <= each.mean <= each.high for each in found)
+
+
+def test_of_many_hyperparameters_fewer_points_tell_the_same(monkeypatch):
+    monkeypatch.setattr(importance, "MOST", 24 * 5)  # as for 160 hyperparameters
+    assert [each.name for each in studied(40)][:2] == ["kind", "x"]
 
 
 def test_what_does_nothing_may_be_nothing_where_losses_are_noisy():
