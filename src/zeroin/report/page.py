@@ -47,7 +47,7 @@ def render(summary: Summary) -> str:
         style=Markup(files.joinpath("page.css").read_text("utf-8")),
         looks={"colours": COLOURS, "best": BEST, "failed": FAILED, "likely": LIKELY},
         status_words=STATUS_WORDS,
-        paste=_paste(summary),
+        paste=repr(dict(summary.best.config)) if summary.best else "",  # as Python
         drawn=_drawn(summary),
         columns=_columns(summary),
         top=[_cells(row, summary) for row in summary.table],
@@ -118,8 +118,3 @@ def _rank(row: Row, summary: Summary) -> tuple[bool, float, int, int]:
 
 def _hyperparameters(summary: Summary) -> list[str]:
     return [plot.name for plot in summary.axes]
-
-
-def _paste(summary: Summary) -> str:
-    """The best config as Python to paste."""
-    return repr(dict(summary.best.config)) if summary.best else ""

@@ -2,14 +2,11 @@
 
 from functools import partial
 
-from torch import nn
-
 from zeroin.data.split import parted, split
 from zeroin.nn import Task, mlp, small_cnn
 from zeroin.nn.spaces import cnn_space, short_space
 from zeroin.space import Int, Space
 from zeroin.tasks import sources
-from zeroin.types import Config
 
 SPLIT = 1  # the seed that cuts the sets; it is part of the task
 
@@ -29,7 +26,7 @@ def digits() -> Task:
     known, test = parted(digit, 360, SPLIT)
     train, valid = (known[rows] for rows in parted(digit[known], 240, 0))
     return Task(
-        build=_network,
+        build=partial(mlp, 64, 10),
         train=(images[train], digit[train]),
         valid=(images[valid], digit[valid]),
         test=(images[test], digit[test]),
@@ -49,7 +46,7 @@ def mnist5k() -> Task:
     images, digit = sources.mnist5k()
     at = split(digit)
     return Task(
-        build=_cnn,
+        build=partial(small_cnn, 1, 28, 10),
         train=(images[at.train], digit[at.train]),
         valid=(images[at.valid], digit[at.valid]),
         test=(images[at.test], digit[at.test]),
@@ -57,14 +54,6 @@ def mnist5k() -> Task:
         name="mnist5k",
         max_epochs=5,
     )
-
-
-def _network(config: Config) -> nn.Module:
-    return mlp(64, 10, config)
-
-
-def _cnn(config: Config) -> nn.Module:
-    return small_cnn(1, 28, 10, config)
 
 
 def _space(trainings: float) -> Space:

@@ -128,7 +128,7 @@ def _differs(problem: Problem, one: Stack, models: Sequence[nn.Module], cut: tup
         return "the same mini-batch again gives another loss: it keeps a count elsewhere than in its buffers"
     for row, (seed, model) in enumerate(zip(SEEDS, models, strict=True)):
         alone = _alone(problem, model, (x[row].clone(), y[row]), how.label_smoothing, seed)
-        stacked = {"loss": loss[row]} | _by_name(one, g, row)
+        stacked = {"loss": loss[row]} | {name: value[row] for name, value in one.layout.tree(g).items()}
         found = [v for name, v in alone.items() if name != "loss" and v is not None and v.numel()]
         largest = max((float(v.abs().max()) for v in found), default=0.0)
         for name, value in (alone | dict(model.named_buffers())).items():
@@ -252,10 +252,6 @@ def _own_calls(model: nn.Module, x: Tensor) -> list[Call]:
     with torch.random.fork_rng(devices=[]), noted(model) as calls:
         model(x)
     return calls
-
-
-def _by_name(one: Stack, g: Tensor, row: int) -> dict[str, Tensor]:
-    return {name: value[row] for name, value in one.layout.tree(g).items()}
 
 
 def _agree(a: Tensor, b: Tensor, least: float = LEAST) -> bool:
