@@ -418,16 +418,18 @@ def test_what_trains_but_not_as_it_is_meant_is_told(kwargs, message):
 
 
 def test_an_accuracy_of_one_output_is_told_of_numbers_that_are_no_logits():
-    def made(loss, *end):
-        sets = (torch.randn(60, 4), torch.arange(60) % 2.0)
+    def made(loss, *end, least=0.0):
+        sets = (torch.randn(60, 4), torch.where(torch.arange(60) % 2 == 0, least, 1.0))
         build = lambda c: nn.Sequential(nn.Linear(4, 1), *end, nn.Flatten(0))  # noqa: E731
         return task(build=build, train=sets, valid=sets, loss=loss, metric="accuracy")
 
     made(nn.BCEWithLogitsLoss()).check(SPACE)
     with pytest.raises(TaskError, match="outputs are probabilities: leave the last Sigmoid out"):
         made(nn.BCELoss(), nn.Sigmoid()).check(SPACE)
-    with pytest.raises(TaskError, match="outputs are real numbers"):
+    with pytest.raises(TaskError, match="outputs are numbers"):
         made("mse").check(SPACE)
+    with pytest.raises(TaskError, match="labels are -1 and others: number the classes 0 and 1"):
+        made(nn.SoftMarginLoss(), least=-1.0).check(SPACE)
 
 
 LAMBDA = task(build=lambda c: nn.Linear(4, 3))

@@ -220,24 +220,34 @@ def _check_metric(problem: Problem, output: Tensor, y: Tensor) -> None:
 
 
 def _check_sign(problem: Problem, output: Tensor, y: Tensor) -> None:
-    """Whether an accuracy, which takes the sign of a single output for its class, is given logits."""
+    """Whether an accuracy, which takes the sign of a single output for its class, is given logits and classes."""
     if problem.metric is None or problem.metric.compute not in BY_SIGN or output.numel() != y.numel():
         return
-    p, target = output.cpu(), y.cpu()  # on a GPU a loss that refuses numbers ends the process
-    found, remedy = "real numbers", "use loss=nn.BCEWithLogitsLoss() for classes, or metric='r2' for numbers"
-    if problem.loss != "mse":
-        found, remedy = "probabilities", "leave the last Sigmoid out, and use loss=nn.BCEWithLogitsLoss()"
-        try:
-            loss_of(problem.loss, p, target)
-        except Exception:  # it asks for more than two examples, or for a GPU
-            return
-        with suppress(RuntimeError, ValueError):
-            if math.isfinite(loss_of(problem.loss, torch.full_like(p, -1.0), target).item()):
-                return
+    labels = problem.train.y if isinstance(problem.train, InMemory) else y
+    others = labels[(labels != 0) & (labels != 1)]
+    if problem.loss == "mse":
+        found, remedy = "outputs are numbers", "use loss=nn.BCEWithLogitsLoss() for classes, metric='r2' for numbers"
+    elif len(others):
+        found, remedy = f"labels are {others[0].item():g} and others", "number the classes 0 and 1"
+    elif _are_probabilities(problem, output.cpu(), y.cpu()):  # on a GPU a loss that refuses numbers ends the process
+        found = "outputs are probabilities"
+        remedy = "leave the last Sigmoid out, and use loss=nn.BCEWithLogitsLoss()"
+    else:
+        return
     raise TaskError(
-        f"{problem.metric.name} takes the sign of a single output for its class; under this loss outputs are {found}: "
-        f"{remedy}."
+        f"{problem.metric.name} takes the sign of a single output for its class, 0 or 1; here {found}: {remedy}."
     )
+
+
+def _are_probabilities(problem: Problem, output: Tensor, y: Tensor) -> bool:
+    """Whether a loss takes these outputs, but refuses numbers below 0, or is not finite for them."""
+    try:
+        loss_of(problem.loss, output, y)
+    except Exception:  # it asks for more than two examples, or for a GPU
+        return False
+    with suppress(RuntimeError, ValueError):
+        return not math.isfinite(loss_of(problem.loss, torch.full_like(output, -1.0), y).item())
+    return True
 
 
 def _check_one_shape(problem: Problem, model: nn.Module, output: Tensor, y: Tensor) -> None:
