@@ -16,6 +16,7 @@ from zeroin.nn.stacking.grouping import signature
 from zeroin.nn.task import Task
 from zeroin.rng import generator
 from zeroin.space import SCALES, Choice, Float, Hyperparameter, Space
+from zeroin.space.choice import key
 from zeroin.space.scales import Array
 from zeroin.space.words import range_words
 from zeroin.types import Config, Value
@@ -171,7 +172,7 @@ def _make(task: Task, config: Config) -> str:
 
 
 def _first_default(param: Choice) -> list[Value]:
-    return [param.start, *(v for v in param.range if v != param.start)]
+    return [param.start, *(v for v in param.range if key(v) != key(param.start))]
 
 
 def _words(param: Hyperparameter) -> str:
