@@ -27,7 +27,7 @@ from torch.utils.data import (
     get_worker_info,
 )
 
-from zeroin.errors import TaskError, ZeroinError
+from zeroin.errors import StudyError, TaskError, ZeroinError
 from zeroin.executors.inline import Inline
 from zeroin.nn import Metric, Task, loop, mlp, small_cnn
 from zeroin.nn.data import InMemory, OnDemand, edges, order, prepared
@@ -681,3 +681,10 @@ def test_what_a_score_is_a_score_of_tells_data_apart():
     assert task(train=(torch.from_numpy(X), Y)).measure["contents"] == task(train=(X, Y)).measure["contents"]
     loader = torch.utils.data.DataLoader(torch.utils.data.TensorDataset(torch.from_numpy(X), torch.from_numpy(Y)))
     assert "contents" not in task(train=loader).measure
+
+
+def test_a_study_keeps_whether_its_inputs_are_normalised(tmp_path):
+    given = {"store": tmp_path / "z.db", "name": "s", "trials": 1, "max_epochs": 1, "confirm": 0, "playbook": False}
+    tune(task(), **given)
+    with pytest.raises(StudyError, match=r"a study keeps its normalise; 's' .* has True, not False"):
+        tune(task(normalise=False), **given)

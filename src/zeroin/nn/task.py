@@ -148,7 +148,8 @@ class Task:
             data = hashlib.sha256(json.dumps(self.preparation, sort_keys=True).encode()).hexdigest()
         contents = fingerprint(self.train, self.valid)
         loss, metric = (one if isinstance(one, str) else _named(one) for one in (self.loss, self.metric))
-        known: dict[str, Value] = {"loss": loss, "metric": metric, "recalibrate": self.recalibrate, "data": data}
+        switches = {"recalibrate": self.recalibrate, "normalise": self.normalise}
+        known: dict[str, Value] = {"loss": loss, "metric": metric, "data": data, **switches}
         return known | {name: one for name, one in (("contents", contents), ("code", self._code)) if one}
 
     @property
