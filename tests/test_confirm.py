@@ -9,6 +9,7 @@ import zeroin as zi
 from zeroin.confirm import Confirm, Finish, interval, scores, winner
 from zeroin.exports import trial_with_weights
 from zeroin.history import History
+from zeroin.report.compare import groups
 from zeroin.types import Asked, Ended, Job, Kind, Observation, Observed, Status
 
 SPACE = zi.Space(x=zi.Float(0, 1, default=0.9))
@@ -161,6 +162,14 @@ def test_what_a_study_finds_when_it_goes_on_wins_with_fewer_fresh_seeds(tmp_path
     zi.tune(noisy(0.01), zi.Space(x=zi.Float(0.7, 1)), epochs=160, confirm=5, **options)
     study = zi.tune(noisy(0.01), zi.Space(x=zi.Float(0, 1)), epochs=260, confirm=2, **options)
     assert study.best.config["x"] == pytest.approx(0.3, abs=0.15)
+
+
+def test_a_default_that_was_changed_is_trained_afresh_as_well(tmp_path):
+    options = {"max_epochs": 4, "confirm": 2, "store": tmp_path / "z.db", "name": "on", "playbook": False}
+    zi.tune(noisy(0.01), SPACE, epochs=80, **options)
+    study = zi.tune(noisy(0.01), zi.Space(x=zi.Float(0, 1, default=0.6)), epochs=120, **options)
+    found = [(g.label, g.config["x"], g.trained) for g in groups(study.header, study.history) if g.kind is Kind.DEFAULT]
+    assert found == [("default config", 0.6, 2), ("former default config", 0.9, 2)]
 
 
 def test_a_default_config_that_beats_the_winner_over_fresh_seeds_is_the_best():

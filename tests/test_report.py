@@ -94,7 +94,7 @@ def told():
     for i, loss in enumerate((0.40, 0.44)):
         t.job(4 + i, best, [0.9, loss], kind=Kind.CONFIRM, tests=(0.0, loss + 0.1))
     for i, loss in enumerate((0.70, 0.80)):
-        t.job(6 + i, SGD, [loss, 0.9], kind=Kind.DEFAULT, tests=(loss + 0.2, 0.0))
+        t.job(6 + i, SPACE.default, [loss, 0.9], kind=Kind.DEFAULT, tests=(loss + 0.2, 0.0))
     return t.history
 
 

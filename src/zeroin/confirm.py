@@ -129,7 +129,7 @@ class Confirm:
     def _default(self, space: Space, history: History) -> list[tuple[Kind, Config, str]]:
         if any(job.kind is Kind.CONFIRM for job in history.running) or incumbent(history) is None:
             return []
-        done = sum(t.kind is Kind.DEFAULT for t in history.trials)
+        done = len(by_config(history, Kind.DEFAULT).get(config_key(space.default), ()))  # it may have been another
         return [
             (Kind.DEFAULT, space.default, f"fresh seed {i + 1} of {self.seeds} for the default config")
             for i in range(done, self.seeds)
@@ -186,7 +186,7 @@ def interval(values: Sequence[float]) -> tuple[float, float] | None:
 
 
 def scores(history: History) -> list[Score]:
-    """Results over fresh seeds: contenders from the best to the worst, the default config last.
+    """Results over fresh seeds: contenders from the best to the worst, then the default config, then former ones.
 
     Of a study that went on after its comparison there are several: those who were ahead in one are compared with those
     of the others by their means, whose seeds may be fewer, but not a single one where others have several.
@@ -203,10 +203,11 @@ def scores(history: History) -> list[Score]:
             most[race] = max(len(score.losses), most.get(race, 0))
     several = min(2, max(most.values(), default=0))
 
-    def place(one: tuple[Score, int]) -> tuple[bool, bool, float]:
+    def place(one: tuple[Score, int]) -> tuple[int, bool, float]:
         score, seeds = one[0], most.get(one[1], 0)
         # A race may end within a turn, so that some of the contenders that are still close have one seed fewer.
-        return score.kind is Kind.DEFAULT, seeds < several or len(score.losses) < seeds - 1, score.mean
+        behind = seeds < several or len(score.losses) < seeds - 1
+        return 0 if score.kind is Kind.CONFIRM else len(searched) + 1 - one[1], behind, score.mean
 
     return [score for score, _ in sorted(found, key=place)]
 
@@ -220,8 +221,8 @@ def winner(history: History) -> Config | None:
     confirmed = [s for s in found if s.kind is Kind.CONFIRM]
     if confirmed:
         seeds = min(2, len(confirmed[0].losses))  # a single seed of a default that was cut short may be luck
-        better = (s for s in found if s.kind is Kind.DEFAULT and s.mean < confirmed[0].mean and len(s.losses) >= seeds)
-        return next(better, confirmed[0]).config
+        defaults = (s for s in found if s.kind is Kind.DEFAULT and len(s.losses) >= seeds)
+        return min([confirmed[0], *defaults], key=lambda s: s.mean).config
     best = incumbent(history)
     return best.config if best else None
 

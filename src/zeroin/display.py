@@ -160,7 +160,7 @@ def _result_table(study: Study) -> Table:
         table.add_column(column)
     best = config_key(winner(study.history) or {})
     for group in groups(study.header, study.history):
-        name = "default" if group.kind is Kind.DEFAULT else group.label.removeprefix("config of ")
+        name = group.label.removeprefix("config of ").removesuffix(" config")
         name = f"best: {name}" if config_key(group.config) == best else name
         score, test = (stat.words if stat else "-" for stat in (group.score, group.test))
         within = (group.score.within if group.score else "") or "-"

@@ -16,7 +16,7 @@ from zeroin.history import incumbent
 from zeroin.protocols import Executor, Patient, Searcher
 from zeroin.search.ranking import best_configs
 from zeroin.study import Study
-from zeroin.types import Config, Ended, Job, Kind, Observation, Status, Trial
+from zeroin.types import Config, Ended, Job, Observation, Status, Trial
 from zeroin.wording import duration, error_line
 
 log = logging.getLogger("zeroin")
@@ -91,7 +91,7 @@ def compare(study: Study, executor: Executor, final: Confirm, clock: Clock) -> N
         alike = [t for t in trials if t.config in best] or trials
         clock.whole = clock.pace(study.history, alike)
         fits = clock.whole.trainings(clock.left) if clock.whole else 0
-        done = sum(t.kind is Kind.DEFAULT or (t.kind is Kind.CONFIRM and t.config in best) for t in trials)
+        done = sum(not t.kind.is_search and t.config in (*best, study.space.default) for t in trials)
         asked, final = final.seeds, Confirm.of(min(fits + done, final.most), final.seeds)
         if final.seeds < asked:
             log.warning(FEWER_SEEDS, study.name, clock.seconds / 60, final.seeds or "none", asked)

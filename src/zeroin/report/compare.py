@@ -86,7 +86,7 @@ def stat(values: Iterable[float], ends: tuple[float, float] = ANY) -> Stat | Non
 
 def groups(header: Header, history: History) -> tuple[Group, ...]:
     """The trainings after the search by config: the best first, the default last."""
-    return tuple(_group(history, score, header.goal, bounds(header.measure)) for score in scores(history))
+    return tuple(_group(header, history, score) for score in scores(history))
 
 
 def verdict(rows: Sequence[Group], score_name: str, goal: str) -> str:
@@ -99,11 +99,11 @@ def verdict(rows: Sequence[Group], score_name: str, goal: str) -> str:
     sure = f" (95 % sure: {confirmed.score.within})" if confirmed.score.interval else ""
     ours = f"Trained afresh {n}, the {confirmed.label} has a mean {score_name} of {words}{sure}"
     if default.score is None:
-        return f"{ours}; the default config failed every time."
+        return f"{ours}; the {default.label} failed every time."
     gain = confirmed.score.mean - default.score.mean
     better = gain < 0 if goal == "minimize" else gain > 0
     direction = "lower" if gain < 0 else "higher"
-    theirs = f"the default config, {_times(default.score.n)}, {default.score.words}"
+    theirs = f"the {default.label}, {_times(default.score.n)}, {default.score.words}"
     found = _error(confirmed.score, default.score)
     if found is None:
         return f"{ours}; {theirs}: {value_words(abs(gain))} {direction} (too few trainings to know how sure that is)."
@@ -132,12 +132,13 @@ def passed_over(best: Trial | None, top: Sequence[Trial], rows: Sequence[Group],
     return f"In the search trial {top[0].number} had a better {score_name}, {score}; {found}. In bold: the best config."
 
 
-def _group(history: History, score: Score, goal: str, ends: tuple[float, float]) -> Group:
-    key = config_key(score.config)
+def _group(header: Header, history: History, score: Score) -> Group:
+    key, goal, ends = config_key(score.config), header.goal, bounds(header.measure)
     found = (t.number for t in history.trials if t.kind.is_search and config_key(t.config) == key)
     origin = next(found, None)
-    name = "default config" if score.kind is Kind.DEFAULT else "config"
-    label = name if score.kind is Kind.DEFAULT or origin is None else f"config of trial {origin}"
+    label = "config" if origin is None else f"config of trial {origin}"
+    if score.kind is Kind.DEFAULT:  # of a study that went on with another space the default may have been another
+        label = "default config" if key == config_key(header.space.default) else "former default config"
     ours = stat((turned(goal, loss) for loss in score.losses), ends)
     if ours and score.failures:
         ours = replace(ours, interval=None)
