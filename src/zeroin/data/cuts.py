@@ -9,6 +9,7 @@ import pandas as pd
 from zeroin.data.answer import Answer
 from zeroin.data.columns import in_time
 from zeroin.data.files import column_of
+from zeroin.data.kinds import as_words
 from zeroin.data.split import Cut, by_group, in_order, split
 from zeroin.errors import TaskError
 
@@ -28,7 +29,7 @@ def cutting(frame: pd.DataFrame, target: str, order: str | None, group: str | No
     if group:
         if column_of(frame, group, "--group") == target:
             raise TaskError(f"--group and --target are two columns; both are {group!r}: name another --group.")
-        return grouped(frame[group])
+        return grouped(as_words(frame[group]))
     return partial(_by_order, _times(frame, order)) if order else at_random
 
 

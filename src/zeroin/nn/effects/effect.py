@@ -243,7 +243,7 @@ def _goal(task: Task, target: float | None, epochs: int) -> Goal:
             name = "loss" if metric is None else metric.name
             raise TaskError(
                 f"the default target of {TARGET} is for an accuracy; task {task.name!r} is judged by {name}: "
-                f"give a target."
+                f"give target=... (--reach)."
             )
         target = TARGET
     return Goal(target, _constant(task.problem), epochs, task.problem.sign < 0)
