@@ -619,7 +619,8 @@ def test_what_is_missing_is_told_with_the_line_to_paste(monkeypatch):
         absent.setitem(sys.modules, "sklearn", None)
         with pytest.raises(TaskError, match=r"-m pip install scikit-learn$"):
             load("digits")
-    monkeypatch.delitem(sys.modules, "zeroin.tasks.vision", raising=False)
+    for name in [name for name in sys.modules if name.startswith(("zeroin.nn", "zeroin.tasks.vision"))]:
+        monkeypatch.delitem(sys.modules, name)
     monkeypatch.setitem(sys.modules, "torch", None)
     with pytest.raises(TaskError, match=r"-m pip install torch scikit-learn pandas$"):
         load("digits")
