@@ -60,6 +60,7 @@ class Memory:
     ladder: tuple[int, ...]
     outlook: Outlook | None = field(default_factory=shipped)
     fits: dict[tuple[bytes | int | None, ...], tuple[Array, float]] = field(default_factory=dict)
+    _names: dict[str, str] = field(init=False)  # that the outlook knows
     _noisy: bool = False  # whether the losses below are means
     _jobs: int = 0  # jobs whose rows are below: those before the first that still runs
     _rows: list[Row] = field(default_factory=list)
@@ -71,7 +72,8 @@ class Memory:
     _listing: tuple[dict[str, Range], Array | None] | None = None
 
     def __post_init__(self) -> None:
-        self.outlook = self.outlook if known(self.space) else None
+        self._names = known(self.space)
+        self.outlook = self.outlook if self._names else None
         self._units = np.empty((0, len(self.space)))
         self._traits = np.empty((0, len(self.outlook.learned) if self.outlook else 0))
 
@@ -117,14 +119,13 @@ class Memory:
         return self._listing[1]
 
     def _encode(self) -> None:
-        names = known(self.space)
         for trial in self.history.trials[self._encoded :]:
             if self._encoded == len(self._units):
                 self._units, self._traits = _longer(self._units), _longer(self._traits)
             self._units[self._encoded] = point = self.space.units(trial.config)
             self._keys.add(finite.key(point))
             if self.outlook:
-                self._traits[self._encoded] = self.outlook.traits(trial.config, names)
+                self._traits[self._encoded] = self.outlook.traits(trial.config, self._names)
             self._encoded += 1
 
 
