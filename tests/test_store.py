@@ -88,11 +88,15 @@ def not_sqlite(path):
     path.write_text("lr,loss\n0.1,0.2\n" * 20)
 
 
-def newer(path):
+def newer(path, number=99):
     with sqlite3.connect(path) as db:
         db.execute("CREATE TABLE x (a)")
-        db.execute("PRAGMA user_version = 99")
+        db.execute(f"PRAGMA user_version = {number}")
     db.close()
+
+
+def older(path):
+    newer(path, 4)
 
 
 @pytest.mark.parametrize(
@@ -100,6 +104,7 @@ def newer(path):
     [
         (not_sqlite, "a store is a SQLite file", "choose another file"),
         (newer, "read by the version that wrote it or a newer one; this one has format 99", "pip install --upgrade"),
+        (older, "a store has format 5; this one has format 4", "choose another file"),
         (lambda path: path.mkdir(), "a store is a file", "z.db/zeroin.db"),
     ],
 )
@@ -362,33 +367,9 @@ def test_an_end_that_was_to_be_kept_with_the_next_event_is_kept_when_the_study_i
     assert read_study(path)[1].jobs[0].status is Status.DONE
 
 
-def test_the_end_of_a_search_that_an_older_format_has_in_words_alone_is_not_told_again(tmp_path):
-    path, space = tmp_path / "z.db", zi.Space(o=zi.Choice("a", "b", "c"))
-    given = {"trials": 9, "store": path, "name": "s", "playbook": False}
-    ended = zi.tune(ord_of, space, **given)
-    assert ended.regions[-1].over
-    db = sqlite3.connect(path)
-    db.execute("ALTER TABLE regions DROP COLUMN over")
-    db.execute("PRAGMA user_version = 4")
-    db.close()
-    assert not any(region.over for region in zi.load("s", path).regions)
-    assert zi.tune(ord_of, space, **given).regions == ended.regions
-
-
-def ord_of(config):
-    return float(ord(config["o"]))
-
-
-def test_a_study_of_an_older_format_learns_what_its_scores_are_when_it_goes_on(tmp_path):
+def test_a_study_learns_what_its_scores_are_when_it_goes_on(tmp_path):
     path = tmp_path / "z.db"
     zi.Study(SPACE, store=path, name="s").close()
-    db = sqlite3.connect(path)
-    for column in ("measure", "plan"):
-        db.execute(f"ALTER TABLE studies DROP COLUMN {column}")
-    db.execute("ALTER TABLE regions DROP COLUMN over")
-    db.execute("PRAGMA user_version = 3")
-    db.close()
-    assert read_study(path)[0].measure == {}
     zi.Study(SPACE, store=path, name="s", measure={"metric": "mae"}).close()
     with pytest.raises(StudyError, match="keeps its metric"):
         zi.Study(SPACE, store=path, name="s", measure={"metric": "r2"})

@@ -1,7 +1,7 @@
 """What a study is about to do, in numbers and in words."""
 
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass, fields
+from dataclasses import dataclass
 from typing import Any
 
 from zeroin.budget import CONFIGS_PER_TRAINING, Budget
@@ -52,9 +52,8 @@ class Plan:
     @staticmethod
     def from_json(kept: Mapping[str, Any]) -> "Plan":
         """The plan whose fields were stored as JSON."""
-        known = {field.name: kept[field.name] for field in fields(Plan) if field.name in kept}
-        lists = {name: tuple(known[name]) for name in ("hyperparameters", "ladder")}
-        return Plan(**(known | lists | {"budget": Budget(**known["budget"])}))
+        lists = {name: tuple(kept[name]) for name in ("hyperparameters", "ladder")}
+        return Plan(**{**kept, **lists, "budget": Budget(**kept["budget"])})
 
     def words(self) -> str:
         """The plan in a few sentences."""

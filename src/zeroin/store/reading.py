@@ -16,7 +16,7 @@ from zeroin.history import History
 from zeroin.plan import Plan
 from zeroin.space import Space
 from zeroin.store.errors import telling
-from zeroin.store.schema import check_file, check_version, version
+from zeroin.store.schema import check_file, check_version
 from zeroin.types import (
     Advised,
     Asked,
@@ -100,12 +100,9 @@ def list_studies(path: Path) -> list[Listed]:
 
 def load(db: sqlite3.Connection, study: int) -> tuple[Header, History]:
     """A study by its id in an open store."""
-    # A reader does not migrate. What an older store lacks gets the value that the migration would give it.
-    scenario = "scenario" if version(db) >= 2 else "'{}'"
-    measure, plan = ("measure", "plan") if version(db) >= 4 else ("'{}'", "''")
-    columns = f"name, goal, max_epochs, seed, task, created, {scenario}, {measure}, {plan}"
     name, goal, max_epochs, seed, task, created, scenario, measure, plan = db.execute(
-        f"SELECT {columns} FROM studies WHERE id = ?", (study,)
+        "SELECT name, goal, max_epochs, seed, task, created, scenario, measure, plan FROM studies WHERE id = ?",
+        (study,),
     ).fetchone()
     (space,) = db.execute("SELECT space FROM spaces WHERE study = ? ORDER BY rowid DESC LIMIT 1", (study,)).fetchone()
     history = History(max_epochs)
@@ -156,22 +153,17 @@ def _events(db: sqlite3.Connection, study: int) -> Iterator[Event]:
 
 
 def _regions(db: sqlite3.Connection, study: int) -> Iterator[Region]:
-    over = "over" if version(db) >= 5 else "0"
-    rows = f"SELECT round, after, ranges, likely, volume, why, {over} FROM regions WHERE study = ? ORDER BY rowid"
-    for number, after, ranges, likely, volume, why, ends in db.execute(rows, (study,)):
-        yield Region(number, after, _ranges(ranges), _ranges(likely), volume, why, bool(ends))
+    rows = "SELECT round, after, ranges, likely, volume, why, over FROM regions WHERE study = ? ORDER BY rowid"
+    for number, after, ranges, likely, volume, why, over in db.execute(rows, (study,)):
+        yield Region(number, after, _ranges(ranges), _ranges(likely), volume, why, bool(over))
 
 
 def _advice(db: sqlite3.Connection, study: int) -> tuple[Suggestion, ...]:
-    if version(db) < 2:
-        return ()
     rows = db.execute("SELECT config, why FROM advice WHERE study = ? ORDER BY number", (study,))
     return tuple(Suggestion(json.loads(config), why) for config, why in rows)
 
 
 def _leads(db: sqlite3.Connection, study: int) -> tuple[Config, ...]:
-    if version(db) < 3:
-        return ()
     rows = db.execute("SELECT config FROM leads WHERE study = ? ORDER BY number", (study,))
     return tuple(json.loads(config) for (config,) in rows)
 

@@ -25,7 +25,7 @@ from zeroin.store.errors import telling
 from zeroin.store.folder import check_name, claim
 from zeroin.store.latesync import LateSync
 from zeroin.store.reading import BUSY_SECONDS, load
-from zeroin.store.schema import check_file, migrate
+from zeroin.store.schema import check_file, check_format, make_tables
 from zeroin.types import Advised, Asked, Ended, Event, Job, Observed, Region, Value
 
 # What `write` does; ?1 is always the study.
@@ -165,11 +165,11 @@ def open_study(path: Path, header: Header) -> tuple[SqliteStore, Header, History
         The writer, the header as stored, and the history so far.
 
     Raises:
-        StoreError: another live process is writing the study, a newer zeroin wrote the store, or it is not a store.
+        StoreError: another live process is writing the study, or the file is not a store that this zeroin knows.
     """
     check_name(header.name)
     with telling(), ExitStack() as undone:  # what was opened is closed again where the rest fails
-        check_file(path)
+        check_format(check_file(path))
         lock = claim(path, header.name)
         undone.callback(lock.release)
         db = undone.enter_context(
@@ -185,7 +185,7 @@ def open_study(path: Path, header: Header) -> tuple[SqliteStore, Header, History
 def _prepare(db: sqlite3.Connection, path: Path) -> None:
     with FileLock(f"{path}.lock", timeout=BUSY_SECONDS):  # making the file and going over to WAL need it alone
         db.execute("PRAGMA journal_mode = WAL")
-        migrate(db)
+        make_tables(db)
     db.execute("PRAGMA synchronous = NORMAL")
     db.execute("PRAGMA foreign_keys = ON")
 
