@@ -196,13 +196,18 @@ def test_listeners_hear_every_event_after_it_counts():
 def test_a_table_has_what_else_was_reported_at_the_best_epoch():
     def objective(config, run):
         for epoch in run.epochs():
-            run.report(config["x"] - (epoch == 1), hits=epoch, x=-epoch, loss=9)
+            run.report(config["x"] - (epoch == 3), hits=epoch, x=-epoch, loss=9)
 
     study = zi.tune(objective, zi.Space(x=zi.Float(0, 1)), max_epochs=4, trials=5, goal="maximize", store=None)
     frame = study.to_dataframe()
     assert list(frame.columns[-4:]) == ["x", "hits", "metric_x", "metric_loss"]
-    assert (frame.hits == 0).all()  # of the highest score, the first
+    assert (frame.hits == frame.epoch.clip(upper=3) - 1).all()  # of the highest score, the last: as a test score
     assert (frame.note == "").all()
+
+
+def test_configs_to_start_with_differ_by_their_types():
+    study = zi.Study(zi.Space(o=zi.Choice(1, True)), store=None, start=[{"o": 1}, {"o": True}])
+    assert [type(study.ask()[0].config["o"]) for _ in range(2)] == [int, bool]
 
 
 def test_to_dataframe_and_report(tmp_path):

@@ -1,10 +1,12 @@
 """From a searcher's proposals to jobs: numbered, seeded, and within the budget."""
 
+from collections import Counter
 from collections.abc import Sequence
 
 from zeroin.budget import Budget
 from zeroin.history import History
 from zeroin.rng import seed_of
+from zeroin.space.plain import config_key
 from zeroin.types import Config, Job, Kind, Proposal
 
 
@@ -47,11 +49,12 @@ def jobs_of(proposals: Sequence[Proposal], history: History, *, seed: int, budge
 
 def to_start_with(configs: Sequence[Config], history: History) -> list[Proposal]:
     """A full training for each config that the user asked to try first and that was not tried yet."""
-    tried = [t.config for t in history.trials if t.kind is Kind.START] if configs else []
+    tried = Counter(config_key(t.config) for t in history.trials if t.kind is Kind.START) if configs else Counter()
     left = []
     for config in configs:
-        if config in tried:
-            tried.remove(config)
+        key = config_key(config)
+        if tried[key]:
+            tried[key] -= 1
         else:
             left.append(Proposal(history.max_epochs, Kind.START, "you asked for it", config=config))
     return left

@@ -5,7 +5,6 @@ than chance explains (Student's t, because seeds are few) drops out, and its rem
 still close. The default config is trained with as many seeds as a contender, and wins if its mean is lower.
 """
 
-import json
 import math
 from bisect import bisect
 from collections.abc import Sequence
@@ -14,9 +13,9 @@ from dataclasses import dataclass
 import numpy as np
 from scipy.special import stdtrit
 
-from zeroin.goal import tested_at_best
 from zeroin.history import History, incumbent, rank
 from zeroin.space import Space
+from zeroin.space.plain import config_key, same_config
 from zeroin.types import Config, Decision, Kind, Proposal, Status, Trial
 
 CONTENDERS = 3
@@ -231,15 +230,15 @@ def chosen(history: History) -> Trial | None:
     """The trial to show as the best: that in which the search found the winner; before confirmation the incumbent."""
     if not any(trial.kind is Kind.CONFIRM and _over(trial) for trial in history.trials):
         return incumbent(history)
-    key = config_key(winner(history) or {})
-    found = [t for t in history.trials if t.loss is not None and config_key(t.config) == key]
+    won = winner(history) or {}
+    found = [t for t in history.trials if t.loss is not None and same_config(t.config, won)]
     return min(found, key=lambda t: (not t.kind.is_search, rank(t)), default=None)
 
 
 def _score(kind: Kind, runs: Sequence[Trial]) -> Score:
     over = [t for t in runs if _over(t)]
     good = [t for t in over if t.loss is not None]
-    tests = (tested_at_best(t) for t in good)
+    tests = (t.best_metrics.get("test") for t in good)
     return Score(
         kind,
         runs[0].config,
@@ -251,8 +250,3 @@ def _score(kind: Kind, runs: Sequence[Trial]) -> Score:
 
 def _over(trial: Trial) -> bool:
     return trial.status is not Status.RUNNING
-
-
-def config_key(config: Config) -> str:
-    """A key that is equal for equal configs; with their types, because True is not the option 1."""
-    return json.dumps(dict(config), sort_keys=True)

@@ -12,12 +12,13 @@ from rich.progress_bar import ProgressBar
 from rich.table import Table
 from rich.text import Text
 
-from zeroin.confirm import config_key, winner
+from zeroin.confirm import winner
 from zeroin.goal import score_name, turned
 from zeroin.history import incumbent
 from zeroin.plan import Plan
 from zeroin.report.compare import groups
 from zeroin.space import Choice, Hyperparameter
+from zeroin.space.plain import same_config
 from zeroin.space.words import range_words
 from zeroin.study import Study
 from zeroin.types import Asked, Ended, Event, Kind, Range, Trial
@@ -158,10 +159,10 @@ def _result_table(study: Study) -> Table:
     score_column = "validation" if "metric" in study.header.measure else score_name(study.goal, study.header.measure)
     for column in ("", score_column, "mean with 95 %", "test", "seeds"):
         table.add_column(column)
-    best = config_key(winner(study.history) or {})
+    best = winner(study.history) or {}
     for group in groups(study.header, study.history):
         name = group.label.removeprefix("config of ").removesuffix(" config")
-        name = f"best: {name}" if config_key(group.config) == best else name
+        name = f"best: {name}" if same_config(group.config, best) else name
         score, test = (stat.words if stat else "-" for stat in (group.score, group.test))
         within = (group.score.within if group.score else "") or "-"
         table.add_row(name, score, within, test, str(group.trained - group.failed))

@@ -9,13 +9,14 @@ from pathlib import Path
 from typing import Any
 
 from zeroin import trialtable
-from zeroin.confirm import config_key, contenders, winner
+from zeroin.confirm import contenders, winner
 from zeroin.errors import StudyError
 from zeroin.executors.checkpoint import trial_folder
 from zeroin.goal import shown
 from zeroin.header import Header
 from zeroin.history import History, rank
 from zeroin.report.compare import Group, Stat, groups
+from zeroin.space.plain import same_config
 from zeroin.study import Study
 from zeroin.trialtable import FIELDS
 from zeroin.types import Trial
@@ -81,7 +82,7 @@ def trial_with_weights(history: History, folder: Path) -> Trial:
         raise StudyError("weights are those of a trial that worked; none did yet: tune for longer.")
     left = [t for t in history.trials if t.loss is not None and any(trial_folder(folder, t.number).glob("epoch-*"))]
     for wanted in (config, *contenders(history, len(history.trials))) if left else ():
-        if runs := [t for t in left if config_key(t.config) == config_key(wanted)]:
+        if runs := [t for t in left if same_config(t.config, wanted)]:
             return min(runs, key=lambda t: (t.kind.is_search, rank(t)))
     raise StudyError(
         f"weights come from the checkpoints of a Task's trials; none is left below {folder}: tune the task with this "

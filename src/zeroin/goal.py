@@ -70,17 +70,3 @@ def shown(goal: str, trial: Trial) -> Trial:
     """A trial as it is shown to the user, with losses in their own sense and a config that is theirs to change."""
     losses = trial.losses if goal == "minimize" else tuple(turned(goal, loss) for loss in trial.losses)
     return replace(trial, config=dict(trial.config), losses=losses, goal=goal)
-
-
-def tested_at_best(trial: Trial) -> float | None:
-    """The test score at the epoch of the trial's lowest loss; None if it was not reported there.
-
-    If several epochs have that loss, the last counts: of equal scores training keeps the network of the lower loss,
-    and by then it is known which one that is.
-    """
-    if not trial.losses:
-        return None
-    lowest = min(trial.losses)
-    epoch = max(i for i, loss in enumerate(trial.losses) if loss == lowest)
-    metrics: Mapping[str, float] = trial.metrics[epoch]
-    return metrics.get("test")

@@ -15,6 +15,7 @@ from zeroin.errors import StudyError
 from zeroin.history import incumbent
 from zeroin.protocols import Executor, Patient, Searcher
 from zeroin.search.ranking import best_configs
+from zeroin.space.plain import config_key
 from zeroin.study import Study
 from zeroin.types import Config, Ended, Job, Observation, Status, Trial
 from zeroin.wording import duration, error_line
@@ -88,10 +89,12 @@ def compare(study: Study, executor: Executor, final: Confirm, clock: Clock) -> N
         best = best_configs(study.space, study.history, final.contenders)
     if final.seeds and clock.limited:
         trials = study.history.trials
-        alike = [t for t in trials if t.config in best] or trials
+        keys = {config_key(config) for config in best}
+        alike = [t for t in trials if config_key(t.config) in keys] or trials
         clock.whole = clock.pace(study.history, alike)
         fits = clock.whole.trainings(clock.left) if clock.whole else 0
-        done = sum(not t.kind.is_search and t.config in (*best, study.space.default) for t in trials)
+        keys.add(config_key(study.space.default))
+        done = sum(not t.kind.is_search and config_key(t.config) in keys for t in trials)
         asked, final = final.seeds, Confirm.of(min(fits + done, final.most), final.seeds)
         if final.seeds < asked:
             log.warning(FEWER_SEEDS, study.name, clock.seconds / 60, final.seeds or "none", asked)

@@ -224,7 +224,7 @@ class Study:
         """The trials as a pandas DataFrame, one row each.
 
         Columns are number, kind, status, epoch, loss and so on, each hyperparameter, and the metrics reported at the
-        epoch of the best loss.
+        epoch of the best loss; of several such epochs at the last.
 
         Raises:
             StudyError: pandas is not installed.
@@ -359,7 +359,7 @@ class Study:
         if mended and self.history.jobs:
             what = "an objective" if "objective" in now else "a network, loss or metric"
             log.warning(ANOTHER, self.name, what, mended, len(self.history.trials))
-        if mended or now.keys() - was.keys():  # or begun before they were kept
+        if mended or now.keys() - was.keys():  # or begun without them
             self._store.set_measure({**was, **now})
         if known.space != self.space:
             changes = changed(known.space, self.space)

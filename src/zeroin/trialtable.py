@@ -25,11 +25,11 @@ def columns(space: Space, trials: Sequence[Trial] = ()) -> list[str]:
 def rows(space: Space, trials: Sequence[Trial]) -> Iterator[list[Value]]:
     """The values of each trial under `columns`.
 
-    A hyperparameter that is inactive is None. Metrics are those of `best_epoch`, None where that has none.
+    A hyperparameter that is inactive is None. Metrics are `best_metrics`, None where one was not reported there.
     """
     names = _metrics(trials)
     for trial in trials:
-        best = trial.metrics[trial.best_epoch - 1] if trial.best_epoch else {}
+        best = trial.best_metrics
         yield [
             *(getattr(trial, field) for field in FIELDS),
             *(trial.config.get(name) for name in space),

@@ -153,6 +153,15 @@ class Trial:
         """The first epoch, counted from 1, at which `loss` was reached."""
         return None if self.loss is None else self.losses.index(self.loss) + 1
 
+    @property
+    def best_metrics(self) -> Mapping[str, float]:
+        """What else was reported at the last epoch at which `loss` was reached; nothing where there is no loss.
+
+        The last, because of epochs of equal scores training keeps the network of the lower loss, and by then it is
+        known which one that is.
+        """
+        return {} if self.loss is None else self.metrics[-1 - self.losses[::-1].index(self.loss)]
+
 
 @dataclass(frozen=True, slots=True)
 class Proposal:

@@ -12,7 +12,7 @@ from zeroin.cli.options import NAME, STORE, print_table, write, writing
 from zeroin.confirm import chosen, scores
 from zeroin.errors import StudyError
 from zeroin.executors.checkpoint import trial_folder
-from zeroin.goal import shown, tested_at_best, turned
+from zeroin.goal import shown, turned
 from zeroin.header import Header
 from zeroin.reporting import report_of, write_report
 from zeroin.store import files_of, is_written, list_studies, read_study
@@ -161,7 +161,7 @@ def _status_of(store: Path, name: str) -> None:
 def _scores_of(header: Header, trial: Trial) -> str:
     """What this very network reached; the table at the end of a study has the mean of several."""
     assert trial.loss is not None
-    test = tested_at_best(trial)
+    test = trial.best_metrics.get("test")
     of = "of the search" if trial.kind.is_search else "with a fresh seed"
     known = "" if test is None else f", test {score_words(test)}"
     return f"# trial {trial.number}, {of}: validation {score_words(turned(header.goal, trial.loss))}{known}"

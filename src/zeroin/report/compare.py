@@ -7,10 +7,11 @@ from dataclasses import dataclass, replace
 
 from scipy.special import stdtrit
 
-from zeroin.confirm import Score, config_key, interval, scores
+from zeroin.confirm import Score, interval, scores
 from zeroin.goal import ANY, bounds, turned
 from zeroin.header import Header
 from zeroin.history import History
+from zeroin.space.plain import same_config
 from zeroin.types import Config, Kind, Trial
 from zeroin.wording import between, measured, score_words, value_words
 
@@ -124,21 +125,21 @@ def passed_over(best: Trial | None, top: Sequence[Trial], rows: Sequence[Group],
         rows: the trainings after the search.
         score_name, goal: of the study.
     """
-    if best is None or not top or top[0].loss is None or config_key(top[0].config) == config_key(best.config):
+    if best is None or not top or top[0].loss is None or same_config(top[0].config, best.config):
         return ""
     score = score_words(turned(goal, top[0].loss))
-    again = next((g.score for g in rows if config_key(g.config) == config_key(top[0].config) and g.score), None)
+    again = next((g.score for g in rows if same_config(g.config, top[0].config) and g.score), None)
     found = f"trained afresh, its config has {again.words}" if again else "the model takes some of that for luck"
     return f"In the search trial {top[0].number} had a better {score_name}, {score}; {found}. In bold: the best config."
 
 
 def _group(header: Header, history: History, score: Score) -> Group:
-    key, goal, ends = config_key(score.config), header.goal, bounds(header.measure)
-    found = (t.number for t in history.trials if t.kind.is_search and config_key(t.config) == key)
+    goal, ends = header.goal, bounds(header.measure)
+    found = (t.number for t in history.trials if t.kind.is_search and same_config(t.config, score.config))
     origin = next(found, None)
     label = "config" if origin is None else f"config of trial {origin}"
     if score.kind is Kind.DEFAULT:  # of a study that went on with another space the default may have been another
-        label = "default config" if key == config_key(header.space.default) else "former default config"
+        label = "default config" if same_config(score.config, header.space.default) else "former default config"
     ours = stat((turned(goal, loss) for loss in score.losses), ends)
     if ours and score.failures:
         ours = replace(ours, interval=None)

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from types import MappingProxyType
 
-from zeroin.confirm import chosen, config_key
+from zeroin.confirm import chosen
 from zeroin.goal import score_name as named
 from zeroin.goal import turned
 from zeroin.header import Header
@@ -30,6 +30,7 @@ from zeroin.report.thin import (
     thinned,
 )
 from zeroin.report.words import Line, events
+from zeroin.space.plain import same_config
 from zeroin.types import Config, Importance, Kind, Status, Trial
 from zeroin.wording import counted, value_words
 
@@ -145,9 +146,7 @@ def summarise(
         plan=_plan(len(free), goal, score_name, deepest),
         settings=tuple(settings.items()),
         best=_row(best, goal, deepest) if best else None,
-        afresh=next(
-            (g for g in compared if best and config_key(g.config) == config_key(best.config) and g.score), None
-        ),
+        afresh=next((g for g in compared if best and same_config(g.config, best.config) and g.score), None),
         verdict=said,
         passed_over=passed_over(best, the_best(search, 1), compared, score_name, goal),
         scores=axis,

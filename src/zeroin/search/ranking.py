@@ -2,7 +2,6 @@
 
 import numpy as np
 
-from zeroin.confirm import config_key
 from zeroin.history import History
 from zeroin.search import hindsight
 from zeroin.search.model import build
@@ -10,6 +9,7 @@ from zeroin.search.rows import Memory, Rows
 from zeroin.search.rungs import loss_at
 from zeroin.search.surrogate import one_blas_thread
 from zeroin.space import Space
+from zeroin.space.plain import config_key
 from zeroin.space.scales import Array
 from zeroin.types import Config
 

@@ -1,5 +1,6 @@
 """Values as files can hold them (numbers, strings, booleans, None), and hyperparameters as plain data and as code."""
 
+import json
 import sys
 from collections.abc import Mapping
 from typing import Any, TypeAlias, TypeGuard
@@ -7,7 +8,7 @@ from typing import Any, TypeAlias, TypeGuard
 import numpy as np
 
 from zeroin.errors import SpaceError
-from zeroin.types import Value
+from zeroin.types import Config, Value
 
 OUTSIDE = 0.1  # how far outside the unit interval a value is placed that the scale does not allow
 
@@ -40,6 +41,20 @@ def plain_when(when: Any) -> When | None:
 def several(allowed: Value | tuple[Value, ...]) -> tuple[Value, ...]:
     """The values that `when` allows, as a tuple."""
     return allowed if isinstance(allowed, tuple) else (allowed,)
+
+
+def config_key(config: Config) -> str:
+    """A key that is equal for equal configs; with their types, because True is not the option 1."""
+    return json.dumps(dict(config), sort_keys=True)
+
+
+def same_config(a: Config, b: Config) -> bool:
+    """Whether two configs are equal, also by the types of their values.
+
+    >>> same_config({"o": 1}, {"o": True})
+    False
+    """
+    return a == b and config_key(a) == config_key(b)
 
 
 def is_number(value: object) -> TypeGuard[float]:
