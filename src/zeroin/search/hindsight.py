@@ -19,6 +19,7 @@ USUAL = Settings()
 DUE = (0, 5, 10)  # full trainings' worth of epochs that a study has spent when each step of a check is due
 RIVALS = 2  # trials that looked better and have come to a rung before a check, at least
 AHEAD = 0.25  # of those, the part that a check may leave ahead of itself
+RECENT = 512  # jobs before a check among which rivals are looked for, so that a decision's time does not grow
 
 
 def trusted(space: Space, history: History, settings: Settings = USUAL) -> tuple[int, ...]:
@@ -104,7 +105,7 @@ def _is_ahead(history: History, trial: Trial, low: int, rung: int) -> bool:
         return job.kind.is_search and job.start < rung <= job.stop
 
     own = next(number for number in trial.jobs if came_by(history.jobs[number]))
-    before = {job.trial: job for job in history.jobs[:own] if came_by(job)}
+    before = {job.trial: job for job in history.jobs[max(0, own - RECENT) : own] if came_by(job)}
     rivals = [history.trials[n] for n in before if n != trial.number]
     at_low, at_rung = (rungs.loss_at(history, trial, epoch) for epoch in (low, rung))
     better = [t for t in rivals if rungs.loss_at(history, t, low) < at_low]

@@ -1,5 +1,6 @@
 """A history as rows, one for each observation at a rung, and a cache of what was computed from a history before."""
 
+from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
 from typing import TypeAlias
 
@@ -63,7 +64,7 @@ class Memory:
     _names: dict[str, str] = field(init=False)  # that the outlook knows
     _noisy: bool = False  # whether the losses below are means
     _jobs: int = 0  # jobs whose rows are below: those before the first that still runs
-    _rows: list[Row] = field(default_factory=list)
+    _rows: Array = field(default_factory=lambda: np.empty((0, 4)))
     _encoded: int = 0  # trials whose points are below
     _units: Array = field(init=False)
     _traits: Array = field(init=False)
@@ -81,12 +82,11 @@ class Memory:
         """The history as rows."""
         history, jobs = self.history, self.history.jobs
         if self._noisy is not history.is_noisy:  # all are judged anew
-            self._noisy, self._jobs, self._rows = history.is_noisy, 0, []
-        while self._jobs < len(jobs) and jobs[self._jobs].status is not Status.RUNNING:
-            self._rows += _rows_of(jobs[self._jobs], history, self.ladder)
-            self._jobs += 1
-        late = [row for job in jobs[self._jobs :] for row in _rows_of(job, history, self.ladder)]
-        columns = np.array([*self._rows, *late], float).reshape(-1, 4).T.copy()
+            self._noisy, self._jobs, self._rows = history.is_noisy, 0, self._rows[:0]
+        first = next((job.number for job in history.running), len(jobs))
+        self._rows = np.vstack([self._rows, self._seen(jobs[self._jobs : first])])
+        self._jobs = first
+        columns = np.vstack([self._rows, self._seen(jobs[first:])]).T.copy()
         trial, rung = columns[:2].astype(int)
         units = self.units
         traits = self._traits[: len(units)]
@@ -117,6 +117,10 @@ class Memory:
         if self._listing is None or self._listing[0] != ranges:
             self._listing = ranges, finite.listed(self.space, ranges)
         return self._listing[1]
+
+    def _seen(self, jobs: Sequence[Job]) -> Array:
+        """The rows of jobs as an array [n, 4]."""
+        return np.array([row for job in jobs for row in _rows_of(job, self.history, self.ladder)]).reshape(-1, 4)
 
     def _encode(self) -> None:
         for trial in self.history.trials[self._encoded :]:

@@ -10,7 +10,7 @@ from zeroin.search import agreement, coarse, hindsight, rungs
 from zeroin.search.model import expected
 from zeroin.search.view import View
 from zeroin.space.scales import Array
-from zeroin.types import Decision, Kind, Proposal, Region, Status, Suggestion, Trial
+from zeroin.types import Decision, Kind, Proposal, Region, Suggestion, Trial
 from zeroin.wording import counted
 
 BEAT = "the default, on to the full budget: what others have to beat"
@@ -72,13 +72,9 @@ def _overtaken(view: View, size: int) -> set[int]:
     because jobs asked for at once end in any order, but no fewer than OVERTAKEN or a quarter of the round's `size`.
     """
     enough = max(OVERTAKEN, size // 4, view.slots // 2)
-    late, ended = set(), 0
-    for job in reversed(view.history.jobs):
-        if job.status is not Status.RUNNING:
-            ended += 1
-        elif ended >= enough:
-            late.add(job.trial)
-    return late
+    running, asked = view.history.running, len(view.history.jobs)
+    later = [asked - job.number - (len(running) - at) for at, job in enumerate(running)]  # that have ended
+    return {job.trial for job, ended in zip(running, later, strict=True) if ended >= enough}
 
 
 def advice_holds(view: View) -> bool:
