@@ -4,6 +4,7 @@ import numpy as np
 import pytest
 
 import zeroin as zi
+from zeroin.asking import promised
 from zeroin.goal import GOALS
 from zeroin.history import History, incumbent
 from zeroin.search import Zoom
@@ -37,11 +38,10 @@ def view(history):
         "regions": list(history.regions),
         "running": [j.number for j in history.running],
         "undecided": [t.number for t in history.undecided],
-        "trained": history.trained,
+        "epochs": history.epochs,
+        "seconds": history.seconds,
         "spent": history.spent,
-        "promised": history.promised,
         "searched": history.searched,
-        "shares": history.epochs_after_screening,
         "incumbent": incumbent(history),
     }
 
@@ -53,9 +53,8 @@ def test_a_trial_is_the_sum_of_its_jobs():
     )  # fmt: skip
     (trial,) = history.trials
     assert (trial.losses, trial.epoch, trial.loss, trial.jobs) == ((3.0, 2.0, 2.5, 2.2, 1.0), 5, 1.0, (0, 1))
-    assert (history.spent, history.promised, history.seconds, history.searched) == (5, 8, 1.5, 1)
+    assert (history.spent, promised(history), history.seconds, history.searched) == (5, 8, 1.5, 1)
     assert [j.number for j in history.running] == [1]
-    assert history.epochs_after_screening == (0, 4)
 
 
 def test_a_trial_that_failed_has_no_loss_and_is_not_the_best():
@@ -90,7 +89,7 @@ def test_the_best_is_the_lowest_the_deeper_where_equal_and_of_the_search_alone()
         *observed(0, 1.0), *observed(1, 1.0, 1.0), *observed(2, 1.0), *observed(3, 0.1),
     )  # fmt: skip
     assert incumbent(history).number == 1
-    assert (history.trained, history.spent, history.searched) == (5, 4, 3)
+    assert (history.epochs.total(), history.spent, history.searched) == (5, 4, 3)
     assert incumbent(History()) is None
 
 

@@ -162,8 +162,8 @@ def test_no_event_and_no_quasi_random_decision_looks_at_every_trial() -> None:
 
     def listen(study: Study, _told: object) -> None:
         history = study.history
-        if not isinstance(history._trials, Counting):
-            history._trials, history._jobs = Counting(history._trials), Counting(history._jobs)
+        if not isinstance(history.trials, Counting):
+            history.trials, history.jobs = Counting(history.trials), Counting(history.jobs)
             Counting.walks = 0
         incumbent(history)
         walks.append(Counting.walks)

@@ -26,7 +26,7 @@ def jobs_of(proposals: Sequence[Proposal], history: History, *, seed: int, budge
     """
     jobs: list[Job] = []
     number, trial, searched = len(history.jobs), len(history.trials), history.searched
-    left = None if budget.epochs is None else budget.epochs - history.promised
+    left = None if budget.epochs is None else budget.epochs - promised(history)
     for proposal in proposals:
         known = None if proposal.trial is None else history.trials[proposal.trial]
         if known is None and budget.trials is not None and searched >= budget.trials:
@@ -45,6 +45,13 @@ def jobs_of(proposals: Sequence[Proposal], history: History, *, seed: int, budge
         number += 1
         left = None if left is None else left - (stop - start)
     return tuple(jobs)
+
+
+def promised(history: History) -> int:
+    """Epochs that the search has spent, and those that its running jobs still have to train."""
+    return history.spent + sum(
+        job.stop - history.trials[job.trial].epoch for job in history.running if job.kind.is_search
+    )
 
 
 def to_start_with(configs: Sequence[Config], history: History) -> list[Proposal]:

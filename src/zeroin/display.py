@@ -105,7 +105,7 @@ class Display:
         """The share of the budget that is spent, from 0 to 1; None if that is not known."""
         plan, shares = self._plan, []
         if plan and plan.trainings is not None:
-            shares.append(study.history.trained / (plan.trainings * study.max_epochs))
+            shares.append(study.history.epochs.total() / (plan.trainings * study.max_epochs))
         if plan and plan.budget.minutes is not None:
             shares.append((time.time() - plan.began) / (60 * plan.budget.minutes))
         return min(1.0, max(shares)) if shares else None

@@ -62,7 +62,7 @@ def result(study: Study) -> dict[str, Any]:
         "fresh_seeds": [_group(group) for group in groups(study.header, study.history)],
         "trials": len(study.history.trials),
         "search_epochs": study.history.spent,
-        "all_epochs": study.history.trained,
+        "all_epochs": study.history.epochs.total(),
         "seconds": round(study.history.seconds, 3),
     }
     return {name: _finite(value) for name, value in found.items()}

@@ -20,96 +20,57 @@ class History:
     Args:
         max_epochs: the number of epochs of a full training.
 
+    Attributes:
+        trials: all of them, by number.
+        jobs: all of them, in order of asking.
+        regions: those that were searched; the last one is searched now.
+        advice: what the playbook advised to try first when the study began.
+        leads: further configs that did well in past studies, for the model to consider.
+        searched: how many trials the search has begun, without the comparison after it.
+        epochs: how many were trained, by the kind of the job.
+        seconds: how many the ended jobs took.
+
     >>> History().spent
     0
     """
 
     __slots__ = (
-        "_advice", "_best", "_epochs", "_jobs", "_jumps", "_leads", "_lowest", "_regions", "_running", "_searched",
-        "_seconds", "_sums", "_told", "_took", "_trials", "_undecided", "max_epochs",
+        "_best", "_jumps", "_lowest", "_running", "_sums", "_told", "_took", "_undecided",
+        "advice", "epochs", "jobs", "leads", "max_epochs", "regions", "searched", "seconds", "trials",
     )  # fmt: skip
 
     def __init__(self, max_epochs: int = 1) -> None:
         self.max_epochs = max_epochs
-        self._trials: list[Trial] = []
-        self._jobs: list[Job] = []
-        self._regions: list[Region] = []
+        self.trials: list[Trial] = []
+        self.jobs: list[Job] = []
+        self.regions: list[Region] = []
+        self.advice: tuple[Suggestion, ...] = ()
+        self.leads: tuple[Config, ...] = ()
+        self.searched = 0
+        self.epochs: Counter[Kind] = Counter()
+        self.seconds = 0.0
         self._running: dict[int, None] = {}
         self._undecided: dict[int, None] = {}
-        self._advice: tuple[Suggestion, ...] = ()
-        self._leads: tuple[Config, ...] = ()
         self._lowest: list[float] = []  # loss of each trial: to look for it in every epoch would take longer than that
         self._best: tuple[float, int, int] | None = None  # lowest loss, epochs (negative) and number of the incumbent
-        self._epochs: Counter[Kind] = Counter()  # trained, by the kind of the job
-        self._searched = 0
         self._sums = [[0.0] for _ in range(FIRST)]  # of the losses up to each epoch of each of the first trials
         self._told = self._jumps = 0  # epochs of theirs that were foretold, and those to which a mean was closer
-        self._seconds = 0.0
         self._took: dict[int, float] = {}
-
-    @property
-    def trials(self) -> Sequence[Trial]:
-        """All trials, by number."""
-        return self._trials
-
-    @property
-    def jobs(self) -> Sequence[Job]:
-        """All jobs, in order of asking."""
-        return self._jobs
-
-    @property
-    def advice(self) -> Sequence[Suggestion]:
-        """What the playbook advised to try first when the study began."""
-        return self._advice
-
-    @property
-    def leads(self) -> Sequence[Config]:
-        """Further configs that did well in past studies, for the model to consider."""
-        return self._leads
-
-    @property
-    def regions(self) -> Sequence[Region]:
-        """The regions that were searched; the last one is searched now."""
-        return self._regions
 
     @property
     def running(self) -> Sequence[Job]:
         """The jobs that have not ended."""
-        return [self._jobs[number] for number in self._running]
+        return [self.jobs[number] for number in self._running]
 
     @property
     def spent(self) -> int:
         """Epochs that the search has trained, without the comparison after it."""
-        return sum(count for kind, count in self._epochs.items() if kind.is_search)
-
-    @property
-    def trained(self) -> int:
-        """Epochs trained in all, by the search and by the comparison after it."""
-        return self._epochs.total()
-
-    @property
-    def searched(self) -> int:
-        """How many trials the search has begun, without the comparison after it."""
-        return self._searched
-
-    @property
-    def promised(self) -> int:
-        """Epochs that the search has spent, and those that its running jobs still have to train."""
-        return self.spent + sum(j.stop - self._trials[j.trial].epoch for j in self.running if j.kind.is_search)
+        return sum(count for kind, count in self.epochs.items() if kind.is_search)
 
     @property
     def undecided(self) -> list[Trial]:
         """Trials of the search that have stopped before the last epoch, and about which nothing was decided since."""
-        return [self._trials[number] for number in sorted(self._undecided)]
-
-    @property
-    def epochs_after_screening(self) -> tuple[int, int]:
-        """Epochs spent on exploring, and on all jobs since the coarse round; running jobs count in full."""
-        running = [j for j in self.running if j.kind in (Kind.ZOOM, Kind.EXPLORE)]
-        left = {j.number: j.stop - self._trials[j.trial].epoch for j in running}
-        exploring = sum(left[j.number] for j in running if j.kind is Kind.EXPLORE)
-        explored = self._epochs[Kind.EXPLORE]
-        return explored + exploring, explored + self._epochs[Kind.ZOOM] + sum(left.values())
+        return [self.trials[number] for number in sorted(self._undecided)]
 
     @property
     def is_noisy(self) -> bool:
@@ -118,11 +79,6 @@ class History:
         The first trials of the study decide. Where losses just fall, the last one is always closer.
         """
         return 2 * self._jumps > self._told
-
-    @property
-    def seconds(self) -> float:
-        """The sum of the seconds that the ended jobs took."""
-        return self._seconds
 
     def seconds_of(self, trial: int) -> float:
         """Seconds that the ended jobs of a trial took."""
@@ -134,7 +90,7 @@ class History:
         A trial has ended by itself if its last job reported no epoch: asked again, it would report none again.
         """
         ends = trial.status.is_failure or trial.epoch >= self.max_epochs
-        return not ends and trial.epoch > self._jobs[trial.jobs[-1]].start
+        return not ends and trial.epoch > self.jobs[trial.jobs[-1]].start
 
     def apply(self, event: Event) -> None:
         """Add an event. Only the study, and the store as it replays one, call this."""
@@ -143,48 +99,48 @@ class History:
                 for job in jobs:
                     self._start(job)
                 for number, why in paused.items():
-                    self._trials[number] = replace(self._trials[number], paused=why)
+                    self.trials[number] = replace(self.trials[number], paused=why)
                     self._undecided.pop(number, None)
                 if region:
-                    self._regions.append(region)
+                    self.regions.append(region)
             case Advised(suggestions, region, leads):
-                self._advice, self._leads = suggestions, leads
+                self.advice, self.leads = suggestions, leads
                 if region:
-                    self._regions.append(region)
+                    self.regions.append(region)
             case Observed(number, observation):
-                trial = self._trials[self._jobs[number].trial]
+                trial = self.trials[self.jobs[number].trial]
                 if observation.epoch == trial.epoch + 1:  # an epoch trained again after a crash is known already
                     losses, metrics = (*trial.losses, observation.loss), (*trial.metrics, observation.metrics)
-                    trial = self._trials[trial.number] = _after(trial, losses, metrics, trial.status, trial.note)
+                    trial = self.trials[trial.number] = _after(trial, losses, metrics, trial.status, trial.note)
                     self._lowest[trial.number] = min(self._lowest[trial.number], observation.loss)
-                    self._epochs[self._jobs[number].kind] += 1
+                    self.epochs[self.jobs[number].kind] += 1
                     self._compare(trial)
                     self._foretell(trial)
             case Ended(number, status, note, seconds):
-                job = self._jobs[number] = _over(self._jobs[number], status, note)
-                trial = self._trials[job.trial]
-                trial = self._trials[job.trial] = _after(trial, trial.losses, trial.metrics, status, note)
+                job = self.jobs[number] = _over(self.jobs[number], status, note)
+                trial = self.trials[job.trial]
+                trial = self.trials[job.trial] = _after(trial, trial.losses, trial.metrics, status, note)
                 self._running.pop(number, None)
                 if job.kind.is_search and not status.is_failure and trial.epoch < self.max_epochs:
                     self._undecided[job.trial] = None
-                self._seconds += seconds
+                self.seconds += seconds
                 self._took[job.trial] = self.seconds_of(job.trial) + seconds
                 if status.is_failure and self._best is not None and self._best[2] == job.trial:
                     self._best = None  # it has no loss any more
-                    for trial in self._trials:
+                    for trial in self.trials:
                         self._compare(trial)
 
     def _start(self, job: Job) -> None:
-        assert job.number == len(self._jobs), f"job {job.number} after {len(self._jobs)} jobs"
-        if job.trial == len(self._trials):
+        assert job.number == len(self.jobs), f"job {job.number} after {len(self.jobs)} jobs"
+        if job.trial == len(self.trials):
             config = dict(job.config)  # whoever is given a job may change its config
-            self._trials.append(Trial(job.trial, config, job.seed, job.kind, job.why, jobs=(job.number,)))
+            self.trials.append(Trial(job.trial, config, job.seed, job.kind, job.why, jobs=(job.number,)))
             self._lowest.append(math.inf)
-            self._searched += job.kind.is_search
+            self.searched += job.kind.is_search
         else:
-            trial = self._trials[job.trial]
-            self._trials[job.trial] = replace(trial, jobs=(*trial.jobs, job.number), status=Status.RUNNING, paused="")
-        self._jobs.append(job)
+            trial = self.trials[job.trial]
+            self.trials[job.trial] = replace(trial, jobs=(*trial.jobs, job.number), status=Status.RUNNING, paused="")
+        self.jobs.append(job)
         self._running[job.number] = None
         self._undecided.pop(job.trial, None)
 
@@ -213,7 +169,7 @@ def third(epochs: int) -> int:
 
 def incumbent(history: History) -> Trial | None:
     """The best trial of the search so far, by `rank`."""
-    return None if history._best is None else history._trials[history._best[2]]
+    return None if history._best is None else history.trials[history._best[2]]
 
 
 def rank(trial: Trial) -> tuple[float, int, int]:

@@ -79,7 +79,7 @@ def _budget(history: History, progress: Progress, command: str) -> Iterator[str]
     unit = "epoch" if history.max_epochs > 1 else "trial"
     last, spent = progress.steps[-1].spent, progress.spent
     if last > LATE * spent:
-        larger = _option(command, f"{unit}s", value_words(2 * history.trained))
+        larger = _option(command, f"{unit}s", value_words(2 * history.epochs.total()))
         yield (
             f"The best came after {last:,} of {counted(spent, unit)}, near the end of the search: a larger budget may "
             f"find a better one ({larger} goes on from here)."

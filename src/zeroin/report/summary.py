@@ -214,7 +214,7 @@ def _cost(history: History, max_epochs: int) -> Cost:
         running=sum(t.status is Status.RUNNING for t in history.trials),
         failures=dict(sorted(failures.items())),
         after_trials=len(after),
-        after_epochs=history.trained - history.spent,
+        after_epochs=history.epochs.total() - history.spent,
     )
 
 

@@ -30,7 +30,7 @@ def carry_on(view: View, model: Model) -> tuple[View, dict[int, str]]:
                 why = f"cut short after {counted(trial.epoch, 'epoch')}, or over: that is seen now"
                 view = view.choosing(rungs.further(view.ladder, trial, last.kind, why))
         elif Kind.ZOOM in (trial.kind, last.kind):
-            chances[trial.number] = model.chance(view.units[trial.number])
+            chances[trial.number] = model.chance(view.memory.units[trial.number])
         else:
             left = "exploring" if last.kind is Kind.EXPLORE else "the coarse round"
             paused[trial.number] = f"{left} left it here; it goes on if it promises most"
@@ -68,5 +68,5 @@ def by_promise(view: View, model: Model, trials: Sequence[Trial]) -> list[tuple[
     idle = [t for t in trials if t.number not in busy and t.kind.is_search and view.history.can_go_on(t)]
     if not idle:
         return []
-    score = model.log_ei(view.units[[t.number for t in idle]])
+    score = model.log_ei(view.memory.units[[t.number for t in idle]])
     return sorted(zip(score.tolist(), idle, strict=True), key=lambda pair: -pair[0])

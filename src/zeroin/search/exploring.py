@@ -15,12 +15,16 @@ DENSITY_KEPT = 48  # draws from the density of good configs, of which the best i
 
 
 def is_due(view: View, model: Model) -> bool:
-    """Whether exploring has had less than its share of the epochs since the coarse round."""
-    explored, all_epochs = view.history.epochs_after_screening
-    for proposal in view.chosen:
-        begun = 0 if proposal.trial is None else view.history.trials[proposal.trial].epoch
-        all_epochs += proposal.stop - begun
-        explored += (proposal.stop - begun) * (proposal.kind is Kind.EXPLORE)
+    """Whether exploring has had less than its share of the epochs since the coarse round.
+
+    Jobs that run, and those that are chosen, count in full.
+    """
+    history, kinds = view.history, (Kind.ZOOM, Kind.EXPLORE)
+    trained = [0 if p.trial is None else history.trials[p.trial].epoch for p in view.chosen]
+    coming = [(p.kind, p.stop - epoch) for p, epoch in zip(view.chosen, trained, strict=True)]
+    coming += [(j.kind, j.stop - history.trials[j.trial].epoch) for j in history.running if j.kind in kinds]
+    explored = history.epochs[Kind.EXPLORE] + sum(epochs for kind, epochs in coming if kind is Kind.EXPLORE)
+    all_epochs = sum(history.epochs[kind] for kind in kinds) + sum(epochs for _, epochs in coming)
     checked = hindsight.epochs(view)
     return explored - checked < _share(view, model.trust) * (all_epochs - checked)
 

@@ -6,7 +6,7 @@ from dataclasses import replace
 
 import numpy as np
 
-from zeroin.search import edges, surrogate, zoom
+from zeroin.search import edges, finite, surrogate, zoom
 from zeroin.search.box import Box
 from zeroin.search.model import Model
 from zeroin.search.view import View
@@ -30,15 +30,26 @@ def told(view: View, model: Model, moved: Mapping[str, Range], pool: zoom.Pool |
         moved: ranges that this decision moves.
         pool: the candidates for new configs; None if there was no slot for any.
     """
-    if view.end and view.listed is not None:
-        return replace(_drawn(view, model, view.listed, view.rng("zoom"), view.end), over=True)
+    everything = exhausted(view)
+    if everything is not None:
+        return replace(_drawn(view, model, everything, view.rng("zoom"), finite.over(len(everything))), over=True)
     why = edges.words(view.space, moved)
     if pool and (moved or _is_due(view)):
         return _drawn(view, model, pool.points[: pool.drawn], pool.rng, why)
     if moved:  # where the best lies there was not looked for yet
-        points, _ = zoom.candidates(model, view.box, view.leads, view.rng("moved"), view.free)
+        points, _ = zoom.candidates(model, view.box, view.memory.leads, view.rng("moved"), view.free)
         return _drawn(view, model, points, view.rng("moved"), why)
     return None
+
+
+def exhausted(view: View) -> Array | None:
+    """All configs [n, D] of a small space once each was tried, so that the search ends here; None if it goes on.
+
+    None, too, if it has ended before.
+    """
+    regions = view.history.regions
+    told = bool(regions) and regions[-1].over
+    return None if view.chosen or view.busy or told else view.listed
 
 
 def _is_due(view: View) -> bool:

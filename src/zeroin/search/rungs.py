@@ -1,6 +1,6 @@
-"""Rungs: the budgets at which trials are compared, and successive halving up these rungs in the coarse round."""
+"""Rungs: the budgets at which trials are compared."""
 
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 
 import numpy as np
 from numpy.lib.stride_tricks import sliding_window_view
@@ -56,14 +56,6 @@ def screened(history: History, size: int) -> list[Trial]:
     return [t for t in history.trials[: 2 * size] if t.kind.is_coarse][:size]
 
 
-def survivors(size: int, keep: int, rung: int, least: int) -> int:
-    """How many of `size` trials of the coarse round reach rung number `rung` (0 is the lowest).
-
-    One in `keep` goes on from each rung, but no fewer than `least`.
-    """
-    return size if rung == 0 else min(size, max(least, -(-size // keep**rung)))
-
-
 def glance(history: History, lowest: int, screened: Sequence[Trial], alike: float) -> int:
     """The epochs of a first look, T/32, if losses then rank trials much as those at the lowest rung do; else 0.
 
@@ -83,44 +75,3 @@ def glance(history: History, lowest: int, screened: Sequence[Trial], alike: floa
     early, late = (np.sign(losses[:, None] - losses).sum(1) for losses in both.T)  # ranks, those of ties averaged
     tells = early.std() > 0 and late.std() > 0 and np.corrcoef(early, late)[0, 1] >= alike
     return look if tells else 0
-
-
-def promotion(
-    history: History,
-    trials: Sequence[Trial],
-    busy: set[int],
-    checks: set[int],
-    ladder: Sequence[int],
-    wanted: Sequence[int],
-    loss: Callable[[Trial, int], float],
-) -> tuple[Trial, int, int] | None:
-    """The next trial of the coarse round to carry on, once all of them were started.
-
-    From each rung, those of the lowest loss go on.
-
-    Args:
-        history: of the study.
-        trials: of the coarse round.
-        busy: the numbers of trials that are being trained.
-        checks: the numbers of those among them for which nobody waits.
-        ladder: the rungs in epochs.
-        wanted: how many trials are to reach each rung.
-        loss: the loss of a trial after so many epochs, by which they are ranked.
-
-    Returns:
-        (trial, rung, rank); None if it depends on busy trials, or nothing is left to do.
-    """
-    for rung in range(1, len(ladder)):
-        want = wanted[rung]
-        up = [t for t in trials if reached(t, ladder) > rung or (t.number in busy and reached(t, ladder) == rung)]
-        if len(up) >= want:
-            continue
-        if any(t.number in busy - checks and reached(t, ladder) < rung for t in trials):
-            return None
-        idle = [t for t in trials if reached(t, ladder) == rung and t.number not in busy]
-        waiting = [t for t in idle if history.can_go_on(t)]
-        if waiting:
-            ranked = sorted(trials, key=lambda t: loss(t, ladder[rung - 1]))
-            chosen = min(waiting, key=lambda t: loss(t, ladder[rung - 1]))
-            return chosen, rung, ranked.index(chosen) + 1
-    return None

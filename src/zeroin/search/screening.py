@@ -41,20 +41,37 @@ def screen(view: View) -> Decision | None:
     rivals = [t for t in begun if t.number in waiting or t.number not in unseen]
     if not waiting and (checked := hindsight.check(view)):
         view = view.choosing(checked)
-    checks = {p.trial for p in view.chosen if p.trial is not None and p.kind is Kind.EXPLORE}
-    checks |= {job.trial for job in history.running if job.kind is Kind.EXPLORE}
-    while not view.is_full and (
-        step := rungs.promotion(history, rivals, view.busy, checks, view.steps, wanted, view.ranks)
-    ):
-        trial, rung, place = step
-        after = view.steps[rung - 1]
-        what = " by the end to expect" if view.foresees and after in view.ladder else ""
-        why = f"{place}. of {size}{what} after {counted(after, 'epoch')}"
-        view = view.choosing(Proposal(view.steps[rung], Kind.SCREEN, why, trial=trial.number))
+    while not view.is_full and (proposal := _promotion(view, rivals, wanted)):
+        view = view.choosing(proposal)
     waits = bool(waiting) and not view.given_up  # the model knows enough to go on while trials are compared anew
     if waits:
         view = _filled(view)
     return Decision(view.chosen) if waits or view.chosen else None
+
+
+def _promotion(view: View, rivals: Sequence[Trial], wanted: Sequence[int]) -> Proposal | None:
+    """Successive halving: from each step those of the lowest loss go on, until as many as `wanted` have got further.
+
+    None if it depends on trials that are being trained, or nothing is left to do.
+    """
+    history, steps, busy = view.history, view.steps, view.busy
+    checks = {p.trial for p in view.chosen if p.kind is Kind.EXPLORE}
+    checks |= {job.trial for job in history.running if job.kind is Kind.EXPLORE}
+    awaited = busy - checks  # for a check nobody waits
+    come = {t.number: rungs.reached(t, steps) for t in rivals}
+    for rung, (after, want) in enumerate(zip(steps[:-1], wanted[1:], strict=True), start=1):
+        if sum(n > rung or (n == rung and number in busy) for number, n in come.items()) >= want:
+            continue
+        if any(n < rung and number in awaited for number, n in come.items()):
+            return None
+        idle = [t for t in rivals if come[t.number] == rung and t.number not in busy and history.can_go_on(t)]
+        if idle:
+            ranked = sorted(rivals, key=lambda trial: view.ranks(trial, after))
+            best = min(idle, key=lambda trial: view.ranks(trial, after))
+            what = " by the end to expect" if view.foresees and after in view.ladder else ""
+            why = f"{ranked.index(best) + 1}. of {wanted[0]}{what} after {counted(after, 'epoch')}"
+            return Proposal(steps[rung], Kind.SCREEN, why, trial=best.number)
+    return None
 
 
 def _filled(view: View) -> View:
@@ -99,7 +116,8 @@ def _wanted(view: View) -> list[int]:
     size, settings = view.screen, view.settings
     keep, least = (settings.keep_known, 1) if view.foresees else (settings.keep, 2)
     fresh = max(1, size - len(view.history.advice))  # advice takes no place
-    wanted = [size, *(rungs.survivors(fresh, keep, rung, least) for rung in range(1, len(view.ladder)))]
+    further = [-(-fresh // keep**rung) for rung in range(1, len(view.ladder))]
+    wanted = [size, *(min(fresh, max(least, count)) for count in further)]
     if not view.glance:
         return wanted
     looks = settings.glances if view.listed is None else min(settings.glances, len(view.listed) - size)

@@ -14,7 +14,7 @@ from functools import partial
 import numpy as np
 
 from zeroin.history import History
-from zeroin.search import edges, exploring, hindsight, region, rungs, screening
+from zeroin.search import edges, exploring, finite, hindsight, region, rungs, screening
 from zeroin.search.box import Box
 from zeroin.search.carrying import carry_on
 from zeroin.search.model import build
@@ -117,8 +117,9 @@ def _uniform(view: View) -> Decision:
             break
         why = "too few trials worked for a model"
         view = view.choosing(Proposal(view.ladder[0], Kind.SCREEN, why, config=view.space.config(point)))
-    if not view.end:
+    everything = region.exhausted(view)
+    if everything is None:
         return Decision(view.chosen)
-    regions = view.history.regions
-    place = regions[-1].round + 1 if regions else 0
-    return Decision(region=Region(place, len(view.history.jobs), view.ranges, view.ranges, 1.0, view.end, over=True))
+    history, why = view.history, finite.over(len(everything))
+    number = history.regions[-1].round + 1 if history.regions else 0
+    return Decision(region=Region(number, len(history.jobs), view.ranges, view.ranges, 1.0, why, over=True))

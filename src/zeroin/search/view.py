@@ -41,7 +41,7 @@ class View:
 
     def choosing(self, *proposals: Proposal) -> "View":
         """The view with more proposals chosen."""
-        points = [self.units[p.trial] if p.config is None else self.space.units(p.config) for p in proposals]
+        points = [self.memory.units[p.trial] if p.config is None else self.space.units(p.config) for p in proposals]
         return replace(self, chosen=(*self.chosen, *proposals), points=(*self.points, *points))
 
     def within(self, ranges: Mapping[str, Range]) -> "View":
@@ -74,24 +74,14 @@ class View:
         """The rungs, preceded by the first look if it tells enough."""
         return (self.glance, *self.ladder) if self.glance else self.ladder
 
-    @property
-    def leads(self) -> Array:
-        """Points [k, D] of configs that did well in past studies."""
-        return self.memory.leads
-
     def rng(self, purpose: str, *part: int) -> np.random.Generator:
         """A random stream of its own for each purpose of each decision, and for each part of that."""
         return generator(self.seed, purpose, len(self.history.jobs), *part)
 
     @property
-    def units(self) -> Array:
-        """Points [n, D] of all trials."""
-        return self.memory.units
-
-    @property
     def running(self) -> list[Array]:
         """Points of the trials with a running job."""
-        return [self.units[number] for number in sorted({job.trial for job in self.history.running})]
+        return [self.memory.units[number] for number in sorted({job.trial for job in self.history.running})]
 
     @property
     def begun(self) -> list[Array]:
@@ -99,13 +89,13 @@ class View:
         return [point for point, p in zip(self.points, self.chosen, strict=True) if p.config is not None]
 
     @property
-    def tried(self) -> set[bytes]:
+    def _tried(self) -> set[bytes]:
         """Keys of the configs of all trials, and of the new ones that are chosen."""
         return self.memory.keys.union(map(finite.key, self.begun))
 
     def has(self, point: Array) -> bool:
         """Whether a point [D] was tried or is chosen."""
-        return finite.key(point) in self.tried
+        return finite.key(point) in self._tried
 
     @property
     def shapes(self) -> Array:
@@ -118,7 +108,7 @@ class View:
         return agreement.moved(self.space, point[None], shapes[0], self.together)[0] if len(shapes) else point
 
     @property
-    def widest(self) -> dict[str, Range]:
+    def _widest(self) -> dict[str, Range]:
         """The declared and the current ranges together; the playbook's ranges alone might mislead."""
         return {
             name: self.ranges[name] if isinstance(param, Choice) else _both(param.range, self.ranges[name])
@@ -127,20 +117,13 @@ class View:
 
     @property
     def whole(self) -> Box:
-        """The box of `widest`."""
-        return Box.of(self.space, self.widest)
+        """The box of the declared and the current ranges."""
+        return Box.of(self.space, self._widest)
 
     @property
     def listed(self) -> Array | None:
-        """Points [n, D] of all configs of `widest`; None where they are many."""
-        return self.memory.listed(self.widest)
-
-    @property
-    def end(self) -> str:
-        """Why the search ends here, in words: all configs of a small space were tried. Empty if it does not end."""
-        regions = self.history.regions
-        told = bool(regions) and regions[-1].over
-        return "" if self.chosen or self.busy or self.listed is None or told else finite.over(len(self.listed))
+        """Points [n, D] of all configs of the declared and the current ranges; None where they are many."""
+        return self.memory.listed(self._widest)
 
     def untried(self, box: Box, rng: np.random.Generator) -> Array | None:
         """A random point [D] of a box that was neither tried nor chosen; None if no config is left.
@@ -148,10 +131,10 @@ class View:
         If the configs are too many to be listed and no draw happens to be new, it is one that was tried.
         """
         draws = box.uniform(DRAWS, rng)
-        fresh = draws[~finite.among(draws, self.tried)]
+        fresh = draws[~finite.among(draws, self._tried)]
         if len(fresh) or self.listed is None:
             return np.asarray(fresh[0] if len(fresh) else draws[0])
-        left = self.listed[~finite.among(self.listed, self.tried)]
+        left = self.listed[~finite.among(self.listed, self._tried)]
         return np.asarray(left[rng.integers(len(left))]) if len(left) else None
 
 

@@ -61,7 +61,7 @@ def _pool(view: View, model: Model, leap: bool) -> Pool:
     if leap:
         model = model.aiming(view.settings.leap)
     if view.listed is None:
-        points, score = candidates(model, view.box, view.leads, rng, view.free)
+        points, score = candidates(model, view.box, view.memory.leads, rng, view.free)
     else:
         points, score = view.listed, model.log_ei(view.listed)
     drawn = len(points)
