@@ -29,6 +29,7 @@ from zeroin.nn.stacking.executor import KEPT, Stacked
 from zeroin.nn.stacking.grouping import signature
 from zeroin.nn.stacking.stack import Stack, stack
 from zeroin.nn.stacking.steps import BACKWARD
+from zeroin.nn.stacking.timing import Took
 from zeroin.types import Job, Kind
 
 torch.set_num_threads(1)
@@ -84,9 +85,9 @@ def took(monkeypatch, idle, stacked):
     """A step of one network takes 1 s, `idle` of it beside the kernels' work, one of a stack `stacked` s a row."""
 
     def seconds(problem, config, found=None, sizes=(), to_come=0):
-        return {1: (0.0, idle if config["batch_size"] == 2 else 1.0)} | {rows: (0.0, rows * stacked) for rows in sizes}
+        return {1: Took(idle if config["batch_size"] == 2 else 1.0)} | {rows: Took(rows * stacked) for rows in sizes}
 
-    monkeypatch.setattr(calibration, "_seconds", seconds)
+    monkeypatch.setattr(calibration, "timed", seconds)
 
 
 def test_a_network_whose_step_is_the_kernels_work_is_trained_alone_without_a_look_at_stacks(monkeypatch):
@@ -115,7 +116,7 @@ def test_where_a_shape_is_trained_for_few_steps_its_checks_take_more_than_a_stac
 
 def test_where_no_stack_could_pay_a_few_steps_alone_are_timed_for_the_plan(monkeypatch):
     told = []
-    monkeypatch.setattr(calibration, "_seconds", lambda *a, **k: told.append((a[1], k)) or {1: (0.0, 0.5)})
+    monkeypatch.setattr(calibration, "timed", lambda *a, **k: told.append((a[1], k)) or {1: Took(0.5)})
     problem, config = task(n=100).problem, next(iter(configs(1)))
     steps = -(-100 // config["batch_size"])
     found = calibration.measured(problem, config, shared=2.0)

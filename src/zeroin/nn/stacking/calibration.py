@@ -4,9 +4,8 @@ import json
 import logging
 import math
 import time
-from collections.abc import Callable, Sequence
-from dataclasses import asdict, dataclass, field, replace
-from functools import partial
+from collections.abc import Sequence
+from dataclasses import asdict, dataclass, field
 from pathlib import Path
 
 import torch
@@ -14,15 +13,14 @@ import torch
 from zeroin.atomic import atomic_write
 from zeroin.executors.perform import is_out_of_memory
 from zeroin.nn import loop
-from zeroin.nn.data import InMemory, edges
-from zeroin.nn.loop import Training, fresh
+from zeroin.nn.data import edges
 from zeroin.nn.networks import network
 from zeroin.nn.problem import Problem
 from zeroin.nn.recipe import recipe
 from zeroin.nn.stacking.compiling import obstacle
 from zeroin.nn.stacking.equivalence import Verdict, verdict
 from zeroin.nn.stacking.memory import room
-from zeroin.nn.stacking.stack import stack
+from zeroin.nn.stacking.timing import Took, timed
 from zeroin.space import Choice, Hyperparameter, Int, Space
 from zeroin.types import Config
 from zeroin.wording import first_line
@@ -41,9 +39,6 @@ RECORDINGS = 4  # of a shape: as rows end, stacks become smaller; the last mini-
 SIZES = (4, 8)  # rows; more would be faster still, and the search would learn less from each trial
 PER_ROW = 6  # full trainings in the budget for each row: deciding about many configs at once learns less from each
 ALIKE = 0.95  # of the best: of sizes that gain as much, as far as can be told, the largest
-STEPS = 4  # timed at once
-ROUNDS = 3
-ENOUGH = 0.05  # seconds of CPU of each way after which a round more is not worth it
 
 
 @dataclass(frozen=True, slots=True)
@@ -185,110 +180,54 @@ def measured(problem: Problem, config: Config, sizes: Sequence[int] = SIZES, sha
     steps = len(edges(len(problem.train), recipe(config).batch_size))
     left = 1 / sizes[-1] + CHECKS / (shared * steps)  # of what is no kernel's work
     with loop.one_thread():
-        most = 1 / _filled(min(1.0, left), 1.0, shared)  # if no kernel took any time
+        most = _gain(1.0, min(1.0, left), shared)  # if no kernel took any time
         if most < PAYS:  # they share too few steps
-            return _refused(sizes[-1], most, steps * _seconds(problem, config, to_come=steps)[1][1])
-        alone = _seconds(problem, config)[1][1]
-        idle = min(alone, _seconds(problem, {**config, "batch_size": 2})[1][1])
-        most = alone / _filled(alone - idle + idle * left, alone, shared)
-        if most < PAYS:  # nearly all is the kernels' work, which networks do not share, or they share too few steps
-            return _refused(sizes[-1], most, steps * alone)
+            alone = timed(problem, config, to_come=steps)[1].step
+        else:
+            alone = timed(problem, config)[1].step
+            idle = min(alone, timed(problem, {**config, "batch_size": 2})[1].step)
+            most = _gain(alone, alone - idle + idle * left, shared)
+        if most < PAYS:  # or nearly all is the kernels' work, which networks do not share
+            why = f"a stack of {sizes[-1]} would be {most:.2f} times as fast at most"
+            return Calibration(1, ratio=round(most, 2), why=why, seconds=steps * alone)
         began = time.process_time()
         found = verdict(problem, config)
         if found.order is None:
             return Calibration(1, why=found.why)
         checked = time.process_time() - began
         sizes = [rows for rows in sizes if found.layout and rows <= room(found.layout, problem.device)]
-        timed, stopped = _timed(problem, config, found, sizes)
-    if not timed:
+        times, stopped = _timed_that_fit(problem, config, found, sizes)
+    if not times:
         return Calibration(1, why=stopped or "there is no memory for more at once", seconds=steps * alone)
-    sizes = [rows for rows in timed if rows > 1]
-    alone = timed[1][1]
-    took = {r: timed[r][1] / r + (checked + RECORDINGS * timed[r][0]) / (shared * steps) for r in sizes}
-    gains = {rows: alone / _filled(took[rows], alone, shared) for rows in sizes}
-    if max(gains.values()) < PAYS:
-        rows = max(sizes, key=gains.__getitem__)
-        why = f"a stack of {rows} would be {gains[rows]:.2f} times as fast"
-        return Calibration(1, ratio=round(gains[rows], 2), why=why, seconds=steps * alone)
-    rows = max(rows for rows in sizes if gains[rows] >= ALIKE * max(gains.values()))
-    ratio = gains[rows]
-    return Calibration(rows, found.order, round(ratio, 2), seconds=steps * (alone + took[rows]) / 2)
+    alone = times.pop(1).step
+    took = {r: t.step / r + (checked + RECORDINGS * t.more_at_first) / (shared * steps) for r, t in times.items()}
+    gains = {rows: _gain(alone, each, shared) for rows, each in took.items()}
+    best = max(gains.values())
+    if best < PAYS:
+        why = f"a stack of {max(gains, key=gains.__getitem__)} would be {best:.2f} times as fast"
+        return Calibration(1, ratio=round(best, 2), why=why, seconds=steps * alone)
+    rows = max(rows for rows, gain in gains.items() if gain >= ALIKE * best)
+    return Calibration(rows, found.order, round(gains[rows], 2), seconds=steps * (alone + took[rows]) / 2)
 
 
-def _refused(rows: int, most: float, seconds: float) -> Calibration:
-    why = f"a stack of {rows} would be {most:.2f} times as fast at most"
-    return Calibration(1, ratio=round(most, 2), why=why, seconds=seconds)
+def _gain(alone: float, full: float, shared: float) -> float:
+    """How much faster a search gets on if a network's step takes `full` seconds in a full stack, not `alone` seconds.
+
+    Few stacks are full where shapes are searched.
+    """
+    return alone / (full if math.isinf(shared) else SINGLE * alone + (1 - SINGLE) * full / FULL)
 
 
-def _filled(full: float, alone: float, shared: float) -> float:
-    """Seconds of a network's step in a search, `full` those in a full stack; few are where shapes are searched."""
-    return full if math.isinf(shared) else SINGLE * alone + (1 - SINGLE) * full / FULL
-
-
-def _timed(
+def _timed_that_fit(
     problem: Problem, config: Config, found: Verdict, sizes: Sequence[int]
-) -> tuple[dict[int, tuple[float, float]], str]:
-    """`_seconds` of those sizes that there is memory for; of none, and why, where a stack stops."""
+) -> tuple[dict[int, Took], str]:
+    """`timed` of those sizes that there is memory for; of none, and why, where a stack stops."""
     why = ""
     for count in range(len(sizes), 0, -1):
         try:
-            return _seconds(problem, config, found, sizes[:count]), ""
+            return timed(problem, config, found, sizes[:count]), ""
         except Exception as error:  # of networks of the user's own, whose check knows two mini-batches
             why = f"a stack of {sizes[count - 1]} stopped with '{first_line(error)}'"
             if not is_out_of_memory(error):
                 break
     return {}, why
-
-
-def _seconds(
-    problem: Problem, config: Config, found: Verdict | None = None, sizes: Sequence[int] = (), to_come: float = math.inf
-) -> dict[int, tuple[float, float]]:
-    """CPU seconds that the first few steps take beyond those after them, and of a step, by rows.
-
-    1: of one network alone, that has some steps `to_come`. All take turns, so that a machine that is busy with other
-    work slows all.
-    """
-    few = _first(problem, STEPS * recipe(config).batch_size)
-    works = {1: _alone(few, config, to_come)} | {rows: _stacked(few, config, found, rows) for rows in sizes}
-    first = {rows: _cpu(train) for rows, train in works.items()}
-    took: dict[int, list[float]] = {rows: [] for rows in works}
-    for _ in range(ROUNDS):
-        for rows, train in works.items():
-            took[rows].append(_cpu(train))
-        if sum(map(sum, took.values())) > ENOUGH * len(works):
-            break
-    count = len(edges(len(few.train), recipe(config).batch_size))
-    return {rows: (max(0.0, first[rows] - min(each)), min(each) / count) for rows, each in took.items()}
-
-
-def _cpu(work: Callable[[], object]) -> float:
-    began = time.process_time()
-    work()
-    return time.process_time() - began
-
-
-def _first(problem: Problem, count: int) -> Problem:
-    """The problem with as many examples to train on."""
-    data = problem.train
-    assert isinstance(data, InMemory)
-    return replace(problem, compile=False, train=InMemory(data.x[:count], data.y[:count]))
-
-
-def _alone(few: Problem, config: Config, to_come: float) -> Callable[[], object]:
-    """Trains a network for an epoch of the few examples at each call."""
-    how, model = recipe(config), fresh(few, config, 0)
-    now = Training.of(few, model, how, to_come / max(1, len(few.train) // how.batch_size))
-    train = partial(loop.train_epoch, few, now, how, 0, 100)
-    while now.gradients.prepares:  # as most of its steps are, recorded
-        train()
-    return train
-
-
-def _stacked(few: Problem, config: Config, found: Verdict | None, rows: int) -> Callable[[], object]:
-    """Trains a stack of networks for an epoch of the few examples at each call."""
-    assert found
-    assert found.order
-    assert found.layout
-    unused = replace(found.layout, recorded={}, workspaces={})
-    members = [(config, seed, fresh(few, config, seed)) for seed in range(rows)]
-    return partial(stack(few, members, found.order, unused).train_epoch, 100)

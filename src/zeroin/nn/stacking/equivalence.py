@@ -2,8 +2,7 @@
 
 import copy
 import warnings
-from collections.abc import Callable, Sequence
-from contextlib import suppress
+from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
 from typing import Any
 
@@ -12,13 +11,11 @@ from torch import Tensor, nn
 
 from zeroin.nn.data import InMemory, edges, order
 from zeroin.nn.dropout import begin_step, dropouts, keys
-from zeroin.nn.layers import BATCHNORMS
 from zeroin.nn.loop import evaluate, fresh
 from zeroin.nn.modes import switched
-from zeroin.nn.problem import Problem, loss_of, two_examples
-from zeroin.nn.randomness import seeded
+from zeroin.nn.problem import Problem, loss_of
 from zeroin.nn.recipe import recipe
-from zeroin.nn.recording.python_state import changed, hooks_gradients, python_state
+from zeroin.nn.recording.python_state import changed, python_state
 from zeroin.nn.recording.recorder import same
 from zeroin.nn.stacking.aliasing import Call, noted, told_apart
 from zeroin.nn.stacking.batch import Batch
@@ -27,6 +24,7 @@ from zeroin.nn.stacking.layout import Layout
 from zeroin.nn.stacking.operations import Watching
 from zeroin.nn.stacking.stack import Stack, stack
 from zeroin.nn.stacking.steps import BACKWARD, EACH
+from zeroin.nn.stacking.unfit import pads, unfit
 from zeroin.types import Config
 from zeroin.wording import first_line
 
@@ -34,7 +32,7 @@ AGREE = 1e-3  # tolerance, relative to the largest number: kernels round differe
 LEAST = 1e-4  # as if the largest number were at least this,
 OF_ALL = 1e-3  # or in a gradient so much of the largest in any: of a bias in front of a norm it is rounding alone
 SEEDS = (1, 2)
-LEAVES_OUT = torch.ops.aten._nested_tensor_from_mask_left_aligned.default
+DIFFERS = "stacked, {} differs from what the network computes alone"
 LOOKS = "it looks at the value of a tensor, as .item(), if and packed sequences do"
 IN_WORDS = {  # what vmap says of networks as they are often written
     "called random operation": "it draws random numbers as it trains, be it by dropout of attention weights",
@@ -60,33 +58,35 @@ def verdict(problem: Problem, config: Config) -> Verdict:
     if not (isinstance(problem.train, InMemory) and isinstance(problem.valid, InMemory)):
         return Verdict(None, "its data are read as they are needed")
     model = fresh(problem, config, SEEDS[0])
-    why = _unfit(model)
-    if not why and _calls(problem, switched(model, False), lambda func, _: func is LEAVES_OUT):
-        why = "when judged, its TransformerEncoder leaves padding out (unless it has enable_nested_tensor=False)"
-    if why:
+    if why := unfit(problem, model):
         return Verdict(None, why)
     # The faster order gives the padding a gradient, in mini-batches that have some.
-    orders = (EACH,) if _calls(problem, switched(model, True), _pads) else (BACKWARD, EACH)
+    orders = (EACH,) if pads(problem, model) else (BACKWARD, EACH)
     reasons = []
     for which in orders:
-        with warnings.catch_warnings(record=True) as warned:
-            warnings.simplefilter("always")
-            try:
-                one, models = _pair(problem, config, which)
-                why = _difference(problem, one, models)
-                if why and _agrees_in_double(problem, config, which):
-                    why = ""
-            except Exception as error:  # vmap and networks raise what they like; it is a reason, not a failure
-                said = (words for raised, words in IN_WORDS.items() if raised in str(error))
-                why = next(said, f"stacked it stops with '{first_line(error)}'")
-            else:
-                slow = next((str(w.message) for w in warned if "performance drop" in str(w.message)), "")
-                if slow:  # and sometimes wrong
-                    why = f"a part of it has no stacked form ({slow.split('for ')[-1].split('.')[0]})"
-        if not why:
-            return Verdict(which, layout=one.layout)
-        reasons.append(why)
+        found = _verdict_on(problem, config, which)
+        if found.order:
+            return found
+        reasons.append(found.why)
     return Verdict(None, reasons[0])  # the other order may stop at less, as at `one_hot`
+
+
+def _verdict_on(problem: Problem, config: Config, which: str) -> Verdict:
+    """The verdict on one order of vmap and grad."""
+    with warnings.catch_warnings(record=True) as warned:
+        warnings.simplefilter("always")
+        try:
+            one, models = _pair(problem, config, which)
+            why = _difference(problem, one, models)
+            if why and _agrees_in_double(problem, config, which):
+                why = ""
+        except Exception as error:  # vmap and networks raise what they like; it is a reason, not a failure
+            said = (words for raised, words in IN_WORDS.items() if raised in str(error))
+            return Verdict(None, next(said, f"stacked it stops with '{first_line(error)}'"))
+    slow = next((str(w.message) for w in warned if "performance drop" in str(w.message)), "")
+    if slow:  # and sometimes wrong
+        why = f"a part of it has no stacked form ({slow.split('for ')[-1].split('.')[0]})"
+    return Verdict(None, why) if why else Verdict(which, layout=one.layout)
 
 
 def _pair(problem: Problem, config: Config, which: str) -> tuple[Stack, list[nn.Module]]:
@@ -107,43 +107,57 @@ def _difference(problem: Problem, one: Stack, models: Sequence[nn.Module]) -> st
 
 
 def _differs(problem: Problem, one: Stack, models: Sequence[nn.Module], cut: tuple[int, int]) -> str:
-    data, how = problem.train, one.rows[0].how
+    data, smooth = problem.train, one.rows[0].how.label_smoothing
     assert isinstance(data, InMemory)
     chosen = torch.stack([order(seed, 0, len(data))[slice(*cut)] for seed in SEEDS])
     x, y = data.x[chosen], data.y[chosen]  # [2, B, ...]
-    examples, judged = (x, y, how.label_smoothing), InMemory(x[0], y[0])
+    examples, judged = (x, y, smooth), InMemory(x[0], y[0])
     # What a network sets up when it is first called is there since its operations were looked at.
     before, began = python_state(problem, one.layout.base), {n: b.clone() for n, b in one.buffers.items()}
-    one.layout.base.train()
     with noted(one.layout.base) as calls:
-        loss, g = one.gradients(_batch(one, *examples), one.keys(1)[0], one.momenta())
-    why = changed(before, python_state(problem, one.layout.base))
-    if why:
+        loss, g = _gradients(one, *examples)
+    if why := changed(before, python_state(problem, one.layout.base)):
         return why
     drawn = [layer.uses for layer in dropouts(one.layout.base)]
-    scores, after = _scores(one, judged), {n: b.clone() for n, b in one.buffers.items()}
+    scores, buffers = _scores(one, judged), {n: b.clone() for n, b in one.buffers.items()}
     if drawn != [layer.uses for layer in dropouts(one.layout.base)]:
         return "it drops out when it is judged"
     if cut[0] == 0 and not _repeats(one, examples, began, (loss, g)):  # of the first mini-batch alone, to save time
         return "the same mini-batch again gives another loss: it keeps a count elsewhere than in its buffers"
     for row, (seed, model) in enumerate(zip(SEEDS, models, strict=True)):
-        alone = _alone(problem, model, (x[row].clone(), y[row]), how.label_smoothing, seed)
+        alone = _alone(problem, model, (x[row].clone(), y[row]), smooth, seed)
         stacked = {"loss": loss[row]} | {name: value[row] for name, value in one.layout.tree(g).items()}
-        found = [v for name, v in alone.items() if name != "loss" and v is not None and v.numel()]
-        largest = max((float(v.abs().max()) for v in found), default=0.0)
-        for name, value in (alone | dict(model.named_buffers())).items():
-            if value is None:
-                return f"{name} has no part in its loss"
-            ours = stacked[name] if name in stacked else after[name][row]
-            least = max(LEAST, OF_ALL * largest) if name in stacked else LEAST
-            if not _agree(ours, value, least) and not name.endswith(".key"):
-                return f"stacked, {name} differs from what the network computes alone"
+        if why := _step_differs(alone, stacked):
+            return why
+        for name, buffer in model.named_buffers():
+            if not _agree(buffers[name][row], buffer) and not name.endswith(".key"):  # of dropout: a draw is a seed's
+                return DIFFERS.format(name)
         weights = one.state_dict(row)
         if not all(_agree(weights[name], value) for name, value in model.state_dict().items()):
             return "it changes its own parameters"
         if not _agree(torch.tensor(scores[row]), torch.tensor(evaluate(problem, model, judged)[1])):
-            return "stacked, its validation loss differs from what the network computes alone"
+            return DIFFERS.format("its validation loss")
     return told_apart(_own_calls(copy.deepcopy(models[0]), x[0]), calls)
+
+
+def _step_differs(alone: dict[str, Tensor | None], stacked: dict[str, Tensor]) -> str:
+    """Which of the loss and the gradients, of a network alone and of its row, differs, in words."""
+    gradients = [v for name, v in alone.items() if name != "loss" and v is not None and v.numel()]
+    largest = max((float(v.abs().max()) for v in gradients), default=0.0)
+    for name, value in alone.items():
+        if value is None:
+            return f"{name} has no part in its loss"
+        if not _agree(stacked[name], value, max(LEAST, OF_ALL * largest)):
+            return DIFFERS.format(name)
+    return ""
+
+
+def _gradients(one: Stack, x: Tensor, y: Tensor, smooth: float) -> tuple[Tensor, Tensor]:
+    """Losses and gradients of a stack that trains on mini-batches [2, B, ...]; for spare rows the first again."""
+    one.layout.base.train()
+    index = torch.tensor([*range(len(SEEDS)), *[0] * (len(one.p) - len(SEEDS))])  # a copy: it may be written into
+    batch = Batch(x[index], y[index], torch.full((len(one.p),), smooth).to(one.p))
+    return one.gradients(batch, one.keys(1)[0], one.momenta())
 
 
 def _repeats(
@@ -152,10 +166,9 @@ def _repeats(
     """Whether a mini-batch gives the same loss again; a step can be recorded only if it does so while it is watched."""
 
     def again() -> tuple[Tensor, Tensor]:
-        one.layout.base.train()
         for name, buffer in one.buffers.items():
             buffer.copy_(began[name])
-        return one.gradients(_batch(one, *examples), one.keys(1)[0], one.momenta())
+        return _gradients(one, *examples)
 
     loss, g = found
     with Watching(lambda *_: None):
@@ -163,52 +176,6 @@ def _repeats(
     replays = one.layout.replays and same(watched[0], loss) and same(watched[1], g)
     one.layout = replace(one.layout, replays=replays)
     return same(watched[0], loss) or same(again()[0], loss)
-
-
-def _unfit(model: nn.Module) -> str:
-    """Why a network cannot be stacked, in words, as far as it can be seen without running it."""
-    tensors = [p for p in model.parameters() if p.requires_grad]
-    if any(p.dtype != torch.float32 for p in tensors):
-        return f"its parameters are {', '.join(sorted({str(p.dtype).removeprefix('torch.') for p in tensors}))}"
-    if hooks_gradients(model):
-        return "it has hooks on gradients"
-    if any(type(m).get_extra_state is not nn.Module.get_extra_state for m in model.modules()):
-        return "it keeps more than tensors in its state"
-    own = {id(tensor) for tensor in (*model.parameters(), *model.buffers())}
-    if any(id(tensor) not in own for tensor in model.state_dict(keep_vars=True).values()):
-        return "its state_dict holds more than its parameters and buffers"
-    if any(isinstance(m, BATCHNORMS) and not _is_usual(m) for m in model.modules()):
-        return "it has a batch norm with a forward of its own"
-    return ""
-
-
-def _is_usual(norm: nn.Module) -> bool:
-    return type(norm).forward is BATCHNORMS.forward and "forward" not in vars(norm)
-
-
-def _calls(problem: Problem, model: nn.Module, wanted: Callable[[Any, Sequence[Any]], bool]) -> bool:
-    """Whether a network calls an operation for which `wanted(operation, arguments)` is true."""
-    found = False
-
-    def see(func: Any, args: Sequence[Any], _out: Any) -> None:
-        nonlocal found
-        found |= wanted(func, args)
-
-    x, _ = two_examples(problem.train)
-    with Watching(see), torch.no_grad(), seeded(0), suppress(Exception):  # what stops here is told by `_difference`
-        model(x)
-    return found
-
-
-def _pads(func: Any, args: Sequence[Any]) -> bool:
-    """Whether an operation is an embedding with a padding index."""
-    return func is torch.ops.aten.embedding.default and len(args) > 2 and args[2] >= 0
-
-
-def _batch(one: Stack, x: Tensor, y: Tensor, smooth: float) -> Batch:
-    """Copies of mini-batches [2, B, ...], which a network may write into, and for spare rows the first again."""
-    index = torch.tensor([*range(len(SEEDS)), *[0] * (len(one.p) - len(SEEDS))])
-    return Batch(x[index], y[index], torch.full((len(one.p),), smooth).to(one.p))
 
 
 def _scores(one: Stack, data: InMemory) -> list[float]:
