@@ -128,8 +128,9 @@ def build(rows: Rows, memory: Memory) -> Model:
     """The model of rows, two at least, of the history that is remembered."""
     features = Features.of(memory.space, rows.rungs)
     theta, trust = _fitted(rows.part(slice(fit_size(len(rows.loss)))), features, memory)
-    posterior, keep = _condition(rows, features, theta)
-    owners = rows.trial[keep]
+    groups = features.prior.groups
+    which, x, y, doubt = _telling(rows, features, np.exp(-theta[:-2])[groups])
+    posterior, owners = surrogate.condition(x, y, theta, groups, doubt=doubt), rows.trial[which]
     units = rows.units[np.unique(owners)]
     mean = posterior.expected(features(units))
     trend = float(_targets(rows)[1][-1])  # the best is one that was seen, not one that losses may fall to
@@ -193,30 +194,32 @@ def _fitted(rows: Rows, features: Features, memory: Memory) -> tuple[Array, floa
     seen_by_it = rows.trial, rows.rung, rows.loss, rows.before  # the rest is the same of one history
     key = (*(column.tobytes() for column in seen_by_it), rows.typical)
     if key not in memory.fits:
-        units, prior = rows.units[rows.trial], features.prior
-        warped, trend = _targets(rows)
-        keep = _nearest(features(units, rows.rung), warped, features(units[[warped.argmin()]]))
-        x, y = features(units[keep], rows.rung[keep]), warped[keep] - trend[rows.rung[keep]]
-        doubt = _doubt(x, rows.loss[keep], prior)
+        which, x, y, doubt = _telling(rows, features)
+        prior = features.prior
         theta = surrogate.fit(x, y, prior, FIT_ITERATIONS, doubt=doubt)
-        seen, predicted, _ = surrogate.condition(x, y, theta, prior.groups, doubt=doubt).left_out(rows.trial[keep])
+        seen, predicted, _ = surrogate.condition(x, y, theta, prior.groups, doubt=doubt).left_out(rows.trial[which])
         memory.fits[key] = theta, _correlation(seen, predicted)
     return memory.fits[key]
 
 
-def _condition(rows: Rows, features: Features, theta: Array) -> tuple[surrogate.Posterior, np.ndarray]:
-    """The surrogate with these hyperparameters, given all rows or the CAP most telling ones; and which these are."""
-    units, groups = rows.units[rows.trial], features.prior.groups
+def _telling(
+    rows: Rows, features: Features, inverse_lengths: Array | float = 1.0
+) -> tuple[np.ndarray, Array, Array, Array]:
+    """All rows, or the CAP most telling ones, the best quarter and those nearest to the incumbent, for the surrogate.
+
+    Returns:
+        Which they are [n], their features [n, F], their targets [n], and the targets' extra noise [n].
+    """
+    x = features(rows.units[rows.trial], rows.rung)
     warped, trend = _targets(rows)
-    inverse_lengths = np.exp(-theta[:-2])[groups]
-    keep = np.arange(len(warped))
+    which = np.arange(len(warped))
     if len(warped) > CAP:
-        keep = _nearest(
-            features(units, rows.rung) * inverse_lengths, warped, features(units[[warped.argmin()]]) * inverse_lengths
-        )
-    x, y = features(units[keep], rows.rung[keep]), warped[keep] - trend[rows.rung[keep]]
-    doubt = _doubt(x, rows.loss[keep], features.prior)
-    return surrogate.condition(x, y, theta, groups, doubt=doubt), keep
+        incumbent = features(rows.units[rows.trial[[warped.argmin()]]])
+        distance = ((x * inverse_lengths - incumbent * inverse_lengths) ** 2).sum(1)
+        distance[np.argsort(warped, kind="stable")[: CAP // 4]] = -1.0
+        which = np.sort(np.argsort(distance, kind="stable")[:CAP])
+    x, y = x[which], warped[which] - trend[rows.rung[which]]
+    return which, x, y, _doubt(x, rows.loss[which], features.prior)
 
 
 def _doubt(features: Array, losses: Array, prior: surrogate.Prior) -> Array:
@@ -275,15 +278,6 @@ def _by_trial(rows: Rows, values: Array) -> Array:
     table = np.full((len(rows.units), len(rows.rungs)), np.nan)
     table[rows.trial, rows.rung] = values
     return table
-
-
-def _nearest(features: Array, warped: Array, centre: Array) -> np.ndarray:
-    """At most CAP rows: the best quarter, then those nearest to the incumbent."""
-    if len(warped) <= CAP:
-        return np.arange(len(warped))
-    distance = ((features - centre) ** 2).sum(1)
-    distance[np.argsort(warped, kind="stable")[: CAP // 4]] = -1.0
-    return np.sort(np.argsort(distance, kind="stable")[:CAP])
 
 
 def _correlation(a: Array, b: Array) -> float:

@@ -5,6 +5,7 @@ import math
 import tempfile
 import time
 from collections.abc import Callable, Mapping, Sequence
+from contextlib import closing
 from dataclasses import dataclass, replace
 from functools import partial
 from pathlib import Path
@@ -172,21 +173,21 @@ def _trained(
         share = sum(c * e for c, e in zip(costs, done, strict=True)) / (whole * goal.epochs)
         listen(Progress(trainings, at_most, share))
 
-    with tempfile.TemporaryDirectory() as folder:
-        executor = _executor(task, pieces, Path(folder), goal.epochs, min(workers, len(pieces)))
-        try:
-            longest_first = sorted(range(len(pieces)), key=lambda i: -costs[i])
-            for n, i in enumerate(longest_first):
-                executor.start(Job(n, i, {}, 0, 0, goal.epochs, Kind.SCREEN, "draws of one arm"), 0)
-            left = len(pieces)
-            while left:
-                for ended in executor.wait(heard):
-                    _check(ended)
-                    left -= 1
-                    done[longest_first[ended.job]] = goal.epochs
-                tell()
-        finally:
-            executor.close()
+    workers = min(workers, len(pieces))
+    with (
+        tempfile.TemporaryDirectory() as folder,
+        closing(_executor(task, pieces, Path(folder), goal.epochs, workers)) as executor,
+    ):
+        longest_first = sorted(range(len(pieces)), key=lambda i: -costs[i])
+        for n, i in enumerate(longest_first):
+            executor.start(Job(n, i, {}, 0, 0, goal.epochs, Kind.SCREEN, "draws of one arm"), 0)
+        left = len(pieces)
+        while left:
+            for ended in executor.wait(heard):
+                _check(ended)
+                left -= 1
+                done[longest_first[ended.job]] = goal.epochs
+            tell()
     return tables
 
 
