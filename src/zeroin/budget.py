@@ -1,6 +1,10 @@
 """What a study may spend."""
 
+import math
 from dataclasses import dataclass, replace
+from numbers import Real
+
+from zeroin.errors import StudyError
 
 TRAININGS = 60  # the default budget, in full trainings
 # How many configs a full training pays for where trials are paused at rungs. An estimate: it was 3.1 to 3.9 on LCBench
@@ -35,3 +39,28 @@ class Budget:
         if self.trials:
             known.append(self.trials / (CONFIGS_PER_TRAINING if max_epochs > 1 else 1))
         return min(known, default=float(TRAININGS))
+
+
+def budget_of(
+    epochs: int | None, trials: int | None, minutes: float | None, trial_minutes: float | None = None
+) -> Budget:
+    """The limits that a user gave, as a budget.
+
+    Raises:
+        StudyError: one of them is not a positive number, or epochs or trials are not whole.
+    """
+    asked = {"epochs": epochs, "trials": trials, "minutes": minutes, "trial_minutes": trial_minutes}
+    for name, value in asked.items():
+        if value is None:
+            continue
+        if isinstance(value, bool) or not isinstance(value, Real) or not 0 < value < math.inf:
+            such_as = 10 if name == "trial_minutes" else 100
+            raise StudyError(f"a budget is positive; {name}={value!r}: use {name}={such_as}, or leave it out.")
+        if name in ("epochs", "trials") and value != int(value):
+            raise StudyError(f"{name} are counted in whole numbers; {name}={value!r}: use {name}={max(1, int(value))}.")
+    return Budget(
+        epochs and int(epochs),
+        trials and int(trials),
+        minutes and float(minutes),
+        trial_minutes and float(trial_minutes),
+    )

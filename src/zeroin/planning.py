@@ -1,6 +1,5 @@
 """Before anything runs: how the budget is spent, and the plan that the user is told."""
 
-import math
 import platform
 import shlex
 import shutil
@@ -8,7 +7,6 @@ import sys
 import time
 from dataclasses import dataclass, replace
 from importlib.metadata import version
-from numbers import Real
 from pathlib import Path
 
 from zeroin.budget import TRAININGS, Budget
@@ -78,31 +76,6 @@ def course_of(budget: Budget, max_epochs: int, confirm: int | None, *, is_task: 
     final = Confirm.within(trainings, 5 if confirm is None and is_task else asked)
     finish = is_task and confirm != 0 and (budget.epochs is None or trainings >= 2)
     return Course(budget, trainings, final, asked, finish)
-
-
-def budget_of(
-    epochs: int | None, trials: int | None, minutes: float | None, trial_minutes: float | None = None
-) -> Budget:
-    """The limits that a user gave, as a budget.
-
-    Raises:
-        StudyError: one of them is not a positive number, or epochs or trials are not whole.
-    """
-    asked = {"epochs": epochs, "trials": trials, "minutes": minutes, "trial_minutes": trial_minutes}
-    for name, value in asked.items():
-        if value is None:
-            continue
-        if isinstance(value, bool) or not isinstance(value, Real) or not 0 < value < math.inf:
-            such_as = 10 if name == "trial_minutes" else 100
-            raise StudyError(f"a budget is positive; {name}={value!r}: use {name}={such_as}, or leave it out.")
-        if name in ("epochs", "trials") and value != int(value):
-            raise StudyError(f"{name} are counted in whole numbers; {name}={value!r}: use {name}={max(1, int(value))}.")
-    return Budget(
-        epochs and int(epochs),
-        trials and int(trials),
-        minutes and float(minutes),
-        trial_minutes and float(trial_minutes),
-    )
 
 
 def plan_of(study: Study, course: Course, executor: Executor | None) -> Plan:

@@ -4,10 +4,11 @@ import logging
 import math
 import time
 from collections.abc import Sequence
+from contextlib import closing
 from pathlib import Path
 
 from zeroin import catalogue
-from zeroin.budget import Budget
+from zeroin.budget import Budget, budget_of
 from zeroin.checked import checked_max_epochs, checked_space
 from zeroin.clock import Clock
 from zeroin.errors import StudyError
@@ -15,7 +16,7 @@ from zeroin.executors.code import measure_of, measure_with_file
 from zeroin.executors.place import check_workers
 from zeroin.executors.run import Objective
 from zeroin.function import Function
-from zeroin.planning import Course, budget_of, course_of, plan_of
+from zeroin.planning import Course, course_of, plan_of
 from zeroin.playbook import Playbook, playbook_of, scenario_of, teach
 from zeroin.protocols import Clocked, Executor, Grouping, Patient, Searcher, Trainable
 from zeroin.running import compare, place_of, run
@@ -101,7 +102,9 @@ def tune(
     _check_given(space, executor, searcher)
     budget = budget_of(epochs, trials, minutes, trial_minutes)
     course = course_of(budget, depth, confirm, is_task=is_task)
-    clock = _clock(course, executor)  # preparation counts
+    now = executor.now if isinstance(executor, Clocked) else time.monotonic
+    limit = math.inf if budget.minutes is None else 60 * budget.minutes
+    clock = Clock(limit, now, course.after, course.finish)  # from here on: preparation counts
     _check_ended_by_force(budget, depth, workers, executor)
     given, space = space, space or task.space_for(course.for_search)
     if executor is None:
@@ -130,12 +133,10 @@ def tune(
         doing = executor or task.executor(
             study.folder, max_epochs=depth, workers=workers, space=space, trainings=course.trainings
         )
-        try:
+        with closing(doing):
             if searcher is None:
                 study.searcher = Zoom(together=doing.grouping if isinstance(doing, Grouping) else ())
             _search(study, doing, course, clock, listen, is_task=is_task)
-        finally:
-            doing.close()
     if book and (study.path or playbook is not True):
         teach(book, study.header, study.history)
     return study
@@ -184,12 +185,6 @@ def _check_given(space: Space | None, executor: Executor | None, searcher: Searc
     for what, given, does in (("an executor", executor, "start"), ("a searcher", searcher, "decide")):
         if given is not None and not hasattr(given, does):
             raise StudyError(f"{what} has a method {does}; got {given!r}: leave it out, or see zeroin.protocols.")
-
-
-def _clock(course: Course, executor: Executor | None) -> Clock:
-    """The clock of a run, which begins now."""
-    minutes, now = course.budget.minutes, executor.now if isinstance(executor, Clocked) else time.monotonic
-    return Clock(math.inf if minutes is None else 60 * minutes, now, course.after, course.finish)
 
 
 def _check_ended_by_force(budget: Budget, depth: int, workers: int, executor: Executor | None) -> None:

@@ -12,6 +12,7 @@ import torch
 from torch import Tensor, nn
 
 from zeroin.executors.run import Run
+from zeroin.nn.checking import check_batchnorm, check_outputs
 from zeroin.nn.data import Data, edges, order
 from zeroin.nn.dropout import counted, keys
 from zeroin.nn.gradients import Gradients
@@ -19,7 +20,7 @@ from zeroin.nn.modes import switched
 from zeroin.nn.networks import network
 from zeroin.nn.norms.recalibration import EXAMPLES, recalibrate
 from zeroin.nn.optimizer import Optimizer
-from zeroin.nn.problem import Problem, check_batchnorm, check_outputs, judged, loss_of, two_examples
+from zeroin.nn.problem import Problem, judged, loss_of, two_examples
 from zeroin.nn.randomness import seeded
 from zeroin.nn.recipe import Recipe, clip, recipe
 from zeroin.nn.recording.python_state import PythonState, changed, python_state

@@ -14,6 +14,7 @@ from torch import Tensor, nn
 
 from zeroin.checked import checked_space, is_whole
 from zeroin.errors import TaskError
+from zeroin.nn.checking import check
 from zeroin.nn.data import InMemory, fingerprint, prepared
 from zeroin.nn.executing import executor_of
 from zeroin.nn.facts import facts
@@ -22,7 +23,7 @@ from zeroin.nn.metrics import METRICS, Metric
 from zeroin.nn.networks import Build, network
 from zeroin.nn.own_code import own_code
 from zeroin.nn.preparation_file import write_preparation
-from zeroin.nn.problem import Problem, check, shaped
+from zeroin.nn.problem import Problem, shaped
 from zeroin.nn.recipe import number, recipe
 from zeroin.protocols import Executor
 from zeroin.space import Int, Space

@@ -33,9 +33,7 @@ SHADE = 0.05  # scores much smaller than this are equally good
 POINTS = 64  # points of the new space at which past studies are compared
 
 
-def advised(
-    space: Space, scenario: Scenario, lessons: Sequence[Lesson], movable: Collection[str] = (), most: int = MOST
-) -> Advised:
+def advised(space: Space, scenario: Scenario, lessons: Sequence[Lesson], movable: Collection[str] = ()) -> Advised:
     """What past studies advise a new one.
 
     Args:
@@ -43,7 +41,6 @@ def advised(
         scenario: of the new study.
         lessons: of past studies; those that have too little in common with the new one are ignored.
         movable: hyperparameters whose ranges may be corrected, because the user did not choose them.
-        most: how many configs to try at once, at most.
 
     Returns:
         Configs to try first, the best bet first; corrected ranges; leads. Nothing if no past study fits.
@@ -63,7 +60,7 @@ def advised(
     sure = np.clip(mean + DOUBT * sd, 0.0, 1.0)[:, : len(configs)].T  # [candidates, lessons]
     weight = told / (1.0 - told)  # what a study tells of another, over what it leaves open
     weight = weight / weight.sum()
-    chosen = greedy(apart(sure), weight, most)
+    chosen = greedy(apart(sure), weight, MOST)
     said = tuple(Suggestion(configs[i], _why(origins[i], sure[i], len(asked))) for i in chosen)
     others = [int(i) for i in np.argsort(apart(sure) @ weight, kind="stable") if i not in chosen]
     leads = tuple({json.dumps(configs[i]): configs[i] for i in others[:LEADS]}.values())

@@ -14,6 +14,7 @@ from zeroin.types import Kind, Range, Region, Trial, Value
 from zeroin.wording import value_words
 
 CELL = 0.3  # to either side of a whole number, or of a power of two in powers: its part of a bar
+LABEL = 16  # characters of an option
 GOLDEN = 0.6180339887498949  # its multiples spread evenly: the jitter within an option
 
 Place = Callable[[Value], float | None]
@@ -209,5 +210,5 @@ def _when(param: Hyperparameter) -> str:
     return f"only where {when}" if when else ""
 
 
-def _short(text: str, most: int = 16) -> str:
-    return text if len(text) <= most else text[: most - 1] + "…"
+def _short(text: str) -> str:
+    return text if len(text) <= LABEL else text[: LABEL - 1] + "…"

@@ -19,6 +19,7 @@ from zeroin.nn.precision import exact
 from zeroin.nn.sets import evenly
 
 SAMPLE = 512  # examples that are sent through the network
+BATCHES = 24  # of which the statistics are compared with those of all
 SEEN = 4096  # training examples from which statistics are computed
 BINS = 24  # of the histogram of z, over -4 .. 4
 RELUS = ("relu", "relu_", "relu6", "ReLU", "ReLU6", "clamp_min", "clamp_min_")
@@ -216,7 +217,7 @@ def evaluated(model: nn.Module, subject: Subject) -> float:
         return float(subject.loss(model(x), y))
 
 
-def noise(subject: Subject, batch_size: int, batches: int = 24) -> dict[str, tuple[float, float]]:
+def noise(subject: Subject, batch_size: int) -> dict[str, tuple[float, float]]:
     """How far the mean and the standard deviation of mini-batches lie from those of all examples, by batch norm.
 
     Returns:
@@ -231,7 +232,7 @@ def noise(subject: Subject, batch_size: int, batches: int = 24) -> dict[str, tup
         seen[path].append((flat.mean(1), flat.std(1, unbiased=False)))
 
     order = torch.randperm(len(subject.x), generator=torch.Generator().manual_seed(0))
-    whole = min(batches, len(order) // batch_size)
+    whole = min(BATCHES, len(order) // batch_size)
     with on_batches(model), torch.no_grad(), watched(norms, note):
         for rows in order[: whole * batch_size].reshape(whole, batch_size):
             model(subject.x[rows])

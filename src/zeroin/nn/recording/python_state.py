@@ -9,7 +9,8 @@ from zeroin.nn.dropout import CountedDropout
 from zeroin.nn.layers import BATCHNORMS
 from zeroin.nn.problem import Problem
 from zeroin.nn.randomness import generator_states
-from zeroin.nn.recording.content import ACTIVATIONS, PLAIN, attributes, content, parts, surroundings
+from zeroin.nn.recording.content import ACTIVATIONS, PLAIN, attributes, content, parts
+from zeroin.nn.recording.surroundings import surroundings
 
 STEERED = ("idle", "uses", "values")  # attributes that a stack sets on its dropout and batch norm layers
 
