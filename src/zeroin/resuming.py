@@ -1,21 +1,15 @@
 """Resuming a study: what must be as it was, and what may have changed, which the user is then told."""
 
 from collections.abc import Mapping
+from pathlib import Path
 
 from zeroin.errors import StudyError
+from zeroin.header import Header
 from zeroin.history import History
 from zeroin.space import Space
 from zeroin.types import Region, Value
 
 OBJECTIVE = ("objective", "code")  # the facts of a measure that identify a function
-
-
-def unchanging(was: Mapping[str, Value], now: Mapping[str, Value]) -> dict[str, tuple[Value, Value]]:
-    """The facts of a measure that must not change in a resumed study, each as (was, is now)."""
-    facts = {name: (was[name], now[name]) for name in was if name in now and name not in OBJECTIVE}
-    if was and now:
-        facts["objective"] = _kind(was), _kind(now)
-    return facts
 
 
 def changed_objective(was: Mapping[str, Value], now: Mapping[str, Value]) -> str:
@@ -35,17 +29,25 @@ def _kind(measure: Mapping[str, Value]) -> str:
     return "function" if "objective" in measure else "Task"
 
 
-def check_kept(which: str, name: str, facts: Mapping[str, tuple[Value, Value]]) -> None:
+def check_unchanged(known: Header, asked: Header, path: Path) -> None:
     """Check that a resumed study is asked for as it was begun.
 
     Args:
-        which: the study and its store, in words.
-        name: of the study.
-        facts: by name, each as (was, is now).
+        known: the study as its store has it.
+        asked: the study as it is asked for.
+        path: of the store.
 
     Raises:
-        StudyError: one has changed.
+        StudyError: the depth, the goal, the seed, or a fact about what the scores measure has changed.
     """
+    name, which = known.name, f"{known.name!r} in {path}"
+    before, after = known.measure, asked.measure
+    facts: dict[str, tuple[Value, Value]] = {
+        fact: (getattr(known, fact), getattr(asked, fact)) for fact in ("max_epochs", "goal", "seed")
+    }
+    facts |= {fact: (before[fact], after[fact]) for fact in before if fact in after and fact not in OBJECTIVE}
+    if before and after:
+        facts["objective"] = _kind(before), _kind(after)
     for fact, (was, now) in facts.items():
         if was != now and fact in ("data", "contents"):
             raise StudyError(

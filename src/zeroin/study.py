@@ -23,7 +23,7 @@ from zeroin.history import History
 from zeroin.plan import Plan
 from zeroin.protocols import Searcher, Store
 from zeroin.reporting import report_of, write_report
-from zeroin.resuming import changed_objective, check_kept, region_by_hand, unchanging
+from zeroin.resuming import changed_objective, check_unchanged, region_by_hand
 from zeroin.search import Zoom
 from zeroin.space import Space
 from zeroin.space.changes import changed
@@ -348,13 +348,13 @@ class Study:
     def _go_on(self, known: Header) -> None:
         """Check that a stored study can continue as asked, and log what has changed."""
         assert self._store
-        was, now = known.measure, self.header.measure
-        kept = {name: (getattr(known, name), getattr(self, name)) for name in ("max_epochs", "goal", "seed")}
+        assert self.path
         try:
-            check_kept(f"{self.name!r} in {self.path}", self.name, kept | unchanging(was, now))
+            check_unchanged(known, self.header, self.path)
         except StudyError:
             self.close()
             raise
+        was, now = known.measure, self.header.measure
         mended = changed_objective(was, now)
         if mended and self.history.jobs:
             what = "an objective" if "objective" in now else "a network, loss or metric"
