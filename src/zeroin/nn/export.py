@@ -8,8 +8,8 @@ from torch import Tensor
 
 from zeroin.atomic import atomic_write
 from zeroin.errors import TaskError
-from zeroin.nn.loop import STATE
 from zeroin.nn.preparation_file import read_preparation
+from zeroin.nn.state import STATE
 from zeroin.nn.task import Task
 from zeroin.types import Config
 

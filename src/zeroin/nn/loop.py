@@ -3,15 +3,16 @@
 import copy
 import math
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager, suppress
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 from functools import partial
-from typing import Any, TypeAlias
+from typing import Any
 
 import torch
 from torch import Tensor, nn
 
 from zeroin.executors.run import Run
+from zeroin.nn import channels_last
 from zeroin.nn.checking import check_batchnorm, check_outputs
 from zeroin.nn.data import Data, edges, order
 from zeroin.nn.dropout import counted, keys
@@ -20,30 +21,18 @@ from zeroin.nn.modes import switched
 from zeroin.nn.networks import network
 from zeroin.nn.norms.recalibration import EXAMPLES, recalibrate
 from zeroin.nn.optimizer import Optimizer
-from zeroin.nn.problem import Problem, judged, loss_of, two_examples
+from zeroin.nn.problem import Problem, judged, two_examples
 from zeroin.nn.randomness import seeded
 from zeroin.nn.recipe import Recipe, clip, recipe
 from zeroin.nn.recording.python_state import PythonState, changed, python_state
+from zeroin.nn.state import Best, Weights, save, saved, unsaved
 from zeroin.rng import seed_of
 from zeroin.types import Config
 
-STATE = "state.pt"  # in a trial's checkpoint folder
 EVALUATED = 256  # examples evaluated at once; the same in stacks, as a network's output may depend on the mini-batch
 CHECKED = 16  # steps between two checks whether the loss is finite
 KEPT = 8  # networks of paused trials that are kept in memory
 SMALL = 1 << 18  # parameters of a network that is kept; loading a larger one is little beside its epochs
-
-Weights: TypeAlias = dict[str, Tensor]
-
-
-@dataclass(slots=True)
-class Best:
-    """The best epoch so far: `rank` is (signed metric, validation loss), lower is better; `test` (metric, loss)."""
-
-    rank: tuple[float, float] = (math.inf, math.inf)
-    epoch: int = 0
-    weights: Weights | None = None
-    test: tuple[float, float] | None = None
 
 
 @dataclass(slots=True)
@@ -222,7 +211,7 @@ def begin(problem: Problem, config: Config, run: Run, how: Recipe) -> tuple[nn.M
     with torch.no_grad():
         check_outputs(problem, tried(x), y)
     check_batchnorm(problem, tried, how.batch_size)
-    model, state = fresh(problem, config, run.seed), _saved(run)
+    model, state = fresh(problem, config, run.seed), saved(run)
     if state:
         model.load_state_dict(state["model"])
         for name, buffer in unsaved(model).items():
@@ -233,9 +222,8 @@ def begin(problem: Problem, config: Config, run: Run, how: Recipe) -> tuple[nn.M
 def _resumed(problem: Problem, config: Config, how: Recipe, run: Run) -> Training:
     """The training at the epoch at which the run begins: from its checkpoint, or repeated from the beginning."""
     model, state = begin(problem, config, run, how)
-    has_kernels = problem.device == "cpu" and any(p.dim() == 4 for p in model.parameters())
-    if has_kernels and _trains_laid_out(problem, fresh(problem, config, run.seed)):
-        _lay_out(model)
+    if channels_last.matters(problem, model) and channels_last.trains(problem, fresh(problem, config, run.seed)):
+        channels_last.lay_out(model)
     now = Training.of(problem, model, how, run.stop - run.start)
     if state:
         now.opt.load_state_dict(state["optimizer"])
@@ -245,27 +233,6 @@ def _resumed(problem: Problem, config: Config, how: Recipe, run: Run) -> Trainin
         scores = evaluate(problem, model, problem.valid)
         now.best = better(problem, now.best, now.epoch, scores, partial(_copy, model))
     return now
-
-
-def _trains_laid_out(problem: Problem, model: nn.Module) -> bool:
-    """Whether a network, of which nothing else is wanted, can be trained with its kernels as `_lay_out` puts them."""
-    _lay_out(model)
-    model.train()
-    with seeded(0, "cpu"), suppress(RuntimeError, ValueError):  # whatever it is: if not the layout, training tells
-        x, y = two_examples(problem.train)
-        loss_of(problem.loss, model(x), y).backward()  # type: ignore[no-untyped-call]
-        return True
-    return False
-
-
-def _lay_out(model: nn.Module) -> None:
-    """Put kernels of 2-d convolutions into channels-last memory, where they take as little as half the time.
-
-    A network that calls `view` on a convolution's output cannot be trained so.
-    """
-    for p in model.parameters():
-        if p.dim() == 4:  # by `to`: `contiguous` leaves kernels of one channel as they are
-            p.data = p.data.to(p.dtype, memory_format=torch.channels_last)
 
 
 def better(
@@ -287,46 +254,6 @@ def tested(problem: Problem, best: Best, network: Callable[[], nn.Module]) -> di
         best.test = evaluate(problem, model, problem.test)
         model.load_state_dict(standing)
     return {"test": best.test[0], "test_loss": best.test[1]}
-
-
-def unsaved(model: nn.Module) -> Weights:
-    """Buffers that the state_dict does not contain, by name; training may change them like the others."""
-    held = model.state_dict().keys()
-    return {name: buffer for name, buffer in model.named_buffers() if name not in held}
-
-
-def save(problem: Problem, run: Run, epoch: int, best: Best, tensors: tuple[Weights, dict[str, Any], Weights]) -> None:
-    """Write a trial's state after an epoch to its checkpoint folder.
-
-    Args:
-        problem: that is trained.
-        run: of the trial.
-        epoch: how many epochs were trained.
-        best: the best of them.
-        tensors: the state_dicts of the network and of the optimizer, and the buffers that the former does not contain.
-    """
-    norm = problem.normalisation
-    state = {
-        "epoch": epoch,
-        "config": run.config,
-        "seed": run.seed,
-        "model": tensors[0],
-        "optimizer": tensors[1],
-        "buffers": tensors[2],
-        "best": {"rank": best.rank, "epoch": best.epoch, "weights": best.weights, "test": best.test},
-        "metric": problem.sign * best.rank[0],
-        "normalisation": None if norm is None else {"mean": norm.mean, "scale": norm.scale},
-    }
-    torch.save(state, run.checkpoint / STATE)
-
-
-def _saved(run: Run) -> dict[str, Any] | None:
-    """The state that `save` wrote, if the run can continue from it; else None."""
-    if not run.start or not (run.checkpoint / STATE).is_file():
-        return None
-    # To the CPU, from where each tensor goes to its place: Apple's GPUs have no double precision for normalisation.
-    state: dict[str, Any] = torch.load(run.checkpoint / STATE, map_location="cpu", weights_only=True)
-    return state if state["epoch"] <= run.start else None
 
 
 def _copy(model: nn.Module) -> Weights:

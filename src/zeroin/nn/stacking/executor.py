@@ -14,7 +14,6 @@ from zeroin.executors.perform import failure, finish, is_out_of_memory, stepwise
 from zeroin.executors.run import Run
 from zeroin.nn import loop
 from zeroin.nn.data import InMemory, edges
-from zeroin.nn.loop import Best
 from zeroin.nn.modes import switched
 from zeroin.nn.problem import Problem
 from zeroin.nn.recipe import recipe
@@ -25,6 +24,7 @@ from zeroin.nn.stacking.layout import Layout
 from zeroin.nn.stacking.memory import room
 from zeroin.nn.stacking.rowstate import optimizer_state, set_optimizer_state
 from zeroin.nn.stacking.stack import Stack, joined, stack
+from zeroin.nn.state import Best, save, unsaved
 from zeroin.protocols import Report
 from zeroin.types import Config, Ended, Job, Observation, Status
 from zeroin.wording import first_line
@@ -275,7 +275,7 @@ class Stacked:
         run.report(score[0], train_loss=loss, valid_loss=score[1], **test)
         if run.saving:
             steps = member.epoch * len(edges(len(problem.train), one.rows[row].how.batch_size))
-            buffers = {name: one.buffers[name][row].clone() for name in loop.unsaved(one.layout.base)}
+            buffers = {name: one.buffers[name][row].clone() for name in unsaved(one.layout.base)}
             tensors = one.state_dict(row), optimizer_state(one, row, steps), buffers
-            loop.save(problem, run, member.epoch, member.best, tensors)
+            save(problem, run, member.epoch, member.best, tensors)
         return True
