@@ -31,7 +31,7 @@ class Change:
 
 
 @dataclass(frozen=True, slots=True)
-class Report:
+class Changed:
     """What was done to a network, layer by layer; `str` puts it into words.
 
     Args:
@@ -62,7 +62,7 @@ def insert_batchnorm(
     eps: float = 1e-5,
     groups: int | None = None,
     anyway: bool = False,
-) -> tuple[nn.Module, Report]:
+) -> tuple[nn.Module, Changed]:
     """Put normalisation behind every hidden layer: z = W a (+ b), norm, activation.
 
     Hidden layers are Linear and convolutional layers whose outputs go through an activation before the next layer or
@@ -103,19 +103,20 @@ def insert_batchnorm(
     own = sorted({type(m).__name__ for m in model.modules() if isinstance(m, NORMS)})
     own += sorted({n.name for n in trace.nodes if n.module is None and n.is_norm})
     if own and not anyway:
-        return result, Report((), (f"left alone: it has {', '.join(own)} of its own; anyway=True adds to them",))
+        return result, Changed((), (f"left alone: it has {', '.join(own)} of its own; anyway=True adds to them",))
     found = candidates(trace)
     chosen = [candidate for candidate in found if not candidate.reason]
     if position == "before":
         changes = {candidate.node.name: _normalise(result, candidate, how) for candidate in chosen}
+        added = len(chosen)
     else:
         result, changes = behind_calls(result, trace, chosen, how)
-    added = len(chosen) if position == "before" else len({id(candidate.following.activation) for candidate in chosen})
+        added = len({id(candidate.following.activation) for candidate in chosen})
     still_runs(result, example, trace, added)
-    return result, Report(tuple(_told(candidate, changes) for candidate in found), notes)
+    return result, Changed(tuple(_told(candidate, changes) for candidate in found), notes)
 
 
-def remove_batchnorm(model: nn.Module, example: Example | None = None) -> tuple[nn.Module, Report]:
+def remove_batchnorm(model: nn.Module, example: Example | None = None) -> tuple[nn.Module, Changed]:
     """Take every normalisation layer out; a layer without bias in front of a batch norm gets a bias of zeros.
 
     This changes the function that the network computes. `fold` takes trained batch norms out without changing it.
@@ -148,7 +149,7 @@ def swap_norm(
     *,
     groups: int | None = None,
     momentum: float | None = 0.1,
-) -> tuple[nn.Module, Report]:
+) -> tuple[nn.Module, Changed]:
     """Exchange every normalisation layer for one of another kind; γ, β and statistics are kept if their shapes agree.
 
     Args:
@@ -179,7 +180,7 @@ def swap_norm(
         how = None if kind == "none" else Settings(kind, momentum, float(norm.eps or 1e-5), groups)
         changes.append(_exchange(result, trace, path, norm, how))
     still_runs(result, example, trace, 0)
-    return result, Report(tuple(changes), notes if changes else ("it has no normalising layer",))
+    return result, Changed(tuple(changes), notes if changes else ("it has no normalising layer",))
 
 
 def _normalise(model: nn.Module, candidate: Candidate, how: Settings) -> str:
