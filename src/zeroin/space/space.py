@@ -287,21 +287,26 @@ def _is_one(param: Hyperparameter, value: Value, allowed: Value | tuple[Value, .
     return any(value == v and (type(value) is type(v) or not exact) for v in several(allowed))
 
 
+def _check_parents(name: str, params: Mapping[str, Hyperparameter]) -> None:
+    """Check that what the `when` of a hyperparameter asks for can be."""
+    for parent, allowed in (params[name].when or {}).items():
+        if parent not in params:
+            raise SpaceError(
+                f"`when` names another hyperparameter of the space; {name} has when={{{parent!r}: ...}}: "
+                f"use one of {', '.join(p for p in params if p != name) or 'none, there is no other'}."
+            )
+        impossible = [value for value in several(allowed) if not params[parent].allows(value)]
+        if impossible:
+            raise SpaceError(
+                f"`when` asks for a value that {parent} can have; {name} has when={{{parent!r}: {impossible[0]!r}}}: "
+                f"use a value of {params[parent]!r}."
+            )
+
+
 def _parents_first(params: Mapping[str, Hyperparameter]) -> list[str]:
     """Names such that a hyperparameter comes after those that its `when` asks about."""
-    for name, param in params.items():
-        for parent, allowed in (param.when or {}).items():
-            if parent not in params:
-                raise SpaceError(
-                    f"`when` names another hyperparameter of the space; {name} has when={{{parent!r}: ...}}: "
-                    f"use one of {', '.join(p for p in params if p != name) or 'none, there is no other'}."
-                )
-            for value in several(allowed):
-                if not params[parent].allows(value):
-                    raise SpaceError(
-                        f"`when` asks for a value that {parent} can have; {name} has when={{{parent!r}: {value!r}}}: "
-                        f"use a value of {params[parent]!r}."
-                    )
+    for name in params:
+        _check_parents(name, params)
     order: list[str] = []
     while len(order) < len(params):
         ready = [n for n, p in params.items() if n not in order and all(q in order for q in (p.when or {}))]

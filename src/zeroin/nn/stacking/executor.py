@@ -163,26 +163,27 @@ class Stacked:
         return _Member(job, known, run, checkpoint, epochs, which, one, 0, best)
 
     def _way(self, which: str, config: Config) -> _Way:
-        """How networks of a signature are trained; a reason for going one by one is told once."""
-        if which not in self._ways:
-            way = _Way(None)
-            if self.slots > 1 and self.calibrations.of(config).rows > 1:
-                found = verdict(self.problem, config)
-                way = _Way(found.order, found.layout)
-                if found.layout:
-                    way.most = room(found.layout, self.problem.device)
-                    if way.most < self.slots:
-                        log.warning("there is memory for %d of some networks at once", max(1, way.most))
-                    way.order = way.order if way.most > 1 else None
-                if found.why:
-                    self._tell_why(found.why)
-            self._ways[which] = way
-        self._ways[which] = self._ways.pop(which)  # the last one used comes last
+        """How networks of a signature are trained; what was recorded of those used long ago is dropped."""
+        way = self._ways.pop(which) if which in self._ways else self._found(config)
+        self._ways[which] = way  # the last one used comes last
         busy = {member.signature for member in self._members.values()}
         idle = [way.layout for name, way in self._ways.items() if way.layout and name not in busy]
         for layout in idle[:-KEPT]:
             layout.forget()
-        return self._ways[which]
+        return way
+
+    def _found(self, config: Config) -> _Way:
+        """How networks like that of a config can be trained; a reason for going one by one is told once."""
+        if self.slots == 1 or self.calibrations.of(config).rows == 1:
+            return _Way(None)
+        found = verdict(self.problem, config)
+        if not found.layout:
+            self._tell_why(found.why)
+            return _Way(None)
+        most = room(found.layout, self.problem.device)
+        if most < self.slots:
+            log.warning("there is memory for %d of some networks at once", max(1, most))
+        return _Way(found.order if most > 1 else None, found.layout, most)
 
     def _tell_why(self, why: str) -> None:
         if why not in self._told:
