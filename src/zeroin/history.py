@@ -9,7 +9,21 @@ from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
 
-from zeroin.types import Advised, Asked, Config, Ended, Event, Job, Kind, Observed, Region, Status, Suggestion, Trial
+from zeroin.types import (
+    Advised,
+    Asked,
+    Config,
+    Ended,
+    Event,
+    Job,
+    Kind,
+    Observation,
+    Observed,
+    Region,
+    Status,
+    Suggestion,
+    Trial,
+)
 
 FIRST = 16  # so many trials tell whether losses are noisy
 
@@ -108,27 +122,9 @@ class History:
                 if region:
                     self.regions.append(region)
             case Observed(number, observation):
-                trial = self.trials[self.jobs[number].trial]
-                if observation.epoch == trial.epoch + 1:  # an epoch trained again after a crash is known already
-                    losses, metrics = (*trial.losses, observation.loss), (*trial.metrics, observation.metrics)
-                    trial = self.trials[trial.number] = _after(trial, losses, metrics, trial.status, trial.note)
-                    self._lowest[trial.number] = min(self._lowest[trial.number], observation.loss)
-                    self.epochs[self.jobs[number].kind] += 1
-                    self._compare(trial)
-                    self._foretell(trial)
-            case Ended(number, status, note, seconds):
-                job = self.jobs[number] = _over(self.jobs[number], status, note)
-                trial = self.trials[job.trial]
-                trial = self.trials[job.trial] = _after(trial, trial.losses, trial.metrics, status, note)
-                self._running.pop(number, None)
-                if job.kind.is_search and not status.is_failure and trial.epoch < self.max_epochs:
-                    self._undecided[job.trial] = None
-                self.seconds += seconds
-                self._took[job.trial] = self.seconds_of(job.trial) + seconds
-                if status.is_failure and self._best is not None and self._best[2] == job.trial:
-                    self._best = None  # it has no loss any more
-                    for trial in self.trials:
-                        self._compare(trial)
+                self._observe(self.jobs[number], observation)
+            case Ended():
+                self._end(event)
 
     def _start(self, job: Job) -> None:
         assert job.number == len(self.jobs), f"job {job.number} after {len(self.jobs)} jobs"
@@ -143,6 +139,31 @@ class History:
         self.jobs.append(job)
         self._running[job.number] = None
         self._undecided.pop(job.trial, None)
+
+    def _observe(self, job: Job, seen: Observation) -> None:
+        trial = self.trials[job.trial]
+        if seen.epoch != trial.epoch + 1:
+            return  # trained again after a crash, and known already
+        losses, metrics = (*trial.losses, seen.loss), (*trial.metrics, seen.metrics)
+        trial = self.trials[trial.number] = _after(trial, losses, metrics, trial.status, trial.note)
+        self._lowest[trial.number] = min(self._lowest[trial.number], seen.loss)
+        self.epochs[job.kind] += 1
+        self._compare(trial)
+        self._foretell(trial)
+
+    def _end(self, ended: Ended) -> None:
+        job = self.jobs[ended.job] = _over(self.jobs[ended.job], ended.status, ended.note)
+        trial = self.trials[job.trial]
+        trial = self.trials[job.trial] = _after(trial, trial.losses, trial.metrics, ended.status, ended.note)
+        self._running.pop(job.number, None)
+        if job.kind.is_search and not ended.status.is_failure and trial.epoch < self.max_epochs:
+            self._undecided[job.trial] = None
+        self.seconds += ended.seconds
+        self._took[job.trial] = self.seconds_of(job.trial) + ended.seconds
+        if ended.status.is_failure and self._best is not None and self._best[2] == job.trial:
+            self._best = None  # it has no loss any more
+            for trial in self.trials:
+                self._compare(trial)
 
     def _foretell(self, trial: Trial) -> None:
         """Count whether the mean of the third before a trial's last epoch was closer to it than the epoch before."""
