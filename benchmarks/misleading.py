@@ -58,8 +58,18 @@ def study(curve: Curve, seed: int, searcher: Zoom) -> np.ndarray:
             run.report(seen[-1])
             (run.checkpoint / "epoch").touch()
 
-    limits = {"max_epochs": T, "epochs": TRAININGS * T, "confirm": 0}
-    zi.tune(objective, space, store=None, playbook=False, seed=seed, searcher=searcher, **limits)
+    budget = TRAININGS * T
+    zi.tune(
+        objective,
+        space,
+        max_epochs=T,
+        epochs=budget,
+        confirm=0,
+        store=None,
+        playbook=False,
+        seed=seed,
+        searcher=searcher,
+    )
     return np.minimum.accumulate(seen)[T - 1 :: T][:TRAININGS] - FLOOR
 
 

@@ -81,7 +81,8 @@ def studied(
     `names` is what the search knows on LCBench of how losses still fall.
     """
     space, theirs = space_of(task), {OURS.get(d.name, d.name): d.name for d in task.dims}
-    open_curve, curves, spent = task.open(), {}, 0
+    open_curve, spent = task.open(), 0
+    curves: dict[tuple[Any, ...], Array] = {}
     steps: list[tuple[int, float]] = []
 
     def objective(config: Config, run: Any) -> None:
@@ -238,7 +239,7 @@ def _lessons(given: argparse.Namespace, tasks: Sequence[Task], variant: str) -> 
 
 
 def _file(given: argparse.Namespace) -> Path:
-    return given.out / f"{given.family}{'-names' if given.names else ''}.json"
+    return Path(given.out) / f"{given.family}{'-names' if given.names else ''}.json"
 
 
 def _keep(file: Path, data: Any) -> None:

@@ -37,6 +37,7 @@ from families import Array
 from playbook_live import without
 from zeroin import catalogue
 from zeroin.history import incumbent
+from zeroin.nn import Task
 from zeroin.playbook import scenario_of
 from zeroin.playbook.portfolio import MOST
 from zeroin.search import coarse, surrogate
@@ -215,6 +216,7 @@ def _rows(file: Path) -> list[dict[str, Any]]:
 def recorded(name: str, file: Path) -> Recorded:
     """A task with what the file has of it."""
     task = TASKS[name].make()
+    assert isinstance(task, Task)
     least = 0.5 / len(task.problem.valid) if task.metric == "accuracy" else 1e-4
     space = task.space_for(LIVE)
     scenario = scenario_of(task, space, task.max_epochs)

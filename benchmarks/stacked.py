@@ -29,7 +29,7 @@ from torch.utils.data import DataLoader, TensorDataset
 
 from zeroin import catalogue
 from zeroin.nn import Task, loop, mlp, small_cnn
-from zeroin.nn.data import InMemory
+from zeroin.nn.data import InMemory, OnDemand
 from zeroin.nn.loop import Training, fresh
 from zeroin.nn.problem import Problem
 from zeroin.nn.recipe import recipe
@@ -67,7 +67,8 @@ class Transformer(nn.Module):
     def forward(self, x: torch.Tensor) -> torch.Tensor:
         """[B, T, width] -> [B, 10]."""
         x = self.norm(x + self.attention(x, x, x)[0])
-        return self.out(torch.relu(self.feed(x)).mean(1))
+        scores: torch.Tensor = self.out(torch.relu(self.feed(x)).mean(1))
+        return scores
 
 
 def _mlp(units: int, layers: int, norm: bool = False) -> Callable[[Config], nn.Module]:
@@ -116,11 +117,12 @@ def shapes(rounds: int, *, compile_: bool = False, only: str = "") -> None:
     print("| network | own code, steps / s | " + " | ".join(heads) + " |\n" + "|---" * (len(heads) + 2) + "|")
     for shape in (s for s in SHAPES if only in s.name):
         problem, config = _problem(shape), {"lr": 0.003, "batch_size": shape.batch, "optimizer": "adam"}
-        how, work = recipe(config), {}
+        how = recipe(config)
+        work: dict[int, Callable[[], object]] = {}
         for rows, steps in ((OWN, 0), (1, math.inf)):  # no steps to come: not worth a recording
             model = fresh(problem, config, 0)
             now = Training.of(problem, model, how, steps)
-            work[rows] = lambda p=problem, n=now, h=how: loop.train_epoch(p, n, h, 0, 1000)
+            work[rows] = partial(loop.train_epoch, problem, now, how, 0, 1000)
         choice, order = measured(problem, config), verdict(problem, config).order or BACKWARD
         for rows in ROWS:
             one = stack(
@@ -128,7 +130,7 @@ def shapes(rounds: int, *, compile_: bool = False, only: str = "") -> None:
                 [(config, seed, fresh(problem, config, seed)) for seed in range(rows)],
                 order,
             )
-            work[rows] = lambda one=one: one.train_epoch(1000)
+            work[rows] = partial(one.train_epoch, 1000)
         for train in work.values():
             for _ in range(2):  # the second one records
                 train()
@@ -170,6 +172,17 @@ def _configs() -> list[Config]:
     ]  # fmt: skip
 
 
+def _digits() -> Task:
+    task = load("digits")
+    assert isinstance(task, Task)
+    return task
+
+
+def _in_memory(data: InMemory | OnDemand) -> InMemory:
+    assert isinstance(data, InMemory)
+    return data
+
+
 def _best_half(scores: dict[int, float]) -> list[int]:
     return sorted(scores, key=lambda i: -scores[i])[: len(scores) // 2]
 
@@ -179,7 +192,7 @@ def job_stacked(problem: Problem) -> float:
     one = stack(problem, [(c, i, fresh(problem, c, i)) for i, c in enumerate(_configs())])
     for epoch in range(EPOCHS):
         one.train_epoch(EPOCHS)
-        scores = {i: s for i, (s, _) in enumerate(one.judge(problem.valid))}
+        scores = {i: s for i, (s, _) in enumerate(one.judge(_in_memory(problem.valid)))}
         if epoch + 1 in HALVED:
             one = one.select(sorted(_best_half(scores)))
     return max(scores.values())
@@ -204,7 +217,7 @@ def job_one_by_one(problem: Problem, epochs: float = math.inf) -> float:
 
 def job_plain(problem: Problem) -> float:
     """As it is usually written: a DataLoader, AdamW as it comes."""
-    train, valid = problem.train, problem.valid
+    train, valid = _in_memory(problem.train), _in_memory(problem.valid)
     under_way = {}
     for i, config in enumerate(_configs()):
         torch.manual_seed(i)
@@ -225,7 +238,7 @@ def job_plain(problem: Problem) -> float:
             schedule.step()
             model.eval()
             with torch.no_grad():
-                scores[i] = (model(valid.x).argmax(1) == valid.y).float().mean().item()
+                scores[i] = float((model(valid.x).argmax(1) == valid.y).float().mean())
         if epoch + 1 in HALVED:
             under_way = {i: under_way[i] for i in _best_half(scores)}
     return max(scores.values())
@@ -233,14 +246,15 @@ def job_plain(problem: Problem) -> float:
 
 def job(repeats: int) -> None:
     """CPU seconds of the job in three ways, in turn."""
-    problem = load("digits").problem
-    small = replace(problem, train=InMemory(problem.train.x[:64], problem.train.y[:64]))
-    for way in (job_stacked, job_one_by_one, job_plain):
-        way(small)  # warm
+    problem = _digits().problem
+    train = _in_memory(problem.train)
+    small = replace(problem, train=InMemory(train.x[:64], train.y[:64]))
     own_code = partial(job_one_by_one, epochs=0)
-    ways = {
+    ways: dict[str, Callable[[Problem], float]] = {
         "stacked": job_stacked, "one by one": job_one_by_one, "own code": own_code, "plain PyTorch": job_plain,
     }  # fmt: skip
+    for way in ways.values():
+        way(small)  # warm
     seconds: dict[str, list[float]] = {name: [] for name in ways}
     best: dict[str, list[float]] = {name: [] for name in ways}
     for _ in range(repeats):
@@ -265,9 +279,10 @@ LONG = 24
 
 def seconds_with(workers: int, folder: Path) -> float:
     """Wall seconds of 64 configs of four shapes."""
-    task = load("digits")
+    task = _digits()
     shapes = [{"units": units, "layers": layers} for units in (64, 128) for layers in (1, 2)]
-    jobs = [Job(i, i, config | shapes[i // 4 % 4], i, 0, LONG, Kind.SCREEN, "") for i, config in enumerate(_configs())]
+    configs = [{**config, **shapes[i // 4 % 4]} for i, config in enumerate(_configs())]
+    jobs = [Job(i, i, config, i, 0, LONG, Kind.SCREEN, "") for i, config in enumerate(configs)]
     space = catalogue.space("adamw", 60.0, batch_size=BATCH, layers=2, units=64, batchnorm=True, label_smoothing=True)
     executor = task.executor(folder, max_epochs=LONG, workers=workers, space=space, trainings=60.0 * workers)
     began, ended, running, waiting = time.perf_counter(), 0, 0, deque(jobs)
