@@ -1,6 +1,7 @@
 """`tune`: the budget is kept, what goes on equals what was never broken, mistakes come before anything is stored."""
 
 import asyncio
+import json
 import linecache
 import math
 import os
@@ -486,11 +487,11 @@ def test_a_study_goes_on_where_half_of_the_space_raises():
 
 def test_where_it_was_raised_is_told_also_without_a_store(tmp_path):
     def broken(config):
-        return config["rate"]
+        return json.loads(config.keys())  # in a file of Python's own
 
     line = broken.__code__.co_firstlineno + 1
     with pytest.raises(
-        StudyError, match=rf"raised KeyError: 'rate' \(test_tuning.py, line {line}\): fix it, then use another name\.$"
+        StudyError, match=rf"raised TypeError: .* \(test_tuning.py, line {line}\): fix it, then use another name\.$"
     ):
         zi.tune(broken, SPACE, trials=50, store=None)
     with pytest.raises(

@@ -1,6 +1,7 @@
 """The loop of a study: ask, start, wait, record; and what follows the search."""
 
 import logging
+import os
 import re
 import warnings
 from collections.abc import Sequence
@@ -23,7 +24,7 @@ from zeroin.wording import duration, error_line
 log = logging.getLogger("zeroin")
 IN_VAIN = 60  # trials in a row that fail in their first epoch; they spend no budget, so the search would never end
 HOPELESS_FAILURES = 5  # if so many trials fail before any has worked, the fault lies with the objective
-OURS = Path(__file__).parent
+NOT_THEIRS = {Path(__file__).parent, Path(os.__file__).parent}  # zeroin's own files, and those of Python
 FEWER_SEEDS = "study %r: what is left of %g minutes is time for %s of %d fresh seeds; the same command goes on"
 
 
@@ -155,5 +156,6 @@ def _check_failures(study: Study) -> None:
 def place_of(traceback: str) -> str:
     """The last line of the user's own code in the text of a traceback, in brackets; empty if there is none."""
     lines = re.findall(r'File "([^"]+)", line (\d+)', traceback)
-    own = [(Path(file), line) for file, line in lines if "site-packages" not in file and OURS not in Path(file).parents]
+    found = [(Path(file), line) for file, line in lines if "site-packages" not in file]
+    own = [(file, line) for file, line in found if NOT_THEIRS.isdisjoint(file.parents)]
     return f" ({own[-1][0].name}, line {own[-1][1]})" if own else ""
