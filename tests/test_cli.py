@@ -198,11 +198,15 @@ def test_an_export_that_fails_leaves_what_was_there(zeroin, plain, monkeypatch):
     assert (zeroin.folder / "all.json").read_text() == "old"
 
 
-def test_status_of_one_study_as_json_has_its_best_config(zeroin, plain):
-    zeroin("tune", plain, "--trials", "4", "--name", "s")
+def test_status_of_one_study_as_json_has_its_best_config_and_that_ones_score(zeroin, plain):
+    plain.write_text(f"{PLAIN}def lucky(config, run):\n    return config['lr'] + run.seed % 100 / 50")
+    zeroin("tune", f"{plain}:lucky", "--trials", "20", "--confirm", "3", "--name", "s")
     (row,) = json.loads(zeroin("status", "s", "--json")[1])
-    assert row["config"].keys() >= {"lr", "units"}
-    assert "config" not in json.loads(zeroin("status", "--json")[1])[0]
+    study = zi.load("s", zeroin.folder / "zeroin.db")
+    assert (row["best"], row["config"]) == (study.best.loss, study.best.config)
+    (lowest,) = json.loads(zeroin("status", "--json")[1])
+    assert "config" not in lowest
+    assert lowest["best"] < row["best"]  # of a luckier one, which fresh seeds passed over
 
 
 NAMED = """

@@ -3,6 +3,7 @@
 import json
 from dataclasses import asdict
 from pathlib import Path
+from typing import Any
 
 import click
 
@@ -17,7 +18,7 @@ from zeroin.header import Header
 from zeroin.reporting import report_of, write_report
 from zeroin.store import files_of, is_written, list_studies, read_study
 from zeroin.tasks import TASKS
-from zeroin.types import Kind, Trial, Value
+from zeroin.types import Kind, Trial
 from zeroin.watching import watch as watched
 from zeroin.wording import config_words, counted, score_words
 
@@ -35,7 +36,7 @@ def status(name: str | None, store: Path, as_json: bool) -> None:
     if as_json:
         rows = [asdict(study) | {"best": score} for study, score in zip(studies, scores, strict=True)]
         if name:
-            rows[0]["config"] = _best_config(store, name)
+            rows[0] |= _best_of(store, name)
         click.echo(json.dumps(rows, indent=1))
         return
     for study, score in zip(studies, scores, strict=True):
@@ -137,9 +138,12 @@ def catalogue(name: str | None) -> None:
         print_table(known.COLUMNS, known.rows(), 200)
 
 
-def _best_config(store: Path, name: str) -> dict[str, Value] | None:
-    best = chosen(read_study(store, name)[1])
-    return None if best is None else dict(best.config)
+def _best_of(store: Path, name: str) -> dict[str, Any]:
+    """The best trial's score, of all the search's epochs, and its config: after fresh seeds not that of the lowest."""
+    header, history = read_study(store, name)
+    best = chosen(history)
+    found = best and shown(header.goal, best)
+    return {"best": found and found.loss, "config": found and found.config}
 
 
 def _status_of(store: Path, name: str) -> None:
