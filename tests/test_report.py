@@ -125,6 +125,8 @@ def test_why_the_luckiest_trial_is_not_the_best_is_told(told):
         "In bold: the best config."
     )
     assert '<tr class="best"><th scope="row" class="number" data-name="trial">1</th>' in render(s)
+    t.job(1, ADAMW, [0.3], start=1)
+    assert summarised("s", SPACE, t.history).passed_over == ""  # as good as any
 
 
 def test_best_table_and_cost_are_the_historys(told):

@@ -16,6 +16,7 @@ from zeroin.types import Config, Kind, Trial
 from zeroin.wording import between, measured, score_words, value_words
 
 UNCLEAR = "no clear difference"
+FORMER = "former default config"
 
 
 @dataclass(frozen=True, slots=True)
@@ -86,8 +87,9 @@ def stat(values: Iterable[float], ends: tuple[float, float] = ANY) -> Stat | Non
 
 
 def groups(header: Header, history: History) -> tuple[Group, ...]:
-    """The trainings after the search by config: the best first, the default last."""
-    return tuple(_group(header, history, score) for score in scores(history))
+    """The trainings after the search by config: the best first, the default last, but for former ones."""
+    found = (_group(header, history, score) for score in scores(history))
+    return tuple(sorted(found, key=lambda group: group.label == FORMER))
 
 
 def verdict(rows: Sequence[Group], score_name: str, goal: str) -> str:
@@ -117,7 +119,7 @@ def verdict(rows: Sequence[Group], score_name: str, goal: str) -> str:
 
 
 def passed_over(best: Trial | None, top: Sequence[Trial], rows: Sequence[Group], score_name: str, goal: str) -> str:
-    """Why the trial with the best score of the search is not considered the best; empty if it is.
+    """Why the trial with the best score of the search is not considered the best; empty if it is, or has an equal one.
 
     Args:
         best: the trial that is held for the best.
@@ -125,7 +127,7 @@ def passed_over(best: Trial | None, top: Sequence[Trial], rows: Sequence[Group],
         rows: the trainings after the search.
         score_name, goal: of the study.
     """
-    if best is None or not top or top[0].loss is None or same_config(top[0].config, best.config):
+    if best is None or best.loss is None or not top or top[0].loss is None or top[0].loss >= best.loss:
         return ""
     score = score_words(turned(goal, top[0].loss))
     again = next((g.score for g in rows if same_config(g.config, top[0].config) and g.score), None)
@@ -139,7 +141,7 @@ def _group(header: Header, history: History, score: Score) -> Group:
     origin = next(found, None)
     label = "config" if origin is None else f"config of trial {origin}"
     if score.kind is Kind.DEFAULT:  # of a study that went on with another space the default may have been another
-        label = "default config" if same_config(score.config, header.space.default) else "former default config"
+        label = "default config" if same_config(score.config, header.space.default) else FORMER
     ours = stat((turned(goal, loss) for loss in score.losses), ends)
     if ours and score.failures:
         ours = replace(ours, interval=None)
