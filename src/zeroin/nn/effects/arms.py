@@ -10,7 +10,7 @@ from zeroin.errors import TaskError
 from zeroin.nn.loop import fresh
 from zeroin.nn.networks import Build
 from zeroin.nn.norms.batchnorm import insert_batchnorm
-from zeroin.nn.problem import Problem
+from zeroin.nn.problem import Problem, two_examples
 from zeroin.nn.recipe import recipe
 from zeroin.nn.stacking.grouping import signature
 from zeroin.nn.task import Task
@@ -120,8 +120,7 @@ def design(task: Task, choice: str, at: Mapping[str, Sequence[Value]], held: Map
 
 def with_norm(build: Build, problem: Problem, kind: str, config: Config) -> torch.nn.Module:
     """The user's network with norms inserted."""
-    example, _ = next(iter(problem.train.batches(torch.arange(2), [(0, 2)])))
-    model, _ = insert_batchnorm(build(config), example, kind=kind)
+    model, _ = insert_batchnorm(build(config), two_examples(problem.train)[0], kind=kind)
     return model
 
 

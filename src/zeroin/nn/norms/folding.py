@@ -143,16 +143,14 @@ def _read_elsewhere(model: nn.Module, node: Node, example: Example, undefined: S
     sound = dict(layer.named_parameters(recurse=False))
     spoiled = {name: nn.Parameter(torch.full_like(p, math.nan)) for name, p in sound.items()}
     layer._parameters.update(spoiled)
-    hooks = (
-        layer.register_forward_pre_hook(lambda *_: layer._parameters.update(sound)),
-        layer.register_forward_hook(lambda *_: layer._parameters.update(spoiled), always_call=True),
-    )
     try:
-        with seeded(0):  # the same draws, if it draws
+        with (
+            layer.register_forward_pre_hook(lambda *_: layer._parameters.update(sound)),
+            layer.register_forward_hook(lambda *_: layer._parameters.update(spoiled), always_call=True),
+            seeded(0),  # the same draws, if it draws
+        ):
             found = _outputs(model, example)
     finally:
-        for hook in hooks:
-            hook.remove()
         layer._parameters.update(sound)
     return any(bool((t.isnan() & ~before).any()) for t, before in zip(found, undefined, strict=True))
 

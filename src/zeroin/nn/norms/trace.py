@@ -1,7 +1,7 @@
 """Tracing a network on an example: which layers and functions run, in which order, and on whose results."""
 
 from collections.abc import Callable, Iterator, Mapping
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
 from typing import Any, TypeAlias
 
@@ -162,15 +162,15 @@ def record(
     recorder = _Recorder(watch)
     arguments = example if isinstance(example, tuple) else (example,)
     recorder.know(arguments, -1)
-    handles = []
-    for module, name in names.items():
-        if _is_leaf(module):
-            handles.append(module.register_forward_pre_hook(recorder.enter, prepend=True))
-            handles.append(module.register_forward_hook(recorder.leaving(name), with_kwargs=True))
+    mode = on_batches(model) if batch_statistics else as_in_evaluation(model)
     try:
-        mode = on_batches(model) if batch_statistics else as_in_evaluation(model)
-        with mode, torch.no_grad(), torch.random.fork_rng(devices=[]), recorder:
-            result = model(*arguments)
+        with ExitStack() as hooks, mode, torch.no_grad(), torch.random.fork_rng(devices=[]):
+            for module, name in names.items():
+                if _is_leaf(module):
+                    hooks.enter_context(module.register_forward_pre_hook(recorder.enter, prepend=True))
+                    hooks.enter_context(module.register_forward_hook(recorder.leaving(name), with_kwargs=True))
+            with recorder:
+                result = model(*arguments)
     except (RuntimeError, ValueError, TypeError, IndexError, AttributeError) as error:
         shapes = [list(a.shape) for a in tree_leaves(arguments) if isinstance(a, Tensor)]
         reason = first_line(error)
@@ -178,9 +178,6 @@ def record(
             f"a network takes its example; for {', '.join(map(str, shapes))} it stops with '{reason}': "
             f"give one mini-batch of its inputs, example=x[:2]."
         ) from error
-    finally:
-        for handle in handles:
-            handle.remove()
     outputs = {recorder.made[id(t)] for t in _tensors(result) if id(t) in recorder.made}
     return Trace(tuple(recorder.nodes), frozenset(outputs), tuple(dict.fromkeys(recorder.read)))
 
@@ -192,12 +189,10 @@ def watched(modules: Mapping[str, nn.Module], note: Callable[[str, Tensor], None
     def hook(name: str) -> Callable[..., None]:
         return lambda _, args, kwargs: note(name, _tensors((args, kwargs))[0])
 
-    handles = [m.register_forward_pre_hook(hook(name), with_kwargs=True) for name, m in modules.items()]
-    try:
+    with ExitStack() as hooks:
+        for name, module in modules.items():
+            hooks.enter_context(module.register_forward_pre_hook(hook(name), with_kwargs=True))
         yield
-    finally:
-        for handle in handles:
-            handle.remove()
 
 
 def _is_leaf(module: nn.Module) -> bool:
