@@ -123,7 +123,7 @@ class Lesson:
         features = Features.of(self.space, (1,))
         lengths = [self.lengths.get(name, 1.0) for name in self.space]
         theta = np.log(np.array([*lengths, NOISE, self.signal]))
-        units = features(_places(self.space, self.configs))
+        units = features(_points(self.space, self.configs))
         return surrogate.condition(units, np.array(self.scores), theta, features.prior.groups)
 
 
@@ -141,7 +141,7 @@ def scores(lessons: Sequence[Lesson], configs: Sequence[Config]) -> tuple[Array,
     for lesson in lessons:
         features = next((units for space, units in known if space == lesson.space), None)
         if features is None:
-            features = Features.of(lesson.space, (1,))(np.clip(_places(lesson.space, configs), 0.0, 1.0))
+            features = Features.of(lesson.space, (1,))(np.clip(_points(lesson.space, configs), 0.0, 1.0))
             known.append((lesson.space, features))
         found.append(lesson._posterior.predict(features))
     mean, sd = np.array(found).transpose(1, 0, 2)
@@ -163,11 +163,11 @@ def from_json(data: Mapping[str, Any]) -> Lesson:
     return Lesson(**{**known, **changed, "configs": tuple(data["configs"]), "scores": tuple(data["scores"])})
 
 
-def _places(space: Space, configs: Sequence[Config]) -> Array:
+def _points(space: Space, configs: Sequence[Config]) -> Array:
     """Configs of any space as points [N, D] of this one; what they lack, or has no place here, is at its default."""
-    places = np.empty((len(configs), len(space)))
+    points = np.empty((len(configs), len(space)))
     for j, (name, param) in enumerate(space.params.items()):
         start = param.unit(param.start)
         units = [param.unit(config[name]) if name in config else start for config in configs]
-        places[:, j] = [start if unit <= -OUTSIDE else unit for unit in units]
-    return places
+        points[:, j] = [start if unit <= -OUTSIDE else unit for unit in units]
+    return points

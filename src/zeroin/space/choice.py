@@ -113,7 +113,7 @@ class Choice:
         return (self.unit(self.start), self.unit(self.start)) if self.held else (0.0, 1.0)
 
     def snap(self, units: Array) -> Array:
-        """Places moved to the middle of their option's cell, for an array of any shape."""
+        """Points moved to the middle of their option's cell, for an array of any shape."""
         if self.held:
             return np.full_like(units, self.unit(self.start))
         return (np.minimum(np.floor(units * len(self.options)), len(self.options) - 1) + 0.5) / len(self.options)

@@ -116,7 +116,7 @@ class Float:
         return (0.0 if self.zero and self.fixed is None else low, high)
 
     def snap(self, units: Array) -> Array:
-        """Places moved to where their values lie, for an array of any shape."""
+        """Points moved to where their values lie, for an array of any shape."""
         if self.fixed is not None:
             return np.full_like(units, self.unit(self.fixed))
         return np.where(units < ZERO_SHARE, ZERO_SHARE / 2, units) if self.zero else units
@@ -199,7 +199,7 @@ class Int:
         return (self.low, self.high) if self.fixed is None else (self.fixed, self.fixed)
 
     def value(self, unit: float) -> int:
-        """The value at a place of the unit interval."""
+        """The value at a point of the unit interval."""
         if self.fixed is not None:
             return self.fixed
         return int(self._values(np.asarray(unit)))
@@ -230,7 +230,7 @@ class Int:
         return (low - a) / (b - a), (high - a) / (b - a)
 
     def snap(self, units: Array) -> Array:
-        """Places moved to where their values lie, for an array of any shape."""
+        """Points moved to where their values lie, for an array of any shape."""
         if self.fixed is not None:
             return np.full_like(units, self.unit(self.fixed))
         a, b = self._ends(self.legal)

@@ -14,7 +14,6 @@ from zeroin.nn.problem import Problem, two_examples
 from zeroin.nn.recipe import recipe
 from zeroin.nn.stacking.grouping import signature
 from zeroin.nn.task import Task
-from zeroin.rng import generator
 from zeroin.space import SCALES, Choice, Float, Hyperparameter, Space
 from zeroin.space.choice import key
 from zeroin.space.scales import Array
@@ -61,14 +60,14 @@ class Design:
     space: Space
     held: Mapping[str, Value]
 
-    def config(self, setting: Mapping[str, Value], arm: Arm, place: Array) -> Config:
+    def config(self, setting: Mapping[str, Value], arm: Arm, point: Array) -> Config:
         """The config for a draw, a point [D] in the unit cube of the ranges; every arm gets the same points."""
         said = {**setting, **arm.change}
         space = self.space
         for name in said.keys() & space.params.keys():
             space = space.fix(name, said[name])
         low, high = self.space.span(self.space.ranges).T
-        return {**self.held, **space.config(low + place * (high - low)), **said}
+        return {**self.held, **space.config(low + point * (high - low)), **said}
 
     @property
     def drawn(self) -> dict[str, str]:
@@ -177,8 +176,3 @@ def _first_default(param: Choice) -> list[Value]:
 def _words(param: Hyperparameter) -> str:
     scale = "" if isinstance(param, Choice) else f" ({SCALES[param.scale].words})"
     return range_words(param, param.range) + scale
-
-
-def places(count: int, dimensions: int, seed: int) -> Array:
-    """Independent uniform points [count, D] in the unit cube; independent, so that confidence intervals are valid."""
-    return generator(seed, "effect").random((count, dimensions))

@@ -19,7 +19,7 @@ from zeroin.executors.inline import Inline
 from zeroin.executors.place import check_workers
 from zeroin.executors.processes import Processes
 from zeroin.executors.run import Run
-from zeroin.nn.effects.arms import Arm, Design, design, places, with_norm
+from zeroin.nn.effects.arms import Arm, Design, design, with_norm
 from zeroin.nn.effects.curves import ROWS, curves, seconds_of_an_epoch
 from zeroin.nn.effects.outcome import Effect
 from zeroin.nn.effects.volume import Comparison, Draw, Goal, compared
@@ -27,7 +27,7 @@ from zeroin.nn.executing import importable
 from zeroin.nn.problem import Problem, loss_of
 from zeroin.nn.task import Task
 from zeroin.protocols import Executor
-from zeroin.rng import seed_of
+from zeroin.rng import generator, seed_of
 from zeroin.types import Config, Ended, Job, Kind, Observation, Status, Value
 from zeroin.wording import error_line
 
@@ -122,7 +122,8 @@ def effect(
 
 def _pieces(plan: Design, draws: int, seed: int) -> list[Piece]:
     """The same draws for each arm of each setting, in pieces that are trained together."""
-    points, seeds = places(draws, len(plan.space), seed), [seed_of(seed, "effect", i) for i in range(draws)]
+    points = generator(seed, "effect").random((draws, len(plan.space)))  # independent, as confidence intervals ask for
+    seeds = [seed_of(seed, "effect", i) for i in range(draws)]
     pieces = []
     for setting in plan.settings:
         for arm in plan.arms:

@@ -166,11 +166,7 @@ class Convolution:
     kernels: tuple[int, ...]
     biased: bool
     last: bool  # whether channels are innermost in memory
-    stride: tuple[int, ...]
-    padding: tuple[int, ...]
-    dilation: tuple[int, ...]
-    transposed: bool
-    output_padding: tuple[int, ...]
+    how: tuple[Any, ...]  # stride, padding, dilation, whether it is transposed, output padding
     groups: int
 
     @classmethod
@@ -180,20 +176,15 @@ class Convolution:
         Raises:
             RuntimeError: inputs or kernels are the same for all rows.
         """
-        x, w, bias, stride, padding, dilation, transposed, output_padding, groups = args
+        x, w, bias, *how, groups = args
         if groups % rows or x.shape[1] % rows or w.shape[0] % rows:
             raise RuntimeError("a convolution takes what is the same for all networks")
-        last = x.stride(1) == 1 and x.shape[1] > 1 and x[0, 0].numel() > 1
         return cls(
             inputs=(x.shape[0], x.shape[1] // rows, *x.shape[2:]),
             kernels=(w.shape[0] // rows, *w.shape[1:]),
             biased=bias is not None,
-            last=last,
-            stride=tuple(stride),
-            padding=tuple(padding),
-            dilation=tuple(dilation),
-            transposed=transposed,
-            output_padding=tuple(output_padding),
+            last=x.stride(1) == 1 and x.shape[1] > 1 and x[0, 0].numel() > 1,
+            how=tuple(one if isinstance(one, bool) else tuple(one) for one in how),
             groups=groups // rows,
         )
 
@@ -221,12 +212,13 @@ def _of_a_row(one: Convolution, rows: int) -> list[Tensor]:
     def stacked(t: Tensor, axis: int) -> Tensor:
         return torch.cat([t] * rows, axis)
 
-    outputs = one.kernels[1] * one.groups if one.transposed else one.kernels[0]
+    *_, is_transposed, _ = one.how
+    outputs = one.kernels[1] * one.groups if is_transposed else one.kernels[0]
     x, w = stacked(draw(*one.inputs), 1), stacked(draw(*one.kernels), 0)
     if one.last:
         x = x.movedim(1, -1).contiguous().movedim(-1, 1)
     bias = stacked(draw(outputs), 0) if one.biased else None
-    how = one.stride, one.padding, one.dilation, one.transposed, one.output_padding, one.groups * rows
+    how = *one.how, one.groups * rows
     out = torch.ops.aten.convolution(x, w, bias, *how)
     g = stacked(draw(len(out), outputs, *out.shape[2:]), 1)
     ask = [True, True, one.biased]
