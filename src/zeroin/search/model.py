@@ -126,7 +126,7 @@ class Model:
 
 def build(rows: Rows, memory: Memory) -> Model:
     """The model of rows, two at least, of the history that is remembered."""
-    features = Features.of(memory.space, rows.rungs)
+    features = Features.of(memory.space, rows.ladder)
     theta, trust = _fitted(rows.part(slice(fit_size(len(rows.loss)))), features, memory)
     groups = features.prior.groups
     which, x, y, doubt = _telling(rows, features, np.exp(-theta[:-2])[groups])
@@ -134,14 +134,14 @@ def build(rows: Rows, memory: Memory) -> Model:
     units = rows.units[np.unique(owners)]
     mean = posterior.expected(features(units))
     trend = float(_targets(rows)[1][-1])  # the best is one that was seen, not one that losses may fall to
-    best = float(mean.min() if rows.noisy or len(rows.rungs) == 1 else _warped(rows)[0].min() - trend)
+    best = float(mean.min() if rows.noisy or len(rows.ladder) == 1 else _warped(rows)[0].min() - trend)
     return Model(posterior, features, best, trust, trend, rows, owners, units, mean)
 
 
 def expected(rows: Rows) -> dict[tuple[int, int], float]:
     """What is expected at the full budget, as warped losses, by number of the trial and epochs of its rung."""
     ends = _targets(rows)[0]
-    return {(int(t), rows.rungs[r]): float(end) for t, r, end in zip(rows.trial, rows.rung, ends, strict=True)}
+    return {(int(t), rows.ladder[r]): float(end) for t, r, end in zip(rows.trial, rows.rung, ends, strict=True)}
 
 
 def fit_size(n: int) -> int:
@@ -237,7 +237,7 @@ def _targets(rows: Rows) -> tuple[Array, Array]:
     Each step of the trend is shrunk towards 0, as by one more pair without change.
     """
     warped, before = _warped(rows)
-    if rows.outlook and len(rows.rungs) > 1:
+    if rows.outlook and len(rows.ladder) > 1:
         warped = warped - _expected_falls(rows, rows.outlook, warped, before)
     steps = np.diff(_by_trial(rows, warped), axis=1)
     paired = ~np.isnan(steps)
@@ -261,21 +261,21 @@ def _warped(rows: Rows) -> tuple[Array, Array]:
 def _expected_falls(rows: Rows, outlook: Outlook, warped: Array, before: Array) -> Array:
     """How much losses are expected to fall until the full budget [n], as far as this study's own trials confirm it."""
     spread = float(warped.std()) + 1e-9
-    rungs = np.array(rows.rungs)[rows.rung]
+    epochs = np.array(rows.ladder)[rows.rung]
     early = warped[rows.rung == 0][:EARLY] if (rows.rung == 0).any() else warped
     level = (warped - np.median(early)) / spread
-    span = np.array([np.log(t / since(t)) for t in rows.rungs])[rows.rung]
+    span = np.array([np.log(t / since(t)) for t in rows.ladder])[rows.rung]
     slope = np.where(span > 0, (before - warped) / spread / np.maximum(span, 1e-9), 0.0)
-    falls = outlook.falls(level, slope, rows.traits[rows.trial], np.log2(rows.rungs[-1] / rungs))
-    falls[(rungs == rows.rungs[-1]) | (warped >= warped.max())] = 0.0  # what was cut off tells nothing
+    falls = outlook.falls(level, slope, rows.traits[rows.trial], np.log2(rows.ladder[-1] / epochs))
+    falls[(epochs == rows.ladder[-1]) | (warped >= warped.max())] = 0.0  # what was cut off tells nothing
     kept = rows.part(warped < warped.max())
     seen, expected = (_by_trial(kept, x[warped < warped.max()]) for x in (warped / spread, falls))
-    return spread * followed(seen, expected, rows.rungs) * falls
+    return spread * followed(seen, expected, rows.ladder) * falls
 
 
 def _by_trial(rows: Rows, values: Array) -> Array:
     """Values [n] as a table [trials, R]; nan where there is none."""
-    table = np.full((len(rows.units), len(rows.rungs)), np.nan)
+    table = np.full((len(rows.units), len(rows.ladder)), np.nan)
     table[rows.trial, rows.rung] = values
     return table
 

@@ -22,11 +22,11 @@ class Rows:
     """Observations at rungs, in the order of their jobs.
 
     Args:
-        trial, rung, loss: of each observation [n]; `rung` is an index into `rungs`.
+        trial, rung, loss: of each observation [n]; `rung` is an index into `ladder`.
         before: the loss at two thirds of the epochs [n].
         units: the points [trials, D] of all trials.
         traits: where the configs of all trials lie in the ranges of the outlook [trials, K].
-        rungs: in epochs, the lowest first.
+        ladder: the rungs in epochs, the lowest first.
         outlook: says how much losses still fall; None: that is not known.
         noisy: whether losses are noisy, so that the lowest of them is luck.
         typical: the losses of trials below this number tell where the bad tail begins; None: those of all trials.
@@ -38,7 +38,7 @@ class Rows:
     before: Array
     units: Array
     traits: Array
-    rungs: tuple[int, ...]
+    ladder: tuple[int, ...]
     outlook: Outlook | None = None
     noisy: bool = False
     typical: int | None = None
