@@ -49,11 +49,11 @@ SGD = {"lr": 0.1, "momentum": 0.9, "decay": 0.0, "layers": 2, "optimizer": "sgd"
 ADAMW = {"lr": 0.01, "decay": 1e-3, "layers": 3, "optimizer": "adamw"}
 
 
-def summarised(name, space, history, goal="minimize", settings=(), importance=(), command="", **facts):
+def summarised(name, space, history, goal="minimize", trained="", importance=(), command="", **facts):
     """The summary of a study that a command began, or none."""
     plan = Plan(name, (), (1,), 1, Budget(), None, 0, 0, 0, None, 0, command=command, versions="zeroin 0.1.0")
     header = Header(name, goal, history.max_epochs, 7, space, plan=plan if command else None, **facts)
-    return summarise(header, history, dict(settings), importance)
+    return summarise(header, history, trained, importance)
 
 
 class Teller:
@@ -130,7 +130,7 @@ def test_why_the_luckiest_trial_is_not_the_best_is_told(told):
 
 
 def test_best_table_and_cost_are_the_historys(told):
-    s = summarised("s", SPACE, told, settings={"seed": "0"})
+    s = summarised("s", SPACE, told, trained="one by one")
     assert (s.best.trial, s.best.score, s.best.best_epoch, s.best.epoch) == (3, 0.4, 3, 4)
     assert [(r.trial, r.score, r.epoch, r.ending) for r in s.table] == [
         (3, 0.4, 4, "to the end"),
@@ -143,7 +143,7 @@ def test_best_table_and_cost_are_the_historys(told):
     assert s.cost.epochs == told.spent
     assert s.cost.failures == {Status.DIVERGED: 1}
     assert (s.cost.seconds, s.cost.after_trials, s.cost.after_epochs, s.cost.running) == (18.0, 4, 8, 0)
-    assert s.settings == (("seed", "0"),)
+    assert s.trained == "one by one"
     assert s.thinned == ()
     assert "5 hyperparameters" in s.plan
     assert "at most 4 epochs" in s.plan
@@ -416,7 +416,7 @@ def test_maximize_shows_the_users_own_numbers():
     for i, accuracy in enumerate((0.5, 0.9, 0.8)):
         t.job(i, SGD, [-accuracy])
     s = summarised("s", SPACE, t.history, goal="maximize")
-    assert (s.score_name, s.best.score, [r.score for r in s.table]) == ("score", 0.9, [0.9, 0.8, 0.5])
+    assert (s.header.score_name, s.best.score, [r.score for r in s.table]) == ("score", 0.9, [0.9, 0.8, 0.5])
     assert [p.score for p in s.axes[0].points] == [0.5, 0.9, 0.8]
     assert [p.score for p in s.progress.steps] == [0.5, 0.9]
     assert s.scores.scale == "linear"
@@ -620,7 +620,7 @@ def nasty(text="</script><script>document.title='broken'</script><img src=x oner
     likely = {text: (0.1, 0.2), "kind": (text,)}
     t.history.apply(Asked((), Region(0, 2, space.ranges, likely, 0.1, text)))
     t.job(2, {text: 0.5, "kind": text}, [0.5], kind=Kind.CONFIRM)
-    return summarised(text, space, t.history, settings={text: text})
+    return summarised(text, space, t.history, trained=text)
 
 
 def test_no_text_of_the_user_becomes_markup():

@@ -13,7 +13,7 @@ from rich.table import Table
 from rich.text import Text
 
 from zeroin.confirm import winner
-from zeroin.goal import score_name, turned
+from zeroin.goal import turned
 from zeroin.history import incumbent
 from zeroin.plan import Plan
 from zeroin.report.compare import groups
@@ -145,7 +145,7 @@ def show_result(console: Console, study: Study, best: Trial) -> None:
         best: its best trial, with losses in the user's own sense.
     """
     depth = f" at epoch {best.best_epoch}" if study.max_epochs > 1 else ""
-    score = f"{score_name(study.goal, study.header.measure)} {score_words(best.loss or 0.0)}"
+    score = f"{study.header.score_name} {score_words(best.loss or 0.0)}"
     console.print(f"\nbest config: [bold]{escape(config_words(best.config))}[/]")
     console.print(f"in the search: {escape(score)}{depth} (trial {best.number}, {escape(best.why)})")
     if any(not trial.kind.is_search for trial in study.history.trials):
@@ -156,7 +156,7 @@ def show_result(console: Console, study: Study, best: Trial) -> None:
 def _result_table(study: Study) -> Table:
     """The best config beside the default over fresh seeds: mean ± sd, and the 95 % interval of the mean."""
     table = Table(box=None, pad_edge=False)
-    score_column = "validation" if "metric" in study.header.measure else score_name(study.goal, study.header.measure)
+    score_column = "validation" if "metric" in study.header.measure else study.header.score_name
     for column in ("", score_column, "mean with 95 %", "test", "seeds"):
         table.add_column(column)
     best = winner(study.history) or {}

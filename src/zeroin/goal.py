@@ -17,17 +17,6 @@ BOUNDS = {
 }
 
 
-def score_name(goal: str, measure: Mapping[str, Value]) -> str:
-    """What a score is called: by a Task's metric, or by a function's goal.
-
-    >>> score_name("maximize", {"metric": "accuracy"}), score_name("minimize", {})
-    ('validation accuracy', 'loss')
-    """
-    if "metric" in measure:
-        return f"validation {measure['metric'] or 'loss'}"
-    return "loss" if goal == "minimize" else "score"
-
-
 def bounds(measure: Mapping[str, Value]) -> tuple[float, float]:
     """The lowest and highest possible score, in the user's own sense; infinite where that is not known.
 

@@ -31,3 +31,14 @@ class Header:
     scenario: Mapping[str, Value] = field(default_factory=dict)
     measure: Mapping[str, Value] = field(default_factory=dict)
     plan: Plan | None = None
+
+    @property
+    def score_name(self) -> str:
+        """What its scores are called: by a Task's metric, or by a function's goal.
+
+        >>> Header("digits", "maximize", 1, 0, Space(), measure={"metric": "accuracy"}).score_name
+        'validation accuracy'
+        """
+        if "metric" in self.measure:
+            return f"validation {self.measure['metric'] or 'loss'}"
+        return "loss" if self.goal == "minimize" else "score"

@@ -20,8 +20,8 @@ def report_of(header: Header, history: History, folder: Path | None = None) -> s
     """
     from zeroin.report import page, summary  # noqa: PLC0415  a fifth of the time that `import zeroin` would take
 
-    settings = summary.settings_of(folder) if folder else {}
-    return page.render(summary.summarise(header, history, settings, importances(header.space, history)))
+    trained = summary.trained_as(folder) if folder else ""
+    return page.render(summary.summarise(header, history, trained, importances(header.space, history)))
 
 
 def write_report(target: Path, text: str) -> Path:

@@ -54,7 +54,7 @@ def axis_figure(plot: AxisPlot, summary: Summary) -> go.Figure:
     figure.update_layout(
         xaxis=_ticked(plot.ticks)
         | {"range": [plot.low, plot.high], "anchor": "y2" if rounds else "y", "tickangle": 0, "tickfont": {"size": 11}},
-        yaxis=_score_axis(summary.scores, summary.score_name) | {"domain": [top, 1], "anchor": "x"},
+        yaxis=_score_axis(summary.scores, summary.header.score_name) | {"domain": [top, 1], "anchor": "x"},
         shapes=_bands(plot, rounds),
     )
     if rounds:
@@ -85,7 +85,7 @@ def curves_figure(summary: Summary) -> go.Figure:
     figure.add_trace(_lines([c for c in curves if c.best], BEST, 3.5, 1.0, summary))
     figure.update_layout(
         xaxis=_counts("epoch", summary.header.max_epochs) | {"rangemode": "tozero"},
-        yaxis=_score_axis(summary.curves.axis, summary.score_name),
+        yaxis=_score_axis(summary.curves.axis, summary.header.score_name),
     )
     return figure
 
@@ -110,7 +110,7 @@ def progress_figure(summary: Summary) -> go.Figure:
         )
     figure.update_layout(
         xaxis=_counts(f"{unit} of the search", progress.spent),
-        yaxis=_score_axis(progress.axis, f"best {summary.score_name} so far"),
+        yaxis=_score_axis(progress.axis, f"best {summary.header.score_name} so far"),
     )
     return figure
 
@@ -233,9 +233,11 @@ def _texts(trials: Iterable[int], summary: Summary) -> list[str]:
 
 
 def _hover(row: Row, summary: Summary) -> str:
-    at = f" at epoch {row.best_epoch}" if summary.header.max_epochs > 1 else ""
-    depth = f" · {row.ending}, {counted(row.epoch, 'epoch')}" if summary.header.max_epochs > 1 else ""
-    score = f"{row.ending}" if row.score is None else f"{_plain(summary.score_name)} {score_words(row.score)}{at}"
+    at, depth, score = "", "", row.ending
+    if summary.header.max_epochs > 1:
+        at, depth = f" at epoch {row.best_epoch}", f" · {row.ending}, {counted(row.epoch, 'epoch')}"
+    if row.score is not None:
+        score = f"{_plain(summary.header.score_name)} {score_words(row.score)}{at}"
     lines = [f"<b>trial {row.trial}</b> · {row.kind}{depth}", score]
     lines += [_plain(f"{name} = {value_words(value)}") for name, value in row.config.items()]
     for sentence in (row.why, row.note):

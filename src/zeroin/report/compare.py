@@ -92,7 +92,7 @@ def groups(header: Header, history: History) -> tuple[Group, ...]:
     return tuple(sorted(found, key=lambda group: group.label == FORMER))
 
 
-def verdict(rows: Sequence[Group], score_name: str, goal: str) -> str:
+def verdict(header: Header, rows: Sequence[Group]) -> str:
     """The result of the comparison after the search in a sentence; empty if there was none."""
     confirmed = next((g for g in rows if g.kind is Kind.CONFIRM and g.score), None)
     default = next((g for g in rows if g.kind is Kind.DEFAULT and g.trained), None)
@@ -100,11 +100,11 @@ def verdict(rows: Sequence[Group], score_name: str, goal: str) -> str:
         return ""
     n, words = _times(confirmed.score.n), confirmed.score.words
     sure = f" (95 % sure: {confirmed.score.within})" if confirmed.score.interval else ""
-    ours = f"Trained afresh {n}, the {confirmed.label} has a mean {score_name} of {words}{sure}"
+    ours = f"Trained afresh {n}, the {confirmed.label} has a mean {header.score_name} of {words}{sure}"
     if default.score is None:
         return f"{ours}; the {default.label} failed every time."
     gain = confirmed.score.mean - default.score.mean
-    better = gain < 0 if goal == "minimize" else gain > 0
+    better = gain < 0 if header.goal == "minimize" else gain > 0
     direction = "lower" if gain < 0 else "higher"
     theirs = f"the {default.label}, {_times(default.score.n)}, {default.score.words}"
     found = _error(confirmed.score, default.score)
@@ -118,21 +118,21 @@ def verdict(rows: Sequence[Group], score_name: str, goal: str) -> str:
     return f"{ours}; {theirs}: {direction} by {measured(abs(gain), error)}{unit}, {judged}."
 
 
-def passed_over(best: Trial | None, top: Sequence[Trial], rows: Sequence[Group], score_name: str, goal: str) -> str:
+def passed_over(header: Header, best: Trial | None, top: Sequence[Trial], rows: Sequence[Group]) -> str:
     """Why the trial with the best score of the search is not considered the best; empty if it is, or has an equal one.
 
     Args:
+        header: of the study.
         best: the trial that is held for the best.
         top: the trial of the best score, if any has one.
         rows: the trainings after the search.
-        score_name, goal: of the study.
     """
     if best is None or best.loss is None or not top or top[0].loss is None or top[0].loss >= best.loss:
         return ""
-    score = score_words(turned(goal, top[0].loss))
+    score, name = score_words(turned(header.goal, top[0].loss)), header.score_name
     again = next((g.score for g in rows if same_config(g.config, top[0].config) and g.score), None)
     found = f"trained afresh, its config has {again.words}" if again else "the model takes some of that for luck"
-    return f"In the search trial {top[0].number} had a better {score_name}, {score}; {found}. In bold: the best config."
+    return f"In the search trial {top[0].number} had a better {name}, {score}; {found}. In bold: the best config."
 
 
 def _group(header: Header, history: History, score: Score) -> Group:

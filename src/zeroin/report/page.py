@@ -94,7 +94,7 @@ def _columns(summary: Summary) -> list[tuple[str, str]]:
     """The columns of the table of trials: name and CSS class."""
     out = [
         "trial",
-        summary.score_name,
+        summary.header.score_name,
         *(["epochs"] if summary.header.max_epochs > 1 else []),
         *_hyperparameters(summary),
     ]

@@ -5,10 +5,8 @@ from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from types import MappingProxyType
 
 from zeroin.confirm import chosen
-from zeroin.goal import score_name as named
 from zeroin.goal import turned
 from zeroin.header import Header
 from zeroin.history import History
@@ -69,12 +67,11 @@ class Cost:
 
 @dataclass(frozen=True, slots=True)
 class Summary:
-    """All that a report shows. Scores are in the user's own direction; `score_name` such as "validation accuracy"."""
+    """All that a report shows. Scores are in the user's own direction."""
 
     header: Header
-    score_name: str
     plan: str
-    settings: tuple[tuple[str, str], ...]
+    trained: str  # how, in words; empty where that is not known
     best: Row | None
     afresh: Group | None  # the best config, trained again after the search
     verdict: str
@@ -96,24 +93,19 @@ class Summary:
     thinned: tuple[str, ...]  # what was left out, in sentences
 
 
-def settings_of(folder: Path) -> dict[str, str]:
-    """How a study was trained, in words by label, as its folder says."""
+def trained_as(folder: Path) -> str:
+    """How a study was trained, in words, as its folder says; empty where it does not."""
     kept = folder / "training.json"  # of `zeroin.nn.stacking.calibration`, which needs torch
-    return {"this study": json.loads(kept.read_text())["words"]} if kept.is_file() else {}
+    return str(json.loads(kept.read_text())["words"]) if kept.is_file() else ""
 
 
-def summarise(
-    header: Header,
-    history: History,
-    settings: Mapping[str, str] = MappingProxyType({}),
-    importance: Sequence[Importance] = (),
-) -> Summary:
+def summarise(header: Header, history: History, trained: str = "", importance: Sequence[Importance] = ()) -> Summary:
     """The numbers of a study's report.
 
     Args:
         header: what the study is.
         history: what it has seen; may be empty.
-        settings: how it was trained, in words by label.
+        trained: how, in words.
         importance: of the hyperparameters, by the model; the largest first.
 
     Returns:
@@ -135,20 +127,18 @@ def summarise(
     best = chosen(history)
     steps = progress(history, goal)
     compared = groups(header, history)
-    score_name = named(goal, header.measure)
-    said = verdict(compared, score_name, goal)
+    said = verdict(header, compared)
     shares = {i.name: i.mean for i in importance}
     free = {k: p for k, p in space.params.items() if not p.held or _varies(k, drawn)}
     told = {t.number: t for t in [*drawn, *curved, *(history.trials[s.trial] for s in steps.steps)]}
     return Summary(
         header=header,
-        score_name=score_name,
-        plan=_plan(len(free), goal, score_name, deepest),
-        settings=tuple(settings.items()),
-        best=_row(best, goal, deepest) if best else None,
+        plan=_plan(header, len(free)),
+        trained=trained,
+        best=_row(header, best) if best else None,
         afresh=next((g for g in compared if best and same_config(g.config, best.config) and g.score), None),
         verdict=said,
-        passed_over=passed_over(best, the_best(search, 1), compared, score_name, goal),
+        passed_over=passed_over(header, best, the_best(search, 1), compared),
         scores=axis,
         axes=tuple(
             axis_plot(k, p, drawn, rounds, axis) for k, p in sorted(free.items(), key=lambda kp: -shares.get(kp[0], 0))
@@ -156,7 +146,7 @@ def summarise(
         fixed=tuple((k, value_words(p.start)) for k, p in space.params.items() if k not in free),
         curves=learning_curves(curved, goal, deepest, best.number if best else None),
         progress=steps,
-        table=tuple(_row(t, goal, deepest) for t in the_best(search, TOP)),
+        table=tuple(_row(header, t) for t in the_best(search, TOP)),
         comparison=compared,
         events=tuple(_told(lines)),
         cost=_cost(history, deepest),
@@ -164,20 +154,20 @@ def summarise(
         next=next_steps(header, history, best, importance, steps, said),
         space=repr(space),
         importance=tuple(importance),
-        rows={n: _row(t, goal, deepest) for n, t in sorted(told.items())},
+        rows={n: _row(header, t) for n, t in sorted(told.items())},
         thinned=_left_out(len(drawable), len(drawn), search, len(curved), len(history.regions), len(lines)),
     )
 
 
-def _row(trial: Trial, goal: str, max_epochs: int) -> Row:
+def _row(header: Header, trial: Trial) -> Row:
     loss = trial.loss
     return Row(
         trial=trial.number,
-        score=None if loss is None else turned(goal, loss),
+        score=None if loss is None else turned(header.goal, loss),
         best_epoch=trial.best_epoch or 0,
         epoch=trial.epoch,
         kind=trial.kind,
-        ending=ending(trial, max_epochs),
+        ending=ending(trial, header.max_epochs),
         config=dict(trial.config),
         why=trial.why,
         note=trial.note if trial.status.is_failure else trial.paused,
@@ -195,9 +185,9 @@ def _varies(name: str, trials: Sequence[Trial]) -> bool:
     return len({t.config[name] for t in trials if name in t.config}) > 1
 
 
-def _plan(dimensions: int, goal: str, score_name: str, max_epochs: int) -> str:
-    aim = f"the {'lowest' if goal == 'minimize' else 'highest'} {score_name}"
-    depth = f", each trial trained for at most {counted(max_epochs, 'epoch')}" if max_epochs > 1 else ""
+def _plan(header: Header, dimensions: int) -> str:
+    aim = f"the {'lowest' if header.goal == 'minimize' else 'highest'} {header.score_name}"
+    depth = f", each trial trained for at most {counted(header.max_epochs, 'epoch')}" if header.max_epochs > 1 else ""
     return f"Find the setting of {counted(dimensions, 'hyperparameter')} with {aim}{depth}."
 
 
