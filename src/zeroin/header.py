@@ -36,7 +36,8 @@ class Header:
     def score_name(self) -> str:
         """What its scores are called: by a Task's metric, or by a function's goal.
 
-        >>> Header("digits", "maximize", 1, 0, Space(), measure={"metric": "accuracy"}).score_name
+        >>> from zeroin.space import Float
+        >>> Header("digits", "maximize", 1, 0, Space(x=Float(0, 1)), measure={"metric": "accuracy"}).score_name
         'validation accuracy'
         """
         if "metric" in self.measure:

@@ -76,8 +76,8 @@ def _verdict_on(problem: Problem, config: Config, which: str) -> Verdict:
     with warnings.catch_warnings(record=True) as warned:
         warnings.simplefilter("always")
         try:
-            one, models = _pair(problem, config, which)
-            why = _difference(problem, one, models)
+            pair, models = _pair(problem, config, which)
+            why = _difference(problem, pair, models)
             if why and _agrees_in_double(problem, config, which):
                 why = ""
         except Exception as error:  # vmap and networks raise what they like; it is a reason, not a failure
@@ -86,7 +86,7 @@ def _verdict_on(problem: Problem, config: Config, which: str) -> Verdict:
     slow = next((str(w.message) for w in warned if "performance drop" in str(w.message)), "")
     if slow:  # and sometimes wrong
         why = f"a part of it has no stacked form ({slow.split('for ')[-1].split('.')[0]})"
-    return Verdict(None, why) if why else Verdict(which, layout=one.layout)
+    return Verdict(None, why) if why else Verdict(which, layout=pair.layout)
 
 
 def _pair(problem: Problem, config: Config, which: str) -> tuple[Stack, list[nn.Module]]:
@@ -97,42 +97,42 @@ def _pair(problem: Problem, config: Config, which: str) -> tuple[Stack, list[nn.
     return stack(problem, [(config, seed, model) for seed, model in zip(SEEDS, models, strict=True)], which), models
 
 
-def _difference(problem: Problem, one: Stack, models: Sequence[nn.Module]) -> str:
+def _difference(problem: Problem, pair: Stack, models: Sequence[nn.Module]) -> str:
     """What differs between a stack and its networks alone, in words; empty if nothing does.
 
     A mini-batch of each size is compared, because a network may treat fewer examples differently (`if len(x) > 1`).
     """
-    cuts = {b - a: (a, b) for a, b in edges(len(problem.train), one.rows[0].how.batch_size)}
-    return next(filter(None, (_differs(problem, one, models, cut) for cut in cuts.values())), "")
+    cuts = {b - a: (a, b) for a, b in edges(len(problem.train), pair.rows[0].how.batch_size)}
+    return next(filter(None, (_differs(problem, pair, models, cut) for cut in cuts.values())), "")
 
 
-def _differs(problem: Problem, one: Stack, models: Sequence[nn.Module], cut: tuple[int, int]) -> str:
-    data, smooth = problem.train, one.rows[0].how.label_smoothing
+def _differs(problem: Problem, pair: Stack, models: Sequence[nn.Module], cut: tuple[int, int]) -> str:
+    data, smooth = problem.train, pair.rows[0].how.label_smoothing
     assert isinstance(data, InMemory)
     chosen = torch.stack([order(seed, 0, len(data))[slice(*cut)] for seed in SEEDS])
     x, y = data.x[chosen], data.y[chosen]  # [2, B, ...]
     examples, judged = (x, y, smooth), InMemory(x[0], y[0])
     # What a network sets up when it is first called is there since its operations were looked at.
-    before, began = python_state(problem, one.layout.base), {n: b.clone() for n, b in one.buffers.items()}
-    with noted(one.layout.base) as calls:
-        loss, g = _gradients(one, *examples)
-    if why := changed(before, python_state(problem, one.layout.base)):
+    before, began = python_state(problem, pair.layout.base), {n: b.clone() for n, b in pair.buffers.items()}
+    with noted(pair.layout.base) as calls:
+        loss, g = _gradients(pair, *examples)
+    if why := changed(before, python_state(problem, pair.layout.base)):
         return why
-    drawn = [layer.uses for layer in dropouts(one.layout.base)]
-    scores, buffers = _scores(one, judged), {n: b.clone() for n, b in one.buffers.items()}
-    if drawn != [layer.uses for layer in dropouts(one.layout.base)]:
+    drawn = [layer.uses for layer in dropouts(pair.layout.base)]
+    scores, buffers = _scores(pair, judged), {n: b.clone() for n, b in pair.buffers.items()}
+    if drawn != [layer.uses for layer in dropouts(pair.layout.base)]:
         return "it drops out when it is judged"
-    if cut[0] == 0 and not _repeats(one, examples, began, (loss, g)):  # of the first mini-batch alone, to save time
+    if cut[0] == 0 and not _repeats(pair, examples, began, (loss, g)):  # of the first mini-batch alone, to save time
         return "the same mini-batch again gives another loss: it keeps a count elsewhere than in its buffers"
     for row, (seed, model) in enumerate(zip(SEEDS, models, strict=True)):
         alone = _alone(problem, model, (x[row].clone(), y[row]), smooth, seed)
-        stacked = {"loss": loss[row]} | {name: value[row] for name, value in one.layout.tree(g).items()}
+        stacked = {"loss": loss[row]} | {name: value[row] for name, value in pair.layout.tree(g).items()}
         if why := _step_differs(alone, stacked):
             return why
         for name, buffer in model.named_buffers():
             if not _agree(buffers[name][row], buffer) and not name.endswith(".key"):  # of dropout: a draw is a seed's
                 return DIFFERS.format(name)
-        weights = one.state_dict(row)
+        weights = pair.state_dict(row)
         if not all(_agree(weights[name], value) for name, value in model.state_dict().items()):
             return "it changes its own parameters"
         if not _agree(torch.tensor(scores[row]), torch.tensor(evaluate(problem, model, judged)[1])):
@@ -152,37 +152,37 @@ def _step_differs(alone: dict[str, Tensor | None], stacked: dict[str, Tensor]) -
     return ""
 
 
-def _gradients(one: Stack, x: Tensor, y: Tensor, smooth: float) -> tuple[Tensor, Tensor]:
+def _gradients(pair: Stack, x: Tensor, y: Tensor, smooth: float) -> tuple[Tensor, Tensor]:
     """Losses and gradients of a stack that trains on mini-batches [2, B, ...]; for spare rows the first again."""
-    one.layout.base.train()
-    index = torch.tensor([*range(len(SEEDS)), *[0] * (len(one.p) - len(SEEDS))])  # a copy: it may be written into
-    batch = Batch(x[index], y[index], torch.full((len(one.p),), smooth).to(one.p))
-    return one.gradients(batch, one.keys(1)[0], one.momenta())
+    pair.layout.base.train()
+    index = torch.tensor([*range(len(SEEDS)), *[0] * (len(pair.p) - len(SEEDS))])  # a copy: it may be written into
+    batch = Batch(x[index], y[index], torch.full((len(pair.p),), smooth).to(pair.p))
+    return pair.gradients(batch, pair.keys(1)[0], pair.momenta())
 
 
 def _repeats(
-    one: Stack, examples: tuple[Tensor, Tensor, float], began: dict[str, Tensor], found: tuple[Tensor, Tensor]
+    pair: Stack, examples: tuple[Tensor, Tensor, float], began: dict[str, Tensor], found: tuple[Tensor, Tensor]
 ) -> bool:
     """Whether a mini-batch gives the same loss again; a step can be recorded only if it does so while it is watched."""
 
     def again() -> tuple[Tensor, Tensor]:
-        for name, buffer in one.buffers.items():
+        for name, buffer in pair.buffers.items():
             buffer.copy_(began[name])
-        return _gradients(one, *examples)
+        return _gradients(pair, *examples)
 
     loss, g = found
     with Watching(lambda *_: None):
         watched = again()
-    replays = one.layout.replays and same(watched[0], loss) and same(watched[1], g)
-    one.layout = replace(one.layout, replays=replays)
+    replays = pair.layout.replays and same(watched[0], loss) and same(watched[1], g)
+    pair.layout = replace(pair.layout, replays=replays)
     return same(watched[0], loss) or same(again()[0], loss)
 
 
-def _scores(one: Stack, data: InMemory) -> list[float]:
+def _scores(pair: Stack, data: InMemory) -> list[float]:
     """Validation losses of the rows."""
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")  # slow is good enough where no gradient is asked for
-        return [loss for _, loss in one.judge(data)]  # by other kernels of PyTorch's, of which a GRU's raises
+        return [loss for _, loss in pair.judge(data)]  # by other kernels of PyTorch's, of which a GRU's raises
 
 
 def _agrees_in_double(problem: Problem, config: Config, which: str) -> bool:

@@ -152,15 +152,15 @@ class Stacked:
         way = self._way(which, job.config)
         if way.order is None:
             return None
-        one = stack(self.problem, [(job.config, job.seed, model)], way.order, way.layout)
-        way.layout = one.layout
+        held = stack(self.problem, [(job.config, job.seed, model)], way.order, way.layout)
+        way.layout = held.layout
         best = Best()
         if state:
-            set_optimizer_state(one, 0, state["optimizer"])
-            one.rows[0].epoch, best = state["epoch"], Best(**state["best"])
+            set_optimizer_state(held, 0, state["optimizer"])
+            held.rows[0].epoch, best = state["epoch"], Best(**state["best"])
         epochs = run.epochs()
         next(epochs)
-        return _Member(job, known, run, checkpoint, epochs, which, one, 0, best)
+        return _Member(job, known, run, checkpoint, epochs, which, held, 0, best)
 
     def _way(self, which: str, config: Config) -> _Way:
         """How networks of a signature are trained; what was recorded of those used long ago is dropped."""
@@ -213,24 +213,24 @@ class Stacked:
         group = [m for m in able if m.signature == able[0].signature][:most]
         began = time.monotonic()
         try:
-            one, losses, scores = self._trained(group)
+            held, losses, scores = self._trained(group)
         except Exception as error:
             self._without(group, error)
             return []
         took = (time.monotonic() - began) / len(group)
         ended = []
         for row, (member, loss, score) in enumerate(zip(group, losses, scores, strict=True)):
-            member.held, member.row, member.seconds = one, row, member.seconds + took
+            member.held, member.row, member.seconds = held, row, member.seconds + took
             done = self._tell(member, loss, score)
             ended += [done] if done else []
         return ended
 
     def _trained(self, group: list[_Member]) -> tuple[Stack, list[float], list[tuple[float, float]]]:
         """A stack of copies of the members after an epoch, their mean losses, and (metric, loss) of each."""
-        one = joined([m.held.select([m.row]) for m in group])
-        losses: list[float] = one.train_epoch(self.max_epochs).tolist()
+        held = joined([m.held.select([m.row]) for m in group])
+        losses: list[float] = held.train_epoch(self.max_epochs).tolist()
         assert isinstance(self.problem.valid, InMemory)
-        return one, losses, one.judge(self.problem.valid)
+        return held, losses, held.judge(self.problem.valid)
 
     def _without(self, group: list[_Member], error: Exception) -> None:
         """An epoch that raised: fewer at once where memory ran out, else one by one; what was trained is kept."""
@@ -265,18 +265,18 @@ class Stacked:
 
     def _note(self, member: _Member, loss: float, score: tuple[float, float]) -> bool:
         """Report an epoch, unless its checkpoint is gone and it is trained up to there anew."""
-        problem, run, one, row = self.problem, member.run, member.held, member.row
+        problem, run, held, row = self.problem, member.run, member.held, member.row
         if not all(map(math.isfinite, (loss, *score))):
             run.report(math.nan)
             return True
-        member.best = loop.better(problem, member.best, member.epoch, score, partial(one.state_dict, row))
+        member.best = loop.better(problem, member.best, member.epoch, score, partial(held.state_dict, row))
         if member.epoch <= run.start:
             return False
-        test = loop.tested(problem, member.best, partial(one.network, row)) if run.final else {}
+        test = loop.tested(problem, member.best, partial(held.network, row)) if run.final else {}
         run.report(score[0], train_loss=loss, valid_loss=score[1], **test)
         if run.saving:
-            steps = member.epoch * len(edges(len(problem.train), one.rows[row].how.batch_size))
-            buffers = {name: one.buffers[name][row].clone() for name in unsaved(one.layout.base)}
-            tensors = one.state_dict(row), optimizer_state(one, row, steps), buffers
+            steps = member.epoch * len(edges(len(problem.train), held.rows[row].how.batch_size))
+            buffers = {name: held.buffers[name][row].clone() for name in unsaved(held.layout.base)}
+            tensors = held.state_dict(row), optimizer_state(held, row, steps), buffers
             save(problem, run, member.epoch, member.best, tensors)
         return True

@@ -11,22 +11,22 @@ from zeroin.nn.stacking.stack import Stack
 from zeroin.nn.stacking.updates import mu_product
 
 
-def optimizer_state(one: Stack, row: int, steps: int) -> dict[str, Any]:
+def optimizer_state(stack: Stack, row: int, steps: int) -> dict[str, Any]:
     """The `state_dict` that PyTorch's optimizer would have for a row after `steps` steps."""
-    how, shapes = one.rows[row].how, one.layout.shapes
-    parts = [torch.split(s[row], [shape.numel() for shape in shapes.values()]) for s in one.state]
+    how, shapes = stack.rows[row].how, stack.layout.shapes
+    parts = [torch.split(s[row], [shape.numel() for shape in shapes.values()]) for s in stack.state]
     state: dict[int, dict[str, Any]] = {}
     for i, shape in enumerate(shapes.values()):
         held = {name: part[i].view(shape).clone() for name, part in zip(names(how), parts, strict=False)}
         state[i] = held | _counts(how, steps)
-    return {"state": state, "param_groups": Optimizer(one.layout.base, how).state_dict()["param_groups"]}
+    return {"state": state, "param_groups": Optimizer(stack.layout.base, how).state_dict()["param_groups"]}
 
 
-def set_optimizer_state(one: Stack, row: int, saved: dict[str, Any]) -> None:
+def set_optimizer_state(stack: Stack, row: int, saved: dict[str, Any]) -> None:
     """Load the `state_dict` of PyTorch's optimizer into a row."""
     kept = saved["state"]
-    for held, name in zip(one.state, names(one.rows[row].how), strict=False):
-        parts: list[Tensor | None] = [kept.get(i, {}).get(name) for i in range(len(one.layout.shapes))]
+    for held, name in zip(stack.state, names(stack.rows[row].how), strict=False):
+        parts: list[Tensor | None] = [kept.get(i, {}).get(name) for i in range(len(stack.layout.shapes))]
         if all(part is not None for part in parts):
             held[row] = torch.cat([part.reshape(-1) for part in parts if part is not None])
 
