@@ -243,8 +243,14 @@ def test_a_loss_that_is_not_finite_ends_the_trial_and_keeps_what_came_before(tmp
         for epoch in run.epochs():
             run.report(1.0 if epoch < 2 else float("nan"))
 
-    ended, losses = do(objective, tmp_path)
-    assert (ended.status, losses) == (Status.DIVERGED, [(1, 1.0), (2, 1.0)])
+    def by_hand(config, run):
+        for epoch in range(run.start, run.stop):
+            run.report(float("nan") if epoch == 2 else 1.0)
+
+    for each in (objective, by_hand):
+        ended, losses = do(each, tmp_path)
+        assert (ended.status, losses) == (Status.DIVERGED, [(1, 1.0), (2, 1.0)])
+        assert "not finite in epoch 3" in ended.note
 
 
 def test_an_objective_may_end_early(tmp_path):

@@ -121,7 +121,7 @@ class Run:
                 self._checkpoint.put_aside(epoch + 1, last=False)
 
     def report(self, loss: Any = None, /, **metrics: Any) -> None:
-        """Report the score after an epoch; one that is not finite ends the trial as diverged.
+        """Report the score after an epoch; one that is not finite ends the trial as diverged, and none counts after it.
 
         Args:
             loss: the score that is tuned: a number, or a tensor or array of one number. It may also be given by name,
@@ -131,6 +131,8 @@ class Run:
         Raises:
             TaskError: a value is not a number, or this is the second report in an epoch, or one beyond the job's end.
         """
+        if self.status is Status.DIVERGED:
+            return
         if self._within is not None and self.epoch > self._within:
             raise TaskError(
                 f"each epoch reports its loss once; epoch {self._within} reports again: "
