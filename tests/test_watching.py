@@ -133,6 +133,18 @@ def test_a_budget_in_minutes_tells_how_long_is_left_too(tmp_path, monkeypatch):
     assert re.search(r"20 % of the budget, .*about (7 min 5\d s|8 min 0\d s) left$", said.getvalue().strip())
 
 
+def test_the_best_is_told_anew_where_it_has_failed():
+    said, study = io.StringIO(), zi.Study(zi.Space(x=zi.Float(0, 1)), max_epochs=4, store=None)
+    with Display(Console(file=said, width=200, soft_wrap=True)) as display:
+        study.listeners.append(display)
+        for losses, status in (([0.5], None), ([0.1], "diverged")):
+            (job,) = study.ask()
+            study.observe(job, Observation(1, losses[0]))
+            display(study, Ended(job.number, Status.DONE))  # as of an earlier job of the trial
+            study.record(Ended(job.number, Status(status or "done")))
+    assert re.findall(r"^best (\S+) trial (\d)", said.getvalue(), re.M) == [("0.5", "0"), ("0.1", "1"), ("0.5", "0")]
+
+
 def test_a_study_that_is_not_there_is_told(tmp_path):
     with pytest.raises(zi.StoreError, match="is not there"):
         watch(tmp_path / "z.db", "small", print)

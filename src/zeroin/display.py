@@ -85,8 +85,8 @@ class Display:
         if told.status.is_failure:
             self._console.print(f"[yellow]trial {trial.number} {told.status}[/] {escape(error_line(told.note))}")
         best = incumbent(study.history)
-        if best and best.loss is not None and (self._best is None or best.loss < self._best):
-            self._best = best.loss
+        before, self._best = self._best, best.loss if best else None  # worse, where the best has failed since
+        if best and best.loss is not None and best.loss != before:
             score = turned(study.goal, best.loss)
             depth = f" at epoch {best.best_epoch}" if study.max_epochs > 1 else ""
             self._console.print(
