@@ -129,6 +129,19 @@ def test_why_the_luckiest_trial_is_not_the_best_is_told(told):
     assert summarised("s", SPACE, t.history).passed_over == ""  # as good as any
 
 
+def test_the_best_of_fresh_seeds_is_in_the_table_however_it_ranks_there():
+    t = Teller(1)
+    for number in range(12):
+        t.job(number, {**SGD, "lr": 0.1 + number}, [0.1 + number])
+    for number, loss in enumerate((9.0, 9.0, 8.0, 8.0)):
+        t.job(12 + number, {**SGD, "lr": 0.1 + 11 * (number // 2)}, [loss], kind=Kind.CONFIRM)
+    s = summarised("s", SPACE, t.history)
+    page = render(s)
+    assert [row.trial for row in s.table] == [*range(10), 11]
+    assert "The best 10 of the search" in page
+    assert '<tr class="best"><th scope="row" class="number" data-name="trial">11</th>' in page
+
+
 def test_best_table_and_cost_are_the_historys(told):
     s = summarised("s", SPACE, told, trained="one by one")
     assert (s.best.trial, s.best.score, s.best.best_epoch, s.best.epoch) == (3, 0.4, 3, 4)

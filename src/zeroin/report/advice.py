@@ -71,10 +71,10 @@ def _lead(history: History, advised: Sequence[Trial]) -> tuple[int | None, float
     for job in history.jobs:
         if not job.kind.is_search:
             continue
-        losses = history.trials[job.trial].losses[job.start : job.stop]
-        for loss in losses:
+        trial = history.trials[job.trial]
+        for loss in trial.losses[job.start : job.stop]:
             spent += 1
-            if loss > target:
+            if loss > target or trial.status.is_failure:
                 continue
             if job.trial in own:
                 began = spent if began is None else began

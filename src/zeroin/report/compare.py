@@ -132,7 +132,8 @@ def passed_over(header: Header, best: Trial | None, top: Sequence[Trial], rows: 
     score, name = score_words(turned(header.goal, top[0].loss)), header.score_name
     again = next((g.score for g in rows if same_config(g.config, top[0].config) and g.score), None)
     found = f"trained afresh, its config has {again.words}" if again else "the model takes some of that for luck"
-    return f"In the search trial {top[0].number} had a better {name}, {score}; {found}. In bold: the best config."
+    bold = " In bold: the best config." if best.kind.is_search else ""  # else it is none of the search's trials
+    return f"In the search trial {top[0].number} had a better {name}, {score}; {found}.{bold}"
 
 
 def _group(header: Header, history: History, score: Score) -> Group:

@@ -12,7 +12,7 @@ from markupsafe import Markup
 from zeroin.goal import turned
 from zeroin.report.charts import BEST, COLOURS, FAILED, LIKELY, axis_figure, curves_figure, progress_figure
 from zeroin.report.curves import TO_THE_END
-from zeroin.report.summary import Row, Summary
+from zeroin.report.summary import TOP, Row, Summary
 from zeroin.report.words import STATUS_WORDS
 from zeroin.wording import counted, duration, error_line, percent, score_words, value_words
 
@@ -50,6 +50,7 @@ def render(summary: Summary) -> str:
         paste=repr(dict(summary.best.config)) if summary.best else "",  # as Python
         drawn=_drawn(summary),
         columns=_columns(summary),
+        most=TOP,
         top=[_cells(row, summary) for row in summary.table],
         rows=[_cells(row, summary) for row in sorted(summary.rows.values(), key=lambda row: _rank(row, summary))],
         table_script=Markup(files.joinpath("table.js").read_text("utf-8")),

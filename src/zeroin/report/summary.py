@@ -81,7 +81,7 @@ class Summary:
     fixed: tuple[tuple[str, str], ...]
     curves: Curves
     progress: Progress
-    table: tuple[Row, ...]
+    table: tuple[Row, ...]  # the `TOP` best, and the best config's where fresh seeds or the model prefer another
     comparison: tuple[Group, ...]
     events: tuple[Line, ...]
     cost: Cost
@@ -130,7 +130,9 @@ def summarise(header: Header, history: History, trained: str = "", importance: S
     said = verdict(header, compared)
     shares = {i.name: i.mean for i in importance}
     free = {k: p for k, p in space.params.items() if not p.held or _varies(k, drawn)}
-    told = {t.number: t for t in [*drawn, *curved, *(history.trials[s.trial] for s in steps.steps)]}
+    top = the_best(search, TOP)
+    top += [t for t in search if best and t.number == best.number and t not in top]
+    told = {t.number: t for t in [*drawn, *curved, *top, *(history.trials[s.trial] for s in steps.steps)]}
     return Summary(
         header=header,
         plan=_plan(header, len(free)),
@@ -146,7 +148,7 @@ def summarise(header: Header, history: History, trained: str = "", importance: S
         fixed=tuple((k, value_words(p.start)) for k, p in space.params.items() if k not in free),
         curves=learning_curves(curved, goal, deepest, best.number if best else None),
         progress=steps,
-        table=tuple(_row(header, t) for t in the_best(search, TOP)),
+        table=tuple(_row(header, t) for t in top),
         comparison=compared,
         events=tuple(_told(lines)),
         cost=_cost(history, deepest),
