@@ -40,7 +40,7 @@ def as_json(header: Header, history: History) -> str:
     regions = [asdict(region) for region in history.regions]
     head = {"study": header.name, "goal": header.goal, "max_epochs": header.max_epochs, "seed": header.seed}
     whole = head | {"space": header.space.to_json(), "trials": trials, "regions": regions}
-    return json.dumps(_finite(whole), indent=1, allow_nan=False) + "\n"
+    return json.dumps(finite(whole), indent=1, allow_nan=False) + "\n"
 
 
 def result(study: Study) -> dict[str, Any]:
@@ -65,7 +65,7 @@ def result(study: Study) -> dict[str, Any]:
         "all_epochs": study.history.epochs.total(),
         "seconds": round(study.history.seconds, 3),
     }
-    return {name: _finite(value) for name, value in found.items()}
+    return {name: finite(value) for name, value in found.items()}
 
 
 def trial_with_weights(history: History, folder: Path) -> Trial:
@@ -98,15 +98,15 @@ def _trial(trial: Trial) -> dict[str, Any]:
     }
 
 
-def _finite(data: Any) -> Any:
+def finite(data: Any) -> Any:
     """Plain data with None in place of numbers that JSON does not have."""
     match data:
         case float():
             return data if math.isfinite(data) else None
         case dict():
-            return {name: _finite(value) for name, value in data.items()}
+            return {name: finite(value) for name, value in data.items()}
         case list() | tuple():
-            return [_finite(value) for value in data]
+            return [finite(value) for value in data]
     return data
 
 

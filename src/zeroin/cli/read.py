@@ -37,7 +37,7 @@ def status(name: str | None, store: Path, as_json: bool) -> None:
         rows = [asdict(study) | {"best": score} for study, score in zip(studies, scores, strict=True)]
         if name:
             rows[0] |= _best_of(store, name)
-        click.echo(json.dumps(rows, indent=1))
+        click.echo(json.dumps(exports.finite(rows), indent=1))
         return
     for study, score in zip(studies, scores, strict=True):
         best = "none yet" if score is None else score_words(score)
