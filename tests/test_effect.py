@@ -14,7 +14,7 @@ from zeroin.cli import cli
 from zeroin.cli.options import writing
 from zeroin.errors import StudyError, TaskError
 from zeroin.nn import Task, effect, loop, mlp
-from zeroin.nn.effects.arms import _first_default
+from zeroin.nn.effects.arms import design
 from zeroin.nn.effects.curves import curves
 from zeroin.nn.effects.volume import Draw, Goal, Paired, Share, compared
 from zeroin.nn.loop import fresh
@@ -147,7 +147,8 @@ def test_a_choice_of_the_space_is_compared_with_shapes_held():
 
 
 def test_true_and_1_are_arms_of_their_own():
-    assert _first_default(Choice(True, 1, 2, default=1)) == [1, True, 2]
+    arms = design(task(space=Space(k=Choice(True, 1, 2, default=1))), "k", {}, {}).arms
+    assert [arm.name for arm in arms] == ["1", "True", "2"]
 
 
 def test_a_network_that_does_not_ask_for_a_norm_gets_it_put_in():

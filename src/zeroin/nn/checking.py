@@ -98,17 +98,14 @@ def _check_new(first: nn.Module, second: nn.Module) -> None:
     """Whether `build` makes networks that know nothing of one another; they may share what no training changes."""
     first.train()
     known = {id(p) for p in first.parameters() if p.requires_grad}
-    known |= {id(m) for m in first.modules() if m.training and (isinstance(m, DROPOUTS) or _keeps_statistics(m))}
+    trains = [m for m in first.modules() if m.training]
+    known |= {id(m) for m in trains if isinstance(m, DROPOUTS) or getattr(m, "running_mean", None) is not None}
     for name, part in (*second.named_parameters(), *second.named_modules()):
         if id(part) in known:
             raise TaskError(
                 f"build makes a new network at each call; it gave the same {name} twice, so that each trial would go "
                 f"on with what those before it left: make the layers in build, or return copy.deepcopy(net)."
             )
-
-
-def _keeps_statistics(module: nn.Module) -> bool:
-    return getattr(module, "running_mean", None) is not None
 
 
 def check_outputs(problem: Problem, output: Any, y: Tensor) -> None:

@@ -88,10 +88,6 @@ class Paused:
             del self.kept[next(iter(self.kept))]
 
 
-def _is_small(model: nn.Module) -> bool:
-    return sum(p.numel() for p in model.parameters()) <= SMALL
-
-
 def objective(problem: Problem) -> Callable[[Config, Run], None]:
     """An objective f(config, run) that trains a network and reports the validation metric each epoch.
 
@@ -129,7 +125,8 @@ def by_epoch(problem: Problem, config: Config, run: Run, paused: Paused | None =
         now = _resumed(problem, config, how, run)
     elif not now.gradients.records:  # too few steps were to come
         now.gradients = _gradients(problem, now.model, how, run.stop - run.start)
-    before = python_state(problem, now.model, generators=False) if paused and _is_small(now.model) else None
+    is_small = sum(p.numel() for p in now.model.parameters()) <= SMALL
+    before = python_state(problem, now.model, generators=False) if paused and is_small else None
     for epoch in run.epochs():
         train_loss = train_epoch(problem, now, how, run.seed, run.max_epochs)
         metric, valid_loss = math.nan, math.nan

@@ -217,7 +217,8 @@ def _position(config: Config) -> str:
 
 def activated(config: Config, channels: int, axes: int) -> list[nn.Module]:
     """The activation and the norm for [N, channels, ...], in the order that the config says."""
-    both = [*norm_layers(config, channels, axes), _activation(config)]
+    activation = ACTIVATIONS[word(config, "activation", tuple(ACTIVATIONS), "relu")]()
+    both = [*norm_layers(config, channels, axes), activation]
     return both if _position(config) == "before" else both[::-1]
 
 
@@ -234,7 +235,3 @@ def dropout_of(config: Config) -> list[nn.Module]:
     """A list with a Dropout of the config's rate; empty if the config has none."""
     # A rate of 0 gives a layer as well, so that networks that differ only in the rate can be stacked.
     return [] if config.get("dropout") is None else [nn.Dropout(number(config, "dropout", 0.0))]
-
-
-def _activation(config: Config) -> nn.Module:
-    return ACTIVATIONS[word(config, "activation", tuple(ACTIVATIONS), "relu")]()

@@ -68,7 +68,7 @@ def lesson_of(
         space=space,
         max_epochs=history.max_epochs,
         trainings=round(history.spent / history.max_epochs, 2),
-        configs=tuple(_short(space.config(u)) for u in model.units[shown]),
+        configs=tuple({n: _plain(v) for n, v in space.config(u).items()} for u in model.units[shown]),
         scores=tuple(round(float(s), 4) for s in score[shown]),
         lengths={n: _digits(lengths[first[j]]) for j, n in enumerate(space)},
         signal=_digits(model.posterior.signal),
@@ -88,7 +88,8 @@ def kept(scores: Array, best: int, others: int) -> np.ndarray:
 
 def goods(space: Space, configs: Sequence[Config]) -> dict[str, Range]:
     """By hyperparameter, the 10 % to 90 % quantiles of its values in configs; for a choice, the options in them."""
-    return {n: _good(p, have) for n, p in space.params.items() if not p.held and (have := _values(n, configs))}
+    searched = {n: p for n, p in space.params.items() if not p.held}
+    return {n: _good(p, have) for n, p in searched.items() if (have := [c[n] for c in configs if n in c])}
 
 
 def _scale(model: Model, memory: Memory) -> tuple[float, float]:
@@ -113,19 +114,11 @@ def _luck(model: Model, low: float, unit: float) -> float:
     return 1.0 - max(0.0, told) ** 2 if np.isfinite(told) else 1.0
 
 
-def _values(name: str, configs: Sequence[Config]) -> list[Value]:
-    return [config[name] for config in configs if name in config]
-
-
 def _good(param: Hyperparameter, values: Sequence[Value]) -> Range:
     if isinstance(param, Choice):
         return tuple(option for option in param.options if key(option) in map(key, values))
     low, high = np.quantile([param.unit(v) for v in values], [0.1, 0.9])
     return tuple(_plain(param.value(float(u))) for u in (low, high))
-
-
-def _short(config: Config) -> Config:
-    return {name: _plain(value) for name, value in config.items()}
 
 
 def _plain(value: Value) -> Value:

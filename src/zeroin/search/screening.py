@@ -33,7 +33,8 @@ def screen(view: View) -> Decision | None:
         for index in range(len(trials), min(size, len(trials) + view.free - sure)):
             view = view.choosing(*_coarse(view, index))
         if len(view.chosen) > sure:
-            return Decision(_filled(view).chosen, None if history.regions else _first_region(view))
+            first = Region(0, 0, view.ranges, view.ranges, 1.0, "coarse round over the whole space")
+            return Decision(_filled(view).chosen, None if history.regions else first)
     begun = [t for t in history.trials if t.kind.is_coarse and t.kind is not Kind.PLAYBOOK]  # advice takes no place
     busy = view.busy
     unseen = {t.number for t in begun if t.number in busy and not rungs.reached(t, view.steps)}
@@ -247,14 +248,6 @@ def _placed(view: View, index: int) -> Array:
 def _default(view: View) -> Proposal:
     """The default config, or the middle of every range."""
     config = view.space.config(view.space.units(view.space.default))
-    why = BEAT if _begins_with_default(view) else "the default, or the middle of every range"
+    named = view.space.has_default and not view.history.advice  # and no past study knows better
+    why = BEAT if named else "the default, or the middle of every range"
     return Proposal(view.ladder[0], Kind.SCREEN, why, config=config)
-
-
-def _begins_with_default(view: View) -> bool:
-    """Whether the default is trained in full, rung by rung: the user named it, and no past study knows better."""
-    return view.space.has_default and not view.history.advice
-
-
-def _first_region(view: View) -> Region:
-    return Region(0, 0, view.ranges, view.ranges, 1.0, "coarse round over the whole space")

@@ -178,11 +178,8 @@ def _backward(subject: Subject, model: nn.Module, x: Tensor) -> None:
 def _slopes(model: nn.Module, name: str) -> tuple[tuple[str, float], ...]:
     """(layer, root mean square gradient of its weight or bias), of layers that have one."""
     named = [(path, getattr(module, name)) for path, module in model.named_modules() if isinstance(module, LAYERS)]
-    return tuple((path, exact(p.grad).square().mean().sqrt().item()) for path, p in named if _has_gradient(p))
-
-
-def _has_gradient(parameter: object) -> bool:
-    return isinstance(parameter, Tensor) and parameter.grad is not None
+    found = [(path, p.grad) for path, p in named if isinstance(p, Tensor) and p.grad is not None]
+    return tuple((path, exact(grad).square().mean().sqrt().item()) for path, grad in found)
 
 
 def first_output(model: nn.Module, x: Tensor) -> Tensor:

@@ -66,7 +66,8 @@ def momentum(case: Measured) -> Iterator[Finding]:
     """PyTorch's momentum is the share of the newest mini-batch, Keras' is that of the old statistics."""
     modules = case.subject.model.named_modules()
     large = {p: m.momentum for p, m in modules if isinstance(m, BATCHNORMS) and m.momentum and m.momentum >= 0.5}
-    shifts = _shifts(case.subject) if large else {}
+    trained = bool(large) and not case.subject.fresh
+    shifts = dict(recalibrate(copy.deepcopy(case.subject.model), case.subject.x).layers) if trained else {}
     for path, share in large.items():
         off = f"; its running mean is {shifts[path]:.2f} deviations from that of the data" if path in shifts else ""
         yield Finding(
@@ -169,11 +170,6 @@ def _ancestors(trace: Trace, node: Node) -> set[int]:
                 found.add(i)
                 heads.append(trace.nodes[i])
     return found
-
-
-def _shifts(subject: Subject) -> dict[str, float]:
-    """How far the running mean of each norm is from that of the data, in standard deviations; empty before training."""
-    return {} if subject.fresh else dict(recalibrate(copy.deepcopy(subject.model), subject.x).layers)
 
 
 def _variance_shift(subject: Subject, names: Set[str]) -> dict[str, float]:

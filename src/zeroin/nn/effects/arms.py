@@ -95,7 +95,8 @@ def design(task: Task, choice: str, at: Mapping[str, Sequence[Value]], held: Map
         base |= PLAIN
         found, arms = PLAIN_SPACE, _normed(NORMS[choice])
     elif space is not None and isinstance(param := space.params.get(choice), Choice):
-        found, arms = space, tuple(Arm(str(v), {choice: v}) for v in _first_default(param))
+        options = [param.start, *(v for v in param.range if key(v) != key(param.start))]
+        found, arms = space, tuple(Arm(str(v), {choice: v}) for v in options)
     else:
         known = [n for n, p in space.params.items() if isinstance(p, Choice)] if space is not None else []
         raise TaskError(
@@ -167,10 +168,6 @@ def _alike_in_shape(task: Task, space: Space, free: set[str]) -> Space:
 
 def _make(task: Task, config: Config) -> str:
     return signature(fresh(task.problem, config, 0), recipe(config), config)
-
-
-def _first_default(param: Choice) -> list[Value]:
-    return [param.start, *(v for v in param.range if key(v) != key(param.start))]
 
 
 def _words(param: Hyperparameter) -> str:

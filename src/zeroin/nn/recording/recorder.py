@@ -39,7 +39,7 @@ def record(step: Callable[..., Any], *args: Any) -> Recorded:
             looks at the value of a tensor.
     """
     recorded = traced(step, *tree_map(torch.clone, args))
-    others = [tree_map(_otherwise, args) for _ in range(2)]
+    others = [tree_map(lambda value: value.flip(1) if value.dim() > 1 else value.clone(), args) for _ in range(2)]
     with torch.no_grad():
         alike = tree_map(same, (step(*others[0]), others[0]), (tuple(recorded.bind(others[1])()), others[1]))
     if not all(tree_leaves(alike)):
@@ -57,10 +57,6 @@ def traced(step: Callable[..., Any], *given: Any) -> Recorded:
         recorder.named(given)
         found = step(*given)
     return Recorded(recorder.root, recorder.made(found))
-
-
-def _otherwise(value: Tensor) -> Tensor:
-    return value.flip(1) if value.dim() > 1 else value.clone()
 
 
 def same(a: Tensor, b: Tensor) -> bool:

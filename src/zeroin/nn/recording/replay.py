@@ -95,8 +95,8 @@ class _Binding:
             else:
                 self._take(node, origin)
             for owner in ended:
-                for tensor in self.held.pop(owner, ()):
-                    self.free.setdefault(_key(tensor), []).append(tensor)
+                for flat in self.held.pop(owner, ()):
+                    self.free.setdefault((flat.numel(), flat.dtype, flat.device), []).append(flat)
         raise AssertionError("a graph has an output")
 
     def _take(self, node: Node, origin: Origin) -> None:
@@ -233,10 +233,6 @@ def _is_number(value: object, dtype: torch.dtype) -> bool:
     return isinstance(value, int if dtype == torch.int64 else int | float) and (
         dtype.is_floating_point or dtype == torch.int64
     )
-
-
-def _key(flat: Tensor) -> Key:
-    return flat.numel(), flat.dtype, flat.device
 
 
 def _feels_its_place(node: Node) -> bool:

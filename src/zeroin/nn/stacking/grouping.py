@@ -29,7 +29,9 @@ def signature(model: nn.Module, how: Recipe, config: Config) -> str:
     seen = parts(model)
     for path, module in model.named_modules():
         kept = sorted(module._non_persistent_buffers_set)
-        per_row = PER_ROW.get(type(module), set()) | ({"momentum"} if _has_momentum(module) else set())
+        per_row = PER_ROW.get(type(module), set())
+        if isinstance(module, BATCHNORMS) and module.momentum is not None:
+            per_row = {"momentum"}
         own = {name: value for name, value in attributes(module).items() if name not in per_row}
         told.append((path, module.training, content([type(module), own], seen), kept))
     told += [(n, seen[id(m)][0]) for n, m in model.named_modules(remove_duplicate=False)]
@@ -52,7 +54,3 @@ def shaping(problem: Problem, space: Space) -> tuple[str, ...]:
         if any(of(space.check(default | {name: value})) != usual for value in others[:2]):
             found.append(name)
     return tuple(found)
-
-
-def _has_momentum(module: nn.Module) -> bool:
-    return isinstance(module, BATCHNORMS) and module.momentum is not None
