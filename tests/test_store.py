@@ -18,6 +18,7 @@ from zeroin.store import files_of, is_written, list_studies, open_study, read_st
 from zeroin.store.latesync import LateSync
 from zeroin.study import Study
 from zeroin.types import Advised, Asked, Ended, Observation, Region, Status
+from zeroin.watching import _Stamp
 
 SPACE = zi.Space(x=zi.Float(0, 1))
 
@@ -75,6 +76,20 @@ def test_stores_side_by_side_keep_their_files_apart(tmp_path):
     assert files_of(tmp_path / "zeroin.db", "s") == tmp_path / "zeroin.files" / "s"
     with zi.Study(SPACE, store=stores[1], name="s"), zi.Study(SPACE, store=stores[2], name="s"):
         pass
+
+
+def test_a_link_to_a_store_is_that_store(tmp_path):
+    (tmp_path / "disk").mkdir()
+    link, file = tmp_path / "link.db", tmp_path / "disk" / "z.db"
+    link.symlink_to(file)
+    with zi.Study(SPACE, store=link, name="s") as study:
+        assert study.folder == files_of(file, "s")
+        with pytest.raises(StoreError, match="being written by another"):
+            zi.Study(SPACE, store=file, name="s")
+        before = _Stamp.of(link)
+        study.tell(study.ask()[0], losses=[0.5])
+        assert before != _Stamp.of(link)  # what is new lies in the log beside the file
+    assert listing(tmp_path) == ["disk", "link.db", "lock", "s", "z.db", "z.db.lock", "z.files"]
 
 
 # ------------------------------------------------------------------------------------------------------- mistakes
