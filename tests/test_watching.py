@@ -5,6 +5,7 @@ import os
 import re
 import subprocess
 import sys
+import threading
 import time
 from copy import deepcopy
 from dataclasses import replace
@@ -161,6 +162,14 @@ def test_a_study_whose_process_is_gone_is_watched_no_longer(tmp_path, zeroin):
     assert not is_written(path, "cut")
     assert "1 open, its process is gone: the same command goes on" in zeroin("status", "cut")[1]
     assert watch(path, "cut", lambda *_: None, every=0.01, quiet=0.1).history.running
+
+
+def test_a_study_that_still_prepares_is_waited_for(tmp_path):
+    study = zi.Study(zi.Space(x=zi.Float(0, 1)), store=tmp_path / "z.db", name="slow")
+    began = time.monotonic()
+    threading.Timer(0.5, study.close).start()
+    watch(tmp_path / "z.db", "slow", lambda *_: None, every=0.01, quiet=0.05)
+    assert time.monotonic() - began >= 0.5
 
 
 @pytest.mark.parametrize("width", [20, 60, 80, 120])

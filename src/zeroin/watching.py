@@ -12,7 +12,7 @@ from zeroin.study import Listener, Study, load
 from zeroin.types import Asked, Ended, Event, Observation, Observed, Status
 
 SECONDS_BETWEEN_LOOKS = 1.0
-QUIET_SECONDS = 10.0  # a study has ended if for so long nothing was running and nothing was new
+QUIET_SECONDS = 10.0  # a study that has begun has ended if for so long nothing was running and nothing was new
 SHARE = 0.2  # of the time is spent on reading, at most, however long the history is
 
 
@@ -65,7 +65,7 @@ def watch(
         show(study, event)
     pause = every
     changed = stamp.when
-    while time.monotonic() - changed < quiet or (study.history.running and is_written(store, study.name)):
+    while time.monotonic() - changed < quiet or (_is_under_way(study.history) and is_written(store, study.name)):
         time.sleep(pause)
         if (now := _Stamp.of(store)) == stamp:
             continue
@@ -76,6 +76,11 @@ def watch(
             show(study, event)
         pause = max(every, (time.monotonic() - began) / SHARE)
     return study
+
+
+def _is_under_way(history: History) -> bool:
+    """Whether jobs run, or none has begun yet: timing an epoch of the default may take minutes."""
+    return bool(history.running) or not history.jobs
 
 
 def _tell_plan(study: Study, told: Plan | None, show: Listener) -> Plan | None:
