@@ -7,6 +7,7 @@ import subprocess
 import sys
 import textwrap
 import threading
+import time
 from pathlib import Path
 
 import pytest
@@ -369,6 +370,16 @@ def test_what_was_written_while_a_sync_was_under_way_is_synced_when_the_store_is
     closing.join(5)
     assert not closing.is_alive()
     assert len(syncs) == 2
+
+
+def test_a_store_that_is_deleted_while_it_is_written_is_told(tmp_path):
+    study = zi.Study(SPACE, store=tmp_path / "z.db", name="s")
+    for file in tmp_path.glob("z.db*"):
+        file.unlink()
+    with pytest.raises(StoreError, match=r"No such file or directory \(.*z\.db\)"):  # noqa: PT012
+        for _ in range(100):
+            study.tell(study.ask()[0], losses=[0.5])
+            time.sleep(0.01)
 
 
 def test_an_end_that_was_to_be_kept_with_the_next_event_is_kept_when_the_study_is_closed(tmp_path):

@@ -10,14 +10,15 @@ WITHIN = 0.1  # seconds until what was written is on the disk; a power cut loses
 
 
 class LateSync:
-    """Syncs a file in a background thread, within `WITHIN` seconds after `due` was called.
+    """Syncs a store in a background thread, within `WITHIN` seconds after `due` was called.
 
     Args:
-        path: the file: SQLite's write-ahead log. SQLite holds no locks on it that closing it here would release.
+        store: its file. What is new is in its write-ahead log, on which SQLite holds no locks that closing it here
+            would release.
     """
 
-    def __init__(self, path: Path) -> None:
-        self._path = path
+    def __init__(self, store: Path) -> None:
+        self._store, self._log = store, store.with_name(f"{store.name}-wal")
         self._due, self._closing = threading.Event(), threading.Event()
         self._error: OSError | None = None
         self._thread = threading.Thread(target=self._work, name=STORE_THREAD, daemon=True)
@@ -27,7 +28,7 @@ class LateSync:
         """Note that something was written and has to be synced.
 
         Raises:
-            OSError: an earlier sync failed; what was written since may not be on the disk.
+            OSError: an earlier sync failed, or the store was deleted; what was written since may not be on the disk.
         """
         if self._error:
             raise self._error
@@ -53,5 +54,7 @@ class LateSync:
                 self._error = error
 
     def _sync(self) -> None:
-        if self._path.exists():  # else all of it is in the store's file already
-            to_disk(self._path)
+        if self._log.exists():
+            to_disk(self._log)
+        else:
+            self._store.stat()  # all of it is in the store's file already, unless that was deleted

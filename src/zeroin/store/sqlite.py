@@ -45,9 +45,9 @@ MEASURED = "UPDATE studies SET measure = ?2 WHERE id = ?1"
 class SqliteStore:
     """Writes one study's events; made by `open_study`."""
 
-    def __init__(self, db: sqlite3.Connection, study: int, lock: FileLock, log: Path) -> None:
+    def __init__(self, db: sqlite3.Connection, study: int, lock: FileLock, path: Path) -> None:
         self._db, self._study, self._lock = db, study, lock
-        self._sync, self._writer = LateSync(log), os.getpid()
+        self._sync, self._writer = LateSync(path), os.getpid()
 
     def write(self, *events: Event | Plan) -> None:
         """Write events; when this returns they survive a kill, and a tenth of a second later a power cut.
@@ -180,7 +180,7 @@ def open_study(path: Path, header: Header) -> tuple[SqliteStore, Header, History
         study = _find_or_make(db, header)
         known, history = load(db, study)
         undone.pop_all()
-    return SqliteStore(db, study, lock, path.absolute().with_name(f"{path.name}-wal")), known, history
+    return SqliteStore(db, study, lock, path.absolute()), known, history
 
 
 def _prepare(db: sqlite3.Connection, path: Path) -> None:
