@@ -79,6 +79,17 @@ def test_stores_side_by_side_keep_their_files_apart(tmp_path):
         pass
 
 
+def test_who_reads_a_store_that_it_writes_keeps_its_log(tmp_path):
+    path, other = (
+        tmp_path / "z.db",
+        "import zeroin as zi; zi.Study(zi.Space(x=zi.Float(0, 1)), store='z.db', name='b').close()",
+    )
+    with zi.Study(SPACE, store=path, name="a"):
+        zi.load("a", path)
+        subprocess.run([sys.executable, "-c", other], cwd=tmp_path, check=True)
+        assert (tmp_path / "z.db-wal").exists()  # the last to close the store deletes it
+
+
 def test_a_link_to_a_store_is_that_store(tmp_path):
     (tmp_path / "disk").mkdir()
     link, file = tmp_path / "link.db", tmp_path / "disk" / "z.db"

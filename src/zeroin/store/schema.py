@@ -1,11 +1,11 @@
 """The store's tables, and the one format that this version reads and writes."""
 
 import sqlite3
+from contextlib import closing
 from pathlib import Path
 
 from zeroin.errors import StoreError
 
-MAGIC = b"SQLite format 3\0"  # how each SQLite file begins
 FORMAT = 5  # the first to be released
 TABLES = (
     """CREATE TABLE studies (
@@ -67,13 +67,12 @@ def check_file(path: Path) -> int:
         raise StoreError(f"a store is a file; {str(path)!r} is a folder: use {str(path / 'zeroin.db')!r}.")
     if not path.is_file():
         return 0
-    with path.open("rb") as file:
-        head = file.read(64)
-    if head and not head.startswith(MAGIC):
+    number = _number_in(path)
+    if number is None:
         raise StoreError(
             f"a store is a SQLite file; {str(path)!r} is another kind: choose another file with store='...' (--store)."
         )
-    return int.from_bytes(head[60:64], "big")  # where SQLite keeps user_version
+    return number
 
 
 def check_output(path: Path) -> None:
@@ -82,13 +81,23 @@ def check_output(path: Path) -> None:
     Raises:
         StoreError: it is a SQLite file.
     """
-    if not path.is_file():
-        return
-    with path.open("rb") as file:
-        if file.read(len(MAGIC)) == MAGIC:
-            raise StoreError(
-                f"an output does not overwrite a SQLite file; {str(path)!r} is one: name another, or delete it first."
-            )
+    if path.is_file() and path.stat().st_size and _number_in(path) is not None:
+        raise StoreError(
+            f"an output does not overwrite a SQLite file; {str(path)!r} is one: name another, or delete it first."
+        )
+
+
+def _number_in(path: Path) -> int | None:
+    """The format in the head of a file, 0 where what is there makes no sense without its log; None: no SQLite file.
+
+    It is left to SQLite to open it. When a process closes a file that it opened by itself, it loses all of its locks on
+    it; another that closes the store would then delete the log into which this one goes on writing.
+    """
+    try:
+        with closing(sqlite3.connect(f"{path.absolute().as_uri()}?mode=ro&immutable=1", uri=True)) as db:
+            return int(db.execute("PRAGMA user_version").fetchone()[0])
+    except sqlite3.DatabaseError as error:
+        return None if error.sqlite_errorcode == sqlite3.SQLITE_NOTADB else 0
 
 
 def check_version(db: sqlite3.Connection) -> bool:
