@@ -162,7 +162,9 @@ def test_a_network_that_does_not_ask_for_a_norm_gets_it_put_in():
     ("choice", "more", "words"),
     [
         ("batch", {}, "got 'batch'"),
-        ("batchnorm", {"at": {"layers": (2, 8)}}, "same with layers=2 and 8"),
+        ("batchnorm", {"at": {"layers": (2, 8)}}, "neither asks for layers: check the spelling"),
+        ("batchnorm", {"held": {"batch_sise": 16}}, "neither asks for batch_sise"),
+        ("batchnorm", {"at": {"norm": ("layer", "group")}}, "norm differs between none and batch"),
         ("batchnorm", {"epochs": 0}, "epochs are counted from 1; epochs=0"),
         ("batchnorm", {"draws": 0}, "draws are counted from 1; draws=0"),
     ],

@@ -3,12 +3,14 @@
 import copy
 import subprocess
 import sys
+from dataclasses import asdict
 from itertools import pairwise
 
 import pytest
 import torch
 from torch import nn
 
+from zeroin.catalogue import defaults
 from zeroin.errors import TaskError
 from zeroin.nn.optimizer import Optimizer
 from zeroin.nn.recipe import OPTIMIZERS, SCHEDULES, clip, decayed, recipe
@@ -79,8 +81,11 @@ def test_only_matrices_and_kernels_decay():
     assert decayed(nn.LayerNorm([3, 4])) == set()
 
 
-def test_momentum_has_its_own_default_and_sgd_none():
+def test_what_a_config_does_not_say_is_as_in_the_catalogue():
     assert [recipe({"optimizer": o}).momentum for o in ("sgd", "momentum", "nesterov", "rmsprop")] == [0, 0.9, 0.9, 0]
+    for optimizer in OPTIMIZERS:  # NAdam's lr is twice Adam's
+        usual = {n: v for n, v in defaults(optimizer).items() if n in ("lr", "momentum", "beta1", "beta2", "eps")}
+        assert usual.items() <= asdict(recipe({"optimizer": optimizer})).items()
 
 
 def of_schedule(schedule, **more):

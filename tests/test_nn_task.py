@@ -684,6 +684,14 @@ def test_what_a_score_is_a_score_of_tells_data_apart():
     assert "contents" not in task(train=loader).measure
 
 
+def test_a_study_goes_on_with_its_test_set_or_with_its_first_one(tmp_path):
+    given = {"store": tmp_path / "z.db", "name": "s", "trials": 1, "max_epochs": 1, "confirm": 0, "playbook": False}
+    for test in (None, (X, Y)):
+        tune(task(test=test), **given)
+    with pytest.raises(StudyError, match="those of 's' have changed"):
+        tune(task(test=(X + 1, Y)), **given)
+
+
 def test_a_study_keeps_whether_its_inputs_are_normalised(tmp_path):
     given = {"store": tmp_path / "z.db", "name": "s", "trials": 1, "max_epochs": 1, "confirm": 0, "playbook": False}
     tune(task(), **given)

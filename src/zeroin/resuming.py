@@ -49,7 +49,7 @@ def check_unchanged(known: Header, asked: Header, path: Path) -> None:
     if before and after:
         facts["objective"] = _kind(before), _kind(after)
     for fact, (was, now) in facts.items():
-        if was != now and fact in ("data", "contents"):
+        if was != now and fact in ("data", "contents", "test"):
             raise StudyError(
                 f"a study continues with the data that it began with; those of {name!r} have changed, or are prepared "
                 f"otherwise: add --name {name}-2."

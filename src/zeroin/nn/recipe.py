@@ -26,6 +26,7 @@ LEGAL = {  # the values that make sense at all; how far a search may go is up to
     "grad_clip": (0.0, math.inf, "from 0"),
     "dropout": (0.0, 1.0, "from 0 to 1"),
 }
+LR = {"adam": 0.001, "adamw": 0.001, "nadam": 0.002}  # 0.01 elsewhere, as in the catalogue
 STABLE = 0.8  # share of the steps after which "wsd" begins to decay
 
 
@@ -80,7 +81,7 @@ def recipe(config: Config) -> Recipe:
     kind = word(config, "optimizer", OPTIMIZERS, "adamw")
     return Recipe(
         optimizer=kind,
-        lr=number(config, "lr", 0.01 if kind in ("sgd", "momentum", "nesterov", "rmsprop") else 0.001),
+        lr=number(config, "lr", LR.get(kind, 0.01)),
         momentum=number(config, "momentum", 0.9 if kind in ("momentum", "nesterov") else 0.0),
         beta1=number(config, "beta1", 0.9),
         beta2=number(config, "beta2", 0.99 if kind == "rmsprop" else 0.999),

@@ -147,11 +147,12 @@ class Task:
         data = f"{len(self.problem.train)} examples to train on, {len(self.problem.valid)} to validate"
         if self.preparation is not None:
             data = hashlib.sha256(json.dumps(self.preparation, sort_keys=True).encode()).hexdigest()
-        contents = fingerprint(self.train, self.valid)
+        test = "" if self.test is None else fingerprint(self.test)  # apart: one may be added later
         loss, metric = (one if isinstance(one, str) else _named(one) for one in (self.loss, self.metric))
         switches = {"recalibrate": self.recalibrate, "normalise": self.normalise}
         known: dict[str, Value] = {"loss": loss, "metric": metric, "data": data, **switches}
-        return known | {name: one for name, one in (("contents", contents), ("code", self._code)) if one}
+        told = {"contents": fingerprint(self.train, self.valid), "test": test, "code": self._code}
+        return known | {name: one for name, one in told.items() if one}
 
     @property
     def _code(self) -> str:

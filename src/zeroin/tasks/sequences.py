@@ -43,8 +43,9 @@ def vowels() -> Task:
 def electricity() -> Task:
     """Demand for electricity in the next 6 hours from the day before it: Victoria 2014, every half-hour.
 
-    Judged by the mean absolute error over that of repeating yesterday ("mase"): 1 is as good as that, 0 is perfect.
-    January to August to train, September and October to validate, the rest to test.
+    Judged by the mean absolute error over that of repeating yesterday in the months of training ("mase"); 0 is perfect,
+    and repeating yesterday has 0.81 in those to validate and 0.85 in those to test. January to August to train,
+    September and October to validate, the rest to test.
 
     Source: Hyndman & Athanasopoulos, Forecasting: Principles and Practice; R package fpp2 `elecdemand`.
     """

@@ -1,14 +1,14 @@
 """The design of a comparison: its arms and settings, which hyperparameters are drawn, and which are held fixed."""
 
 import itertools
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
 
 import torch
 
 from zeroin.errors import TaskError
 from zeroin.nn.loop import fresh
-from zeroin.nn.networks import Build
+from zeroin.nn.networks import KNOWN, Build, built
 from zeroin.nn.norms.batchnorm import insert_batchnorm
 from zeroin.nn.problem import Problem, two_examples
 from zeroin.nn.recipe import recipe
@@ -111,7 +111,8 @@ def design(task: Task, choice: str, at: Mapping[str, Sequence[Value]], held: Map
     if choice not in NORMS:
         found = _alike_in_shape(task, found, {choice, *at, *held})
     start = {**base, **found.default}
-    _heeded(task, start, at)
+    tried = [{**start, **setting, **arm.change} for setting in settings for arm in arms]
+    _heeded(task, tried, arms, (*at, *held))
     arms = tuple(_inserted(task, {**start, **settings[0]}, arms)) if choice in NORMS else arms
     rest = {n: v for n, v in base.items() if n not in at and (n not in found.params or len(set(found[n].range)) == 1)}
     rest = {n: v for n, v in rest.items() if n not in arms[0].change}
@@ -139,13 +140,19 @@ def _inserted(task: Task, config: Config, arms: Sequence[Arm]) -> list[Arm]:
     return [before, *(Arm(arm.name, arm.change, str(arm.change["norm"])) for arm in rest)]
 
 
-def _heeded(task: Task, config: Config, at: Mapping[str, Sequence[Value]]) -> None:
-    for name in ("layers", "units"):
-        values = at.get(name, ())
-        if len(values) > 1 and len({_make(task, {**config, name: v}) for v in values}) == 1:
+def _heeded(task: Task, configs: Sequence[Config], arms: Sequence[Arm], given: Collection[str]) -> None:
+    """Whether the names that were given mean something to the network or its training, and are not the arms' own."""
+    asked = set(KNOWN).union(*(built(task.problem.build, config)[1] for config in configs))
+    for name in given:
+        if name in arms[0].change:
             raise TaskError(
-                f"a setting changes the network; this one is the same with {name}={values[0]} and {values[1]}: "
-                f"read config[{name!r}] in build, or leave the setting out."
+                f"what is compared is not set; {name} differs between {' and '.join(arm.name for arm in arms)}: "
+                f"leave {name} out."
+            )
+        if name not in asked:
+            raise TaskError(
+                f"a setting changes the network or its training; neither asks for {name}: check the spelling (the "
+                f"training knows {', '.join(KNOWN)}), or read config[{name!r}] in build."
             )
 
 

@@ -7,6 +7,7 @@ from dataclasses import dataclass
 import numpy as np
 from scipy.special import bdtr
 
+from zeroin.catalogue.entries import ADAM
 from zeroin.types import Config, Value
 
 Z = 1.959964  # of a two-sided interval of 95 %
@@ -53,8 +54,9 @@ class Draw:
 
     @property
     def step(self) -> float | None:
-        """The effective step length lr/(1 − momentum); None if the config has no lr."""
-        lr, momentum = self.config.get("lr"), self.config.get("momentum", 0.0)
+        """The effective step length lr/(1 − momentum); None if the config has no lr. Adam has no momentum."""
+        has_none = self.config.get("optimizer") in ADAM
+        lr, momentum = self.config.get("lr"), 0.0 if has_none else self.config.get("momentum", 0.0)
         if isinstance(lr, int | float) and isinstance(momentum, int | float) and momentum < 1:
             return lr / (1 - momentum)
         return None
