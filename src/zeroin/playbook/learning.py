@@ -97,7 +97,7 @@ def _scale(model: Model, memory: Memory) -> tuple[float, float]:
     tried = set(model.tried.tolist())
     coarse = [t.number for t in memory.history.trials if t.kind is Kind.SCREEN and t.number in tried]
     shown = memory.units[coarse] if len(coarse) > 2 else model.units
-    low, middle = float(model.mean.min()), float(np.median(model.posterior.expected(model.features(shown))))
+    low, middle = float(model.mean.min()), float(np.median(model.expected(shown)))
     if middle - low < 1e-9:
         raise PlaybookError(
             "a study teaches something if its configs differ; all of them did equally well: search wider ranges."

@@ -81,4 +81,4 @@ def _expected(model: Model, points: Array, j: int, box: Box) -> Array:
     tried = np.repeat(points[None], len(PLACES), axis=0)
     tried[:, :, j] = (box.low[j] + PLACES * (box.high[j] - box.low[j]))[:, None]
     flat = box.space.snap(box.clip(tried.reshape(-1, points.shape[1])))
-    return np.asarray(model.posterior.expected(model.features(flat)).reshape(len(PLACES), -1).mean(axis=1))
+    return np.asarray(model.expected(flat).reshape(len(PLACES), -1).mean(axis=1))

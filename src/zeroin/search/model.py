@@ -66,6 +66,21 @@ class Features:
 
 
 @dataclass(frozen=True, slots=True)
+class Targets:
+    """What the surrogate learns from rows.
+
+    Args:
+        seen: warped losses [n]; the best is one of them, not one that losses may fall to.
+        ends: the same less how much they are expected to fall until the full budget [n].
+        trend: the mean change of `ends` up to each rung [R].
+    """
+
+    seen: Array
+    ends: Array
+    trend: Array
+
+
+@dataclass(frozen=True, slots=True)
 class Model:
     """What the history says about configs at the full budget; in warped losses, lower is better.
 
@@ -100,6 +115,10 @@ class Model:
         """Mean and sd at the full budget, for points [m, D]."""
         return self.posterior.predict(self.features(units))
 
+    def expected(self, units: Array) -> Array:
+        """Mean at the full budget, for points [m, D]."""
+        return self.posterior.expected(self.features(units))
+
     def chance(self, point: Array) -> float:
         """The probability that a config, a point [D], beats the best at the full budget."""
         mean, sd = self.predict(point[None])
@@ -128,19 +147,19 @@ def build(rows: Rows, memory: Memory) -> Model:
     """The model of rows, two at least, of the history that is remembered."""
     features = Features.of(memory.space, rows.ladder)
     theta, trust = _fitted(rows.part(slice(fit_size(len(rows.loss)))), features, memory)
-    groups = features.prior.groups
-    which, x, y, doubt = _telling(rows, features, np.exp(-theta[:-2])[groups])
+    groups, targets = features.prior.groups, _targets(rows)
+    which, x, y, doubt = _telling(rows, targets, features, np.exp(-theta[:-2])[groups])
     posterior, owners = surrogate.condition(x, y, theta, groups, doubt=doubt), rows.trial[which]
     units = rows.units[np.unique(owners)]
     mean = posterior.expected(features(units))
-    trend = float(_targets(rows)[1][-1])  # the best is one that was seen, not one that losses may fall to
-    best = float(mean.min() if rows.noisy or len(rows.ladder) == 1 else _warped(rows)[0].min() - trend)
+    trend = float(targets.trend[-1])
+    best = float(mean.min() if rows.noisy or len(rows.ladder) == 1 else targets.seen.min() - trend)
     return Model(posterior, features, best, trust, trend, rows, owners, units, mean)
 
 
 def expected(rows: Rows) -> dict[tuple[int, int], float]:
     """What is expected at the full budget, as warped losses, by number of the trial and epochs of its rung."""
-    ends = _targets(rows)[0]
+    ends = _targets(rows).ends
     return {(int(t), rows.ladder[r]): float(end) for t, r, end in zip(rows.trial, rows.rung, ends, strict=True)}
 
 
@@ -194,7 +213,7 @@ def _fitted(rows: Rows, features: Features, memory: Memory) -> tuple[Array, floa
     seen_by_it = rows.trial, rows.rung, rows.loss, rows.before  # the rest is the same of one history
     key = (*(column.tobytes() for column in seen_by_it), rows.typical)
     if key not in memory.fits:
-        which, x, y, doubt = _telling(rows, features)
+        which, x, y, doubt = _telling(rows, _targets(rows), features)
         prior = features.prior
         theta = surrogate.fit(x, y, prior, FIT_ITERATIONS, doubt=doubt)
         seen, predicted, _ = surrogate.condition(x, y, theta, prior.groups, doubt=doubt).left_out(rows.trial[which])
@@ -203,7 +222,7 @@ def _fitted(rows: Rows, features: Features, memory: Memory) -> tuple[Array, floa
 
 
 def _telling(
-    rows: Rows, features: Features, inverse_lengths: Array | float = 1.0
+    rows: Rows, targets: Targets, features: Features, inverse_lengths: Array | float = 1.0
 ) -> tuple[np.ndarray, Array, Array, Array]:
     """All rows, or the CAP most telling ones, the best quarter and those nearest to the incumbent, for the surrogate.
 
@@ -211,14 +230,14 @@ def _telling(
         Which they are [n], their features [n, F], their targets [n], and the targets' extra noise [n].
     """
     x = features(rows.units[rows.trial], rows.rung)
-    warped, trend = _targets(rows)
-    which = np.arange(len(warped))
-    if len(warped) > CAP:
-        incumbent = features(rows.units[rows.trial[[warped.argmin()]]])
+    ends = targets.ends
+    which = np.arange(len(ends))
+    if len(ends) > CAP:
+        incumbent = features(rows.units[rows.trial[[ends.argmin()]]])
         distance = ((x * inverse_lengths - incumbent * inverse_lengths) ** 2).sum(1)
-        distance[np.argsort(warped, kind="stable")[: CAP // 4]] = -1.0
+        distance[np.argsort(ends, kind="stable")[: CAP // 4]] = -1.0
         which = np.sort(np.argsort(distance, kind="stable")[:CAP])
-    x, y = x[which], warped[which] - trend[rows.rung[which]]
+    x, y = x[which], ends[which] - targets.trend[rows.rung[which]]
     return which, x, y, _doubt(x, rows.loss[which], features.prior)
 
 
@@ -231,18 +250,16 @@ def _doubt(features: Array, losses: Array, prior: surrogate.Prior) -> Array:
     return doubt
 
 
-def _targets(rows: Rows) -> tuple[Array, Array]:
-    """Warped losses [n] less their expected falls, and the trend [R]: the mean change up to each rung.
-
-    Each step of the trend is shrunk towards 0, as by one more pair without change.
-    """
-    warped, before = _warped(rows)
+def _targets(rows: Rows) -> Targets:
+    """What rows say; each step of the trend is shrunk towards 0, as by one more pair without change."""
+    seen, before = _warped(rows)
+    ends = seen
     if rows.outlook and len(rows.ladder) > 1:
-        warped = warped - _expected_falls(rows, rows.outlook, warped, before)
-    steps = np.diff(_by_trial(rows, warped), axis=1)
+        ends = seen - _expected_falls(rows, rows.outlook, seen, before)
+    steps = np.diff(_by_trial(rows, ends), axis=1)
     paired = ~np.isnan(steps)
     mean_steps = np.where(paired, steps, 0.0).sum(0) / (paired.sum(0) + 1)
-    return warped, np.concatenate([[0.0], np.cumsum(mean_steps)])
+    return Targets(seen, ends, np.concatenate([[0.0], np.cumsum(mean_steps)]))
 
 
 def _warped(rows: Rows) -> tuple[Array, Array]:

@@ -69,4 +69,4 @@ def _means(rows: Rows, memory: Memory, trials: list[int]) -> Array:
         stay = ~np.isin(rows.trial, lucky)
         rows = rows.part(stay)
         model = build(rows, memory)
-    return model.posterior.expected(model.features(rows.units[trials]))
+    return model.expected(rows.units[trials])

@@ -64,7 +64,7 @@ def _is_due(view: View) -> bool:
 def _drawn(view: View, model: Model, points: Array, rng: np.random.Generator, why: str) -> Region:
     """The region where the best of points [n, D] lies by the model; described by `why`, or else by its size."""
     last = view.history.regions[-1] if view.history.regions else None
-    order = np.argsort(model.predict(points)[0], kind="stable")
+    order = np.argsort(model.expected(points), kind="stable")
     ranges, share = likely(model, points[order[:LEADING]], view.box, view.ranges, rng)
     number = last.round + 1 if last else 1
     return Region(number, len(view.history.jobs), view.ranges, ranges, share, why or _size_words(last, share))
@@ -116,7 +116,7 @@ def spread(model: Model, points: Array, box: Box, rng: np.random.Generator) -> A
     hyperparameter that does not matter would look as if its best value were known, and where losses are noisy, the
     best would seem to lie where a trial was lucky.
     """
-    goal = float(model.predict(points)[0].min())
+    goal = float(model.expected(points).min())
     found = []
     for may in MAY:
         for j in rng.permutation(points.shape[1]):
