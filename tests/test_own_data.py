@@ -152,6 +152,8 @@ def test_texts(zeroin):
     new = zeroin.folder / "new.csv"
     new.write_text('review\n"bad stale bad stale bad"\n"good fresh tasty good best"\n""\n', encoding="utf-8")
     assert predicted(zeroin, model, new)["prediction"].tolist()[:2] == ["1", "2"]
+    new.write_text("review\nschlecht und alt\nfrisch und gut\n", encoding="utf-8")
+    assert "'review' has no word known from training in 100 % of the rows" in zeroin("predict", model, new)[2]
 
 
 def test_a_table_with_texts(zeroin):

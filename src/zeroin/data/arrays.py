@@ -48,7 +48,8 @@ def arrays(path: Path, *names: str, option: str = "") -> list[NDArray[Any]]:
     except ValueError as error:  # what only pickle can read
         raise TaskError(
             f"an .npz file holds arrays of numbers; {path.name} has one of Python objects: "
-            f"use np.savez({path.name!r}, X=X.astype(float), y=y.astype(str))."
+            f"use np.savez({path.name!r}, X=X.astype(float), y=y.astype(str)), shorter sequences filled up with "
+            f"zeros at their beginning."
         ) from error
     except (OSError, EOFError, AttributeError, zipfile.BadZipFile) as error:
         raise TaskError(

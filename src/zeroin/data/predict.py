@@ -12,12 +12,15 @@ from torch import nn
 from zeroin.data.checks import note_on_endless, note_on_no_dates
 from zeroin.data.columns import MOST, SEEN, no_dates
 from zeroin.data.kinds import as_words
-from zeroin.data.preparation import Images, Inputs, Preparation, Table, from_plain
+from zeroin.data.preparation import Images, Inputs, Preparation, Table, Text, from_plain
+from zeroin.data.vocabulary import LOOKED_AT, UNKNOWN
 from zeroin.errors import TaskError
 from zeroin.nn.data import Normalisation
 from zeroin.nn.loop import EVALUATED, one_thread
 from zeroin.nn.networks import network
-from zeroin.wording import first_line
+from zeroin.wording import first_line, percent
+
+STRANGE = 0.5  # the share of texts without a known word from which the user is told
 
 
 def predictions(model: Path, data: Path) -> pd.DataFrame:
@@ -72,6 +75,16 @@ def _notes(inputs: Inputs, source: Any) -> Iterator[str]:
         yield from note_on_endless(column, values)
         if 0 < len(odd := no_dates(column, values)) < len(values):
             yield note_on_no_dates(column.name, odd, len(values))
+    for text in inputs.texts if isinstance(inputs, Table) else (inputs,) if isinstance(inputs, Text) else ():
+        if text.column in source:
+            some = source.iloc[:LOOKED_AT]
+            strange = text.encoded(some).max(1) == UNKNOWN
+            if strange.sum() > STRANGE * len(strange):
+                share, one = percent(float(strange.mean())), str(some[text.column][strange].iloc[0])[:40]
+                yield (
+                    f"{text.column!r} has no word known from training in {share} of the rows, such as {one!r}: check "
+                    f"the column and its language"
+                )
 
 
 def _loaded(model: Path) -> dict[str, Any]:
