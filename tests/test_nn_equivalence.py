@@ -244,6 +244,18 @@ class AlwaysDropping(nn.Module):
         return self.out(self.drop(x))
 
 
+class Keyed(nn.Module):
+    """Its parameter has the name of a buffer of dropout; stacked, its gradient is `times` what it is alone."""
+
+    def __init__(self, times):
+        super().__init__()
+        self.times, self.key = times, nn.Parameter(torch.ones(4))
+
+    def forward(self, x):
+        times = self.times if torch._C._functorch.is_functorch_wrapped_tensor(x) else 1
+        return x * (times * self.key - (times - 1) * self.key.detach())
+
+
 def counted_by_a_hook(norm):
     seen = []
     norm.register_forward_hook(lambda _module, _inputs, out: seen.append(0) or out * (1 if len(seen) < 99 else 2))
@@ -411,6 +423,10 @@ ROWS = [  # name, network, an example's inputs, in which order a stack is right,
     ("dropout when judged", AlwaysDropping, numbers(4), None, "drops out when it is judged"),
     ("the rate of dropout", lambda: Fn(lambda s, x: s.out(x) * s.drop.p, drop=nn.Dropout(0.5), out=nn.Linear(4, 3)),
      numbers(4), None, "the rate of a dropout layer"),
+    ("a parameter named key", lambda: nn.Sequential(nn.Dropout(0.5), Keyed(1), nn.Linear(4, 3)), numbers(4), BACKWARD,
+     ""),
+    ("a wrong gradient of one", lambda: nn.Sequential(nn.Dropout(0.5), Keyed(2), nn.Linear(4, 3)), numbers(4), None,
+     "1.key differs"),
     ("one dropout under two names", lambda: Fn(lambda s, x: s.out(s.b(s.a(x))), out=nn.Linear(4, 3),
                                                **dict.fromkeys("ab", nn.Dropout(0.5))),
      numbers(4), BACKWARD, ""),

@@ -63,6 +63,13 @@ def executor_of(made, folder, max_epochs):
     return made.executor(folder, max_epochs=max_epochs, workers=1, space=made.space_for(1.0), trainings=1.0)
 
 
+class Freezes(nn.Linear):
+    """`train` as it is often written: it returns nothing."""
+
+    def train(self, mode=True):
+        super().train(mode)
+
+
 class Pairs(Dataset):
     """Examples one by one; with `noise`, different each time."""
 
@@ -363,6 +370,10 @@ def test_bad_data_are_told_when_the_task_is_made(kwargs, message):
 def test_a_network_that_does_not_fit_is_told_before_training(kwargs, message):
     with pytest.raises(ZeroinError, match=message):
         check(**kwargs)
+
+
+def test_a_network_whose_train_returns_nothing_is_taken():
+    check(build=lambda c: Freezes(4, 3))
 
 
 def test_a_hyperparameter_that_nothing_asks_for_is_told(tmp_path):

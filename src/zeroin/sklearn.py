@@ -28,6 +28,7 @@ from zeroin.history import History
 from zeroin.nn import Task, loop, mlp, sample_weights
 from zeroin.nn.data import Normalisation
 from zeroin.nn.export import newest
+from zeroin.nn.modes import switched
 from zeroin.reporting import report_of, write_report
 from zeroin.running import run
 from zeroin.space import Float, Int, Space
@@ -280,7 +281,7 @@ def _tune(model: Model, examples: Examples, outputs: int, loss: Any) -> None:
     network.load_state_dict(saved["best"]["weights"])
     norm, best, score = task.problem.normalisation, study.best, saved["metric"]
     assert norm
-    model.tuned_ = Tuned(network.double().eval(), norm, best, score, study.header, study.history)
+    model.tuned_ = Tuned(switched(network.double(), False), norm, best, score, study.header, study.history)
     model.best_config_, model.best_score_ = dict(best.config), score
 
 

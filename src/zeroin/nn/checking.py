@@ -13,7 +13,7 @@ from zeroin.errors import TaskError
 from zeroin.nn.data import InMemory, edges
 from zeroin.nn.layers import BATCHNORMS, DROPOUTS
 from zeroin.nn.metrics import SCORES, alike
-from zeroin.nn.modes import buffers_kept
+from zeroin.nn.modes import buffers_kept, switched
 from zeroin.nn.networks import built
 from zeroin.nn.problem import Problem, loss_of, two_examples
 from zeroin.nn.sets import evenly
@@ -43,7 +43,7 @@ def check(problem: Problem, config: Config, smallest_batch: int) -> set[str]:
     model, asked = _new(problem, config)
     x, y = two_examples(problem.train)
     with torch.no_grad():
-        output = _called(model.to(problem.device).eval(), x)
+        output = _called(switched(model.to(problem.device), False), x)
         check_outputs(problem, output, y)
         _check_loss(problem, output, y)
         _check_metric(problem, output, y)
