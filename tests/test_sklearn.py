@@ -75,14 +75,22 @@ def test_a_regressor_in_a_pipeline_under_cross_validation():
     assert cross_val_score(model, X, 1e6 + 1e3 * y, cv=2).min() > 0.7
 
 
+class Layers(nn.Sequential):
+    """Its `train` returns nothing, as it is often written."""
+
+    def train(self, mode=True):
+        super().train(mode)
+
+
 def test_a_network_and_a_space_of_ones_own(iris):
     def build(features, classes, config):
-        return nn.Sequential(nn.Linear(features, config["width"]), nn.Tanh(), nn.Linear(config["width"], classes))
+        return Layers(nn.Linear(features, config["width"]), nn.Tanh(), nn.Linear(config["width"], classes))
 
     space = zi.Space(lr=zi.Float(1e-3, 1.0, scale="log", default=0.1), width=zi.Int(4, 32))
     model = TunedClassifier(build, space, **SHORT).fit(*iris)
     assert set(model.best_config_) == {"lr", "width"}
     assert isinstance(model.tuned_.network[1], nn.Tanh)
+    assert not model.tuned_.network.training
 
 
 @pytest.mark.parametrize(
