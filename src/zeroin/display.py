@@ -1,7 +1,7 @@
 """What is shown while a study runs: the plan, new regions in words, the best so far, the time that is left."""
 
 import time
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from types import TracebackType
 from typing import TypeAlias
 
@@ -16,7 +16,7 @@ from zeroin.confirm import winner
 from zeroin.goal import turned
 from zeroin.history import incumbent
 from zeroin.plan import Plan
-from zeroin.report.compare import groups
+from zeroin.report.compare import Group, groups, passed_over
 from zeroin.space import Choice, Hyperparameter
 from zeroin.space.plain import same_config
 from zeroin.space.words import range_words
@@ -148,19 +148,22 @@ def show_result(console: Console, study: Study, best: Trial) -> None:
     score = f"{study.header.score_name} {score_words(best.loss or 0.0)}"
     console.print(f"\nbest config: [bold]{escape(config_words(best.config))}[/]")
     console.print(f"in the search: {escape(score)}{depth} (trial {best.number}, {escape(best.why)})")
+    compared = groups(study.header, study.history)
+    if passed := passed_over(study.header, study.history, compared):
+        console.print(escape(passed))
     if any(not trial.kind.is_search for trial in study.history.trials):
-        console.print(_result_table(study))
+        console.print(_result_table(study, compared))
         console.print(f"default config: {escape(config_words(study.space.default))}")
 
 
-def _result_table(study: Study) -> Table:
+def _result_table(study: Study, compared: Sequence[Group]) -> Table:
     """The best config beside the default over fresh seeds: mean ± sd, and the 95 % interval of the mean."""
     table = Table(box=None, pad_edge=False)
     score_column = "validation" if "metric" in study.header.measure else study.header.score_name
     for column in ("", score_column, "mean with 95 %", "test", "seeds"):
         table.add_column(column)
     best = winner(study.history) or {}
-    for group in groups(study.header, study.history):
+    for group in compared:
         name = group.label.removeprefix("config of ").removesuffix(" config")
         name = f"best: {name}" if same_config(group.config, best) else name
         score, test = (stat.words if stat else "-" for stat in (group.score, group.test))

@@ -15,6 +15,7 @@ from zeroin.errors import StudyError
 from zeroin.executors.checkpoint import trial_folder
 from zeroin.goal import shown, turned
 from zeroin.header import Header
+from zeroin.report.compare import groups, passed_over
 from zeroin.reporting import report_of, write_report
 from zeroin.store import files_of, is_written, list_studies, read_study
 from zeroin.tasks import TASKS
@@ -154,6 +155,8 @@ def _status_of(store: Path, name: str) -> None:
         what = "the best config over fresh seeds, in the search" if afresh else "best"
         score = score_words(turned(header.goal, best.loss))
         click.echo(f"{what} {score}: {config_words(best.config)} (trial {best.number}: {best.why})")
+        if passed := afresh and passed_over(header, history, groups(header, history)):
+            click.echo(passed)
     if header.plan and history.running:
         click.echo(header.plan.words())
     for region in history.regions[-3:]:

@@ -7,12 +7,12 @@ from dataclasses import dataclass, replace
 
 from scipy.special import stdtrit
 
-from zeroin.confirm import Score, interval, scores
+from zeroin.confirm import Score, chosen, interval, scores
 from zeroin.goal import ANY, bounds, turned
 from zeroin.header import Header
-from zeroin.history import History
+from zeroin.history import History, incumbent
 from zeroin.space.plain import same_config
-from zeroin.types import Config, Kind, Trial
+from zeroin.types import Config, Kind
 from zeroin.wording import between, measured, score_words, value_words
 
 UNCLEAR = "no clear difference"
@@ -118,22 +118,21 @@ def verdict(header: Header, rows: Sequence[Group]) -> str:
     return f"{ours}; {theirs}: {direction} by {measured(abs(gain), error)}{unit}, {judged}."
 
 
-def passed_over(header: Header, best: Trial | None, top: Sequence[Trial], rows: Sequence[Group]) -> str:
+def passed_over(header: Header, history: History, rows: Sequence[Group]) -> str:
     """Why the trial with the best score of the search is not considered the best; empty if it is, or has an equal one.
 
     Args:
         header: of the study.
-        best: the trial that is held for the best.
-        top: the trial of the best score, if any has one.
+        history: of the study.
         rows: the trainings after the search.
     """
-    if best is None or best.loss is None or not top or top[0].loss is None or top[0].loss >= best.loss:
+    best, top = chosen(history), incumbent(history)
+    if best is None or best.loss is None or top is None or top.loss is None or top.loss >= best.loss:
         return ""
-    score, name = score_words(turned(header.goal, top[0].loss)), header.score_name
-    again = next((g.score for g in rows if same_config(g.config, top[0].config) and g.score), None)
+    score, name = score_words(turned(header.goal, top.loss)), header.score_name
+    again = next((g.score for g in rows if same_config(g.config, top.config) and g.score), None)
     found = f"trained afresh, its config has {again.words}" if again else "the model takes some of that for luck"
-    bold = " In bold: the best config." if best.kind.is_search else ""  # else it is none of the search's trials
-    return f"In the search trial {top[0].number} had a better {name}, {score}; {found}.{bold}"
+    return f"In the search trial {top.number} had a better {name}, {score}; {found}."
 
 
 def _group(header: Header, history: History, score: Score) -> Group:
