@@ -114,7 +114,7 @@ class Plan:
 
     def _end(self) -> Iterator[str]:
         if self.confirm and not self.seeds:
-            yield "Then the best is carried on to the end."
+            yield "Then the best, if it is not there yet, is carried on to the end."
         elif self.confirm:
             seeds = counted(self.seeds, "fresh seed")
             within = ", in at most a third of the time" if self.budget.minutes is not None else ""
