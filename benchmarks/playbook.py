@@ -168,6 +168,8 @@ def table(runs: dict[str, list[float]], tasks: Sequence[Task], seeds: Sequence[i
     """Regret of each variant, and how soon it is where `none` is after 20 full trainings."""
     shown = (1, 2, 5, 10, 20, 30, 40)
     done = [t for t in tasks if all(f"{v}|{t.name}|{s}" in runs for v in variants for s in seeds)]
+    if not done:
+        sys.exit(f"no task has studies of all {len(seeds)} seeds yet: give fewer with --seeds.")
     curves = {v: np.array([[runs[f"{v}|{t.name}|{s}"] for s in seeds] for t in done]) for v in variants}
     level = curves["none"].mean(1)[:, LEVEL - 1]
     out = [f"| | {' | '.join(f'@{k}' for k in shown)} | reached, median (quartiles) | {LEVEL} / reached |"]
