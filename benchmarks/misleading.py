@@ -9,6 +9,7 @@ the lowest loss so far has above the best possible one, after 5, 10, 20 and 30 f
 
 import argparse
 from collections.abc import Callable
+from functools import partial
 
 import numpy as np
 
@@ -58,18 +59,8 @@ def study(curve: Curve, seed: int, searcher: Zoom) -> np.ndarray:
             run.report(seen[-1])
             (run.checkpoint / "epoch").touch()
 
-    budget = TRAININGS * T
-    zi.tune(
-        objective,
-        space,
-        max_epochs=T,
-        epochs=budget,
-        confirm=0,
-        store=None,
-        playbook=False,
-        seed=seed,
-        searcher=searcher,
-    )
+    tune = partial(zi.tune, store=None, playbook=False, confirm=0, seed=seed, searcher=searcher)
+    tune(objective, space, max_epochs=T, epochs=TRAININGS * T)
     return np.minimum.accumulate(seen)[T - 1 :: T][:TRAININGS] - FLOOR
 
 

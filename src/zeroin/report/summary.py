@@ -134,7 +134,7 @@ def summarise(header: Header, history: History, trained: str = "", importance: S
     shares = {i.name: i.mean for i in importance}
     free = {k: p for k, p in space.params.items() if not p.held or _varies(k, drawn)}
     top = the_best(search, TOP)
-    top += [t for t in search if best and t.number == best.number and t not in top]
+    top += [best] if best and best.kind.is_search and best not in top else []
     told = {t.number: t for t in [*drawn, *curved, *top, *(history.trials[s.trial] for s in steps.steps)]}
     return Summary(
         header=header,
