@@ -19,6 +19,7 @@ from zeroin.plan import Plan
 from zeroin.search import Settings, Zoom
 from zeroin.search.box import Box
 from zeroin.search.exploring import density
+from zeroin.search.importance import importances
 from zeroin.search.model import build, warp
 from zeroin.search.rows import Memory
 from zeroin.search.rungs import loss_at
@@ -608,6 +609,18 @@ def test_what_ends_by_itself_before_the_lowest_rung_is_learned_from():
 def test_losses_in_other_units_are_searched_alike():
     losses = np.random.default_rng(0).lognormal(size=30)
     assert np.allclose(warp(losses * 1e-20) - np.log(1e-20), warp(losses))
+
+
+@pytest.mark.parametrize("unit", [1.0, 1e-6])
+def test_where_the_best_lies_and_what_matters_is_told_alike_of_losses_that_hardly_differ(unit):
+    space = zi.Space(x=zi.Float(0, 1), y=zi.Float(0, 1))
+    loop = Loop(space, max_epochs=1).run(20, loss=lambda config, epoch: unit * (config["x"] - 0.3) ** 2 - 1e3)
+    low, high = loop.history.regions[-1].likely["x"]
+    assert 0.27 < low <= high < 0.33
+    most, least = importances(space, loop.history)
+    assert most.name == "x"
+    assert most.low > 0.9
+    assert least.high < 0.02
 
 
 @pytest.mark.parametrize(("searcher", "whole"), [(Zoom(outlook=None), 2), (Zoom(), 1)])  # by names it knows more

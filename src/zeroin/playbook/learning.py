@@ -10,7 +10,7 @@ from zeroin.playbook.lesson import WORST, Lesson
 from zeroin.playbook.scenario import Scenario
 from zeroin.search import hindsight
 from zeroin.search.importance import importances
-from zeroin.search.model import Model, build
+from zeroin.search.model import Model, build, correlation
 from zeroin.search.rows import Memory
 from zeroin.search.surrogate import one_blas_thread
 from zeroin.space import Choice, Hyperparameter, Space
@@ -110,8 +110,7 @@ def _luck(model: Model, low: float, unit: float) -> float:
     scale = model.posterior.scale / unit
     first = (model.posterior.mean - low) / unit
     seen, predicted = (np.minimum(first + scale * x, WORST) for x in model.posterior.left_out(model.owners)[:2])
-    told = float(np.corrcoef(seen, predicted)[0, 1])
-    return 1.0 - max(0.0, told) ** 2 if np.isfinite(told) else 1.0
+    return 1.0 - max(0.0, correlation(seen, predicted)) ** 2
 
 
 def _good(param: Hyperparameter, values: Sequence[Value]) -> Range:

@@ -217,7 +217,7 @@ def _fitted(rows: Rows, features: Features, memory: Memory) -> tuple[Array, floa
         prior = features.prior
         theta = surrogate.fit(x, y, prior, FIT_ITERATIONS, doubt=doubt)
         seen, predicted, _ = surrogate.condition(x, y, theta, prior.groups, doubt=doubt).left_out(rows.trial[which])
-        memory.fits[key] = theta, _correlation(seen, predicted)
+        memory.fits[key] = theta, correlation(seen, predicted)
     return memory.fits[key]
 
 
@@ -297,5 +297,6 @@ def _by_trial(rows: Rows, values: Array) -> Array:
     return table
 
 
-def _correlation(a: Array, b: Array) -> float:
+def correlation(a: Array, b: Array) -> float:
+    """Pearson's correlation; 0 for fewer than three values, or if all are equal."""
     return float(np.corrcoef(a, b)[0, 1]) if len(a) > 2 and a.std() > 1e-9 and b.std() > 1e-9 else 0.0

@@ -113,11 +113,11 @@ class Posterior:
         return self.mean + self.scale * mean
 
     def joint(self, points: Array) -> tuple[Array, Array]:
-        """Posterior mean [m] and covariance [m, m] at points."""
+        """Posterior mean [m] and covariance [m, m] at points, standardised: jitter would drown small targets' own."""
         z = points * self.inverse_lengths
         k = self.signal * matern(z, self.rows)[0]
         v = lapack.dtrtrs(self.factor, k.T, lower=1)[0]
-        return self.mean + self.scale * (k @ self.weights), self.scale**2 * (self.signal * matern(z, z)[0] - v.T @ v)
+        return k @ self.weights, self.signal * matern(z, z)[0] - v.T @ v
 
     def _blocks(self, points: Array) -> Iterator[tuple[slice, Array]]:
         """The kernel between points and rows, in blocks that fit into the processor's cache."""
