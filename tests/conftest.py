@@ -1,5 +1,6 @@
 """The command in a folder of its own; no test reads or writes the playbook of whoever runs it."""
 
+import gc
 import os
 import signal
 import sys
@@ -9,6 +10,10 @@ import pytest
 os.environ["ZEROIN_PLAYBOOK"] = "off"  # before anything of zeroin is imported
 
 from zeroin.cli import main
+
+
+def pytest_collection_finish():
+    gc.freeze()  # what was imported stays, and is not searched for garbage again and again
 
 
 @pytest.fixture

@@ -76,7 +76,7 @@ def test_resumed_equals_unbroken_bit_for_bit(optimizer, tmp_path):
     assert len(whole) == 10
 
 
-@pytest.mark.parametrize("size", [16, 2])  # of mini-batches: steps that are recorded at last, or at once
+@pytest.mark.parametrize("size", [16, pytest.param(2, marks=pytest.mark.slow)])  # recorded at last, or at once
 def test_a_trial_that_goes_on_in_the_same_process_gives_what_its_checkpoint_gives(size, tmp_path, monkeypatch):
     config = {**FULL, "batch_size": size}
     whole, _ = train(task(), tmp_path / "whole", config, 0, 30, max_epochs=30)

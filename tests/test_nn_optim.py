@@ -56,6 +56,7 @@ def test_ten_steps_equal_pytorch(name):
     assert all(torch.allclose(kept[i][k], t, atol=1e-5) for i in wanted for k, t in wanted[i].items() if t is not None)
 
 
+@pytest.mark.slow
 def test_training_does_not_import_pytorchs_compiler():
     code = (
         "import sys, torch; from torch import nn; from zeroin.nn.optimizer import Optimizer; "

@@ -144,8 +144,8 @@ def test_a_network_put_together_at_random(seed):
         return
 
     def fresh(rows):
-        layout = replace(found.layout, recorded={}, workspaces={})
-        return stack(problem, [members(problem, some)[i] for i in rows], found.order, layout)
+        layout, all_of_them = replace(found.layout, recorded={}, workspaces={}), members(problem, some)
+        return stack(problem, [all_of_them[i] for i in rows], found.order, layout)
 
     whole, parts = fresh(range(9)), [draw.sample(range(9), k) for k in (1, 3, 8)]
     stacks = [whole, *map(fresh, parts)]

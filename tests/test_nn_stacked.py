@@ -147,7 +147,7 @@ def test_the_calibration_that_is_kept_says_whether_steps_are_compiled(rows, tmp_
     assert ("compiled" in said) == (rows > 1 and shutil.which("g++") is not None)
 
 
-@pytest.mark.parametrize("optimizer", ["adamw", "nadam"])
+@pytest.mark.parametrize("optimizer", ["adamw", pytest.param("nadam", marks=pytest.mark.slow)])
 def test_a_job_gives_the_same_in_any_company_cut_or_whole(optimizer, tmp_path):
     problem = task(n=100, test=data(40, 2)).problem
     some = [c | {"units": 12 if i % 3 else 8} for i, c in enumerate(configs(7, optimizer=optimizer))]
@@ -207,6 +207,7 @@ def perceptron(config):
     return mlp(6, 3, config)
 
 
+@pytest.mark.slow
 def test_its_checkpoint_goes_on_one_by_one_and_back(tmp_path):
     problem = task(n=100).problem
     for i, optimizer in enumerate(("sgd", "momentum", "nesterov", "rmsprop", "adam", "adamw", "nadam")):
@@ -602,7 +603,7 @@ IMAGES = """nn.Sequential(
 
 @pytest.mark.slow  # each kill is a process that imports PyTorch
 @pytest.mark.parametrize(
-    ("kills", "compiled", "network"), [(8, False, COLUMNS), (4, False, IMAGES), (2, True, COLUMNS)]
+    ("kills", "compiled", "network"), [(5, False, COLUMNS), (2, False, IMAGES), (1, True, COLUMNS)]
 )
 def test_a_study_killed_in_the_middle_of_a_stack_equals_the_unbroken_one(tmp_path, kills, compiled, network):
     own = TASK.replace("max_epochs=4", f"max_epochs=4, compile={compiled}").replace("NETWORK", network)

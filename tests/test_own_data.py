@@ -1010,6 +1010,7 @@ def test_what_no_training_row_had_counts_as_their_average():
     assert new.tolist() == [[0, 1, 0], [0, 0, 1]]
 
 
+@pytest.mark.slow
 def test_an_export_says_what_this_very_network_reaches_on_the_test_rows(zeroin):
     frame = houses()
     frame.to_csv(zeroin.folder / "houses.csv", index=False)

@@ -186,6 +186,7 @@ def test_what_goes_wrong_is_told_and_the_rest_goes_on(pair):
     assert len(losses[4]) == len(losses[5]) == 3
 
 
+@pytest.mark.slow
 def test_an_epoch_that_hangs_is_ended_and_the_others_go_on(tmp_path, pair):
     pair.patience = 0.6
     began = time.monotonic()
@@ -267,17 +268,20 @@ def script(folder: Path, call: str, sleep: float = 0.0) -> list[str]:
     return [sys.executable, str(path), str(folder)]
 
 
+@pytest.mark.slow
 def test_a_script_with_a_guard_works(tmp_path):
     done = subprocess.run(script(tmp_path, f"if __name__ == '__main__':\n    {CALL}"), capture_output=True, text=True)
     assert done.returncode == 0, done.stderr
 
 
+@pytest.mark.slow
 def test_a_script_without_a_guard_is_told_of_it(tmp_path):
     done = subprocess.run(script(tmp_path, CALL), capture_output=True, text=True, timeout=60)
     assert done.returncode != 0
     assert "put the call under `if __name__ == '__main__':`" in done.stderr
 
 
+@pytest.mark.slow
 def test_an_objective_that_workers_do_not_find_is_told(tmp_path):
     inside = f"if __name__ == '__main__':\n    def objective(config): return config['x']\n    {CALL}"
     inside = inside.replace("max_epochs=2, ", "").replace("objective", "mine")
@@ -315,6 +319,7 @@ if __name__ == "__main__":
 """
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("call", [f"if __name__ == '__main__':\n    {CALL}", COPIES], ids=["new", "copies"])
 @pytest.mark.parametrize("how", [signal.SIGKILL, signal.SIGINT, signal.SIGTERM])
 def test_no_worker_outlives_its_study(tmp_path, how, call, ctrl_c):

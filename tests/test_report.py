@@ -677,8 +677,9 @@ def pictures(dom):
     return {name: len(re.findall(drawn, text)) for name, text in zip(parts[1::2], body, strict=True)}
 
 
-def test_the_page_draws_in_a_real_browser_without_a_network(told, tmp_path):
-    dom, console = chromium(render(summarised("mnist", SPACE, told)), tmp_path)
+def test_the_page_draws_in_a_narrow_window_of_a_real_browser_without_a_network(told, tmp_path):
+    mattered = [Importance(name, 0.0, 0.5, 1.0) for name in SPACE]
+    dom, console = chromium(render(summarised("mnist", SPACE, told, importance=mattered)), tmp_path, width=400)
     assert console == []
     assert 'data-requests=""' in dom
     assert 'data-drawn="7"' in dom
@@ -688,6 +689,8 @@ def test_the_page_draws_in_a_real_browser_without_a_network(told, tmp_path):
     assert counts["axis-0"] == 5  # four trials, the star
     assert counts["axis-1"] == 2  # where momentum is active: one with a loss, one diverged
     assert min(counts.values()) > 0
+    assert 'data-cut="0"' in dom
+    assert int(re.search(r'data-beyond="(-?\d+)"', dom)[1]) <= 0
 
 
 CLICKS = """<script>addEventListener("load", () => {
@@ -707,6 +710,7 @@ CLICKS = """<script>addEventListener("load", () => {
 });</script></body>"""
 
 
+@pytest.mark.slow
 def test_trials_are_sorted_by_a_heading_and_all_of_them_shown(tmp_path):
     t = Teller()
     for i in range(12):
@@ -725,13 +729,6 @@ def test_trials_are_sorted_by_a_heading_and_all_of_them_shown(tmp_path):
     assert said["all"] == " ".join(map(str, highest_first))
     assert said["unknown"].split()[:6] == ["1", "5", "7", "9", "11", "3"]  # then those without momentum
     assert said["best"] == "1"
-
-
-def test_nothing_is_cut_on_a_narrow_window(told, tmp_path):
-    mattered = [Importance(name, 0.0, 0.5, 1.0) for name in SPACE]
-    dom, _ = chromium(render(summarised("narrow", SPACE, told, importance=mattered)), tmp_path, width=400)
-    assert 'data-cut="0"' in dom
-    assert int(re.search(r'data-beyond="(-?\d+)"', dom)[1]) <= 0
 
 
 def test_tables_say_what_their_rows_and_columns_are(told):

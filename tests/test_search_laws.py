@@ -52,9 +52,9 @@ class Loop:
         return decide(self.space, self.history, free, max_epochs=self.max_epochs, seed=self.seed)
 
     def ask(self, free=1):
-        decision = self.decide(free)
-        jobs = jobs_of(decision.proposals, self.history, seed=self.seed, budget=Budget())
-        self.history.apply(Asked(jobs, decision.region, decision.paused))
+        self.decision = self.decide(free)
+        jobs = jobs_of(self.decision.proposals, self.history, seed=self.seed, budget=Budget())
+        self.history.apply(Asked(jobs, self.decision.region, self.decision.paused))
         return jobs
 
     def tell(self, job, loss=loss_of):
@@ -447,6 +447,7 @@ def test_it_goes_on_where_everything_diverges():
     assert len({tuple(c.items()) for c in loop.new_configs}) == len(loop.new_configs)
 
 
+@pytest.mark.slow
 def test_it_stays_away_from_where_trainings_diverge():
     def loss(config, epoch):
         return math.nan if config["lr"] > 0.05 else loss_of(config, epoch)
@@ -477,7 +478,7 @@ def test_many_are_looked_at_for_an_epoch_only_where_that_tells_much(free):
     assert not looks(loss_of, glances=0)
 
 
-@pytest.mark.parametrize("free", [1, 4, 8])
+@pytest.mark.parametrize("free", [1, 4, pytest.param(8, marks=pytest.mark.slow)])
 @pytest.mark.parametrize("seed", [5, pytest.param(6, marks=pytest.mark.slow)])
 def test_rungs_whose_losses_mislead_are_given_up_and_others_are_not(free, seed):
     def misleading(until):
@@ -486,7 +487,7 @@ def test_rungs_whose_losses_mislead_are_given_up_and_others_are_not(free, seed):
         )
 
     def lowest(until):
-        history = Loop(max_epochs=16, seed=seed).run(120 if free == 1 else 40, free, misleading(until)).history
+        history = Loop(max_epochs=16, seed=seed).run(120 if free == 1 else 160 // free, free, misleading(until)).history
         begun = [job for job in history.jobs if job.start == 0]
         checks = [job for job in history.jobs if "a check" in job.why]
         assert 1 <= len(checks) <= 5
@@ -523,13 +524,13 @@ def test_a_perfect_score_among_others_is_no_outlier():
 @pytest.mark.parametrize("lost", [0, 2, 9, 11])  # of a coarse round of 6 trials or 12
 def test_a_result_that_never_comes_does_not_hold_the_others_up(max_epochs, slots, lost):
     loop, running = Loop(max_epochs=max_epochs), []
-    for _ in range(48):
+    for _ in range(36):
         running += loop.ask(slots - len(running))
         under_way = [job for job in running if job.number != lost]
         assert len(running) == slots
         loop.tell(under_way[0])
         running.remove(under_way[0])
-    assert sum(job.kind is Kind.ZOOM for job in loop.history.jobs) > 15
+    assert sum(job.kind is Kind.ZOOM for job in loop.history.jobs) > 10
 
 
 def test_where_half_of_the_results_are_never_told_the_search_goes_on():
@@ -646,13 +647,11 @@ def test_of_a_batch_the_best_chance_alone_goes_on_two_rungs_at_once_and_the_othe
     loop, steps, most, waiting = Loop(max_epochs=16, searcher=Zoom() if outlook else Zoom(outlook=None)), set(), 0, 0
     running = []
     for _ in range(30):
-        free = 8 - len(running)
-        decision = loop.decide(free)
-        running += loop.ask(free)
-        on = [p for p in decision.proposals if p.trial is not None and p.kind is Kind.ZOOM and "chance" in p.why]
+        running += loop.ask(8 - len(running))
+        on = [p for p in loop.decision.proposals if p.trial is not None and p.kind is Kind.ZOOM and "chance" in p.why]
         steps |= {(loop.history.trials[p.trial].epoch, p.stop) for p in on}
         most = max(most, len(on))
-        waits = [why for why in decision.paused.values() if "waits" in why]
+        waits = [why for why in loop.decision.paused.values() if "waits" in why]
         assert all(f"chance to beat the best; it waits for trial {on[0].trial}," in why for why in waits)
         waiting += len(waits)
         while len(running) > under_way:

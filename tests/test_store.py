@@ -328,18 +328,17 @@ def test_a_full_disk_is_told_and_the_same_command_goes_on_once_there_is_room(sma
     (tmp_path / "target.py").write_text(textwrap.dedent(OBJECTIVE.replace("BIG", str(big))))
     path = small_disk / "z.db"
     words = ["tune", str(tmp_path / "target.py"), "--epochs", "64", "--store", str(path), "--name", "s"]
-    command = [sys.executable, "-c", "from zeroin.cli import main; main()", *words]
-    first = subprocess.run(command, capture_output=True, text=True)
-    assert first.returncode == 2, first.stderr
-    sentence = first.stderr.strip().splitlines()[-1]
-    assert "Traceback" not in first.stderr
+    code, _, err = zeroin(*words)
+    assert code == 2, err
+    sentence = err.strip().splitlines()[-1]
+    assert "Traceback" not in err
     assert "free some space" in sentence
     assert "what was observed before is kept" in sentence
     before = read_study(path, "s")[1]
     assert before.spent > 0
     subprocess.run(["mount", "-o", "remount,size=40m", str(small_disk)], check=True)
-    second = subprocess.run(command, capture_output=True, text=True)
-    assert second.returncode == 0, second.stderr
+    code, _, err = zeroin(*words)
+    assert code == 0, err
     after = read_study(path, "s")[1]
     assert after.spent == 64
     for old, new in zip(before.trials, after.trials, strict=False):

@@ -97,6 +97,7 @@ def test_what_a_network_is_fed_is_normalised(name):
     assert values.abs().max() < 30
 
 
+@pytest.mark.slow
 def test_digits_are_cut_as_scikit_learn_would_without_the_second_that_it_takes_to_import():
     code = (
         "import sys; from zeroin.tasks import load; load('digits'), load('mnist5k'); sys.exit('sklearn' in sys.modules)"

@@ -674,6 +674,7 @@ def test_an_objective_that_was_changed_is_told(before, after, words, tmp_path, c
         assert words in caplog.text or trials == 5
 
 
+@pytest.mark.slow
 def test_code_that_was_typed_in_is_known_and_is_the_same_in_every_process(tmp_path, caplog):
     def typed(text):
         space = {"__name__": "__main__"}
