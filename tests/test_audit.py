@@ -84,6 +84,15 @@ def dropout_first():
     return audit(trained(net, 400), DATA, valid=VALID)
 
 
+class DropsFirst(nn.Module):
+    def __init__(self):
+        super().__init__()
+        self.a, self.norm, self.b = nn.Linear(8, 32, bias=False), nn.BatchNorm1d(32), nn.Linear(32, 3)
+
+    def forward(self, x):
+        return self.b(F.relu(self.norm(F.dropout(self.a(x), 0.5, self.training))))
+
+
 def decayed():
     net = trained(normed())
     return audit(net, DATA, valid=VALID, optimizer=torch.optim.AdamW(net.parameters(), weight_decay=0.1))
@@ -166,6 +175,7 @@ FAULTS = [
     (last_of_one, "mini-batch of one", "Expected more than 1 value"),
     (batches_of_four, "small mini-batches", "off by 0."),
     (dropout_first, "dropout before batch norm", "times that at evaluation"),
+    (lambda: audit(trained(DropsFirst()), DATA, valid=VALID), "dropout before batch norm", "times that at evaluation"),
     (decayed, "weight decay on γ and β", "128 of them are decayed by 0.1"),
     (stale_statistics, "running statistics stale", "recalibrated"),
     (evaluates_in_training, "training mode at evaluation", "2 layers ran in training mode"),
@@ -223,6 +233,21 @@ def sound_cnn():
     return audit(net, (x, y), valid=(x[:100], y[:100]), batch_size=32)
 
 
+class BeginsAsItsInput(nn.Module):
+    """Each branch is scaled by next to nothing at first, as in ConvNeXt."""
+
+    def __init__(self):
+        super().__init__()
+        self.first, self.branches = nn.Linear(8, 32), nn.ModuleList([nn.Linear(32, 32) for _ in range(4)])
+        self.last = nn.Linear(32, 3)
+
+    def forward(self, x):
+        x = self.first(x)
+        for branch in self.branches:
+            x = x + 1e-6 * F.gelu(branch(x))
+        return self.last(x)
+
+
 def sound_row(name):
     row = next(r for r in TABLE if r.name == name)
     torch.manual_seed(0)
@@ -244,6 +269,7 @@ SOUND = {
     "fresh, kaiming, 10 layers": lambda: audit(plain(layers=10, units=64, init="kaiming"), DATA, fresh=True),
     "fresh, batch norm, 20 layers": lambda: audit(normed(layers=20), DATA, fresh=True),
     "convolutions": sound_cnn,
+    "residual, small at first": lambda: audit(BeginsAsItsInput(), DATA, fresh=True),
     "residual": lambda: sound_row("residual MLP in a loop"),
     "LSTM": lambda: sound_row("LSTM classifier"),
     "Transformer": lambda: sound_row("Transformer"),
@@ -405,6 +431,8 @@ def test_what_cannot_be_looked_at_is_told():
     assert set(result.checked) | set(dict(result.skipped)) == set(RULES)
     with pytest.raises(TaskError, match=r"use audit\(model, \(x_train, y_train\)\)"):
         audit(normed())
+    with pytest.raises(TaskError, match=r"outputs \[480, 3\] .* and targets \[480\] .*give the loss"):
+        audit(normed(), (X[:480], X[:480, 0]))
     with pytest.raises(TaskError, match="loss is"):
         audit(normed(), DATA, loss="hinge")
     with pytest.raises(TaskError, match="epochs=-1: use epochs=3"):

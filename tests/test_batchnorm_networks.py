@@ -281,9 +281,21 @@ class FlattensFirst(nn.Module):
         return self.norm(torch.flatten(self.conv(x[:, None]), 1))
 
 
+class WritesBetween(nn.Module):
+    def __init__(self):
+        super().__init__()
+        self.layer, self.norm = nn.Linear(4, 4), nn.BatchNorm1d(4)
+
+    def forward(self, x):
+        z = self.layer(x)
+        z[:, 0] = 1.0
+        return self.norm(z)
+
+
 @pytest.mark.parametrize(
     "net",
     [
+        WritesBetween(),
         FlattensFirst(),  # two channels, four values to normalise
         nn.Sequential(nn.utils.spectral_norm(nn.Linear(4, 4)), nn.BatchNorm1d(4)),  # sets its weight anew in each pass
         nn.Sequential(nn.Linear(4, 4), nn.ReLU(), nn.BatchNorm1d(4)),  # an activation between

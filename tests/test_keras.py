@@ -147,6 +147,7 @@ def test_an_end_asked_for_stops_the_training(tmp_path):
     ("options", "words"),
     [
         ({"initial_epoch": 0}, "initial_epoch=run.start"),
+        ({"epochs": 3}, "fit ended after 3: use .*epochs=run.stop"),
         ({"validation_data": None}, "use fit.*validation_data"),
         ({"callbacks": ["val_accuracy"]}, r"'val_accuracy' is not among loss, .*: name it in compile"),
     ],
@@ -158,9 +159,9 @@ def test_a_wrong_call_of_fit_is_told_in_a_sentence(tmp_path, options, words):
         network(config).fit(X, Y, **how)
 
     trained(tmp_path, 1, 2)
-    job = Job(1, 0, {"lr": 0.01}, 3, 2, 3, Kind.SCREEN, "")
+    job = Job(1, 0, {"lr": 0.01}, 3, 2, 4, Kind.SCREEN, "")
     with pytest.raises(zi.TaskError, match=words):
-        perform(wrong, job, tmp_path, 2, 3, lambda seen: True)
+        perform(wrong, job, tmp_path, 2, 4, lambda seen: True)
 
 
 def test_a_network_that_is_built_too_late_is_told(tmp_path):

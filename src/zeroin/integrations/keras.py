@@ -30,8 +30,8 @@ def report(run: Run, monitor: str = "val_loss") -> keras.callbacks.Callback:
         The callback, for this one call of `fit`.
 
     Raises:
-        TaskError: raised within `fit`, if it begins at another epoch than the trial, the network is not built, or
-            there is no such log.
+        TaskError: raised within `fit`, if it begins or ends at another epoch than the trial, the network is not built,
+            or there is no such log.
 
     >>> def objective(config, run):
     ...     keras.utils.set_random_seed(seed(run))
@@ -144,6 +144,13 @@ class _Report(keras.callbacks.Callback):  # type: ignore[misc]  # Keras has no t
             _save(self.model, run)
         if run.ending or run.status is Status.DIVERGED:
             self.model.stop_training = True
+
+    def on_train_end(self, logs: Any = None) -> None:  # noqa: ARG002
+        if not self.model.stop_training:  # neither at the end of the job, nor by a callback such as EarlyStopping
+            raise TaskError(
+                f"a trial is trained to the end of its job, epoch {self._run.stop}; fit ended after {self._run.epoch}: "
+                f"use model.fit(..., initial_epoch=run.start, epochs=run.stop, callbacks=[report(run)])."
+            )
 
 
 def _further(model: Any) -> dict[str, Any]:

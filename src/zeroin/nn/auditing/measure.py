@@ -10,6 +10,7 @@ import torch
 from torch import Tensor, nn
 from torch.utils._pytree import tree_leaves
 
+from zeroin.errors import TaskError
 from zeroin.nn.layers import BATCHNORMS, LAYERS
 from zeroin.nn.modes import as_in_evaluation, on_batches
 from zeroin.nn.norms.recalibration import recalibrate
@@ -17,6 +18,7 @@ from zeroin.nn.norms.trace import Node, Trace, record, watched
 from zeroin.nn.optimizer import Optimizer
 from zeroin.nn.precision import exact
 from zeroin.nn.sets import evenly
+from zeroin.wording import first_line
 
 SAMPLE = 512  # examples that are sent through the network
 BATCHES = 24  # of which the statistics are compared with those of all
@@ -172,7 +174,19 @@ def _backward(subject: Subject, model: nn.Module, x: Tensor) -> None:
         return
     y = subject.y[:: max(1, math.ceil(len(subject.x) / SAMPLE))]
     with on_batches(model), torch.random.fork_rng(devices=[]):
-        subject.loss(model(x), y).backward()  # type: ignore[no-untyped-call]
+        output = model(x)
+        try:
+            loss = subject.loss(output, y)
+        except (RuntimeError, ValueError, IndexError) as error:
+            raise TaskError(
+                f"a loss compares outputs with targets; of outputs {_told(output)} and targets {_told(y)} it says "
+                f"'{first_line(error)}': number classes from 0, or give the loss, audit(..., loss='mse')."
+            ) from error
+        loss.backward()  # type: ignore[no-untyped-call]
+
+
+def _told(value: Any) -> str:
+    return f"{list(value.shape)} ({value.dtype})" if isinstance(value, Tensor) else f"of type {type(value).__name__}"
 
 
 def _slopes(model: nn.Module, name: str) -> tuple[tuple[str, float], ...]:

@@ -110,13 +110,13 @@ def gradients(case: Measured) -> Iterator[Finding]:
     if len(hidden) < 2:
         return
     (first, low), (last, high) = hidden[0], hidden[-1]
-    ratio = low / max(high, 1e-300)
-    if not all(math.isfinite(g) for _, g in hidden) or ratio > GRAVE:
+    end, most = max(case.gradients[-2:], key=lambda each: each[1])  # branches may begin as nothing: γ or a scale of 0
+    if not all(math.isfinite(g) for _, g in hidden) or low > GRAVE * most:
         yield Finding(
-            "gradients explode", "error", first, f"{low:.1e} at {first}, {high:.1e} at {last}",
+            "gradients explode", "error", first, f"{low:.1e} at {first}, {most:.1e} at {end}",
             "grad_clip=1.0 in the config; model, _ = insert_batchnorm(model, x[:2])",
         )  # fmt: skip
-    elif ratio < 1 / GRAVE or all(g < 1e-12 for _, g in hidden):
+    elif GRAVE * low < high or all(g < 1e-12 for _, g in hidden):
         yield Finding(
             "gradients vanish", "error", first,
             f"{low:.1e} at {first}, {high:.1e} at {last}: the first layers stand still",

@@ -13,7 +13,7 @@ from torch.optim.swa_utils import AveragedModel
 from zeroin.nn.auditing.findings import Finding
 from zeroin.nn.auditing.measure import Measured, Subject, Unknown, first_output, noise, validation_losses
 from zeroin.nn.layers import BATCHNORMS, DROPOUTS
-from zeroin.nn.modes import buffers_kept, modes_kept, switched
+from zeroin.nn.modes import buffers_kept, modes_kept, on_batches, switched
 from zeroin.nn.norms.recalibration import recalibrate
 from zeroin.nn.norms.trace import Node, Trace, watched
 from zeroin.nn.precision import exact
@@ -80,7 +80,7 @@ def momentum(case: Measured) -> Iterator[Finding]:
 
 def dropout_before(case: Measured) -> Iterator[Finding]:
     """With dropout before a batch norm, the variance of its inputs differs between training and evaluation."""
-    drops = [n for n in case.trace.nodes if isinstance(n.module, DROPOUTS) and n.module.p > 0]
+    drops = [n for n in case.trace.nodes if isinstance(n.module, DROPOUTS) or (not n.module and "dropout" in n.name)]
     norms = [n for n in case.trace.nodes if isinstance(n.module, BATCHNORMS)]
     found = [(d, n) for n in norms for d in drops if d.index in _ancestors(case.trace, n)]
     if not found:
@@ -93,7 +93,7 @@ def dropout_before(case: Measured) -> Iterator[Finding]:
     yield Finding(
         "dropout before batch norm", "warning", f"{drop.name} before {name}",
         f"the variance that {name} sees in training is {ratio:.2f} times that at evaluation",
-        f"move the dropout behind the last batch norm (p={drop.module.p} at {drop.name}), or leave it out",  # type: ignore[union-attr]
+        "move the dropout behind the last batch norm, or leave it out",
     )  # fmt: skip
 
 
@@ -158,7 +158,8 @@ def mode(case: Measured) -> Iterator[Finding]:
         yield Finding(
             "training mode at evaluation", "error", "forward",
             "after model.eval(): " + "; ".join(evidence),
-            "F.dropout(x, p, training=self.training), F.batch_norm(..., training=self.training); no train() in forward",
+            "F.dropout(x, p, training=self.training), F.batch_norm(..., training=self.training); no train() in "
+            "forward; track_running_stats=True",
         )  # fmt: skip
 
 
@@ -183,10 +184,8 @@ def _variance_shift(subject: Subject, names: Set[str]) -> dict[str, float]:
     with torch.no_grad(), torch.random.fork_rng(devices=[]), watched(norms, note):
         torch.manual_seed(0)
         switched(model, True)(subject.sample)
-        for m in model.modules():
-            if isinstance(m, DROPOUTS):
-                m.p = 0.0
-        model(subject.sample)
+        with on_batches(model):
+            model(subject.sample)
     halves = {name: (sum(each[: len(each) // 2]), sum(each[len(each) // 2 :])) for name, each in seen.items()}
     return {name: float(a / (b + 1e-12)) for name, (a, b) in halves.items()}
 

@@ -230,7 +230,8 @@ class _Recorder(TorchFunctionMode):
             sources = self._sources((args, kwargs))
             if name in READING and sources:
                 self.read.append(name.strip("_"))
-            self._note(name, None, (args, kwargs), result, sources)
+            made = args[0] if name == "__setitem__" else result  # it changes that, and returns nothing
+            self._note(name, None, (args, kwargs), made, sources)
         return result
 
     def enter(self, module: nn.Module, args: Any) -> None:  # noqa: ARG002
