@@ -243,6 +243,14 @@ def test_the_portfolio_is_picked_for_being_good_together():
     assert greedy(scores, np.array([0.98, 0.01, 0.01]), 1) == [0]
 
 
+def test_a_portfolio_ends_where_nothing_is_better_in_any_study():
+    for seed in range(50):
+        rng = np.random.default_rng(seed)
+        expected, weight = rng.random((20, 7)), rng.random(7)
+        expected[7] = expected.min(axis=0)
+        assert greedy(expected, weight, most=3) == [7]  # no rounding counts as a gain
+
+
 def test_good_in_most_studies_is_worth_more_than_fair_in_all():
     scores = np.array([[0.02, 0.02, 1.0], [0.3, 0.3, 0.3]])
     assert greedy(scores, np.full(3, 1 / 3), 1) == [1]
@@ -504,7 +512,17 @@ def test_a_study_of_equals_teaches_nothing():
 def test_an_export_is_checked_when_it_comes_back(lessons):
     data = json.loads(json.dumps(as_data(lessons)))
     assert [to_json(lesson) for lesson in as_lessons(data)] == [to_json(lesson) for lesson in lessons]
-    for spoiled in ({}, [], None, data | {"format": 99}, data | {"lessons": [{"name": "x"}]}):
+    one = data["lessons"][0]
+    low = {"x": one["space"]["lr"] | {"low": "a"}}  # what a study could not begin with is found here
+    changed = (
+        {"scores": [0.1]},
+        {"scores": [math.nan] * len(one["scores"])},
+        {"name": 3},
+        {"space": low},
+        {"lengths": 0},
+    )
+    spoilt = [data | {"lessons": [one | each]} for each in (*changed, {"trainings": 10**400})]
+    for spoiled in ({}, [], None, data | {"format": 99}, data | {"lessons": [{"name": "x"}]}, *spoilt):
         with pytest.raises(PlaybookError):
             as_lessons(spoiled)
     with pytest.raises(PlaybookError, match="in this one a part is of another kind: export it again"):

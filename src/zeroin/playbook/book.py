@@ -12,10 +12,12 @@ from importlib import resources
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import platformdirs
 
-from zeroin.errors import PlaybookError, StoreError
-from zeroin.playbook.lesson import Lesson, from_json, to_json
+from zeroin.errors import PlaybookError, SpaceError, StoreError
+from zeroin.playbook.compare import compare
+from zeroin.playbook.lesson import Lesson, from_json, scores, to_json
 from zeroin.playbook.portfolio import advised
 from zeroin.playbook.scenario import Scenario
 from zeroin.space import Space
@@ -25,7 +27,10 @@ from zeroin.types import Advised
 PLACE = "ZEROIN_PLAYBOOK"  # environment variable: another file, or "off"
 FORMAT = 1
 BUSY_SECONDS = 30
-NO_LESSON = (KeyError, TypeError, ValueError, AttributeError)  # what reading one raises that somebody has changed
+NO_LESSON = (  # what reading or using one raises that somebody has changed
+    *(LookupError, ArithmeticError, TypeError, ValueError, AttributeError, AssertionError),
+    SpaceError,
+)
 TABLE = """CREATE TABLE IF NOT EXISTS lessons (
     name TEXT NOT NULL, created TEXT NOT NULL, scenario TEXT NOT NULL, lesson TEXT NOT NULL,
     PRIMARY KEY (name, created))"""
@@ -152,7 +157,7 @@ def is_off() -> bool:
 def shipped() -> list[Lesson]:
     """The lessons shipped with zeroin, which `benchmarks/make_playbook.py` makes."""
     file = resources.files("zeroin.playbook").joinpath("shipped.json")
-    return as_lessons(json.loads(file.read_text("utf-8"))) if file.is_file() else []
+    return [from_json(each) for each in json.loads(file.read_text("utf-8"))["lessons"]] if file.is_file() else []
 
 
 def as_data(lessons: Sequence[Lesson], **about: Any) -> dict[str, Any]:
@@ -172,7 +177,13 @@ def as_lessons(data: Any) -> list[Lesson]:
                 f"an exported playbook has format {FORMAT}; this one has {data['format']!r}: "
                 f"run `pip install --upgrade zeroin`."
             )
-        return [from_json(each) for each in data["lessons"]]
+        lessons = [from_json(each) for each in data["lessons"]]
+        for lesson in lessons:  # used here, so that what somebody has changed does not fail when a study begins
+            lesson.line(), lesson.words(), compare([lesson]).table()
+            with np.errstate(all="ignore"):
+                if not np.isfinite(scores([lesson], lesson.configs)).all():
+                    raise ValueError(lesson.name)
+        return lessons
     except NO_LESSON as error:
         what = f"{error} is missing" if isinstance(error, KeyError) else "a part is of another kind"
         raise PlaybookError(

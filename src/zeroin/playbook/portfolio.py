@@ -73,10 +73,9 @@ def greedy(expected: Array, weight: Array, most: int) -> list[int]:
     best = np.ones(expected.shape[1])
     chosen: list[int] = []
     while len(chosen) < most:
-        totals = np.minimum(best, expected) @ weight
-        pick = int(totals.argmin())
-        gain = float(best @ weight - totals[pick])
-        if pick in chosen or gain <= 0.0:
+        gains = np.maximum(best - expected, 0.0) @ weight
+        pick = int(gains.argmax())
+        if gains[pick] <= 0.0:
             break
         chosen.append(pick)
         best = np.minimum(best, expected[pick])
