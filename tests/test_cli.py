@@ -245,7 +245,7 @@ def objective(config):
 """
 
 
-@pytest.mark.parametrize("workers", [1, 2])
+@pytest.mark.parametrize("workers", [1, pytest.param(2, marks=pytest.mark.slow)])
 def test_what_an_objective_prints_is_no_part_of_json(workers, tmp_path):
     (tmp_path / "own.py").write_text(CHATTY)
     code, out, err = installed("tune", "own.py", "--trials", 3, "--workers", workers, "--json", folder=tmp_path)

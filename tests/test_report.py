@@ -605,14 +605,14 @@ def test_a_hundred_thousand_trials_take_seconds():
 
 
 def test_writing_replaces_the_file_at_once(told, tmp_path, monkeypatch):
-    s = summarised("s", SPACE, told)
-    path = write_report(tmp_path / "deep" / "report.html", render(s))
-    assert path.read_text("utf-8") == render(s)
+    page = render(summarised("s", SPACE, told))
+    path = write_report(tmp_path / "deep" / "report.html", page)
+    assert path.read_text("utf-8") == page
     assert [p.name for p in path.parent.iterdir()] == ["report.html"]
     monkeypatch.setattr("zeroin.atomic.os.fsync", lambda file: os.open("/nowhere", os.O_RDONLY))
     with pytest.raises(zi.StudyError, match="a report goes to a file that can be written"):
         write_report(path, "new")
-    assert path.read_text("utf-8") == render(s)
+    assert path.read_text("utf-8") == page
     assert [p.name for p in path.parent.iterdir()] == ["report.html"]
 
 
@@ -816,15 +816,15 @@ def test_whole_numbers_beyond_64_bits_have_their_picture(tmp_path):
 
 
 def test_a_pipe_is_written_to_and_a_link_followed_rather_than_replaced(told, tmp_path):
-    summary = summarised("s", SPACE, told)
+    text = render(summarised("s", SPACE, told))
     pipe, link, page = tmp_path / "pipe", tmp_path / "link.html", tmp_path / "page.html"
     os.mkfifo(pipe)
     page.write_text("old")
     link.symlink_to(page)
     with ThreadPoolExecutor(1) as reader:
         read = reader.submit(pipe.read_text, "utf-8")
-        write_report(pipe, render(summary))
-        assert read.result(10) == render(summary)
-    write_report(link, render(summary))
+        write_report(pipe, text)
+        assert read.result(10) == text
+    write_report(link, text)
     assert link.is_symlink()
-    assert page.read_text("utf-8") == render(summary)
+    assert page.read_text("utf-8") == text

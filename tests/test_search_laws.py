@@ -354,6 +354,7 @@ def test_it_leaves_a_wide_valley_for_a_deeper_one_in_a_far_corner(max_epochs, tu
         assert min(t.loss for t in loop.history.trials) < 0.2
 
 
+@pytest.mark.slow
 def test_thirty_mixed_hyperparameters_are_searched_better_than_by_chance():
     floats = {f"f{i}": zi.Float(1e-4, 1.0, scale="log") for i in range(20)}
     space = zi.Space(
@@ -707,8 +708,9 @@ def test_where_the_best_likely_lies_is_narrow_for_what_matters_and_wide_for_what
 
 @pytest.mark.parametrize(
     ("max_epochs", "turns", "noise", "studies", "least"),
-    [(1, 40, 0.1, 8, 0.7), pytest.param(8, 60, 0.3, 24, 0.84, marks=pytest.mark.slow)],
+    [(1, 40, 0.1, 8, 0.7), (8, 60, 0.3, 24, 0.84)],
 )
+@pytest.mark.slow
 def test_where_the_best_likely_lies_holds_it_where_losses_are_noisy(max_epochs, turns, noise, studies, least):
     """With 90 % by its own words. Drawn among candidates that gather around the best seen, 50 and 83 % held it.
 

@@ -21,6 +21,7 @@ def tuned(slots, seconds=lambda config: 1.0, epochs=16 * 20):
     return study, executor
 
 
+@pytest.mark.slow
 def test_many_workers_spend_the_same_epochs_in_a_fraction_of_the_time():
     alone, clock1 = tuned(1)
     many, clock8 = tuned(8)

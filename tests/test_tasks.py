@@ -52,14 +52,18 @@ def test_the_sets_of_every_task_are_known_here():
 
 
 @pytest.mark.parametrize("name", SETS)
-def test_a_task_has_its_sets(name):
+def test_a_task_has_its_sets_and_its_search_begins_with_the_catalogues_ranges(name):
     task = loaded(name)
     counts, shape, _ = SETS[name]
     sets = (task.problem.train, task.problem.valid, task.problem.test)
     assert tuple(len(one) for one in sets) == counts
     assert shape is None or sets[0].x.shape[1:] == shape
     assert TASKS[name].metric in (task.metric, getattr(task.metric, "name", ""))
-    assert "batchnorm" in task.space_for(60) or TASKS[name].module.endswith("sequences")
+    space, usual = task.space_for(60), catalogue.space("adamw")
+    assert "batchnorm" in space or TASKS[name].module.endswith("sequences")
+    assert (space.default["lr"], space.default["dropout"]) == (0.005, 0.2)
+    assert (space["lr"].range, space["lr"].limits) == (usual["lr"].range, usual["lr"].limits)
+    assert "lr" in catalogue.unasked(space)
 
 
 @pytest.mark.parametrize(
@@ -75,14 +79,6 @@ def test_the_default_config_of_a_task_learns(name, tmp_path):
     sign, nothing = 1 if task.goal == "maximize" else -1, SETS[name][2]
     assert sign * seen[-1].loss > sign * nothing
     assert sign * seen[-1].metrics["test"] > sign * nothing
-
-
-@pytest.mark.parametrize("name", TASKS)
-def test_a_search_begins_where_a_short_training_arrives_and_asks_for_the_catalogues_ranges(name):
-    space, usual = loaded(name).space_for(60), catalogue.space("adamw")
-    assert (space.default["lr"], space.default["dropout"]) == (0.005, 0.2)
-    assert (space["lr"].range, space["lr"].limits) == (usual["lr"].range, usual["lr"].limits)
-    assert "lr" in catalogue.unasked(space)
 
 
 @pytest.mark.parametrize("name", ["lending", "diamonds", "electricity", "mnist5k"])

@@ -186,8 +186,10 @@ def test_minutes_of_a_trial_are_those_of_all_its_jobs():
 
 @pytest.mark.parametrize(
     ("objective", "given"),
-    [(plain, {"trials": 30}), (trained, {"max_epochs": 8, "epochs": 96, "confirm": 2})],
-    ids=["plain", "epochs"],
+    [
+        pytest.param(plain, {"trials": 30}, id="plain"),
+        pytest.param(trained, {"max_epochs": 8, "epochs": 96, "confirm": 2}, id="epochs", marks=pytest.mark.slow),
+    ],
 )
 def test_cut_anywhere_and_gone_on_it_equals_the_unbroken_run(tmp_path, objective, given):
     whole = zi.tune(objective, SPACE, **given, store=tmp_path / "whole.db", name="s", seed=3)
@@ -219,7 +221,7 @@ def test_a_finished_study_given_the_same_command_does_nothing_and_tells_the_same
     assert seen(first) == seen(again)
 
 
-@pytest.mark.parametrize("max_epochs", [None, 8])
+@pytest.mark.parametrize("max_epochs", [None, pytest.param(8, marks=pytest.mark.slow)])
 def test_eight_slots_are_kept_full_and_results_may_come_in_any_order(tmp_path, max_epochs):
     objective = trained if max_epochs else lambda config, _run: plain(config)
     executor = Slots(objective, tmp_path, 8, max_epochs or 1)
@@ -588,7 +590,7 @@ def test_a_misused_run_stops_the_study_and_it_goes_on_when_mended(tmp_path, obje
     assert not any(t.status.is_failure for t in mended.trials)
 
 
-@pytest.mark.parametrize("works_until", [0, 3])
+@pytest.mark.parametrize("works_until", [0, pytest.param(3, marks=pytest.mark.slow)])
 def test_a_search_where_nothing_works_any_more_ends_though_it_spends_no_epochs(tmp_path, works_until):
     def objective(config, run):
         for _epoch in run.epochs():
