@@ -104,6 +104,7 @@ def test_what_cannot_be_stacked_is_trained_one_by_one():
 # --- effect
 
 
+@pytest.mark.slow
 def test_both_arms_have_the_same_draws_and_the_result_is_reproducible(tmp_path):
     told = []
     first, again = (

@@ -147,7 +147,8 @@ def test_the_calibration_that_is_kept_says_whether_steps_are_compiled(rows, tmp_
     assert ("compiled" in said) == (rows > 1 and shutil.which("g++") is not None)
 
 
-@pytest.mark.parametrize("optimizer", ["adamw", pytest.param("nadam", marks=pytest.mark.slow)])
+@pytest.mark.slow
+@pytest.mark.parametrize("optimizer", ["adamw", "nadam"])
 def test_a_job_gives_the_same_in_any_company_cut_or_whole(optimizer, tmp_path):
     problem = task(n=100, test=data(40, 2)).problem
     some = [c | {"units": 12 if i % 3 else 8} for i, c in enumerate(configs(7, optimizer=optimizer))]

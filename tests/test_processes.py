@@ -157,6 +157,7 @@ def test_a_job_waits_for_whichever_worker_is_free_first(tmp_path):
     assert pids[1] == pids[2] == pids[3] != pids[0]
 
 
+@pytest.mark.slow
 def test_a_group_goes_on_where_it_began_and_equal_jobs_are_shared_out(tmp_path):
     executor = Processes(partial(Inline, trained), tmp_path, 6, 2, rows=4, grouping=("kind",))
     pids = {}
@@ -175,6 +176,7 @@ def test_a_group_goes_on_where_it_began_and_equal_jobs_are_shared_out(tmp_path):
     assert sorted([pids[i] for i in range(10, 14)].count(pids[n]) for n in (8, 9)) == [2, 2]
 
 
+@pytest.mark.slow
 def test_what_goes_wrong_is_told_and_the_rest_goes_on(pair):
     jobs = [job(0, do="raise"), job(1, do="die"), job(2, do="exit"), job(3, do="memory"), job(4), job(5)]
     losses, ended = work(pair, jobs)

@@ -339,7 +339,9 @@ def test_a_single_crash_does_not_make_its_neighbourhood_taboo():
         assert min(t.loss for t in loop.history.trials if t.loss is not None) < 0.15
 
 
-@pytest.mark.parametrize(("max_epochs", "turns", "seeds"), [(8, 90, (5, 8)), (1, 45, (5, 7, 8))])
+@pytest.mark.parametrize(
+    ("max_epochs", "turns", "seeds"), [(8, 90, (5, 8)), pytest.param(1, 45, (5, 7, 8), marks=pytest.mark.slow)]
+)
 def test_it_leaves_a_wide_valley_for_a_deeper_one_in_a_far_corner(max_epochs, turns, seeds):
     space = zi.Space(**{name: zi.Float(0.0, 1.0) for name in "abcd"})
 
@@ -641,7 +643,9 @@ def test_no_slot_is_idle_while_the_last_of_the_coarse_round_are_trained(searcher
     assert sum(t.epoch == 8 for t in loop.history.trials if t.kind is Kind.SCREEN) >= whole
 
 
-@pytest.mark.parametrize(("outlook", "under_way"), [(True, 0), (True, 1), (False, 0)])
+@pytest.mark.parametrize(
+    ("outlook", "under_way"), [(True, 0), pytest.param(True, 1, marks=pytest.mark.slow), (False, 0)]
+)
 def test_of_a_batch_the_best_chance_alone_goes_on_two_rungs_at_once_and_the_others_say_whom_they_wait_for(
     outlook, under_way
 ):
@@ -690,6 +694,7 @@ def test_the_expected_improvement_falls_steadily_to_where_numbers_end():
     assert (np.diff(expected) < 0).all()
 
 
+@pytest.mark.slow
 def test_where_the_best_likely_lies_is_narrow_for_what_matters_and_wide_for_what_does_not():
     """Candidates gather around the best: among these alone ten hyperparameters that do nothing seem to be known."""
     space = zi.Space(**{f"x{i}": zi.Float(0, 1) for i in range(12)})

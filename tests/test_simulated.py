@@ -32,6 +32,7 @@ def test_many_workers_spend_the_same_epochs_in_a_fraction_of_the_time():
     assert abs(many.best.config["x"] - 0.3) < 0.05
 
 
+@pytest.mark.slow
 def test_workers_of_different_speed_return_in_their_own_order_and_no_trial_is_lost():
     study, _ = tuned(6, seconds=lambda config: 5.0 if config["slow"] else 1.0)
     assert all(job.status is not Status.RUNNING for job in study.history.jobs)
@@ -52,7 +53,7 @@ def test_a_curve_that_breaks_off_is_a_divergence():
     ("max_epochs", "slots", "training", "seeds"),
     [
         (16, 1, 24, 2),
-        (16, 4, 60, 2),
+        pytest.param(16, 4, 60, 2, marks=pytest.mark.slow),
         (1, 1, 20, 3),
         (1, 4, 60, 3),
     ],  # seconds of a training, seeds that there is time for

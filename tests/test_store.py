@@ -323,7 +323,7 @@ def small_disk(tmp_path):
         subprocess.run(["umount", "-l", str(folder)], check=True)
 
 
-@pytest.mark.parametrize("big", [False, True])
+@pytest.mark.parametrize("big", [False, pytest.param(True, marks=pytest.mark.slow)])
 def test_a_full_disk_is_told_and_the_same_command_goes_on_once_there_is_room(small_disk, tmp_path, zeroin, big):
     (tmp_path / "target.py").write_text(textwrap.dedent(OBJECTIVE.replace("BIG", str(big))))
     path = small_disk / "z.db"

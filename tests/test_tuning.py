@@ -473,6 +473,7 @@ def test_failures_without_a_note_stop_the_study_in_a_sentence_too():
         zi.tune(lambda config: math.nan, SPACE, trials=50, store=None, executor=Silent(lambda config: [1.0]))
 
 
+@pytest.mark.slow
 def test_a_study_goes_on_where_half_of_the_space_raises():
     """The first three may lie in that half by chance; a mistake of the user fails any number of times."""
 
