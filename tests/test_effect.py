@@ -167,6 +167,7 @@ def test_a_network_that_does_not_ask_for_a_norm_gets_it_put_in():
         ("batchnorm", {"held": {"batch_sise": 16}}, "neither asks for batch_sise"),
         ("batchnorm", {"at": {"norm": ("layer", "group")}}, "norm differs between none and batch"),
         ("batchnorm", {"epochs": 0}, "epochs are counted from 1; epochs=0"),
+        ("batchnorm", {"target": 90}, "accuracy is at most 1; target=90"),
         ("batchnorm", {"draws": 0}, "draws are counted from 1; draws=0"),
     ],
 )

@@ -98,8 +98,9 @@ def _groups(problem: Problem, members: Members) -> list[Group]:
     return groups
 
 
-def seconds_of_an_epoch(problem: Problem, member: tuple[Config, int]) -> float:
-    """Seconds of an epoch of one network in a stack of `ROWS`, or alone if it cannot be stacked."""
+def seconds(problem: Problem, member: tuple[Config, int]) -> tuple[float, float]:
+    """Seconds before a stack of `ROWS` begins, and of an epoch of one network in it; or alone, if need be."""
+    first = time.perf_counter()
     few = _beginning(problem, member[0])
     share = len(few.train) / len(problem.train)
     with one_thread():
@@ -112,7 +113,7 @@ def seconds_of_an_epoch(problem: Problem, member: tuple[Config, int]) -> float:
         group.epoch(few, 2)
         began = time.perf_counter()
         group.epoch(few, 2)
-        return (time.perf_counter() - began) / share / (1 if order is None else ROWS)
+        return began - first, (time.perf_counter() - began) / share / (1 if order is None else ROWS)
 
 
 def _beginning(problem: Problem, config: Config) -> Problem:

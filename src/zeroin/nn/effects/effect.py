@@ -20,10 +20,11 @@ from zeroin.executors.place import check_workers
 from zeroin.executors.processes import Processes
 from zeroin.executors.run import Run
 from zeroin.nn.effects.arms import Arm, Design, design, with_norm
-from zeroin.nn.effects.curves import ROWS, curves, seconds_of_an_epoch
+from zeroin.nn.effects.curves import ROWS, curves, seconds
 from zeroin.nn.effects.outcome import Effect
 from zeroin.nn.effects.volume import Comparison, Draw, Goal, compared
 from zeroin.nn.executing import importable
+from zeroin.nn.metrics import METRICS
 from zeroin.nn.problem import Problem, loss_of
 from zeroin.nn.task import Task
 from zeroin.protocols import Executor
@@ -155,10 +156,9 @@ def _trained(
     task: Task, pieces: Sequence[Piece], goal: Goal, workers: int, listen: Callable[[Progress], None]
 ) -> list[list[list[float]]]:
     """Train all pieces; returns the metrics by piece, draw and epoch."""
-    costs = _costs(task, pieces)
-    whole = sum(costs)
+    costs = _costs(task, pieces, goal.epochs)
     trainings = sum(len(p.members) for p in pieces)
-    at_most = _until_all_ended(costs, workers) * goal.epochs
+    at_most = _until_all_ended(costs, workers)
     listen(Progress(trainings, at_most, 0.0))
     tables: list[list[list[float]]] = [[[] for _ in p.members] for p in pieces]
     done = [0] * len(pieces)
@@ -171,7 +171,7 @@ def _trained(
         return True
 
     def tell() -> None:
-        share = sum(c * e for c, e in zip(costs, done, strict=True)) / (whole * goal.epochs)
+        share = sum(c * e for c, e in zip(costs, done, strict=True)) / (sum(costs) * goal.epochs)
         listen(Progress(trainings, at_most, share))
 
     workers = min(workers, len(pieces))
@@ -226,15 +226,16 @@ def _executor(task: Task, pieces: Sequence[Piece], folder: Path, epochs: int, wo
     return Inline(partial(train_piece, task.problem, tuple(pieces)), folder, epochs)
 
 
-def _costs(task: Task, pieces: Sequence[Piece]) -> list[float]:
-    """Seconds of an epoch of each piece, measured once for each arm and setting."""
-    known: dict[tuple[int, str], float] = {}
+def _costs(task: Task, pieces: Sequence[Piece], epochs: int) -> list[float]:
+    """Seconds of each piece, measured once for each arm and setting."""
+    known: dict[tuple[int, str], tuple[float, float]] = {}
     costs = []
     for piece in pieces:
         key = id(piece.setting), piece.arm.name
         if key not in known:
-            known[key] = seconds_of_an_epoch(_arm_of(task.problem, piece), piece.members[0])
-        costs.append(known[key] * len(piece.members))
+            known[key] = seconds(_arm_of(task.problem, piece), piece.members[0])
+        before, an_epoch = known[key]
+        costs.append(before + epochs * len(piece.members) * an_epoch)
     return costs
 
 
@@ -248,6 +249,10 @@ def _goal(task: Task, target: float | None, epochs: int) -> Goal:
                 f"give target=... (--reach)."
             )
         target = TARGET
+    if metric and metric in METRICS.values() and metric.goal == "maximize" and target > 1:
+        raise TaskError(
+            f"a target can be reached, and {metric.name} is at most 1; target={target:g}: use target=0.9 (--reach)."
+        )
     return Goal(target, _constant(task.problem), epochs, task.problem.sign < 0)
 
 
