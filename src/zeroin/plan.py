@@ -73,31 +73,29 @@ class Plan:
 
     def _search(self) -> Iterator[str]:
         trials, (lowest, *later) = self._most(self.budget.trials), self.ladder
-        trainings = None if self.trainings is None else self.trainings - self.confirm
         begins = self.known < self.screen
         if (alone := self._alone()) is not None:
             yield f"Coarse round alone: {counted(alone, 'config')}{f' to epoch {lowest}' if later else ''}."
         elif later:
-            count = "more"
-            if trials:
-                count = f"{trials} configs in all"
-            elif trainings is not None:
-                each = (
-                    self.spent / (self.known * self.ladder[-1])
-                    if self.known and self.spent
-                    else 1 / CONFIGS_PER_TRAINING
-                )
-                configs = max(self.screen, round(trainings / each))
-                count = f"about {self._most(configs)} configs in all"
+            count = self._in_all()
             first = f"Coarse round of {self.screen} configs to epoch {lowest}, then {count}"
             rungs = ", ".join(map(str, later))
             yield f"{first if begins else count.capitalize()}, the promising ones carried on to epoch {rungs}."
-        elif trainings is not None:
+        elif self.trainings is not None:
             first = f"Coarse round of {self.screen} configs, then the" if begins else "The"
-            yield f"{first} model's choice, {trials or self._most(round(trainings))} in all."
+            yield f"{first} model's choice, {trials or self._most(round(self.trainings - self.confirm))} in all."
         if self.advised and not self.known:
             begun = min(self.advised, trials or self.advised)
             yield f"Begins with {counted(begun, 'config')} of the playbook, which did well in past studies."
+
+    def _in_all(self) -> str:
+        """How many configs there will be, in words, where there are several rungs."""
+        if trials := self._most(self.budget.trials):
+            return f"{trials} configs in all"
+        if self.trainings is None:
+            return "more"
+        each = self.spent / (self.known * self.ladder[-1]) if self.known and self.spent else 1 / CONFIGS_PER_TRAINING
+        return f"about {self._most(max(self.screen, round((self.trainings - self.confirm) / each)))} configs in all"
 
     def _alone(self) -> int | None:
         """How many configs a budget pays for that ends within the coarse round; None if it lasts longer."""

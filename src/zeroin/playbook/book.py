@@ -180,9 +180,8 @@ def as_lessons(data: Any) -> list[Lesson]:
         lessons = [from_json(each) for each in data["lessons"]]
         for lesson in lessons:  # used here, so that what somebody has changed does not fail when a study begins
             lesson.line(), lesson.words(), compare([lesson]).table()
-            with np.errstate(all="ignore"):
-                if not np.isfinite(scores([lesson], lesson.configs)).all():
-                    raise ValueError(lesson.name)
+            if not np.isfinite(scores([lesson], lesson.configs)).all():
+                raise ValueError(lesson.name)
         return lessons
     except NO_LESSON as error:
         what = f"{error} is missing" if isinstance(error, KeyError) else "a part is of another kind"

@@ -20,33 +20,33 @@ def carry_on(view: View, model: Model) -> tuple[View, dict[int, str]]:
     Returns:
         The view with what was chosen; and, by number, the trials that are paused, with the reason.
     """
-    paused: dict[int, str] = {}
+    history = view.history
+    idle = [(trial, history.jobs[trial.jobs[-1]]) for trial in history.undecided if history.can_go_on(trial)]
+    for trial, last in idle:
+        if last.stop > trial.epoch and not view.is_full:
+            why = f"cut short after {counted(trial.epoch, 'epoch')}, or over: that is seen now"
+            view = view.choosing(rungs.further(view.ladder, trial, last.kind, why))
     chances: dict[int, float] = {}
-    idle = [trial for trial in view.history.undecided if view.history.can_go_on(trial)]
-    for trial in idle:
-        last = view.history.jobs[trial.jobs[-1]]
+    paused: dict[int, str] = {}
+    for trial, last in idle:
         if last.stop > trial.epoch:
-            if not view.is_full:
-                why = f"cut short after {counted(trial.epoch, 'epoch')}, or over: that is seen now"
-                view = view.choosing(rungs.further(view.ladder, trial, last.kind, why))
-        elif Kind.ZOOM in (trial.kind, last.kind):
+            continue
+        if Kind.ZOOM in (trial.kind, last.kind):
             chances[trial.number] = model.chance(view.memory.units[trial.number])
         else:
             left = "exploring" if last.kind is Kind.EXPLORE else "the coarse round"
             paused[trial.number] = f"{left} left it here; it goes on if it promises most"
     is_batch = view.free > 1 and view.slots == view.free  # somebody waits for all results before asking again
     first = max(chances, key=chances.__getitem__) if chances and is_batch and view.foresees else None
-    for trial in idle:
-        if trial.number not in chances:
-            continue
-        chance = chances[trial.number]
+    for number, chance in chances.items():
         why = f"{percent(chance)} chance to beat the best"
         if chance < view.settings.hopeless:
-            paused[trial.number] = why
-        elif first not in (None, trial.number):
-            paused[trial.number] = f"{why}; it waits for trial {first}, which has the best of the batch"
+            paused[number] = why
+        elif first not in (None, number):
+            paused[number] = f"{why}; it waits for trial {first}, which has the best of the batch"
         elif not view.is_full:
-            view = view.choosing(rungs.further(view.ladder, trial, Kind.ZOOM, why, 1 if first is None else 2))
+            by = 1 if first is None else 2
+            view = view.choosing(rungs.further(view.ladder, history.trials[number], Kind.ZOOM, why, by))
     return view, paused
 
 

@@ -19,14 +19,15 @@ def is_due(view: View, model: Model) -> bool:
 
     Jobs that run, and those that are chosen, count in full.
     """
-    history, kinds = view.history, (Kind.ZOOM, Kind.EXPLORE)
-    trained = [0 if p.trial is None else history.trials[p.trial].epoch for p in view.chosen]
-    coming = [(p.kind, p.stop - epoch) for p, epoch in zip(view.chosen, trained, strict=True)]
-    coming += [(j.kind, j.stop - history.trials[j.trial].epoch) for j in history.running if j.kind in kinds]
-    explored = history.epochs[Kind.EXPLORE] + sum(epochs for kind, epochs in coming if kind is Kind.EXPLORE)
-    all_epochs = sum(history.epochs[kind] for kind in kinds) + sum(epochs for _, epochs in coming)
+    history = view.history
+    epochs = history.epochs.copy()
+    for job in history.running:
+        epochs[job.kind] += job.stop - history.trials[job.trial].epoch
+    for chosen in view.chosen:
+        epochs[chosen.kind] += chosen.stop - (0 if chosen.trial is None else history.trials[chosen.trial].epoch)
     checked = hindsight.epochs(view)
-    return explored - checked < _share(view, model.trust) * (all_epochs - checked)
+    explored = epochs[Kind.EXPLORE] - checked
+    return explored < _share(view, model.trust) * (explored + epochs[Kind.ZOOM])
 
 
 def _share(view: View, trust: float) -> float:
