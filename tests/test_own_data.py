@@ -205,6 +205,11 @@ def test_texts_without_blanks_are_texts():
     assert not is_text(pd.Series([f"上海{i}号" for i in range(60)]))
 
 
+def test_an_empty_line_of_a_single_column_is_a_row_so_that_predictions_keep_their_places(tmp_path):
+    (tmp_path / "t.csv").write_text("text\ngood\n\nbad\n")
+    assert read(tmp_path / "t.csv")["text"].fillna("").tolist() == ["good", "", "bad"]
+
+
 def test_which_columns_are_texts(tmp_path, recwarn):
     def made(**asked):
         recwarn.clear()

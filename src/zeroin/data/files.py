@@ -114,8 +114,9 @@ def _csv(path: Path, missing: Sequence[str], header: bool) -> pd.DataFrame:
         )
     names = _checked(path.name, text, separator, header)
     frame = pd.read_csv(
-        io.StringIO(text),
+        io.StringIO(text.lstrip("\n")),
         sep=separator,
+        skip_blank_lines=len(names) > 1,  # of a single column, an empty line is a row that lacks it
         header=0 if header else None,
         names=names,
         index_col=False,
