@@ -471,6 +471,18 @@ def test_a_lesson_leaves_out_what_none_of_the_good_configs_has():
     assert [row.name for row in compare([lesson, lesson]).rows] == list(lesson.ranked)
 
 
+def test_a_study_whose_space_was_narrowed_teaches_the_configs_that_it_tried():
+    space = zi.Space(x=zi.Float(0, 1), o=zi.Choice("a", "b", "c"))
+    study = zi.tune(lambda c: 0.1 + (c["x"] - 0.9) ** 2 + (c["o"] != "a"), space, trials=20, store=None, playbook=False)
+    for narrow in (space.set("x", 0, 0.3), space.fix("x", 0.2), space.set("o", "b", "c")):
+        lesson = lesson_of("narrowed", narrow, study.history, scenario={})
+        assert lesson.configs[0]["x"] == pytest.approx(0.9, abs=0.05)  # no legal config, which would be a bad one
+        assert lesson.configs[0]["o"] == "a"
+        assert narrow["x"].held or 0.3 not in lesson.good.get("x", ())
+        assert "o" not in lesson.good or "a" in narrow["o"].options
+        assert as_lessons(as_data([lesson])) == [lesson]
+
+
 def test_off_means_off(monkeypatch, tmp_path):
     monkeypatch.setenv("ZEROIN_PLAYBOOK", "off")
     monkeypatch.chdir(tmp_path)

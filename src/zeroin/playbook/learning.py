@@ -19,6 +19,7 @@ from zeroin.space.scales import Array
 from zeroin.types import Config, Kind, Range, Value
 
 FEWEST = 8  # trials with a loss that teach something
+NEAR = 1e-3  # of the unit interval: values are rounded
 BEST, OTHERS = 16, 16  # configs kept: so many of the best, and evenly of the others
 
 
@@ -56,7 +57,8 @@ def lesson_of(
     score = np.clip((model.mean - low) / unit, 0.0, WORST)
     order = np.argsort(score, kind="stable")
     shown = kept(score, BEST, OTHERS)
-    fifth = [space.config(u) for u in model.units[order[: max(3, len(order) // 5)]]]
+    tried = [history.trials[n].config for n in np.unique(model.owners)]  # some outside a space that was changed
+    fifth = [tried[i] for i in order[: max(3, len(order) // 5)]]
     lengths = 1.0 / model.posterior.inverse_lengths
     first = {int(group): j for j, group in reversed(list(enumerate(model.features.prior.groups)))}
     mattered = importances(space, history, memory)
@@ -68,7 +70,7 @@ def lesson_of(
         space=space,
         max_epochs=history.max_epochs,
         trainings=round(history.spent / history.max_epochs, 2),
-        configs=tuple({n: _plain(v) for n, v in space.config(u).items()} for u in model.units[shown]),
+        configs=tuple({n: _plain(v) for n, v in tried[i].items()} for i in shown),
         scores=tuple(round(float(s), 4) for s in score[shown]),
         lengths={n: _digits(lengths[first[j]]) for j, n in enumerate(space)},
         signal=_digits(model.posterior.signal),
@@ -87,9 +89,13 @@ def kept(scores: Array, best: int, others: int) -> np.ndarray:
 
 
 def goods(space: Space, configs: Sequence[Config]) -> dict[str, Range]:
-    """By hyperparameter, the 10 % to 90 % quantiles of its values in configs; for a choice, the options in them."""
+    """By hyperparameter, the 10 % to 90 % quantiles of its values in configs; for a choice, the options in them.
+
+    Values that the space no longer has say nothing.
+    """
     searched = {n: p for n, p in space.params.items() if not p.held}
-    return {n: _good(p, have) for n, p in searched.items() if (have := [c[n] for c in configs if n in c])}
+    known = {n: [c[n] for c in configs if n in c and -NEAR <= p.unit(c[n]) <= 1.0 + NEAR] for n, p in searched.items()}
+    return {n: _good(searched[n], values) for n, values in known.items() if values}
 
 
 def _scale(model: Model, memory: Memory) -> tuple[float, float]:
