@@ -153,7 +153,7 @@ def test_advice_of_which_one_config_is_ahead_does_not_hold(tmp_path):
 
 
 def test_further_good_configs_are_leads_that_the_model_weighs(book, lessons, tmp_path):
-    given = advised(SPACE, {}, lessons)
+    given = advised(SPACE, scenario_of(None, SPACE, 1), lessons)
     tried = [s.config for s in given.suggestions]
     assert len(given.leads) > 8
     assert not any(lead in tried for lead in given.leads)

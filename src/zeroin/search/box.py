@@ -46,7 +46,8 @@ class Box:
         points = parents[rng.integers(0, len(parents), n)]
         moved = rng.random(points.shape) < max(0.3, min(1.0, 2.0 / d))
         moved[np.arange(n), rng.integers(0, d, n)] = True
-        normal = self.clip(points + moved * step * rng.standard_normal(points.shape))
-        drawn = self.low + rng.random(points.shape) * (self.high - self.low)
-        option = np.where(moved & (rng.random(points.shape) < 0.5), drawn, points)
-        return self.space.snap(np.where(self.choice, option, normal))
+        new = self.clip(points + moved * step * rng.standard_normal(points.shape))
+        c = np.flatnonzero(self.choice)
+        drawn = self.low[c] + rng.random((n, len(c))) * (self.high - self.low)[c]
+        new[:, c] = np.where(moved[:, c] & (rng.random((n, len(c))) < 0.5), drawn, points[:, c])
+        return self.space.snap(new)

@@ -283,7 +283,7 @@ def _expected_falls(rows: Rows, outlook: Outlook, warped: Array, before: Array) 
     level = (warped - np.median(early)) / spread
     span = np.array([np.log(t / since(t)) for t in rows.ladder])[rows.rung]
     slope = np.where(span > 0, (before - warped) / spread / np.maximum(span, 1e-9), 0.0)
-    falls = outlook.falls(level, slope, rows.traits[rows.trial], np.log2(rows.ladder[-1] / epochs))
+    falls = outlook.falls(level, slope, rows.leaning[rows.trial], np.log2(rows.ladder[-1] / epochs))
     falls[(epochs == rows.ladder[-1]) | (warped >= warped.max())] = 0.0  # what was cut off tells nothing
     kept = rows.part(warped < warped.max())
     seen, expected = (_by_trial(kept, x[warped < warped.max()]) for x in (warped / spread, falls))

@@ -49,17 +49,23 @@ class Outlook:
                 place[i] = 2.0 * param.unit(max(float(value), 1e-300)) - 1.0
         return np.clip(place, -1.0, 1.0)
 
-    def falls(self, level: Array, slope: Array, traits: Array, doublings: Array) -> Array:
+    def leaning(self, config: Config, names: Mapping[str, str]) -> Array:
+        """How much losses of a config still fall by its hyperparameters alone [3], at T/8, T/4 and T/2."""
+        alone = terms(np.zeros(1), np.zeros(1), self.traits(config, names)[None])[0]
+        return np.asarray(self.weights[:, 3:] @ alone[3:])
+
+    def falls(self, level: Array, slope: Array, leaning: Array, doublings: Array) -> Array:
         """How much losses still fall [n], in standard deviations of the losses.
 
         Args:
             level: [n], the loss less the median of early trials, in standard deviations.
             slope: [n], its last fall, in standard deviations per unit of log epochs.
-            traits: [n, K], where the configs lie in the ranges that were learned from.
+            leaning: [n, 3], of their configs.
             doublings: [n], how many times the epochs must double to reach the full budget.
         """
         rung = 3 - np.clip(np.rint(doublings), 1, 3).astype(int)
-        return np.asarray((terms(level, slope, traits) * self.weights[rung]).sum(1))
+        constant, by_slope, by_level = self.weights[rung, :3].T
+        return np.asarray(constant + by_slope * slope + by_level * level + leaning[np.arange(len(rung)), rung])
 
 
 def terms(level: Array, slope: Array, traits: Array) -> Array:

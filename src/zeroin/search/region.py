@@ -91,8 +91,9 @@ def likely(
     chosen = np.vstack([leading, spread(model, leading[:SPREAD], box, rng)])
     mean, covariance = model.posterior.joint(model.features(chosen))
     draws = mean[:, None] + surrogate.root(covariance) @ rng.standard_normal((len(chosen), 64))
-    minima = chosen[draws.argmin(axis=0)]
-    configs = [box.space.config(point) for point in minima]
+    lowest = draws.argmin(axis=0)
+    minima, config_at = chosen[lowest], {at: box.space.config(chosen[at]) for at in set(lowest.tolist())}
+    configs = [config_at[at] for at in lowest.tolist()]
     out: dict[str, Range] = {}
     share = 1.0
     for j, (name, param) in enumerate(box.space.params.items()):
@@ -121,7 +122,7 @@ def spread(model: Model, points: Array, box: Box, rng: np.random.Generator) -> A
     for may in MAY:
         for j in rng.permutation(points.shape[1]):
             tried = points.copy()
-            tried[:, j] = box.uniform(len(points), rng)[:, j]
+            tried[:, j] = rng.uniform(box.low[j], box.high[j], len(points))
             tried = box.space.snap(tried)
             mean, sd = model.predict(tried)
             points = np.where((mean - may * sd <= goal)[:, None], tried, points)

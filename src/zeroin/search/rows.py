@@ -25,7 +25,7 @@ class Rows:
         trial, rung, loss: of each observation [n]; `rung` is an index into `ladder`.
         before: the loss at two thirds of the epochs [n].
         units: the points [trials, D] of all trials.
-        traits: where the configs of all trials lie in the ranges of the outlook [trials, K].
+        leaning: how much losses of all trials still fall by their hyperparameters alone [trials, 3].
         ladder: the rungs in epochs, the lowest first.
         outlook: says how much losses still fall; None: that is not known.
         noisy: whether losses are noisy, so that the lowest of them is luck.
@@ -37,7 +37,7 @@ class Rows:
     loss: Array
     before: Array
     units: Array
-    traits: Array
+    leaning: Array
     ladder: tuple[int, ...]
     outlook: Outlook | None = None
     noisy: bool = False
@@ -67,7 +67,7 @@ class Memory:
     _rows: Array = field(default_factory=lambda: np.empty((0, 4)))
     _encoded: int = 0  # trials whose points are below
     _units: Array = field(init=False)
-    _traits: Array = field(init=False)
+    _leaning: Array = field(default_factory=lambda: np.empty((0, 3)))
     _keys: set[bytes] = field(default_factory=set)
     _leads: Array | None = None
     _listing: tuple[dict[str, Range], Array | None] | None = None
@@ -76,7 +76,6 @@ class Memory:
         self._names = known(self.space)
         self.outlook = self.outlook if self._names else None
         self._units = np.empty((0, len(self.space)))
-        self._traits = np.empty((0, len(self.outlook.learned) if self.outlook else 0))
 
     def rows(self) -> Rows:
         """The history as rows."""
@@ -89,8 +88,8 @@ class Memory:
         columns = np.vstack([self._rows, self._seen(jobs[first:])]).T.copy()
         trial, rung = columns[:2].astype(int)
         units = self.units
-        traits = self._traits[: len(units)]
-        return Rows(trial, rung, columns[2], columns[3], units, traits, self.ladder, self.outlook, self._noisy)
+        leaning = self._leaning[: len(units)]
+        return Rows(trial, rung, columns[2], columns[3], units, leaning, self.ladder, self.outlook, self._noisy)
 
     @property
     def units(self) -> Array:
@@ -125,11 +124,11 @@ class Memory:
     def _encode(self) -> None:
         for trial in self.history.trials[self._encoded :]:
             if self._encoded == len(self._units):
-                self._units, self._traits = _longer(self._units), _longer(self._traits)
+                self._units, self._leaning = _longer(self._units), _longer(self._leaning)
             self._units[self._encoded] = point = self.space.units(trial.config)
             self._keys.add(finite.key(point))
             if self.outlook:
-                self._traits[self._encoded] = self.outlook.traits(trial.config, self._names)
+                self._leaning[self._encoded] = self.outlook.leaning(trial.config, self._names)
             self._encoded += 1
 
 

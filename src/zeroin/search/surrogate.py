@@ -25,9 +25,11 @@ NOISE_PRIOR = (float(np.log(1e-3)), 1.5)  # mean and sd of log noise variance, t
 SIGNAL_PRIOR = (0.0, 1.0)  # of log signal variance
 LENGTH_SD = 0.8  # sd of the log length scales around their prior mean
 JITTER = 1e-8
+ENOUGH = 1e-5  # a fit ends once a step gains no larger part of its log posterior
 BLOCK = 128  # points predicted at once
 
 _POOLS = ThreadpoolController()  # of numpy's and scipy's BLAS
+np.empty(1 << 20)  # once a block of 8 MB was freed, glibc keeps freed ones, whose pages it would map anew each time
 P = ParamSpec("P")
 R = TypeVar("R")
 
@@ -147,17 +149,16 @@ class Posterior:
 
 def matern(x: Array, z: Array) -> tuple[Array, Array, Array]:
     """Matérn-5/2 correlation of rows [n, F] and [m, F], with sqrt(5) r and exp(-sqrt(5) r), each [n, m]."""
-    r = (x * x).sum(1)[:, None] + (z * z).sum(1)  # from here in place: these are a decision's largest arrays
-    r -= (2.0 * x) @ z.T
-    np.maximum(r, 1e-30, out=r)
-    np.sqrt(r, out=r)
+    correlation = (x * x).sum(1)[:, None] + (z * z).sum(1)  # in place: these are a decision's largest arrays
+    correlation -= (2.0 * x) @ z.T
+    np.maximum(correlation, 1e-30, out=correlation)
+    r = np.sqrt(correlation)
     r *= SQRT5
     decay = np.negative(r)
     np.exp(decay, out=decay)
-    third = r * r
-    third /= 3.0
-    correlation = 1.0 + r
-    correlation += third
+    correlation *= 5.0 / 3.0
+    correlation += r
+    correlation += 1.0
     correlation *= decay
     return correlation, r, decay
 
@@ -183,7 +184,7 @@ def fit(features: Array, targets: Array, prior: Prior, iterations: int = 40, *, 
         jac=True,
         bounds=prior.bounds,
         method="L-BFGS-B",
-        options={"maxiter": iterations, "maxcor": 8},
+        options={"maxiter": iterations, "maxcor": 8, "ftol": ENOUGH},
     )
     ok = np.isfinite(result.fun) and result.fun < 1e9
     return np.asarray(result.x) if ok else prior.mean
@@ -209,7 +210,7 @@ def root(covariance: Array, noise: Array | float = 0.0) -> Array:
     while jitter < np.inf:
         noisy = covariance.copy()
         noisy.flat[:: len(noisy) + 1] += noise + jitter
-        factor, failed = lapack.dpotrf(noisy, lower=1, clean=1)
+        factor, failed = lapack.dpotrf(noisy.T, lower=1, clean=1, overwrite_a=1)  # symmetric, in LAPACK's order
         if not failed:
             return np.asarray(factor)
         jitter *= 10.0
@@ -241,12 +242,13 @@ def _negative_log_posterior(
     noise, signal = np.exp(theta[groups:])
     kernel = signal * correlation
     kernel.flat[:: len(kernel) + 1] += noise + doubt + JITTER
-    factor, failed = lapack.dpotrf(kernel, lower=1, clean=1)
+    factor, failed = lapack.dpotrf(kernel.T, lower=1, clean=1, overwrite_a=1)
     if failed:
         return 1e10, np.zeros_like(theta)
     weights = lapack.dpotrs(factor, y, lower=1)[0]
-    outer = _symmetric(lapack.dpotri(factor, lower=1)[0])  # eq. 5.9: dL/dtheta = tr(outer dK/dtheta) / 2
-    outer -= np.multiply.outer(weights, weights)
+    root_determinant = np.log(factor.diagonal()).sum()
+    outer = _symmetric(lapack.dpotri(factor, lower=1, overwrite_c=1)[0])
+    outer -= np.multiply.outer(weights, weights)  # eq. 5.9: dL/dtheta = tr(outer dK/dtheta) / 2
     slope = r  # of the Matérn by squared distance, times `outer`; in place of r
     slope += 1.0
     slope *= decay
@@ -258,7 +260,7 @@ def _negative_log_posterior(
     gradient[groups] = 0.5 * noise * outer.trace()
     gradient[groups + 1] = 0.5 * signal * np.vdot(outer, correlation)
     z = (theta - prior.mean) / prior.sd
-    value = 0.5 * y @ weights + np.log(factor.diagonal()).sum() + 0.5 * z @ z  # eq. 5.8, and the prior
+    value = 0.5 * y @ weights + root_determinant + 0.5 * z @ z  # eq. 5.8, and the prior
     return float(value), gradient + z / prior.sd
 
 

@@ -12,8 +12,8 @@ from zeroin.space.scales import Array
 from zeroin.types import Kind, Proposal, Trial
 from zeroin.wording import percent
 
-CANDIDATES = 600
-REFINED = 100  # mutations of the best candidates, for each of the steps
+CANDIDATES = 300
+REFINED = 50  # mutations of the best candidates, for each of the steps
 STEPS = (0.1, 0.05, 0.03, 0.01)
 
 
@@ -97,19 +97,21 @@ def candidates(model: Model, box: Box, leads: Array, rng: np.random.Generator, f
     """Points [m, D] where the expected improvement may be highest, `leads` [k, D] among them; and its log [m]."""
     order = np.argsort(model.mean, kind="stable")
     top = model.units[order[: 5 if free == 1 else max(5, min(16, free // 2))]]
+    times = 1 if free == 1 else 2  # a batch takes several of them
+    many = times * CANDIDATES
     points = np.vstack(
         [
-            box.uniform(CANDIDATES, rng),
+            box.uniform(many, rng),
             box.space.snap(box.clip(leads)),
-            box.mutate(top, CANDIDATES // 3, 0.2, rng),
-            box.mutate(top, CANDIDATES // 3, 0.05, rng),
-            box.mutate(top[:2], CANDIDATES // 3, 0.01, rng),
+            box.mutate(top, many // 3, 0.2, rng),
+            box.mutate(top, many // 3, 0.05, rng),
+            box.mutate(top[:2], many // 3, 0.01, rng),
         ]
     )
     score = model.log_ei(points)
     for step in STEPS:
-        best = points[np.argsort(-score, kind="stable")[: 8 if free == 1 else 16]]
-        finer = box.mutate(best, REFINED, step, rng)
+        best = points[np.argsort(-score, kind="stable")[: times * 8]]
+        finer = box.mutate(best, times * REFINED, step, rng)
         points, score = np.vstack([points, finer]), np.append(score, model.log_ei(finer))
     return points, score
 
