@@ -720,7 +720,7 @@ def test_where_the_best_likely_lies_is_narrow_for_what_matters_and_wide_for_what
 def test_where_the_best_likely_lies_holds_it_where_losses_are_noisy(max_epochs, turns, noise, studies, least):
     """With 90 % by its own words. Drawn among candidates that gather around the best seen, 50 and 83 % held it.
 
-    Of 84 studies with rungs 93 % of the ranges do; of 24, more than 90 % less two standard errors are asked for.
+    Of 84 studies with rungs 90 % of the ranges do; more than that less two standard errors are asked for.
     """
     space = zi.Space(**{name: zi.Float(0, 1) for name in "xyz"})
     held = []
