@@ -20,7 +20,7 @@ def main(report: Path, picture: Path) -> None:
         page = Path(folder) / "page.html"
         page.write_text(report.read_text(encoding="utf-8").replace("</head>", STYLE, 1), encoding="utf-8")
         options = ["--no-sandbox", "--disable-gpu", "--hide-scrollbars", "--virtual-time-budget=8000"]
-        size = ["--force-device-scale-factor=1.5", "--window-size=1180,960"]
+        size = ["--force-device-scale-factor=1.4", "--window-size=1180,960"]
         command = ["chromium", "--headless", *options, *size, f"--screenshot={picture.resolve()}", page.as_uri()]
         subprocess.run(command, check=True, timeout=120, stderr=subprocess.DEVNULL)
 
