@@ -423,7 +423,7 @@ def test_where_the_best_likely_lies_is_told_by_option_and_without_what_other_opt
     assert last.likely["o"] == ("a",)
     assert "n" not in last.likely
     assert last.likely["held"] == (0.25, 0.25)
-    assert 1e-4 < last.likely["lr"][0] < 0.0301 < 0.0303 < 1.01 * last.likely["lr"][1] < 1.0
+    assert 1e-4 < last.likely["lr"][0] < 0.03 < last.likely["lr"][1] < 1.0
 
 
 @pytest.mark.parametrize("max_epochs", [1, 16])
@@ -527,13 +527,13 @@ def test_a_perfect_score_among_others_is_no_outlier():
 @pytest.mark.parametrize("lost", [0, 2, 9, 11])  # of a coarse round of 6 trials or 12
 def test_a_result_that_never_comes_does_not_hold_the_others_up(max_epochs, slots, lost):
     loop, running = Loop(max_epochs=max_epochs), []
-    for _ in range(36):
+    for _ in range(48):
         running += loop.ask(slots - len(running))
         under_way = [job for job in running if job.number != lost]
         assert len(running) == slots
         loop.tell(under_way[0])
         running.remove(under_way[0])
-    assert sum(job.kind is Kind.ZOOM for job in loop.history.jobs) > 10
+    assert sum(job.kind is Kind.ZOOM for job in loop.history.jobs) > 15
 
 
 def test_where_half_of_the_results_are_never_told_the_search_goes_on():
@@ -707,7 +707,7 @@ def test_where_the_best_likely_lies_is_narrow_for_what_matters_and_wide_for_what
         held += [likely[n][0] - 0.02 <= at <= likely[n][1] + 0.02 for n, at in best.items()]
         matter += [likely[n][1] - likely[n][0] for n in best]
         idle += [likely[n][1] - likely[n][0] for n in space if n not in best]
-    assert np.mean(held) > 0.8
+    assert all(held)
     assert np.median(matter) < 0.1  # where one was not found out in 34 trials, its range is as wide as an idle one's
     assert np.mean(idle) > 0.6
 

@@ -27,10 +27,8 @@ from zeroin.types import Advised
 PLACE = "ZEROIN_PLAYBOOK"  # environment variable: another file, or "off"
 FORMAT = 1
 BUSY_SECONDS = 30
-NO_LESSON = (  # what reading or using one raises that somebody has changed
-    *(LookupError, ArithmeticError, TypeError, ValueError, AttributeError, AssertionError),
-    SpaceError,
-)
+# What reading or using a lesson raises that somebody has changed.
+NO_LESSON = (LookupError, ArithmeticError, TypeError, ValueError, AttributeError, AssertionError, SpaceError)
 TABLE = """CREATE TABLE IF NOT EXISTS lessons (
     name TEXT NOT NULL, created TEXT NOT NULL, scenario TEXT NOT NULL, lesson TEXT NOT NULL,
     PRIMARY KEY (name, created))"""

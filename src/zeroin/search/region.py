@@ -92,7 +92,8 @@ def likely(
     mean, covariance = model.posterior.joint(model.features(chosen))
     draws = mean[:, None] + surrogate.root(covariance) @ rng.standard_normal((len(chosen), 64))
     lowest = draws.argmin(axis=0)
-    minima, config_at = chosen[lowest], {at: box.space.config(chosen[at]) for at in set(lowest.tolist())}
+    minima = chosen[lowest]
+    config_at = {at: box.space.config(chosen[at]) for at in set(lowest.tolist())}
     configs = [config_at[at] for at in lowest.tolist()]
     out: dict[str, Range] = {}
     share = 1.0

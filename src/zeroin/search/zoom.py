@@ -96,7 +96,7 @@ def _best_of(pool: Pool, view: View, model: Model, aim: str) -> Proposal | None:
 def candidates(model: Model, box: Box, leads: Array, rng: np.random.Generator, free: int) -> tuple[Array, Array]:
     """Points [m, D] where the expected improvement may be highest, `leads` [k, D] among them; and its log [m]."""
     order = np.argsort(model.mean, kind="stable")
-    top = model.units[order[: 5 if free == 1 else max(5, min(16, free // 2))]]
+    top = model.units[order[: max(5, min(16, free // 2))]]
     times = 1 if free == 1 else 2  # a batch takes several of them
     many = times * CANDIDATES
     points = np.vstack(
