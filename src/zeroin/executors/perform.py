@@ -45,7 +45,6 @@ def perform(objective: Objective, job: Job, root: Path, known: int, max_epochs: 
     """
 
     def whole(config: Config, run: Run) -> Iterator[None]:
-        run.begins_anew = True
         try:
             result = objective(config, run)
         except Lost:

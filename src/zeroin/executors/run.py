@@ -48,7 +48,6 @@ class Run:
         self.status = Status.RUNNING
         self._ending = self._due = False
         self._within: int | None = None  # the epoch under way in `epochs()`
-        self.begins_anew = False  # where its checkpoint is gone, instead of going on without
 
     def begin_anew(self) -> None:
         """Go back to the first epoch."""
@@ -83,7 +82,7 @@ class Run:
     @property
     def checkpoint(self) -> Path:
         """The trial's folder: load from it if `start` > 0, save to it in every epoch for which `saving` is true."""
-        if self._checkpoint.lost and self.epoch == self.start and self.begins_anew:
+        if self._checkpoint.lost and self.epoch == self.start:
             raise Lost
         return self._checkpoint.path
 

@@ -100,7 +100,6 @@ def objective(problem: Problem) -> Callable[[Config, Run], None]:
 
 def train(problem: Problem, paused: Paused, config: Config, run: Run) -> None:
     """Train a config as far as the run asks; see `objective`."""
-    run.begins_anew = False  # without its checkpoint, the same epochs again give the same network
     with one_thread():
         for _ in by_epoch(problem, config, run, paused):
             pass
@@ -217,7 +216,7 @@ def begin(problem: Problem, config: Config, run: Run, how: Recipe) -> tuple[nn.M
 
 
 def _resumed(problem: Problem, config: Config, how: Recipe, run: Run) -> Training:
-    """The training at the epoch at which the run begins: from its checkpoint, or repeated from the beginning."""
+    """The training at the epoch at which the run begins: that of its checkpoint, or the first."""
     model, state = begin(problem, config, run, how)
     if channels_last.matters(problem, model) and channels_last.trains(problem, fresh(problem, config, run.seed)):
         channels_last.lay_out(model)
@@ -225,10 +224,6 @@ def _resumed(problem: Problem, config: Config, how: Recipe, run: Run) -> Trainin
     if state:
         now.opt.load_state_dict(state["optimizer"])
         now.epoch, now.best = state["epoch"], Best(**state["best"])
-    while now.epoch < run.start:  # the checkpoint is gone, or older: the same epochs again give the same network
-        train_epoch(problem, now, how, run.seed, run.max_epochs)
-        scores = evaluate(problem, model, problem.valid)
-        now.best = better(problem, now.best, now.epoch, scores, partial(_copy, model))
     return now
 
 

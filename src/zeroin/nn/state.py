@@ -1,13 +1,14 @@
 """The state of a trial's training, as its checkpoint folder keeps it."""
 
 import math
+from contextlib import suppress
 from dataclasses import dataclass
 from typing import Any, TypeAlias
 
 import torch
 from torch import Tensor, nn
 
-from zeroin.executors.run import Run
+from zeroin.executors.run import Lost, Run
 from zeroin.nn.problem import Problem
 
 STATE = "state.pt"  # in a trial's checkpoint folder
@@ -57,9 +58,12 @@ def save(problem: Problem, run: Run, epoch: int, best: Best, tensors: tuple[Weig
 
 
 def saved(run: Run) -> dict[str, Any] | None:
-    """The state that `save` wrote, if the run can continue from it; else None."""
-    if not run.start or not (run.checkpoint / STATE).is_file():
-        return None
-    # To the CPU, from where each tensor goes to its place: Apple's GPUs have no double precision for normalisation.
-    state: dict[str, Any] = torch.load(run.checkpoint / STATE, map_location="cpu", weights_only=True)
-    return state if state["epoch"] <= run.start else None
+    """The state that `save` wrote; None in the first epoch, from which the run begins anew where that state is gone."""
+    with suppress(Lost):
+        if run.start and (run.checkpoint / STATE).is_file():
+            # To the CPU, from where each tensor goes to its place: Apple's GPUs have no doubles for normalisation.
+            state: dict[str, Any] = torch.load(run.checkpoint / STATE, map_location="cpu", weights_only=True)
+            if state["epoch"] == run.start:
+                return state
+    run.begin_anew()
+    return None

@@ -255,7 +255,8 @@ class Stacked:
     def _tell(self, member: _Member, loss: float, score: tuple[float, float]) -> Ended | None:
         """Report an epoch of a member; its end, if this was it."""
         try:
-            if not self._note(member, loss, score) or next(member.epochs, None) is not None:
+            self._note(member, loss, score)
+            if next(member.epochs, None) is not None:
                 return None
             outcome = finish(member.run, member.checkpoint)
         except Exception as error:
@@ -263,15 +264,13 @@ class Stacked:
         del self._members[member.job.number]
         return Ended(member.job.number, *outcome, member.seconds)
 
-    def _note(self, member: _Member, loss: float, score: tuple[float, float]) -> bool:
-        """Report an epoch, unless its checkpoint is gone and it is trained up to there anew."""
+    def _note(self, member: _Member, loss: float, score: tuple[float, float]) -> None:
+        """Report an epoch, and save what it came to where that may be needed."""
         problem, run, held, row = self.problem, member.run, member.held, member.row
         if not all(map(math.isfinite, (loss, *score))):
             run.report(math.nan)
-            return True
+            return
         member.best = loop.better(problem, member.best, member.epoch, score, partial(held.state_dict, row))
-        if member.epoch <= run.start:
-            return False
         test = loop.tested(problem, member.best, partial(held.network, row)) if run.final else {}
         run.report(score[0], train_loss=loss, valid_loss=score[1], **test)
         if run.saving:
@@ -279,4 +278,3 @@ class Stacked:
             buffers = {name: held.buffers[name][row].clone() for name in unsaved(held.layout.base)}
             tensors = held.state_dict(row), optimizer_state(held, row, steps), buffers
             save(problem, run, member.epoch, member.best, tensors)
-        return True
