@@ -16,7 +16,7 @@ from zeroin.data.answer import KINDS, Answer, answer_of
 from zeroin.data.checks import note_on_repeats
 from zeroin.data.files import read
 from zeroin.data.names import ARRAYS, stem, suffix
-from zeroin.data.preparation import Arrays, Images, Inputs, Preparation, Table, Text
+from zeroin.data.preparation import Arrays, Images, Inputs, Preparation, Table
 from zeroin.data.source import Source, of_arrays, of_images
 from zeroin.data.split import OF, VALID, Cut, Rows
 from zeroin.data.table import Columns, Reading, of_table
@@ -162,8 +162,7 @@ def _metric(asked: str | None, answer: Answer, values: pd.Series) -> str:
 
 
 def _read(inputs: Inputs) -> Iterator[str]:
-    texts = (inputs,) if isinstance(inputs, Text) else inputs.texts if isinstance(inputs, Table) else ()
-    for text in texts:
+    for text in inputs.texts:
         yield f"{text.column!r} is read as text: {len(text.words):,} words are known, {text.length} of one read at most"
 
 
@@ -194,7 +193,7 @@ def _summary(answer: Answer, cut: Cut, metric: str) -> str:
 def _space(ready: Preparation, examples: int) -> Callable[[float], Space]:
     most = int(np.clip(2 ** math.floor(math.log2(examples / 8)), 16, 512))
     sizes = (max(8, most // 8), most)
-    if isinstance(ready.inputs, Text) or (isinstance(ready.inputs, Table) and ready.inputs.texts):
+    if ready.inputs.texts:
         return partial(text_space, batch_size=sizes, smoothing=bool(ready.answer.classes))
-    axes = 3 if isinstance(ready.inputs, Images) else 1 if isinstance(ready.inputs, Table) else len(ready.inputs.shape)
+    axes = len(ready.inputs.shape) if isinstance(ready.inputs, Arrays) else 3 if isinstance(ready.inputs, Images) else 1
     return partial((mlp_space, gru_space, cnn_space)[axes - 1], batch_size=sizes)

@@ -10,9 +10,9 @@ import torch
 from torch import nn
 
 from zeroin.data.checks import note_on_endless, note_on_no_dates
-from zeroin.data.columns import MOST, SEEN, no_dates
+from zeroin.data.columns import MOST, SEEN, Column, no_dates
 from zeroin.data.kinds import as_words
-from zeroin.data.preparation import Images, Inputs, Preparation, Table, Text, from_plain
+from zeroin.data.preparation import Images, Preparation, Text, from_plain
 from zeroin.data.vocabulary import LOOKED_AT, UNKNOWN
 from zeroin.errors import TaskError
 from zeroin.nn.data import Normalisation
@@ -44,47 +44,47 @@ def predictions(model: Path, data: Path) -> pd.DataFrame:
             f"{type(error).__name__}: {first_line(error)}: export it again with `zeroin export STUDY --model best.pt`."
         ) from error
     source: Any = ready.inputs.opened(data)
-    for note in _notes(ready.inputs, source):
+    notes = [note for column in ready.inputs.columns if column.name in source for note in _of_column(column, source)]
+    notes += [note for text in ready.inputs.texts if text.column in source for note in _of_text(text, source)]
+    for note in notes:  # on columns that are there: the others are refused
         warnings.warn(note, stacklevel=2)
     columns = ready.answer.decoded(_outputs(net.eval(), ready, saved, source).numpy())
     files = {"file": source["file"].to_numpy()} if isinstance(ready.inputs, Images) else {}
     return pd.DataFrame({**files, **columns})
 
 
-def _notes(inputs: Inputs, source: Any) -> Iterator[str]:
+def _of_column(column: Column, rows: pd.DataFrame) -> Iterator[str]:
     """Notes on values of new rows that did not occur in training, or lack there alone, and on how they are read."""
-    for column in inputs.columns if isinstance(inputs, Table) else ():
-        if column.name not in source:
-            continue  # which is refused
-        values = source[column.name]
-        if not column.gaps and (gone := int(values.isna().sum())):
-            how = "average" if column.kind == "category" else "median"
+    name, values = column.name, rows[column.name]
+    if not column.gaps and (gone := int(values.isna().sum())):
+        how = "average" if column.kind == "category" else "median"
+        yield (
+            f"{gone:,} of {len(values):,} rows have no {name!r}, which all rows to train on had: they count as the "
+            f"{how} of these"
+        )
+    if column.kind == "category" and len(column.options) < MOST:
+        words = as_words(values).dropna()
+        if len(new := words[~words.isin(column.options)]):
+            how = "as the average of the known ones" if column.shares and not column.shares[-1] else "as one"
             yield (
-                f"{gone:,} of {len(values):,} rows have no {column.name!r}, which all rows to train on had: they count "
-                f"as the {how} of these"
+                f"{len(new):,} of {len(values):,} rows have a {name!r} that fewer than {SEEN} rows to train on had, "
+                f"such as {new.iloc[0]!r}: all such words count {how}"
             )
-        if column.kind == "category" and len(column.options) < MOST:
-            words = as_words(values).dropna()
-            new = words[~words.isin(column.options)]
-            if len(new):
-                how = "as the average of the known ones" if column.shares and not column.shares[-1] else "as one"
-                yield (
-                    f"{len(new):,} of {len(values):,} rows have a {column.name!r} that fewer than {SEEN} rows to train "
-                    f"on had, such as {new.iloc[0]!r}: all such words count {how}"
-                )
-        yield from note_on_endless(column, values)
-        if 0 < len(odd := no_dates(column, values)) < len(values):
-            yield note_on_no_dates(column.name, odd, len(values))
-    for text in inputs.texts if isinstance(inputs, Table) else (inputs,) if isinstance(inputs, Text) else ():
-        if text.column in source:
-            some = source.iloc[:LOOKED_AT]
-            strange = text.encoded(some).max(1) == UNKNOWN
-            if strange.sum() > STRANGE * len(strange):
-                share, one = percent(float(strange.mean())), str(some[text.column][strange].iloc[0])[:40]
-                yield (
-                    f"{text.column!r} has no word known from training in {share} of the rows, such as {one!r}: check "
-                    f"the column and its language"
-                )
+    yield from note_on_endless(column, values)
+    if 0 < len(odd := no_dates(column, values)) < len(values):
+        yield note_on_no_dates(name, odd, len(values))
+
+
+def _of_text(text: Text, rows: pd.DataFrame) -> Iterator[str]:
+    """A note on new texts in which hardly a word is known."""
+    some = rows.iloc[:LOOKED_AT]
+    strange = text.encoded(some).max(1) == UNKNOWN
+    if strange.sum() > STRANGE * len(strange):
+        share, one = percent(float(strange.mean())), str(some[text.column][strange].iloc[0])[:40]
+        yield (
+            f"{text.column!r} has no word known from training in {share} of the rows, such as {one!r}: check the "
+            f"column and its language"
+        )
 
 
 def _loaded(model: Path) -> dict[str, Any]:

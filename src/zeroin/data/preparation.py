@@ -1,13 +1,13 @@
 """The preparation of data for a network, and that network: learned once, and stored as plain data.
 
 Each kind of data is a frozen dataclass with the same three methods: `opened` reads a file or folder, `encoded` turns
-what was read into numbers, and `network` builds a network for these.
+what was read into numbers, and `network` builds a network for these. Each says which `columns` and `texts` it reads.
 """
 
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass
 from pathlib import Path
-from typing import Any, TypeAlias
+from typing import Any, ClassVar, TypeAlias
 
 import numpy as np
 import pandas as pd
@@ -38,6 +38,12 @@ class Text:
     length: int
     missing: tuple[str, ...] = ()
     header: bool = True
+    columns: ClassVar[tuple[Column, ...]] = ()
+
+    @property
+    def texts(self) -> tuple["Text", ...]:
+        """Itself alone."""
+        return (self,)
 
     def opened(self, path: Path) -> pd.DataFrame:
         """The table in a file."""
@@ -95,6 +101,8 @@ class Images:
 
     channels: int
     size: int
+    columns: ClassVar[tuple[Column, ...]] = ()
+    texts: ClassVar[tuple[Text, ...]] = ()
 
     def opened(self, path: Path) -> pd.DataFrame:
         """The images of a folder and of the folders in it, or one image."""
@@ -115,6 +123,8 @@ class Arrays:
     """The array X of an .npz file: the shape of an example, as a network takes it."""
 
     shape: tuple[int, ...]
+    columns: ClassVar[tuple[Column, ...]] = ()
+    texts: ClassVar[tuple[Text, ...]] = ()
 
     def opened(self, path: Path) -> NDArray[Any]:
         """X as a network takes it."""

@@ -110,12 +110,11 @@ def of_table(path: Path, frame: pd.DataFrame, columns: Columns, reading: Reading
 
     def told(inputs: Inputs, some: pd.DataFrame, target: pd.Series, answer: Answer) -> Iterator[str]:
         yield from note_on_groups(columns.group)
-        known, read = (inputs.columns, inputs.texts) if isinstance(inputs, Table) else ((), (inputs,))
-        named = [one.column for one in read if isinstance(one, Text)]
+        named = [text.column for text in inputs.texts]
         for name in sorted(codes):
             yield f"{name!r} is read as words: {some[name].dropna().iloc[0]!r} looks like a code, not an amount"
         is_random = not (columns.order or columns.group)
-        yield from notes_on(some, target, answer, known, texts=named, at_random=is_random)
+        yield from notes_on(some, target, answer, inputs.columns, texts=named, at_random=is_random)
 
     return Source(chosen, values, partial(_learn_table, reading, columns.texts, styles), told, cut, mark=mark)
 
