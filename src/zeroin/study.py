@@ -28,7 +28,7 @@ from zeroin.search import Zoom
 from zeroin.space import Space
 from zeroin.space.changes import changed
 from zeroin.store import files_of, open_study, read_study
-from zeroin.telling import Metrics, told
+from zeroin.telling import Metrics, check_running, told
 from zeroin.types import (
     Asked,
     Config,
@@ -184,7 +184,8 @@ class Study:
             StudyError: the job is not running, there are more scores than epochs, a score is not a number, the status
                 is unknown, or there are not as many metrics as scores.
         """
-        seen, ended = told(job, losses, status, note, metrics, self.history, self.name)
+        check_running(job, self.history, self.name)
+        seen, ended = told(job, losses, status, note, metrics)
         for each in seen:
             self.observe(job, each)
         self.record(ended)

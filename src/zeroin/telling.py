@@ -16,27 +16,16 @@ ENDINGS = tuple(str(status) for status in Status if status is not Status.RUNNING
 
 
 def told(
-    job: Job,
-    losses: Iterable[float] | float | None,
-    status: str | None,
-    note: str,
-    metrics: Metrics | None,
-    history: History,
-    name: str,
+    job: Job, losses: Iterable[float] | float | None, status: str | None, note: str, metrics: Metrics | None
 ) -> tuple[list[Observation], Ended]:
-    """The observations of a job and how it ended.
-
-    Args:
-        job, losses, status, note, metrics: as for `Study.tell`.
-        history, name: of the study that is told.
+    """The observations of a job and how it ended; arguments as for `Study.tell`.
 
     Raises:
-        StudyError: the job is not running, there are more scores than epochs, a score is not a number, or the status
-            is unknown, or there are not as many metrics as scores.
+        StudyError: there are more scores than epochs, a score is not a number, the status is unknown, or there are not
+            as many metrics as scores.
     """
     if status is not None and status not in ENDINGS:
         raise StudyError(f"a job ends as one of {', '.join(ENDINGS)}; status={status!r}: use status='failed'.")
-    _check_running(job, history, name)
     scores = [] if losses is None else checked_scores(losses)
     if len(scores) > job.epochs:
         raise StudyError(
@@ -53,7 +42,16 @@ def told(
     return seen, Ended(job.number, Status(status or Status.DONE), storable(note))
 
 
-def _check_running(job: Job, history: History, name: str) -> None:
+def check_running(job: Job, history: History, name: str) -> None:
+    """Check that what a study is told of is a job of its own that is running.
+
+    Args:
+        job: as the user gave it.
+        history, name: of the study.
+
+    Raises:
+        StudyError: it is not.
+    """
     if not isinstance(job, Job):
         raise StudyError(f"what is told is a job that ask() gave; got a {type(job).__name__}: use job, = study.ask().")
     if job.number >= len(history.jobs) or history.jobs[job.number].status is not Status.RUNNING:
