@@ -40,7 +40,6 @@ def check_unchanged(known: Header, asked: Header, path: Path) -> None:
     Raises:
         StudyError: the depth, the goal, the seed, or a fact about what the scores measure has changed.
     """
-    name, which = known.name, f"{known.name!r} in {path}"
     before, after = known.measure, asked.measure
     facts: dict[str, tuple[Value, Value]] = {
         fact: (getattr(known, fact), getattr(asked, fact)) for fact in ("max_epochs", "goal", "seed")
@@ -49,20 +48,24 @@ def check_unchanged(known: Header, asked: Header, path: Path) -> None:
     if before and after:
         facts["objective"] = _kind(before), _kind(after)
     for fact, (was, now) in facts.items():
-        if was != now and fact in ("data", "contents", "test"):
-            raise StudyError(
-                f"a study continues with the data that it began with; those of {name!r} have changed, or are prepared "
-                f"otherwise: add --name {name}-2."
-            )
-        if was != now and fact == "function":
-            raise StudyError(
-                f"a study without a name of its own is of one function; {which} is of {was}, not of {now}: use another "
-                f"name=, store=None, or name={name!r} to go on with it all the same."
-            )
         if was != now:
-            raise StudyError(
-                f"a study keeps its {fact}; {which} has {was!r}, not {now!r}: use {fact}={was!r}, or another name."
-            )
+            raise StudyError(_refusal(fact, was, now, known.name, path))
+
+
+def _refusal(fact: str, was: Value, now: Value, name: str, path: Path) -> str:
+    if fact in ("data", "contents", "test"):
+        return (
+            f"a study continues with the data that it began with; those of {name!r} have changed, or are prepared "
+            f"otherwise: add --name {name}-2."
+        )
+    if fact == "function":
+        return (
+            f"a study without a name of its own is of one function; {name!r} in {path} is of {was}, not of {now}: use "
+            f"another name=, store=None, or name={name!r} to go on with it all the same."
+        )
+    return (
+        f"a study keeps its {fact}; {name!r} in {path} has {was!r}, not {now!r}: use {fact}={was!r}, or another name."
+    )
 
 
 def region_by_hand(before: Space, after: Space, history: History, changes: str) -> Region:

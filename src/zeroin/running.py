@@ -85,25 +85,30 @@ def compare(study: Study, executor: Executor, final: Confirm, clock: Clock) -> N
         clock: keeps the limit in minutes; it says whether to carry on the best trial where there are no seeds.
     """
     clock.after, clock.kept = 0, 0.0
-    best: list[Config] = []
     if final.seeds:
         best = best_configs(study.space, study.history, final.contenders)
-    if final.seeds and clock.limited:
-        trials = study.history.trials
-        keys = {config_key(config) for config in best}
-        alike = [t for t in trials if config_key(t.config) in keys] or trials
-        clock.whole = clock.pace(study.history, alike)
-        fits = clock.whole.trainings(clock.left) if clock.whole else 0
-        keys.add(config_key(study.space.default))
-        done = sum(not t.kind.is_search and config_key(t.config) in keys for t in trials)
-        asked, final = final.seeds, Confirm.of(min(fits + done, final.most), final.seeds)
-        if final.seeds < asked:
-            log.warning(FEWER_SEEDS, study.name, clock.seconds / 60, final.seeds or "none", asked)
+        final = _in_time(study, final, best, clock) if clock.limited else final
+        final = replace(final, configs=tuple(best[: final.contenders]))
     if final.seeds:
-        run(study, executor, replace(final, configs=tuple(best[: final.contenders])), Budget(), clock)
+        run(study, executor, final, Budget(), clock)
     elif clock.finish:
         clock.whole = None
         run(study, executor, Finish(), Budget(), clock)
+
+
+def _in_time(study: Study, final: Confirm, best: Sequence[Config], clock: Clock) -> Confirm:
+    """The comparison of the best configs with as many seeds as there is time for, by how long they took before."""
+    trials = study.history.trials
+    keys = {config_key(config) for config in best}
+    alike = [t for t in trials if config_key(t.config) in keys] or trials
+    clock.whole = clock.pace(study.history, alike)
+    fits = clock.whole.trainings(clock.left) if clock.whole else 0
+    keys.add(config_key(study.space.default))
+    done = sum(not t.kind.is_search and config_key(t.config) in keys for t in trials)
+    fitting = Confirm.of(min(fits + done, final.most), final.seeds)
+    if fitting.seeds < final.seeds:
+        log.warning(FEWER_SEEDS, study.name, clock.seconds / 60, fitting.seeds or "none", final.seeds)
+    return fitting
 
 
 def _in_vain(trials: Sequence[Trial], first: int) -> bool:
