@@ -11,8 +11,10 @@ import time
 from pathlib import Path
 
 import pytest
+from click.testing import CliRunner
 
 import zeroin as zi
+from zeroin.cli import cli
 from zeroin.errors import StoreError, StudyError
 from zeroin.header import Header
 from zeroin.store import files_of, is_written, list_studies, open_study, read_study, sqlite
@@ -95,12 +97,14 @@ def test_a_link_to_a_store_is_that_store(tmp_path):
     link, file = tmp_path / "link.db", tmp_path / "disk" / "z.db"
     link.symlink_to(file)
     with zi.Study(SPACE, store=link, name="s") as study:
-        assert study.folder == files_of(file, "s")
+        assert (study.path, study.folder) == (file, files_of(file, "s"))
         with pytest.raises(StoreError, match="being written by another"):
             zi.Study(SPACE, store=file, name="s")
-        before = _Stamp.of(link)
-        study.tell(study.ask()[0], losses=[0.5])
-        assert before != _Stamp.of(link)  # what is new lies in the log beside the file
+        before = _Stamp.of(file)
+        study.ask()
+        assert before != _Stamp.of(study.path)  # what is new lies in the log beside the file
+        told = CliRunner().invoke(cli, ["status", "--store", str(link)]).output
+        assert "1 open; since" in told  # by a process that is there, as the lock beside the file says
     assert listing(tmp_path) == ["disk", "link.db", "lock", "s", "z.db", "z.db.lock", "z.files"]
 
 

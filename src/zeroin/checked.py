@@ -45,7 +45,9 @@ def checked_start(space: Space, start: Sequence[Config]) -> list[dict[str, Value
 
 
 def checked_store(store: str | Path | None) -> Path | None:
-    """The path of a store's file, with ~ expanded; None: memory only.
+    """The path of a store's file, with ~ expanded and a link followed; None: memory only.
+
+    SQLite has a store's log beside the file that a link leads to, so all else of the store is there, too.
 
     Raises:
         StoreError: it is not a path, but for example the URL of a database.
@@ -62,7 +64,8 @@ def checked_store(store: str | Path | None) -> Path | None:
         file = address[1] if address and address[1] != ":memory:" else ""
         remedy = f"use {file!r}" if file else "use store=None for memory alone"
         raise StoreError(f"a store is a file, not a database's address; {str(store)!r} is one: {remedy}.")
-    return path.expanduser()
+    path = path.expanduser()
+    return path.resolve() if path.is_symlink() else path
 
 
 def checked_max_epochs(max_epochs: int | None) -> int:

@@ -7,7 +7,7 @@ from pathlib import Path
 
 from zeroin.history import History, incumbent
 from zeroin.plan import Plan
-from zeroin.store import followed, is_written
+from zeroin.store import is_written
 from zeroin.study import Listener, Study, load
 from zeroin.types import Asked, Ended, Event, Observation, Observed, Status
 
@@ -25,7 +25,6 @@ class _Stamp:
 
     @staticmethod
     def of(store: Path) -> "_Stamp":
-        store = followed(store)
         files = [f.stat() for f in (store, store.with_name(store.name + "-wal")) if f.exists()]
         return _Stamp(max((f.st_mtime for f in files), default=0.0), tuple(f.st_size for f in files))
 

@@ -11,6 +11,7 @@ import click
 
 from zeroin import tuning
 from zeroin.atomic import atomic_write
+from zeroin.checked import checked_store
 from zeroin.errors import StudyError
 from zeroin.space import Choice, Int, Space
 from zeroin.space.plain import is_number
@@ -21,6 +22,7 @@ from zeroin.types import Value
 STORE = click.option(
     "--store",
     type=click.Path(path_type=Path),
+    callback=lambda _context, _option, path: checked_store(path),
     default=Path("zeroin.db"),
     show_default=True,
     help="File that holds all studies.",

@@ -1,6 +1,6 @@
 """The store: SQLite files that keep studies."""
 
-from zeroin.store.folder import files_of, fitting, followed, is_written
+from zeroin.store.folder import files_of, fitting, is_written
 from zeroin.store.reading import Listed, list_studies, read_study
 from zeroin.store.schema import check_output
 from zeroin.store.sqlite import SqliteStore, open_study
@@ -11,7 +11,6 @@ __all__ = [
     "check_output",
     "files_of",
     "fitting",
-    "followed",
     "is_written",
     "list_studies",
     "open_study",

@@ -33,11 +33,6 @@ def fitting(words: str) -> str:
     return re.sub(r"[^A-Za-z0-9_.-]+", "-", words).strip("-.")[:100] or "study"
 
 
-def followed(path: Path) -> Path:
-    """The file that a link leads to, or the path itself: SQLite has its log beside that file, so all else is there."""
-    return path.resolve() if path.is_symlink() else path
-
-
 def files_of(path: Path, name: str) -> Path:
     """The folder beside the store that holds a study's checkpoints, weights and report.
 
@@ -48,7 +43,6 @@ def files_of(path: Path, name: str) -> Path:
     >>> files_of(Path("runs/zeroin.db"), "digits").as_posix()
     'runs/zeroin.files/digits'
     """
-    path = followed(path)
     # Beside another store of the same stem, a suffix of one's own keeps the two apart.
     folder = path.with_suffix(".files") if path.suffix == ".db" else path.with_name(path.name + ".files")
     return folder / name

@@ -16,7 +16,6 @@ from zeroin.history import History
 from zeroin.plan import Plan
 from zeroin.space import Space
 from zeroin.store.errors import telling
-from zeroin.store.folder import followed
 from zeroin.store.schema import check_file, check_version
 from zeroin.types import (
     Advised,
@@ -189,7 +188,6 @@ def _reading(path: Path) -> Iterator[sqlite3.Connection]:
         raise StoreError(
             f"a store is a file that a study has written; {str(path)!r} is not there: check store='...' (--store)."
         )
-    path = followed(path)
     uri = path.absolute().as_uri() + "?mode=ro"  # a # or % in the name is quoted
     if not os.access(path.parent, os.W_OK) and not any(path.parent.glob(f"{glob.escape(path.name)}-*")):
         uri += "&immutable=1"  # nobody writes it; SQLite would want to make files beside it all the same

@@ -22,7 +22,7 @@ from zeroin.history import History
 from zeroin.plan import Plan
 from zeroin.space import Space
 from zeroin.store.errors import telling
-from zeroin.store.folder import check_name, claim, followed
+from zeroin.store.folder import check_name, claim
 from zeroin.store.latesync import LateSync
 from zeroin.store.reading import BUSY_SECONDS, load
 from zeroin.store.schema import check_file, check_format, make_tables
@@ -168,7 +168,6 @@ def open_study(path: Path, header: Header) -> tuple[SqliteStore, Header, History
         StoreError: another live process is writing the study, or the file is not a store that this zeroin knows.
     """
     check_name(header.name)
-    path = followed(path)
     with telling(), ExitStack() as undone:  # what was opened is closed again where the rest fails
         check_format(check_file(path))
         lock = claim(path, header.name)
