@@ -1,12 +1,13 @@
 """A stack: M networks trained as one computation, with parameters and gradients [M, P], hyperparameters [M, 1]."""
 
 import copy
-from collections.abc import Iterable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
-from typing import TypeAlias
+from typing import Any, TypeAlias
 
 import torch
 from torch import Tensor, nn
+from torch.utils._pytree import tree_map, tree_map_
 
 from zeroin.nn.data import InMemory, edges, order
 from zeroin.nn.dropout import keys
@@ -16,7 +17,7 @@ from zeroin.nn.recipe import Recipe, recipe, rule
 from zeroin.nn.stacking.batch import Batch, Workspace
 from zeroin.nn.stacking.convolutions import least
 from zeroin.nn.stacking.evaluation import outputs, recalibrate
-from zeroin.nn.stacking.layout import Layout, is_running, layout, running
+from zeroin.nn.stacking.layout import Layout, layout, running
 from zeroin.nn.stacking.operations import Watching
 from zeroin.nn.stacking.spare_rows import ROWS, SpareRows
 from zeroin.nn.stacking.steps import BACKWARD, Steps, Tree
@@ -34,7 +35,6 @@ class Row:
     config: Config
     how: Recipe
     seed: int
-    momenta: tuple[float, ...]  # of its batch norms
     epoch: int = 0
 
 
@@ -49,6 +49,7 @@ class Stack:
         p: parameters [M, P], those with weight decay first.
         state: tensors of the optimizer, [M, P] each.
         buffers: by name, [M, ...]; also the parameters that are not trained.
+        momenta: of the running statistics by name, [M, 1].
         order: of vmap and grad, BACKWARD or EACH.
     """
 
@@ -58,12 +59,13 @@ class Stack:
     p: Tensor
     state: list[Tensor]
     buffers: Tree
+    momenta: Tree
     order: str = BACKWARD
 
     def train_epoch(self, max_epochs: int) -> Tensor:
         """Train for an epoch, each row in its own order; returns the mean losses [rows], not finite if diverged."""
         space = self._workspace()
-        work = replace(self, p=space.p, buffers=space.buffers)
+        work = replace(self, p=space.p, buffers=space.buffers, momenta=space.momenta)
         losses = work._train_epoch(max_epochs, space)
         self.p.copy_(space.p)
         for name, buffer in self.buffers.items():
@@ -74,15 +76,9 @@ class Stack:
         """The memory to train in, filled with this stack's tensors; recorded steps are bound to it."""
         known, key = self.layout.workspaces, (self.order, len(self.p))
         if key not in known:
-            known[key] = Workspace(
-                torch.empty_like(self.p), {n: torch.empty_like(b) for n, b in self.buffers.items()}, self.momenta()
-            )
+            known[key] = Workspace(*tree_map(torch.empty_like, (self.p, self.buffers, self.momenta)))
         found = known[key]
-        found.p.copy_(self.p)
-        for name, buffer in self.buffers.items():
-            found.buffers[name].copy_(buffer)
-        for name, momentum in self.momenta().items():
-            found.momenta[name].copy_(momentum)
+        tree_map_(Tensor.copy_, (found.p, found.buffers, found.momenta), (self.p, self.buffers, self.momenta))
         return found
 
     def _train_epoch(self, max_epochs: int, space: Workspace) -> Tensor:
@@ -104,7 +100,7 @@ class Stack:
         for (a, b), examples, now, keys_now in zip(cuts, chosen, tables, drawn, strict=True):
             batch = batches[b - a]
             batch.fill(data, examples)
-            sums += self.step(batch, now, keys_now, space.momenta) * (b - a)
+            sums += self.step(batch, now, keys_now) * (b - a)
         for row in self.rows:
             row.epoch += 1
         if self.problem.recalibrate:
@@ -119,15 +115,15 @@ class Stack:
         batch.smooth.copy_(torch.tensor([r.how.label_smoothing for r in self.padded]))
         return batch
 
-    def step(self, batch: Batch, now: Tree, drawn: Tensor, momenta: Tree) -> Tensor:
+    def step(self, batch: Batch, now: Tree, drawn: Tensor) -> Tensor:
         """Train each row on its mini-batch [B, ...]; returns the losses [M], which are valid until the next step."""
         steps = self.steps
         whole = batch.x.shape[1] == min(steps.how.batch_size, len(self.problem.train))
         if self.problem.compile and whole:
-            loss = steps.compiled(self.p, self.state, self.buffers, batch, now, drawn, momenta)
+            loss = steps.compiled(self.p, self.state, self.buffers, batch, now, drawn, self.momenta)
             if loss is not None:
                 return loss
-        loss, g = self.gradients(batch, drawn, momenta)
+        loss, g = self.gradients(batch, drawn)
         if not is_wide(steps.how, self.p):
             steps.update(self.p, g, self.state, now)
             return loss
@@ -137,9 +133,9 @@ class Stack:
             adam_by_row(self.p, g, self.state, now, [row.how for row in self.padded], self.layout.shrunk)
         return loss
 
-    def gradients(self, batch: Batch, drawn: Tensor, momenta: Tree) -> tuple[Tensor, Tensor]:
+    def gradients(self, batch: Batch, drawn: Tensor) -> tuple[Tensor, Tensor]:
         """The losses [M] and gradients [M, P] of mini-batches, valid until the next step; buffers are updated."""
-        return self.steps.gradients(self.p, self.buffers, batch, drawn, momenta)
+        return self.steps.gradients(self.p, self.buffers, batch, drawn, self.momenta)
 
     @property
     def steps(self) -> Steps:
@@ -172,15 +168,10 @@ class Stack:
     def select(self, rows: Sequence[int]) -> "Stack":
         """A stack of copies of these rows."""
         index = torch.tensor([*rows, *[rows[0]] * _spares(self.layout, len(rows))], device=self.p.device)
-        return Stack(
-            self.problem,
-            self.layout,
-            [copy.copy(self.rows[i]) for i in rows],
-            self.p.index_select(0, index),
-            [s.index_select(0, index) for s in self.state],
-            {name: b.index_select(0, index) for name, b in self.buffers.items()},
-            self.order,
-        )
+        tensors = self.p, self.state, self.buffers, self.momenta
+        p, state, buffers, momenta = tree_map(lambda tensor: tensor.index_select(0, index), tensors)
+        own = [copy.copy(self.rows[i]) for i in rows]
+        return replace(self, rows=own, p=p, state=state, buffers=buffers, momenta=momenta)
 
     @property
     def padded(self) -> list[Row]:
@@ -201,14 +192,6 @@ class Stack:
         """The keys of the dropout layers [steps, M, layers]."""
         rows = [(r.seed, r.epoch * steps) for r in self.padded]
         return keys(rows, steps, len(self.layout.drops)).to(self.p.device)
-
-    def momenta(self) -> Tree:
-        """The momenta of the running statistics by name, [M, 1]."""
-        found: Tree = {}
-        for j, name in enumerate(self.layout.norms):
-            momentum = torch.tensor([[r.momenta[j]] for r in self.padded], dtype=self.p.dtype, device=self.p.device)
-            found |= dict.fromkeys(running(name), momentum)
-        return found
 
 
 def stack(
@@ -244,7 +227,7 @@ def _laid_out(problem: Problem, member: Member, order: str) -> Layout:
         batch.fill(data, torch.arange(size, device=data.x.device).repeat(needs.rows))
         batch.smooth.fill_(how.label_smoothing)
         with Watching(needs.see):
-            few.steps.by_hand(few.p, few.buffers, batch.x, batch.y, batch.smooth, few.momenta())
+            few.steps.by_hand(few.p, few.buffers, batch.x, batch.y, batch.smooth, few.momenta)
     common = replace(
         common, spare=needs.spare, convolves=bool(needs.convolutions), replays=needs.replays,
         bytes=needs.bytes // needs.rows,
@@ -256,34 +239,31 @@ def _laid_out(problem: Problem, member: Member, order: str) -> Layout:
 def _together(problem: Problem, members: Sequence[Member], order: str, common: Layout) -> Stack:
     rows, tensors, buffers = [], [], []
     for config, seed, model in members:
-        momenta = tuple(float(m.momentum) for m in model.modules() if is_running(m))  # type: ignore[arg-type]
-        rows.append(Row(config, recipe(config), seed, momenta))
+        rows.append(Row(config, recipe(config), seed))
         tensors.append(common.flat(dict(model.named_parameters())))
         frozen = {n: p.detach() for n, p in model.named_parameters() if not p.requires_grad}
         buffers.append(dict(model.named_buffers()) | frozen)
     p = torch.stack(tensors)
     state = [torch.zeros_like(p) for _ in range(UPDATES[rule(rows[0].how)][1])]
     stacked = {name: torch.stack([b[name] for b in buffers]) for name in buffers[0]}
-    return Stack(problem, common, rows, p, state, stacked, order).select(range(len(rows)))
+    momenta: Tree = {}
+    for norm in common.norms:
+        values: list[Any] = [[model.get_submodule(norm).momentum] for _, _, model in members]
+        momenta |= dict.fromkeys(running(norm), torch.tensor(values, dtype=p.dtype, device=p.device))
+    return Stack(problem, common, rows, p, state, stacked, momenta, order).select(range(len(rows)))
 
 
 def joined(stacks: Sequence[Stack]) -> Stack:
     """One stack of the rows of several, which have the same signature."""
     first, counts = stacks[0], [len(s.rows) for s in stacks]
 
-    def together(parts: Iterable[Tensor]) -> Tensor:
+    def together(*parts: Tensor) -> Tensor:
         return torch.cat([part[:count] for part, count in zip(parts, counts, strict=True)])
 
-    whole = Stack(
-        first.problem,
-        first.layout,
-        [row for s in stacks for row in s.rows],
-        together(s.p for s in stacks),
-        [together(parts) for parts in zip(*(s.state for s in stacks), strict=True)],
-        {name: together(s.buffers[name] for s in stacks) for name in first.buffers},
-        first.order,
-    )
-    return whole.select(range(sum(counts)))
+    tensors = ((s.p, s.state, s.buffers, s.momenta) for s in stacks)
+    p, state, buffers, momenta = tree_map(together, *tensors)
+    rows = [row for s in stacks for row in s.rows]
+    return replace(first, rows=rows, p=p, state=state, buffers=buffers, momenta=momenta).select(range(len(rows)))
 
 
 def _spares(common: Layout, rows: int) -> int:
