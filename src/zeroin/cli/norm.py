@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from zeroin.catalogue import CATALOGUE
-from zeroin.cli.options import about_data, aside, check_writing, data_of, named_values, plain_value, value_of, writing
+from zeroin.cli.options import about_data, aside, check_writing, named_values, plain_value, value_of, writing
 from zeroin.errors import StudyError
 from zeroin.protocols import Trainable
 from zeroin.space import Space
@@ -35,13 +35,13 @@ SET = "--set units=128"  # how a value is asked for
 @click.option("--epochs", type=int, default=3, show_default=True, help="Epochs of training before the second look.")
 @click.option("--seed", type=int, default=0, show_default=True, help="Seed of the network and its training.")
 @about_data
-def audit(target: str, values: tuple[str, ...], epochs: int, seed: int, **data: Any) -> None:
+def audit(target: str, values: tuple[str, ...], epochs: int, seed: int, data: dict[str, Any]) -> None:
     """Find what is wrong with TARGET's network: each finding with its measured evidence and the remedy.
 
     TARGET is a ready-made task's name, data of your own as for `tune`, or path/to/file.py[:name] with a Task. Its
     default config is examined before training and after some epochs. Exit status 1: a finding of severity "error".
     """
-    _, task = _task(target, "audit", data_of(data))
+    _, task = _task(target, "audit", data)
     from zeroin.nn import audit as look  # not before the task, which tells where PyTorch is not installed
 
     result = look(task, config=_config(task, values), epochs=epochs, seed=seed)
@@ -67,7 +67,18 @@ def audit(target: str, values: tuple[str, ...], epochs: int, seed: int, **data: 
     "--picture", type=click.Path(path_type=Path), help="SVG file to write; effect-CHOICE-TASK.svg by default."
 )
 @click.option("--json", "as_json", is_flag=True, help="Print everything as JSON, with the curve of each config.")
-def effect(choice: str, target: str, picture: Path | None, as_json: bool, **options: Any) -> None:
+def effect(
+    choice: str,
+    target: str,
+    depths: str | None,
+    inits: str | None,
+    at: tuple[str, ...],
+    values: tuple[str, ...],
+    reach: float | None,
+    picture: Path | None,
+    as_json: bool,
+    **options: int,
+) -> None:
     """Measure what CHOICE does to the share of TARGET's configs that work: the same random draws with and without it.
 
     CHOICE is batchnorm, layernorm or groupnorm (against none; lr and momentum of SGD are drawn), or a Choice of the
@@ -81,12 +92,11 @@ def effect(choice: str, target: str, picture: Path | None, as_json: bool, **opti
 
         file = picture or Path(f"effect-{choice}-{name}.svg")
         check_writing(file, "a picture goes to")  # what takes long is not lost for want of a folder
-        at = _settings(task, options.pop("depths"), options.pop("inits"), options.pop("at"))
-        held = {name: _value(task, name, text) for name, text in named_values(options.pop("values"), SET)}
-        reach = options.pop("reach")
+        settings = _settings(task, depths, inits, at)
+        held = {name: _value(task, name, text) for name, text in named_values(values, SET)}
         console = terminal(stderr=True)
         with _progress(console) as listen:
-            found = compare_arms(task, choice, at=at, held=held, target=reach, listen=listen, **options)
+            found = compare_arms(task, choice, at=settings, held=held, target=reach, listen=listen, **options)
     click.echo(json.dumps(found.to_json(), indent=1) if as_json else str(found))
     with writing(file, "a picture goes to"):
         found.picture(file)

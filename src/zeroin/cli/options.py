@@ -4,6 +4,7 @@ import os
 import sys
 from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager, redirect_stdout, suppress
+from functools import wraps
 from pathlib import Path
 from typing import Any
 
@@ -62,16 +63,17 @@ _DATA = (
 
 
 def about_data(verb: Callable[..., Any]) -> Callable[..., Any]:
-    """Add the options about the user's own data to a verb; `data_of` extracts them again."""
+    """Give a verb the options about the user's own data in one argument, `data`, as `data.own.task_of` takes them."""
+
+    @wraps(verb)
+    def gathering(**options: Any) -> Any:
+        named = ("text", "words", "drop", "kind", "metric", "missing", "no_header", "order", "group")
+        data = {"target": options.pop("predict")} | {name: options.pop(name) for name in named}
+        return verb(data=data, **options)
+
     for option in reversed(_DATA):
-        verb = option(verb)
-    return verb
-
-
-def data_of(options: dict[str, Any]) -> dict[str, Any]:
-    """Extract the options about data, as `zeroin.data.own.task_of` takes them."""
-    named = ("text", "words", "drop", "kind", "metric", "missing", "no_header", "order", "group")
-    return {"target": options.pop("predict")} | {name: options.pop(name) for name in named}
+        option(gathering)
+    return gathering
 
 
 @contextmanager

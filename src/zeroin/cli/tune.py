@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from zeroin import tuning
-from zeroin.cli.options import STORE, about_data, aside, changed_space, data_of
+from zeroin.cli.options import STORE, about_data, aside, changed_space
 from zeroin.exports import result
 from zeroin.study import Study
 from zeroin.targets import find, switched
@@ -60,12 +60,15 @@ def tune(
     store: Path,
     name: str | None,
     seed: int,
+    ranges: tuple[str, ...],
+    fixed: tuple[str, ...],
     playbook: Path | None,
     no_playbook: bool,
     recalibrate: bool,
     compile_: bool,
     as_json: bool,
-    **options: Any,
+    data: dict[str, Any],
+    **budgets: Any,
 ) -> None:
     """Tune TARGET.
 
@@ -80,11 +83,10 @@ def tune(
     with aside(as_json):
         if (size := _size(target)) > LARGE:
             console.print(f"reading {target}, {size / 1e6:,.1f} MB", markup=False)
-        found = find(target, data_of(options))
+        found = find(target, data)
         for switch, is_on in (("recalibrate", recalibrate), ("compile", compile_)):
             found = switched(found, switch) if is_on else found
         name = found.name if name is None else name
-        ranges, fixed, budgets = options.pop("ranges"), options.pop("fixed"), options
         space = changed_space(found, ranges, fixed, budgets | {"max_epochs": max_epochs})
         try:
             with Display(console) as display:
