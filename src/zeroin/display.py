@@ -14,14 +14,14 @@ from rich.text import Text
 
 from zeroin.confirm import winner
 from zeroin.goal import turned
-from zeroin.history import incumbent
+from zeroin.history import History, incumbent
 from zeroin.plan import Plan
 from zeroin.report.compare import Group, groups, passed_over
 from zeroin.space import Choice, Hyperparameter
 from zeroin.space.plain import same_config
 from zeroin.space.words import range_words
 from zeroin.study import Study
-from zeroin.types import Asked, Ended, Event, Kind, Range, Trial
+from zeroin.types import Asked, Ended, Event, Job, Kind, Range, Trial
 from zeroin.wording import config_words, counted, duration, error_line, percent, score_words
 
 Told: TypeAlias = Event | Plan
@@ -69,11 +69,7 @@ class Display:
                 if region:
                     words = region.why + _likely(study, region.likely)
                     self._console.print(f"[cyan]round {region.round}[/] {escape(words)}")
-                if (
-                    jobs
-                    and jobs[0].kind is Kind.CONFIRM
-                    and not any(t.kind is Kind.CONFIRM for t in study.history.trials[: jobs[0].trial])
-                ):
+                if _ends_search(study.history, jobs):
                     self._console.print("search over; the best again with fresh seeds")
             case Ended():
                 self._ended(study, told)
@@ -170,6 +166,12 @@ def _result_table(study: Study, compared: Sequence[Group]) -> Table:
         within = (group.score.within if group.score else "") or "-"
         table.add_row(name, score, within, test, str(group.trained - group.failed))
     return table
+
+
+def _ends_search(history: History, jobs: Sequence[Job]) -> bool:
+    """Whether these jobs are the first with fresh seeds."""
+    earlier = history.trials[: jobs[0].trial] if jobs else []
+    return any(job.kind is Kind.CONFIRM for job in jobs) and all(t.kind is not Kind.CONFIRM for t in earlier)
 
 
 def _likely(study: Study, likely: Mapping[str, Range]) -> str:

@@ -156,39 +156,43 @@ def _trained(
     task: Task, pieces: Sequence[Piece], goal: Goal, workers: int, listen: Callable[[Progress], None]
 ) -> list[list[list[float]]]:
     """Train all pieces; returns the metrics by piece, draw and epoch."""
-    costs = _costs(task, pieces, goal.epochs)
-    trainings = sum(len(p.members) for p in pieces)
-    at_most = _until_all_ended(costs, workers)
-    listen(Progress(trainings, at_most, 0.0))
+    costs, workers = _costs(task, pieces, goal.epochs), min(workers, len(pieces))
+    now = partial(Progress, sum(len(p.members) for p in pieces), _until_all_ended(costs, workers))
+    listen(now(0.0))
+    with (
+        tempfile.TemporaryDirectory() as folder,
+        closing(_executor(task, pieces, Path(folder), goal.epochs, workers)) as executor,
+    ):
+        return _metrics(executor, pieces, costs, goal.epochs, lambda share: listen(now(share)))
+
+
+def _metrics(
+    executor: Executor, pieces: Sequence[Piece], costs: Sequence[float], epochs: int, tell: Callable[[float], None]
+) -> list[list[list[float]]]:
+    """Have an executor train the pieces, the longest first; `tell` is called with the share that is done."""
     tables: list[list[list[float]]] = [[[] for _ in p.members] for p in pieces]
     done = [0] * len(pieces)
+
+    def tell_share() -> None:
+        tell(sum(c * e for c, e in zip(costs, done, strict=True)) / (sum(costs) * epochs))
 
     def heard(job: Job, seen: Observation, *, with_next: bool = False) -> bool:  # noqa: ARG001
         for place, value in seen.metrics.items():
             tables[job.trial][int(place)].append(value)
         done[job.trial] = seen.epoch
-        tell()
+        tell_share()
         return True
 
-    def tell() -> None:
-        share = sum(c * e for c, e in zip(costs, done, strict=True)) / (sum(costs) * goal.epochs)
-        listen(Progress(trainings, at_most, share))
-
-    workers = min(workers, len(pieces))
-    with (
-        tempfile.TemporaryDirectory() as folder,
-        closing(_executor(task, pieces, Path(folder), goal.epochs, workers)) as executor,
-    ):
-        longest_first = sorted(range(len(pieces)), key=lambda i: -costs[i])
-        for n, i in enumerate(longest_first):
-            executor.start(Job(n, i, {}, 0, 0, goal.epochs, Kind.SCREEN, "draws of one arm"), 0)
-        left = len(pieces)
-        while left:
-            for ended in executor.wait(heard):
-                _check(ended)
-                left -= 1
-                done[longest_first[ended.job]] = goal.epochs
-            tell()
+    longest_first = sorted(range(len(pieces)), key=lambda i: -costs[i])
+    for n, i in enumerate(longest_first):
+        executor.start(Job(n, i, {}, 0, 0, epochs, Kind.SCREEN, "draws of one arm"), 0)
+    left = len(pieces)
+    while left:
+        for ended in executor.wait(heard):
+            _check(ended)
+            left -= 1
+            done[longest_first[ended.job]] = epochs
+        tell_share()
     return tables
 
 

@@ -158,19 +158,13 @@ def record(
     >>> [(n.name, n.shape) for n in record(net, torch.zeros(2, 4)).nodes]
     [('0', (2, 3)), ('1', (2, 3))]
     """
-    names = {module: name for name, module in reversed(list(model.named_modules()))}
     recorder = _Recorder(watch)
     arguments = example if isinstance(example, tuple) else (example,)
     recorder.know(arguments, -1)
     mode = on_batches(model) if batch_statistics else as_in_evaluation(model)
     try:
-        with ExitStack() as hooks, mode, torch.no_grad(), torch.random.fork_rng(devices=[]):
-            for module, name in names.items():
-                if _is_leaf(module):
-                    hooks.enter_context(module.register_forward_pre_hook(recorder.enter, prepend=True))
-                    hooks.enter_context(module.register_forward_hook(recorder.leaving(name), with_kwargs=True))
-            with recorder:
-                result = model(*arguments)
+        with mode, torch.no_grad(), torch.random.fork_rng(devices=[]), recorder.hooked(model), recorder:
+            result = model(*arguments)
     except (RuntimeError, ValueError, TypeError, IndexError, AttributeError) as error:
         shapes = [list(a.shape) for a in tree_leaves(arguments) if isinstance(a, Tensor)]
         reason = first_line(error)
@@ -233,6 +227,16 @@ class _Recorder(TorchFunctionMode):
             made = args[0] if name == "__setitem__" else result  # it changes that, and returns nothing
             self._note(name, None, (args, kwargs), made, sources)
         return result
+
+    @contextmanager
+    def hooked(self, model: nn.Module) -> Iterator[None]:
+        names = {module: name for name, module in reversed(list(model.named_modules()))}
+        with ExitStack() as hooks:
+            for module, name in names.items():
+                if _is_leaf(module):
+                    hooks.enter_context(module.register_forward_pre_hook(self.enter, prepend=True))
+                    hooks.enter_context(module.register_forward_hook(self.leaving(name), with_kwargs=True))
+            yield
 
     def enter(self, module: nn.Module, args: Any) -> None:  # noqa: ARG002
         self.depth += 1
