@@ -24,6 +24,7 @@ from zeroin.nn.metrics import METRICS
 from zeroin.plan import Plan
 from zeroin.report.charts import axis_figure, curves_figure, progress_figure
 from zeroin.report.compare import Stat
+from zeroin.report.curves import search_epochs
 from zeroin.report.nextranges import paste, wider
 from zeroin.report.page import render
 from zeroin.report.scores import score_axis
@@ -213,6 +214,16 @@ def test_curves_and_progress(told):
     steps = [(p.spent, p.score, p.trial) for p in s.progress.steps]
     assert steps == [(1, 1.0, 0), (2, 0.8, 0), (3, 0.7, 0), (8, 0.6, 3), (9, 0.4, 3)]
     assert s.progress.spent == told.spent
+
+
+def test_an_epoch_counts_once_where_a_job_ended_before_its_stop():
+    history = History(4)
+    for number, start, losses in ((0, 0, (0.9, 0.8)), (1, 2, (0.7,))):  # both were asked for up to epoch 4
+        history.apply(Asked((Job(number, 0, {"lr": 0.1}, 0, start, 4, Kind.SCREEN, ""),)))
+        for epoch, loss in enumerate(losses, start + 1):
+            history.apply(Observed(number, Observation(epoch, loss)))
+        history.apply(Ended(number, Status.DONE))
+    assert [loss for _, loss in search_epochs(history)] == [0.9, 0.8, 0.7]
 
 
 def test_comparison_and_verdict(told):

@@ -1,7 +1,7 @@
 """From the user's arrays, tensors or data sets to checked and normalised mini-batches."""
 
 import hashlib
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from typing import Any, TypeAlias
 
@@ -63,19 +63,16 @@ class InMemory:
 class OnDemand:
     """A data set that is too large to keep, or that differs from reading to reading: it is read batch by batch."""
 
-    source: Dataset[Any]
-    collate: Callable[[list[Any]], Any]
-    reading: Mapping[str, Any]
+    stream: Stream
     prepare: Callable[[Any], tuple[Tensor, Tensor]]
-    length: int
 
     def __len__(self) -> int:
-        return self.length
+        return self.stream.length
 
     def batches(self, order: Tensor, edges: Edges) -> Iterator[tuple[Tensor, Tensor]]:
         """Mini-batches of the examples `order` [N], cut at `edges`."""
-        chosen = [order[a:b].tolist() for a, b in edges]
-        loader = DataLoader(self.source, batch_sampler=chosen, collate_fn=self.collate, **self.reading)
+        chosen, given = [order[a:b].tolist() for a, b in edges], self.stream
+        loader = DataLoader(given.source, batch_sampler=chosen, collate_fn=given.collate, **given.reading)
         return map(self.prepare, loader)
 
 
@@ -141,7 +138,7 @@ def prepared(
             x, y = batch_of(name, batch)
             return inputs(name, x), _targets(name, y, loss).to(device)
 
-        return OnDemand(one.source, one.collate, one.reading, prepare, one.length)
+        return OnDemand(one, prepare)
 
     return {name: ready(name, one) for name, one in read.items()}, normalisation
 

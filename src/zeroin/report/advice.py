@@ -5,6 +5,7 @@ from dataclasses import dataclass
 
 from zeroin.goal import turned
 from zeroin.history import History
+from zeroin.report.curves import search_epochs
 from zeroin.types import Kind, Trial
 from zeroin.wording import counted, score_words, value_words
 
@@ -67,17 +68,11 @@ def _lead(history: History, advised: Sequence[Trial]) -> tuple[int | None, float
     """Epochs from the best loss of an advised config to the first loss of another that is as good; and that loss."""
     own = {t.number for t in advised}
     target = min(loss for t in advised if (loss := t.loss) is not None)
-    spent, began = 0, None
-    for job in history.jobs:
-        if not job.kind.is_search:
+    began = None
+    for spent, (trial, loss) in enumerate(search_epochs(history), 1):
+        if loss > target or trial.status.is_failure:
             continue
-        trial = history.trials[job.trial]
-        for loss in trial.losses[job.start : job.stop]:
-            spent += 1
-            if loss > target or trial.status.is_failure:
-                continue
-            if job.trial in own:
-                began = spent if began is None else began
-            else:
-                return (0 if began is None else spent - began), target
+        if trial.number not in own:
+            return (0 if began is None else spent - began), target
+        began = began or spent
     return None, target

@@ -1,7 +1,7 @@
 """Learning curves, and the best score so far against the epochs spent, as numbers."""
 
-import itertools
-from collections.abc import Sequence
+import math
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
 from zeroin.goal import turned
@@ -90,29 +90,25 @@ def ending(trial: Trial, max_epochs: int) -> str:
 def progress(history: History, goal: str) -> Progress:
     """The best score so far against the epochs spent, as if jobs had run in the order in which they were asked for."""
     found: list[tuple[int, float, int]] = []
-    best, spent = float("inf"), 0
-    seen: dict[int, int] = {}
-    for job in history.jobs:
-        trial = history.trials[job.trial]
-        if not trial.kind.is_search:
-            continue
-        start = seen.get(job.trial, 0)
-        stop = min(job.stop, trial.epoch)
-        if job.number == trial.jobs[-1]:
-            stop = trial.epoch
-        if stop <= start:
-            continue
-        if not trial.status.is_failure and min(trial.losses[start:stop]) < best:
-            for epoch, loss in enumerate(itertools.islice(trial.losses, start, stop), 1):
-                if loss < best:
-                    best = loss
-                    found.append((spent + epoch, loss, job.trial))
-        spent += stop - start
-        seen[job.trial] = stop
+    best, spent = math.inf, 0
+    for spent, (trial, loss) in enumerate(search_epochs(history), 1):
+        if loss < best and not trial.status.is_failure:
+            best = loss
+            found.append((spent, loss, trial.number))
     found = evenly(found, CURVE_POINTS)
     axis = score_axis([turned(goal, loss) for _, loss, _ in found], goal, "steps", patience=20.0)
     steps = ((n, turned(goal, loss), trial) for n, loss, trial in found)
     return Progress(tuple(Step(n, s, axis.place(s), trial) for n, s, trial in steps), spent, axis)
+
+
+def search_epochs(history: History) -> Iterator[tuple[Trial, float]]:
+    """The trial and the loss of each epoch of the search, job by job in the order in which they were asked for."""
+    for job in history.jobs:
+        trial = history.trials[job.trial]
+        if trial.kind.is_search:
+            later = [number for number in trial.jobs if number > job.number]
+            stop = history.jobs[later[0]].start if later else trial.epoch
+            yield from ((trial, loss) for loss in trial.losses[job.start : stop])
 
 
 def _epochs(losses: Sequence[float]) -> list[int]:

@@ -10,7 +10,6 @@ import sqlite3
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import ExitStack, closing, contextmanager
 from dataclasses import asdict
-from datetime import UTC, datetime
 from importlib.metadata import version
 from pathlib import Path
 
@@ -194,21 +193,12 @@ def _find_or_make(db: sqlite3.Connection, header: Header) -> int:
     db.execute("BEGIN IMMEDIATE")
     row = db.execute("SELECT id FROM studies WHERE name = ?", (header.name,)).fetchone()
     if row is None:
-        values = (
-            header.name,
-            header.goal,
-            header.max_epochs,
-            header.seed,
-            header.task,
-            json.dumps(dict(header.scenario)),
-            json.dumps(dict(header.measure)),
-        )
-        now = datetime.now(UTC).isoformat(timespec="seconds")
+        told = json.dumps(dict(header.scenario)), json.dumps(dict(header.measure)), header.created, version("zeroin")
         row = db.execute(
             "INSERT INTO studies (name, goal, max_epochs, seed, task, scenario, measure, created, version) "
             "VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?) "
             "RETURNING id",
-            (*values, now, version("zeroin")),
+            (header.name, header.goal, header.max_epochs, header.seed, header.task, *told),
         ).fetchone()
         db.execute("INSERT INTO spaces VALUES (?, 0, ?)", (row[0], json.dumps(header.space.to_json())))
     db.execute("COMMIT")
