@@ -132,7 +132,7 @@ def test_data_frames_keep_their_names(iris):
 @pytest.mark.parametrize("model", [TunedClassifier, TunedRegressor])
 def test_scikit_learns_own_checks(model):
     results = check_estimator(
-        model(trials=2, max_epochs=40, random_state=0), on_skip=None, expected_failed_checks=EXPECTED
+        model(trials=2, max_epochs=12, random_state=0), on_skip=None, expected_failed_checks=EXPECTED
     )
     done = [result["check_name"] for result in results if result["status"] == "passed"]
     skipped = {result["check_name"] for result in results if result["status"] == "skipped"}
