@@ -16,7 +16,7 @@ import torch.nn.functional as F
 from torch import nn
 
 from test_nn_equivalence import CALLS, ROWS, ClassCount, Fn, numbers, words
-from test_nn_random import LOSSES, put_together
+from test_nn_random import LOSSES, SEEDS, put_together, slow
 from zeroin.nn import Task, gradients, loop, mlp
 from zeroin.nn.loop import fresh
 from zeroin.nn.recipe import OPTIMIZERS, recipe
@@ -95,7 +95,7 @@ def test_with_all_that_a_config_says(optimizer):
     assert assert_same(problem_of(lambda c: mlp(6, 3, c), numbers(6).repeat(5, 0)[:97]), config)
 
 
-@pytest.mark.parametrize("seed", [*range(10), *(pytest.param(s, marks=pytest.mark.slow) for s in range(10, 150))])
+@pytest.mark.parametrize("seed", [*SEEDS[:6], *map(slow, SEEDS[6:])])
 def test_networks_put_together_at_random(seed):
     draw = random.Random(seed)
     chosen, loss, batch, build, (x, y) = put_together(seed, draw)
