@@ -108,13 +108,13 @@ def begin_step(layers: Sequence[CountedDropout], keys: Tensor) -> None:
 def counted(model: nn.Module) -> nn.Module:
     """Replace the dropout layers of a network by counted ones, in place, under all their names and with their hooks."""
     made: dict[nn.Module, CountedDropout] = {}
-    for module in list(model.modules()):
-        for name, child in module._modules.items():
-            if isinstance(child, DROPOUTS) and type(child) in KINDS:
-                if child not in made:
-                    made[child] = CountedDropout(child.p, KINDS[type(child)], child.inplace).to(_device(model))
-                    vars(made[child]).update((n, v) for n, v in vars(child).items() if n not in OWN)
-                module._modules[name] = made[child]
+    layers = [(m, name, child) for m in model.modules() for name, child in m._modules.items() if type(child) in KINDS]
+    for owner, name, layer in layers:
+        assert isinstance(layer, DROPOUTS)
+        if layer not in made:
+            made[layer] = CountedDropout(layer.p, KINDS[type(layer)], layer.inplace).to(_device(model))
+            vars(made[layer]).update((n, v) for n, v in vars(layer).items() if n not in OWN)
+        owner._modules[name] = made[layer]
     return model
 
 

@@ -21,6 +21,7 @@ from torch.utils._pytree import tree_leaves
 from zeroin.nn.data import InMemory
 from zeroin.nn.dropout import begin_step, dropouts
 from zeroin.nn.problem import Problem, loss_of
+from zeroin.nn.reached import reached
 from zeroin.nn.recipe import Recipe
 from zeroin.nn.recording.python_state import PythonState, changed, hooks_gradients, python_state
 from zeroin.nn.recording.recorder import same, traced
@@ -235,13 +236,8 @@ def _overhead() -> float:
 
 def _operations(loss: Tensor) -> int:
     """How many operations a gradient goes back through."""
-    waiting, seen = [loss.grad_fn], set()
-    while waiting:
-        one = waiting.pop()
-        if one is not None and one not in seen:
-            seen.add(one)
-            waiting += [before for before, _ in one.next_functions]
-    return len(seen)
+    functions: list[Any] = [loss.grad_fn] if loss.grad_fn else []
+    return len(reached(functions, lambda one: [before for before, _ in one.next_functions if before]))
 
 
 def _as_it_lies(p: Tensor, g: Tensor | None) -> Tensor | None:

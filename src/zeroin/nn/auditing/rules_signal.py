@@ -10,6 +10,7 @@ from zeroin.nn.auditing.findings import Finding
 from zeroin.nn.auditing.measure import Level, Measured, Subject, Unknown
 from zeroin.nn.layers import LAYERS, NORMS
 from zeroin.nn.precision import exact
+from zeroin.nn.reached import reached
 from zeroin.wording import percent
 
 GRAVE, SLIGHT = 1e3, 30.0  # factors by which the signal or the gradient may change from one end to the other
@@ -140,16 +141,9 @@ def dead(case: Measured) -> Iterator[Finding]:
 
 def _plain_levels(measured: Measured) -> list[Level]:
     """The levels whose z comes from a layer with no norm in between."""
-    normed = set()
-    for node in measured.trace.nodes:
-        if node.is_norm:
-            heads = list(node.sources)
-            while heads:
-                i = heads.pop()
-                if i >= 0 and not isinstance(measured.trace.nodes[i].module, LAYERS):
-                    heads += measured.trace.nodes[i].sources
-                elif i >= 0:
-                    normed.add(measured.trace.nodes[i].name)
+    norms, givers = [node for node in measured.trace.nodes if node.is_norm], measured.trace.givers
+    before = reached(norms, lambda node: [] if isinstance(node.module, LAYERS) else givers(node))
+    normed = {node.name for node in before if isinstance(node.module, LAYERS)}
     return [level for level in measured.levels if level.name not in normed]
 
 

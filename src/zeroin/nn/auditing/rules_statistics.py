@@ -15,8 +15,9 @@ from zeroin.nn.auditing.measure import Measured, Subject, Unknown, first_output,
 from zeroin.nn.layers import BATCHNORMS, DROPOUTS
 from zeroin.nn.modes import buffers_kept, modes_kept, on_batches, switched
 from zeroin.nn.norms.recalibration import recalibrate
-from zeroin.nn.norms.trace import Node, Trace, watched
+from zeroin.nn.norms.trace import watched
 from zeroin.nn.precision import exact
+from zeroin.nn.reached import reached
 from zeroin.wording import first_line, percent
 
 SMALL = 16  # the statistics of mini-batches with fewer examples are too noisy
@@ -82,7 +83,8 @@ def dropout_before(case: Measured) -> Iterator[Finding]:
     """With dropout before a batch norm, the variance of its inputs differs between training and evaluation."""
     drops = [n for n in case.trace.nodes if isinstance(n.module, DROPOUTS) or (not n.module and "dropout" in n.name)]
     norms = [n for n in case.trace.nodes if isinstance(n.module, BATCHNORMS)]
-    found = [(d, n) for n in norms for d in drops if d.index in _ancestors(case.trace, n)]
+    befores = [(n, reached([n], case.trace.givers)) for n in norms]
+    found = [(d, n) for n, before in befores for d in drops if d in before]
     if not found:
         return
     ratios = _variance_shift(case.subject, {n.name for _, n in found})
@@ -161,16 +163,6 @@ def mode(case: Measured) -> Iterator[Finding]:
             "F.dropout(x, p, training=self.training), F.batch_norm(..., training=self.training); no train() in "
             "forward; track_running_stats=True",
         )  # fmt: skip
-
-
-def _ancestors(trace: Trace, node: Node) -> set[int]:
-    found, heads = set[int](), [node]
-    while heads:
-        for i in heads.pop().sources:
-            if i >= 0 and i not in found:
-                found.add(i)
-                heads.append(trace.nodes[i])
-    return found
 
 
 def _variance_shift(subject: Subject, names: Set[str]) -> dict[str, float]:

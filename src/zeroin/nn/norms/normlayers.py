@@ -9,6 +9,7 @@ from torch import Tensor, nn
 from zeroin.errors import TaskError
 from zeroin.nn.layers import LAYERS
 from zeroin.nn.norms.trace import Following, Node, Trace
+from zeroin.nn.reached import reached
 
 KINDS = ("batch", "group", "layer")
 GROUPS = 32  # of group normalisation, or the most that divide the channels: Wu & He 2018, section 4.1
@@ -174,15 +175,12 @@ def _reason(trace: Trace, node: Node, following: Following) -> str:
 
 def is_normed(trace: Trace, node: Node) -> bool:
     """Whether a norm follows a layer, before any activation or other layer."""
-    heads, seen = [node], {node.index}
-    while heads:
-        for user in trace.users(heads.pop()):
-            if user.is_norm:
-                return True
-            if user.index not in seen and not (user.is_activation or user.is_weighted or len(user.sources) > 1):
-                seen.add(user.index)
-                heads.append(user)
-    return False
+
+    def onward(n: Node) -> list[Node]:
+        ends = n is not node and (n.is_activation or n.is_weighted or len(n.sources) > 1)
+        return [] if ends else trace.users(n)
+
+    return any(n.is_norm for n in reached([node], onward))
 
 
 def matched(norm: nn.Module, layer: nn.Module) -> nn.Module:

@@ -10,6 +10,7 @@ from zeroin.nn.modes import modes_kept, switched
 from zeroin.nn.norms.normlayers import Candidate, Settings, make, matched
 from zeroin.nn.norms.surgery import pair, put
 from zeroin.nn.norms.trace import Trace
+from zeroin.nn.reached import reached
 from zeroin.wording import first_line
 
 
@@ -88,14 +89,11 @@ def _activation_of(traced: torch.fx.GraphModule, candidate: Candidate) -> Any:
     """The graph's node of the activation that follows a layer."""
     assert candidate.following.activation is not None
     wanted = candidate.following.activation
-    heads = [n for n in traced.graph.nodes if n.op == "call_module" and n.target == candidate.node.name]
-    while heads:
-        head = heads.pop(0)
-        for user in head.users:
-            name = user.target if isinstance(user.target, str) else getattr(user.target, "__name__", "")
-            if name == wanted.name:
-                return user
-            heads.append(user)
+    calls = [n for n in traced.graph.nodes if n.op == "call_module" and n.target == candidate.node.name]
+    for user in reached(calls, lambda n: n.users)[len(calls) :]:
+        name = user.target if isinstance(user.target, str) else getattr(user.target, "__name__", "")
+        if name == wanted.name:
+            return user
     raise TaskError(
         f"a norm stands behind an activation; torch.fx finds none behind {candidate.node.name}: use position='before'."
     )

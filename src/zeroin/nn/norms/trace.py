@@ -13,6 +13,7 @@ from torch.utils._pytree import tree_leaves
 from zeroin.errors import TaskError
 from zeroin.nn.layers import NORMS
 from zeroin.nn.modes import as_in_evaluation, on_batches
+from zeroin.nn.reached import reached
 from zeroin.wording import first_line
 
 Example: TypeAlias = Tensor | tuple[Any, ...]
@@ -98,23 +99,19 @@ class Trace:
         """The calls that use its result."""
         return [n for n in self.nodes[node.index + 1 :] if node.index in n.sources]
 
+    def givers(self, node: Node) -> list[Node]:
+        """The calls whose results it uses."""
+        return [self.nodes[i] for i in node.sources if i >= 0]
+
     def calls(self, module: nn.Module) -> list[Node]:
         """The calls of a module."""
         return [n for n in self.nodes if n.module is module]
 
     def after(self, node: Node) -> "Following":
         """The calls that follow a call, up to and including the next layers with weights."""
-        seen: list[Node] = []
-        heads, output = [node], False
-        while heads:
-            head = heads.pop(0)
-            output |= head.index in self.outputs
-            for user in self.users(head):
-                if user not in seen:
-                    seen.append(user)
-                    if not user.is_weighted:
-                        heads.append(user)
-        return Following(tuple(sorted(seen, key=lambda n: n.index)), output)
+        found = reached([node], lambda n: () if n.is_weighted and n is not node else self.users(n))
+        output = any(n.index in self.outputs for n in found if n is node or not n.is_weighted)
+        return Following(tuple(sorted(found[1:], key=lambda n: n.index)), output)
 
 
 @dataclass(frozen=True, slots=True, eq=False)
