@@ -195,10 +195,9 @@ class Task:
                 has values that its hyperparameter cannot have.
         """
         for name, param in space.params.items():
-            for value in param.range:
-                recipe({**space.default, name: value})
-                if name == "dropout":
-                    number({name: value}, name, 0.0)
+            for config in ({**space.default, name: value} for value in param.range):
+                recipe(config)
+                number(config, "dropout", 0.0)  # the network's, of which the recipe says nothing
         sizes = space.params.get("batch_size")
         smallest = min((int(v) for v in sizes.range if isinstance(v, int | float)), default=2) if sizes else 2
         asked = check(self.problem, space.default, max(1, smallest))

@@ -141,7 +141,17 @@ def mode(case: Measured) -> Iterator[Finding]:
             f"validation data enter the running statistics",
             "model.eval() before evaluation, model.train() after it",
         )  # fmt: skip
-    model, x = switched(copy.deepcopy(case.subject.model), False), case.subject.sample
+    if evidence := _differences_at_evaluation(case.subject):
+        yield Finding(
+            "training mode at evaluation", "error", "forward", "after model.eval(): " + "; ".join(evidence),
+            "F.dropout(x, p, training=self.training), F.batch_norm(..., training=self.training); no train() in "
+            "forward; track_running_stats=True",
+        )  # fmt: skip
+
+
+def _differences_at_evaluation(subject: Subject) -> list[str]:
+    """What in evaluation mode differs from pass to pass, or with the other examples of a mini-batch, in words."""
+    model, x = switched(copy.deepcopy(subject.model), False), subject.sample
     standing = {n: b.clone() for n, b in model.named_buffers()}
     with torch.no_grad(), torch.random.fork_rng(devices=[]):
         whole, again, alone = (first_output(model, part) for part in (x, x, x[: max(2, len(x) // 4)]))
@@ -153,16 +163,9 @@ def mode(case: Measured) -> Iterator[Finding]:
         for name, buffer in model.named_buffers()
         if not torch.equal(buffer.nan_to_num(), standing[name].nan_to_num())  # where training diverged, NaN stays NaN
     ]
-    if max(twice, company) > 1e-3 or moved:
-        evidence = [f"two passes differ by {percent(twice)}"] if twice > 1e-3 else []
-        evidence += [f"an example's result changes by {percent(company)} with its company"] if company > 1e-3 else []
-        evidence += [f"a pass changes {', '.join(moved[:3])}"] if moved else []
-        yield Finding(
-            "training mode at evaluation", "error", "forward",
-            "after model.eval(): " + "; ".join(evidence),
-            "F.dropout(x, p, training=self.training), F.batch_norm(..., training=self.training); no train() in "
-            "forward; track_running_stats=True",
-        )  # fmt: skip
+    evidence = [f"two passes differ by {percent(twice)}"] if twice > 1e-3 else []
+    evidence += [f"an example's result changes by {percent(company)} with its company"] if company > 1e-3 else []
+    return evidence + ([f"a pass changes {', '.join(moved[:3])}"] if moved else [])
 
 
 def _variance_shift(subject: Subject, names: Set[str]) -> dict[str, float]:
