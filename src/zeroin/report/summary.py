@@ -33,6 +33,12 @@ from zeroin.types import Config, Importance, Kind, Status, Trial
 from zeroin.wording import counted, value_words
 
 TOP = 10
+LEFT_OUT = (  # what is told of how many of how many are shown
+    f"The axis plots draw {{:,}} of {{:,}} trials: the best {BEST_TRIALS}, and evenly the others.",
+    f"{{:,}} of {{:,}} learning curves are drawn: the best {BEST_CURVES}, and evenly the others.",
+    "{:,} of {:,} rounds are drawn below each axis plot.",
+    "{:,} of {:,} events are told: ranges that moved and failures first, and evenly the others.",
+)
 
 
 @dataclass(frozen=True, slots=True)
@@ -120,9 +126,11 @@ def summarise(header: Header, history: History, trained: str = "", importance: S
     search = [t for t in history.trials if t.kind.is_search]
     drawable = [t for t in search if t.status.is_failure or t.losses]
     drawn = thinned(drawable, TRIALS, BEST_TRIALS)
-    curved = thinned([t for t in search if t.losses], CURVES, BEST_CURVES) if deepest > 1 else []
+    curves = [t for t in search if t.losses] if deepest > 1 else []
+    curved = thinned(curves, CURVES, BEST_CURVES)
     rounds = evenly(history.regions, ROUNDS)
     lines = events(space, search, history.regions)
+    told = _told(lines)
     axis = score_axis([turned(goal, loss) for t in search if (loss := t.loss) is not None], goal)
     best = chosen(history)
     steps = progress(history, goal)
@@ -135,7 +143,13 @@ def summarise(header: Header, history: History, trained: str = "", importance: S
     free = {k: p for k, p in space.params.items() if not p.held or _varies(k, drawn)}
     top = the_best(search, TOP)
     top += [best] if best and best.kind.is_search and best not in top else []
-    told = {t.number: t for t in [*drawn, *curved, *top, *(history.trials[s.trial] for s in steps.steps)]}
+    shown = {t.number: t for t in [*drawn, *curved, *top, *(history.trials[s.trial] for s in steps.steps)]}
+    counts = (
+        (len(drawn), len(drawable)),
+        (len(curved), len(curves)),
+        (len(rounds), len(history.regions)),
+        (len(told), len(lines)),
+    )
     return Summary(
         header=header,
         plan=_plan(header, len(free)),
@@ -153,14 +167,14 @@ def summarise(header: Header, history: History, trained: str = "", importance: S
         progress=steps,
         table=tuple(_row(header, t) for t in top),
         comparison=compared,
-        events=tuple(_told(lines)),
+        events=tuple(told),
         cost=_cost(history, deepest),
         playbook=advice(history, goal),
         next=next_steps(header, history, best, importance, steps, said),
         space=repr(space),
         importance=tuple(importance),
-        rows={n: _row(header, t) for n, t in sorted(told.items())},
-        thinned=_left_out(len(drawable), len(drawn), search, len(curved), len(history.regions), len(lines)),
+        rows={n: _row(header, t) for n, t in sorted(shown.items())},
+        thinned=tuple(words.format(*n) for words, n in zip(LEFT_OUT, counts, strict=True) if n[0] < n[1]),
     )
 
 
@@ -211,23 +225,3 @@ def _cost(history: History, max_epochs: int) -> Cost:
         after_trials=len(after),
         after_epochs=history.epochs.total() - history.spent,
     )
-
-
-def _left_out(
-    trials: int, drawn: int, search: Sequence[Trial], curves: int, rounds: int, lines: int
-) -> tuple[str, ...]:
-    trained = sum(bool(t.losses) for t in search)
-    said = []
-    if drawn < trials:
-        how = f"the best {BEST_TRIALS}, and evenly the others"
-        said.append(f"The axis plots draw {drawn:,} of {trials:,} trials: {how}.")
-    if 0 < curves < trained:
-        how = f"the best {BEST_CURVES}, and evenly the others"
-        said.append(f"{curves:,} of {trained:,} learning curves are drawn: {how}.")
-    if rounds > ROUNDS:
-        said.append(f"{ROUNDS} of {rounds:,} rounds are drawn below each axis plot.")
-    if lines > LINES:
-        said.append(
-            f"{LINES} of {lines:,} events are told: ranges that moved and failures first, and evenly the others."
-        )
-    return tuple(said)
