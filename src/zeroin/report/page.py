@@ -1,6 +1,7 @@
 """The report as one self-contained HTML file, which opens offline and makes no requests."""
 
 import json
+from functools import cache
 from importlib import resources
 from typing import Any
 
@@ -28,18 +29,8 @@ def render(summary: Summary) -> str:
     Returns:
         HTML with the pictures' data and plotly.js inside, the same for the same summary and plotly.
     """
-    environment = jinja2.Environment(autoescape=True, undefined=jinja2.StrictUndefined, trim_blocks=True)
-    environment.filters |= {
-        "show": value_words,
-        "score": score_words,
-        "duration": duration,
-        "counted": counted,
-        "data": _data,
-        "percent": percent,
-    }
     files = resources.files("zeroin.report")
-    page = environment.from_string(files.joinpath("page.html").read_text("utf-8"))
-    return page.render(
+    return _template().render(
         s=summary,
         figures=_shared(_figures(summary)),
         plotly=Markup(plotly.offline.get_plotlyjs()),
@@ -55,6 +46,21 @@ def render(summary: Summary) -> str:
         rows=[_cells(row, summary) for row in sorted(summary.rows.values(), key=lambda row: _rank(row, summary))],
         table_script=Markup(files.joinpath("table.js").read_text("utf-8")),
     )
+
+
+@cache
+def _template() -> jinja2.Template:
+    """The page with its places for numbers and words; to compile it takes as long as to fill it in."""
+    environment = jinja2.Environment(autoescape=True, undefined=jinja2.StrictUndefined, trim_blocks=True)
+    environment.filters |= {
+        "show": value_words,
+        "score": score_words,
+        "duration": duration,
+        "counted": counted,
+        "data": _data,
+        "percent": percent,
+    }
+    return environment.from_string(resources.files("zeroin.report").joinpath("page.html").read_text("utf-8"))
 
 
 def _figures(summary: Summary) -> dict[str, go.Figure]:
