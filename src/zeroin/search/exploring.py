@@ -119,6 +119,10 @@ def _bandwidth(points: Array, box: Box) -> Array:
 
 
 def _log_density(at: Array, points: Array, spread: Array, box: Box) -> Array:
+    """The log density [m] of points [n, D] at others [m, D], up to a constant, with a uniform one among the points.
+
+    That weighs less beside kernels without their constant, (2 pi)^(-1/2) a number; with it, nothing was better.
+    """
     total = np.zeros((len(at), len(points)))
     for j in range(at.shape[1]):
         if box.choice[j]:
