@@ -84,8 +84,9 @@ def fold(model: nn.Module, example: Example | None = None) -> tuple[nn.Module, F
     changes = []
     for path, norm in [(p, m) for p, m in result.named_modules() if isinstance(m, BATCHNORMS)]:
         node = _layer_of(trace, norm)
-        if isinstance(node, Node) and _read_elsewhere(result, node, example, undefined):
-            node = f"the weights of {node.name} are read elsewhere, too"
+        for name, module in ((node.name, node.module), (path, norm)) if isinstance(node, Node) else ():
+            if module and _read_elsewhere(result, module, example, undefined):
+                node = f"the weights of {name} are read elsewhere, too"
         if isinstance(node, str):
             changes.append(Change(path, "", node))
             continue
@@ -130,16 +131,14 @@ def _layer_of(trace: Trace, norm: nn.modules.batchnorm._BatchNorm) -> Node | str
 
 
 @torch.no_grad()
-def _read_elsewhere(model: nn.Module, node: Node, example: Example, undefined: Sequence[Tensor]) -> bool:
+def _read_elsewhere(model: nn.Module, layer: nn.Module, example: Example, undefined: Sequence[Tensor]) -> bool:
     """Whether outputs need the weights of a layer beside its own call: everywhere else they are made NaN.
 
     Args:
-        model, node: the network, and the call of its layer.
+        model, layer: the network, and its layer.
         example: its inputs.
         undefined: where its outputs are NaN without that.
     """
-    layer = node.module
-    assert layer is not None
     sound = dict(layer.named_parameters(recurse=False))
     spoiled = {name: nn.Parameter(torch.full_like(p, math.nan)) for name, p in sound.items()}
     layer._parameters.update(spoiled)
