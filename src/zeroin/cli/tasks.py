@@ -9,7 +9,7 @@ from zeroin.cli.options import print_table
 from zeroin.tasks import PROMISED, TASKS, Ready
 from zeroin.wording import value_words
 
-MINUTES = "\nCore minutes: on %s. Others may take a quarter of it or several times as much, as `zeroin tune NAME` tells."
+MINUTES = "\nCore minutes: on %s. Others may take a quarter or several times as much, as `zeroin tune NAME` tells."
 COLUMNS = ("task", "field", "data", "metric", "core minutes", "default", "tuned")
 
 
