@@ -196,7 +196,7 @@ import zeroin as zi
 
 def study(start, folder, name):
     start.wait()
-    zi.tune(lambda c: c["x"], zi.Space(x=zi.Float(0, 1)), trials=4, store=f"{folder}/z.db", name=name)
+    zi.tune(lambda c: c["x"], zi.Space(x=zi.Float(0, 1)), trials=8, store=f"{folder}/z.db", name=name)
 
 forked, folder, many = multiprocessing.get_context("fork"), sys.argv[1], int(sys.argv[2])
 start = forked.Barrier(many)
@@ -217,7 +217,7 @@ def test_many_processes_start_their_studies_in_one_store_at_once(tmp_path, many)
     assert done.returncode == 0, done.stderr
     studies = list_studies(tmp_path / "z.db")
     assert sorted(study.name for study in studies) == sorted(f"s{i}" for i in range(many))
-    assert all(study.trials == 4 and study.running == 0 for study in studies)
+    assert all(study.trials == 8 and study.running == 0 for study in studies)
     configs = rows(tmp_path / "z.db", "trials", "study, number, config")
     first = {study: [] for study, *_ in configs}
     for study, _, config in sorted(configs):
