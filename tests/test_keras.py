@@ -135,6 +135,24 @@ def test_a_loss_that_is_not_finite_is_diverged(tmp_path):
     assert (losses, ended.status) == ([], Status.DIVERGED)
 
 
+def test_other_numbers_of_an_epoch_are_kept_and_the_loss_of_training_once(tmp_path):
+    """Keras' F1Score has a number for each class, which is no metric of ours."""
+    y = np.eye(2)[(Y > 0).astype(int)]
+
+    def classes(config, run, monitor):
+        model = keras.Sequential([keras.Input((4,)), keras.layers.Dense(2, activation="softmax")])
+        metrics = ["accuracy", keras.metrics.F1Score()]
+        model.compile("adam", "categorical_crossentropy", metrics=metrics, run_eagerly=True, jit_compile=False)
+        how = {"validation_data": (X, y), "epochs": run.stop, "verbose": 0, "callbacks": [report(run, monitor)]}
+        model.fit(X, y, batch_size=96, **how)
+
+    for monitor, other in (("loss", "val_loss"), ("val_loss", "train_loss")):
+        [seen], _ = trained(tmp_path / monitor, 1, objective=partial(classes, monitor=monitor))
+        assert set(seen.metrics) == {other, "accuracy", "val_accuracy"}
+    with pytest.raises(zi.TaskError, match=r"judged by a number.*'val_f1_score' is none of"):
+        trained(tmp_path / "f1", 1, objective=partial(classes, monitor="val_f1_score"))
+
+
 def test_an_end_asked_for_stops_the_training(tmp_path):
     job = Job(0, 0, {"lr": 0.01}, 3, 0, 6, Kind.SCREEN, "")
     seen = []
@@ -149,7 +167,7 @@ def test_an_end_asked_for_stops_the_training(tmp_path):
         ({"initial_epoch": 0}, "initial_epoch=run.start"),
         ({"epochs": 3}, "fit ended after 3: use .*epochs=run.stop"),
         ({"validation_data": None}, "use fit.*validation_data"),
-        ({"callbacks": ["val_accuracy"]}, r"'val_accuracy' is not among loss, .*: name it in compile"),
+        ({"callbacks": ["val_accuracy"]}, r"'val_accuracy' is none of loss, .*: name it in compile"),
     ],
 )
 def test_a_wrong_call_of_fit_is_told_in_a_sentence(tmp_path, options, words):

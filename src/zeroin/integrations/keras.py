@@ -20,7 +20,7 @@ def report(run: Run, monitor: str = "val_loss") -> keras.callbacks.Callback:
 
     Weights, running statistics, the optimizer's state and the layers' random states are saved to the trial's
     checkpoint, and restored when the trial is resumed. A loss that is not finite ends the trial as diverged. The other
-    logs of Keras are kept as metrics, its `loss` as `train_loss`.
+    numbers among the logs of Keras are kept as metrics, its `loss` as `train_loss`.
 
     Args:
         run: the second argument of the objective.
@@ -124,7 +124,8 @@ class _Report(keras.callbacks.Callback):  # type: ignore[misc]  # Keras has no t
             )
 
     def on_epoch_end(self, epoch: int, logs: Any = None) -> None:  # noqa: ARG002
-        run, seen = self._run, dict(logs or {})
+        run = self._run
+        seen = {name: v for name, v in (logs or {}).items() if np.ndim(v) == 0}  # F1Score has a number for each class
         if self._monitor not in seen:
             known = [name for name in seen if name.startswith("val_")]
             other = f"report(run, monitor={(known or ['loss'])[0]!r})"
@@ -134,12 +135,13 @@ class _Report(keras.callbacks.Callback):  # type: ignore[misc]  # Keras has no t
                 else (f"use fit(..., validation_data=(x, y)), or {other}")
             )
             raise TaskError(
-                f"a trial is judged by one of Keras' logs; {self._monitor!r} is not among {', '.join(seen)}: {remedy}."
+                f"a trial is judged by a number among Keras' logs; {self._monitor!r} is none of {', '.join(seen)}: "
+                f"{remedy}."
             )
-        value, loss = seen.pop(self._monitor), seen.pop("loss", 0.0)
-        sound = math.isfinite(value) and math.isfinite(loss)  # an accuracy is finite where the loss is not
-        metrics = {"train_loss": loss} | {name: v for name, v in seen.items() if math.isfinite(v)}
-        run.report(value if sound else math.nan, **metrics)
+        sound = math.isfinite(seen.get("loss", 0.0))  # an accuracy is finite where the loss is not
+        value = seen.pop(self._monitor) if sound else math.nan
+        finite = {name: v for name, v in seen.items() if math.isfinite(v)}
+        run.report(value, **{"train_loss" if name == "loss" else name: v for name, v in finite.items()})
         if run.status is not Status.DIVERGED and run.saving:
             _save(self.model, run)
         if run.ending or run.status is Status.DIVERGED:
