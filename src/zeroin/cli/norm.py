@@ -128,7 +128,8 @@ def _progress(console: "Console") -> Iterator[Callable[["Progress"], None]]:
 
     columns = (BarColumn(), TextColumn("{task.percentage:.0f} %"), TimeRemainingColumn())
     told: float | None = None  # when, on the monotonic clock
-    with Bar(*columns, console=console, transient=True, disable=not console.is_terminal) as bar:
+    off = not console.is_terminal
+    with Bar(*columns, console=console, auto_refresh=False, transient=True, disable=off) as bar:  # workers are forked
         line = bar.add_task("", total=1.0)
 
         def listen(now: "Progress") -> None:
@@ -139,7 +140,7 @@ def _progress(console: "Console") -> Iterator[Callable[["Progress"], None]]:
             elif not console.is_terminal and time.monotonic() - told > SECONDS_BETWEEN_LINES:
                 console.print(f"{percent(now.share)} done")
                 told = time.monotonic()
-            bar.update(line, completed=now.share)
+            bar.update(line, completed=now.share, refresh=True)
 
         yield listen
 

@@ -67,7 +67,7 @@ def executor_of(
         log.info("%s: %s", task.name, calibration.words())
         if calibration.rows == 1 and workers == 1:
             return Inline(loop.objective(task.problem), folder, max_epochs, calibration.seconds)
-        by = partial(_copied, task) if forked else partial(importable, task)
+        by = partial(copied, task) if forked else partial(importable, task)
         here = None
         if calibration.rows == 1:
             make: Make = partial(Inline, by(loop.train, loop.Paused()))
@@ -86,7 +86,8 @@ def executor_of(
         )  # fmt: skip
 
 
-def _copied(task: Trained, function: Callable[..., Any], *first: Any) -> Callable[..., Any]:
+def copied(task: Trained, function: Callable[..., Any], *first: Any) -> Callable[..., Any]:
+    """f(problem, *first, ...) for a task, for workers that are copies of this process."""
     return partial(function, task.problem, *first)
 
 

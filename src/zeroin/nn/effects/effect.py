@@ -16,14 +16,14 @@ import torch
 from zeroin.checked import is_whole
 from zeroin.errors import TaskError
 from zeroin.executors.inline import Inline
-from zeroin.executors.place import check_workers
+from zeroin.executors.place import can_fork, check_workers
 from zeroin.executors.processes import Processes
 from zeroin.executors.run import Run
 from zeroin.nn.effects.arms import Arm, Design, design, with_norm
 from zeroin.nn.effects.curves import ROWS, curves, seconds
 from zeroin.nn.effects.outcome import Effect
 from zeroin.nn.effects.volume import Comparison, Draw, Goal, compared
-from zeroin.nn.executing import importable
+from zeroin.nn.executing import copied, importable
 from zeroin.nn.metrics import METRICS
 from zeroin.nn.problem import Problem, loss_of
 from zeroin.nn.task import Task
@@ -225,9 +225,11 @@ def _check(ended: Ended) -> None:
 
 
 def _executor(task: Task, pieces: Sequence[Piece], folder: Path, epochs: int, workers: int) -> Executor:
-    if workers > 1:
-        return Processes(partial(Inline, importable(task, train_piece, tuple(pieces))), folder, epochs, workers)
-    return Inline(partial(train_piece, task.problem, tuple(pieces)), folder, epochs)
+    if workers == 1:
+        return Inline(copied(task, train_piece, tuple(pieces)), folder, epochs)
+    forked = task.problem.device == "cpu" and can_fork()
+    objective = (copied if forked else importable)(task, train_piece, tuple(pieces))
+    return Processes(partial(Inline, objective), folder, epochs, workers, forked=forked)
 
 
 def _costs(task: Task, pieces: Sequence[Piece], epochs: int) -> list[float]:
