@@ -8,13 +8,16 @@ import re
 import sqlite3
 import subprocess
 import sys
+from dataclasses import replace
 
 import numpy as np
 import pytest
 
 import zeroin as zi
+from zeroin.budget import Budget
 from zeroin.exports import as_json
 from zeroin.header import Header
+from zeroin.plan import Plan
 from zeroin.store import read_study
 from zeroin.types import Observation
 
@@ -117,6 +120,12 @@ def test_the_plan_counts_the_configs_of_the_coarse_round_that_the_budget_pays(ze
     assert said in out
     assert "over the whole space" in out
     assert "12 trials" not in out
+
+
+def test_the_plan_of_a_study_cut_short_in_its_coarse_round_counts_configs_as_a_new_one_does():
+    new = Plan("x", ("lr",), (1, 2, 4), 12, Budget(epochs=40), 10.0, 3, 1, 0, None, 0)
+    assert "then about 28 configs in all" in new.words()
+    assert "then about 28 configs in all" in replace(new, known=3, spent=2).words()
 
 
 @pytest.mark.slow

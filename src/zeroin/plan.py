@@ -94,7 +94,9 @@ class Plan:
             return f"{trials} configs in all"
         if self.trainings is None:
             return "more"
-        each = self.spent / (self.known * self.ladder[-1]) if self.known and self.spent else 1 / CONFIGS_PER_TRAINING
+        each = 1 / CONFIGS_PER_TRAINING
+        if self.spent and self.known > self.screen:  # before, all trials are short
+            each = self.spent / (self.known * self.ladder[-1])
         return f"about {self._most(max(self.screen, round((self.trainings - self.confirm) / each)))} configs in all"
 
     def _alone(self) -> int | None:
