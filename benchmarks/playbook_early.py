@@ -18,7 +18,7 @@ import zeroin as zi
 from adaptor import seed_of
 from playbook_live import CHEAP_FIRST, LIVE, VARIANTS, without
 from zeroin.goal import turned
-from zeroin.tasks import TASKS
+from zeroin.tasks import load
 from zeroin.types import Observed
 
 TRAININGS = 5
@@ -27,7 +27,7 @@ MARKS = (0.25, 0.5, 0.75, 1.0, 1.5, 2.0, 5.0)
 
 def seen(name: str, seed: int, folder: Path | None) -> list[float]:
     """The best validation score by each of the marks, with the playbook of the others where a folder is given."""
-    task = TASKS[name].make()
+    task = load(name)
     losses: list[float] = []
 
     def hear(_: zi.Study, event: Any) -> None:

@@ -41,7 +41,7 @@ from zeroin.history import History, incumbent
 from zeroin.playbook import Lesson, Playbook, lesson_of, scenario_of, shipped
 from zeroin.playbook.lesson import from_json, to_json
 from zeroin.protocols import Trainable
-from zeroin.tasks import TASKS
+from zeroin.tasks import TASKS, load
 from zeroin.types import Config, Decision, Kind, Observed, Proposal
 
 LIVE = 30  # full trainings of a study that teaches: real networks train here
@@ -111,7 +111,7 @@ def truths(task: Trainable, seed: str, configs: Sequence[Config]) -> list[dict[s
 
 def lesson_from(name: str, folder: Path) -> Lesson:
     """What a ready-made task teaches; a study that was cut short goes on from the store in the folder."""
-    task = TASKS[name].make()
+    task = load(name)
     folder.mkdir(parents=True, exist_ok=True)
     study, _ = studied(task, f"{name}@past", LIVE, store=folder / f"past-{name}.db")
     scenario = scenario_of(task, study.space, task.max_epochs)
@@ -140,7 +140,7 @@ def run(folder: Path, name: str, variant: str, seed: int) -> None:
     if file.exists():
         return
     began = time.process_time()
-    task = TASKS[name].make()
+    task = load(name)
     _, found = studied(task, f"{name}@{seed}", LEVEL, without(folder, name) if variant == "playbook" else None)
     minutes = round((time.process_time() - began) / 60, 2)
     told = truths(task, f"{name}@{seed}@again", [found[mark] for mark in MARKS])

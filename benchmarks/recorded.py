@@ -43,7 +43,7 @@ from zeroin.playbook.portfolio import MOST
 from zeroin.search import coarse, surrogate
 from zeroin.search.model import Features
 from zeroin.search.surrogate import one_blas_thread
-from zeroin.tasks import TASKS
+from zeroin.tasks import TASKS, load
 from zeroin.types import Advised, Config, Decision, Kind, Observed, Proposal, Suggestion
 
 LIVE, LEVEL = 30, 20  # full trainings whose space is searched; of a study
@@ -161,7 +161,7 @@ def _key(config: Config) -> str:
 
 def record(name: str, file: Path, wide: int, near: int, again: int) -> None:
     """Train what is not in the file yet."""
-    task = TASKS[name].make()
+    task = load(name)
     space = task.space_for(LIVE)
     rows = _rows(file)
     while len(rows) < DEFAULTS + wide + near + TURNS * again:
@@ -215,7 +215,7 @@ def _rows(file: Path) -> list[dict[str, Any]]:
 
 def recorded(name: str, file: Path) -> Recorded:
     """A task with what the file has of it."""
-    task = TASKS[name].make()
+    task = load(name)
     assert isinstance(task, Task)
     least = 0.5 / len(task.problem.valid) if task.metric == "accuracy" else 1e-4
     space = task.space_for(LIVE)

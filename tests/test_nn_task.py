@@ -640,7 +640,7 @@ def test_what_is_missing_is_told_with_the_line_to_paste(monkeypatch):
 
 
 def test_digits_learns_in_one_epoch(tmp_path):
-    digits = TASKS["digits"].make()
+    digits = load("digits")
     assert isinstance(TASKS["digits"], Ready)
     assert [len(d) for d in (digits.problem.train, digits.problem.valid, digits.problem.test)] == [1197, 240, 360]
     assert digits.problem.train.x.shape == (1197, 1, 8, 8)

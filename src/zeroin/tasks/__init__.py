@@ -36,14 +36,6 @@ class Ready:
     tuned: float | None
     module: str
 
-    def make(self) -> Trainable:
-        """The task with its data.
-
-        Raises:
-            TaskError: PyTorch, or the package its data come with, is not installed.
-        """
-        return load(self.name)
-
 
 PROMISED: dict[str, Any] = json.loads(resources.files("zeroin.tasks").joinpath("promised.json").read_text("utf-8"))
 

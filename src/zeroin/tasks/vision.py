@@ -17,8 +17,7 @@ def digits() -> Task:
     A fully connected network of 1 to 3 layers, with or without batch normalisation; AdamW with a cosine schedule.
 
     Returns:
-        The task; one training of 20 epochs takes about a second on one thread. `zi.tune(task)`, seed 0, five fresh
-        trainings: test accuracy 0.982, the default config 0.981; docs/tasks.md has an earlier run.
+        The task; one training of 20 epochs takes about a second on one thread. docs/tasks.md has its scores.
 
     Source: scikit-learn `load_digits`; Alpaydin & Kaynak 1998, UCI "Optical recognition of handwritten digits".
     """
