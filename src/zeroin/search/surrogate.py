@@ -137,13 +137,16 @@ class Posterior:
             owners: the owner of each row [n], a trial.
         """
         inverse = _symmetric(lapack.dpotri(self.factor, lower=1)[0])
-        found = []
-        for owner in np.unique(owners):
-            block = np.flatnonzero(owners == owner)
-            covariance = np.linalg.inv(inverse[np.ix_(block, block)])
-            seen = self.targets[block[-1]]
-            found.append((seen, seen - covariance[-1] @ self.weights[block], np.sqrt(covariance[-1, -1])))
-        seen, predicted, sd = np.array(found).T
+        order = np.argsort(owners, kind="stable")
+        _, first, count = np.unique(owners[order], return_index=True, return_counts=True)
+        seen, predicted, sd = np.empty((3, len(first)))
+        for size in np.unique(count):  # blocks of one size at once
+            which = np.flatnonzero(count == size)
+            block = order[first[which, None] + np.arange(size)]
+            covariance = np.linalg.inv(inverse[block[:, :, None], block[:, None, :]])[:, -1]
+            seen[which] = self.targets[block[:, -1]]
+            predicted[which] = seen[which] - (covariance * self.weights[block]).sum(1)
+            sd[which] = np.sqrt(covariance[:, -1])
         return seen, predicted, sd
 
 
