@@ -71,7 +71,7 @@ def test_own_network_by_the_command_and_its_weights(folder):
 
 
 @pytest.mark.slow
-def test_a_deep_network_learns_with_batch_norm_and_12_trainings_of_search(folder):
+def test_a_deep_network_learns_with_batch_norm_and_8_trainings_of_search(folder):
     pytest.importorskip("torch")
     done = run(folder, sys.executable, "deep_network.py", seconds=2400)
     assert done.returncode == 0, done.stderr
