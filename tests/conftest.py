@@ -8,6 +8,7 @@ import sys
 import pytest
 
 os.environ["ZEROIN_PLAYBOOK"] = "off"  # before anything of zeroin is imported
+os.environ.setdefault("OMP_NUM_THREADS", "1")  # a second thread of each process that tests would wait by spinning
 
 from zeroin.cli import main
 

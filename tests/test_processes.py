@@ -135,7 +135,8 @@ def with_environment(objective):
     return objective
 
 
-def test_workers_are_kept_and_have_one_thread(pair):
+def test_workers_are_kept_and_have_one_thread(pair, monkeypatch):
+    monkeypatch.setenv("OMP_NUM_THREADS", "2")
     seen = []
     work(pair, [job(i) for i in range(6)], lambda _, o: seen.append(o.metrics) or True)
     assert {m["threads"] for m in seen} == {1.0}
