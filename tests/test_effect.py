@@ -13,7 +13,7 @@ from torch import nn
 from zeroin.cli import cli
 from zeroin.cli.options import writing
 from zeroin.errors import StudyError, TaskError
-from zeroin.nn import Task, effect, loop, mlp
+from zeroin.nn import Task, audit, effect, loop, mlp
 from zeroin.nn.effects.arms import design
 from zeroin.nn.effects.curves import curves
 from zeroin.nn.effects.volume import Draw, Goal, Paired, Share, compared
@@ -150,6 +150,21 @@ def test_a_choice_of_the_space_is_compared_with_shapes_held():
 def test_true_and_1_are_arms_of_their_own():
     arms = design(task(space=Space(k=Choice(True, 1, 2, default=1))), "k", {}, {}).arms
     assert [arm.name for arm in arms] == ["1", "True", "2"]
+
+
+def test_networks_keep_their_own_width_and_one_that_cannot_be_made_or_trained_is_told():
+    wide = {"small": 4, "large": 8}
+    space = Space(lr=Float(1e-3, 1.0, scale="log"), units=Choice("small", "large"))
+    own = task(
+        lambda c: nn.Sequential(nn.Linear(6, wide[c["units"]]), nn.ReLU(), nn.Linear(wide[c["units"]], 3)), space=space
+    )
+    assert design(own, "batchnorm", {}, {}).held["units"] == "small"
+    with pytest.raises(TaskError, match=r"'units': 64.* raised KeyError: 64"):
+        effect(own, "batchnorm", held={"units": 64})
+    with pytest.raises(TaskError, match=r"'units': 64.* raised KeyError: 64"):
+        audit(own, config={"units": 64})
+    with pytest.raises(TaskError, match="two examples in each mini-batch"):
+        effect(own, "batchnorm", held={"batch_size": 1})
 
 
 def test_a_network_that_does_not_ask_for_a_norm_gets_it_put_in():

@@ -15,6 +15,7 @@ from zeroin.errors import TaskError
 from zeroin.nn.auditing import rules_batchnorm, rules_signal, rules_statistics
 from zeroin.nn.auditing.findings import SEVERITIES, Audit, Finding
 from zeroin.nn.auditing.measure import SEEN, Measured, Subject, Unknown, measure
+from zeroin.nn.checking import check
 from zeroin.nn.data import edges
 from zeroin.nn.layers import BATCHNORMS
 from zeroin.nn.loop import Training, one_thread, train_epoch
@@ -112,6 +113,7 @@ def _of_task(task: Task, config: Config | None, epochs: int, seed: int) -> Audit
     """Examine the network of a config when it is new, and after the training loop has trained it for some epochs."""
     config = config if config is not None else task.space_for(1.0).default if task.space is not None else {}
     problem, how = task.problem, recipe(config)
+    check(problem, config, len(problem.train))  # too small a mini-batch is a finding
     model = task.network(config, seed).to(problem.device)
     cuts = edges(len(problem.train), how.batch_size)
     x, y = _some(problem.train)

@@ -7,8 +7,9 @@ from dataclasses import dataclass
 import torch
 
 from zeroin.errors import TaskError
+from zeroin.nn.checking import check
 from zeroin.nn.loop import fresh
-from zeroin.nn.networks import KNOWN, Build, built
+from zeroin.nn.networks import KNOWN, Build
 from zeroin.nn.norms.batchnorm import insert_batchnorm
 from zeroin.nn.problem import Problem, two_examples
 from zeroin.nn.recipe import recipe
@@ -24,8 +25,8 @@ NORMS = {"batchnorm": "batch", "layernorm": "layer", "groupnorm": "group"}  # wi
 # For norms: plain SGD over all learning rates and momenta that anyone would try, with nothing else to help.
 PLAIN_SPACE = Space(lr=Float(1e-4, 10.0, scale="log"), momentum=Float(0.0, 0.99, scale="one_minus_log"))
 PLAIN: dict[str, Value] = {
-    "optimizer": "momentum", "batch_size": 64, "units": 64, "schedule": "constant", "weight_decay": 0.0,
-    "dropout": 0.0, "label_smoothing": 0.0, "grad_clip": 0.0, "warmup": 0.0,
+    "optimizer": "momentum", "batch_size": 64, "schedule": "constant", "weight_decay": 0.0, "dropout": 0.0,
+    "label_smoothing": 0.0, "grad_clip": 0.0, "warmup": 0.0,
 }  # fmt: skip
 
 
@@ -87,7 +88,7 @@ def design(task: Task, choice: str, at: Mapping[str, Sequence[Value]], held: Map
         held: values by name that every config has.
 
     Raises:
-        TaskError: there is no such choice, or a setting has no effect on the network.
+        TaskError: there is no such choice, a setting has no effect on the network, or a network does not fit the data.
     """
     space = None if task.space is None else task.space_for(1.0)
     base: dict[str, Value] = {} if space is None else dict(space.default)
@@ -108,12 +109,13 @@ def design(task: Task, choice: str, at: Mapping[str, Sequence[Value]], held: Map
     base.setdefault("init", "default")
     for name in held.keys() & found.params.keys():
         found = found.fix(name, held[name])
-    if choice not in NORMS:
-        found = _alike_in_shape(task, found, {choice, *at, *held})
     start = {**base, **found.default}
     tried = [{**start, **setting, **arm.change} for setting in settings for arm in arms]
     _heeded(task, tried, arms, (*at, *held))
-    arms = tuple(_inserted(task, {**start, **settings[0]}, arms)) if choice in NORMS else arms
+    if choice in NORMS:
+        arms = tuple(_inserted(task, {**start, **settings[0]}, arms))
+    else:
+        found = _alike_in_shape(task, found, {choice, *at, *held})
     rest = {n: v for n, v in base.items() if n not in at and (n not in found.params or len(set(found[n].range)) == 1)}
     rest = {n: v for n, v in rest.items() if n not in arms[0].change}
     return Design(arms, settings, found, rest)
@@ -141,8 +143,10 @@ def _inserted(task: Task, config: Config, arms: Sequence[Arm]) -> list[Arm]:
 
 
 def _heeded(task: Task, configs: Sequence[Config], arms: Sequence[Arm], given: Collection[str]) -> None:
-    """Whether the names that were given mean something to the network or its training, and are not the arms' own."""
-    asked = set(KNOWN).union(*(built(task.problem.build, config)[1] for config in configs))
+    """Whether the networks of these configs fit the data, and whether the names that were given mean something to them
+    or to their training, and are not the arms' own.
+    """
+    asked = set(KNOWN).union(*(check(task.problem, config, recipe(config).batch_size) for config in configs))
     for name in given:
         if name in arms[0].change:
             raise TaskError(

@@ -19,6 +19,7 @@ from zeroin.executors.inline import Inline
 from zeroin.executors.place import can_fork, check_workers
 from zeroin.executors.processes import Processes
 from zeroin.executors.run import Run
+from zeroin.nn.checking import check
 from zeroin.nn.effects.arms import Arm, Design, design, with_norm
 from zeroin.nn.effects.curves import ROWS, curves, seconds
 from zeroin.nn.effects.outcome import Effect
@@ -26,6 +27,7 @@ from zeroin.nn.effects.volume import Comparison, Draw, Goal, compared
 from zeroin.nn.executing import copied, importable
 from zeroin.nn.metrics import METRICS
 from zeroin.nn.problem import Problem, loss_of
+from zeroin.nn.recipe import recipe
 from zeroin.nn.task import Task
 from zeroin.protocols import Executor
 from zeroin.rng import generator, seed_of
@@ -99,7 +101,8 @@ def effect(
         Shares with confidence intervals, paired tests, and ranges; `print` it, `.picture("effect.svg")`, `.to_json()`.
 
     Raises:
-        TaskError: there is no such choice, a target is needed, or a setting has no effect on the network.
+        TaskError: there is no such choice, a target is needed, a setting has no effect on the network, or a network
+            does not fit the data.
 
     >>> print(effect(task, "batchnorm", at={"layers": (2, 8)}))  # doctest: +SKIP
 
@@ -233,13 +236,15 @@ def _executor(task: Task, pieces: Sequence[Piece], folder: Path, epochs: int, wo
 
 
 def _costs(task: Task, pieces: Sequence[Piece], epochs: int) -> list[float]:
-    """Seconds of each piece, measured once for each arm and setting."""
+    """Seconds of each piece, measured once for each arm and setting, whose network is checked before."""
     known: dict[tuple[int, str], tuple[float, float]] = {}
     costs = []
     for piece in pieces:
         key = id(piece.setting), piece.arm.name
         if key not in known:
-            known[key] = seconds(_arm_of(task.problem, piece), piece.members[0])
+            arm, config = _arm_of(task.problem, piece), piece.members[0][0]
+            check(arm, config, recipe(config).batch_size)
+            known[key] = seconds(arm, piece.members[0])
         before, an_epoch = known[key]
         costs.append(before + epochs * len(piece.members) * an_epoch)
     return costs
