@@ -815,7 +815,7 @@ OTHERS = {  # name: (the file, how it is made, what is said)
         lambda p: savez(p, X=np.arange(30)[:, None], y=["a"] * 30),
         "one class: give another y",
     ),
-    "a spreadsheet": ("t.xlsx", put, "'t.xlsx' is none: save it as CSV"),
+    "a spreadsheet": ("t.xlsx", put, "'t.xlsx' does neither: save it as CSV"),
     "npz without y": ("t.npz", lambda p: savez(p, X=np.zeros((30, 2))), "has X"),
     "npz of objects": ("t.npz", lambda p: savez(p, X=np.array([{}] * 30), y=np.arange(30)), "holds arrays of numbers"),
     "npz of two lengths": ("t.npz", lambda p: savez(p, X=np.zeros((30, 2)), y=np.arange(29)), "give one for each"),
@@ -834,9 +834,7 @@ def test_other_spoiled_data_are_one_sentence(case, zeroin):
     name, make, said = OTHERS[case]
     path = zeroin.folder / name
     make(path)
-    refused(
-        zeroin, path.relative_to(zeroin.folder), said, *(BY if path.suffix in (".csv", ".parquet", ".xlsx") else ())
-    )
+    refused(zeroin, path.relative_to(zeroin.folder), said, *(BY if path.suffix in (".csv", ".parquet") else ()))
 
 
 @pytest.mark.parametrize(

@@ -48,9 +48,10 @@ def find(target: str, data: Mapping[str, Any] | None = None) -> Target:
     asked = {name: value for name, value in (data or {}).items() if value}
     if target and target not in TASKS and (suffix(Path(target)) in DATA or Path(target).is_dir()):
         return _from_data(target, asked)
-    if asked and Path(target).is_file() and not target.endswith(".py"):
+    if target not in TASKS and Path(target).is_file() and not target.endswith(".py"):
         raise TaskError(
-            f"data are in a {', '.join(DATA)} file or a folder of images; {target!r} is none: {remedy(Path(target))}."
+            f"a file to tune holds data ({', '.join(DATA)}) or code (.py); {target!r} does neither: "
+            f"{remedy(Path(target))}."
         )
     if asked:
         options = f"--{', --'.join(asked)}".replace("_", "-")
