@@ -190,6 +190,14 @@ def test_a_default_config_that_beats_the_winner_over_fresh_seeds_is_the_best():
     assert study.best.loss == 0.2
 
 
+@pytest.mark.parametrize(("trials", "seeds"), [(6, 1), (12, 2)])
+def test_a_default_that_the_search_holds_for_the_best_is_not_trained_twice(trials, seeds):
+    study = zi.tune(noisy(0.0), zi.Space(x=zi.Float(0, 1, default=0.3)), trials=trials, confirm=2, store=None)
+    assert study.best.config == {"x": 0.3}
+    assert [s.config["x"] for s in scores(study.history)].count(0.3) == 1
+    assert sum(trial.config["x"] == 0.3 and not trial.kind.is_search for trial in study.trials) == seeds
+
+
 def test_where_scores_are_equal_the_test_is_that_of_the_network_that_is_kept():
     """A network is kept for its lower loss where scores are equal; which epoch that is, the last of them knows."""
 

@@ -2,7 +2,7 @@
 
 A lucky draw looks like a good config. So up to three contenders race over fresh seeds. One that falls behind by more
 than chance explains (Student's t, because seeds are few) drops out, and its remaining trainings go to those that are
-still close. The default config is trained with as many seeds as a contender, and wins if its mean is lower.
+still close. The default config, none of them, is trained with as many seeds, and wins if its mean is lower.
 """
 
 import math
@@ -80,13 +80,13 @@ class Confirm:
     def decide(self, space: Space, history: History, free: int, *, max_epochs: int, seed: int) -> Decision:
         """The next trainings; see `zeroin.protocols.Searcher`."""
         del seed  # nothing is drawn
-        asked = self._race(history, free) or self._default(space, history)
+        asked = self._race(space, history, free) or self._default(space, history)
         return Decision(tuple(Proposal(max_epochs, kind, why, config=config) for kind, config, why in asked[:free]))
 
-    def _race(self, history: History, free: int) -> list[tuple[Kind, Config, str]]:
+    def _race(self, space: Space, history: History, free: int) -> list[tuple[Kind, Config, str]]:
         """One seed for each contender in turn; if slots are left, seeds of the next turns as well."""
         known = by_config(history, Kind.CONFIRM)
-        configs = self.configs or contenders(history, self.contenders)
+        configs = self.configs or contenders(history, self.contenders, space.default)
         runs = [known.get(config_key(c), []) for c in configs]
         racing = self._survivors(runs)
         counts, names = [len(r) for r in runs], "the best" if len(configs) == 1 else f"the {len(configs)} best"
@@ -152,14 +152,11 @@ class Finish:
         return Decision((Proposal(max_epochs, Kind.ZOOM, why, trial=best.number),))
 
 
-def contenders(history: History, most: int) -> list[Config]:
-    """The best `most` configs of the search, all different, the best first."""
-    configs: dict[str, Config] = {}
-    for trial in sorted((t for t in history.trials if t.kind.is_search and t.loss is not None), key=rank):
-        if len(configs) == most:
-            break
-        configs.setdefault(config_key(trial.config), trial.config)
-    return list(configs.values())
+def contenders(history: History, most: int, but: Config) -> list[Config]:
+    """The best `most` configs of the search, all different and none of them `but`, the best first."""
+    worked = sorted((t for t in history.trials if t.kind.is_search and t.loss is not None), key=rank)
+    configs = {config_key(t.config): t.config for t in worked if not same_config(t.config, but)}
+    return list(configs.values())[:most]
 
 
 def by_config(history: History, kind: Kind) -> dict[str, list[Trial]]:

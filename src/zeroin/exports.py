@@ -81,7 +81,7 @@ def trial_with_weights(history: History, folder: Path) -> Trial:
     if config is None:
         raise StudyError("weights are those of a trial that worked; none did yet: tune for longer.")
     left = [t for t in history.trials if t.loss is not None and any(trial_folder(folder, t.number).glob("epoch-*"))]
-    for wanted in (config, *contenders(history, len(history.trials))) if left else ():
+    for wanted in (config, *contenders(history, len(history.trials), config)) if left else ():
         if runs := [t for t in left if same_config(t.config, wanted)]:
             return min(runs, key=lambda t: (t.kind.is_search, rank(t)))
     raise StudyError(

@@ -9,7 +9,7 @@ from zeroin.search.rows import Memory, Rows
 from zeroin.search.rungs import loss_at
 from zeroin.search.surrogate import one_blas_thread
 from zeroin.space import Space
-from zeroin.space.plain import config_key
+from zeroin.space.plain import config_key, same_config
 from zeroin.space.scales import Array
 from zeroin.types import Config
 
@@ -25,7 +25,8 @@ def best_configs(space: Space, history: History, most: int) -> list[Config]:
     If these are too few, trials that were stopped early count as well, although the model can only guess at their end.
 
     A lucky result also lowers the mean of its neighbours. So trials that are far better than the others predict are set
-    aside first. The config of the lowest loss still gets the last place, because it may be right.
+    aside first. The config of the lowest loss still gets the last place, because it may be right. The default config is
+    none of them, as it is trained with fresh seeds anyway.
 
     Args:
         space: the hyperparameters.
@@ -33,7 +34,7 @@ def best_configs(space: Space, history: History, most: int) -> list[Config]:
         most: how many at most.
 
     Returns:
-        Different configs, the best first; none if fewer than five trials worked, which are too few for a model.
+        Different configs, the best first; none if fewer than five such trials worked, which are too few for a model.
 
     >>> from zeroin.space import Float
     >>> best_configs(Space(x=Float(0, 1)), History(), 3)
@@ -41,7 +42,8 @@ def best_configs(space: Space, history: History, most: int) -> list[Config]:
     """
     memory = Memory(space, history, hindsight.trusted(space, history))
     rows = memory.rows()
-    worked = [int(n) for n in np.unique(rows.trial) if history.trials[n].loss is not None]
+    tried = ((int(n), history.trials[n]) for n in np.unique(rows.trial))
+    worked = [n for n, t in tried if t.loss is not None and not same_config(t.config, space.default)]
     if len(worked) < LEAST:
         return []
     lowest = min(worked, key=lambda n: (loss_at(history, history.trials[n], history.trials[n].epoch), n))
