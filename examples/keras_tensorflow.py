@@ -51,7 +51,7 @@ def objective(config, run):
 
 if __name__ == "__main__":
     name = f"keras-{keras.backend.backend()}"
-    study = zi.tune(objective, space, max_epochs=max_epochs, epochs=30, goal=goal, name=name)
+    study = zi.tune(objective, space, max_epochs=max_epochs, epochs=20, goal=goal, name=name)
     print(study.best.config, "validation accuracy", study.best.loss)
     model = build(study.best.config)  # once more, also on the examples that judged it
     both, both_labels = np.concatenate([x, x_valid]), np.concatenate([y, y_valid])
