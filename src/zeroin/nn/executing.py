@@ -57,7 +57,7 @@ def executor_of(
     Raises:
         TaskError: the network of the default config does not fit the data or the loss, or workers cannot import it.
     """
-    forked = workers > 1 and task.problem.device == "cpu" and can_fork()
+    forked, by = carried(task, workers)
     first = 0 if forked else workers - 1
     with starting(folder, max_epochs, first) as started:  # it takes as long as the calibration
         alike = shaping(task.problem, space)
@@ -67,7 +67,6 @@ def executor_of(
         log.info("%s: %s", task.name, calibration.words())
         if calibration.rows == 1 and workers == 1:
             return Inline(loop.objective(task.problem), folder, max_epochs, calibration.seconds)
-        by = partial(copied, task) if forked else partial(importable, task)
         here = None
         if calibration.rows == 1:
             make: Make = partial(Inline, by(loop.train, loop.Paused()))
@@ -86,8 +85,13 @@ def executor_of(
         )  # fmt: skip
 
 
-def copied(task: Trained, function: Callable[..., Any], *first: Any) -> Callable[..., Any]:
-    """f(problem, *first, ...) for a task, for workers that are copies of this process."""
+def carried(task: Trained, workers: int) -> tuple[bool, Callable[..., Callable[..., Any]]]:
+    """Whether workers are copies of this process, and what makes functions of the task that reach them."""
+    forked = workers > 1 and task.problem.device == "cpu" and can_fork()
+    return forked, partial(_copied if forked else importable, task)
+
+
+def _copied(task: Trained, function: Callable[..., Any], *first: Any) -> Callable[..., Any]:
     return partial(function, task.problem, *first)
 
 

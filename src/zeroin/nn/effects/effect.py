@@ -16,7 +16,7 @@ import torch
 from zeroin.checked import is_whole
 from zeroin.errors import TaskError
 from zeroin.executors.inline import Inline
-from zeroin.executors.place import can_fork, check_workers
+from zeroin.executors.place import check_workers
 from zeroin.executors.processes import Processes
 from zeroin.executors.run import Run
 from zeroin.nn.checking import check
@@ -24,7 +24,7 @@ from zeroin.nn.effects.arms import Arm, Design, design, with_norm
 from zeroin.nn.effects.curves import ROWS, curves, seconds
 from zeroin.nn.effects.outcome import Effect
 from zeroin.nn.effects.volume import Comparison, Draw, Goal, compared
-from zeroin.nn.executing import copied, importable
+from zeroin.nn.executing import carried
 from zeroin.nn.metrics import METRICS
 from zeroin.nn.problem import Problem, loss_of
 from zeroin.nn.recipe import recipe
@@ -229,10 +229,9 @@ def _check(ended: Ended) -> None:
 
 def _executor(task: Task, pieces: Sequence[Piece], folder: Path, epochs: int, workers: int) -> Executor:
     if workers == 1:
-        return Inline(copied(task, train_piece, tuple(pieces)), folder, epochs)
-    forked = task.problem.device == "cpu" and can_fork()
-    objective = (copied if forked else importable)(task, train_piece, tuple(pieces))
-    return Processes(partial(Inline, objective), folder, epochs, workers, forked=forked)
+        return Inline(partial(train_piece, task.problem, tuple(pieces)), folder, epochs)
+    forked, by = carried(task, workers)
+    return Processes(partial(Inline, by(train_piece, tuple(pieces))), folder, epochs, workers, forked=forked)
 
 
 def _costs(task: Task, pieces: Sequence[Piece], epochs: int) -> list[float]:
