@@ -74,10 +74,10 @@ def test_any_path_can_be_written_and_read(tmp_path, name):
 
 
 def test_stores_side_by_side_keep_their_files_apart(tmp_path):
-    stores = [tmp_path / name for name in ("a.db", "a.v1", "a.v2", "a.sqlite", "b.db")]
+    stores = [tmp_path / name for name in ("a", "a.db", "a.v1", "a.v1.db", "a.sqlite", "b.db")]
     assert len({files_of(path, "s") for path in stores}) == len(stores)
     assert files_of(tmp_path / "zeroin.db", "s") == tmp_path / "zeroin.files" / "s"
-    with zi.Study(SPACE, store=stores[1], name="s"), zi.Study(SPACE, store=stores[2], name="s"):
+    with zi.Study(SPACE, store=stores[0], name="s"), zi.Study(SPACE, store=stores[1], name="s"):
         pass
 
 

@@ -43,8 +43,8 @@ def files_of(path: Path, name: str) -> Path:
     >>> files_of(Path("runs/zeroin.db"), "digits").as_posix()
     'runs/zeroin.files/digits'
     """
-    # Beside another store of the same stem, a suffix of one's own keeps the two apart.
-    folder = path.with_suffix(".files") if path.suffix == ".db" else path.with_name(path.name + ".files")
+    # A store of another suffix, or of none, may lie beside one of the same stem; "_" keeps their folders apart.
+    folder = path.with_suffix(".files") if path.suffix == ".db" else path.with_name(f"{path.name}_files")
     return folder / name
 
 
