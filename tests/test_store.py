@@ -203,6 +203,15 @@ def test_a_folder_without_permission_is_told(tmp_path):
         zi.tune(bowl, SPACE, trials=2, store=tmp_path / "z.db")
 
 
+@pytest.mark.skipif(os.geteuid() == 0, reason="root may write everywhere")
+def test_whether_a_study_is_written_is_seen_by_who_may_only_read_it(tmp_path):
+    study = zi.Study(SPACE, store=tmp_path / "z.db", name="s")
+    (tmp_path / "z.files" / "s" / "lock").chmod(0o400)
+    assert is_written(tmp_path / "z.db", "s")
+    study.close()
+    assert not is_written(tmp_path / "z.db", "s")
+
+
 def test_a_store_or_study_that_is_not_there_is_told(tmp_path):
     with pytest.raises(StoreError, match=r"is not there: check store='\.\.\.' \(--store\)\.$"):
         read_study(tmp_path / "z.db")

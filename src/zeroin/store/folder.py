@@ -1,11 +1,15 @@
 """The folder of a study beside the store, and the lock in it that its one writer holds."""
 
 import re
+import sys
 from pathlib import Path
 
 from filelock import FileLock, Timeout
 
 from zeroin.errors import StoreError
+
+if sys.platform != "win32":
+    import fcntl
 
 LOOK_SECONDS = 0.3  # a writer waits so long for the lock, which readers take for a moment to see if there is a writer
 
@@ -59,7 +63,11 @@ def is_written(path: Path, name: str) -> bool:
     if not file.exists():
         return False
     try:
-        FileLock(file).acquire(timeout=0).lock.release()
+        if sys.platform == "win32":
+            FileLock(file).acquire(timeout=0).lock.release()
+        else:
+            with file.open() as opened:  # to read alone: it may be another user's, or on a disk that is read-only
+                fcntl.flock(opened, fcntl.LOCK_SH | fcntl.LOCK_NB)
     except (Timeout, OSError):  # where it cannot be known, a writer is waited for
         return True
     return False
