@@ -135,9 +135,7 @@ def lesson_from(
     known = {"task": f"{task.family}-{task.name}"} | dict(facts or {})
     scenario = scenario_of(None, study.space, task.max_epochs) | known
     memory = Memory(study.space, study.history, hindsight.trusted(study.space, study.history), names)
-    lesson = lesson_of(
-        study.name, study.space, study.history, scenario=scenario, version=version("zeroin"), memory=memory
-    )
+    lesson = lesson_of(replace(study.header, scenario=scenario), study.history, memory)
     return replace(lesson, created=str(number or ""))  # by which several of one task are told apart
 
 

@@ -24,7 +24,7 @@ import sys
 import tempfile
 import time
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from importlib.metadata import version
 from pathlib import Path
 from typing import Any
@@ -115,7 +115,7 @@ def lesson_from(name: str, folder: Path) -> Lesson:
     folder.mkdir(parents=True, exist_ok=True)
     study, _ = studied(task, f"{name}@past", LIVE, store=folder / f"past-{name}.db")
     scenario = scenario_of(task, study.space, task.max_epochs)
-    return lesson_of(name, study.space, study.history, scenario=scenario, version=version("zeroin"))
+    return lesson_of(replace(study.header, name=name, scenario=scenario, created=""), study.history)
 
 
 def without(folder: Path, name: str) -> Playbook:

@@ -36,7 +36,7 @@ def lesson(task: Task, luck: float) -> Lesson:
     scenario = scenario_of(None, study.space, task.max_epochs) | {"task": study.name}
     ladder = hindsight.trusted(study.space, study.history)
     memory = Memory(study.space, study.history, ladder, outlook=None)
-    return lesson_of(study.name, study.space, study.history, scenario=scenario, memory=memory)
+    return lesson_of(replace(study.header, scenario=scenario), study.history, memory)
 
 
 def regrets(task: Task, configs: Sequence[Config]) -> list[float]:

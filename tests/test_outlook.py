@@ -4,6 +4,7 @@ import numpy as np
 import pytest
 
 import zeroin as zi
+from zeroin.header import Header
 from zeroin.history import History
 from zeroin.playbook import lesson_of
 from zeroin.search import outlook
@@ -99,7 +100,7 @@ def test_a_lesson_knows_of_how_losses_still_fall_what_its_study_knew():
     def taught(space, *learned):
         history = history_of(space)
         memory = Memory(space, history, RUNGS, *learned)
-        lesson = lesson_of("s", space, history, scenario={}, memory=memory)
+        lesson = lesson_of(Header("s", "minimize", history.max_epochs, 0, space), history, memory)
         return lesson.levels, lesson.scores, lesson.luck, tuple(lesson.importance.values())
 
     usual, without = taught(NAMED), taught(NAMED, None)

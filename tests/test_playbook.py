@@ -15,6 +15,7 @@ import pytest
 
 import zeroin as zi
 from zeroin.errors import PlaybookError
+from zeroin.header import Header
 from zeroin.playbook import Lesson, Playbook, as_data, as_lessons, lesson_of, scenario_of
 from zeroin.playbook.compare import compare
 from zeroin.playbook.learning import goods
@@ -54,9 +55,13 @@ def studied(centre, name, space=SPACE, trials=24, sign=1.0, **more):
     return zi.tune(lambda c: sign * valley(centre)(c), space, trials=trials, name=name, **({"store": None} | more))
 
 
+def learned(name, space, history, scenario):
+    return lesson_of(Header(name, "minimize", history.max_epochs, 0, space, scenario=scenario), history)
+
+
 def taught(centre, name, sign=1.0, trials=18):
     study = studied(centre, name, playbook=False, sign=sign, trials=trials)
-    return lesson_of(name, SPACE, study.history, scenario=scenario_of(None, SPACE, 1) | {"task": name})
+    return learned(name, SPACE, study.history, scenario=scenario_of(None, SPACE, 1) | {"task": name})
 
 
 def suggested(space, scenario, lessons):
@@ -216,7 +221,7 @@ def test_what_does_not_fit_is_not_asked(lessons):
 def test_own_names_mean_the_same_within_one_task_only(lessons):
     space = zi.Space(a=zi.Float(0.0, 1.0), b=zi.Float(0.0, 1.0))
     past = zi.tune(lambda c: abs(c["a"] - 0.3) + c["b"], space, trials=12, store=None, playbook=False)
-    lesson = lesson_of("past", space, past.history, scenario={"task": "mine"})
+    lesson = learned("past", space, past.history, scenario={"task": "mine"})
     assert suggested(space, {"task": "mine"}, [lesson])
     assert suggested(space, {"task": "another"}, [lesson]) == ()
 
@@ -276,7 +281,7 @@ def pair(best_of, task, inputs, seed):
     centre = best_of(task, inputs)
     loss = lambda c: 0.1 + abs(math.log10(c["lr"]) - centre) / 2 + abs(c["layers"] - 2) / 8  # noqa: E731
     study = zi.tune(loss, RATES, trials=18, store=None, playbook=False, seed=seed)
-    return lesson_of(task, RATES, study.history, scenario={"task": task, "inputs": inputs})
+    return learned(task, RATES, study.history, scenario={"task": task, "inputs": inputs})
 
 
 @pytest.mark.parametrize(
@@ -324,7 +329,7 @@ def test_luck_is_what_the_configs_do_not_tell():
             run.report(valley(-2.0)(config) + spread * np.random.default_rng(run.seed).normal())
 
         study = zi.tune(objective, SPACE, trials=40, store=None, playbook=False)
-        return lesson_of("s", SPACE, study.history, scenario={"task": "s"}).luck
+        return learned("s", SPACE, study.history, scenario={"task": "s"}).luck
 
     assert luck(0.0) < 0.15
     assert luck(1.0) > 0.5
@@ -361,7 +366,7 @@ def remembered(tmp_path, best_lr, sign=1.0):
     for i, shift in enumerate((0.8, 1.25)):
         past = deep(best_lr * shift)
         study = zi.tune(lambda c, f=past: sign * f(c), CATALOGUED, trials=18, store=None, playbook=False, seed=i)
-        book.learn(lesson_of(f"past{i}", CATALOGUED, study.history, scenario={"task": f"past{i}"}))
+        book.learn(learned(f"past{i}", CATALOGUED, study.history, scenario={"task": f"past{i}"}))
     return book
 
 
@@ -462,7 +467,7 @@ def test_a_study_begins_where_the_home_is_closed_to_it(tmp_path):
 def test_a_lesson_leaves_out_what_none_of_the_good_configs_has():
     space = zi.Space(**SPACE.params, momentum=zi.Float(0.5, 0.99, when={"optimizer": "sgd"}))
     study = studied(-2.0, "s", space=space, playbook=False)
-    lesson = lesson_of("s", space, study.history, scenario={"task": "t"})
+    lesson = learned("s", space, study.history, scenario={"task": "t"})
     assert lesson.good["optimizer"] == ("adamw",)
     assert "momentum" not in lesson.good
     assert "momentum" not in lesson.words()
@@ -475,7 +480,7 @@ def test_a_study_whose_space_was_narrowed_teaches_the_configs_that_it_tried():
     space = zi.Space(x=zi.Float(0, 1), o=zi.Choice("a", "b", "c"))
     study = zi.tune(lambda c: 0.1 + (c["x"] - 0.9) ** 2 + (c["o"] != "a"), space, trials=20, store=None, playbook=False)
     for narrow in (space.set("x", 0, 0.3), space.fix("x", 0.2), space.set("o", "b", "c")):
-        lesson = lesson_of("narrowed", narrow, study.history, scenario={})
+        lesson = learned("narrowed", narrow, study.history, scenario={})
         assert lesson.configs[0]["x"] == pytest.approx(0.9, abs=0.05)  # no legal config, which would be a bad one
         assert lesson.configs[0]["o"] == "a"
         assert narrow["x"].held or 0.3 not in lesson.good.get("x", ())
@@ -518,7 +523,7 @@ def test_a_lesson_that_somebody_has_changed_is_told(lessons, tmp_path):
 def test_a_study_of_equals_teaches_nothing():
     study = zi.tune(lambda c: 1.0, SPACE, trials=12, store=None, playbook=False)
     with pytest.raises(PlaybookError, match="all of them did equally well"):
-        lesson_of("flat", SPACE, study.history, scenario={})
+        learned("flat", SPACE, study.history, scenario={})
 
 
 def test_an_export_is_checked_when_it_comes_back(lessons):
@@ -639,7 +644,7 @@ def test_what_was_not_searched_is_said_and_so_is_the_end_of_a_range():
     def lesson(name):
         loss = lambda c: 1 / c["layers"] + abs(math.log10(c["lr"]) + 2) / 8  # noqa: E731
         study = zi.tune(loss, space, trials=16, store=None, playbook=False, seed=len(name))
-        return lesson_of(name, space, study.history, scenario={})
+        return learned(name, space, study.history, scenario={})
 
     said = sentences(compare([lesson("a"), lesson("bc")]))
     assert any("3, the most allowed, good in 2" in sentence for sentence in said)
@@ -653,7 +658,7 @@ def test_studies_of_other_legal_limits_are_compared_on_one_line():
         space = zi.Space(units=zi.Int(low, high, scale=scale), lr=zi.Float(1e-5, 1.0, scale="log"))
         loss = lambda c: 0.1 + math.log(high / c["units"]) + abs(math.log10(c["lr"]) + 2) / 8  # noqa: E731
         study = zi.tune(loss, space, trials=14, store=None, playbook=False)
-        return lesson_of(f"to{high}", space, study.history, scenario={})
+        return learned(f"to{high}", space, study.history, scenario={})
 
     row = next(row for row in compare([lesson(64, 512), lesson(4, 16)]).rows if row.name == "units")
     assert 0.0 < row.param.unit(4) < 0.05
@@ -668,7 +673,7 @@ def test_a_word_in_one_study_is_not_the_least_number_of_another():
         study = zi.tune(
             lambda c: c["x"] / 9 + (c["units"] not in (1, "s")), space, trials=12, store=None, playbook=False
         )
-        return lesson_of(str(units), space, study.history, scenario={})
+        return learned(str(units), space, study.history, scenario={})
 
     row = next(r for r in compare([lesson(zi.Int(1, 8)), lesson(zi.Choice("m", "s"))]).rows if r.name == "units")
     assert (row.searched, row.agree) == (1, 1)
@@ -678,7 +683,7 @@ def test_true_in_one_study_is_not_1_in_another():
     def lesson(*options):
         space = zi.Space(norm=zi.Choice(*options), x=zi.Float(0, 1))
         study = zi.tune(lambda c: c["x"] / 9 + (c["norm"] != options[0]), space, trials=12, store=None, playbook=False)
-        return lesson_of(f"{options[0]}", space, study.history, scenario={})
+        return learned(f"{options[0]}", space, study.history, scenario={})
 
     row = next(row for row in compare([lesson(True, False), lesson(1, 2)]).rows if row.name == "norm")
     assert repr(row.param) == "Choice(True, False, 1, 2)"

@@ -10,7 +10,7 @@ import click
 
 from zeroin.cli.options import STORE, write
 from zeroin.errors import PlaybookError
-from zeroin.playbook import Lesson, Playbook, as_data, as_lessons, lesson_from, named
+from zeroin.playbook import Lesson, Playbook, as_data, as_lessons, lesson_of, named
 from zeroin.playbook import shipped as those_shipped
 from zeroin.playbook.compare import Row
 from zeroin.playbook.compare import compare as side_by_side
@@ -71,7 +71,7 @@ def show(name: str | None = None, shipped: bool = False, as_json: bool = False, 
 @BOOK
 def learn(study: str, store: Path, book: Path | None) -> None:
     """Learn from a study in a store; replaces what was learned from it before."""
-    lesson = lesson_from(*read_study(store, study))
+    lesson = lesson_of(*read_study(store, study))
     Playbook(book).learn(lesson)
     click.echo(f"learned: {lesson.line()}")
 
@@ -156,7 +156,7 @@ def _cells(names: tuple[str, ...], row: Row) -> dict[str, Any]:
 
 def _lesson(name: str, store: Path, book: Path | None) -> Lesson:
     if store.is_file() and any(study.name == name for study in list_studies(store)):
-        return lesson_from(*read_study(store, name))
+        return lesson_of(*read_study(store, name))
     return named(name, Playbook(book).lessons(), those_shipped())[-1]
 
 

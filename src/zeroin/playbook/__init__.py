@@ -4,7 +4,7 @@ from zeroin.playbook.book import Playbook, as_data, as_lessons, is_off, shipped
 from zeroin.playbook.learning import lesson_of
 from zeroin.playbook.lesson import Lesson
 from zeroin.playbook.scenario import scenario_of
-from zeroin.playbook.use import lesson_from, named, playbook_of, teach
+from zeroin.playbook.use import named, playbook_of, teach
 
 __all__ = [
     "Lesson",
@@ -12,7 +12,6 @@ __all__ = [
     "as_data",
     "as_lessons",
     "is_off",
-    "lesson_from",
     "lesson_of",
     "named",
     "playbook_of",

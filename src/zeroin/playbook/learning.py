@@ -1,13 +1,15 @@
 """Learning: what a study's history teaches, as a `Lesson`."""
 
 from collections.abc import Sequence
+from importlib.metadata import version
 
 import numpy as np
 
 from zeroin.errors import PlaybookError
+from zeroin.header import Header
 from zeroin.history import History
 from zeroin.playbook.lesson import WORST, Lesson
-from zeroin.playbook.scenario import Scenario
+from zeroin.playbook.scenario import scenario_of
 from zeroin.search import hindsight
 from zeroin.search.importance import importances
 from zeroin.search.model import Model, build, correlation
@@ -24,32 +26,24 @@ BEST, OTHERS = 16, 16  # configs kept: so many of the best, and evenly of the ot
 
 
 @one_blas_thread
-def lesson_of(
-    name: str,
-    space: Space,
-    history: History,
-    *,
-    scenario: Scenario,
-    created: str = "",
-    version: str = "",
-    memory: Memory | None = None,
-) -> Lesson:
-    """What a study's history teaches.
+def lesson_of(header: Header, history: History, memory: Memory | None = None) -> Lesson:
+    """What a study teaches.
 
     Args:
-        name, space, scenario, created, version: see `Lesson`.
-        history: of the study.
+        header: what it is.
+        history: what it saw.
         memory: of this history, as the search used it; None: a new one.
 
     Raises:
         PlaybookError: fewer than eight trials worked, or all did equally well.
     """
+    space = header.space
     memory = memory or Memory(space, history, hindsight.trusted(space, history))
     rows = memory.rows()
     worked = np.unique(rows.trial[np.isfinite(rows.loss)])
     if len(worked) < FEWEST:
         raise PlaybookError(
-            f"a study needs {FEWEST} trials that worked to teach something; {name!r} has {len(worked)}: "
+            f"a study needs {FEWEST} trials that worked to teach something; {header.name!r} has {len(worked)}: "
             f"go on with it first."
         )
     model = build(rows, memory)
@@ -63,10 +57,10 @@ def lesson_of(
     first = {int(group): j for j, group in reversed(list(enumerate(model.features.prior.groups)))}
     mattered = importances(space, history, memory)
     return Lesson(
-        name=name,
-        created=created,
-        version=version,
-        scenario=scenario,
+        name=header.name,
+        created=header.created,
+        version=version("zeroin"),
+        scenario=header.scenario or scenario_of(None, space, history.max_epochs),  # your own loop may tell none
         space=space,
         max_epochs=history.max_epochs,
         trainings=round(history.spent / history.max_epochs, 2),

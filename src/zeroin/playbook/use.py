@@ -3,7 +3,6 @@
 import difflib
 import logging
 from collections.abc import Sequence
-from importlib.metadata import version
 from pathlib import Path
 
 from zeroin.errors import PlaybookError
@@ -12,7 +11,6 @@ from zeroin.history import History
 from zeroin.playbook.book import Playbook, is_off
 from zeroin.playbook.learning import lesson_of
 from zeroin.playbook.lesson import Lesson
-from zeroin.playbook.scenario import scenario_of
 
 log = logging.getLogger("zeroin")
 
@@ -32,22 +30,10 @@ def playbook_of(asked: bool | str | Path | Playbook) -> Playbook | None:
     return asked if isinstance(asked, Playbook) else Playbook(None if asked is True else asked)
 
 
-def lesson_from(header: Header, history: History) -> Lesson:
-    """What a study teaches.
-
-    Raises:
-        PlaybookError: too few of its trials worked, or all did equally well.
-    """
-    facts = header.scenario or scenario_of(None, header.space, history.max_epochs)  # of an older zeroin it has none
-    return lesson_of(
-        header.name, header.space, history, scenario=facts, created=header.created, version=version("zeroin")
-    )
-
-
 def teach(book: Playbook, header: Header, history: History) -> None:
     """Let a playbook learn from a study that has ended; a study that is too short to teach anything is skipped."""
     try:
-        lesson = lesson_from(header, history)
+        lesson = lesson_of(header, history)
     except PlaybookError as error:
         log.info("nothing was learned for the playbook: %s", error)
         return
