@@ -2,14 +2,15 @@
 
 import itertools
 from collections.abc import Collection, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
+from functools import partial
 
-import torch
+from torch import nn
 
 from zeroin.errors import TaskError
 from zeroin.nn.checking import check
 from zeroin.nn.loop import fresh
-from zeroin.nn.networks import KNOWN, Build
+from zeroin.nn.networks import KNOWN
 from zeroin.nn.norms.batchnorm import insert_batchnorm
 from zeroin.nn.problem import Problem, two_examples
 from zeroin.nn.recipe import recipe
@@ -43,6 +44,10 @@ class Arm:
     name: str
     change: Mapping[str, Value]
     norm: str = ""
+
+    def of(self, problem: Problem) -> Problem:
+        """The problem with this arm's norm put into its networks, if there is one to put in."""
+        return replace(problem, build=partial(_with_norm, problem, self.norm)) if self.norm else problem
 
 
 @dataclass(frozen=True, slots=True)
@@ -113,7 +118,7 @@ def design(task: Task, choice: str, at: Mapping[str, Sequence[Value]], held: Map
     tried = [{**start, **setting, **arm.change} for setting in settings for arm in arms]
     _heeded(task, tried, arms, (*at, *held))
     if choice in NORMS:
-        arms = tuple(_inserted(task, {**start, **settings[0]}, arms))
+        arms = _inserted(task, tried, arms)
     else:
         found = _alike_in_shape(task, found, {choice, *at, *held})
     rest = {n: v for n, v in base.items() if n not in at and (n not in found.params or len(set(found[n].range)) == 1)}
@@ -121,9 +126,9 @@ def design(task: Task, choice: str, at: Mapping[str, Sequence[Value]], held: Map
     return Design(arms, settings, found, rest)
 
 
-def with_norm(build: Build, problem: Problem, kind: str, config: Config) -> torch.nn.Module:
+def _with_norm(problem: Problem, kind: str, config: Config) -> nn.Module:
     """The user's network with norms inserted."""
-    model, _ = insert_batchnorm(build(config), two_examples(problem.train)[0], kind=kind)
+    model, _ = insert_batchnorm(problem.build(config), two_examples(problem.train)[0], kind=kind)
     return model
 
 
@@ -134,12 +139,15 @@ def _normed(kind: str) -> tuple[Arm, ...]:
     )
 
 
-def _inserted(task: Task, config: Config, arms: Sequence[Arm]) -> list[Arm]:
-    """The arms, with a norm to insert if the network itself does not look at the config for it."""
-    before, *rest = arms
-    if _make(task, {**config, **before.change}) != _make(task, {**config, **rest[0].change}):
-        return list(arms)
-    return [before, *(Arm(arm.name, arm.change, str(arm.change["norm"])) for arm in rest)]
+def _inserted(task: Task, configs: Sequence[Config], arms: tuple[Arm, ...]) -> tuple[Arm, ...]:
+    """The arms, whose `configs` take turns, with a norm to insert if the network does not look at its config for it."""
+    plain, normed = arms
+    if _make(task, configs[0]) != _make(task, configs[1]):
+        return arms
+    normed = replace(normed, norm=str(normed.change["norm"]))
+    for config in configs[1::2]:
+        check(normed.of(task.problem), config, recipe(config).batch_size)
+    return plain, normed
 
 
 def _heeded(task: Task, configs: Sequence[Config], arms: Sequence[Arm], given: Collection[str]) -> None:

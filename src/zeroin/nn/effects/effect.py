@@ -6,7 +6,7 @@ import tempfile
 import time
 from collections.abc import Callable, Mapping, Sequence
 from contextlib import closing
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
 from typing import TypeAlias
@@ -19,15 +19,13 @@ from zeroin.executors.inline import Inline
 from zeroin.executors.place import check_workers
 from zeroin.executors.processes import Processes
 from zeroin.executors.run import Run
-from zeroin.nn.checking import check
-from zeroin.nn.effects.arms import Arm, Design, design, with_norm
+from zeroin.nn.effects.arms import Arm, Design, design
 from zeroin.nn.effects.curves import ROWS, curves, seconds
 from zeroin.nn.effects.outcome import Effect
 from zeroin.nn.effects.volume import Comparison, Draw, Goal, compared
 from zeroin.nn.executing import carried
 from zeroin.nn.metrics import METRICS
 from zeroin.nn.problem import Problem, loss_of
-from zeroin.nn.recipe import recipe
 from zeroin.nn.task import Task
 from zeroin.protocols import Executor
 from zeroin.rng import generator, seed_of
@@ -151,7 +149,7 @@ def _comparison(
 def train_piece(problem: Problem, pieces: Sequence[Piece], _config: Config, run: Run) -> None:
     """An objective that trains the piece numbered like the trial; it reports the draws' metrics, and a dummy loss."""
     piece = pieces[run.trial]
-    for _, seen in zip(run.epochs(), curves(_arm_of(problem, piece), piece.members, run.max_epochs), strict=True):
+    for _, seen in zip(run.epochs(), curves(piece.arm.of(problem), piece.members, run.max_epochs), strict=True):
         run.report(0.0 if seen else math.nan, **{str(place): value for place, value in seen.items()})
 
 
@@ -211,13 +209,6 @@ def _until_all_ended(costs: Sequence[float], workers: int) -> float:
     return max(ends)
 
 
-def _arm_of(problem: Problem, piece: Piece) -> Problem:
-    """The problem, with the norm of the piece's arm inserted into networks if necessary."""
-    if not piece.arm.norm:
-        return problem
-    return replace(problem, build=partial(with_norm, problem.build, problem, piece.arm.norm))
-
-
 def _check(ended: Ended) -> None:
     if ended.status in (Status.DONE, Status.DIVERGED):
         return
@@ -235,15 +226,13 @@ def _executor(task: Task, pieces: Sequence[Piece], folder: Path, epochs: int, wo
 
 
 def _costs(task: Task, pieces: Sequence[Piece], epochs: int) -> list[float]:
-    """Seconds of each piece, measured once for each arm and setting, whose network is checked before."""
+    """Seconds of each piece, measured once for each arm and setting."""
     known: dict[tuple[int, str], tuple[float, float]] = {}
     costs = []
     for piece in pieces:
         key = id(piece.setting), piece.arm.name
         if key not in known:
-            arm, config = _arm_of(task.problem, piece), piece.members[0][0]
-            check(arm, config, recipe(config).batch_size)
-            known[key] = seconds(arm, piece.members[0])
+            known[key] = seconds(piece.arm.of(task.problem), piece.members[0])
         before, an_epoch = known[key]
         costs.append(before + epochs * len(piece.members) * an_epoch)
     return costs
