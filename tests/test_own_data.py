@@ -208,6 +208,8 @@ def test_texts_without_blanks_are_texts():
 def test_an_empty_line_of_a_single_column_is_a_row_so_that_predictions_keep_their_places(tmp_path):
     (tmp_path / "t.csv").write_text("text\ngood\n\nbad\n")
     assert read(tmp_path / "t.csv")["text"].fillna("").tolist() == ["good", "", "bad"]
+    (tmp_path / "t.csv").write_text("  \na,b\n1,2\n   \n3,4\n")  # and blanks alone are no more than nothing
+    assert read(tmp_path / "t.csv").to_numpy().tolist() == [["1", "2"], ["3", "4"]]
 
 
 def test_which_columns_are_texts(tmp_path, recwarn):
@@ -808,6 +810,7 @@ OTHERS = {  # name: (the file, how it is made, what is said)
     "broken image": ("f", lambda p: put(digits(p) / "dark" / "0.png"), "dark/0.png"),
     "no npz": ("t.npz", put, "an .npz file holds arrays"),
     "npz pickled": ("t.npz", lambda p: put(p, pickle.dumps({"X": 1})), "an .npz file holds arrays; t.npz is none"),
+    "npz that begins like one": ("t.npz", lambda p: put(p, b"PKD,1,2"), "an .npz file holds arrays; t.npz is none"),
     "empty npz": ("t.npz", lambda p: put(p, b""), "t.npz is empty"),
     "npz of one example": ("t.npz", lambda p: savez(p, X=np.ones((30, 2)), y=np.arange(30) % 2), "all 30 of X"),
     "npz of one class": (

@@ -13,7 +13,7 @@ from zeroin.errors import TaskError
 from zeroin.wording import first_line
 
 LARGEST = float(np.finfo(np.float32).max)
-ZIP = b"PK"  # how each .npz file begins
+ZIP = (b"PK\3\4", b"PK\5\6")  # how an .npz file begins, and one without arrays
 
 
 def arrays(path: Path, *names: str, option: str = "") -> list[NDArray[Any]]:

@@ -26,6 +26,7 @@ Content = TypeVar("Content", str, bytes)
 SEPARATORS = ",;\t|"
 LONGEST = 1_000_000  # characters of a field; a longer one is a quote that is never closed
 SAID = re.compile(r"sep=([,;\t|])\n")  # a first line that names the separator
+BLANK = re.compile(r"^ +$", re.MULTILINE)  # a line that is as good as empty
 OTHER = re.compile(r"\s*(\{\s*\"|\[\s*[\[{]|<(!doctype|html|\?xml|table))", re.IGNORECASE)  # JSON, HTML, XML
 # Words that stand for a missing value: those of pandas, and that of UCI's data sets.
 MISSING = (
@@ -170,7 +171,7 @@ def _decoded(path: Path) -> str:
             f"run `iconv -f UTF-16 -t UTF-8 {path} > new.csv`."
         )
     try:
-        return raw.decode("utf-8-sig").replace("\r\n", "\n").replace("\r", "\n")
+        return BLANK.sub("", raw.decode("utf-8-sig").replace("\r\n", "\n").replace("\r", "\n"))
     except UnicodeDecodeError as error:
         read, at = error.object, error.start  # of what follows the mark that a file may begin with
         line = 1 + read.count(b"\n", 0, at)
