@@ -1,4 +1,4 @@
-"""The region: where the best config lies by the model, computed every few jobs and described in words."""
+"""The region: where the best config lies by the model, computed now and then and described in words."""
 
 from collections import Counter
 from collections.abc import Mapping, Sequence
@@ -18,6 +18,7 @@ from zeroin.wording import part
 
 LEADING = 200  # candidates of the lowest means, among which the best is sought
 SPREAD = 100  # so many of them are spread over all that may hold the best, step by step
+LATER = 8  # a region lasts until jobs of zooming are one in so many of all before it
 MAY = (2.0, 3.0, 4.0)  # in each step a point is kept if its mean less so many standard deviations reaches the best mean
 
 
@@ -53,12 +54,13 @@ def exhausted(view: View) -> Array | None:
 
 
 def _is_due(view: View) -> bool:
-    """Whether a new region is due: after the coarse round, and then after every few jobs of zooming."""
+    """Whether a new region is due: after the coarse round, then after a few jobs of zooming, more the later it is."""
     regions = view.history.regions
     if not regions or regions[-1].round == 0:
         return True
-    since = sum(job.kind is Kind.ZOOM for job in view.history.jobs[regions[-1].after :])
-    return since >= view.settings.region_every
+    before = regions[-1].after
+    since = sum(job.kind is Kind.ZOOM for job in view.history.jobs[before:])
+    return since >= max(view.settings.region_every, before // LATER)
 
 
 def _drawn(view: View, model: Model, points: Array, rng: np.random.Generator, why: str) -> Region:

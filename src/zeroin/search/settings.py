@@ -27,7 +27,7 @@ class Settings:
     trust: float = 0.8  # it is trusted from this correlation between left-out trials and their predictions on
     doubt: float = 0.6  # the share for exploring if it is not trusted
     leap: float = 1.0  # every second new trial aims so many standard deviations of the losses below the best
-    region_every: int = 8  # a new region is computed after so many jobs
+    region_every: int = 8  # a region lasts for so many jobs of zooming at least
     agree: float = 0.5  # a config that agrees with running ones is preferred from this share of the best's EI on
 
     def ladder(self, max_epochs: int) -> tuple[int, ...]:
