@@ -170,12 +170,8 @@ def test_a_job_gives_the_same_in_any_company_cut_or_whole(optimizer, tmp_path):
         assert a["best"]["rank"] == b["best"]["rank"]
 
 
-def in_worker(problem, folder, max_epochs):
-    return stacked(problem, folder, 4)
-
-
 def in_two_processes(problem, folder):
-    return Processes(partial(in_worker, problem), folder, EPOCHS, 1, rows=4, here=stacked(problem, folder, 4))
+    return Processes(partial(stacked, problem, folder, 4), 1, rows=4, here=stacked(problem, folder, 4))
 
 
 @pytest.mark.slow

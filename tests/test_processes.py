@@ -84,7 +84,7 @@ def work(executor, jobs, answer=lambda job, seen: True):
 
 @pytest.fixture
 def pair(tmp_path):
-    executor = Processes(partial(Inline, trained), tmp_path / "pair", 6, 2)
+    executor = Processes(partial(Inline, trained, tmp_path / "pair", 6), 2)
     yield executor
     executor.close()
 
@@ -108,7 +108,7 @@ def test_copies_of_this_process_do_jobs_as_inline_and_import_nothing(tmp_path):
         for _ in run.epochs():
             run.report(config["x"] + own["offset"], pid=float(os.getpid()))
 
-    executor = Processes(partial(Inline, objective), tmp_path, 6, 2, forked=True)
+    executor = Processes(partial(Inline, objective, tmp_path, 6), 2, forked=True)
     pids = set()
     try:
         losses, _ = work(
@@ -147,7 +147,7 @@ def test_workers_are_kept_and_have_one_thread(pair, monkeypatch):
 @pytest.mark.slow
 def test_a_job_waits_for_whichever_worker_is_free_first(tmp_path):
     """Of three groups beside a long job none is put in a queue behind it, though its worker has room."""
-    executor = Processes(partial(Inline, trained), tmp_path, 6, 2, rows=2, grouping=("kind",))
+    executor = Processes(partial(Inline, trained, tmp_path, 6), 2, rows=2, grouping=("kind",))
     pids = {}
     jobs = [job(0, kind="long", sleep=0.5), *(job(i, kind=i) for i in (1, 2, 3))]
     try:
@@ -160,7 +160,7 @@ def test_a_job_waits_for_whichever_worker_is_free_first(tmp_path):
 
 @pytest.mark.slow
 def test_a_group_goes_on_where_it_began_and_equal_jobs_are_shared_out(tmp_path):
-    executor = Processes(partial(Inline, trained), tmp_path, 6, 2, rows=4, grouping=("kind",))
+    executor = Processes(partial(Inline, trained, tmp_path, 6), 2, rows=4, grouping=("kind",))
     pids = {}
 
     def note(of, seen):
@@ -318,7 +318,7 @@ if __name__ == "__main__":
     from functools import partial
     from zeroin.executors.inline import Inline
     from zeroin.executors.processes import Processes
-    executor = Processes(partial(Inline, objective), Path(sys.argv[1]), 2, 2, forked=True)
+    executor = Processes(partial(Inline, objective, Path(sys.argv[1]), 2), 2, forked=True)
     zi.tune(objective, SPACE, trials=4, max_epochs=2, executor=executor, store=Path(sys.argv[1]) / 'z.db', name='a')
 """
 
@@ -342,7 +342,7 @@ def test_workers_that_start_beforehand_end_where_what_follows_fails(tmp_path):
     pids = []
 
     def fail():
-        with place.starting(tmp_path, 1, 1) as (worker,):
+        with place.starting(1) as (worker,):
             pids.append(worker.process.pid)
             raise ZeroDivisionError
 

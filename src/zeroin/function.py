@@ -69,7 +69,7 @@ class Function:
         """An executor that calls the function in this process, or in several."""
         del space, trainings
         if workers > 1:
-            return Processes(partial(Inline, self.objective), folder, max_epochs, workers)
+            return Processes(partial(Inline, self.objective, folder, max_epochs), workers)
         return Inline(self.objective, folder, max_epochs)
 
     def _check_callable(self) -> None:

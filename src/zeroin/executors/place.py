@@ -87,11 +87,12 @@ def can_fork() -> bool:
     return sys.platform == "linux" and all(t is here or t.name == STORE_THREAD for t in threading.enumerate())
 
 
-def start(folder: Path, max_epochs: int, make: worker.Make | None = None) -> Place:
-    """A worker: a copy of this process that has `make`, or without it a new process that waits for it."""
-    context = FORK if make else SPAWN
+def start(make: worker.Make | bytes = b"") -> Place:
+    """A worker: a copy of this process that has `make`, or a new process that waits for it to be sent as bytes."""
+    held = None if isinstance(make, bytes) else make
+    context = FORK if held else SPAWN
     far, near = context.Pipe()
-    process = context.Process(target=worker.main, args=(near, folder, max_epochs, make))
+    process = context.Process(target=worker.main, args=(near, held))
     with _environment(ONE_THREAD), _without_interrupts(), warnings.catch_warnings():
         warnings.simplefilter("ignore", DeprecationWarning)  # of threads, which `can_fork` looked at
         process.start()
@@ -100,12 +101,12 @@ def start(folder: Path, max_epochs: int, make: worker.Make | None = None) -> Pla
 
 
 @contextmanager
-def starting(folder: Path, max_epochs: int, workers: int) -> Iterator[list[Place]]:
+def starting(workers: int) -> Iterator[list[Place]]:
     """Start workers while it is still being decided what they are to do; they are ended if that raises."""
     places: list[Place] = []
     try:
         for _ in range(workers):
-            places.append(start(folder, max_epochs))  # noqa: PERF401  those that have started end where one cannot
+            places.append(start())  # noqa: PERF401  those that have started end where one cannot
         yield places
     except BaseException:
         end_all(places)

@@ -7,7 +7,6 @@ import warnings
 import weakref
 from collections.abc import Sequence
 from multiprocessing.connection import wait
-from pathlib import Path
 
 from zeroin.errors import TaskError, ZeroinError
 from zeroin.executors import worker
@@ -25,10 +24,8 @@ class Processes:
     way, workers end too.
 
     Args:
-        make: makes the executor of a worker, such as `partial(Inline, objective)` of a function at the top level of a
-            file, which workers import.
-        folder: where checkpoints go; made when first used.
-        max_epochs: the deepest budget of one trial.
+        make: makes the executor of a worker, such as `partial(Inline, objective, folder, max_epochs)` of a function at
+            the top level of a file, which workers import.
         workers: processes.
         rows: jobs that one of them has at once.
         grouping: hyperparameters in which jobs must agree to be done at once.
@@ -47,16 +44,13 @@ class Processes:
     """
 
     def __init__(
-        self, make: worker.Make, folder: Path, max_epochs: int, workers: int, *, rows: int = 1,
-        grouping: tuple[str, ...] = (), here: Executor | None = None, seconds: float = 0.0,
-        started: Sequence[Place] = (), forked: bool = False,
+        self, make: worker.Make, workers: int, *, rows: int = 1, grouping: tuple[str, ...] = (),
+        here: Executor | None = None, seconds: float = 0.0, started: Sequence[Place] = (), forked: bool = False,
     ) -> None:  # fmt: skip
         self.grouping = grouping
         self.patience: float | None = None
         self.seconds = seconds / (workers + (here is not None))
-        self._make: worker.Make | None = make if forked else None
-        self._pickled = b"" if forked else worker.pickled(make)
-        self._folder, self._max_epochs = folder, max_epochs
+        self._make: worker.Make | bytes = make if forked else worker.pickled(make)
         self._most, self._rows, self._here = workers, rows, here
         self._waiting: list[tuple[Job, int]] = []
         self._suspects: set[int] = set()  # jobs that were under way when a worker died
@@ -102,7 +96,7 @@ class Processes:
         """Give jobs to the processes that have room, evenly; those that can be trained together to the same one."""
         total = len(self._waiting) + len(self._home.jobs) + sum(len(w.jobs) for w in self._workers)
         while len(self._workers) < min(self._most, total - (self._here is not None)):
-            self._workers.append(start(self._folder, self._max_epochs, self._make))
+            self._workers.append(start(self._make))
         ready = [p for p in (self._home, *self._workers) if p.ready]
         share = -(-total // max(1, len(ready)))
         for anywhere in (False, True):  # first where nothing new has to be prepared for a job, as far as that is even
@@ -191,8 +185,8 @@ class Processes:
         match message:
             case worker.Up():
                 of.up = True
-                if not self._make:
-                    send(of, self._pickled)
+                if isinstance(self._make, bytes):
+                    send(of, self._make)
             case worker.Ready():
                 of.ready = True
             case worker.Seen(number, seen):

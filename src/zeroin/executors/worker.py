@@ -22,7 +22,7 @@ from zeroin.types import Ended, Job, Observation
 
 PATIENCE = 0.05  # seconds that an epoch waits for the study's answer; if it comes later, a later epoch takes note of it
 
-Make: TypeAlias = Callable[[Path, int], Executor]  # of the folder for checkpoints and the deepest budget
+Make: TypeAlias = Callable[[], Executor]  # of a worker
 
 
 @dataclass(frozen=True, slots=True)
@@ -50,14 +50,12 @@ class Seen:
     observation: Observation
 
 
-def main(near: Connection, root: Path, max_epochs: int, make: Make | None = None) -> None:
+def main(near: Connection, make: Make | None = None) -> None:
     """Make an executor, then do jobs; everything that happens is a message.
 
     Args:
         near: to the study; it sends a pickled `Make` where there is none yet, then (job, known) one by one, and a bool
             for each epoch.
-        root: where checkpoints go.
-        max_epochs: the deepest budget of one trial.
         make: makes the executor, where this process is a copy of the study's.
     """
     signal.signal(signal.SIGTERM, signal.SIG_DFL)
@@ -68,7 +66,7 @@ def main(near: Connection, root: Path, max_epochs: int, make: Make | None = None
     warnings.showwarning = lambda message, *_: near.send(Warned(str(message)))
     try:
         near.send(Up())
-        executor = (make or _made(near.recv_bytes()))(root, max_epochs)
+        executor = (make or _made(near.recv_bytes()))()
         line = _Line(near, executor)
         near.send(Ready())
         while True:

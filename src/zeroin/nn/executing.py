@@ -59,7 +59,7 @@ def executor_of(
     """
     forked, by = carried(task, workers)
     first = 0 if forked else workers - 1
-    with starting(folder, max_epochs, first) as started:  # it takes as long as the calibration
+    with starting(first) as started:  # it takes as long as the calibration
         alike = shaping(task.problem, space)
         of_a_shape = shared(space, alike, trainings, max_epochs)
         calibrations = Calibrations(task.problem, folder, trainings / workers, of_a_shape)
@@ -69,7 +69,7 @@ def executor_of(
             return Inline(loop.objective(task.problem), folder, max_epochs, calibration.seconds)
         here = None
         if calibration.rows == 1:
-            make: Make = partial(Inline, by(loop.train, loop.Paused()))
+            make: Make = partial(Inline, by(loop.train, loop.Paused()), folder, max_epochs)
             rows, alike = 1, ()
         else:
             rows = calibrations.most
@@ -77,10 +77,9 @@ def executor_of(
                 here = Stacked(task.problem, folder, max_epochs, calibrations, rows, alike, calibration.seconds)
             if here and workers == 1:
                 return here
-            make = by(_stacked, calibrations.trainings, calibrations.shared, rows)
-        most = workers - (here is not None)
+            make = partial(by(_stacked, calibrations.trainings, calibrations.shared, rows), folder, max_epochs)
         return Processes(
-            make, folder, max_epochs, most,
+            make, workers - (here is not None),
             rows=rows, grouping=alike, here=here, seconds=calibration.seconds, started=started, forked=forked,
         )  # fmt: skip
 

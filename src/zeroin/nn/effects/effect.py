@@ -222,7 +222,7 @@ def _executor(task: Task, pieces: Sequence[Piece], folder: Path, epochs: int, wo
     if workers == 1:
         return Inline(partial(train_piece, task.problem, tuple(pieces)), folder, epochs)
     forked, by = carried(task, workers)
-    return Processes(partial(Inline, by(train_piece, tuple(pieces))), folder, epochs, workers, forked=forked)
+    return Processes(partial(Inline, by(train_piece, tuple(pieces)), folder, epochs), workers, forked=forked)
 
 
 def _costs(task: Task, pieces: Sequence[Piece], epochs: int) -> list[float]:
