@@ -65,7 +65,7 @@ def main() -> None:
             space = space_of(task)
             scenario = scenario_of(None, space, task.max_epochs) | {"task": "new"}
             for arm, lessons in zip(ARMS, (silent, told, without), strict=True):
-                known = regrets(task, [s.config for s in advised(space, scenario, lessons).suggestions])
+                known = regrets(task, [s.config for s in advised(space, scenario, lessons).bets])
                 found[arm].append((min(known), float(np.mean(known))))
     base = np.array(found["silent"])
     for arm, pairs in found.items():

@@ -44,7 +44,7 @@ from zeroin.search import coarse, surrogate
 from zeroin.search.model import Features
 from zeroin.search.surrogate import one_blas_thread
 from zeroin.tasks import TASKS, load
-from zeroin.types import Advised, Config, Decision, Kind, Observed, Proposal, Suggestion
+from zeroin.types import Advised, Bet, Config, Decision, Kind, Observed, Proposal
 
 LIVE, LEVEL = 30, 20  # full trainings whose space is searched; of a study
 DEFAULTS, TURNS = 4, 3  # trainings of the config where the search begins, and of each that is trained again
@@ -230,7 +230,7 @@ def studied(task: Recorded, seed: int, advised: Advised | None) -> Array:
     """Of one study the truth of its incumbent after each quarter of a training [4 LEVEL]."""
     seed = seed_of(f"{task.name}@{seed}")
     study = zi.Study(task.space, max_epochs=task.max_epochs, goal=task.goal, store=None, seed=seed)
-    if advised and advised.suggestions:
+    if advised and advised.bets:
         study.record(advised)
     found: list[float] = []
 
@@ -253,7 +253,7 @@ def advice(task: Recorded, variant: str, lessons: Path) -> Advised | None:
         return None
     if variant == "best":
         order = np.argsort([task.truth(config) for config in task.configs])[:MOST]
-        return Advised(tuple(Suggestion(task.configs[i], "its own") for i in order))
+        return Advised(tuple(Bet(task.configs[i], "its own") for i in order))
     return without(lessons, task.name).look_up(task.space, task.scenario, catalogue.unasked(task.space))
 
 
@@ -265,7 +265,7 @@ def bets(tasks: Sequence[Recorded], lessons: Path) -> str:
         low, middle = truths.min(), np.median(truths)
         advised = advice(task, "playbook", lessons)
         assert advised
-        worth = [(task.truth(each.config) - low) / (middle - low) for each in advised.suggestions]
+        worth = [(task.truth(each.config) - low) / (middle - low) for each in advised.bets]
         shown = " ".join(f"{x:.2f}" for x in worth)
         rows.append(f"| {task.name} | {(truths[0] - low) / (middle - low):.2f} | {shown} | {min(worth):.2f} |")
     return "\n".join(rows)

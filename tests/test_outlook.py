@@ -10,7 +10,7 @@ from zeroin.playbook import lesson_of
 from zeroin.search import outlook
 from zeroin.search.model import build
 from zeroin.search.rows import Memory
-from zeroin.types import Advised, Asked, Ended, Job, Kind, Observation, Observed, Status, Suggestion
+from zeroin.types import Advised, Asked, Bet, Ended, Job, Kind, Observation, Observed, Status
 
 NAMED = zi.Space(lr=zi.Float(1e-4, 0.1, scale="log"), momentum=zi.Float(0.1, 0.99, scale="one_minus_log"))
 UNNAMED = zi.Space(a=NAMED.params["lr"], b=NAMED.params["momentum"])
@@ -133,7 +133,7 @@ def after_the_bet(space):
     """The job after three fresh trials and a bet of large steps, which is a little behind them at T/8."""
     study = zi.Study(space, max_epochs=RUNGS[-1], store=None)
     lr, momentum = space
-    study.history.apply(Advised((Suggestion({lr: 0.1, momentum: 0.98}, "did well"),)))
+    study.history.apply(Advised((Bet({lr: 0.1, momentum: 0.98}, "did well"),)))
     for level in (1.0, 1.01, 1.02, 1.011):
         job = study.ask(1)[0]
         study.tell(job, [level * np.exp(-0.1 * epoch) for epoch in range(1, job.stop + 1)])

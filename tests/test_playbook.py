@@ -65,7 +65,7 @@ def taught(centre, name, sign=1.0, trials=18):
 
 
 def suggested(space, scenario, lessons):
-    return advised(space, scenario, lessons).suggestions
+    return advised(space, scenario, lessons).bets
 
 
 @pytest.fixture(scope="module")
@@ -159,7 +159,7 @@ def test_advice_of_which_one_config_is_ahead_does_not_hold(tmp_path):
 
 def test_further_good_configs_are_leads_that_the_model_weighs(book, lessons, tmp_path):
     given = advised(SPACE, scenario_of(None, SPACE, 1), lessons)
-    tried = [s.config for s in given.suggestions]
+    tried = [s.config for s in given.bets]
     assert len(given.leads) > 8
     assert not any(lead in tried for lead in given.leads)
     studied(-2.2, "new", playbook=book, store=tmp_path / "z.db", trials=12)
@@ -302,7 +302,7 @@ def test_a_study_of_the_same_name_and_another_optimum_counts_less_than_one_of_an
     other = ("a", "image") if alike == ("b", "row") else ("b", "row")
     assert counts[alike] > 3 * counts[other]
     assert max(counts, key=counts.get) == ("a", "row")
-    first = advised(RATES, {"task": "a", "inputs": "row"}, known).suggestions[0].config
+    first = advised(RATES, {"task": "a", "inputs": "row"}, known).bets[0].config
     assert abs(math.log10(first["lr"]) - best_of("a", "row")) < 0.7
 
 
@@ -718,10 +718,10 @@ def test_the_lessons_that_come_with_zeroin_advise_a_new_study_and_say_how_they_w
     assert data["seeds"]
     assert len(json.dumps(data)) < 400_000
     space = zi.catalogue.space("momentum", weight_decay=True, batch_size=True, layers=(1, 4), units=(64, 1024))
-    told = Playbook(tmp_path / "none.db").look_up(space, scenario_of(None, space, 50)).suggestions
+    told = Playbook(tmp_path / "none.db").look_up(space, scenario_of(None, space, 50)).bets
     assert 3 <= len(told) <= 6
     assert all(space.check(given.config) for given in told)
-    assert Playbook(tmp_path / "none.db", shipped=False).look_up(space, {}).suggestions == ()
+    assert Playbook(tmp_path / "none.db", shipped=False).look_up(space, {}).bets == ()
 
 
 def test_several_studies_of_one_task_are_one_lesson(lessons, tmp_path):

@@ -12,6 +12,7 @@ from dataclasses import replace
 from zeroin.types import (
     Advised,
     Asked,
+    Bet,
     Config,
     Ended,
     Event,
@@ -21,7 +22,6 @@ from zeroin.types import (
     Observed,
     Region,
     Status,
-    Suggestion,
     Trial,
 )
 
@@ -58,7 +58,7 @@ class History:
         self.trials: list[Trial] = []
         self.jobs: list[Job] = []
         self.regions: list[Region] = []
-        self.advice: tuple[Suggestion, ...] = ()
+        self.advice: tuple[Bet, ...] = ()
         self.leads: tuple[Config, ...] = ()
         self.searched = 0
         self.epochs: Counter[Kind] = Counter()
@@ -117,8 +117,8 @@ class History:
                     self._undecided.pop(number, None)
                 if region:
                     self.regions.append(region)
-            case Advised(suggestions, region, leads):
-                self.advice, self.leads = suggestions, leads
+            case Advised(bets, region, leads):
+                self.advice, self.leads = bets, leads
                 if region:
                     self.regions.append(region)
             case Observed(number, observation):

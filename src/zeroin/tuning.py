@@ -128,7 +128,7 @@ def tune(
         measure=measure_with_file(objective) if name is None else measure_of(objective),
     )
     with study:
-        if advised and advised.suggestions and not study.history.jobs:
+        if advised and advised.bets and not study.history.jobs:
             study.record(advised)
         doing = executor or task.executor(
             study.folder, max_epochs=depth, workers=workers, space=space, trainings=course.trainings

@@ -252,7 +252,7 @@ class Ended:
 
 
 @dataclass(frozen=True, slots=True)
-class Suggestion:
+class Bet:
     """A config that past studies recommend, and why."""
 
     config: Config
@@ -264,13 +264,13 @@ class Advised:
     """Event: the playbook was consulted, once, as the study began.
 
     Args:
-        suggestions: configs that the coarse round begins with.
+        bets: configs that the coarse round begins with.
         region: the ranges to begin with; None: those that were declared.
         leads: further configs that did well in past studies. They are not tried at once; the model considers them
             beside its own candidates.
     """
 
-    suggestions: tuple[Suggestion, ...]
+    bets: tuple[Bet, ...]
     region: Region | None = None
     leads: tuple[Config, ...] = ()
 

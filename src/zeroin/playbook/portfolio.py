@@ -21,7 +21,7 @@ from zeroin.search import coarse
 from zeroin.space import Choice, Space
 from zeroin.space.plain import is_number
 from zeroin.space.scales import Array
-from zeroin.types import Advised, Config, Suggestion
+from zeroin.types import Advised, Bet, Config
 
 MOST = 3  # configs to try at once
 TOP = 8  # candidates from each past study
@@ -61,7 +61,7 @@ def advised(space: Space, scenario: Scenario, lessons: Sequence[Lesson], movable
     weight = told / (1.0 - told)  # what a study tells of another, over what it leaves open
     weight = weight / weight.sum()
     chosen = greedy(apart(sure), weight, MOST)
-    said = tuple(Suggestion(configs[i], _why(origins[i], sure[i], len(asked))) for i in chosen)
+    said = tuple(Bet(configs[i], _why(origins[i], sure[i], len(asked))) for i in chosen)
     others = [int(i) for i in np.argsort(apart(sure) @ weight, kind="stable") if i not in chosen]
     leads = tuple({json.dumps(configs[i]): configs[i] for i in others[:LEADS]}.values())
     known = [set(movable) & set(lesson.shares(space, scenario)) for lesson in asked]

@@ -10,7 +10,7 @@ from zeroin.search import agreement, coarse, hindsight, rungs
 from zeroin.search.model import expected
 from zeroin.search.view import View
 from zeroin.space.scales import Array
-from zeroin.types import Decision, Kind, Proposal, Region, Suggestion, Trial
+from zeroin.types import Bet, Decision, Kind, Proposal, Region, Trial
 from zeroin.wording import counted
 
 BEAT = "the default, on to the full budget: what others have to beat"
@@ -224,13 +224,13 @@ def _coarse(view: View, index: int) -> tuple[Proposal, ...]:
     return (Proposal(stop, Kind.SCREEN, why, config=view.space.config(point)),)
 
 
-def _order(view: View, started: int) -> list[Suggestion | None]:
-    """The order in which the round begins: the playbook's suggestions, and None for a fresh point.
+def _order(view: View, started: int) -> list[Bet | None]:
+    """The order in which the round begins: the playbook's bets, and None for a fresh point.
 
     If the user named a default, the best bet comes right after it, and the better of the two goes on first.
     """
-    advice: list[Suggestion | None] = list(view.history.advice)
-    fresh: list[Suggestion | None] = [None] * FRESH_FIRST
+    advice: list[Bet | None] = list(view.history.advice)
+    fresh: list[Bet | None] = [None] * FRESH_FIRST
     if view.space.has_default and not started:
         return [*fresh[:1], *advice[:1], *fresh[1:], *advice[1:]]
     return [*fresh, *advice]

@@ -20,6 +20,7 @@ from zeroin.store.schema import check_file, check_version
 from zeroin.types import (
     Advised,
     Asked,
+    Bet,
     Config,
     Ended,
     Event,
@@ -29,7 +30,6 @@ from zeroin.types import (
     Observed,
     Region,
     Status,
-    Suggestion,
 )
 
 BUSY_SECONDS = 120
@@ -158,9 +158,9 @@ def _regions(db: sqlite3.Connection, study: int) -> Iterator[Region]:
         yield Region(number, after, _ranges(ranges), _ranges(likely), volume, why, bool(over))
 
 
-def _advice(db: sqlite3.Connection, study: int) -> tuple[Suggestion, ...]:
+def _advice(db: sqlite3.Connection, study: int) -> tuple[Bet, ...]:
     rows = db.execute("SELECT config, why FROM advice WHERE study = ? ORDER BY number", (study,))
-    return tuple(Suggestion(json.loads(config), why) for config, why in rows)
+    return tuple(Bet(json.loads(config), why) for config, why in rows)
 
 
 def _leads(db: sqlite3.Connection, study: int) -> tuple[Config, ...]:

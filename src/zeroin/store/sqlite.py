@@ -115,8 +115,8 @@ class SqliteStore:
                 self._run(ENDED, job, str(status), note, seconds)
             case Plan():
                 self._run(PLANNED, json.dumps(asdict(event)))
-            case Advised(suggestions, region, leads):
-                for number, given in enumerate(suggestions):
+            case Advised(bets, region, leads):
+                for number, given in enumerate(bets):
                     self._run(ADVISED, number, json.dumps(dict(given.config)), given.why)
                 for number, config in enumerate(leads):
                     self._run(LED, number, json.dumps(dict(config)))
