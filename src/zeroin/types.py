@@ -253,7 +253,7 @@ class Ended:
 
 @dataclass(frozen=True, slots=True)
 class Bet:
-    """A config that past studies recommend, and why."""
+    """A config that the playbook advises to try at once, and why."""
 
     config: Config
     why: str

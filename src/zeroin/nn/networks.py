@@ -8,7 +8,7 @@ from typing import TypeAlias
 from torch import nn
 
 from zeroin.errors import TaskError
-from zeroin.nn.layers import BATCHNORMS, DROPOUTS
+from zeroin.nn.layers import BATCHNORMS, DROPOUTS, LAYERS
 from zeroin.nn.norms.normlayers import KINDS, Settings, make
 from zeroin.nn.randomness import seeded
 from zeroin.nn.recipe import Recipe, number, word
@@ -28,7 +28,6 @@ ACTIVATIONS: dict[str, type[nn.Module]] = {
 INITS = ("default", "kaiming", "xavier", "orthogonal")
 APPLIED = ("dropout", "bn_momentum", "bn_eps", "init")  # to all layers concerned, unless build asks for them
 KNOWN = (*(field.name for field in fields(Recipe)), *APPLIED)  # to the training loop
-WEIGHTED = (nn.Linear, nn.modules.conv._ConvNd)
 
 
 def mlp(inputs: int, outputs: int, config: Config) -> nn.Sequential:
@@ -166,7 +165,7 @@ def _apply(model: nn.Module, rest: Config) -> None:
             if "bn_momentum" in rest:
                 module.momentum = number(rest, "bn_momentum", 0.1)
         # What is frozen was learned before.
-        if isinstance(module, WEIGHTED) and "init" in rest and module.weight.requires_grad:
+        if isinstance(module, LAYERS) and "init" in rest and module.weight.requires_grad:
             _initialise(module, str(rest["init"]))
 
 

@@ -55,12 +55,14 @@ def table(package: str, name: str) -> Any:
 
 
 def digits() -> tuple[NDArray[np.float32], NDArray[np.int64]]:
-    """Images [1797, 1, 8, 8] and their digits [1797]; scikit-learn itself takes a second to import."""
+    """Images [1797, 1, 8, 8] and their digits [1797]; scikit-learn itself takes a second to import.
+
+    Raises:
+        TaskError: scikit-learn is not installed.
+    """
     found = find_spec("sklearn")
     if found is None or found.origin is None:
-        raise TaskError(
-            f"this task's data are a file of scikit-learn, which is not installed: run {line('scikit-learn')}"
-        )
+        raise TaskError(f"this task's data are a file of scikit-learn; it is not installed: run {line('scikit-learn')}")
     images, digit = _images(Path(found.origin).parent / "datasets" / "data" / "digits.csv.gz", 8)
     return images.astype(np.float32), digit
 

@@ -107,7 +107,7 @@ def seconds(problem: Problem, member: tuple[Config, int]) -> tuple[float, float]
         order = verdict(problem, member[0]).order
         model = fresh(few, *member)
         if order is None:
-            group: _Stacked | _Single = _Single(few, 0, *member, model)
+            group: Group = _Single(few, 0, *member, model)
         else:
             group = _Stacked(list(range(ROWS)), stack(few, [(*member, model)], order).select([0] * ROWS))
         group.epoch(few, 2)

@@ -21,7 +21,7 @@ from zeroin.nn.stacking.compiling import obstacle
 from zeroin.nn.stacking.equivalence import Verdict, verdict
 from zeroin.nn.stacking.memory import room
 from zeroin.nn.stacking.timing import Took, timed
-from zeroin.space import Choice, Hyperparameter, Int, Space
+from zeroin.space import Hyperparameter, Space
 from zeroin.types import Config
 from zeroin.wording import first_line
 
@@ -158,11 +158,8 @@ def shared(space: Space, alike: Sequence[str], trainings: float, max_epochs: int
 
 def _count(param: Hyperparameter) -> float:
     """How many values there are."""
-    if isinstance(param, Choice):
-        return len(param.range)
-    if isinstance(param, Int):
-        return math.log2(param.high / param.low) + 1 if param.scale == "log2" else param.high - param.low + 1
-    return math.inf
+    values = param.values(param.range)
+    return math.inf if values is None else len(values)
 
 
 def measured(problem: Problem, config: Config, sizes: Sequence[int] = SIZES, shared: float = math.inf) -> Calibration:
