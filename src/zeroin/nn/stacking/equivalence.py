@@ -157,7 +157,7 @@ def _gradients(pair: Stack, x: Tensor, y: Tensor, smooth: float) -> tuple[Tensor
     pair.layout.base.train()
     index = torch.tensor([*range(len(SEEDS)), *[0] * (len(pair.p) - len(SEEDS))])  # a copy: it may be written into
     batch = Batch(x[index], y[index], torch.full((len(pair.p),), smooth).to(pair.p))
-    return pair.gradients(batch, pair.keys(1)[0])
+    return pair.steps.gradients(batch, pair.keys(1)[0])
 
 
 def _repeats(

@@ -120,10 +120,10 @@ class Stack:
         steps = self.steps
         whole = batch.x.shape[1] == min(steps.how.batch_size, len(self.problem.train))
         if self.problem.compile and whole:
-            loss = steps.compiled(self.p, self.state, self.buffers, batch, now, drawn, self.momenta)
+            loss = steps.compiled(batch, drawn, now)
             if loss is not None:
                 return loss
-        loss, g = self.gradients(batch, drawn)
+        loss, g = steps.gradients(batch, drawn)
         if not is_wide(steps.how, self.p):
             steps.update(self.p, g, self.state, now)
             return loss
@@ -133,14 +133,12 @@ class Stack:
             adam_by_row(self.p, g, self.state, now, [row.how for row in self.padded], self.layout.shrunk)
         return loss
 
-    def gradients(self, batch: Batch, drawn: Tensor) -> tuple[Tensor, Tensor]:
-        """The losses [M] and gradients [M, P] of mini-batches, valid until the next step; buffers are updated."""
-        return self.steps.gradients(self.p, self.buffers, batch, drawn, self.momenta)
-
     @property
     def steps(self) -> Steps:
-        """The computation of a step."""
-        return Steps(self.problem, self.layout, self.order, self.rows[0].how, self.rows[0].config)
+        """The computation of a step on this stack."""
+        of = self.rows[0]
+        tensors = self.p, self.state, self.buffers, self.momenta
+        return Steps(self.problem, self.layout, self.order, of.how, of.config, *tensors)
 
     @torch.no_grad()
     def judge(self, data: InMemory) -> list[tuple[float, float]]:

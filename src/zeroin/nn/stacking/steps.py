@@ -30,13 +30,14 @@ Tree: TypeAlias = dict[str, Tensor]
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Steps:
-    """The computation of a step, for rows of the same signature; the tensors belong to the caller.
+    """The computation of a step, for rows of the same signature, on the tensors of their stack.
 
     Args:
         problem: what they are trained on.
         layout: of their networks; it keeps what was recorded and compiled.
         order: of vmap and grad, BACKWARD or EACH.
         how, config: of one row; as far as they determine the step, they are the same in all.
+        p, state, buffers, momenta: see `Stack`.
     """
 
     problem: Problem
@@ -44,6 +45,10 @@ class Steps:
     order: str
     how: Recipe
     config: Config
+    p: Tensor
+    state: Sequence[Tensor]
+    buffers: Tree
+    momenta: Tree
 
     @property
     def clips(self) -> bool:
@@ -55,10 +60,10 @@ class Steps:
         """Whether configs of this signature mention weight decay, even if only to turn it off."""
         return self.config.get("weight_decay") is not None
 
-    def gradients(self, p: Tensor, buffers: Tree, batch: Batch, drawn: Tensor, momenta: Tree) -> tuple[Tensor, Tensor]:
+    def gradients(self, batch: Batch, drawn: Tensor) -> tuple[Tensor, Tensor]:
         """The losses [M] and gradients [M, P] of mini-batches, valid until the next step; buffers are updated."""
-        self._set_keys(buffers, drawn)
-        args = (p, buffers, batch.x, batch.y, batch.smooth, momenta)
+        self._set_keys(drawn)
+        args = (self.p, self.buffers, batch.x, batch.y, batch.smooth, self.momenta)
         if batch.bound is None:
             batch.bound = self._recorded(args, (self.order, *batch.x.shape[:2], *self.layout.idle()))
         if batch.bound is None:
@@ -70,7 +75,10 @@ class Steps:
     def by_hand(
         self, p: Tensor, buffers: Tree, x: Tensor, y: Tensor, smooth: Tensor, momenta: Tree
     ) -> tuple[Tensor, Tensor]:
-        """`gradients` by vmap and autograd, for inputs and targets [M, B, ...]; this is what is recorded."""
+        """`gradients` by vmap and autograd, for inputs and targets [M, B, ...].
+
+        This is what is recorded, so all the tensors that it reads are arguments.
+        """
         self.layout.begin_step()
         before = {name: buffers[name].clone() for name in momenta}
         if self.order == BACKWARD:
@@ -100,12 +108,11 @@ class Steps:
                 g[:, :shrunk].addcmul_(p[:, :shrunk], now["wd"])
         UPDATES[kind][0](p, g, state, now)
 
-    def compiled(
-        self, p: Tensor, state: Sequence[Tensor], buffers: Tree, batch: Batch, now: Tree, drawn: Tensor, momenta: Tree
-    ) -> Tensor | None:
+    def compiled(self, batch: Batch, drawn: Tensor, now: Tree) -> Tensor | None:
         """Do a whole step, compiled when it is first needed; returns losses [M], or None if it cannot be compiled."""
-        self._set_keys(buffers, drawn)
-        args = (p, dict(enumerate(state)), buffers, batch.x, batch.y, batch.smooth, momenta, now)
+        self._set_keys(drawn)
+        state = dict(enumerate(self.state))
+        args = (self.p, state, self.buffers, batch.x, batch.y, batch.smooth, self.momenta, now)
         key = (self.order, *batch.x.shape[:2], *self.layout.idle(), self.clips, self.decays)
         known = self.layout.compiled
         if key not in known:
@@ -122,9 +129,9 @@ class Steps:
         self.update(p, g, list(state.values()), now)
         return (loss,)
 
-    def _set_keys(self, buffers: Tree, drawn: Tensor) -> None:
+    def _set_keys(self, drawn: Tensor) -> None:
         for j, name in enumerate(self.layout.drops):
-            buffers[f"{name}.key"].copy_(drawn[:, j])
+            self.buffers[f"{name}.key"].copy_(drawn[:, j])
 
     def _recorded(self, args: tuple[Any, ...], key: tuple[str | int, ...]) -> Step | None:
         """The recorded step on these tensors, once there is one."""
