@@ -3,6 +3,7 @@
 `for b in tensorflow torch; do KERAS_BACKEND=$b pytest tests/test_keras.py; done`
 """
 
+import shutil
 from functools import partial
 from types import SimpleNamespace
 
@@ -46,7 +47,7 @@ def objective(config, run, begun=None, eager=True):
         begun.append((run.trial, run.start, run.stop))
     model = network(config, eager)
     how = {"shuffle": False, "verbose": 0, "initial_epoch": run.start, "epochs": run.stop}
-    model.fit(X[:64], Y[:64], validation_data=(X[64:], Y[64:]), batch_size=16, callbacks=[report(run)], **how)
+    model.fit(X[:64], Y[:64], validation_data=(X[64:], Y[64:]), batch_size=32, callbacks=[report(run)], **how)
 
 
 def trained(folder, *stops, config=None, objective=objective):
@@ -161,6 +162,14 @@ def test_an_end_asked_for_stops_the_training(tmp_path):
     assert (tmp_path / "trial-00000" / "epoch-2" / "keras.npz").is_file()
 
 
+@pytest.fixture(scope="module")
+def two_epochs(tmp_path_factory):
+    """The folder of a trial that was paused after two epochs."""
+    folder = tmp_path_factory.mktemp("two")
+    trained(folder, 1, 2)
+    return folder
+
+
 @pytest.mark.parametrize(
     ("options", "words"),
     [
@@ -170,13 +179,13 @@ def test_an_end_asked_for_stops_the_training(tmp_path):
         ({"callbacks": ["val_accuracy"]}, r"'val_accuracy' is none of loss, .*: name it in compile"),
     ],
 )
-def test_a_wrong_call_of_fit_is_told_in_a_sentence(tmp_path, options, words):
+def test_a_wrong_call_of_fit_is_told_in_a_sentence(tmp_path, two_epochs, options, words):
     def wrong(config, run):
         how = {"validation_data": (X, Y), "initial_epoch": run.start, "epochs": run.stop, "verbose": 0} | options
         how["callbacks"] = [report(run, *how.get("callbacks", ()))]
-        network(config).fit(X, Y, **how)
+        network(config).fit(X, Y, batch_size=96, **how)
 
-    trained(tmp_path, 1, 2)
+    shutil.copytree(two_epochs, tmp_path, dirs_exist_ok=True)
     job = Job(1, 0, {"lr": 0.01}, 3, 2, 4, Kind.SCREEN, "")
     with pytest.raises(zi.TaskError, match=words):
         perform(wrong, job, tmp_path, 2, 4, lambda seen: True)
