@@ -9,6 +9,7 @@ import sys
 import textwrap
 import threading
 import time
+from contextlib import closing
 from functools import partial
 from pathlib import Path
 
@@ -89,6 +90,11 @@ def pair(tmp_path):
     executor.close()
 
 
+def copies(folder, **grouped):
+    """As `pair`, but workers are copies of this process where it can be copied: they are there at once."""
+    return closing(Processes(partial(Inline, trained, folder, 6), 2, forked=place.can_fork(), **grouped))
+
+
 def test_jobs_come_out_as_inline_whatever_the_timing(tmp_path, pair):
     jobs = [job(i, x=i / 10, sleep=0.05 * (i % 3 == 0)) for i in range(7)]
     losses, ended = work(pair, jobs)
@@ -147,32 +153,26 @@ def test_workers_are_kept_and_have_one_thread(pair, monkeypatch):
 @pytest.mark.slow
 def test_a_job_waits_for_whichever_worker_is_free_first(tmp_path):
     """Of three groups beside a long job none is put in a queue behind it, though its worker has room."""
-    executor = Processes(partial(Inline, trained, tmp_path, 6), 2, rows=2, grouping=("kind",))
     pids = {}
     jobs = [job(0, kind="long", sleep=0.5), *(job(i, kind=i) for i in (1, 2, 3))]
-    try:
+    with copies(tmp_path, rows=2, grouping=("kind",)) as executor:
         work(executor, [job(8, kind="first", sleep=0.2), job(9, kind="second", sleep=0.2)])  # both workers are there
         work(executor, jobs, lambda of, o: pids.update({of.number: o.metrics["pid"]}) or True)
-    finally:
-        executor.close()
     assert pids[1] == pids[2] == pids[3] != pids[0]
 
 
 @pytest.mark.slow
 def test_a_group_goes_on_where_it_began_and_equal_jobs_are_shared_out(tmp_path):
-    executor = Processes(partial(Inline, trained, tmp_path, 6), 2, rows=4, grouping=("kind",))
     pids = {}
 
     def note(of, seen):
         pids[of.number] = seen.metrics["pid"]
         return True
 
-    try:
+    with copies(tmp_path, rows=4, grouping=("kind",)) as executor:
         work(executor, [job(8, kind="a", sleep=0.2), job(9, kind="b", sleep=0.2)], note)  # both workers are there
         work(executor, [job(i, kind="ab"[i % 2], sleep=0.01) for i in range(4)], note)
         work(executor, [job(i, kind="c", sleep=0.01) for i in range(10, 14)], note)
-    finally:
-        executor.close()
     assert [pids[i] for i in range(4)] == [pids[8], pids[9]] * 2
     assert sorted([pids[i] for i in range(10, 14)].count(pids[n]) for n in (8, 9)) == [2, 2]
 
@@ -191,10 +191,11 @@ def test_what_goes_wrong_is_told_and_the_rest_goes_on(pair):
 
 
 @pytest.mark.slow
-def test_an_epoch_that_hangs_is_ended_and_the_others_go_on(tmp_path, pair):
-    pair.patience = 0.6
+def test_an_epoch_that_hangs_is_ended_and_the_others_go_on(tmp_path):
     began = time.monotonic()
-    losses, ended = work(pair, [job(0, do="hang"), *(job(i, sleep=0.01) for i in range(1, 6))])
+    with copies(tmp_path / "pair") as executor:
+        executor.patience = 0.6
+        losses, ended = work(executor, [job(0, do="hang"), *(job(i, sleep=0.01) for i in range(1, 6))])
     assert time.monotonic() - began < 30
     assert [ended[i].status for i in range(6)] == [Status.TIMED_OUT] + [Status.DONE] * 5
     assert re.fullmatch(r"no epoch ended within .* s; its process was killed", ended[0].note)
@@ -209,11 +210,12 @@ def test_an_epoch_that_hangs_is_ended_and_the_others_go_on(tmp_path, pair):
     assert study.best.config["x"] <= 0.9
 
 
-def test_a_job_whose_worker_died_is_done_again_by_itself(tmp_path, pair):
+def test_a_job_whose_worker_died_is_done_again_by_itself(tmp_path):
     once = tmp_path / "once"
     once.mkdir()
     jobs = [job(i, do="die once" if i == 2 else "", folder=str(once), sleep=0.01) for i in range(5)]
-    losses, ended = work(pair, jobs)
+    with copies(tmp_path / "pair") as executor:
+        losses, ended = work(executor, jobs)
     assert {e.status for e in ended.values()} == {Status.DONE}
     again = [job(i, folder=str(once), sleep=0.01) for i in range(5)]
     whole, _ = work(Inline(with_environment(trained), tmp_path / "inline", 6), again)
@@ -227,8 +229,10 @@ def test_a_kill_by_the_kernel_is_told_from_one_by_a_person(monkeypatch):
     assert not place.killed_for_memory(1, 2)
 
 
-def test_a_no_ends_the_job_after_that_epoch(pair):
-    losses, ended = work(pair, [job(0, stop=6, sleep=0.01), job(1, stop=6)], lambda j, o: j.number == 1 or o.epoch < 2)
+def test_a_no_ends_the_job_after_that_epoch(tmp_path):
+    jobs = [job(0, stop=6, sleep=0.01), job(1, stop=6)]
+    with copies(tmp_path) as executor:
+        losses, ended = work(executor, jobs, lambda j, o: j.number == 1 or o.epoch < 2)
     assert [epoch for epoch, _ in losses[0]] == [1, 2]
     assert len(losses[1]) == 6
     assert ended[0].status is Status.DONE

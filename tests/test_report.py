@@ -688,6 +688,7 @@ def pictures(dom):
     return {name: len(re.findall(drawn, text)) for name, text in zip(parts[1::2], body, strict=True)}
 
 
+@pytest.mark.slow
 def test_the_page_draws_in_a_narrow_window_of_a_real_browser_without_a_network(told, tmp_path):
     mattered = [Importance(name, 0.0, 0.5, 1.0) for name in SPACE]
     dom, console = chromium(render(summarised("mnist", SPACE, told, importance=mattered)), tmp_path, width=400)
