@@ -88,7 +88,7 @@ def wait_for(what, seconds=240):
     until = time.monotonic() + seconds
     while not what():
         assert time.monotonic() < until, "it never came"
-        time.sleep(0.01)
+        time.sleep(0.03)
 
 
 def kill_after(process, store, observations, rng):

@@ -19,7 +19,7 @@ from zeroin.nn.stacking.equivalence import verdict
 from zeroin.nn.stacking.stack import joined, stack
 
 torch.set_num_threads(1)
-EPOCHS = 4
+EPOCHS = 3  # of four steps: two before one is recorded
 LOSSES = {
     "cross_entropy": "cross_entropy",
     "focal": lambda out, y: (1 - torch.softmax(out, 1).gather(1, y[:, None])[:, 0]) * F.cross_entropy(out, y),
@@ -138,6 +138,7 @@ def covering(count, *, refused, seeds=600):
 
 SEEDS = [*covering(62, refused=False), *covering(10, refused=True)]  # more pairs than 150 seeds in a row have
 slow = partial(pytest.param, marks=pytest.mark.slow)
+QUICK = SEEDS[8:10] + SEEDS[62:]  # a second each, and those that are refused
 
 
 def put_together(seed, draw):
@@ -155,7 +156,7 @@ def put_together(seed, draw):
     return chosen, loss, batch, build, (x, y)
 
 
-@pytest.mark.parametrize("seed", [*SEEDS[:2], *map(slow, SEEDS[2:])])
+@pytest.mark.parametrize("seed", [seed if seed in QUICK else slow(seed) for seed in SEEDS])
 def test_a_network_put_together_at_random(seed):
     draw = random.Random(seed)
     chosen, loss, batch, build, (x, y) = put_together(seed, draw)

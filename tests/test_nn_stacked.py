@@ -246,18 +246,21 @@ def test_a_row_that_diverges_or_cannot_be_built_leaves_the_others_alone(tmp_path
     assert not caplog.text  # nothing was trained one by one
 
 
-def test_a_job_whose_checkpoint_is_gone_is_trained_anew(tmp_path):
-    problem = task(n=100).problem
-    some = list(configs(3))
-    whole, _ = work(stacked(problem, tmp_path / "whole"), jobs(some))
+@pytest.fixture(scope="module")
+def undisturbed(tmp_path_factory):
+    """What is trained, six configs, and what their jobs give where nothing is in the way."""
+    problem, some = task(n=100).problem, list(configs(6))
+    return problem, some, work(stacked(problem, tmp_path_factory.mktemp("whole")), jobs(some))[0]
+
+
+def test_a_job_whose_checkpoint_is_gone_is_trained_anew(tmp_path, undisturbed):
+    problem, some, whole = undisturbed
     seen, _ = work(stacked(problem, tmp_path / "lost"), jobs(some, 2, EPOCHS))
     assert seen == whole  # those that are known are told again, and not counted
 
 
-def test_where_memory_runs_out_half_as_many_are_trained_at_once(tmp_path, monkeypatch, caplog):
-    problem = task(n=100).problem
-    some = list(configs(6))
-    whole, _ = work(stacked(problem, tmp_path / "whole"), jobs(some))
+def test_where_memory_runs_out_half_as_many_are_trained_at_once(tmp_path, monkeypatch, caplog, undisturbed):
+    problem, some, whole = undisturbed
     real = Stack.train_epoch
 
     def short_of_memory(self, max_epochs):
@@ -273,10 +276,8 @@ def test_where_memory_runs_out_half_as_many_are_trained_at_once(tmp_path, monkey
     assert "at most 1 from here on" in caplog.text
 
 
-def test_as_many_are_trained_at_once_as_there_is_memory_for(tmp_path, monkeypatch, caplog):
-    problem = task(n=100).problem
-    some = list(configs(6))
-    whole, _ = work(stacked(problem, tmp_path / "whole"), jobs(some))
+def test_as_many_are_trained_at_once_as_there_is_memory_for(tmp_path, monkeypatch, caplog, undisturbed):
+    problem, some, whole = undisturbed
     sizes, real = [], Stack.train_epoch
     monkeypatch.setattr(Stack, "train_epoch", lambda self, most: sizes.append(len(self.rows)) or real(self, most))
     layout = stack(problem, members(problem, some[:1])).layout
@@ -364,10 +365,8 @@ def first_way(problem, config):
     return signature(fresh(problem, config, 0).train(), recipe(config), config), config
 
 
-def test_a_job_for_which_there_is_no_memory_waits_for_others_to_end(tmp_path, monkeypatch):
-    problem = task(n=100).problem
-    some = list(configs(5))
-    whole, _ = work(stacked(problem, tmp_path / "whole"), jobs(some))
+def test_a_job_for_which_there_is_no_memory_waits_for_others_to_end(tmp_path, monkeypatch, undisturbed):
+    problem, some, whole = undisturbed
     executor = stacked(problem, tmp_path / "short")
 
     def short_of_memory(*args):
@@ -593,6 +592,7 @@ task = Task(build=lambda c: NETWORK, train=(x[:128], y[:128]),
 
 
 COLUMNS = "mlp(6, 2, {**c, 'units': 12, 'batchnorm': True})"
+COMPILED = COLUMNS.replace("'units'", "'layers': 1, 'units'")
 IMAGES = """nn.Sequential(
     nn.Unflatten(1, (1, 2, 3)), nn.Conv2d(1, 8, 2), nn.BatchNorm2d(8), nn.ReLU(inplace=True),
     nn.Dropout2d(c["dropout"]), nn.Flatten(), nn.Linear(16, 2),
@@ -601,7 +601,7 @@ IMAGES = """nn.Sequential(
 
 @pytest.mark.slow  # each kill is a process that imports PyTorch
 @pytest.mark.parametrize(
-    ("kills", "compiled", "network"), [(5, False, COLUMNS), (2, False, IMAGES), (1, True, COLUMNS)]
+    ("kills", "compiled", "network"), [(5, False, COLUMNS), (2, False, IMAGES), (1, True, COMPILED)]
 )
 def test_a_study_killed_in_the_middle_of_a_stack_equals_the_unbroken_one(tmp_path, kills, compiled, network):
     own = TASK.replace("max_epochs=4", f"max_epochs=4, compile={compiled}").replace("NETWORK", network)
@@ -609,7 +609,8 @@ def test_a_study_killed_in_the_middle_of_a_stack_equals_the_unbroken_one(tmp_pat
     for store in ("whole", "killed"):
         folder = tmp_path / f"{store}.files" / "s"
         folder.mkdir(parents=True)
-        sizes = {size: asdict(Calibration(8, BACKWARD, 3.0)) for size in range(12)}
+        rows_at_once = 2 if compiled else 8  # for each number of rows a step is compiled
+        sizes = {size: asdict(Calibration(rows_at_once, BACKWARD, 3.0)) for size in range(12)}
         (folder / calibration.FILE).write_text(json.dumps({"words": "by hand", "sizes": sizes}))
     command = ["tune", tmp_path / "own.py", "--epochs", "120", "--confirm", "2", "--name", "s"]
     code, _, err = run(*command, "--store", tmp_path / "whole.db")
