@@ -122,7 +122,7 @@ def shapes(rounds: int, *, compile_: bool = False, only: str = "") -> None:
         for rows, steps in ((OWN, 0), (1, math.inf)):  # no steps to come: not worth a recording
             model = fresh(problem, config, 0)
             now = Training.of(problem, model, how, steps)
-            work[rows] = partial(loop.train_epoch, problem, now, how, 0, 1000)
+            work[rows] = partial(loop.train_epoch, now, 0, 1000)
         choice, order = measured(problem, config), verdict(problem, config).order or BACKWARD
         for rows in ROWS:
             one = stack(
@@ -204,11 +204,10 @@ def job_one_by_one(problem: Problem, epochs: float = math.inf) -> float:
     for i, config in enumerate(_configs()):
         model = fresh(problem, config, i)
         under_way[i] = Training.of(problem, model, recipe(config), epochs)
-    configs = _configs()
     for epoch in range(EPOCHS):
         scores = {}
         for i, now in under_way.items():
-            loop.train_epoch(problem, now, recipe(configs[i]), i, EPOCHS)
+            loop.train_epoch(now, i, EPOCHS)
             scores[i] = loop.evaluate(problem, now.model, problem.valid)[0]
         if epoch + 1 in HALVED:
             under_way = {i: under_way[i] for i in _best_half(scores)}

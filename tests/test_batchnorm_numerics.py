@@ -292,7 +292,7 @@ def test_a_task_is_scored_with_exact_statistics_alone_and_in_a_stack(shape):
         now = loop.Training.of(task.problem, models[0], recipe(config))
         stacked = stack(task.problem, [(config, seed, fresh(task.problem, config, seed)) for seed in range(2)])
         for _ in range(2):
-            loop.train_epoch(task.problem, now, recipe(config), 0, 2)
+            loop.train_epoch(now, 0, 2)
             stacked.train_epoch(2)
         scored[exact] = loop.evaluate(task.problem, now.model, task.problem.valid)[1]
         assert stacked.judge(task.problem.valid)[0][1] == pytest.approx(scored[exact], rel=1e-4)

@@ -74,7 +74,7 @@ def test_curves_of_stacks_are_those_of_networks_trained_alone():
         model = fresh(problem, config, seed)
         now = loop.Training.of(problem, model, recipe(config))
         for epoch in range(3):
-            loop.train_epoch(problem, now, recipe(config), seed, 3)
+            loop.train_epoch(now, seed, 3)
             assert seen[epoch][place] == pytest.approx(loop.evaluate(problem, model, problem.valid)[0], abs=1e-9)
 
 

@@ -53,7 +53,7 @@ def trained(problem, config, *, records, epochs=EPOCHS, seed=3):
     model = fresh(problem, config, seed)
     now = loop.Training.of(problem, model, recipe(config))
     now.gradients.records &= records
-    losses = [loop.train_epoch(problem, now, recipe(config), seed, epochs) for _ in range(epochs)]
+    losses = [loop.train_epoch(now, seed, epochs) for _ in range(epochs)]
     state = now.opt.state_dict()["state"]
     kept = {f"{i}.{n}": t for i, held in state.items() for n, t in held.items()}
     return losses, dict(model.named_buffers()) | dict(model.named_parameters()) | kept, now.gradients.records
@@ -328,7 +328,7 @@ def test_a_parameter_without_a_part_in_the_loss_stays_without_a_gradient():
     model = fresh(problem, CONFIG, 0)
     now = loop.Training.of(problem, model, recipe(CONFIG))
     for _ in range(EPOCHS):
-        loop.train_epoch(problem, now, recipe(CONFIG), 0, EPOCHS)
+        loop.train_epoch(now, 0, EPOCHS)
     assert now.gradients.records
     assert model.more.weight.grad is None
 
@@ -351,11 +351,11 @@ def test_tensors_put_in_place_of_others_between_epochs_end_the_recording():
     model = fresh(problem, CONFIG, 0)
     now = loop.Training.of(problem, model, recipe(CONFIG))
     for _ in range(EPOCHS):
-        loop.train_epoch(problem, now, recipe(CONFIG), 0, 9)
+        loop.train_epoch(now, 0, 9)
     assert now.gradients.records
     model.weight.data = model.weight.data.clone()
     before = model.weight.detach().clone()
-    loop.train_epoch(problem, now, recipe(CONFIG), 0, 9)
+    loop.train_epoch(now, 0, 9)
     assert not now.gradients.records
     assert not torch.equal(before, model.weight)
 

@@ -98,7 +98,7 @@ class Fast:
         self.now = Training.of(problem, self.model, self.how)
 
     def epoch(self) -> None:
-        loop.train_epoch(self.problem, self.now, self.how, self.seed, self.epochs)
+        loop.train_epoch(self.now, self.seed, self.epochs)
 
 
 def trained_on(training: Plain | Fast, trial: optuna.Trial, epochs: int) -> tuple[float, dict, int, bool]:

@@ -37,8 +37,10 @@ SMALL = 1 << 18  # parameters of a network that is kept; loading a larger one is
 
 @dataclass(slots=True)
 class Training:
-    """A network in training; `epoch` counts the epochs done."""
+    """A network in training, by a recipe and on a problem; `epoch` counts the epochs done."""
 
+    problem: Problem
+    how: Recipe
     model: nn.Module
     opt: Optimizer
     gradients: Gradients
@@ -48,7 +50,7 @@ class Training:
     @classmethod
     def of(cls, problem: Problem, model: nn.Module, how: Recipe, epochs: float = math.inf) -> "Training":
         """The training of a network (its dropout counted) before its first epoch; `epochs` is how many will follow."""
-        return cls(model, Optimizer(model, how), _gradients(problem, model, how, epochs))
+        return cls(problem, how, model, Optimizer(model, how), _gradients(problem, model, how, epochs))
 
 
 def _gradients(problem: Problem, model: nn.Module, how: Recipe, epochs: float) -> Gradients:
@@ -70,18 +72,17 @@ class Paused:
         now = self.kept.pop(run.trial, None)
         return now if now and now.epoch == run.start else None
 
-    def put(self, run: Run, now: Training, problem: Problem, before: PythonState | None) -> None:
+    def put(self, run: Run, now: Training, before: PythonState | None) -> None:
         """Keep a network for the trial's next job, if it has one, and no more than the last few.
 
         Args:
             run: the job that ends.
             now: the training so far.
-            problem: what is trained on.
             before: the state outside of tensors as the job began; None: the network is too large to be kept.
         """
         if before is None or run.epoch == run.max_epochs:
             return
-        if changed(before, python_state(problem, now.model, generators=False)):
+        if changed(before, python_state(now.problem, now.model, generators=False)):
             return
         self.kept[run.trial] = now
         while len(self.kept) > KEPT:
@@ -127,7 +128,7 @@ def by_epoch(problem: Problem, config: Config, run: Run, paused: Paused | None =
     is_small = sum(p.numel() for p in now.model.parameters()) <= SMALL
     before = python_state(problem, now.model, generators=False) if paused and is_small else None
     for epoch in run.epochs():
-        train_loss = train_epoch(problem, now, how, run.seed, run.max_epochs)
+        train_loss = train_epoch(now, run.seed, run.max_epochs)
         metric, valid_loss = math.nan, math.nan
         if math.isfinite(train_loss):
             metric, valid_loss = evaluate(problem, now.model, problem.valid)
@@ -143,14 +144,15 @@ def by_epoch(problem: Problem, config: Config, run: Run, paused: Paused | None =
         assert now.epoch == epoch + 1
         yield
     if paused:
-        paused.put(run, now, problem, before)
+        paused.put(run, now, before)
 
 
-def train_epoch(problem: Problem, now: Training, how: Recipe, seed: int, max_epochs: int) -> float:
+def train_epoch(now: Training, seed: int, max_epochs: int) -> float:
     """Train for one epoch, and return the mean loss, which is not finite if training diverged.
 
     The order of the data, dropout and the learning rate are functions of (seed, epoch, step), not of global state.
     """
+    problem, how = now.problem, now.how
     count = len(problem.train)
     cuts = edges(count, how.batch_size)
     total = max_epochs * len(cuts)

@@ -125,7 +125,7 @@ def _of_task(task: Task, config: Config | None, epochs: int, seed: int) -> Audit
     trained = None
     if beginning.smallest != 1 or not any(isinstance(m, BATCHNORMS) for m in model.modules()):
         for _ in range(epochs):
-            train_epoch(problem, now, how, seed, max(epochs, task.max_epochs))
+            train_epoch(now, seed, max(epochs, task.max_epochs))
         trained = replace(beginning, model=now.model, optimizer=now.opt, fresh=False)
     return _judge(beginning, trained)
 

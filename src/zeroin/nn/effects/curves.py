@@ -67,11 +67,11 @@ class _Single:
     """A member that is trained by itself."""
 
     def __init__(self, problem: Problem, place: int, config: Config, seed: int, model: nn.Module) -> None:
-        self.place, self.config, self.seed = place, config, seed
+        self.place, self.seed = place, seed
         self.now = Training.of(problem, model, recipe(config))
 
     def epoch(self, problem: Problem, max_epochs: int) -> dict[int, float]:
-        loss = train_epoch(problem, self.now, recipe(self.config), self.seed, max_epochs)
+        loss = train_epoch(self.now, self.seed, max_epochs)
         metric, valid_loss = evaluate(problem, self.now.model, problem.valid) if _finite(loss) else (math.nan, math.nan)
         return {self.place: metric} if _finite(metric, valid_loss) else {}
 
