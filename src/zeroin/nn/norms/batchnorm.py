@@ -13,7 +13,8 @@ from torch import Tensor, nn
 
 from zeroin.errors import TaskError
 from zeroin.nn.layers import LAYERS, NORMS
-from zeroin.nn.norms.normlayers import KINDS, Candidate, ChannelsLast, Settings, candidates, channels_of, make, matched
+from zeroin.nn.norms.candidates import Candidate, candidates, channels_of
+from zeroin.nn.norms.normlayers import KINDS, ChannelsLast, Settings, make, matched
 from zeroin.nn.norms.rewire import behind_calls
 from zeroin.nn.norms.surgery import copied, pair, put, seen, still_runs, take_out
 from zeroin.nn.norms.trace import Example, Trace

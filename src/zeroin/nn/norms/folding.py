@@ -13,7 +13,7 @@ from torch.utils._pytree import tree_leaves
 from zeroin.nn.layers import BATCHNORMS, LAYERS
 from zeroin.nn.modes import as_in_evaluation, switched
 from zeroin.nn.norms.batchnorm import Change
-from zeroin.nn.norms.normlayers import are_computed, channels_of
+from zeroin.nn.norms.candidates import are_computed, channels_of
 from zeroin.nn.norms.surgery import copied, seen, take_out
 from zeroin.nn.norms.trace import Example, Node, Trace
 from zeroin.nn.precision import exact

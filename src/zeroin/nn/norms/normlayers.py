@@ -1,15 +1,11 @@
-"""Normalisation layers of each kind, and the layers of a network that one can be put behind."""
+"""Normalisation layers of each kind."""
 
-import math
 from dataclasses import dataclass
 
 import torch
 from torch import Tensor, nn
 
 from zeroin.errors import TaskError
-from zeroin.nn.layers import LAYERS
-from zeroin.nn.norms.trace import Following, Node, Trace
-from zeroin.nn.reached import reached
 
 KINDS = ("batch", "group", "layer")
 GROUPS = 32  # of group normalisation, or the most that divide the channels: Wu & He 2018, section 4.1
@@ -99,88 +95,6 @@ def _groups(how: Settings, channels: int, single: bool) -> int:
     smallest = TOGETHER if single and how.groups is None else 2
     most = max(1, min(GROUPS if how.groups is None else how.groups, channels // smallest))
     return next(g for g in range(most, 0, -1) if channels % g == 0)
-
-
-@dataclass(frozen=True, slots=True, eq=False)
-class Candidate:
-    """A Linear or convolution that a norm may follow; `reason` says why it cannot or need not, "" if it can."""
-
-    node: Node
-    following: Following
-    reason: str
-
-    @property
-    def layer(self) -> nn.Module:
-        """The Linear or convolution."""
-        assert self.node.module is not None
-        return self.node.module
-
-    @property
-    def channels(self) -> int:
-        """How many channels its outputs have."""
-        return channels_of(self.layer)
-
-    @property
-    def channels_last(self) -> bool:
-        """Whether the channels of its outputs are their last axis."""
-        return isinstance(self.layer, nn.Linear)
-
-
-def channels_of(layer: nn.Module) -> int:
-    """How many channels the outputs of a Linear or a convolution have."""
-    return int(layer.out_features if isinstance(layer, nn.Linear) else layer.out_channels)  # type: ignore[arg-type]
-
-
-def are_computed(layer: nn.Module) -> bool:
-    """Whether the weights or biases of a layer are computed from others, as by weight_norm."""
-    names = ("weight", "bias")
-    return any(name not in layer._parameters and getattr(layer, name, None) is not None for name in names)
-
-
-def candidates(trace: Trace) -> list[Candidate]:
-    """Every Linear and convolution that is called, in order."""
-    ran = [n for n in trace.nodes if isinstance(n.module, LAYERS)]
-    first = {id(n.module): n for n in reversed(ran)}
-    result = []
-    for node in sorted(first.values(), key=lambda n: n.index):
-        following = trace.after(node)
-        result.append(Candidate(node, following, _reason(trace, node, following)))
-    return result
-
-
-def _reason(trace: Trace, node: Node, following: Following) -> str:
-    assert node.module is not None
-    times, axes = len(trace.calls(node.module)), len(node.shape)
-    weight = node.module.weight
-    if times > 1:
-        return f"is used {times} times in one pass; one norm would mix the statistics of all of them"
-    if not node.name:
-        return "is the whole network"
-    if following.output:
-        return "leads to the output"
-    if are_computed(node.module):
-        return "its weights are computed from others (weight_norm, spectral_norm, ...)"
-    if isinstance(weight, Tensor) and not weight.requires_grad:
-        return "is frozen"
-    if is_normed(trace, node):
-        return "has a norm behind it"
-    if following.activation is None:
-        return "no activation follows before the next layer"
-    if axes < 2 or (not isinstance(node.module, nn.Linear) and axes not in BY_AXES):
-        return f"gives {list(node.shape)}, which is no mini-batch"
-    if isinstance(weight, Tensor) and math.prod(node.shape[2:] if axes > 2 else ()) == 0:
-        return "gives nothing"
-    return ""
-
-
-def is_normed(trace: Trace, node: Node) -> bool:
-    """Whether a norm follows a layer, before any activation or other layer."""
-
-    def onward(n: Node) -> list[Node]:
-        ends = n is not node and (n.is_activation or n.is_weighted or len(n.sources) > 1)
-        return [] if ends else trace.users(n)
-
-    return any(n.is_norm for n in reached([node], onward))
 
 
 def matched(norm: nn.Module, layer: nn.Module) -> nn.Module:

@@ -7,7 +7,8 @@ from torch import nn
 
 from zeroin.errors import TaskError
 from zeroin.nn.modes import modes_kept, switched
-from zeroin.nn.norms.normlayers import Candidate, Settings, make, matched
+from zeroin.nn.norms.candidates import Candidate
+from zeroin.nn.norms.normlayers import Settings, make, matched
 from zeroin.nn.norms.surgery import pair, put
 from zeroin.nn.norms.trace import Trace
 from zeroin.nn.reached import reached
