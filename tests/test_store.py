@@ -47,6 +47,14 @@ def test_one_file_holds_many_studies(tmp_path):
     assert len(read_study(path, "s0")[1].trials) == 4
 
 
+@pytest.mark.filterwarnings("error")
+def test_nothing_that_a_store_does_ends_with_a_later_python(tmp_path):
+    path = tmp_path / "z.db"
+    for _ in range(2):
+        zi.tune(bowl, SPACE, trials=8, store=path, start=[{"x": 0.5}])
+    assert read_study(path)[1].regions
+
+
 def test_reading_goes_on_while_another_writes(tmp_path):
     path = tmp_path / "z.db"
     with zi.Study(SPACE, store=path) as study:

@@ -27,18 +27,24 @@ from zeroin.store.reading import BUSY_SECONDS, load
 from zeroin.store.schema import check_file, check_format, make_tables
 from zeroin.types import Advised, Asked, Ended, Event, Job, Observed, Region, Value
 
-# What `write` does; ?1 is always the study.
-TRIED = "INSERT INTO trials VALUES (?1, ?2, ?3, ?4, ?5, ?6, '') ON CONFLICT (study, number) DO UPDATE SET paused = ''"
-ASKED = "INSERT INTO jobs VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, '', 0)"
-PAUSED = "UPDATE trials SET paused = ?3 WHERE study = ?1 AND number = ?2"
-OBSERVED = (
-    "INSERT OR IGNORE INTO observations SELECT ?1, trial, ?3, ?2, ?4, ?5 FROM jobs WHERE study = ?1 AND number = ?2"
+# What is written; `study` is always the store's own.
+TRIED = (
+    "INSERT INTO trials VALUES (:study, :trial, :config, :seed, :kind, :why, '') "
+    "ON CONFLICT (study, number) DO UPDATE SET paused = ''"
 )
-ENDED = "UPDATE jobs SET status = ?3, note = ?4, seconds = ?5 WHERE study = ?1 AND number = ?2"
-ADVISED = "INSERT OR REPLACE INTO advice VALUES (?1, ?2, ?3, ?4)"
-LED = "INSERT OR REPLACE INTO leads VALUES (?1, ?2, ?3)"
-PLANNED = "UPDATE studies SET plan = ?2 WHERE id = ?1"
-MEASURED = "UPDATE studies SET measure = ?2 WHERE id = ?1"
+ASKED = "INSERT INTO jobs VALUES (:study, :job, :trial, :start, :stop, :kind, :why, :status, '', 0)"
+PAUSED = "UPDATE trials SET paused = :why WHERE study = :study AND number = :trial"
+OBSERVED = (
+    "INSERT OR IGNORE INTO observations "
+    "SELECT :study, trial, :epoch, :job, :loss, :metrics FROM jobs WHERE study = :study AND number = :job"
+)
+ENDED = "UPDATE jobs SET status = :status, note = :note, seconds = :seconds WHERE study = :study AND number = :job"
+DRAWN = "INSERT INTO regions VALUES (:study, :round, :after, :ranges, :likely, :volume, :why, :over)"
+ADVISED = "INSERT OR REPLACE INTO advice VALUES (:study, :number, :config, :why)"
+LED = "INSERT OR REPLACE INTO leads VALUES (:study, :number, :config)"
+PLANNED = "UPDATE studies SET plan = :plan WHERE id = :study"
+MEASURED = "UPDATE studies SET measure = :measure WHERE id = :study"
+CHANGED = "INSERT INTO spaces VALUES (:study, :after, :space)"
 
 
 class SqliteStore:
@@ -70,7 +76,7 @@ class SqliteStore:
             StoreError: as for `write`.
         """
         with self._writing():
-            self._run("INSERT INTO spaces VALUES (?1, ?2, ?3)", after, json.dumps(space.to_json()))
+            self._run(CHANGED, after=after, space=json.dumps(space.to_json()))
 
     def set_measure(self, measure: Mapping[str, Value]) -> None:
         """Write what the study's scores measure.
@@ -79,7 +85,7 @@ class SqliteStore:
             StoreError: as for `write`.
         """
         with self._writing():
-            self._run(MEASURED, json.dumps(dict(measure)))
+            self._run(MEASURED, measure=json.dumps(dict(measure)))
 
     def close(self) -> None:
         """Release the study, so that others may write it."""
@@ -108,38 +114,37 @@ class SqliteStore:
             case Asked(jobs, region, paused):
                 self._ask(jobs, region, paused)
             case Observed(job, seen):
-                self._run(
-                    OBSERVED, job, seen.epoch, seen.loss, json.dumps(dict(seen.metrics)) if seen.metrics else "{}"
-                )
+                metrics = json.dumps(dict(seen.metrics)) if seen.metrics else "{}"
+                self._run(OBSERVED, job=job, epoch=seen.epoch, loss=seen.loss, metrics=metrics)
             case Ended(job, status, note, seconds):
-                self._run(ENDED, job, str(status), note, seconds)
+                self._run(ENDED, job=job, status=str(status), note=note, seconds=seconds)
             case Plan():
-                self._run(PLANNED, json.dumps(asdict(event)))
+                self._run(PLANNED, plan=json.dumps(asdict(event)))
             case Advised(bets, region, leads):
                 for number, given in enumerate(bets):
-                    self._run(ADVISED, number, json.dumps(dict(given.config)), given.why)
+                    self._run(ADVISED, number=number, config=json.dumps(dict(given.config)), why=given.why)
                 for number, config in enumerate(leads):
-                    self._run(LED, number, json.dumps(dict(config)))
+                    self._run(LED, number=number, config=json.dumps(dict(config)))
                 if region:
                     self._region(region)
 
     def _ask(self, jobs: Sequence[Job], region: Region | None, paused: Mapping[int, str]) -> None:
         for job in jobs:
-            self._run(TRIED, job.trial, json.dumps(dict(job.config)), job.seed, str(job.kind), job.why)
-            status = str(job.status)
-            self._run(ASKED, job.number, job.trial, job.start, job.stop, str(job.kind), job.why, status)
+            told = {"trial": job.trial, "kind": str(job.kind), "why": job.why}
+            self._run(TRIED, config=json.dumps(dict(job.config)), seed=job.seed, **told)
+            self._run(ASKED, job=job.number, start=job.start, stop=job.stop, status=str(job.status), **told)
         for trial, why in paused.items():
-            self._run(PAUSED, trial, why)
+            self._run(PAUSED, trial=trial, why=why)
         if region:
             self._region(region)
 
     def _region(self, region: Region) -> None:
         data = asdict(region)
         data |= {key: json.dumps(data[key]) for key in ("ranges", "likely")}
-        self._run("INSERT INTO regions VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8)", *data.values())
+        self._run(DRAWN, **data)
 
-    def _run(self, statement: str, *values: object) -> None:
-        self._db.execute(statement, (self._study, *values))
+    def _run(self, statement: str, **values: object) -> None:
+        self._db.execute(statement, {"study": self._study, **values})
 
     @contextmanager
     def _transaction(self) -> Iterator[None]:
