@@ -117,7 +117,7 @@ def random_study(path, seed):
     return study
 
 
-@pytest.mark.parametrize("seed", range(4))
+@pytest.mark.parametrize("seed", [0, 1, *(pytest.param(n, marks=pytest.mark.slow) for n in (2, 3))])
 def test_the_store_gives_back_the_history_that_was_lived(tmp_path, seed):
     study = random_study(tmp_path / "z.db", seed)
     lived = view(study.history)

@@ -3,6 +3,7 @@
 import math
 
 import numpy as np
+import pytest
 
 import zeroin as zi
 from zeroin.search import importance
@@ -34,6 +35,7 @@ def test_of_many_hyperparameters_fewer_points_tell_the_same(monkeypatch):
     assert [each.name for each in studied(40)][:2] == ["kind", "x"]
 
 
+@pytest.mark.slow
 def test_what_does_nothing_may_be_nothing_where_losses_are_noisy():
     """Draws of the model wiggle along it as well: by their mean it would have a tenth to a seventh of the variance."""
     space = zi.Space(**{name: zi.Float(0, 1) for name in "abcd"})

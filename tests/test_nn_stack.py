@@ -66,9 +66,13 @@ def same(a, b):
 
 # --- against PyTorch
 
+QUICK = ("sgd", "rmsprop", "adamw", "nadam")
+
 
 @pytest.mark.parametrize("order", [BACKWARD, EACH])
-@pytest.mark.parametrize("optimizer", OPTIMIZERS)
+@pytest.mark.parametrize(
+    "optimizer", [pytest.param(o, marks=() if o in QUICK else pytest.mark.slow) for o in OPTIMIZERS]
+)
 def test_a_row_equals_the_network_trained_by_pytorch(optimizer, order, tmp_path):
     mine = task(n=160)  # ten steps
     some = list(configs(3, optimizer=optimizer, layers=2))

@@ -568,9 +568,9 @@ def test_networks_that_differ_in_what_they_hold_are_not_stacked_together(build, 
     mine = task(build=build, n=100)
     some = [{"lr": lr, "scale": scale, "batch_size": 16} for scale in (0.5, 2.0) for lr in (0.01, 0.02)]
     executor = stacked(mine.problem, tmp_path)
-    seen, _ = work(executor, jobs(some))
+    seen, _ = work(executor, jobs(some, stop=2))
     assert [way.order for way in executor._ways.values()] == [BACKWARD] * 2
-    alone, _ = work(Inline(loop.objective(mine.problem), tmp_path / "alone", EPOCHS), jobs(some))
+    alone, _ = work(Inline(loop.objective(mine.problem), tmp_path / "alone", EPOCHS), jobs(some, stop=2))
     for i in range(4):
         for ours, theirs in zip(seen[i], alone[i], strict=True):
             assert ours.metrics["valid_loss"] == pytest.approx(theirs.metrics["valid_loss"], rel=1e-5)

@@ -78,7 +78,7 @@ class Loop:
 
 
 @pytest.mark.parametrize("max_epochs", [1, 8])
-@pytest.mark.parametrize("turns", [0, 9, 15, 30])
+@pytest.mark.parametrize("turns", [0, 9, pytest.param(15, marks=pytest.mark.slow), 30])
 @pytest.mark.parametrize("free", [1, 4])
 def test_the_same_history_gives_the_same_decision(max_epochs, turns, free):
     loop = Loop(max_epochs=max_epochs).run(turns)
@@ -481,7 +481,7 @@ def test_many_are_looked_at_for_an_epoch_only_where_that_tells_much(free):
     assert not looks(loss_of, glances=0)
 
 
-@pytest.mark.parametrize("free", [1, 4, pytest.param(8, marks=pytest.mark.slow)])
+@pytest.mark.parametrize("free", [1, *(pytest.param(n, marks=pytest.mark.slow) for n in (4, 8))])
 @pytest.mark.parametrize("seed", [5, pytest.param(6, marks=pytest.mark.slow)])
 def test_rungs_whose_losses_mislead_are_given_up_and_others_are_not(free, seed):
     def misleading(until):
@@ -524,7 +524,9 @@ def test_a_perfect_score_among_others_is_no_outlier():
 
 @pytest.mark.parametrize("max_epochs", [1, 16])
 @pytest.mark.parametrize("slots", [3, 8])
-@pytest.mark.parametrize("lost", [0, 2, 9, 11])  # of a coarse round of 6 trials or 12
+@pytest.mark.parametrize(  # of a coarse round of 6 trials or 12
+    "lost", [0, *(pytest.param(n, marks=pytest.mark.slow) for n in (2, 9)), 11]
+)
 def test_a_result_that_never_comes_does_not_hold_the_others_up(max_epochs, slots, lost):
     loop, running = Loop(max_epochs=max_epochs), []
     for _ in range(48):
