@@ -133,12 +133,11 @@ def _module(path: Path) -> ModuleType:
         raise TaskError(f"a target file must exist; {str(path)!r} does not: check the path.")
     spec = importlib.util.spec_from_file_location(path.stem, path)
     assert spec
-    assert spec.loader
     module = importlib.util.module_from_spec(spec)
     sys.path.insert(0, str(path.parent.resolve()))  # as `python path/to/file.py` would
     sys.modules[path.stem] = module  # so that what it defines can be pickled to workers
     try:
-        spec.loader.exec_module(module)
+        exec(compile(path.read_bytes(), path, "exec"), module.__dict__)  # Python's cache misses changes within a second
     except (ZeroinError, KeyboardInterrupt):
         raise
     except BaseException as error:  # SystemExit too
