@@ -137,7 +137,8 @@ def _module(path: Path) -> ModuleType:
     sys.path.insert(0, str(path.parent.resolve()))  # as `python path/to/file.py` would
     sys.modules[path.stem] = module  # so that what it defines can be pickled to workers
     try:
-        exec(compile(path.read_bytes(), path, "exec"), module.__dict__)  # Python's cache misses changes within a second
+        # Not by its loader: Python's cache misses a change within the second in which the file was written.
+        exec(compile(path.read_bytes(), str(module.__file__), "exec", dont_inherit=True), module.__dict__)
     except (ZeroinError, KeyboardInterrupt):
         raise
     except BaseException as error:  # SystemExit too
