@@ -4,6 +4,7 @@ import pytest
 import torch
 from torch import nn
 
+from zeroin.nn import dropout
 from zeroin.nn.dropout import CountedDropout, begin_step, counted, dropouts, keys, mix
 
 WORDS = [1, 5, -1, 2**62 + 12345, -(2**63)]
@@ -37,6 +38,17 @@ def test_the_share_that_is_dropped_and_its_independence(p):
                     (layer(p, seed=1)(x) == 0).double() - p):  # fmt: skip
         assert abs((gone * shifted).mean()) < 4 * p * (1 - p) / 1e3
     assert layer(p)(x).mean() == pytest.approx(1, abs=5 * error / (1 - p))
+
+
+def test_older_pytorch_drops_the_same(monkeypatch):
+    layer = counted(nn.Sequential(nn.Dropout(0.3)))
+    x = torch.ones(7, 9)  # 63 numbers, of 16 words
+    begin_step(dropouts(layer), torch.tensor([-5]))
+    viewed = layer(x)
+    monkeypatch.setattr(dropout, "VIEWED", False)
+    begin_step(dropouts(layer), torch.tensor([-5]))
+    assert torch.equal(layer(x), viewed)
+    assert 0 < (viewed == 0).sum() < 63
 
 
 def test_all_none_and_evaluation():

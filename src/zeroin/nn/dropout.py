@@ -12,6 +12,7 @@ from zeroin.nn.layers import DROPOUTS
 from zeroin.rng import seed_of
 
 LEVELS = 1 << 16  # 16 random bits decide on each number, so rates are exact to 1 / 65,536
+VIEWED = torch.__version__ >= "2.13"  # by vmap, too, numbers as others of fewer bits; before, these are computed
 
 
 def _signed(word: int) -> int:
@@ -79,9 +80,16 @@ class CountedDropout(nn.Module):
         key = self.key + _signed(self.uses * 0xD6E8FEB86659FD93 % (1 << 64))
         self.uses += 1
         words = torch.arange(-(-count // 4), device=x.device) * GOLDEN + key  # 64 bits make four decisions
-        kept = mix(words).view(torch.int16)[:count].view(shape) >= self.threshold
+        kept = _quarters(mix(words))[:count].view(shape) >= self.threshold
         share = kept * (self.scale.to(x.dtype) if x.is_floating_point() else self.scale)
         return x.mul_(share) if self.inplace else x * share
+
+
+def _quarters(words: Tensor) -> Tensor:
+    """The 16-bit quarters [4 n] of words [n], the lowest of each first."""
+    if VIEWED:
+        return words.view(torch.int16)
+    return torch.stack([(words >> bits).to(torch.int16) for bits in (0, 16, 32, 48)], dim=-1).flatten()
 
 
 def mix(words: Tensor) -> Tensor:
