@@ -210,6 +210,8 @@ def test_an_empty_line_of_a_single_column_is_a_row_so_that_predictions_keep_thei
     assert read(tmp_path / "t.csv")["text"].fillna("").tolist() == ["good", "", "bad"]
     (tmp_path / "t.csv").write_text("  \na,b\n1,2\n   \n3,4\n")  # and blanks alone are no more than nothing
     assert read(tmp_path / "t.csv").to_numpy().tolist() == [["1", "2"], ["3", "4"]]
+    (tmp_path / "t.csv").write_text('  \ntext\n"one\n  \ntwo"\n  \n')  # but within quotes they are part of a text
+    assert read(tmp_path / "t.csv")["text"].fillna("").tolist() == ["one\n  \ntwo", ""]
 
 
 def test_which_columns_are_texts(tmp_path, recwarn):

@@ -26,7 +26,7 @@ Content = TypeVar("Content", str, bytes)
 SEPARATORS = ",;\t|"
 LONGEST = 1_000_000  # characters of a field; a longer one is a quote that is never closed
 SAID = re.compile(r"sep=([,;\t|])\n")  # a first line that names the separator
-BLANK = re.compile(r"^ +$", re.MULTILINE)  # a line that is as good as empty
+BLANK = re.compile(r"^ +$", re.MULTILINE)  # a line that pandas takes for empty
 OTHER = re.compile(r"\s*(\{\s*\"|\[\s*[\[{]|<(!doctype|html|\?xml|table))", re.IGNORECASE)  # JSON, HTML, XML
 # Words that stand for a missing value: those of pandas, and that of UCI's data sets.
 MISSING = (
@@ -115,7 +115,7 @@ def _csv(path: Path, missing: Sequence[str], header: bool) -> pd.DataFrame:
         )
     names = _checked(path.name, text, separator, header)
     frame = pd.read_csv(
-        io.StringIO(text.lstrip("\n")),
+        io.StringIO(text.lstrip(" \n")),
         sep=separator,
         skip_blank_lines=len(names) > 1,  # of a single column, an empty line is a row that lacks it
         header=0 if header else None,
@@ -171,7 +171,7 @@ def _decoded(path: Path) -> str:
             f"run `iconv -f UTF-16 -t UTF-8 {path} > new.csv`."
         )
     try:
-        return BLANK.sub("", raw.decode("utf-8-sig").replace("\r\n", "\n").replace("\r", "\n"))
+        return raw.decode("utf-8-sig").replace("\r\n", "\n").replace("\r", "\n")
     except UnicodeDecodeError as error:
         read, at = error.object, error.start  # of what follows the mark that a file may begin with
         line = 1 + read.count(b"\n", 0, at)
@@ -193,7 +193,8 @@ def _checked(file: str, text: str, separator: str, header: bool) -> list[str]:
     pandas would silently pad short rows, rename duplicate columns, and read an unclosed quote as one long cell.
     """
     before = csv.field_size_limit(LONGEST)
-    rows = csv.reader(io.StringIO(text), delimiter=separator, skipinitialspace=True, strict=True)
+    lines = io.StringIO(BLANK.sub("", text))
+    rows = csv.reader(lines, delimiter=separator, skipinitialspace=True, strict=True)
     try:
         names = [name.strip() if header else "" for name in next(row for row in rows if row)]
         for row in rows:

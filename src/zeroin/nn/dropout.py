@@ -12,7 +12,7 @@ from zeroin.nn.layers import DROPOUTS
 from zeroin.rng import seed_of
 
 LEVELS = 1 << 16  # 16 random bits decide on each number, so rates are exact to 1 / 65,536
-VIEWED = torch.__version__ >= "2.13"  # by vmap, too, numbers as others of fewer bits; before, these are computed
+VIEWED = torch.__version__ >= "2.13"  # earlier, vmap cannot view numbers as others of fewer bits
 
 
 def _signed(word: int) -> int:
