@@ -21,7 +21,7 @@ from zeroin.nn.stacking.compiling import obstacle
 from zeroin.nn.stacking.equivalence import Verdict, verdict
 from zeroin.nn.stacking.memory import room
 from zeroin.nn.stacking.timing import Took, timed
-from zeroin.space import Hyperparameter, Space
+from zeroin.space import Choice, Hyperparameter, Int, Space
 from zeroin.types import Config
 from zeroin.wording import first_line
 
@@ -157,9 +157,12 @@ def shared(space: Space, alike: Sequence[str], trainings: float, max_epochs: int
 
 
 def _count(param: Hyperparameter) -> float:
-    """How many values there are."""
-    values = param.values(param.range)
-    return math.inf if values is None else len(values)
+    """How many values there are; not by `values`, as of 2^63 whole numbers or more Python tells no length."""
+    if isinstance(param, Choice):
+        return len(param.range)
+    if isinstance(param, Int):
+        return math.log2(param.high / param.low) + 1 if param.scale == "log2" else param.high - param.low + 1
+    return math.inf
 
 
 def measured(problem: Problem, config: Config, sizes: Sequence[int] = SIZES, shared: float = math.inf) -> Calibration:
