@@ -50,7 +50,7 @@ class Choice:
         for option in options:
             if option != option:
                 raise SpaceError(f"an option equals itself; {_show(options)}: give {option!r} a name, such as 'none'.")
-            if not isinstance(option, bool | int | float | str | None):
+            if not isinstance(option, Value):
                 raise SpaceError(
                     f"an option is a bool, int, float, str or None; {option!r} is a {type(option).__name__}: "
                     f"give it a name, and look the name up in your own code."
@@ -120,7 +120,7 @@ class Choice:
 
     def allows(self, value: Value) -> bool:
         """Whether a value may stand in a config: one of the options."""
-        return key(value) in self._keys
+        return isinstance(value, Value) and key(value) in self._keys  # a list has no key
 
     def to_json(self) -> dict[str, Any]:
         """As plain data; fields at their usual value are left out."""
