@@ -574,6 +574,19 @@ def test_the_command_shows_learns_exports_imports_and_forgets(zeroin, mine, tmp_
     assert zeroin("playbook", "forget", "--all")[0] == 0
 
 
+def test_the_command_has_no_playbook_of_yours_where_it_is_turned_off(zeroin, monkeypatch, tmp_path):
+    studied(-2.0, "first", store="z.db", playbook=False, trials=12)
+    monkeypatch.setenv("ZEROIN_PLAYBOOK", "off")
+    for words in ((), ("show", "digits"), ("learn", "first", "--store", "z.db"), ("forget", "--all")):
+        code, out, error = zeroin("playbook", *words)
+        assert (code, out) == (2, "")
+        assert "your own playbook is there unless it is turned off; ZEROIN_PLAYBOOK=off: name another" in error
+    assert not (tmp_path / "off").exists()
+    assert zeroin("playbook", "learn", "first", "--store", "z.db", "--playbook", "team.db")[0] == 0
+    assert "best config" in zeroin("playbook", "show", "digits", "--shipped")[1]
+    assert zeroin("compare", "first", "digits", "--store", "z.db")[0] == 0
+
+
 def test_studies_are_compared_side_by_side(zeroin, lessons, tmp_path):
     found = compare(lessons)
     rows = {row.name: row for row in found.rows}

@@ -325,11 +325,12 @@ def test_a_store_that_is_no_file_is_told(store, sentence, tmp_path, monkeypatch)
     assert list(tmp_path.iterdir()) == []
 
 
-def test_a_store_may_lie_in_the_users_home(tmp_path, monkeypatch):
+def test_what_is_kept_may_lie_in_the_users_home(tmp_path, monkeypatch):
     monkeypatch.setenv("HOME", str(tmp_path))
-    zi.tune(loss_of, SPACE, trials=2, store="~/z.db", name="s", playbook=False)
-    assert (tmp_path / "z.db").is_file()
-    assert len(zi.load("s", "~/z.db").trials) == 2
+    study = zi.tune(loss_of, SPACE, trials=12, store="~/z.db", name="s", playbook="~/team.db")
+    assert len(zi.load("s", "~/z.db").trials) == 12
+    assert study.report("~/deep/r.html") == tmp_path / "deep" / "r.html"
+    assert {"z.db", "team.db"} <= {file.name for file in tmp_path.iterdir()}
 
 
 @pytest.mark.parametrize("start", [None, 3, "lr"])

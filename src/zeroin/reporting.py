@@ -28,7 +28,7 @@ def write_report(target: Path, text: str) -> Path:
     """Write a report atomically: whoever reads the file sees the old report or the new one, never a part of it.
 
     Args:
-        target: the HTML file; its folder is created if it is missing.
+        target: the HTML file, ~ standing for the home folder; its folder is created if it is missing.
         text: the page.
 
     Returns:
@@ -38,6 +38,7 @@ def write_report(target: Path, text: str) -> Path:
         StudyError: the folder cannot be written to, or the disk is full.
         StoreError: the file is a store.
     """
+    target = target.expanduser()
     try:
         check_output(target)
         target.resolve().parent.mkdir(parents=True, exist_ok=True)

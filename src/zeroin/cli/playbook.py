@@ -10,7 +10,7 @@ import click
 
 from zeroin.cli.options import STORE, write
 from zeroin.errors import PlaybookError
-from zeroin.playbook import Lesson, Playbook, as_data, as_lessons, lesson_of, named
+from zeroin.playbook import Lesson, Playbook, as_data, as_lessons, lesson_of, named, playbook_of
 from zeroin.playbook import shipped as those_shipped
 from zeroin.playbook.compare import Row
 from zeroin.playbook.compare import compare as side_by_side
@@ -46,8 +46,11 @@ def playbook(context: click.Context) -> None:
 @BOOK
 def show(name: str | None = None, shipped: bool = False, as_json: bool = False, book: Path | None = None) -> None:
     """Show the lessons, or that of study NAME in full: yours, or else one that comes with zeroin."""
-    kept = Playbook(book)
-    lessons = those_shipped() if shipped else kept.lessons()
+    if shipped:
+        lessons, where = those_shipped(), "come with zeroin"
+    else:
+        kept = Playbook(book)
+        lessons, where = kept.lessons(), f"in {kept.path}"
     if name:
         lessons = named(name, lessons, those_shipped())
     if as_json:
@@ -57,7 +60,6 @@ def show(name: str | None = None, shipped: bool = False, as_json: bool = False, 
         for lesson in lessons:
             click.echo(lesson.words())
         return
-    where = "come with zeroin" if shipped else f"in {kept.path}"
     click.echo(f"{counted(len(lessons), 'lesson')} {where}")
     for lesson in lessons:
         click.echo(lesson.line())
@@ -157,7 +159,8 @@ def _cells(names: tuple[str, ...], row: Row) -> dict[str, Any]:
 def _lesson(name: str, store: Path, book: Path | None) -> Lesson:
     if store.is_file() and any(study.name == name for study in list_studies(store)):
         return lesson_of(*read_study(store, name))
-    return named(name, Playbook(book).lessons(), those_shipped())[-1]
+    yours = playbook_of(book or True)  # none where it is turned off
+    return named(name, yours.lessons() if yours else [], those_shipped())[-1]
 
 
 def _read(file: Path) -> Any:

@@ -1,6 +1,6 @@
 """The playbook: what past studies taught, and from that what a new study is advised to try first."""
 
-from zeroin.playbook.book import Playbook, as_data, as_lessons, is_off, shipped
+from zeroin.playbook.book import Playbook, as_data, as_lessons, shipped
 from zeroin.playbook.learning import lesson_of
 from zeroin.playbook.lesson import Lesson
 from zeroin.playbook.scenario import scenario_of
@@ -11,7 +11,6 @@ __all__ = [
     "Playbook",
     "as_data",
     "as_lessons",
-    "is_off",
     "lesson_of",
     "named",
     "playbook_of",

@@ -41,6 +41,9 @@ class Playbook:
         path: the file, created when the first lesson is learned; None: the user's own.
         shipped: whether to consult the lessons shipped with zeroin as well.
 
+    Raises:
+        PlaybookError: the user's own is asked for and turned off.
+
     >>> Playbook("playbook.db", shipped=False).lessons()
     []
     """
@@ -48,7 +51,7 @@ class Playbook:
     __slots__ = ("path", "shipped")
 
     def __init__(self, path: str | Path | None = None, shipped: bool = True) -> None:
-        self.path = place() if path is None else Path(path)
+        self.path = place() if path is None else Path(path).expanduser()
         self.shipped = shipped
 
     def look_up(self, space: Space, scenario: Scenario, movable: Collection[str] = ()) -> Advised:
@@ -143,8 +146,17 @@ class Playbook:
 
 
 def place() -> Path:
-    """Where the user's playbook is: where the environment variable says, else in the user's data folder."""
-    return Path(os.environ.get(PLACE) or platformdirs.user_data_path("zeroin") / "playbook.db")
+    """Where the user's playbook is: where the environment variable says, else in the user's data folder.
+
+    Raises:
+        PlaybookError: the environment variable turns it off.
+    """
+    if is_off():
+        raise PlaybookError(
+            f"your own playbook is there unless it is turned off; {PLACE}=off: name another with playbook='...' "
+            f"(--playbook), or run `unset {PLACE}`."
+        )
+    return Path(os.environ.get(PLACE) or platformdirs.user_data_path("zeroin") / "playbook.db").expanduser()
 
 
 def is_off() -> bool:
