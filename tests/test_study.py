@@ -16,7 +16,7 @@ import zeroin as zi
 from zeroin.confirm import winner
 from zeroin.errors import PlaybookError, SpaceError, StoreError, StudyError
 from zeroin.exports import as_json
-from zeroin.search import QuasiRandom
+from zeroin.search import QuasiRandom, Zoom
 
 SPACE = zi.Space(
     lr=zi.Float(1e-4, 1.0, scale="log"),
@@ -281,6 +281,24 @@ def test_a_failure_that_is_told_keeps_its_reason_whatever_the_scores():
     (job,) = study.ask()
     study.tell(job, losses=[math.nan], status="out_of_memory", note="of the GPU")
     assert (study.trials[0].status, study.trials[0].note) == ("out_of_memory", "of the GPU")
+
+
+def test_an_exception_is_told_as_it_is():
+    study = zi.Study(SPACE, max_epochs=8, store=None)
+    (job,) = study.ask()
+    try:
+        job.config["none"]
+    except KeyError as error:
+        study.tell(job, status="failed", note=error)
+    assert study.trials[0].note.startswith("Traceback")
+    assert study.trials[0].note.endswith("KeyError: 'none'\n")
+
+
+@pytest.mark.parametrize("searcher", [5, Zoom], ids=["a number", "a class"])
+def test_what_is_no_searcher_is_told_before_anything_is_stored(searcher, tmp_path):
+    with pytest.raises(StudyError, match=r"a searcher has a method decide; got .*: give an object that has it"):
+        zi.Study(SPACE, store=tmp_path / "z.db", searcher=searcher)
+    assert list(tmp_path.iterdir()) == []
 
 
 @pytest.mark.parametrize("score", [np.float32(0.5), np.array(0.5), [0.5], 0.5])

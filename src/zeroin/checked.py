@@ -31,6 +31,19 @@ def checked_space(space: Space) -> Space:
     return space
 
 
+def check_part(what: str, given: Any, does: str) -> None:
+    """Check that what is given in place of a default, such as "a searcher", has the method that it is there for.
+
+    Raises:
+        StudyError: it has not, or it is a class.
+    """
+    if given is not None and (isinstance(given, type) or not hasattr(given, does)):
+        raise StudyError(
+            f"{what} has a method {does}; got {given!r}: give an object that has it, as in zeroin.protocols, or leave "
+            f"it out."
+        )
+
+
 def checked_start(space: Space, start: Sequence[Config]) -> list[dict[str, Value]]:
     """Configs to start with, completed by defaults.
 

@@ -16,7 +16,15 @@ from zeroin import goal as direction
 from zeroin import trialtable
 from zeroin.asking import jobs_of, to_start_with
 from zeroin.budget import Budget
-from zeroin.checked import checked_max_epochs, checked_seed, checked_space, checked_start, checked_store, is_whole
+from zeroin.checked import (
+    check_part,
+    checked_max_epochs,
+    checked_seed,
+    checked_space,
+    checked_start,
+    checked_store,
+    is_whole,
+)
 from zeroin.errors import StudyError
 from zeroin.header import Header
 from zeroin.history import History
@@ -81,7 +89,8 @@ class Study:
     Raises:
         SpaceError: a start config that does not fit the space.
         StoreError: a store that cannot be written, or another process writes this study.
-        StudyError: the store has a study of this name with another max_epochs, goal, seed or measure.
+        StudyError: the store has a study of this name with another max_epochs, goal, seed or measure; or the searcher
+            is none.
 
     >>> from zeroin.space import Float
     >>> study = Study(Space(x=Float(0, 1)), store=None)
@@ -108,6 +117,7 @@ class Study:
     ) -> None:
         self.goal, self.name, self.seed = direction.check(goal), name, checked_seed(seed)
         self.space, self.max_epochs = checked_space(space), checked_max_epochs(max_epochs)
+        check_part("a searcher", searcher, "decide")
         self.searcher: Searcher = searcher or Zoom()
         self._start = checked_start(self.space, start)
         self._store: Store | None = None
@@ -166,7 +176,7 @@ class Study:
         job: Job,
         losses: Iterable[float] | float | None = None,
         status: str | None = None,
-        note: str = "",
+        note: str | Exception = "",
         metrics: Metrics | None = None,
     ) -> None:
         """Report the result of a job.
@@ -176,7 +186,7 @@ class Study:
             losses: the score after each epoch of the job, or its only score. A score that is not finite marks the job
                 as diverged.
             status: how the job ended if it went wrong: "failed", "diverged", "out_of_memory" or "timed_out".
-            note: what happened in that case.
+            note: what happened in that case, or the exception that was raised.
             metrics: what else was measured, by name, after each of those epochs: `[{"accuracy": 0.9}, ...]`; of a
                 single score one dict.
 

@@ -8,7 +8,7 @@ from zeroin.checked import checked_metrics, checked_scores
 from zeroin.errors import StudyError
 from zeroin.history import History
 from zeroin.types import Ended, Job, Observation, Status
-from zeroin.wording import storable
+from zeroin.wording import storable, traced
 
 Metrics: TypeAlias = Mapping[str, float] | Iterable[Mapping[str, float]]  # of one epoch, or of each
 
@@ -16,7 +16,11 @@ ENDINGS = tuple(str(status) for status in Status if status is not Status.RUNNING
 
 
 def told(
-    job: Job, losses: Iterable[float] | float | None, status: str | None, note: str, metrics: Metrics | None
+    job: Job,
+    losses: Iterable[float] | float | None,
+    status: str | None,
+    note: str | Exception,
+    metrics: Metrics | None,
 ) -> tuple[list[Observation], Ended]:
     """The observations of a job and how it ended; arguments as for `Study.tell`.
 
@@ -39,7 +43,9 @@ def told(
     if finite < len(scores) and status in (None, Status.DONE):
         status, note = Status.DIVERGED, f"the loss was not finite in epoch {job.start + finite + 1}"
     seen = [Observation(job.start + 1 + i, scores[i], others[i]) for i in range(finite)]
-    return seen, Ended(job.number, Status(status or Status.DONE), storable(note))
+    return seen, Ended(
+        job.number, Status(status or Status.DONE), storable(note) if isinstance(note, str) else traced(note)
+    )
 
 
 def check_running(job: Job, history: History, name: str) -> None:

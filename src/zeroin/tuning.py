@@ -9,7 +9,7 @@ from pathlib import Path
 
 from zeroin import catalogue
 from zeroin.budget import Budget, budget_of
-from zeroin.checked import checked_max_epochs, checked_space
+from zeroin.checked import check_part, checked_max_epochs, checked_space
 from zeroin.clock import Clock
 from zeroin.errors import StudyError
 from zeroin.executors.code import measure_of, measure_with_file
@@ -99,7 +99,10 @@ def tune(
     task = _task_of(objective, goal, max_epochs, workers)
     is_task = task is objective
     depth = checked_max_epochs(task.max_epochs if max_epochs is None else max_epochs)
-    _check_given(space, executor, searcher)
+    if space is not None:
+        checked_space(space)
+    check_part("an executor", executor, "start")
+    check_part("a searcher", searcher, "decide")
     budget = budget_of(epochs, trials, minutes, trial_minutes)
     course = course_of(budget, depth, confirm, is_task=is_task)
     now = executor.now if isinstance(executor, Clocked) else time.monotonic
@@ -176,15 +179,6 @@ def _search(
     trials = study.history.trials[first:]
     if notes := [t.note for t in trials if t.status is Status.FAILED]:
         log.warning(FAILED, study.name, len(notes), len(trials), error_line(notes[-1]), place_of(notes[-1]))
-
-
-def _check_given(space: Space | None, executor: Executor | None, searcher: Searcher | None) -> None:
-    """Check the kinds of what was given in place of the defaults."""
-    if space is not None:
-        checked_space(space)
-    for what, given, does in (("an executor", executor, "start"), ("a searcher", searcher, "decide")):
-        if given is not None and not hasattr(given, does):
-            raise StudyError(f"{what} has a method {does}; got {given!r}: leave it out, or see zeroin.protocols.")
 
 
 def _check_ended_by_force(budget: Budget, depth: int, workers: int, executor: Executor | None) -> None:

@@ -1,6 +1,7 @@
 """Counts, times and values in words."""
 
 import math
+import traceback
 from collections.abc import Mapping
 
 from zeroin.types import Value
@@ -119,6 +120,15 @@ def error_line(text: str) -> str:
     after = [line for line in lines[places[-1] + 1 :] if not line.startswith(" ")] if places else lines[-1:]
     line = after[0].strip() if after else ""
     return line if len(line) <= LONGEST else f"{line[:LONGEST]}…"
+
+
+def traced(error: Exception | SystemExit) -> str:
+    """An error's traceback, as it is kept in the note of a job: its end, if it is long.
+
+    >>> traced(ValueError("too large"))
+    'ValueError: too large\\n'
+    """
+    return storable("".join(traceback.format_exception(error))[-4000:])
 
 
 def first_line(error: Exception) -> str:

@@ -17,7 +17,7 @@ from zeroin.errors import StoreError, TaskError, ZeroinError
 from zeroin.executors.checkpoint import Checkpoint, trial_folder
 from zeroin.executors.run import Heard, Lost, Objective, Run
 from zeroin.types import Config, Ended, Job, Observation, Status
-from zeroin.wording import storable
+from zeroin.wording import traced
 
 Steps: TypeAlias = Callable[[Config, "Run"], Iterator[None]]  # an objective that pauses after each epoch
 
@@ -137,7 +137,7 @@ def failure(error: Exception | SystemExit, root: Path) -> tuple[Status, str]:
             f"command again; what was observed before is kept."
         ) from error
     status = Status.OUT_OF_MEMORY if is_out_of_memory(error) else Status.FAILED
-    return status, storable("".join(traceback.format_exception(error))[-4000:])
+    return status, traced(error)
 
 
 def _is_full_disk(error: BaseException | None, root: Path) -> bool:

@@ -24,7 +24,7 @@ def carry_on(view: View, model: Model) -> tuple[View, dict[int, str]]:
     idle = [(trial, history.jobs[trial.jobs[-1]]) for trial in history.undecided if history.can_go_on(trial)]
     for trial, last in idle:
         if last.stop > trial.epoch and not view.is_full:
-            why = f"cut short after {counted(trial.epoch, 'epoch')}, or over: that is seen now"
+            why = f"its job ended early, after {counted(trial.epoch, 'epoch')}: goes on, if there is more of it"
             view = view.choosing(rungs.further(view.ladder, trial, last.kind, why))
     chances: dict[int, float] = {}
     paused: dict[int, str] = {}

@@ -60,7 +60,7 @@ def check(view: View) -> Proposal | None:
     coarse = rungs.screened(history, 3 * view.screen)  # first looks among them
     if trial is None or sum(t.epoch >= ladder[1] for t in coarse) < RIVALS:
         return None
-    why = f"a check: looks bad after {counted(ladder[0], 'epoch')}, which would mislead if it came out ahead"
+    why = f"a check: looks bad after {counted(ladder[0], 'epoch')}; if it ends ahead, losses after so few mislead"
     return rungs.further(ladder, trial, Kind.EXPLORE, why)
 
 

@@ -95,7 +95,7 @@ class Calibrations:
 
     @property
     def most(self) -> int:
-        """Rows of a stack that the budget allows; 0 or 1: one by one."""
+        """Rows of a stack that the budget allows; 1: one by one."""
         return max((rows for rows in SIZES if rows * PER_ROW <= self.trainings), default=1)
 
     def of(self, config: Config) -> Calibration:
