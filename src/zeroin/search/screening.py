@@ -35,10 +35,15 @@ def screen(view: View) -> Decision | None:
         if len(view.chosen) > sure:
             first = Region(0, 0, view.ranges, view.ranges, 1.0, "coarse round over the whole space")
             return Decision(_filled(view).chosen, None if history.regions else first)
+    return _halving(view, trials, wanted)
+
+
+def _halving(view: View, trials: Sequence[Trial], wanted: Sequence[int]) -> Decision | None:
+    """The trials of the round that go on, once all have begun; None if the model may fill the free slots."""
+    history, busy = view.history, view.busy
     begun = [t for t in history.trials if t.kind.is_coarse and t.kind is not Kind.PLAYBOOK]  # advice takes no place
-    busy = view.busy
     unseen = {t.number for t in begun if t.number in busy and not rungs.reached(t, view.steps)}
-    waiting = unseen.intersection(t.number for t in trials) - _overtaken(view, size)
+    waiting = unseen.intersection(t.number for t in trials) - _overtaken(view, wanted[0])
     rivals = [t for t in begun if t.number in waiting or t.number not in unseen]
     if not waiting and (checked := hindsight.check(view)):
         view = view.choosing(checked)
