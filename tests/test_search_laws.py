@@ -149,6 +149,12 @@ def test_no_config_is_trained_twice_where_the_best_lies_in_a_corner():
     assert len({tuple(c.items()) for c in configs}) == len(configs)
 
 
+def test_no_config_is_trained_twice_at_an_end_that_twelve_digits_cannot_tell():
+    momentum = Loop(zi.Space(momentum=zi.Float(0.9, 1 - 2e-6 / 3, scale="one_minus_log")), max_epochs=1)
+    configs = momentum.run(15, loss=lambda config, _: math.log(1 - config["momentum"])).new_configs
+    assert len({c["momentum"] for c in configs}) == len(configs)
+
+
 FEW = {
     "plain": (12, zi.Space(a=zi.Choice("x", "y", "z"), n=zi.Int(1, 4))),
     "conditional": (

@@ -94,8 +94,9 @@ class View:
         return self.memory.keys.union(map(finite.key, self.begun))
 
     def has(self, point: Array) -> bool:
-        """Whether a point [D] was tried or is chosen."""
-        return finite.key(point) in self._tried
+        """Whether the config of a point [D] was tried or is chosen."""
+        rounded = self.space.units(self.space.config(point))  # close to 1, 12 digits are few on scale one_minus_log
+        return finite.key(rounded) in self._tried
 
     @property
     def shapes(self) -> Array:
