@@ -829,6 +829,7 @@ OTHERS = {  # name: (the file, how it is made, what is said)
         lambda p: savez(p, X=np.eye(30) * 1e99, y=np.arange(30) % 2),
         "at most 3.4",
     ),
+    "npz of one number": ("t.npz", lambda p: savez(p, X=1.5, y=np.arange(30) % 2), "give one for each"),
     "npz of one axis": ("t.npz", lambda p: savez(p, X=np.zeros(30), y=np.arange(30) % 2), "reshape it"),
     "npz with NaN": ("t.npz", lambda p: savez(p, X=np.full((30, 2), np.nan), y=np.arange(30) % 2), "NaN or infinite"),
 }
@@ -898,7 +899,7 @@ def test_data_are_audited_as_they_are_tuned(zeroin):
     assert code in (0, 1), errors
     code, out, errors = zeroin("tune", path, "--target", "price", *TINY)
     assert code == 0, errors
-    assert "zeroin export my-houses-2- --model best.pt && zeroin predict best.pt NEW-DATA" in out
+    assert "zeroin export my-houses-2 --model best.pt && zeroin predict best.pt NEW-DATA" in out
 
 
 def test_options_about_data_are_for_data(zeroin):
@@ -1249,6 +1250,22 @@ def test_half_precision_arrays_are_read_quietly(tmp_path):
     with warnings.catch_warnings():
         warnings.simplefilter("error")
         assert as_inputs(tmp_path / "t.npz", x).dtype == np.float32
+
+
+@pytest.mark.parametrize("form", [">f8", ">f4", "longdouble"])
+def test_arrays_of_another_machine_are_read(tmp_path, recwarn, form):
+    x = np.random.default_rng(0).normal(size=(40, 3))
+    savez(tmp_path / "t.npz", X=x.astype(form), y=(x[:, 0] > 0).astype(">i4"))
+    train = own.task_of(tmp_path / "t.npz").problem.train
+    assert train.x.dtype == torch.float32
+    assert train.y.dtype == torch.int64
+
+
+def test_a_study_is_called_by_its_file_in_any_script(tmp_path, recwarn):
+    for name in ("数据", "продажи 2024", "数" * 80):
+        savez(tmp_path / f"{name}.npz", X=np.eye(40), y=np.arange(40) % 2)
+    names = [own.task_of(file).name for file in sorted(tmp_path.iterdir())]
+    assert names == ["продажи-2024", "数据", "数" * 33]
 
 
 def test_plain_numbers_of_a_csv_file_are_read_once_and_all_else_stays_as_it_is_written(tmp_path):

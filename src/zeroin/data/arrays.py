@@ -44,7 +44,7 @@ def arrays(path: Path, *names: str, option: str = "") -> list[NDArray[Any]]:
                     f"an .npz file has {' and '.join(names)}; {path.name} has "
                     f"{', '.join(file.files) or 'none'}: use np.savez({path.name!r}, X=X, y=y)."
                 )
-            return [file[held[name.lower()]] for name in names]
+            return [_usual(file[held[name.lower()]]) for name in names]
     except ValueError as error:  # what only pickle can read
         raise TaskError(
             f"an .npz file holds arrays of numbers; {path.name} has one of Python objects: "
@@ -56,6 +56,12 @@ def arrays(path: Path, *names: str, option: str = "") -> list[NDArray[Any]]:
             f"an .npz file holds arrays of numbers; {path.name}: {first_line(error)}: "
             f"use np.savez({path.name!r}, X=X, y=y)."
         ) from error
+
+
+def _usual(array: NDArray[Any]) -> NDArray[Any]:
+    """An array in this machine's order of bytes and in double precision at most, as pandas and PyTorch have it."""
+    found = array.astype(array.dtype.newbyteorder("="), copy=False)
+    return found.astype(np.float64) if found.dtype == np.longdouble else found
 
 
 def as_inputs(path: Path, x: NDArray[Any]) -> NDArray[Any]:

@@ -1,7 +1,6 @@
 """Making a task from the user's own data: a table, texts, a folder of images, or arrays."""
 
 import math
-import re
 import warnings
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from functools import partial
@@ -24,6 +23,7 @@ from zeroin.errors import TaskError
 from zeroin.nn.spaces import cnn_space, gru_space, mlp_space, text_space
 from zeroin.nn.task import Task
 from zeroin.space import Space
+from zeroin.store import fitting
 
 FOR_CLASSES, FOR_NUMBERS = ("accuracy", "balanced_accuracy", "roc_auc"), ("r2", "mae", "mse", "rmse")
 RARE = 0.2  # the share of the rarest of two classes below which accuracy says little
@@ -94,7 +94,7 @@ def task_of(
         frame = read(path, missing, header=not no_header)
         source = of_table(path, frame, Columns(_named(target), texts, named, tuple(drop), order, group), reading)
     name = path.resolve().name if path.is_dir() else stem(path)
-    return _task(re.sub(r"[^A-Za-z0-9._-]+", "-", name).lstrip("._-")[:100] or "data", source, kind, metric)
+    return _task(fitting(name), source, kind, metric)
 
 
 def _named(target: str | None) -> str:

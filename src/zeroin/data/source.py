@@ -62,7 +62,7 @@ def of_arrays(path: Path, group: str | None) -> Source:
     x, y = arrays(path, "X", "y")
     if y.ndim == 2 and y.shape[1] == 1:
         y = y[:, 0]
-    if y.ndim != 1 or len(x) != len(y) or y.dtype.kind not in "fiubUS":
+    if y.ndim != 1 or x.shape[:1] != y.shape or y.dtype.kind not in "fiubUS":
         raise TaskError(
             f"y holds a class or a number for each example of X; {path.name} has X {list(x.shape)} and y "
             f"{list(y.shape)} of {y.dtype}: give one for each{', such as y.argmax(1)' * (y.ndim == 2)}."

@@ -31,10 +31,11 @@ def check_name(name: str) -> None:
 def fitting(words: str) -> str:
     """A valid name for a study, as similar to some words as possible.
 
-    >>> fitting("my file")
-    'my-file'
+    >>> fitting("my file"), fitting("数据 (1)")
+    ('my-file', '数据-1')
     """
-    return re.sub(r"[^A-Za-z0-9_.-]+", "-", words).strip("-.")[:100] or "study"
+    name = re.sub(r"[^\w.-]+", "-", words).strip("-.")
+    return name.encode()[:100].decode(errors="ignore") or "study"  # of a folder's name bytes count
 
 
 def files_of(path: Path, name: str) -> Path:
