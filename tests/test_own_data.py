@@ -750,6 +750,11 @@ SPOILED = {  # name: (what is in it, options, what is said)
     "binary": (b"\x89PNG\r\n\x1a\n\0\0\0\rIHDR", BY, "holds zero bytes"),
     "equal names": ("price,size,size\n" + GOOD.replace("x", "1"), BY, "has 'size' twice"),
     "blanks between": ("size price\n1 2\n3 4\n", BY, "all of the table is one column, 'size price': separate"),
+    "a title": (
+        "Prices 2024\n" + TABLE,
+        BY,
+        "line 2 of spoiled.csv has 3, the header 1: begin with the names of the columns, without the line 'Prices 2024'",
+    ),
     "short row": (TABLE + "1,x\n", BY, "line 42 of spoiled.csv has 2, the header 3"),
     "long row": (TABLE + "1,x,2,3\n", BY, "line 42 of spoiled.csv has 4, the header 3"),
     "mostly dashes": (

@@ -257,6 +257,7 @@ def test_a_second_writer_is_told_in_one_sentence(tmp_path):
         ({"max_epochs": 9}, "a study keeps its max_epochs; 's' .* has 4, not 9: use max_epochs=4, or another name"),
         ({"goal": "maximize"}, "a study keeps its goal; .* use goal='minimize'"),
         ({"seed": 3}, "a study keeps its seed; .* use seed=0"),
+        ({"measure": {"metric": "r2"}, "goal": "maximize"}, "a study keeps its metric; .* use metric='mae'"),
         ({"measure": {"metric": "r2"}}, "a study keeps its metric; .* has 'mae', not 'r2': use metric='mae'"),
         ({"measure": {"data": "others"}}, "continues with the data that it began with; .* add --name s-2"),
     ],

@@ -42,11 +42,12 @@ def check_unchanged(known: Header, asked: Header, path: Path) -> None:
     """
     before, after = known.measure, asked.measure
     facts: dict[str, tuple[Value, Value]] = {
-        fact: (getattr(known, fact), getattr(asked, fact)) for fact in ("max_epochs", "goal", "seed")
+        fact: (getattr(known, fact), getattr(asked, fact)) for fact in ("max_epochs", "seed")
     }
     facts |= {fact: (before[fact], after[fact]) for fact in before if fact in after and fact not in OBJECTIVE}
     if before and after:
         facts["objective"] = _kind(before), _kind(after)
+    facts["goal"] = known.goal, asked.goal  # last, as another metric brings its own
     for fact, (was, now) in facts.items():
         if was != now:
             raise StudyError(_refusal(fact, was, now, known.name, path))
