@@ -753,7 +753,7 @@ SPOILED = {  # name: (what is in it, options, what is said)
     "a title": (
         "Prices 2024\n" + TABLE,
         BY,
-        "line 2 of spoiled.csv has 3, the header 1: begin with the names of the columns, without the line 'Prices 2024'",
+        "the header 1: begin with the names of the columns, without the line 'Prices 2024' above them",
     ),
     "short row": (TABLE + "1,x\n", BY, "line 42 of spoiled.csv has 2, the header 3"),
     "long row": (TABLE + "1,x,2,3\n", BY, "line 42 of spoiled.csv has 4, the header 3"),
