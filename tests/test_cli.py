@@ -634,6 +634,8 @@ def test_recalibrate_scores_and_keeps_exact_batch_statistics(zeroin, tmp_path, p
     )
     told(zeroin("tune", plain, "--recalibrate"), "is for a Task", "plain has a function", "nn.recalibrate")
     told(zeroin("tune", plain, "--compile"), "is for a Task", "plain has a function", "torch.compile(model)")
+    told(zeroin("tune", plain, "--device", "cuda"), "is for a Task", "plain has a function", "model.to(device)")
+    told(zeroin("tune", "digits", "--device", "cuda:99"), "a device is one that PyTorch has here", "'cuda:99'")
 
 
 def test_the_installed_command_ends_with_the_status(tmp_path):

@@ -28,10 +28,11 @@ from torch.utils.data import (
 )
 
 from zeroin.errors import StudyError, TaskError, ZeroinError
+from zeroin.executors import gpus
 from zeroin.executors.inline import Inline
 from zeroin.nn import Metric, Task, loop, mlp, small_cnn
 from zeroin.nn.data import InMemory, OnDemand, edges, order, prepared
-from zeroin.nn.executing import importable
+from zeroin.nn.executing import carried, importable
 from zeroin.nn.layers import NORMS
 from zeroin.nn.metrics import METRICS
 from zeroin.nn.sequences import columns_and_texts, gru, text_cnn
@@ -508,6 +509,14 @@ def test_a_network_that_hangs_is_ended_and_the_others_go_on(rows, tmp_path, monk
     assert {t.status for t in study.trials if t.config["stuck"]} == {Status.TIMED_OUT}
     assert "no epoch ended within" in study.trials[0].note
     assert {t.status for t in study.trials if not t.config["stuck"]} == {Status.DONE}
+
+
+def test_a_task_that_names_one_of_several_gpus_has_no_workers_that_see_others(monkeypatch):
+    monkeypatch.setattr(gpus, "visible", lambda: ["0", "1"])
+    named = SimpleNamespace(name="t", problem=SimpleNamespace(device="cuda:1"))
+    assert not carried(named, 1)[0]
+    with pytest.raises(TaskError, match="device='cuda:1' with workers=2: use device='cuda'"):
+        carried(named, 2)
 
 
 def test_a_task_is_a_frozen_trainable():

@@ -17,7 +17,7 @@ import pytest
 
 import zeroin as zi
 from zeroin.errors import StudyError, TaskError, ZeroinError
-from zeroin.executors import place
+from zeroin.executors import gpus, place
 from zeroin.executors.inline import Inline
 from zeroin.executors.processes import Processes
 from zeroin.executors.run import takes_run
@@ -45,7 +45,8 @@ def trained(config, run):
         if config.get("do") == "memory":
             raise MemoryError
         state += config["x"] * (epoch + 1) + run.seed % 7
-        run.report(state, threads=float(os.environ["OMP_NUM_THREADS"]), pid=float(os.getpid()))
+        gpus_seen = float(os.environ.get(gpus.VISIBLE, "-1").replace(",", "."))
+        run.report(state, threads=float(os.environ["OMP_NUM_THREADS"]), pid=float(os.getpid()), gpus=gpus_seen)
         (run.checkpoint / "state").write_text(str(state))
 
 
@@ -148,6 +149,35 @@ def test_workers_are_kept_and_have_one_thread(pair, monkeypatch):
     assert {m["threads"] for m in seen} == {1.0}
     assert 1 <= len({m["pid"] for m in seen}) <= 2
     assert os.getpid() not in {m["pid"] for m in seen}
+
+
+def test_each_worker_has_gpus_of_its_own_and_one_that_replaces_another_has_the_same(pair, monkeypatch, tmp_path):
+    monkeypatch.setattr(gpus, "visible", lambda: ["2", "5"])
+    (tmp_path / "once").mkdir()
+    seen, once = {}, {"folder": str(tmp_path / "once"), "do": "die once"}
+    jobs = [job(0, sleep=0.1, **once), *(job(i, sleep=0.1) for i in (1, 2, 3))]
+    work(pair, jobs, lambda _, o: seen.update({o.metrics["pid"]: o.metrics["gpus"]}) or True)
+    assert set(seen.values()) == {2.0, 5.0}
+    assert sorted(worker.number for worker in pair._workers) == [0, 1]
+    assert gpus.VISIBLE not in os.environ
+
+
+@pytest.mark.parametrize(
+    ("named", "workers", "shares"),
+    [
+        ("", 1, [None]),
+        ("", 2, ["0,2", "1,3"]),
+        ("", 5, ["0", "1", "2", "3", "0"]),
+        ("GPU-a,GPU-b", 2, ["GPU-a", "GPU-b"]),
+        ("3", 2, [None, None]),
+    ],
+)
+def test_gpus_are_shared_out_among_workers(named, workers, shares, monkeypatch):
+    import torch
+
+    monkeypatch.setenv(gpus.VISIBLE, named)
+    monkeypatch.setattr(torch.cuda, "device_count", lambda: len(named.split(",")) if named else 4)
+    assert [gpus.share(n, workers).get(gpus.VISIBLE) for n in range(workers)] == shares
 
 
 @pytest.mark.slow
@@ -346,7 +376,7 @@ def test_workers_that_start_beforehand_end_where_what_follows_fails(tmp_path):
     pids = []
 
     def fail():
-        with place.starting(1) as (worker,):
+        with place.starting(2) as (worker,):
             pids.append(worker.process.pid)
             raise ZeroDivisionError
 

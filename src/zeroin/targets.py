@@ -18,9 +18,10 @@ from zeroin.space import Space
 from zeroin.store import fitting
 from zeroin.tasks import TASKS, load
 
-INSTEAD = {  # by switch of a task: what a user's function has to do itself
+INSTEAD = {  # by option of a task: what a user's function has to do itself
     "recalibrate": "zeroin.nn.recalibrate(model, x_train) in it before it evaluates",
     "compile": "torch.compile(model) in it",
+    "device": "model.to(device) in it",
 }
 
 
@@ -71,19 +72,20 @@ def find(target: str, data: Mapping[str, Any] | None = None) -> Target:
     return _from_task(module, path, name) or _from_function(module, path, name)
 
 
-def switched(target: Target, switch: str) -> Target:
-    """The target with a switch of its task turned on.
+def changed(target: Target, option: str, value: bool | str) -> Target:
+    """The target with an option of its task changed.
 
     Args:
         target: to be changed.
-        switch: a field of `Task`, one of `INSTEAD`.
+        option: a field of `Task`, one of `INSTEAD`.
+        value: its new value.
 
     Raises:
-        TaskError: the target is a function, which has no such switch.
+        TaskError: the target is a function, which has no such option.
     """
-    if not hasattr(target.objective, switch):
-        raise TaskError(f"--{switch} is for a Task; {target.name} has a function: call {INSTEAD[switch]}.")
-    return replace(target, objective=replace(target.objective, **{switch: True}))
+    if not hasattr(target.objective, option):
+        raise TaskError(f"--{option} is for a Task; {target.name} has a function: call {INSTEAD[option]}.")
+    return replace(target, objective=replace(target.objective, **{option: value}))
 
 
 def _from_data(target: str, asked: Mapping[str, Any]) -> Target:

@@ -14,7 +14,7 @@ from zeroin import tuning
 from zeroin.cli.options import STORE, about_data, aside, changed_space
 from zeroin.exports import result
 from zeroin.study import Study
-from zeroin.targets import find, switched
+from zeroin.targets import changed, find
 
 if TYPE_CHECKING:
     from rich.console import Console
@@ -49,6 +49,7 @@ LARGE = 10_000_000  # bytes of a file that takes seconds to read
 @click.option(
     "--compile", "compile_", is_flag=True, help="Compile stacked training; pays for networks that train for minutes."
 )
+@click.option("--device", help="Where to train, as PyTorch names it: cuda, mps; the task's by default, cpu.")
 @click.option("--json", "as_json", is_flag=True, help="Print the result as JSON, for programs.")
 @about_data
 @STORE
@@ -66,6 +67,7 @@ def tune(
     no_playbook: bool,
     recalibrate: bool,
     compile_: bool,
+    device: str | None,
     as_json: bool,
     data: dict[str, Any],
     **budgets: Any,
@@ -84,8 +86,8 @@ def tune(
         if (size := _size(target)) > LARGE:
             console.print(f"reading {target}, {size / 1e6:,.1f} MB", markup=False)
         found = find(target, data)
-        for switch, is_on in (("recalibrate", recalibrate), ("compile", compile_)):
-            found = switched(found, switch) if is_on else found
+        for option, value in (("recalibrate", recalibrate), ("compile", compile_), ("device", device)):
+            found = changed(found, option, value) if value else found
         name = found.name if name is None else name
         space = changed_space(found, ranges, fixed, budgets | {"max_epochs": max_epochs})
         try:

@@ -16,7 +16,7 @@ from typing import TypeAlias
 
 from zeroin.checked import is_whole
 from zeroin.errors import StudyError
-from zeroin.executors import worker
+from zeroin.executors import gpus, worker
 from zeroin.protocols import STORE_THREAD
 from zeroin.types import Job, Value
 
@@ -42,6 +42,7 @@ class Place:
 
     process: BaseProcess | None = None
     line: Connection | None = None
+    number: int = 0  # of those that train for a study, from 0; that which replaces it has the same
     up: bool = False  # it has imported the user's file
     ready: bool = False
     jobs: dict[int, tuple[Job, int]] = field(default_factory=dict)  # under way, with the epochs known of their trials
@@ -87,26 +88,32 @@ def can_fork() -> bool:
     return sys.platform == "linux" and all(t is here or t.name == STORE_THREAD for t in threading.enumerate())
 
 
-def start(make: worker.Make | bytes = b"") -> Place:
-    """A worker: a copy of this process that has `make`, or a new process that waits for it to be sent as bytes."""
+def start(make: worker.Make | bytes = b"", number: int = 0, workers: int = 1) -> Place:
+    """A worker: a copy of this process that has `make`, or a new process that waits for it to be sent as bytes.
+
+    Args:
+        make: see above.
+        number, workers: which of how many it is. A new process sees its share of the GPUs; copies train on the CPU.
+    """
     held = None if isinstance(make, bytes) else make
     context = FORK if held else SPAWN
     far, near = context.Pipe()
     process = context.Process(target=worker.main, args=(near, held))
-    with _environment(ONE_THREAD), _without_interrupts(), warnings.catch_warnings():
+    share = {} if held else gpus.share(number, workers)
+    with _environment(ONE_THREAD | share), _without_interrupts(), warnings.catch_warnings():
         warnings.simplefilter("ignore", DeprecationWarning)  # of threads, which `can_fork` looked at
         process.start()
     near.close()  # the worker's end is the worker's alone, so that its death is seen
-    return Place(process, far)
+    return Place(process, far, number)
 
 
 @contextmanager
 def starting(workers: int) -> Iterator[list[Place]]:
-    """Start workers while it is still being decided what they are to do; they are ended if that raises."""
+    """Start all workers but the first while it is still being decided what they do; they are ended if that raises."""
     places: list[Place] = []
     try:
-        for _ in range(workers):
-            places.append(start())  # noqa: PERF401  those that have started end where one cannot
+        for number in range(1, workers):
+            places.append(start(number=number, workers=workers))  # noqa: PERF401  they end where one cannot start
         yield places
     except BaseException:
         end_all(places)

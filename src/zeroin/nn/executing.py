@@ -8,7 +8,10 @@ from functools import partial
 from pathlib import Path
 from typing import Any, Protocol
 
+import torch
+
 from zeroin.errors import TaskError
+from zeroin.executors import gpus
 from zeroin.executors.inline import Inline
 from zeroin.executors.place import can_fork, starting
 from zeroin.executors.processes import Processes
@@ -58,8 +61,7 @@ def executor_of(
         TaskError: the network of the default config does not fit the data or the loss, or workers cannot import it.
     """
     forked, by = carried(task, workers)
-    first = 0 if forked else workers - 1
-    with starting(first) as started:  # it takes as long as the calibration
+    with starting(1 if forked else workers) as started:  # it takes as long as the calibration
         alike = shaping(task.problem, space)
         of_a_shape = shared(space, alike, trainings, max_epochs)
         calibrations = Calibrations(task.problem, folder, trainings / workers, of_a_shape)
@@ -85,8 +87,18 @@ def executor_of(
 
 
 def carried(task: Trained, workers: int) -> tuple[bool, Callable[..., Callable[..., Any]]]:
-    """Whether workers are copies of this process, and what makes functions of the task that reach them."""
-    forked = workers > 1 and task.problem.device == "cpu" and can_fork()
+    """Whether workers are copies of this process, and what makes functions of the task that reach them.
+
+    Raises:
+        TaskError: the task names one of several GPUs, of which workers see others.
+    """
+    device = task.problem.device
+    if workers > 1 and torch.device(device).index and len(gpus.visible()) > 1:
+        raise TaskError(
+            f"each of several workers sees GPUs of its own, which it counts from 0; device={device!r} with "
+            f"workers={workers}: use device={torch.device(device).type!r}."
+        )
+    forked = workers > 1 and device == "cpu" and can_fork()
     return forked, partial(_copied if forked else importable, task)
 
 

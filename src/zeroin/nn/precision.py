@@ -4,5 +4,5 @@ from torch import Tensor
 
 
 def exact(x: Tensor) -> Tensor:
-    """A tensor in double precision; on the CPU if it comes from an Apple GPU, which has no double precision."""
-    return (x.cpu() if x.device.type == "mps" else x).double()
+    """A tensor in double precision; on the CPU if it comes from a device that may have none, as Apple's GPUs."""
+    return (x if x.device.type in ("cpu", "cuda") else x.cpu()).double()
