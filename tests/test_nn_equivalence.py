@@ -9,7 +9,8 @@ import torch.nn.functional as F
 from torch import nn
 
 from zeroin.nn import Task, mlp
-from zeroin.nn.loop import fresh
+from zeroin.nn.data import order
+from zeroin.nn.loop import Training, fresh, train_epoch
 from zeroin.nn.recipe import recipe
 from zeroin.nn.sequences import columns_and_texts
 from zeroin.nn.stacking.equivalence import verdict
@@ -285,6 +286,40 @@ def clipped(model):
     return model
 
 
+class TiedByMemory(nn.Module):
+    """An autoencoder whose decoder has the encoder's weights, as it is often written."""
+
+    def __init__(self):
+        super().__init__()
+        self.enc, self.dec, self.out = nn.Linear(4, 2), nn.Linear(2, 4), nn.Linear(4, 3)
+        self.dec.weight.data = self.enc.weight.data.T
+
+    def forward(self, x):
+        return self.out(self.dec(torch.relu(self.enc(x))))
+
+
+def largest(self, x):
+    """Puts another tensor in place of its own, with the same number until a larger one comes."""
+    if self.training:
+        self.most = torch.maximum(self.most, x.abs().max())
+    return self.out(x / self.most)
+
+
+def with_most(model):
+    model.register_buffer("most", torch.tensor(99.0))
+    return model
+
+
+def attending(self, x):
+    words = self.table(x)[:, None]
+    return self.out(F.scaled_dot_product_attention(words, words, words, (x > 0)[:, None, None])[:, 0].mean(1))
+
+
+def judged_with_padding(self, x):
+    words = self.table(x)
+    return self.out(self.mha(words, words, words, key_padding_mask=x == 0, need_weights=False)[0].mean(1))
+
+
 def looked_up(**kwargs):
     return Fn(lambda self, x: self.out(self.table(x).mean(1)), table=nn.Embedding(9, 4, **kwargs), out=nn.Linear(4, 3))
 
@@ -431,6 +466,11 @@ ROWS = [  # name, network, an example's inputs, in which order a stack is right,
                                                **dict.fromkeys("ab", nn.Dropout(0.5))),
      numbers(4), BACKWARD, ""),
     ("a hook that counts", lambda: counted_by_a_hook(nn.BatchNorm1d(4)), numbers(4), None, "attributes of its own"),
+    ("weights in the same memory", TiedByMemory, numbers(4), None, "dec.weight and enc.weight are in the same memory"),
+    ("a buffer replaced by its like", lambda: with_most(Fn(largest, out=nn.Linear(4, 3))), numbers(4), None,
+     "another tensor in place of most"),
+    ("a mask of numbers to attend to", lambda: Fn(attending, table=nn.Embedding(9, 4), out=nn.Linear(4, 3)), words(),
+     BACKWARD, ""),
     ("counting", lambda: Fn(counting, out=nn.Linear(4, 3), ), numbers(4), None, "attributes of its own"),
 ]  # fmt: skip
 
@@ -449,6 +489,46 @@ def test_a_stack_is_right_or_refused_with_a_reason(build, x, orders, reason):
     assert found.order in (orders if isinstance(orders, tuple) else (orders,)), found
     assert (found.order is None) == bool(found.why)
     assert reason in found.why
+
+
+@pytest.mark.parametrize("momentum", [0.0, 1.0])
+def test_a_batch_norm_that_is_called_twice_is_refused_whatever_momentum_the_first_config_has(momentum):
+    twice = lambda s, x: s.out(s.norm(x) + s.norm(2 * x))  # noqa: E731
+    data = numbers(4), np.random.default_rng(1).integers(0, 3, 24)
+    build = lambda _: Fn(twice, norm=nn.BatchNorm1d(4), out=nn.Linear(4, 3))  # noqa: E731
+    problem = Task(build=build, train=data, valid=data).problem
+    assert "running_mean differs" in verdict(problem, CONFIG | {"bn_momentum": momentum}).why
+
+
+@pytest.mark.parametrize("absent", [1, 5])
+def test_attention_to_few_words_or_none_is_what_it_is_alone_also_where_the_first_mini_batch_has_all(absent):
+    x, y = words().clip(1), np.random.default_rng(1).integers(0, 3, 24)
+    x[order(0, 0, 24)[-1], :absent] = 0
+    problem = Task(
+        build=lambda _: Fn(attending, table=nn.Embedding(9, 4), out=nn.Linear(4, 3)), train=(x, y), valid=(x, y)
+    ).problem
+    one = stack(problem, [(CONFIG, seed, fresh(problem, CONFIG, seed)) for seed in range(2)])
+    alone = Training.of(problem, fresh(problem, CONFIG, 0), recipe(CONFIG))
+    assert one.train_epoch(1)[0].item() == pytest.approx(train_epoch(alone, 0, 1), rel=1e-6)
+
+
+def test_each_example_is_judged_as_by_the_network_alone_or_none_is():
+    """PyTorch's fast path in evaluation gives NaN for a text of padding alone."""
+    x, y = words().clip(1), np.random.default_rng(1).integers(0, 3, 24)
+    judged = x.copy()
+    judged[20] = 0
+    layers = lambda: {"table": nn.Embedding(9, 4), "mha": nn.MultiheadAttention(4, 2, batch_first=True)}  # noqa: E731
+    build = lambda _: Fn(judged_with_padding, out=nn.Linear(4, 3), **layers())  # noqa: E731
+    for valid, right in ((x, BACKWARD), (judged, None)):
+        found = verdict(Task(build=build, train=(x, y), valid=(valid, y)).problem, CONFIG)
+        assert found.order == right
+        assert ("validation loss" in found.why) == (right is None)
+
+
+def test_networks_with_weights_in_the_same_memory_are_of_another_signature():
+    made = [TiedByMemory(), TiedByMemory()]
+    made[0].dec.weight.data = made[0].dec.weight.data.clone()
+    assert len({signature(model, recipe(CONFIG), CONFIG) for model in made}) == 2
 
 
 def test_networks_that_write_into_their_inputs_leave_the_data_as_they_are():

@@ -96,6 +96,29 @@ def noted(model: nn.Module) -> Iterator[list[Call]]:
                 module.forward = own
 
 
+def overlapping(model: nn.Module) -> list[tuple[str, str]]:
+    """Names of tensors in the same memory that are not one, where at least one of them is trained.
+
+    What is done to one of them is then done to the other, as after `a.weight.data = b.weight.data.T`.
+    """
+    spans = sorted(
+        (t.data_ptr(), t.data_ptr() + _extent(t), name, t.requires_grad)
+        for name, t in (*model.named_parameters(), *model.named_buffers())
+        if t.layout is torch.strided and t.numel()
+    )
+    found, furthest = [], (0, 0, "", False)
+    for span in spans:
+        if span[0] < furthest[1] and (span[3] or furthest[3]):
+            found.append((furthest[2], span[2]))
+        furthest = max(furthest, span, key=lambda one: one[1])
+    return found
+
+
+def _extent(x: Tensor) -> int:
+    """Bytes from the first to the last number of a tensor."""
+    return (sum((size - 1) * step for size, step in zip(x.shape, x.stride(), strict=True)) + 1) * x.itemsize
+
+
 def told_apart(alone: Sequence[Call], stacked: Sequence[Call]) -> str:
     """What a network does differently in a stack, in words, even if its results were the same; empty: nothing."""
     names, others = ([call.name for call in calls] for calls in (alone, stacked))

@@ -9,7 +9,7 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
-from zeroin.nn.data import InMemory, edges, order
+from zeroin.nn.data import Data, InMemory, edges, order
 from zeroin.nn.dropout import begin_step, dropouts, keys
 from zeroin.nn.loop import evaluate, fresh
 from zeroin.nn.modes import switched
@@ -20,7 +20,7 @@ from zeroin.nn.recording.recorder import same
 from zeroin.nn.stacking.aliasing import Call, noted, told_apart
 from zeroin.nn.stacking.batch import Batch
 from zeroin.nn.stacking.grouping import signature
-from zeroin.nn.stacking.layout import Layout
+from zeroin.nn.stacking.layout import Layout, is_running
 from zeroin.nn.stacking.operations import Watching
 from zeroin.nn.stacking.stack import Stack, stack
 from zeroin.nn.stacking.steps import BACKWARD, EACH
@@ -32,6 +32,7 @@ AGREE = 1e-3  # tolerance, relative to the largest number: kernels round differe
 LEAST = 1e-4  # as if the largest number were at least this,
 OF_ALL = 1e-3  # or in a gradient so much of the largest in any: of a bias in front of a norm it is rounding alone
 SEEDS = (1, 2)
+BLENDED = 0.5  # momentum of batch norms: with a config's 0 or 1 it would not show that one is called twice in a step
 DIFFERS = "stacked, {} differs from what the network computes alone"
 LOOKS = "it looks at the value of a tensor, as .item(), if and packed sequences do"
 IN_WORDS = {  # what vmap says of networks as they are often written
@@ -94,6 +95,8 @@ def _pair(problem: Problem, config: Config, which: str) -> tuple[Stack, list[nn.
     models = [switched(fresh(problem, config, seed), True) for seed in SEEDS]
     if len({signature(model, recipe(config), config) for model in models}) > 1:
         raise RuntimeError("two of one config hold different things beside their tensors")
+    for norm in (module for model in models for module in model.modules() if is_running(module)):
+        norm.momentum = BLENDED  # type: ignore[assignment]
     return stack(problem, [(config, seed, model) for seed, model in zip(SEEDS, models, strict=True)], which), models
 
 
@@ -102,7 +105,9 @@ def _difference(problem: Problem, pair: Stack, models: Sequence[nn.Module]) -> s
 
     A mini-batch of each size is compared, because a network may treat fewer examples differently (`if len(x) > 1`).
     """
-    cuts = {b - a: (a, b) for a, b in edges(len(problem.train), pair.rows[0].how.batch_size)}
+    cuts: dict[int, tuple[int, int]] = {}
+    for a, b in edges(len(problem.train), pair.rows[0].how.batch_size):
+        cuts.setdefault(b - a, (a, b))
     return next(filter(None, (_differs(problem, pair, models, cut) for cut in cuts.values())), "")
 
 
@@ -111,7 +116,10 @@ def _differs(problem: Problem, pair: Stack, models: Sequence[nn.Module], cut: tu
     assert isinstance(data, InMemory)
     chosen = torch.stack([order(seed, 0, len(data))[slice(*cut)] for seed in SEEDS])
     x, y = data.x[chosen], data.y[chosen]  # [2, B, ...]
-    examples, judged = (x, y, smooth), InMemory(x[0], y[0])
+    is_first, examples = cut[0] == 0, (x, y, smooth)
+    # A single example may be judged otherwise than alone, or not at all: so all are, but once.
+    judged = problem.valid if is_first else InMemory(x[0], y[0])
+    assert isinstance(judged, InMemory)
     # What a network sets up when it is first called is there since its operations were looked at.
     before, began = python_state(problem, pair.layout.base), {n: b.clone() for n, b in pair.buffers.items()}
     with noted(pair.layout.base) as calls:
@@ -122,9 +130,10 @@ def _differs(problem: Problem, pair: Stack, models: Sequence[nn.Module], cut: tu
     scores, buffers = _scores(pair, judged), {n: b.clone() for n, b in pair.buffers.items()}
     if drawn != [layer.uses for layer in dropouts(pair.layout.base)]:
         return "it drops out when it is judged"
-    if cut[0] == 0 and not _repeats(pair, examples, began, (loss, g)):  # of the first mini-batch alone, to save time
+    if is_first and not _repeats(pair, examples, began, (loss, g)):  # of the first mini-batch alone, to save time
         return "the same mini-batch again gives another loss: it keeps a count elsewhere than in its buffers"
     for row, (seed, model) in enumerate(zip(SEEDS, models, strict=True)):
+        held = list(model.buffers())
         alone = _alone(problem, model, (x[row].clone(), y[row]), smooth, seed)
         stacked = {"loss": loss[row]} | {name: value[row] for name, value in pair.layout.tree(g).items()}
         if why := _step_differs(alone, stacked):
@@ -132,6 +141,8 @@ def _differs(problem: Problem, pair: Stack, models: Sequence[nn.Module], cut: tu
         for name, buffer in model.named_buffers():
             if not _agree(buffers[name][row], buffer) and not name.endswith(".key"):  # of dropout: a draw is a seed's
                 return DIFFERS.format(name)
+            if all(buffer is not one for one in held):  # even if it holds the same numbers in this mini-batch
+                return f"it puts another tensor in place of {name}"
         weights = pair.state_dict(row)
         if not all(_agree(weights[name], value) for name, value in model.state_dict().items()):
             return "it changes its own parameters"
@@ -190,16 +201,19 @@ def _agrees_in_double(problem: Problem, config: Config, which: str) -> bool:
 
     In single precision, rounding may decide on which side of a ReLU's kink a number is.
     """
-    assert isinstance(problem.train, InMemory)
     cuts = edges(len(problem.train), recipe(config).batch_size)
     count = sum({b - a: b - a for a, b in (cuts[0], cuts[-1])}.values())  # its mini-batches have the same sizes
-    x, y = problem.train.x[:count], problem.train.y[:count]
     try:
-        x, y = (t.double() if t.is_floating_point() else t for t in (x, y))
-        precise = replace(problem, build=lambda config: problem.build(config).double(), train=InMemory(x, y))
+        train, valid = _in_double(problem.train, count), _in_double(problem.valid, len(problem.valid))
+        precise = replace(problem, build=lambda config: problem.build(config).double(), train=train, valid=valid)
         return not _difference(precise, *_pair(precise, config, which))
     except Exception:  # a network, or a device, may know single precision alone
         return False
+
+
+def _in_double(data: Data, count: int) -> InMemory:
+    assert isinstance(data, InMemory)
+    return InMemory(*(t[:count].double() if t.is_floating_point() else t[:count] for t in (data.x, data.y)))
 
 
 def _alone(problem: Problem, model: nn.Module, batch: Any, smooth: float, seed: int) -> dict[str, Tensor | None]:

@@ -11,6 +11,7 @@ from zeroin.nn.networks import network
 from zeroin.nn.problem import Problem
 from zeroin.nn.recipe import Recipe, recipe, rule
 from zeroin.nn.recording.content import attributes, content, parts
+from zeroin.nn.stacking.aliasing import overlapping
 from zeroin.space import Space
 from zeroin.types import Config
 
@@ -22,8 +23,9 @@ def signature(model: nn.Module, how: Recipe, config: Config) -> str:
     """A hash that is equal for networks (with counted dropout) that can be rows of the same stack.
 
     It depends on the classes of the layers and their attributes, except for dropout rates and the momentum of batch
-    norms; on hooks; on shapes and types of parameters and buffers; on which of all these have several names; on the
-    optimizer and the batch size; and on whether the config mentions label smoothing, clipping and weight decay.
+    norms; on hooks; on shapes and types of parameters and buffers; on which of all these have several names or share
+    memory; on the optimizer and the batch size; and on whether the config mentions label smoothing, clipping and
+    weight decay.
     """
     told: list[Any] = [rule(how), how.batch_size, *(config.get(name) is not None for name in TOLD)]
     seen = parts(model)
@@ -35,6 +37,7 @@ def signature(model: nn.Module, how: Recipe, config: Config) -> str:
         own = {name: value for name, value in attributes(module).items() if name not in per_row}
         told.append((path, module.training, content([type(module), own], seen), kept))
     told += [(n, seen[id(m)][0]) for n, m in model.named_modules(remove_duplicate=False)]
+    told += overlapping(model)
     for n, t in (*model.named_parameters(remove_duplicate=False), *model.named_buffers(remove_duplicate=False)):
         told.append((n, seen[id(t)][0], tuple(t.shape), str(t.dtype), t.requires_grad))
     return hashlib.blake2b(repr(told).encode(), digest_size=12).hexdigest()

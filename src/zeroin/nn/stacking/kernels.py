@@ -1,5 +1,6 @@
 """Functions that replace PyTorch's in the step of a stack, whether a layer or the user's own code calls them."""
 
+import math
 import types as types_of
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any
@@ -19,6 +20,8 @@ def attention(
 ) -> Tensor:  # fmt: skip
     """`F.scaled_dot_product_attention` by its formula; PyTorch's kernels for it know no stacks."""
     by_formula = torch.ops.aten._scaled_dot_product_attention_math.default
+    if attn_mask is not None and attn_mask.dtype == torch.bool:  # it would add 1 where there is attention
+        attn_mask = torch.zeros_like(attn_mask, dtype=query.dtype).masked_fill_(~attn_mask, -math.inf)
     out: Tensor = by_formula(
         query, key, value, attn_mask, dropout_p, is_causal, None, scale=scale, enable_gqa=enable_gqa
     )[0]

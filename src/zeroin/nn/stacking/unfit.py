@@ -12,6 +12,7 @@ from zeroin.nn.modes import switched
 from zeroin.nn.problem import Problem, two_examples
 from zeroin.nn.randomness import seeded
 from zeroin.nn.recording.python_state import hooks_gradients
+from zeroin.nn.stacking.aliasing import overlapping
 from zeroin.nn.stacking.operations import Watching
 
 LEAVES_OUT = torch.ops.aten._nested_tensor_from_mask_left_aligned.default
@@ -29,6 +30,8 @@ def unfit(problem: Problem, model: nn.Module) -> str:
     own = {id(tensor) for tensor in (*model.parameters(), *model.buffers())}
     if any(id(tensor) not in own for tensor in model.state_dict(keep_vars=True).values()):
         return "its state_dict holds more than its parameters and buffers"
+    if shared := overlapping(model):
+        return f"{' and '.join(shared[0])} are in the same memory, without being one parameter"
     if any(isinstance(m, BATCHNORMS) and not _is_usual(m) for m in model.modules()):
         return "it has a batch norm with a forward of its own"
     if _calls(problem, switched(model, False), lambda func, _: func is LEAVES_OUT):
