@@ -181,6 +181,12 @@ def test_a_default_of_any_kind_outlives_a_file(default):
     assert read.default == {"a": "first" if default is None else default, "b": 0.0, "c": 0}
 
 
+@pytest.mark.parametrize("param", [Float(0, 1, when={}), Int(1, 3, when={}), Choice(1, 2, when={})])
+def test_a_condition_that_asks_for_nothing_is_none(param):
+    assert param.when is None
+    assert Space.from_json(Space(p=param).to_json())["p"] == param
+
+
 def test_an_option_none_is_held_as_any_other():
     space = Space(x=Float(0, 1), norm=Choice("batch", None), eps=Float(0, 1, when={"norm": "batch"}))
     for held in (space.fix("norm", None), space.set("norm", None), Space.from_json(space.fix("norm", None).to_json())):
@@ -262,6 +268,7 @@ MISTAKES = [
     (lambda: Float("0", 1), "finite number", "'0'", "Float(1, 10)"),
     (lambda: Float(0, 1, zero=True), "zero=True adds an exact zero to a log scale", "Float(0, 1)", "scale='log'"),
     (lambda: Float(0, 1, default=2), "a default lies in its range", "default=2", "use 1"),
+    (lambda: Float(0, 1, default="auto"), "a default lies in its range", "default='auto'", "use 0"),
     (lambda: Float(1e-3, 1, scale="log", default=0), "a default lies in its range", "default=0", "use 0.001"),
     (lambda: Int(1, 5, default=9), "a default lies in its range", "default=9", "use 5"),
     (lambda: Int(16, 64, scale="log2", default=24), "in its range and is a power of two", "default=24", "use 32"),

@@ -94,9 +94,9 @@ def check_default(param: "Float | Int", *, zero: bool = False, powers: bool = Fa
         value = getattr(param, name)
         if value is None:
             continue
-        inside = name == "fixed" or param.low <= value <= param.high or (zero and value == 0)
-        if not (param.allows(value) and inside):
-            near = min(max(value, param.low), param.high) if value == value and is_number(value) else param.low
+        inside = is_number(value) and (param.low <= value <= param.high or (zero and value == 0))
+        if not (param.allows(value) and (inside or name == "fixed")):
+            near = min(max(value, param.low), param.high) if is_number(value) and value == value else param.low
             rule = f"a {name}{' value' if name == 'fixed' else ''} lies in its range"
             if powers:
                 near, rule = power_near(near), f"{rule} and is a power of two"

@@ -124,12 +124,12 @@ class Choice:
 
     def to_json(self) -> dict[str, Any]:
         """As plain data; fields at their usual value are left out."""
-        fields = data_of(default=self.default, when=self.when or None) | ({"fixed": self.fixed} if self.held else {})
+        fields = data_of(default=self.default, when=self.when) | ({"fixed": self.fixed} if self.held else {})
         return {"type": "choice", "options": list(self.options), "ordered": self.ordered, **fields}
 
     @property
     def _facts(self) -> tuple[object, ...]:
-        return list(self._keys), self.ordered, key(self.default), key(self.fixed), self.when or None
+        return list(self._keys), self.ordered, key(self.default), key(self.fixed), self.when
 
 
 def key(value: Value | EllipsisType) -> tuple[str, Value | EllipsisType]:

@@ -264,7 +264,7 @@ class Int:
 def _data(param: Float | Int, **more: Value) -> dict[str, Any]:
     return data_of(
         type=type(param).__name__.lower(), low=param.low, high=param.high, scale=param.scale, default=param.default,
-        fixed=param.fixed, limits=param.limits, **more, when=param.when or None,
+        fixed=param.fixed, limits=param.limits, **more, when=param.when,
     )  # fmt: skip
 
 

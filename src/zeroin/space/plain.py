@@ -21,7 +21,7 @@ def plain(value: Any) -> Any:
 
 
 def plain_when(when: Any) -> When | None:
-    """A condition in Python's own types.
+    """A condition in Python's own types; None where it asks for nothing.
 
     Raises:
         SpaceError: it is not a mapping, or asks for no value at all.
@@ -35,7 +35,7 @@ def plain_when(when: Any) -> When | None:
             raise SpaceError(
                 f"`when` asks for a value or several; when={{{name!r}: {values!r}}} has none: leave it out."
             )
-    return {k: tuple(map(plain, v)) if isinstance(v, list | tuple) else plain(v) for k, v in when.items()}
+    return {k: tuple(map(plain, v)) if isinstance(v, list | tuple) else plain(v) for k, v in when.items()} or None
 
 
 def several(allowed: Value | tuple[Value, ...]) -> tuple[Value, ...]:
