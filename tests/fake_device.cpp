@@ -49,6 +49,7 @@ struct Guard final : c10::impl::NoOpDeviceGuardImpl<FAKE> {
   Stream getStream(Device) const noexcept override { return Stream(Stream::DEFAULT, getDevice()); }
   Stream exchangeStream(Stream) const noexcept override { return Stream(Stream::DEFAULT, getDevice()); }
   c10::DeviceIndex deviceCount() const noexcept override { return 1; }
+  void synchronizeDevice(const c10::DeviceIndex) const override {}
 };
 C10_REGISTER_GUARD_IMPL(PrivateUse1, Guard);
 

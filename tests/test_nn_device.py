@@ -107,6 +107,7 @@ def looked_at(device):
     task = Task(partial(perceptron, 3), (X, LABELS), (X, LABELS), device=device)
     model = task.network({}, 0).to(device)
     recalibrate(model, torch.from_numpy(X).to(device))
+    assert calibration.measured(task.problem, {}).seconds > 0
     return str(audit(task, {})), flat({name: value.cpu() for name, value in model.state_dict().items()})
 
 

@@ -3,7 +3,6 @@
 import json
 import logging
 import math
-import time
 from collections.abc import Sequence
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
@@ -20,7 +19,7 @@ from zeroin.nn.recipe import recipe
 from zeroin.nn.stacking.compiling import obstacle
 from zeroin.nn.stacking.equivalence import Verdict, verdict
 from zeroin.nn.stacking.memory import room
-from zeroin.nn.stacking.timing import Took, timed
+from zeroin.nn.stacking.timing import Took, clock, timed
 from zeroin.space import Choice, Hyperparameter, Int, Space
 from zeroin.types import Config
 from zeroin.wording import first_line
@@ -190,11 +189,11 @@ def measured(problem: Problem, config: Config, sizes: Sequence[int] = SIZES, sha
         if most < PAYS:  # or nearly all is the kernels' work, which networks do not share
             why = f"a stack of {sizes[-1]} would be {most:.2f} times as fast at most"
             return Calibration(1, ratio=round(most, 2), why=why, seconds=steps * alone)
-        began = time.process_time()
+        began = clock(problem.device)
         found = verdict(problem, config)
         if found.order is None:
             return Calibration(1, why=found.why)
-        checked = time.process_time() - began
+        checked = clock(problem.device) - began
         sizes = [rows for rows in sizes if found.layout and rows <= room(found.layout, problem.device)]
         times, stopped = _timed_that_fit(problem, config, found, sizes)
     if not times:
