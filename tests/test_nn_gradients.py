@@ -32,7 +32,7 @@ OWN_CODE = {
     "reading what it stored", "rrelu", "noise", "if", "item", "mask", "random layers", "a list that grows",
     "clipped by a hook", "a count of its class", "a count of its file", "a slow count", "counting",
     "a hook where a gradient is needed", "weights kept twice", "lstm",
-    "a hook that counts",
+    "a hook that counts", "a buffer replaced by its like",
 }  # fmt: skip
 ABLE = [row for row in ROWS if row[0] != "a new attribute"]  # which cannot be trained at all
 

@@ -146,6 +146,33 @@ def test_refilled_and_compacted_stacks_change_no_row():
     assert same(outcome(compacted, 0), outcome(unbroken, 7))
 
 
+class OverTime(nn.Module):
+    """Batch norm of [B, T, C]; of such memory PyTorch's kernel adds to what is in that of its results."""
+
+    def __init__(self):
+        super().__init__()
+        self.inside, self.norm, self.out = nn.Linear(6, 6), nn.BatchNorm1d(6), nn.Linear(6, 3)
+
+    def forward(self, x):
+        return self.out(self.norm(self.inside(x).transpose(1, 2)).transpose(1, 2)).mean(1)
+
+
+@pytest.mark.parametrize("build", [lambda c: OverTime(), lambda c: mlp(30, 3, c)], ids=["over time", "mlp"])
+def test_a_stack_that_has_diverged_leaves_no_wrong_recording(build):
+    x = np.random.default_rng(0).normal(size=(23, 5, 6)).astype(np.float32)
+    problem = Task(build=build, train=(x, x[:, 0, :3]), valid=(x, x[:, 0, :3]), loss="mse", metric="loss").problem
+    healthy, sick = members(problem, [{"lr": lr, "batch_size": 8} for lr in (0.01, 1e30)])
+    alone, gone = stack(problem, [healthy]), stack(problem, [sick])
+    after = stack(problem, [healthy], common=gone.layout)
+    for one in (alone, gone, after):  # one after another in the same memory, as in a study
+        for _ in range(3):
+            one.train_epoch(10)
+    assert not gone.p.isfinite().any()
+    assert same(outcome(alone, 0), outcome(after, 0))
+    is_recorded = {isinstance(step, Recorded) for step in gone.layout.recorded.values()}
+    assert is_recorded == {"norm.weight" not in gone.layout.shapes}
+
+
 def test_a_diverged_row_leaves_the_others_alone():
     problem = task().problem
     some = list(configs(4, optimizer="sgd"))
