@@ -111,6 +111,34 @@ def test_what_a_network_counts_itself_goes_on_from_its_checkpoint_in_any_process
     assert seen(tmp_path / "stays", True) == seen(tmp_path / "moves", False)
 
 
+class Loud(nn.Linear):
+    """Reads what `build` has set for all of its kind."""
+
+    loudness = 1.0
+
+    def forward(self, x):
+        return super().forward(x) * Loud.loudness
+
+
+def loud(config):
+    Loud.loudness = config["loudness"]
+    return Loud(6, 3)
+
+
+def test_what_build_sets_for_all_networks_is_as_a_trials_own_config_says_when_it_goes_on(tmp_path):
+    def seen(folder, stays):
+        observed, objective = [], loop.objective(problem)
+        for number, (trial, start, loudness) in enumerate(((0, 0, 0.1), (1, 0, 3.0), (0, 1, 0.1))):
+            executor = Inline(objective if stays else loop.objective(problem), folder, 2)
+            config = {"lr": 0.1, "loudness": loudness}
+            executor.start(Job(number, trial, config, trial, start, start + 1, Kind.SCREEN, ""), start)
+            executor.wait(lambda _, o: observed.append(o) or True)
+        return [o.loss for o in observed]
+
+    problem = task(build=loud).problem
+    assert seen(tmp_path / "stays", True) == seen(tmp_path / "moves", False)
+
+
 def test_of_networks_that_may_go_on_few_and_small_ones_are_kept(tmp_path):
     paused, problem, config = loop.Paused(), task().problem, {**FULL, "batch_size": 32}
 
@@ -129,9 +157,9 @@ def test_of_networks_that_may_go_on_few_and_small_ones_are_kept(tmp_path):
     assert 5 not in paused.kept
     work(99, 0, 1, {**config, "units": 800})
     assert 99 not in paused.kept
-    paused.kept[2].epoch = 7  # it stands elsewhere: the checkpoint is what counts
+    paused.kept[2][0].epoch = 7  # it stands elsewhere: the checkpoint is what counts
     work(2, 1, 2)
-    assert paused.kept[2].epoch == 2
+    assert paused.kept[2][0].epoch == 2
 
 
 def test_a_lost_checkpoint_costs_time_only(tmp_path):

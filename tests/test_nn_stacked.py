@@ -15,6 +15,7 @@ import torch
 from torch import nn
 
 from test_kill import everything, kill_again_and_again, rows, run
+from test_nn_loop import loud
 from test_nn_stack import FULL, configs, data, members, same, task
 from zeroin.executors.inline import Inline
 from zeroin.executors.perform import perform
@@ -30,6 +31,7 @@ from zeroin.nn.stacking.grouping import signature
 from zeroin.nn.stacking.stack import Stack, stack
 from zeroin.nn.stacking.steps import BACKWARD
 from zeroin.nn.stacking.timing import Took
+from zeroin.space import Float, Space
 from zeroin.types import Job, Kind
 
 torch.set_num_threads(1)
@@ -122,6 +124,32 @@ def test_where_no_stack_could_pay_a_few_steps_alone_are_timed_for_the_plan(monke
     found = calibration.measured(problem, config, shared=2.0)
     assert (found.rows, found.seconds) == (1, 0.5 * steps)
     assert told == [(config, {"to_come": steps})]
+
+
+class Own(nn.Linear):
+    """Keeps what `build` says."""
+
+    def forward(self, x):
+        return super().forward(x) * self.loudness
+
+
+def own_loudness(config):
+    made = Own(6, 3)
+    made.loudness = config["loudness"]
+    return made
+
+
+def test_where_build_sets_what_all_networks_read_they_are_trained_one_by_one(tmp_path, monkeypatch):
+    monkeypatch.setattr(calibration, "measured", lambda *_: Calibration(8, BACKWARD, seconds=2.0))
+    space = Space(lr=Float(1e-3, 1.0, scale="log"), loudness=Float(0.1, 10.0, scale="log"))
+    for name, build, kind in (("own", own_loudness, Stacked), ("all", loud, Inline)):
+        made = task(build, space=space)
+        rest = {"max_epochs": 4, "workers": 1, "space": made.space_for(1.0), "trainings": 48.0}
+        executor = made.executor(tmp_path / name, **rest)
+        assert isinstance(executor, kind)
+        assert executor.seconds == 2.0
+        said = json.loads((tmp_path / name / "training.json").read_text())["words"]
+        assert ("because build sets Loud.loudness by the config" in said) == (kind is Inline)
 
 
 def saved(folder, trial):

@@ -20,7 +20,7 @@ from zeroin.nn import loop
 from zeroin.nn.problem import Problem
 from zeroin.nn.stacking.calibration import Calibrations, shared
 from zeroin.nn.stacking.executor import Stacked
-from zeroin.nn.stacking.grouping import shaping
+from zeroin.nn.stacking.grouping import shaping, steered
 from zeroin.protocols import Executor
 from zeroin.space import Space
 
@@ -66,6 +66,9 @@ def executor_of(
         of_a_shape = shared(space, alike, trainings, max_epochs)
         calibrations = Calibrations(task.problem, folder, trainings / workers, of_a_shape)
         calibration = calibrations.of(space.default)
+        if calibration.rows > 1 and (found := steered(task.problem, space)):
+            calibrations.refuse(f"build sets {found} by the config, which all rows of a stack would read")
+            calibration = calibrations.of(space.default)
         log.info("%s: %s", task.name, calibration.words())
         if calibration.rows == 1 and workers == 1:
             return Inline(loop.objective(task.problem), folder, max_epochs, calibration.seconds)

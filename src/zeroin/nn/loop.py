@@ -62,15 +62,18 @@ class Paused:
     """Networks of paused trials in this process, by trial: a trial's next job continues with it and its recording.
 
     The result is bit for bit that of its checkpoint, which other processes and a resumed study load. So a network with
-    a state outside of its tensors, which no checkpoint holds, is not kept once that has changed.
+    a state outside of its tensors, which no checkpoint holds, is not kept once that has changed; nor is it used after
+    that, as where `build` has set a variable, which the code of all networks reads, for the config of another trial.
     """
 
-    kept: dict[int, Training] = field(default_factory=dict)
+    kept: dict[int, tuple[Training, PythonState]] = field(default_factory=dict)
 
     def take(self, run: Run) -> Training | None:
         """The network where the run begins, if it is here: another process may have trained it meanwhile."""
-        now = self.kept.pop(run.trial, None)
-        return now if now and now.epoch == run.start else None
+        now, left = self.kept.pop(run.trial, (None, None))
+        if now is None or left is None or now.epoch != run.start:
+            return None
+        return None if changed(left, python_state(now.problem, now.model, generators=False)) else now
 
     def put(self, run: Run, now: Training, before: PythonState | None) -> None:
         """Keep a network for the trial's next job, if it has one, and no more than the last few.
@@ -82,9 +85,10 @@ class Paused:
         """
         if before is None or run.epoch == run.max_epochs:
             return
-        if changed(before, python_state(now.problem, now.model, generators=False)):
+        left = python_state(now.problem, now.model, generators=False)
+        if changed(before, left):
             return
-        self.kept[run.trial] = now
+        self.kept[run.trial] = now, left
         while len(self.kept) > KEPT:
             del self.kept[next(iter(self.kept))]
 

@@ -4,7 +4,7 @@ import json
 import logging
 import math
 from collections.abc import Sequence
-from dataclasses import asdict, dataclass, field
+from dataclasses import asdict, dataclass, field, replace
 from pathlib import Path
 
 import torch
@@ -118,8 +118,16 @@ class Calibrations:
         log.info("networks of %s: %s", _about(config), found.words())
         return found
 
+    def refuse(self, why: str) -> None:
+        """Have all networks trained one by one, for a reason that no measurement knows."""
+        self._kept = {size: replace(found, rows=1, why=why) for size, found in self._kept.items()}
+        self._write()
+
     def _keep(self) -> None:
         self._take()  # whoever was first
+        self._write()
+
+    def _write(self) -> None:
         words = "; of another size: ".join(dict.fromkeys(found.words() for found in self._kept.values()))
         if self._is_compiled():
             words += "; full mini-batches of stacks are compiled, which the ratio leaves out"

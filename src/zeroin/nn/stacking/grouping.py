@@ -1,6 +1,7 @@
 """Which networks can be trained as one stack: those that differ only in numbers have the same signature."""
 
 import hashlib
+from collections.abc import Iterator
 from typing import Any
 
 from torch import nn
@@ -11,6 +12,7 @@ from zeroin.nn.networks import network
 from zeroin.nn.problem import Problem
 from zeroin.nn.recipe import Recipe, recipe, rule
 from zeroin.nn.recording.content import attributes, content, parts
+from zeroin.nn.recording.surroundings import surroundings
 from zeroin.nn.stacking.aliasing import overlapping
 from zeroin.space import Space
 from zeroin.types import Config
@@ -49,11 +51,33 @@ def shaping(problem: Problem, space: Space) -> tuple[str, ...]:
     def of(config: Config) -> str:
         return signature(counted(network(problem.build, config)), recipe(config), config)
 
+    usual = of(space.default)
+    found: dict[str, None] = {}
+    for name, config in _neighbours(space):
+        if name not in found and of(config) != usual:
+            found[name] = None
+    return tuple(found)
+
+
+def steered(problem: Problem, space: Space) -> str:
+    """What `build` sets by the config outside of the network that it makes, and networks read; empty: nothing.
+
+    Such as a variable of its file, or an attribute of a class: all networks of a stack would read the last one's.
+    """
+    model = network(problem.build, space.default)
+    before = surroundings(model, problem.loss)
+    for _, config in _neighbours(space):
+        network(problem.build, config)
+        after = surroundings(model, problem.loss)
+        if found := next((name for name, value in before.items() if after.get(name) != value), ""):
+            return found
+    return ""
+
+
+def _neighbours(space: Space) -> Iterator[tuple[str, Config]]:
+    """Configs that differ from the default in one hyperparameter each, at most two of each, with its name."""
     default = space.default
-    usual = of(default)
-    found = []
     for name, param in space.params.items():
         others = [v for v in param.range if v != default.get(name)] if name in default and not param.held else []
-        if any(of(space.check(default | {name: value})) != usual for value in others[:2]):
-            found.append(name)
-    return tuple(found)
+        for value in others[:2]:
+            yield name, space.check(default | {name: value})
