@@ -19,7 +19,7 @@ from torch import nn
 
 import zeroin as zi
 from zeroin.executors.checkpoint import trial_folder
-from zeroin.nn import Metric, Task, audit, export, mlp, recalibrate, small_cnn
+from zeroin.nn import Metric, Task, audit, effect, export, mlp, recalibrate, small_cnn
 from zeroin.nn.stacking import calibration
 
 RNG = np.random.default_rng(0)
@@ -108,7 +108,8 @@ def looked_at(device):
     model = task.network({}, 0).to(device)
     recalibrate(model, torch.from_numpy(X).to(device))
     assert calibration.measured(task.problem, {}).seconds > 0
-    return str(audit(task, {})), flat({name: value.cpu() for name, value in model.state_dict().items()})
+    share = effect(task, "batchnorm", epochs=1, draws=2).to_json() | {"seconds": 0.0}
+    return str(audit(task, {})), share, flat({name: value.cpu() for name, value in model.state_dict().items()})
 
 
 def differences(folder, rows):

@@ -259,7 +259,7 @@ def _constant(problem: Problem) -> float | None:
     """The validation metric of the best constant prediction: the class frequencies, or the mean."""
     if not isinstance(problem.loss, str) or not hasattr(problem.train, "y") or not hasattr(problem.valid, "y"):
         return None
-    y, valid = problem.train.y, problem.valid.y
+    y, valid = problem.train.y.cpu(), problem.valid.y.cpu()  # a metric may be of NumPy, and a GPU without doubles
     if problem.loss == "cross_entropy":
         shares = torch.bincount(y.flatten(), minlength=int(valid.max()) + 1).double()
         logits = ((shares + 1e-9) / shares.sum()).log()
