@@ -25,6 +25,7 @@ from zeroin.data.arrays import as_inputs  # noqa: E402
 from zeroin.data.columns import Column, in_bins, learn, numbers  # noqa: E402
 from zeroin.data.files import read  # noqa: E402
 from zeroin.data.kinds import as_numbers, written  # noqa: E402
+from zeroin.data.predict import predictions  # noqa: E402
 from zeroin.data.preparation import from_plain  # noqa: E402
 from zeroin.data.split import by_group, split  # noqa: E402
 from zeroin.data.table import Columns, Reading, of_table  # noqa: E402
@@ -115,6 +116,8 @@ def test_a_table_with_a_number_to_predict(zeroin):
     new = zeroin.folder / "new.csv"  # other columns in another order, without the target, unknown words, all missing
     new.write_text("town,debt,sold,size,extra\nParis,,,,1\nKöln,10,24.12.2025,60.5,2\n", encoding="utf-8")
     assert np.isfinite(predicted(zeroin, model, new)["prediction"].astype(float)).all()
+    with pytest.warns(UserWarning, match="all such words count"):
+        assert len(predictions("best.pt", "new.csv")) == 2  # in Python as the command does
     code, out, _ = zeroin("predict", model, new, "--out", "pred.csv")
     assert (code, out.strip()) == (0, "pred.csv")
     assert len((zeroin.folder / "pred.csv").read_text().splitlines()) == 3

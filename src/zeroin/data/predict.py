@@ -23,7 +23,7 @@ from zeroin.wording import first_line, percent
 STRANGE = 0.5  # the share of texts without a known word from which the user is told
 
 
-def predictions(model: Path, data: Path) -> pd.DataFrame:
+def predictions(model: str | Path, data: str | Path) -> pd.DataFrame:
     """A table with a row for each example: the prediction, the probability of each class, and for images the file.
 
     Args:
@@ -32,6 +32,8 @@ def predictions(model: Path, data: Path) -> pd.DataFrame:
 
     Raises:
         TaskError: no such model, or data that do not fit it.
+
+    >>> predictions("best.pt", "new.csv")["prediction"]  # doctest: +SKIP
     """
     saved = _loaded(model)
     try:
@@ -43,7 +45,7 @@ def predictions(model: Path, data: Path) -> pd.DataFrame:
             f"a model holds weights and how data are prepared as this version of zeroin writes them; {str(model)!r}: "
             f"{type(error).__name__}: {first_line(error)}: export it again with `zeroin export STUDY --model best.pt`."
         ) from error
-    source: Any = ready.inputs.opened(data)
+    source: Any = ready.inputs.opened(Path(data))
     notes = [note for column in ready.inputs.columns if column.name in source for note in _of_column(column, source)]
     notes += [note for text in ready.inputs.texts if text.column in source for note in _of_text(text, source)]
     for note in notes:  # on columns that are there: the others are refused
@@ -87,7 +89,7 @@ def _of_text(text: Text, rows: pd.DataFrame) -> Iterator[str]:
         )
 
 
-def _loaded(model: Path) -> dict[str, Any]:
+def _loaded(model: str | Path) -> dict[str, Any]:
     try:
         with warnings.catch_warnings(action="ignore"):  # what it has to say of files that are none
             saved = torch.load(model, map_location="cpu", weights_only=True)
