@@ -282,7 +282,7 @@ def test_the_final_training_tests_the_best_epoch(tmp_path):
 def test_export_works_from_the_files_alone(tmp_path):
     train(task(), tmp_path / "runs", FULL, 0, 4)
     target = tmp_path / "best.pt"
-    lines = export("task", tmp_path / "runs" / "trial-00000", FULL, target, source="pass")
+    lines = export("task", str(tmp_path / "runs" / "trial-00000"), FULL, str(target), source="pass")
     assert len(lines.splitlines()) == 3
     names = {"task": task()}
     exec(lines, names)

@@ -14,7 +14,7 @@ from zeroin.nn.task import Task
 from zeroin.types import Config
 
 
-def export(task: Task | str, folder: Path, config: Config, target: Path, source: str | None = None) -> str:
+def export(task: Task | str, folder: str | Path, config: Config, target: str | Path, source: str | None = None) -> str:
     """Write the weights of a trial's best epoch, with its config and the preparation of inputs, to one file.
 
     Args:
@@ -30,8 +30,9 @@ def export(task: Task | str, folder: Path, config: Config, target: Path, source:
     Raises:
         TaskError: the folder holds no network, or one of another config.
 
-    >>> print(export("digits", folder, config, Path("best.pt")))  # doctest: +SKIP
+    >>> print(export("digits", folder, config, "best.pt"))  # doctest: +SKIP
     """
+    folder, target = Path(folder), Path(target)
     saved = newest(folder)
     if saved["config"] != dict(config):
         raise TaskError(
