@@ -756,7 +756,7 @@ SPOILED = {  # name: (what is in it, options, what is said)
     "a title": (
         "Prices 2024\n" + TABLE,
         BY,
-        "the header 1: begin with the names of the columns, without the line 'Prices 2024' above them",
+        "the header 1: delete the line 'Prices 2024', if it is a title, or quote fields that hold ','",
     ),
     "short row": (TABLE + "1,x\n", BY, "line 42 of spoiled.csv has 2, the header 3"),
     "long row": (TABLE + "1,x,2,3\n", BY, "line 42 of spoiled.csv has 4, the header 3"),

@@ -200,12 +200,11 @@ def _checked(file: str, text: str, separator: str, header: bool) -> list[str]:
         for row in rows:
             if row and len(row) != len(names):
                 first = "header" if header else "first row"
-                remedy = f"fix that line, or quote fields that hold {separator!r}"
-                if header and len(names) == 1:
-                    remedy = f"begin with the names of the columns, without the line {names[0][:40]!r} above them"
+                title = header and len(names) == 1
+                remedy = f"delete the line {names[0][:40]!r}, if it is a title" if title else "fix that line"
                 raise TaskError(
                     f"each row has as many fields as the {first}; line {rows.line_num:,} of {file} has {len(row)}, the "
-                    f"{first} {len(names)}: {remedy}."
+                    f"{first} {len(names)}: {remedy}, or quote fields that hold {separator!r}."
                 )
     except csv.Error as error:
         raise TaskError(
