@@ -146,6 +146,23 @@ def test_refilled_and_compacted_stacks_change_no_row():
     assert same(outcome(compacted, 0), outcome(unbroken, 7))
 
 
+@pytest.mark.parametrize("affine", [True, False])
+@pytest.mark.parametrize("channels", [1, 3])
+def test_batch_norm_of_few_channels_is_the_same_in_any_stack(channels, affine):
+    def build(_config):
+        norm = nn.BatchNorm2d(channels, affine=affine)
+        return nn.Sequential(nn.Conv2d(1, channels, 3), norm, nn.ReLU(), nn.Flatten(), nn.Linear(36 * channels, 3))
+
+    problem = task(build, n=48, shape=(1, 8, 8)).problem
+    some = members(problem, configs(8, batch_size=8))
+    alone, few, whole = (stack(problem, some[:count]) for count in (1, 3, 8))
+    for one in (alone, few, whole):
+        for _ in range(2):
+            one.train_epoch(2)
+    assert same(outcome(alone, 0), outcome(whole, 0))
+    assert same(outcome(few, 2), outcome(whole, 2))
+
+
 class OverTime(nn.Module):
     """Batch norm of [B, T, C]; of such memory PyTorch's kernel adds to what is in that of its results."""
 

@@ -86,10 +86,12 @@ def normed(norm: _BatchNorm, x: Tensor) -> Tensor:
     if norm.training and norm.num_batches_tracked is not None:
         norm.num_batches_tracked.add_(1)
     normal = F.batch_norm(x, norm.running_mean, norm.running_var, None, None, by_batch, norm.momentum or 0.0, norm.eps)
+    # If channels came last in its gradient as well, the last few of them would be rounded otherwise than the others.
+    normal = normal.clone(memory_format=torch.contiguous_format)
     if norm.weight is None:
         return normal
     shape = (-1,) + (1,) * (x.dim() - 2)
-    return normal.clone(memory_format=torch.contiguous_format) * norm.weight.view(shape) + norm.bias.view(shape)
+    return normal * norm.weight.view(shape) + norm.bias.view(shape)
 
 
 def _remember(norm: _BatchNorm, mean: Tensor, variance: Tensor) -> None:
