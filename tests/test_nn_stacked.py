@@ -175,6 +175,27 @@ def test_the_calibration_that_is_kept_says_whether_steps_are_compiled(rows, tmp_
     assert ("compiled" in said) == (rows > 1 and shutil.which("g++") is not None)
 
 
+def a_layer_twice(_config):
+    twice = nn.Linear(6, 6)
+    return nn.Sequential(twice, nn.Tanh(), twice, nn.Linear(6, 3))
+
+
+def tied_weights(_config):
+    first, second = nn.Linear(6, 6), nn.Linear(6, 6)
+    second.weight = first.weight
+    return nn.Sequential(first, nn.Tanh(), second, nn.Linear(6, 3))
+
+
+@pytest.mark.parametrize("build", [a_layer_twice, tied_weights])
+def test_what_is_shared_within_a_network_is_trained_and_saved(build, tmp_path):
+    problem = task(build, n=100).problem
+    for start, stop in ((0, 2), (2, EPOCHS)):
+        _, ended = work(stacked(problem, tmp_path), jobs([{"lr": 0.01, "batch_size": 16}] * 2, start, stop))
+        assert [str(e.status) for e in ended.values()] == ["done", "done"]
+    made = build({})
+    made.load_state_dict(saved(tmp_path, 0)["model"], strict=True)
+
+
 @pytest.mark.slow
 @pytest.mark.parametrize("optimizer", ["adamw", "nadam"])
 def test_a_job_gives_the_same_in_any_company_cut_or_whole(optimizer, tmp_path):

@@ -3,7 +3,7 @@
 from functools import partial
 
 import torch
-from torch import Tensor, nn
+from torch import Tensor
 from torch.func import functional_call, vmap
 
 from zeroin.nn.data import InMemory
@@ -14,10 +14,13 @@ from zeroin.nn.stacking.kernels import Stacking
 from zeroin.nn.stacking.layout import Layout, running
 
 
-def forward(base: nn.Module, p: dict[str, Tensor], buffers: dict[str, Tensor], x: Tensor) -> Tensor:
+def forward(layout: Layout, p: dict[str, Tensor], buffers: dict[str, Tensor], x: Tensor) -> Tensor:
     """The outputs of the base network for inputs [B, ...], with the tensors of one row."""
+    own = p | buffers
+    own |= {other: own[name] for other, name in layout.tied.items()}
     with Stacking():
-        out: Tensor = functional_call(base, (p, buffers), (x,))
+        # Left to tie weights itself, it would not give back those of a module that has two names.
+        out: Tensor = functional_call(layout.base, own, (x,), tie_weights=False)
     return out
 
 
@@ -25,11 +28,11 @@ def outputs(layout: Layout, p: Tensor, buffers: dict[str, Tensor], x: Tensor) ->
     """The outputs [M, B, ...] of all rows, with parameters p [M, P], for the same inputs [B, ...]."""
     tree = layout.tree(p)
     if not layout.convolves:
-        return vmap(partial(forward, layout.base))(tree, buffers, x.expand(len(p), *x.shape))
+        return vmap(partial(forward, layout))(tree, buffers, x.expand(len(p), *x.shape))
     # One row at a time: for many examples its convolutions are enough work, and they always use the same kernel.
     rows = [({n: t[i] for n, t in tree.items()}, {n: b[i] for n, b in buffers.items()}) for i in range(len(p))]
     # Each has its own copy of the inputs, which it may write into.
-    return torch.stack([forward(layout.base, own, kept, x.clone()) for own, kept in rows])
+    return torch.stack([forward(layout, own, kept, x.clone()) for own, kept in rows])
 
 
 @torch.no_grad()

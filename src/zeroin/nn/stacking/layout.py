@@ -28,6 +28,7 @@ class Layout:
         shrunk: how many numbers of a row have weight decay.
         drops: the names of the dropout layers.
         norms: the names of the batch norms with running statistics.
+        tied: for each further place of a tensor in another module, its name there and the one that it goes by.
         spare: how many rows a stack needs beyond its networks; see `spare_rows`.
         least: how many rows a stack needs in all; see `convolutions`.
         convolves: whether there are convolutions.
@@ -45,6 +46,7 @@ class Layout:
     shrunk: int
     drops: tuple[str, ...]
     norms: tuple[str, ...]
+    tied: Mapping[str, str]
     spare: int = 0
     least: int = 2
     convolves: bool = False
@@ -105,7 +107,19 @@ def layout(model: nn.Module) -> Layout:
         sum(math.prod(s) for s in first.values()),
         tuple(n for n, m in base.named_modules() if isinstance(m, CountedDropout)),
         tuple(n for n, m in base.named_modules() if is_running(m)),
+        _tied(base),
     )
+
+
+def _tied(base: nn.Module) -> dict[str, str]:
+    names = {id(t): name for name, t in (*base.named_parameters(), *base.named_buffers())}
+    places = [
+        (f"{path}.{name}".lstrip("."), names[id(t)])
+        for path, module in base.named_modules()
+        for name, t in (*module._parameters.items(), *module._buffers.items())
+        if t is not None
+    ]
+    return {place: name for place, name in places if place != name}
 
 
 def is_running(module: nn.Module) -> bool:

@@ -150,7 +150,7 @@ class Steps:
         return None
 
     def _loss(self, p: Tree, buffers: Tree, smooth: Tensor, x: Tensor, y: Tensor) -> Tensor:
-        output = forward(self.layout.base, p, buffers, x)
+        output = forward(self.layout, p, buffers, x)
         if self.problem.loss == "cross_entropy":
             has_smoothing = self.config.get("label_smoothing") is not None
             return cross_entropy(output, y, smooth if has_smoothing else None)
