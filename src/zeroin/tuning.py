@@ -68,8 +68,9 @@ def tune(
             it cannot be the best. With several workers, an epoch that takes longer than this is killed; a single
             process cannot interrupt itself.
         goal: "minimize" (the default for functions) or "maximize"; a Task has the goal of its metric.
-        workers: the number of processes on this machine, of one thread each. With more than one, the objective must be
-            defined at the top level of a file, and the call of tune must stand under `if __name__ == "__main__":`.
+        workers: the number of processes on this machine, of one thread each, among which its GPUs are shared out. With
+            more than one, the objective must be defined at the top level of a file, and the call of tune must stand
+            under `if __name__ == "__main__":`.
         executor: does the jobs in some other way.
         store: the file that keeps everything; None: memory only.
         name: of the study. A study that is already in the store under this name continues where it stopped. By default
