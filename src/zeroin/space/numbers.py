@@ -251,7 +251,8 @@ class Int:
         a, b = self._ends(self.legal)
         t = a + units * (b - a)
         whole = np.exp2(np.rint(t)) if self.scale == "log2" else np.rint(SCALES[self.scale].inverse(t))
-        return np.clip(whole, *self.legal)
+        low, high = self.legal
+        return np.clip(whole, float(low), float(high))  # NumPy 1 makes objects of whole ends of 64 bits and more
 
     def _ends(self, range: Range) -> tuple[float, float]:
         # Half a cell beyond each end, so that the first and the last value are as likely as the others.
