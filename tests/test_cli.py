@@ -618,6 +618,16 @@ def test_none_is_an_option_that_can_be_held(zeroin, tmp_path):
     assert {trial.config["norm"] for trial in read_study(zeroin.folder / "zeroin.db")[1].trials} == {None}
 
 
+def test_the_printed_lines_load_a_ready_made_task_whatever_the_study_is_called(zeroin):
+    torch = pytest.importorskip("torch")
+    short = ["--trials", "1", "--max-epochs", "1", "--confirm", "0", "--no-playbook"]
+    assert zeroin("tune", "digits", "--name", "mine", *short)[0] == 0
+    lines, names = zeroin("export", "mine", "--model", "best.pt")[1].splitlines()[:3], {}
+    assert 'load("digits")' in lines[0]
+    exec("\n".join(lines), names)
+    assert names["net"](torch.zeros(2, 64)).shape == (2, 10)
+
+
 def test_recalibrate_scores_and_keeps_exact_batch_statistics(zeroin, tmp_path, plain):
     torch = pytest.importorskip("torch")
     (tmp_path / "net.py").write_text(TASK.format(before="", batch="zi.Int(16, 32)", after=""))

@@ -182,4 +182,5 @@ def _weights(header: Header, trial: Trial, folder: Path, target: Path) -> str:
     if header.task not in TASKS:
         path, _, name = header.task.partition(":")
         source = f"from {Path(path).stem} import {name or 'task'} as task"
-    return write_weights(header.name, folder, trial.config, target, source)
+    task = header.name if source else header.task  # a study of a ready-made task may have another name
+    return write_weights(task, folder, trial.config, target, source)
