@@ -92,7 +92,7 @@ def start(make: worker.Make | bytes = b"", number: int = 0, workers: int = 1) ->
     """A worker: a copy of this process that has `make`, or a new process that waits for it to be sent as bytes.
 
     Args:
-        make: see above.
+        make: makes its executor; bytes: that comes later, pickled.
         number, workers: which of how many it is. A new process sees its share of the GPUs; copies train on the CPU.
     """
     held = None if isinstance(make, bytes) else make

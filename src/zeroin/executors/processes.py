@@ -50,8 +50,7 @@ class Processes:
     ) -> None:  # fmt: skip
         self.grouping = grouping
         self.patience: float | None = None
-        self._all = workers + (here is not None)
-        self.seconds = seconds / self._all
+        self.seconds = seconds / (workers + (here is not None))
         self._make: worker.Make | bytes = make if forked else worker.pickled(make)
         self._most, self._rows, self._here = workers, rows, here
         self._waiting: list[tuple[Job, int]] = []
@@ -98,9 +97,9 @@ class Processes:
         """Give jobs to the processes that have room, evenly; those that can be trained together to the same one."""
         total = len(self._waiting) + len(self._home.jobs) + sum(len(w.jobs) for w in self._workers)
         while len(self._workers) < min(self._most, total - (self._here is not None)):
-            taken = {w.number for w in self._workers}
-            number = next(n for n in itertools.count(self._all - self._most) if n not in taken)
-            self._workers.append(start(self._make, number, self._all))
+            first, taken = int(self._here is not None), {w.number for w in self._workers}  # this process has number 0
+            number = next(n for n in itertools.count(first) if n not in taken)
+            self._workers.append(start(self._make, number, first + self._most))
         ready = [p for p in (self._home, *self._workers) if p.ready]
         share = -(-total // max(1, len(ready)))
         for anywhere in (False, True):  # first where nothing new has to be prepared for a job, as far as that is even
