@@ -1,15 +1,17 @@
 """Numbers as people write them: with thousands separators, a decimal comma, a trailing minus, a currency or a unit."""
 
 import re
+from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import cache
 
 import numpy as np
 import pandas as pd
-from pandas.api.types import infer_dtype, is_numeric_dtype
+from pandas.api.types import is_numeric_dtype
 
 SIGNS = "$€£¥₹₽₩₺฿"
 SPACES = " \u00a0\u202f\u2009"  # the ordinary space, and three that do not break
+POINT = re.compile(r"\.\d")
 BEFORE, AFTER = rf"[{SIGNS}]|[A-Z]{{1,3}}[{SIGNS}]|[A-Z]{{3}}(?=[{SPACES}])", rf"[{SIGNS}%‰]|[^\W\d_]{{1,4}}\.?"
 
 
@@ -45,19 +47,12 @@ def style_of(values: pd.Series, mark: str | None = None) -> Style | None:
     >>> style_of(pd.Series(["1.250,5", "12,5", None])).mark, style_of(pd.Series(["A1", "A2"]))
     (',', None)
     """
-    words = pd.Series(values.dropna().unique())
-    if not len(words) or infer_dtype(words) != "string":
+    words = _words(values)
+    if not any(_written(one).fullmatch(word.strip()) for word in words[:1] for one in ".,"):
         return None
-    if not any(_written(one).fullmatch(words[0].strip()) for one in ".,"):
-        return None
-    points = mark is None and words.str.contains(r"\.\d").any()  # so the comma sets thousands apart, if there is one
-    for one in (mark or ("," if points else "."), ".", ","):
-        first = _written(one).fullmatch(words[0].strip())
-        if first:
-            style = Style(one, first["before"], first["after"])
-            if _plain(words, style).all() or amounts(words, style).notna().all():
-                return style
-    return None
+    points = mark is None and any(POINT.search(word) for word in words)  # so a comma sets thousands apart
+    marks = (mark or ("," if points else "."), ".", ",")
+    return next((style for one in marks if (style := _style(words, one))), None)
 
 
 def mark_of(values: pd.Series) -> str | None:
@@ -66,8 +61,26 @@ def mark_of(values: pd.Series) -> str | None:
     >>> mark_of(pd.Series(["0,35", "1.250"])), mark_of(pd.Series(["1,250"])), mark_of(pd.Series(["7"]))
     (',', None, None)
     """
-    marks = {style.mark for mark in ",." if (style := style_of(values, mark))}
-    return marks.pop() if len(marks) == 1 else None
+    words = _words(values)
+    marks = [mark for mark in ",." if _style(words, mark)]
+    return marks[0] if len(marks) == 1 else None
+
+
+def _words(values: pd.Series) -> list[str]:
+    """The different words of a column; none if it holds anything else."""
+    words = list(values.dropna().unique())
+    return words if all(isinstance(word, str) for word in words) else []
+
+
+def _style(words: Sequence[str], mark: str) -> Style | None:
+    """The style with this decimal mark in which all the words write numbers; None if they do not, or there is none."""
+    first = _written(mark).fullmatch(words[0].strip()) if words else None
+    if not first:
+        return None
+    style = Style(mark, first["before"], first["after"])
+    plain, has_unit = _digits(mark), bool(style.before or style.after)
+    known = ((not has_unit and plain.fullmatch(word)) or amount(word, style) is not None for word in words)
+    return style if all(known) else None
 
 
 def amount(word: str, style: Style) -> float | None:
@@ -131,8 +144,14 @@ def _plain(words: pd.Series, style: Style) -> pd.Series:
     """Which words are plain numbers; most are, and these are read faster."""
     if style.before or style.after:
         return pd.Series(False, words.index)
-    mark = re.escape(style.mark)
-    return words.str.fullmatch(rf"[-+]?(?:[0-9]+(?:{mark}[0-9]+)?|{mark}[0-9]+)(?:[eE][-+]?[0-9]+)?").astype(bool)
+    return words.str.fullmatch(_digits(style.mark).pattern).astype(bool)
+
+
+@cache
+def _digits(mark: str) -> re.Pattern[str]:
+    """A pattern for plain numbers with this decimal mark."""
+    mark = re.escape(mark)
+    return re.compile(rf"[-+]?(?:[0-9]+(?:{mark}[0-9]+)?|{mark}[0-9]+)(?:[eE][-+]?[0-9]+)?")
 
 
 @cache
