@@ -275,6 +275,11 @@ class Ragged(torch.utils.data.Dataset):
         return torch.zeros(2 + i % 3), 0
 
 
+class OfWidths(Ragged):
+    def __getitem__(self, i):
+        return torch.rand(2 + i % 3), 0
+
+
 def broken(values, at, value):
     out = np.array(values, dtype=float)
     out[at] = value
@@ -297,6 +302,8 @@ def broken(values, at, value):
         ({"train": X}, r"\(inputs, targets\).*ndarray"),
         ({"train": (X, Y, Y)}, r"tuple of 3"),
         ({"valid": (X[:, :3], Y)}, r"one shape; valid has \[3\], train \[4\]"),
+        ({"valid": (X[:, None], Y)}, r"one shape; valid has \[1, 4\], train \[4\]"),
+        ({"train": OfWidths()}, r"by feature, of which all have as many; .*pad them to one length"),
         ({"loss": "hinge"}, r"loss is one of"),
         ({"metric": "f2"}, r"metric is one of"),
         ({"loss": nn.CrossEntropyLoss}, r"got the class CrossEntropyLoss: use CrossEntropyLoss\(\)"),
@@ -329,6 +336,51 @@ def broken(values, at, value):
 def test_bad_data_are_told_when_the_task_is_made(kwargs, message):
     with pytest.raises(TaskError, match=message):
         task(**kwargs)
+
+
+class OfLengths(torch.utils.data.Dataset):
+    """Sequences [T, 2] of different lengths around (3, -5), or images [2, T, T]; others each time, by a hair."""
+
+    def __init__(self, axes):
+        self.axes = axes
+
+    def __len__(self):
+        return 40
+
+    def __getitem__(self, i):
+        size = 2 + i % 5
+        x = torch.tensor([3.0, -5.0]).expand(*[size] * self.axes, 2) + torch.arange(size)[:, None] % 2
+        return (x + 1e-6 * torch.rand(())).movedim(-1, 0 if self.axes == 2 else -1), i % 3
+
+
+class Averaged(nn.Module):
+    def __init__(self, axes):
+        super().__init__()
+        self.axes, self.last = axes, nn.Linear(2, 3)
+
+    def forward(self, x):
+        return self.last(x.mean(self.axes))
+
+
+@pytest.mark.parametrize(("axes", "over", "shape"), [(1, (1,), (1, 2)), (2, (2, 3), (2, 1, 1))])
+def test_examples_of_different_lengths_are_normalised_by_step(axes, over, shape):
+    one_by_one = DataLoader(OfLengths(axes), collate_fn=lambda batch: (batch[0][0][None], torch.tensor([batch[0][1]])))
+    norm = task(build=lambda c: Averaged(over), train=one_by_one, valid=one_by_one).problem.normalisation
+    steps = torch.cat(
+        [x.movedim(0 if axes == 2 else -1, -1).reshape(-1, 2) for x, _ in map(OfLengths(axes).__getitem__, range(40))]
+    )
+    assert norm.mean.shape == shape
+    torch.testing.assert_close(norm.mean.flatten().float(), steps.mean(0), rtol=0, atol=1e-5)
+    torch.testing.assert_close(norm.scale.flatten().float(), steps.std(0, correction=0), rtol=0, atol=1e-5)
+
+
+def test_sets_may_differ_in_the_length_of_their_sequences_if_the_network_takes_both():
+    sets = {"train": (np.ones((60, 7, 2)), Y), "valid": (np.ones((60, 9, 2)), Y), "test": (np.ones((60, 3, 2)), Y)}
+    study = tune(task(build=lambda c: Averaged((1,)), **sets), epochs=4, max_epochs=2, store=None, playbook=False)
+    assert all(trial.status == "done" for trial in study.trials)
+    flat = task(build=lambda c: nn.Sequential(nn.Flatten(), nn.Linear(14, 3)), **sets)
+    with pytest.raises(TaskError, match=r"takes the inputs; for inputs \[2, 9, 2\] .* it stops with"):
+        flat.check(SPACE)
 
 
 @pytest.mark.parametrize(

@@ -339,6 +339,7 @@ class Waits:
         (plain, {"start": [{"width": 3}]}, "a config names hyperparameters", "'width'", "leave it out"),
         (plain, {"executor": "ray"}, "an executor has a method start", "'ray'", "leave it out"),
         (plain, {"searcher": "tpe"}, "a searcher has a method decide", "'tpe'", "leave it out"),
+        (plain, {"listen": True}, "a listener is a function of (study, event)", "listen=True", "listen=display"),
         (plain, {"name": "a/b"}, "a study's name has", "'a/b'", "'a-b'"),
     ],
 )

@@ -44,6 +44,19 @@ def check_part(what: str, given: Any, does: str) -> None:
         )
 
 
+def check_listener(listen: Any) -> None:
+    """Check that a listener can be called with a study and each event.
+
+    Raises:
+        StudyError: it cannot, or it is a class, whose objects may be listeners.
+    """
+    if listen is not None and (isinstance(listen, type) or not callable(listen)):
+        raise StudyError(
+            f"a listener is a function of (study, event); listen={listen!r}: use `with zeroin.display.Display() as "
+            f"display:` and listen=display, or leave it out."
+        )
+
+
 def checked_start(space: Space, start: Sequence[Config]) -> list[dict[str, Value]]:
     """Configs to start with, completed by defaults.
 

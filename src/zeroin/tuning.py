@@ -9,7 +9,7 @@ from pathlib import Path
 
 from zeroin import catalogue
 from zeroin.budget import Budget, budget_of
-from zeroin.checked import check_part, checked_max_epochs, checked_space
+from zeroin.checked import check_listener, check_part, checked_max_epochs, checked_space
 from zeroin.clock import Clock
 from zeroin.errors import StudyError
 from zeroin.executors.code import measure_of, measure_with_file
@@ -104,6 +104,7 @@ def tune(
         checked_space(space)
     check_part("an executor", executor, "start")
     check_part("a searcher", searcher, "decide")
+    check_listener(listen)
     budget = budget_of(epochs, trials, minutes, trial_minutes)
     course = course_of(budget, depth, confirm, is_task=is_task)
     now = executor.now if isinstance(executor, Clocked) else time.monotonic

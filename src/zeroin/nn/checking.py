@@ -45,6 +45,9 @@ def check(problem: Problem, config: Config, smallest_batch: int) -> set[str]:
     with torch.no_grad():
         output = _called(switched(model.to(problem.device), False), x)
         check_outputs(problem, output, y)
+        for data in (problem.valid, problem.test):  # of another length or size
+            if isinstance(data, InMemory) and data.x.shape[1:] != x.shape[1:]:
+                _called(model, two_examples(data)[0])
         _check_loss(problem, output, y)
         _check_metric(problem, output, y)
         _check_sign(problem, output, y)

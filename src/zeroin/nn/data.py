@@ -14,6 +14,7 @@ from zeroin.errors import TaskError
 from zeroin.nn.randomness import seeded
 from zeroin.nn.sets import Stream, batch_of, evenly, read_set, tensor
 from zeroin.rng import seed_of
+from zeroin.wording import first_line
 
 STATISTICS = 2_000  # examples from which the mean and variance of a larger set are computed
 HASHED = 1 << 26  # bytes of a tensor that are hashed to identify it
@@ -114,14 +115,15 @@ def prepared(
         TaskError: as for `Task`.
     """
     read = {name: read_set(name, given) for name, given in sets.items()}
-    first = _examples(read["train"])
+    some = _examples(read["train"])
+    first = some[0]
     wanted = normalise and (first.is_floating_point() or first.dtype in (torch.uint8, torch.bool))
-    normalisation = _normalisation(first) if wanted else None
+    normalisation = _normalisation(_joined(some)) if wanted else None
 
     def inputs(name: str, x: Tensor) -> Tensor:
         _finite(f"{name} inputs", x)
         if normalisation is not None:
-            if x.shape[1:] != first.shape[1:]:
+            if _kept(x) != _kept(first):
                 raise TaskError(
                     f"all sets have inputs of one shape; {name} has {list(x.shape[1:])}, train {list(first.shape[1:])} "
                     f"an example: prepare all sets in the same way."
@@ -202,20 +204,54 @@ def _targets(name: str, y: Tensor, loss: str | Callable[..., Any]) -> Tensor:
     return y.long()
 
 
-def _examples(read: tuple[Tensor, Tensor] | Stream) -> Tensor:
+def _examples(read: tuple[Tensor, Tensor] | Stream) -> list[Tensor]:
     """Training inputs [n, ...] from which the mean and variance are computed: all, or an even sample of a large set."""
     if isinstance(read, tuple):
-        return read[0]
+        return [read[0]]
     with seeded(0):  # the same each time, whatever the set draws: a study that goes on needs the same inputs
-        return torch.cat(
-            [batch_of("train", read.collate([read.source[i]]))[0] for i in evenly(read.length, STATISTICS).tolist()]
-        )
+        return [batch_of("train", read.collate([read.source[i]]))[0] for i in evenly(read.length, STATISTICS).tolist()]
+
+
+def _joined(some: list[Tensor]) -> Tensor:
+    """Inputs as one tensor; of different lengths or sizes by step or pixel, which have the same mean and variance.
+
+    Raises:
+        TaskError: they have other features.
+    """
+    if len(some) == 1:
+        return some[0]
+    try:
+        if any(x.dim() > 2 and x.shape[1:] != some[0].shape[1:] for x in some):
+            some = [_each(x) for x in some]
+        return torch.cat(some)
+    except RuntimeError as error:
+        raise TaskError(
+            f"inputs are normalised by feature, of which all have as many; for the train set PyTorch says "
+            f"'{first_line(error)}': pad them to one length, or use normalise=False."
+        ) from error
+
+
+def _each(x: Tensor) -> Tensor:
+    """Sequences [n, T, F] as [n · T, 1, F], images [n, C, H, W] as [n · H · W, C, 1, 1]."""
+    at = _feature_axis(x)
+    each = x.movedim(at, -1).reshape(-1, *(1,) * (x.dim() - 2), x.shape[at])
+    return each.movedim(-1, at)
+
+
+def _feature_axis(x: Tensor) -> int:
+    """That of the features of [N, F] and [N, T, F], of the channels of [N, C, H, W]."""
+    return x.dim() - 1 if x.dim() < 4 else 1
+
+
+def _kept(x: Tensor) -> tuple[int, int]:
+    """What all inputs have in common that are normalised: their axes, and how many features there are."""
+    return x.dim(), x.shape[_feature_axis(x)] if x.dim() > 1 else 1
 
 
 def _normalisation(x: Tensor) -> Normalisation:
     """Per feature of [N, F] and [N, T, F], per channel of [N, C, H, W]; a constant feature keeps its scale."""
     _finite("train inputs", x)
-    axes = tuple(range(max(1, x.dim() - 1))) if x.dim() < 4 else (0, *range(2, x.dim()))
+    axes = tuple(a for a in range(x.dim()) if a == 0 or a != _feature_axis(x))
     count = float(np.prod([x.shape[a] for a in axes]))
     mean = _sum(x, axes, lambda chunk: chunk) / count
     scale = (_sum(x, axes, lambda chunk: (chunk - mean).square()) / count).sqrt()
