@@ -7,6 +7,7 @@ import pytest
 import torch
 import torch.nn.functional as F
 from torch import nn
+from torch.utils.checkpoint import checkpoint
 
 from zeroin.nn import Task, mlp
 from zeroin.nn.data import order
@@ -405,8 +406,10 @@ ROWS = [  # name, network, an example's inputs, in which order a stack is right,
      "item"),
     ("mask", lambda: Fn(lambda s, x: s.out(x)[s.out(x)[:, 0] > -99], out=nn.Linear(4, 3)), numbers(4), None, ""),
     ("fresh zeros", lambda: Fn(filled, out=nn.Linear(4, 3)), numbers(4), None, ""),
-    ("checkpointed", lambda: Fn(lambda s, x: torch.utils.checkpoint.checkpoint(s.out, x, use_reentrant=False),
+    ("checkpointed", lambda: Fn(lambda s, x: checkpoint(s.out, x, use_reentrant=False),
                                 out=nn.Linear(4, 3)), numbers(4), (BACKWARD, EACH, None), ""),
+    ("a device", lambda: Fn(lambda s, x: s.out(x) + torch.ones(3, device=torch.device("cpu")), out=nn.Linear(4, 3)),
+     numbers(4), BACKWARD, ""),
     ("random layers", lambda: Fn(lambda s, x: s.out(x) * (1 + random.random() * s.training), out=nn.Linear(4, 3)),
      numbers(4), None, "draws random numbers"),
     ("a list that grows", lambda: Fn(lambda s, x, seen=[]: s.out(x) * len(seen.append(0) or seen), out=nn.Linear(4, 3)),

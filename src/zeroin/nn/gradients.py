@@ -36,8 +36,8 @@ WORTH = 128  # steps to come: a recording costs 30 to 50 and saves half of each,
 LONG = 600  # times `_overhead()`: a step in which nearly all is the kernels' work, so that there is little to save,
 EACH = 10  # times it, unless the step is of so many small operations that each of its gradients takes less than this
 SHAPES = frozenset({  # what a network may ask of a tensor and be given no tensor
-    "__get__", "__len__", "dim", "element_size", "is_complex", "is_contiguous", "is_floating_point", "ndimension",
-    "nelement", "numel", "size", "storage_offset", "stride",
+    "__get__", "__len__", "device", "dim", "element_size", "is_complex", "is_contiguous", "is_floating_point",
+    "ndimension", "nelement", "numel", "size", "storage_offset", "stride",
 })  # fmt: skip
 
 
