@@ -159,6 +159,16 @@ def test_a_metric_that_is_no_number_is_null_in_json():
     assert trial["metrics"] == [{"recall": None, "accuracy": 0.5}]
 
 
+def test_a_file_on_standard_output_has_what_it_has_elsewhere(zeroin):
+    """Also what looks like a terminal's colours."""
+    study = zi.Study(zi.Space(x=zi.Float(0, 1)), store=zeroin.folder / "zeroin.db", name="red")
+    study.tell(study.ask()[0], status="failed", note="\x1b[31mno\x1b[0m")
+    assert zeroin("export", "red", "--csv", "trials.csv") == (0, "trials.csv\n", "")
+    written = (zeroin.folder / "trials.csv").read_bytes().decode()
+    assert "\x1b[31mno" in written
+    assert zeroin("export", "red", "--csv", "-") == (0, written, "")
+
+
 def test_status_report_and_export(zeroin, plain, epochs):
     zeroin("tune", plain, "--trials", "12")
     zeroin("tune", epochs, "--epochs", "40", "--name", "second")

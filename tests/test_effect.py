@@ -205,15 +205,14 @@ def test_idle_dropout_changes_nothing():
     assert signature(fresh(problem, config, 0), recipe(config), config)
 
 
-def test_the_verb_prints_the_table_and_draws_the_picture(tmp_path):
+def test_the_verb_prints_the_table_and_draws_the_picture(zeroin):
     words = ["effect", "batchnorm", "digits", "--depths", "1", "--init", "kaiming", "--draws", "4", "--epochs", "1"]
-    file = tmp_path / "e.svg"
-    ran = CliRunner().invoke(cli, [*words, "--workers", "1", "--picture", str(file)])
-    assert ran.exit_code == 0, ran.output
-    assert "8 trainings, at most about" in ran.stderr
-    assert "kaiming" in ran.stdout
-    assert "lr 1e-4..10 (log scale)" in ran.stdout
-    assert file.read_text().startswith("<svg")
+    code, out, err = zeroin(*words, "--workers", "1", "--picture", "e.svg")
+    assert code == 0, err
+    assert "8 trainings, at most about" in err
+    assert "kaiming" in out
+    assert "lr 1e-4..10 (log scale)" in out
+    assert (zeroin.folder / "e.svg").read_text().startswith("<svg")
 
 
 @pytest.mark.slow

@@ -992,6 +992,7 @@ def test_parquet_has_words_for_missing_and_columns_that_are_not_learned_from(tmp
     """A word that stands for a missing value does so in any file; lists matter where they would be learned from."""
     rng = np.random.default_rng(0)
     frame = pd.DataFrame({"a": rng.normal(size=60).astype(str), "b": rng.integers(0, 90, 60), "y": rng.normal(size=60)})
+    frame["y"] = frame["y"].round(9)  # of 16 digits pandas 2 reads the last one from words now and then otherwise
     frame.loc[::7, "a"], frame.loc[::9, "a"], frame.loc[::5, "b"] = "", "nix", -999
     frame["lists"] = [[1, 2]] * 60
     frame.to_parquet(tmp_path / "t.parquet")

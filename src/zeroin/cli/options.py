@@ -123,6 +123,15 @@ def check_writing(file: Path, what: str) -> None:
             file.unlink()
 
 
+def print_file(text: str) -> None:
+    """Print what could also be written to a file, with every character of it.
+
+    Where the output is no terminal, click would leave out what looks like a terminal's colours: a program in a report
+    may hold some, and so may the note of a failed trial.
+    """
+    click.echo(text, nl=False, color=True)
+
+
 def write(file: Path, text: str, what: str, *, aside: bool = False) -> None:
     """Write a file atomically and print its path; - is standard output.
 
@@ -136,7 +145,7 @@ def write(file: Path, text: str, what: str, *, aside: bool = False) -> None:
         StudyError: as `writing`.
     """
     if str(file) == "-":
-        click.echo(text, nl=False)
+        print_file(text)
         return
     with writing(file, what), atomic_write(file) as out:
         out.write(text.encode())

@@ -31,7 +31,11 @@ BOOK = click.option(
 )
 
 
-@click.group(invoke_without_command=True, short_help="What past studies taught; new ones start from it.")
+@click.group(
+    invoke_without_command=True,
+    subcommand_metavar="[COMMAND] [ARGS]...",  # click 8.1 would say that it must be there
+    short_help="What past studies taught; new ones start from it.",
+)
 @click.pass_context
 def playbook(context: click.Context) -> None:
     """What past studies taught and new ones start from; without a verb, shows it."""

@@ -9,7 +9,7 @@ import click
 
 from zeroin import catalogue as known
 from zeroin import exports
-from zeroin.cli.options import NAME, STORE, print_table, write, writing
+from zeroin.cli.options import NAME, STORE, print_file, print_table, write, writing
 from zeroin.confirm import chosen, scores
 from zeroin.errors import StudyError
 from zeroin.executors.checkpoint import trial_folder
@@ -92,7 +92,7 @@ def report(name: str | None, output: Path | None, store: Path) -> None:
     folder = files_of(store, header.name)
     text = report_of(header, history, folder)
     if str(output) == "-":
-        click.echo(text, nl=False)
+        print_file(text)
     else:
         click.echo(str(write_report(output or folder / "report.html", text)))
 
