@@ -300,6 +300,7 @@ def silent(config, run):
         (beyond, r"a job ends at run\.stop; epoch 4 is reported beyond run\.stop=4: loop with", 4),
         (silent, r"each epoch reports its loss once; epoch 0 reported none: call run\.report\(loss\) once", 0),
         (lambda c, r: None, r"returns its loss or calls run\.report\(loss\); this one did neither: end it with", 0),
+        (lambda c, r: 0.5, r"each epoch; this one returned a single loss for epochs 1 to 4: call run\.report", 0),
         (lambda c, r: r.report("low"), r"a reported loss is a number; got 'low' of type str: report float\(loss\)", 0),
         (lambda c, r: [1, 2], r"a reported loss is a number; got \[1, 2\] of type list", 0),
         (lambda c, r: r.report(1.0, accuracy="high"), r"a reported accuracy is a number; got 'high' of type str", 0),

@@ -33,7 +33,7 @@ def perform(objective: Objective, job: Job, root: Path, known: int, max_epochs: 
     """Do a job with an objective, in this process and thread; exceptions, `SystemExit` too, are returned as a status.
 
     Args:
-        objective: f(config, run); it may return the loss instead of reporting it.
+        objective: f(config, run); of a job of one epoch it may return the loss instead of reporting it.
         job: what to train.
         root: where checkpoints go.
         known: epochs of the trial that the store has.
@@ -50,8 +50,7 @@ def perform(objective: Objective, job: Job, root: Path, known: int, max_epochs: 
         except Lost:
             run.begin_anew()
             result = objective(run.config, run)
-        if result is not None and run.epoch == run.start and run.status is Status.RUNNING:
-            run.report(result)
+        run.returned(result)
         yield
 
     with _staying():

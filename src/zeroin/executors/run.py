@@ -151,6 +151,21 @@ class Run:
         if not self._heard(observation):
             self._ending = True
 
+    def returned(self, result: Any) -> None:
+        """Report what an objective returned, if it has reported nothing.
+
+        Raises:
+            TaskError: it is no number, or one loss of several epochs.
+        """
+        if result is None or self.epoch > self.start or self.status is Status.DIVERGED:
+            return
+        if self.stop > self.start + 1 and math.isfinite(_number("loss", result)):
+            raise TaskError(
+                f"an objective reports each epoch; this one returned a single loss for epochs {self.start + 1} to "
+                f"{self.stop}: call run.report(loss) in `for epoch in run.epochs():`, or leave max_epochs out."
+            )
+        self.report(result)
+
 
 def takes_run(objective: Objective) -> bool:
     """Whether an objective is f(config, run) rather than f(config); a second argument `run` may have a default.
