@@ -297,6 +297,7 @@ def broken(values, at, value):
         ({"train": Ragged()}, r"have one shape; .*collate_fn pads them"),
         ({"valid": (X[:0], Y[:0])}, r"valid set is empty"),
         ({"train": (X, Y - 1)}, r"whole numbers from 0; the train set has -1"),
+        ({"train": (X, Y - 100)}, r"the train set has -100: use loss=nn.CrossEntropyLoss\(\), which leaves them out"),
         ({"train": (X, Y + 0.5)}, r"whole numbers from 0; the train set has \d.5"),
         ({"train": (X, np.array(["a", "b", "c"] * 20))}, r"such as .*'a'.*np\.unique"),
         ({"train": X}, r"\(inputs, targets\).*ndarray"),
@@ -351,6 +352,11 @@ class OfLengths(torch.utils.data.Dataset):
         size = 2 + i % 5
         x = torch.tensor([3.0, -5.0]).expand(*[size] * self.axes, 2) + torch.arange(size)[:, None] % 2
         return (x + 1e-6 * torch.rand(())).movedim(-1, 0 if self.axes == 2 else -1), i % 3
+
+
+class Swapped(nn.Module):
+    def forward(self, x):
+        return x.movedim(2, 1)
 
 
 class Averaged(nn.Module):
@@ -411,6 +417,12 @@ def test_sets_may_differ_in_the_length_of_their_sequences_if_the_network_takes_b
         ({"space": Space(lr=Float(0.1, 1.0), label_smoothing=Float(0, 2))}, r"from 0 to 1; .*label_smoothing=2"),
         ({"space": Space(lr=Float(0.1, 1.0), dropout=Float(0, 1.5))}, r"dropout is a number from 0 to 1; .*=1.5"),
         ({"space": lambda trainings: {"lr": 1}}, r"space= takes a Space; got a dict"),
+        ({"build": lambda c: nn.Linear(4, 1), "loss": nn.BCEWithLogitsLoss(), "metric": "loss"},
+         r"of outputs \[32, 1\] and targets \[32\] yours raised ValueError .*: end the network with nn.Flatten\(0\)"),
+        ({"loss": nn.BCEWithLogitsLoss(), "metric": "loss", "train": (X, np.eye(3, dtype=int)[Y])},
+         r"targets \[32, 3\] yours raised RuntimeError .*: give targets as y.astype\('float32'\)"),
+        ({"loss": nn.CrossEntropyLoss(), "metric": "loss", "train": (X, Y.astype(float))},
+         r"yours raised RuntimeError .*: give targets as y.astype\('int64'\)"),
         ({"loss": lambda output, target: None}, r"a loss returns a tensor; this one returns a NoneType"),
         ({"space": Space(batch_size=Int(1, 8)), "build": NORMED},
          r"needs two examples.*batch_size=1.*use batch_size=2"),
@@ -423,6 +435,13 @@ def test_sets_may_differ_in_the_length_of_their_sequences_if_the_network_takes_b
 def test_a_network_that_does_not_fit_is_told_before_training(kwargs, message):
     with pytest.raises(ZeroinError, match=message):
         check(**kwargs)
+
+
+def test_a_loss_may_ask_for_more_than_two_examples():
+    def loss(output, target):
+        return nn.functional.cross_entropy(output, target) + 1 / (len(torch.unique(target)) == 3)
+
+    check(loss=loss, train=(X[np.argsort(Y)], np.sort(Y)))
 
 
 def test_a_network_whose_train_returns_nothing_is_taken():
@@ -479,6 +498,17 @@ def test_what_trains_but_not_as_it_is_meant_is_told(kwargs, message):
     made = task(**kwargs)
     with pytest.warns(UserWarning, match=message):
         made.check(made.space)
+
+
+@pytest.mark.parametrize(("loss", "left_out"), [(nn.CrossEntropyLoss(), -100), (nn.NLLLoss(ignore_index=3), 3)])
+@pytest.mark.parametrize("metric", ["accuracy", "balanced_accuracy"])
+def test_accuracies_leave_out_the_labels_that_the_loss_leaves_out(loss, left_out, metric):
+    words, labels = torch.randint(0, 3, (60, 5)), torch.full((60, 5), left_out)
+    labels[:, 2:] = words[:, 2:]
+    model = nn.Sequential(nn.Embedding(3, 3, _weight=torch.eye(3)), Swapped())
+    sets = (words, labels)
+    problem = task(build=lambda c: model, train=sets, valid=sets, loss=loss, metric=metric).problem
+    assert loop.evaluate(problem, model, problem.valid)[0] == 1.0
 
 
 def test_an_accuracy_of_one_output_is_told_of_numbers_that_are_no_logits():

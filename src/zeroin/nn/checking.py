@@ -12,16 +12,16 @@ from torch import Tensor, nn
 from zeroin.errors import TaskError
 from zeroin.nn.data import InMemory, edges
 from zeroin.nn.layers import BATCHNORMS, DROPOUTS
-from zeroin.nn.metrics import SCORES, alike
+from zeroin.nn.metrics import ACCURACIES, alike
 from zeroin.nn.modes import buffers_kept, switched
 from zeroin.nn.networks import built
 from zeroin.nn.problem import Problem, loss_of, two_examples
+from zeroin.nn.recipe import recipe
 from zeroin.nn.sets import evenly
 from zeroin.types import Config
 from zeroin.wording import first_line
 
 SOME = 32  # examples on which two ways of calling a loss are told apart
-BY_SIGN = (SCORES["accuracy"], SCORES["balanced_accuracy"])  # where there is one output an example
 NEAR = 1e-4  # so close to 1 are sums of probabilities
 
 
@@ -48,7 +48,7 @@ def check(problem: Problem, config: Config, smallest_batch: int) -> set[str]:
         for data in (problem.valid, problem.test):  # of another length or size
             if isinstance(data, InMemory) and data.x.shape[1:] != x.shape[1:]:
                 _called(model, two_examples(data)[0])
-        _check_loss(problem, output, y)
+        _check_loss(problem, model, config, output, y)
         _check_metric(problem, output, y)
         _check_sign(problem, output, y)
         _check_one_shape(problem, model, output, y)
@@ -135,15 +135,37 @@ def check_outputs(problem: Problem, output: Any, y: Tensor) -> None:
         alike(output, y)
 
 
-def _check_loss(problem: Problem, output: Tensor, y: Tensor) -> None:
+def _check_loss(problem: Problem, model: nn.Module, config: Config, output: Tensor, y: Tensor) -> None:
     if isinstance(problem.loss, str):
         return
-    found: Any = output
-    with suppress(Exception):  # it may ask for more than two examples
-        found = problem.loss(output, y)
+    try:
+        found: Any = problem.loss(output, y)
+    except Exception:  # it may ask for more than two examples
+        found = _loss_of_batch(problem, problem.loss, model, recipe(config).batch_size)
     if not isinstance(found, Tensor):
         remedy = "end it with return" if found is None else "return the tensor itself, without .item()"
         raise TaskError(f"a loss returns a tensor; this one returns a {type(found).__name__}: {remedy}.")
+
+
+def _loss_of_batch(problem: Problem, loss: Callable[[Tensor, Tensor], Tensor], model: nn.Module, size: int) -> Any:
+    """A loss of the user's of a whole mini-batch, which it gets in training, too."""
+    chosen = evenly(len(problem.train), size)
+    x, y = next(iter(problem.train.batches(chosen, [(0, len(chosen))])))
+    output = model(x)
+    try:
+        return loss(output, y)
+    except Exception as error:
+        remedy, kind = "change it, or the targets", "int64" if y.is_floating_point() else "float32"
+        if "Long" in str(error):  # as PyTorch calls whole numbers
+            remedy = f"give targets as y.astype('{kind}')"
+        elif output.shape == (*y.shape, 1):
+            remedy = "end the network with nn.Flatten(0)"
+        elif y.shape == (*output.shape, 1):
+            remedy = "give targets as y[:, 0]"
+        raise TaskError(
+            f"a loss takes outputs and targets; of outputs {list(output.shape)} and targets {list(y.shape)} yours "
+            f"raised {type(error).__name__} '{first_line(error)}': {remedy}."
+        ) from error
 
 
 def _check_metric(problem: Problem, output: Tensor, y: Tensor) -> None:
@@ -160,7 +182,7 @@ def _check_metric(problem: Problem, output: Tensor, y: Tensor) -> None:
 
 def _check_sign(problem: Problem, output: Tensor, y: Tensor) -> None:
     """Whether an accuracy, which takes the sign of a single output for its class, is given logits and classes."""
-    if problem.metric is None or problem.metric.compute not in BY_SIGN or output.numel() != y.numel():
+    if problem.metric is None or problem.metric.compute not in ACCURACIES or output.numel() != y.numel():
         return
     labels = problem.train.y if isinstance(problem.train, InMemory) else y
     others = labels[(labels != 0) & (labels != 1)]

@@ -7,7 +7,7 @@ from typing import Any, TypeAlias
 
 import numpy as np
 import torch
-from torch import Tensor
+from torch import Tensor, nn
 from torch.utils.data import DataLoader, Dataset
 
 from zeroin.errors import TaskError
@@ -197,10 +197,10 @@ def _targets(name: str, y: Tensor, loss: str | Callable[..., Any]) -> Tensor:
             f"use loss='mse' for real numbers, or np.unique(y, return_inverse=True)[1] for labels."
         )
     if (low := int(y.min())) < 0:
-        raise TaskError(
-            f"labels under cross_entropy are whole numbers from 0; the {name} set has {low}: "
-            f"use np.unique(y, return_inverse=True)[1]."
-        )
+        remedy = "np.unique(y, return_inverse=True)[1]"
+        if low == nn.CrossEntropyLoss().ignore_index:
+            remedy = "loss=nn.CrossEntropyLoss(), which leaves them out"
+        raise TaskError(f"labels under cross_entropy are whole numbers from 0; the {name} set has {low}: use {remedy}.")
     return y.long()
 
 

@@ -132,6 +132,19 @@ SCORES: dict[str, Score] = {
     "rmse": _rmse,
 }
 LOWER = ("mae", "mse", "rmse")  # is better
+ACCURACIES = (SCORES["accuracy"], SCORES["balanced_accuracy"])
 METRICS: dict[str, Metric] = {
     name: Metric(name, "minimize" if name in LOWER else "maximize", score) for name, score in SCORES.items()
 }
+
+
+def labelled(loss: object, output: Tensor, target: Tensor) -> tuple[Tensor, Tensor]:
+    """Outputs [N, K, ...] and labels [N, ...] without the labels that the loss leaves out, such as those of padding.
+
+    >>> labelled(torch.nn.CrossEntropyLoss(ignore_index=0), torch.eye(3), torch.tensor([2, 0, 1]))[1]
+    tensor([2, 1])
+    """
+    left_out = getattr(loss, "ignore_index", None)
+    if left_out is None or output.dim() != target.dim() + 1 or not bool((out := target == left_out).any()):
+        return output, target
+    return output.movedim(1, -1)[~out], target[~out]

@@ -10,7 +10,7 @@ from torch import Tensor, nn
 from torch.nn.parameter import is_lazy
 
 from zeroin.nn.data import Data, Normalisation
-from zeroin.nn.metrics import Metric, alike
+from zeroin.nn.metrics import ACCURACIES, Metric, alike, labelled
 from zeroin.nn.modes import as_in_evaluation
 from zeroin.nn.networks import Build
 from zeroin.types import Config
@@ -64,7 +64,10 @@ def judged(problem: Problem, output: Tensor, target: Tensor) -> tuple[float, flo
     loss = loss_of(problem.loss, output, target).item()
     if problem.metric is None or math.isnan(loss):  # a metric of the user's may refuse NaN
         return loss, loss
-    return float(problem.metric.compute(output.cpu(), target.cpu())), loss  # NumPy's numbers cannot be loaded again
+    output, target = output.cpu(), target.cpu()
+    if problem.metric.compute in ACCURACIES:
+        output, target = labelled(problem.loss, output, target)
+    return float(problem.metric.compute(output, target)), loss  # NumPy's numbers cannot be loaded again
 
 
 def two_examples(data: Data) -> tuple[Tensor, Tensor]:
