@@ -7,6 +7,8 @@ import pytest
 import torch
 import torch.nn.functional as F
 from torch import nn
+from torch.nn.utils import prune
+from torch.nn.utils.parametrizations import spectral_norm
 from torch.optim.swa_utils import AveragedModel
 from torch.utils.data import DataLoader, SubsetRandomSampler, TensorDataset
 
@@ -395,6 +397,48 @@ def test_a_network_that_returns_a_dict_is_seen_in_training_mode():
     loss = lambda output, target: F.cross_entropy(output["logits"], target)  # noqa: E731
     result = audit(net, DATA, loss=loss, evaluate=lambda: net.train()(VALID[0]))
     assert result.findings[0].rule == "training mode at evaluation"
+
+
+class Returns(nn.Module):
+    def __init__(self, what):
+        super().__init__()
+        self.net, self.what = normed(), what
+
+    def forward(self, x):
+        return self.what(self.net(x))
+
+
+@pytest.mark.parametrize(
+    "what",
+    [
+        lambda z: z.square().mean(),  # a loss
+        lambda z: z > 0,
+        lambda z: z.argmax(1),
+        lambda z: z[:, None].expand(-1, 5, -1).transpose(0, 1),  # steps before examples, as CTC takes them
+        lambda z: (z, z.flatten()),
+        torch.fft.fft,
+    ],
+)
+def test_outputs_of_any_kind_are_no_alarm(what):
+    assert not audit(Returns(what), X).findings
+
+
+def test_a_loss_that_does_not_take_what_a_network_returns_is_told():
+    with pytest.raises(TaskError, match=r"outputs of type tuple .* or a function"):
+        audit(Returns(lambda z: (z, z)), DATA)
+    with pytest.raises(TaskError, match=r"valid=\(x_valid, y_valid\)"):
+        audit(normed(), DATA, valid=VALID[0])
+    assert not audit(Returns(lambda z: z.detach()), DATA).findings
+
+
+def test_computed_weights_are_examined_and_not_stepped_on():
+    net = nn.Sequential(*(m for _ in range(5) for m in (spectral_norm(nn.Linear(8, 8)), nn.ReLU())), nn.Linear(8, 3))
+    before = copy.deepcopy(net.state_dict())
+    audit(net, DATA, fresh=True)
+    assert all(torch.equal(value, before[name]) for name, value in net.state_dict().items())
+    prune.l1_unstructured(net[-1], "weight", 0.2)
+    net(X)
+    audit(net, DATA, valid=VALID)
 
 
 @pytest.mark.parametrize(("momentum", "remedy"), [(0.5, 0.1), (0.6, 0.4), (0.9, 0.1), (0.99, 0.01), (1.0, 0.1)])

@@ -4,16 +4,20 @@
 """
 
 import copy
+import random
 from collections import OrderedDict
+from dataclasses import dataclass
 from pathlib import Path
 
 import pytest
 import torch
 from torch import nn
+from torch.nn.utils import prune
+from torch.nn.utils.parametrizations import spectral_norm
 
 from networks_table import TABLE, Functional, Shared
 from zeroin.errors import TaskError
-from zeroin.nn import fold, insert_batchnorm, remove_batchnorm, swap_norm
+from zeroin.nn import audit, fold, insert_batchnorm, recalibrate, remove_batchnorm, swap_norm
 from zeroin.nn.layers import NORMS
 from zeroin.nn.norms.surgery import guessed_example
 from zeroin.nn.norms.trace import record
@@ -350,6 +354,195 @@ def test_a_norm_stays_if_its_weights_or_those_before_it_are_read_elsewhere_too(n
     assert len(norms(folded)) == 1
     assert told.changes[0].why == f"the weights of {read} are read elsewhere, too"
     assert told.difference == 0
+
+
+class AsksWhatItIs(nn.Module):
+    def __init__(self):
+        super().__init__()
+        self.layers = nn.ModuleList([nn.Linear(6, 6), nn.BatchNorm1d(6), nn.Linear(6, 6)])
+
+    def forward(self, x):
+        for layer in self.layers:
+            x = layer(x)
+            if isinstance(layer, nn.BatchNorm1d):
+                x = 2 * x
+        return x
+
+
+class AsksItsNorm(nn.Module):
+    def __init__(self):
+        super().__init__()
+        self.layer, self.norm = nn.Linear(6, 4), nn.BatchNorm1d(4, affine=False)
+
+    def forward(self, x):
+        return self.norm(self.layer(x)) / self.norm.num_features
+
+
+@pytest.mark.parametrize(("network", "words"), [(AsksWhatItIs, "asks its layers"), (AsksItsNorm, "num_features")])
+def test_a_network_that_would_compute_something_else_without_a_norm_is_not_folded(network, words):
+    with pytest.raises(TaskError, match=words):
+        fold(trained_a_little(network(), 16, 6), torch.randn(4, 6))
+
+
+@dataclass
+class Found:
+    logits: torch.Tensor
+    features: torch.Tensor
+
+
+class ReturnsADataclass(nn.Module):
+    def __init__(self):
+        super().__init__()
+        self.layer, self.norm, self.out = nn.Linear(6, 4), nn.BatchNorm1d(4), nn.Linear(4, 3)
+
+    def forward(self, x):
+        z = self.layer(x)
+        return Found(self.out(self.norm(z).relu()).sigmoid(), z)
+
+
+def test_what_is_returned_in_a_dataclass_is_seen():
+    net = trained_a_little(ReturnsADataclass(), 16, 6)
+    folded, told = fold(net, x := torch.randn(4, 6))
+    assert told.changes[0].why == "what layer gives is used elsewhere too"
+    assert torch.equal(folded(x).features, net.layer(x))
+    assert not insert_batchnorm(net, x, anyway=True)[1].done
+
+
+class ReturnsNothing(nn.Module):
+    def __init__(self):
+        super().__init__()
+        self.layer = nn.Linear(6, 4)
+
+    def forward(self, x):
+        self.layer(x)
+
+
+def test_a_network_that_returns_no_tensor_is_refused():
+    with pytest.raises(TaskError, match="returns no tensors"):
+        insert_batchnorm(ReturnsNothing(), torch.randn(4, 6))
+
+
+class CallsItFlatten(nn.Module):
+    def __init__(self):
+        super().__init__()
+        self.conv, self.flatten, self.norm = nn.Conv1d(2, 4, 3), nn.AdaptiveMaxPool1d(1), nn.BatchNorm1d(4)
+        nn.init.constant_(self.norm.weight, -1.0)
+
+    def forward(self, x):
+        return self.norm(self.flatten(self.conv(x)))
+
+
+def test_a_name_makes_no_flatten_but_a_module_does():
+    x = torch.randn(5, 2, 8)
+    folded, told = fold(trained_a_little(CallsItFlatten(), 16, 2, 8), x)
+    assert not told.changes[0].done
+    net = nn.Sequential(nn.Conv1d(2, 4, 3), nn.Flatten(2), nn.BatchNorm1d(4))
+    folded, told = fold(trained_a_little(net, 16, 2, 8), x)
+    assert told.changes[0].done == "merged into 0"
+    assert torch.allclose(folded(x), net.eval()(x), atol=1e-6)
+
+
+class MyLinear(nn.Linear):
+    pass
+
+
+class MyNorm(nn.BatchNorm1d):
+    pass
+
+
+class MyActivation(nn.ReLU):
+    pass
+
+
+def test_a_class_that_inherits_its_forward_is_what_it_inherits_from():
+    net = nn.Sequential(MyLinear(4, 8), MyActivation(), MyLinear(8, 2))
+    _, told = insert_batchnorm(net, torch.randn(4, 4))
+    assert [c.layer for c in told.done] == ["0"]
+    net = nn.Sequential(MyLinear(4, 8), MyNorm(8), MyActivation(), MyLinear(8, 2))
+    assert fold(trained_a_little(net, 16, 4), torch.randn(4, 4))[1].changes[0].done == "merged into 0"
+
+
+def test_weights_of_spectral_norm_are_not_stepped_on():
+    net = nn.Sequential(spectral_norm(nn.Linear(4, 8)), nn.BatchNorm1d(8), nn.Linear(8, 8))
+    net.extend([nn.ReLU(), nn.Linear(8, 2)])
+    x = torch.randn(16, 4)
+    for changed in (insert_batchnorm(net, x, anyway=True)[0], swap_norm(net, "batch", x)[0]):
+        left = changed.state_dict()
+        assert all(torch.equal(value, left[name]) for name, value in net.state_dict().items() if name in left)
+    assert "0.parametrizations.weight.0._u" in left
+
+
+def test_a_pruned_network_is_copied_with_its_mask():
+    net = nn.Sequential(nn.Linear(4, 8), nn.ReLU(), nn.Linear(8, 8), nn.BatchNorm1d(8), nn.Linear(8, 2))
+    prune.l1_unstructured(net[0], "weight", 0.5)
+    x = torch.randn(16, 4)
+    folded, told = fold(trained_a_little(net, 16, 4), x)
+    assert told.changes[0].done
+    assert torch.allclose(folded(x), net.eval()(x), atol=1e-6)
+    assert int((folded[0].weight == 0).sum()) == 16
+
+
+@pytest.mark.filterwarnings("ignore:`torch.jit:DeprecationWarning")
+def test_what_torch_jit_hides_is_refused():
+    net = nn.Sequential(torch.jit.script(nn.Sequential(nn.Linear(4, 4), nn.BatchNorm1d(4))), nn.ReLU())
+    x = torch.randn(8, 4)
+    for look in (fold, insert_batchnorm, recalibrate, audit):
+        with pytest.raises(TaskError, match=r"torch\.jit hides those of 0"):
+            look(net, x)
+
+
+class DropsBlocks(nn.Module):
+    def __init__(self):
+        super().__init__()
+        self.blocks = nn.ModuleList(nn.Sequential(nn.Linear(4, 4), nn.ReLU(), nn.Linear(4, 4)) for _ in range(3))
+
+    def forward(self, x):
+        for block in self.blocks:
+            x = x if self.training and random.random() < 0.5 else x + block(x)
+        return x
+
+
+def test_the_users_random_numbers_are_not_drawn():
+    before = random.getstate()
+    insert_batchnorm(DropsBlocks(), torch.randn(8, 4))
+    assert random.getstate() == before
+
+
+class RefusesItsInputs(nn.Module):
+    def __init__(self):
+        super().__init__()
+        self.layer = nn.Linear(4, 4)
+
+    def forward(self, x):
+        assert x.shape[1] == 4, "four columns are needed"
+        return self.layer(x)
+
+
+def test_whatever_a_network_raises_is_told():
+    with pytest.raises(TaskError, match="it stops with 'four columns are needed"):
+        insert_batchnorm(RefusesItsInputs(), torch.randn(4, 5))
+
+
+def test_a_counter_in_forward_does_not_count():
+    net = nn.Sequential(nn.Linear(4, 4), nn.BatchNorm1d(4))
+    net[0].counted = torch.zeros(())
+    net[0].register_forward_hook(lambda layer, _, result: result + 0 * layer.counted.add_(1))
+    fold(net, torch.randn(8, 4))
+    assert net[0].counted == 0
+
+
+def test_outputs_that_are_infinite_or_complex_are_compared():
+    class Masks(nn.Module):
+        def __init__(self):
+            super().__init__()
+            self.layer, self.norm = nn.Linear(4, 4), nn.BatchNorm1d(4)
+
+        def forward(self, x):
+            z = self.norm(self.layer(x))
+            return torch.cat([z, torch.full_like(z, -torch.inf)], 1), torch.fft.fft(z)
+
+    told = fold(trained_a_little(Masks(), 16, 4), torch.randn(8, 4))[1]
+    assert 0 < told.difference < 1e-5
 
 
 class SmallWithMask(nn.Module):

@@ -233,6 +233,47 @@ def test_no_data_is_told():
         recalibrate(nn.Sequential(nn.BatchNorm1d(3)), (torch.randn(4, 3) for _ in range(2)), layerwise=True)
 
 
+class TakesADict(nn.Module):
+    def __init__(self):
+        super().__init__()
+        self.norm = nn.BatchNorm1d(3)
+
+    def forward(self, inputs):
+        return self.norm(inputs["x"])
+
+
+def test_mini_batches_may_be_dicts_and_their_examples_are_counted():
+    x = torch.randn(40, 3)
+    net = TakesADict()
+    assert recalibrate(net, [{"x": part, "name": "part"} for part in x.split(16)], examples=20).examples == 20
+    torch.testing.assert_close(net.norm.running_mean, x[:20].mean(0))
+
+
+class TakesTwo(nn.Module):
+    def __init__(self):
+        super().__init__()
+        self.norm = nn.BatchNorm1d(3)
+
+    def forward(self, x, y):
+        return self.norm(x + y)
+
+
+@pytest.mark.parametrize("layerwise", [False, True])
+def test_a_network_of_several_inputs_is_told_how_it_can_be_recalibrated(layerwise):
+    with pytest.raises(TaskError, match=r"missing 1 required .*: give them in the form"):
+        recalibrate(TakesTwo(), torch.randn(8, 3), layerwise=layerwise)
+    with pytest.raises(TaskError, match="got a str"):
+        recalibrate(TakesADict(), {"x": torch.randn(8, 3)}, layerwise=layerwise)
+
+
+def test_synchronised_norms_are_recalibrated_too():
+    x = torch.randn(300, 4)
+    net = nn.SyncBatchNorm.convert_sync_batchnorm(nn.Sequential(nn.BatchNorm1d(4), nn.Linear(4, 2)))
+    recalibrate(net, x)
+    torch.testing.assert_close(net[0].running_var, x.var(0))
+    assert net[0].num_batches_tracked == 0
+
+
 class CallsByKeyword(nn.Module):
     def __init__(self):
         super().__init__()

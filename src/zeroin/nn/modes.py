@@ -59,8 +59,9 @@ def on_batches(model: nn.Module) -> Iterator[None]:
     kept = [(m.momentum, m.num_batches_tracked) for m in norms]
     with as_in_evaluation(model):
         try:
-            for norm in norms:
-                norm.training, norm.momentum, norm.num_batches_tracked = True, 0.0, None
+            for norm, (_, tracked) in zip(norms, kept, strict=True):
+                norm.training, norm.momentum = True, 0.0
+                norm.num_batches_tracked = None if tracked is None else tracked.clone()  # SyncBatchNorm wants one
             yield
         finally:
             for norm, (momentum, tracked) in zip(norms, kept, strict=True):

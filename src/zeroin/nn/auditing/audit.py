@@ -20,6 +20,7 @@ from zeroin.nn.data import edges
 from zeroin.nn.layers import BATCHNORMS
 from zeroin.nn.loop import Training, one_thread, train_epoch
 from zeroin.nn.problem import loss_of
+from zeroin.nn.randomness import seeded
 from zeroin.nn.recipe import recipe
 from zeroin.nn.sets import drawn, evenly, taken
 from zeroin.nn.task import Task
@@ -101,7 +102,7 @@ def audit(
     """
     if not is_whole(epochs, 0):
         raise TaskError(f"epochs are counted from 0, for no training; epochs={epochs!r}: use epochs=3.")
-    with one_thread():
+    with one_thread(), seeded(seed):
         if isinstance(target, Task):
             return _of_task(target, config, epochs, seed)
         subject = _subject(target, data, valid, _loss(loss), batch_size)
@@ -167,6 +168,11 @@ def _subject(
             f"use audit(model, (x_train, y_train)), or a Task."
         )
     valid = None if valid is None else tuple(map(taken, valid))
+    if valid is not None and not (len(valid) == 2 and all(isinstance(part, Tensor) for part in valid)):
+        raise TaskError(
+            f"a validation set is (X, y), two arrays or tensors; got {len(valid)} of {type(valid[0]).__name__}: "
+            f"use audit(..., valid=(x_valid, y_valid))."
+        )
     return Subject(model, x, y, valid, loss, batch_size, smallest)
 
 

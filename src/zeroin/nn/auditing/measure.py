@@ -1,6 +1,5 @@
 """What an audit measures: the signal in a network, layer by layer, and its statistics."""
 
-import copy
 import math
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
@@ -8,13 +7,13 @@ from typing import Any
 
 import torch
 from torch import Tensor, nn
-from torch.utils._pytree import tree_leaves
 
 from zeroin.errors import TaskError
 from zeroin.nn.layers import BATCHNORMS, LAYERS
 from zeroin.nn.modes import as_in_evaluation, on_batches
 from zeroin.nn.norms.recalibration import recalibrate
-from zeroin.nn.norms.trace import Node, Trace, record, watched
+from zeroin.nn.norms.surgery import copied
+from zeroin.nn.norms.trace import Node, Trace, record, tensors, watched
 from zeroin.nn.optimizer import Optimizer
 from zeroin.nn.precision import exact
 from zeroin.nn.sets import evenly
@@ -118,7 +117,7 @@ class Measured:
 
 def measure(subject: Subject) -> Measured:
     """Run the sample through a copy of the network, forward and backward, with mini-batch statistics in batch norms."""
-    model, x = copy.deepcopy(subject.model), subject.sample
+    model, x = copied(subject.model), subject.sample
     kept: dict[int, Tensor] = {}
     dead: dict[int, float] = {}
     layers: list[Node] = []
@@ -173,16 +172,21 @@ def _backward(subject: Subject, model: nn.Module, x: Tensor) -> None:
     if subject.y is None or subject.loss is None or not any(p.requires_grad for p in model.parameters()):
         return
     y = subject.y[:: max(1, math.ceil(len(subject.x) / SAMPLE))]
-    with on_batches(model), torch.random.fork_rng(devices=[]):
-        output = model(x)
-        try:
-            loss = subject.loss(output, y)
-        except (RuntimeError, ValueError, IndexError) as error:
-            raise TaskError(
-                f"a loss compares outputs with targets; of outputs {_told(output)} and targets {_told(y)} it says "
-                f"'{first_line(error)}': number classes from 0, or give the loss, audit(..., loss='mse')."
-            ) from error
-        loss.backward()  # type: ignore[no-untyped-call]
+    with on_batches(model):
+        loss = _loss(subject, model(x), y)
+        if loss.requires_grad:
+            loss.backward()  # type: ignore[no-untyped-call]
+
+
+def _loss(subject: Subject, output: Any, y: Tensor) -> Tensor:
+    assert subject.loss is not None
+    try:
+        return subject.loss(output, y)
+    except Exception as error:  # the user's code may raise anything
+        raise TaskError(
+            f"a loss compares outputs with targets; of outputs {_told(output)} and targets {_told(y)} it says "
+            f"'{first_line(error)}': number classes from 0, or give the loss, audit(..., loss='mse') or a function."
+        ) from error
 
 
 def _told(value: Any) -> str:
@@ -192,20 +196,20 @@ def _told(value: Any) -> str:
 def _slopes(model: nn.Module, name: str) -> tuple[tuple[str, float], ...]:
     """(layer, root mean square gradient of its weight or bias), of layers that have one."""
     named = [(path, getattr(module, name)) for path, module in model.named_modules() if isinstance(module, LAYERS)]
-    found = [(path, p.grad) for path, p in named if isinstance(p, Tensor) and p.grad is not None]
+    found = [(path, p.grad) for path, p in named if isinstance(p, Tensor) and p.is_leaf and p.grad is not None]
     return tuple((path, exact(grad).square().mean().sqrt().item()) for path, grad in found)
 
 
 def first_output(model: nn.Module, x: Tensor) -> Tensor:
-    """The first tensor among what a network returns.
+    """The first tensor among what a network returns, of at least float32.
 
     Raises:
-        Unknown: there is none.
+        Unknown: there is none, or it has no value for each example.
     """
-    result = next((t for t in tree_leaves(model(x)) if isinstance(t, Tensor)), None)
-    if result is None:
-        raise Unknown("the network returns no tensor")
-    return result
+    result = next(iter(tensors(model(x))), None)
+    if result is None or not result.dim():
+        raise Unknown(f"the network returns {'no tensor' if result is None else 'one number for a mini-batch'}")
+    return result.to(torch.promote_types(result.dtype, torch.float32))  # masks, too, have differences
 
 
 def validation_losses(subject: Subject) -> tuple[float, float] | None:
@@ -213,19 +217,18 @@ def validation_losses(subject: Subject) -> tuple[float, float] | None:
     norms = [m for m in subject.model.modules() if isinstance(m, BATCHNORMS) and m.running_mean is not None]
     if not norms or subject.valid is None or subject.loss is None:
         return None
-    mended = copy.deepcopy(subject.model)
+    as_is, mended = copied(subject.model), copied(subject.model)
     recalibrate(mended, subject.x, batch_size=max(64, subject.batch_size or 0), examples=SEEN)
-    return evaluated(subject.model, subject), evaluated(mended, subject)
+    return evaluated(as_is, subject), evaluated(mended, subject)
 
 
 @torch.no_grad()
 def evaluated(model: nn.Module, subject: Subject) -> float:
     """The loss over the validation set, in evaluation mode."""
     assert subject.valid is not None
-    assert subject.loss is not None
     x, y = (t[evenly(len(t), SEEN)] for t in subject.valid)
     with as_in_evaluation(model):
-        return float(subject.loss(model(x), y))
+        return float(_loss(subject, model(x), y))
 
 
 def noise(subject: Subject, batch_size: int) -> dict[str, tuple[float, float]]:
@@ -234,7 +237,7 @@ def noise(subject: Subject, batch_size: int) -> dict[str, tuple[float, float]]:
     Returns:
         The root mean square error of the mean and of the standard deviation, in standard deviations of a channel.
     """
-    model = copy.deepcopy(subject.model)
+    model = copied(subject.model)
     norms = {p: m for p, m in model.named_modules() if isinstance(m, BATCHNORMS)}
     seen: dict[str, list[tuple[Tensor, Tensor]]] = {p: [] for p in norms}
 

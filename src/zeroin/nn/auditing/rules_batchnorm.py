@@ -3,7 +3,6 @@
 Each rule is a function of what was measured. A rule that cannot be checked raises `Unknown` with the reason.
 """
 
-import copy
 from collections.abc import Iterator
 
 import torch
@@ -12,6 +11,7 @@ from zeroin.nn.auditing.findings import Finding
 from zeroin.nn.auditing.measure import Measured, Subject, Unknown, first_output
 from zeroin.nn.layers import BATCHNORMS, LAYERS, NORMS
 from zeroin.nn.modes import on_batches
+from zeroin.nn.norms.surgery import copied
 from zeroin.nn.norms.trace import Node, Trace
 
 
@@ -92,7 +92,9 @@ def _layers_before_norms(trace: Trace) -> Iterator[Node]:
 
 def _company(subject: Subject) -> str:
     """How much the result for an example changes with the size of its mini-batch, in words."""
-    model = copy.deepcopy(subject.model)
-    with on_batches(model), torch.no_grad(), torch.random.fork_rng(devices=[]):
-        few, more = first_output(model, subject.sample[:8]), first_output(model, subject.sample[:16])
-    return f" (by {(few - more[: len(few)]).abs().mean().item():.2g} on average, between 8 and 16)"
+    model = copied(subject.model)
+    with on_batches(model), torch.no_grad():
+        few, more = first_output(model, subject.sample[:8]), first_output(model, subject.sample[:16])[:8]
+    if few.shape != more.shape:
+        return ""
+    return f" (by {(few - more).abs().mean().item():.2g} on average, between 8 and 16)"

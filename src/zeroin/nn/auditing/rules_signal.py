@@ -9,6 +9,7 @@ from torch import Tensor, nn
 from zeroin.nn.auditing.findings import Finding
 from zeroin.nn.auditing.measure import Level, Measured, Subject, Unknown
 from zeroin.nn.layers import LAYERS, NORMS
+from zeroin.nn.modes import as_in_evaluation
 from zeroin.nn.precision import exact
 from zeroin.nn.reached import reached
 from zeroin.wording import percent
@@ -160,11 +161,12 @@ def _initialise(levels: Sequence[Level]) -> str:
 
 def _gain(subject: Subject, level: Level) -> float | None:
     layer = dict(subject.model.named_modules()).get(level.name)
-    if not isinstance(layer, LAYERS) or not isinstance(layer.weight, Tensor):
+    if not isinstance(layer, LAYERS):
         return None
-    fan_in = nn.init._calculate_correct_fan(layer.weight, "fan_in")
-    with torch.no_grad():
-        return float(exact(layer.weight).square().mean().sqrt()) * math.sqrt(fan_in)
+    with as_in_evaluation(layer), torch.no_grad():  # in training mode spectral_norm changes whenever it is read
+        weight = layer.weight
+        assert isinstance(weight, Tensor)
+        return float(exact(weight).square().mean().sqrt()) * math.sqrt(nn.init._calculate_correct_fan(weight, "fan_in"))
 
 
 def _normed_first(measured: Measured) -> bool:

@@ -3,7 +3,6 @@
 Each rule is a function of what was measured. A rule that cannot be checked raises `Unknown` with the reason.
 """
 
-import copy
 from collections.abc import Iterator, Set
 
 import torch
@@ -15,6 +14,7 @@ from zeroin.nn.auditing.measure import Measured, Subject, Unknown, first_output,
 from zeroin.nn.layers import BATCHNORMS, DROPOUTS
 from zeroin.nn.modes import buffers_kept, modes_kept, on_batches, switched
 from zeroin.nn.norms.recalibration import recalibrate
+from zeroin.nn.norms.surgery import copied
 from zeroin.nn.norms.trace import watched
 from zeroin.nn.precision import exact
 from zeroin.nn.reached import reached
@@ -33,7 +33,7 @@ def last_batch(case: Measured) -> Iterator[Finding]:
     error = ""
     try:
         with torch.no_grad():
-            switched(copy.deepcopy(case.subject.model), True)(case.subject.x[:1])
+            switched(copied(case.subject.model), True)(case.subject.x[:1])
     except ValueError as raised:
         error = f"; with it PyTorch says '{first_line(raised)}'"
     yield Finding(
@@ -68,7 +68,7 @@ def momentum(case: Measured) -> Iterator[Finding]:
     modules = case.subject.model.named_modules()
     large = {p: m.momentum for p, m in modules if isinstance(m, BATCHNORMS) and m.momentum and m.momentum >= 0.5}
     trained = bool(large) and not case.subject.fresh
-    shifts = dict(recalibrate(copy.deepcopy(case.subject.model), case.subject.x).layers) if trained else {}
+    shifts = dict(recalibrate(copied(case.subject.model), case.subject.x).layers) if trained else {}
     for path, share in large.items():
         off = f"; its running mean is {shifts[path]:.2f} deviations from that of the data" if path in shifts else ""
         yield Finding(
@@ -151,13 +151,14 @@ def mode(case: Measured) -> Iterator[Finding]:
 
 def _differences_at_evaluation(subject: Subject) -> list[str]:
     """What in evaluation mode differs from pass to pass, or with the other examples of a mini-batch, in words."""
-    model, x = switched(copy.deepcopy(subject.model), False), subject.sample
+    model, x = switched(copied(subject.model), False), subject.sample
     standing = {n: b.clone() for n, b in model.named_buffers()}
-    with torch.no_grad(), torch.random.fork_rng(devices=[]):
+    with torch.no_grad():
         whole, again, alone = (first_output(model, part) for part in (x, x, x[: max(2, len(x) // 4)]))
     scale = whole.abs().max().item() + 1e-12
     twice = (whole - again).abs().max().item() / scale
-    company = (whole[: len(alone)] - alone).abs().max().item() / scale if len(alone) <= len(whole) else 0.0
+    first = whole[: len(alone)]
+    company = (first - alone).abs().max().item() / scale if first.shape == alone.shape else 0.0
     moved = [
         name
         for name, buffer in model.named_buffers()
@@ -170,13 +171,13 @@ def _differences_at_evaluation(subject: Subject) -> list[str]:
 
 def _variance_shift(subject: Subject, names: Set[str]) -> dict[str, float]:
     """For each norm, the ratio of the variance of its inputs with dropout to that without, averaged over channels."""
-    model, seen = copy.deepcopy(subject.model), {name: list[Tensor]() for name in names}
+    model, seen = copied(subject.model), {name: list[Tensor]() for name in names}
 
     def note(name: str, given: Tensor) -> None:
         seen[name].append(exact(given).movedim(1, 0).flatten(1).var(1).mean())
 
     norms = {name: model.get_submodule(name) for name in names}
-    with torch.no_grad(), torch.random.fork_rng(devices=[]), watched(norms, note):
+    with torch.no_grad(), watched(norms, note):
         torch.manual_seed(0)
         switched(model, True)(subject.sample)
         with on_batches(model):
@@ -195,6 +196,6 @@ def _in_training_during(subject: Subject) -> list[str]:
 
     assert subject.evaluate is not None
     model = subject.model
-    with modes_kept(model), buffers_kept(model), torch.random.fork_rng(devices=[]), watched(switched, note):
+    with modes_kept(model), buffers_kept(model), watched(switched, note):
         subject.evaluate()
     return list(dict.fromkeys(seen))

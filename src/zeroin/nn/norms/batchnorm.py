@@ -234,7 +234,7 @@ def _give_bias(trace: Trace, sources: tuple[int, ...]) -> None:
     for node in trace.nodes:
         layer = node.module
         if node.index in sources and isinstance(layer, LAYERS) and layer.bias is None:
-            layer.bias = nn.Parameter(layer.weight.new_zeros(channels_of(layer)))
+            layer.bias = nn.Parameter(next(layer.parameters()).new_zeros(channels_of(layer)))
 
 
 def _carry(model: nn.Module, norm: nn.Module, new: nn.Module) -> None:

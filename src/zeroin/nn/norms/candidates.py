@@ -4,6 +4,7 @@ import math
 from dataclasses import dataclass
 
 from torch import Tensor, nn
+from torch.nn.utils.parametrize import is_parametrized
 
 from zeroin.nn.layers import LAYERS
 from zeroin.nn.norms.normlayers import BY_AXES
@@ -42,9 +43,11 @@ def channels_of(layer: nn.Module) -> int:
 
 
 def are_computed(layer: nn.Module) -> bool:
-    """Whether the weights or biases of a layer are computed from others, as by weight_norm."""
-    names = ("weight", "bias")
-    return any(name not in layer._parameters and getattr(layer, name, None) is not None for name in names)
+    """Whether the weights or biases of a layer are computed from others, as by weight_norm.
+
+    They are not read for that: spectral_norm, in training mode, takes a step whenever they are.
+    """
+    return is_parametrized(layer) or any(name in vars(layer) for name in ("weight", "bias"))
 
 
 def candidates(trace: Trace) -> list[Candidate]:
@@ -61,7 +64,6 @@ def candidates(trace: Trace) -> list[Candidate]:
 def _reason(trace: Trace, node: Node, following: Following) -> str:
     assert node.module is not None
     times, axes = len(trace.calls(node.module)), len(node.shape)
-    weight = node.module.weight
     if times > 1:
         return f"is used {times} times in one pass; one norm would mix the statistics of all of them"
     if not node.name:
@@ -70,6 +72,7 @@ def _reason(trace: Trace, node: Node, following: Following) -> str:
         return "leads to the output"
     if are_computed(node.module):
         return "its weights are computed from others (weight_norm, spectral_norm, ...)"
+    weight = node.module.weight
     if isinstance(weight, Tensor) and not weight.requires_grad:
         return "is frozen"
     if is_normed(trace, node):

@@ -8,18 +8,18 @@ from dataclasses import dataclass
 
 import torch
 from torch import Tensor, nn
-from torch.utils._pytree import tree_leaves
 
 from zeroin.nn.layers import BATCHNORMS, LAYERS
-from zeroin.nn.modes import as_in_evaluation, switched
+from zeroin.nn.modes import switched
 from zeroin.nn.norms.batchnorm import Change
 from zeroin.nn.norms.candidates import are_computed, channels_of
-from zeroin.nn.norms.surgery import copied, seen, take_out
-from zeroin.nn.norms.trace import Example, Node, Trace
+from zeroin.nn.norms.surgery import copied, seen, still_calls_the_same, take_out
+from zeroin.nn.norms.trace import Example, Node, Trace, tensors
 from zeroin.nn.precision import exact
 from zeroin.nn.randomness import seeded
 
 REPEATS = 30  # pairs of passes that are timed
+PASSING = (nn.Identity, nn.Dropout, nn.Flatten)  # they keep every channel as it is
 
 
 @dataclass(frozen=True, slots=True)
@@ -93,7 +93,8 @@ def fold(model: nn.Module, example: Example | None = None) -> tuple[nn.Module, F
         _merge(node, norm)
         take_out(result, path)
         changes.append(Change(path, f"merged into {node.name}", f"{norm.num_features} channels"))
-    before, after, difference = _compared(model, result, example)
+    still_calls_the_same(result, example, trace)
+    before, after, difference = _compared(switched(copied(model), False), result, example)
     return result, Folded(tuple(changes), difference, before, after)
 
 
@@ -102,7 +103,9 @@ def _layer_of(trace: Trace, norm: nn.modules.batchnorm._BatchNorm) -> Node | str
     calls = trace.calls(norm)
     if norm.running_mean is None:
         return "it has no running statistics: recalibrate cannot help; track_running_stats=True"
-    if len(calls) != 1:
+    if not calls:
+        return "it is never called, or has a forward of its own"
+    if len(calls) > 1:
         return f"it is used {len(calls)} times in a pass"
     source: tuple[int, ...] = calls[0].sources
     while True:
@@ -113,7 +116,7 @@ def _layer_of(trace: Trace, norm: nn.modules.batchnorm._BatchNorm) -> Node | str
             return f"what {node.name} gives is used elsewhere too"
         if isinstance(node.module, LAYERS):
             break
-        if not (isinstance(node.module, nn.Identity | nn.Dropout) or node.name == "flatten"):
+        if not isinstance(node.module, PASSING) and (node.module is not None or node.name != "flatten"):
             return f"it follows {node.name}, which is no layer"
         source = node.sources
     if len(trace.calls(node.module)) > 1:
@@ -155,8 +158,7 @@ def _read_elsewhere(model: nn.Module, layer: nn.Module, example: Example, undefi
 
 
 def _outputs(model: nn.Module, example: Example) -> list[Tensor]:
-    result = model(*(example if isinstance(example, tuple) else (example,)))
-    return [t for t in tree_leaves(result) if isinstance(t, Tensor)]
+    return tensors(model(*(example if isinstance(example, tuple) else (example,))))
 
 
 def _merge(node: Node, norm: nn.modules.batchnorm._BatchNorm) -> None:
@@ -189,13 +191,20 @@ def _compared(old: nn.Module, new: nn.Module, example: Example) -> tuple[float, 
     """The median seconds of a forward pass of each network, timed in turns, and how far apart the outputs are."""
     times: tuple[list[float], list[float]] = ([], [])
     results: list[list[Tensor]] = [[], []]
-    with as_in_evaluation(old):
-        for _ in range(REPEATS):
-            for i, model in enumerate((old, new)):
-                with seeded(0):
-                    began = time.perf_counter()
-                    results[i] = _outputs(model, example)
-                    times[i].append(time.perf_counter() - began)
-    both = [(exact(a), exact(b)) for a, b in zip(*results, strict=True) if a.numel()]
-    apart = [float((a - b).abs().max()) / (float(a.abs().max()) or 1.0) for a, b in both]
-    return statistics.median(times[0]), statistics.median(times[1]), max(apart, default=0.0)
+    for _ in range(REPEATS):
+        for i, model in enumerate((old, new)):
+            with seeded(0):
+                began = time.perf_counter()
+                results[i] = _outputs(model, example)
+                times[i].append(time.perf_counter() - began)
+    apart = max(map(_apart, *results), default=0.0)
+    return statistics.median(times[0]), statistics.median(times[1]), apart
+
+
+def _apart(a: Tensor, b: Tensor) -> float:
+    """The largest difference between two outputs, relative to the largest finite number."""
+    if not a.numel():
+        return 0.0
+    a, b = exact(a), exact(b)
+    same = (a == b) | (a.isnan() & b.isnan())  # as where both are infinite
+    return float((a - b).abs().masked_fill(same, 0.0).max()) / (float(a.abs().nan_to_num(0.0, 0.0).max()) or 1.0)

@@ -3,15 +3,18 @@
 import itertools
 from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
+from operator import itemgetter
 from typing import Any
 
 import torch
 from torch import Tensor, nn
+from torch.utils._pytree import tree_map_only
 
 from zeroin.errors import TaskError
 from zeroin.nn.layers import BATCHNORMS
 from zeroin.nn.modes import as_in_evaluation, on_batches
-from zeroin.nn.norms.trace import watched
+from zeroin.nn.norms.surgery import in_sight
+from zeroin.nn.norms.trace import tensors, watched
 from zeroin.nn.precision import exact
 from zeroin.nn.problem import Problem
 from zeroin.nn.sets import evenly, taken
@@ -87,7 +90,7 @@ def recalibrate(
     Args:
         model: the network; its running statistics are changed in place.
         data: training inputs as the network takes them: a `Task` or its `problem` (the normalised training set), a
-            tensor, (X, y), or an iterable of mini-batches x or (x, y).
+            tensor, (X, y), or an iterable of mini-batches x or (x, y), x being a tensor or a dict of tensors.
         batch_size: how a task, a tensor or a pair is divided.
         examples: stop after so many (of a task or a tensor, evenly chosen); 1,000 to 10,000 suffice. None: all.
         layerwise: whether to make one pass for each norm, with all norms before it already recalibrated. Then the
@@ -98,8 +101,8 @@ def recalibrate(
         How far each norm was off.
 
     Raises:
-        TaskError: there are no data, a mini-batch has only one value per channel, or the mini-batches can be iterated
-            over only once but `layerwise` needs them again.
+        TaskError: there are no data, the network does not take them, torch.jit hides its norms, a mini-batch has only
+            one value per channel, or the mini-batches can be iterated over only once but `layerwise` needs them again.
 
     >>> net = nn.Sequential(nn.BatchNorm1d(1))
     >>> _ = recalibrate(net, torch.tensor([[1.0], [2.0], [6.0]]))
@@ -109,6 +112,7 @@ def recalibrate(
     Source: Ioffe & Szegedy 2015, arXiv 1502.03167, Algorithm 2, steps 7-11; Wu & Johnson 2021, arXiv 2105.07576,
     section 3 (Precise BatchNorm).
     """
+    in_sight(model)
     norms = {p: m for p, m in model.named_modules() if isinstance(m, BATCHNORMS) and m.running_mean is not None}
     if layerwise and isinstance(data, Iterator):
         raise TaskError(
@@ -135,25 +139,37 @@ def _measured(
     found = {path: Moments() for path in norms}
     count = 0
     mode = on_batches(model) if as_batches else as_in_evaluation(model)
-    try:
-        with mode, torch.no_grad(), watched(norms, lambda path, x: found[path].add(x)):
-            for x in batches():
-                model(x)
-                count += len(x)
-    except ValueError as error:
-        raise TaskError(
-            f"batch statistics need two values in a channel; {first_line(error)}: use batch_size=256."
-        ) from error
+    with mode, torch.no_grad(), watched(norms, lambda path, x: found[path].add(x)):
+        for x in batches():
+            _pass(model, x)
+            count += len(tensors(x)[0])
     if not count:
         raise TaskError("recalibration averages over training data; there were none: give recalibrate(model, x_train).")
     return {path: moments for path, moments in found.items() if moments.count}, count
+
+
+def _pass(model: nn.Module, x: Any) -> None:
+    try:
+        model(x)
+    except ValueError as error:
+        if "more than 1 value" not in str(error):
+            raise
+        raise TaskError(
+            f"batch statistics need two values in a channel; {first_line(error)}: use batch_size=256."
+        ) from error
+    except TypeError as error:
+        raise TaskError(
+            f"a network takes its mini-batches as they are, of (x, y) the x; it stops with '{first_line(error)}': "
+            f"give them in the form in which its forward takes them, as its only argument."
+        ) from error
 
 
 def _in_order(model: nn.Module, norms: dict[str, BATCHNORMS], batches: Callable[[], Iterator[Tensor]]) -> list[str]:
     """The paths of norms, in the order in which they run."""
     ran: list[str] = []
     with as_in_evaluation(model), torch.no_grad(), watched(norms, lambda path, _: ran.append(path)):
-        model(next(batches(), torch.zeros(0)))
+        for x in itertools.islice(batches(), 1):
+            _pass(model, x)
     return list(dict.fromkeys(ran))
 
 
@@ -176,10 +192,14 @@ def _batches(data: Any, batch_size: int, examples: int | None) -> Callable[[], I
         left = examples
         for batch in _cut(data, batch_size, examples):
             x = batch[0] if isinstance(batch, tuple | list) else batch
+            if not tensors(x):
+                raise TaskError(
+                    f"mini-batches are tensors, or (x, y); got a {type(x).__name__}: use recalibrate(model, x_train)."
+                )
             if left is not None:
-                x = x[:left]
-                left -= len(x)
-            if len(x):
+                x = tree_map_only(Tensor, itemgetter(slice(left)), x)
+                left -= len(tensors(x)[0])
+            if len(tensors(x)[0]):
                 yield x
             if left == 0:
                 return

@@ -8,15 +8,25 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 from torch.nn.modules.lazy import LazyModuleMixin
-from torch.utils._pytree import tree_leaves, tree_map
+from torch.utils._pytree import tree_map
 
 from zeroin.errors import TaskError
 from zeroin.nn.modes import switched
 from zeroin.nn.norms.normlayers import ChannelsLast
-from zeroin.nn.norms.trace import Example, Trace, record
+from zeroin.nn.norms.trace import Example, Node, Trace, record, tensors
+from zeroin.nn.randomness import seeded
 from zeroin.wording import first_line
 
 FIRST = ("layer", "activation")  # the names that the first module of a pair can have
+RESHAPING = ("flatten", "reshape")  # called by `ChannelsLast`
+ASKS = (
+    "a network runs the same functions before and after; this one asks its layers what they are: "
+    "change the norms in its code."
+)
+STOPS = (
+    "a network runs with norms behind its layers or without; changed, this one stops with '{}': "
+    "change the norms in its code."
+)
 SIZES = (32, 28, 8, 64, 224, 16, 96, 299)  # image sizes that are tried if no example is given
 
 
@@ -24,20 +34,37 @@ def copied(model: nn.Module) -> nn.Module:
     """A deep copy of a network.
 
     Raises:
-        TaskError: it is not a network, has uninitialised lazy layers, or cannot be copied.
+        TaskError: as for `in_sight`, or it cannot be copied.
     """
-    if not isinstance(model, nn.Module):
-        raise TaskError(f"a network is a torch.nn.Module; got a {type(model).__name__}: pass the model itself.")
-    lazy = [p for p, m in model.named_modules() if isinstance(m, LazyModuleMixin) and _unshaped(m)]
-    if lazy:
-        raise TaskError(f"lazy layers must be initialised; {', '.join(lazy)} are not: call model(x[:2]) once before.")
+    in_sight(model)
+    kept = [t for m in model.modules() for t in tensors(vars(m)) if not t.is_leaf]  # weights that prune computed
     try:
-        return copy.deepcopy(model)
+        return copy.deepcopy(model, {id(t): t.detach().clone() for t in kept})
     except (RuntimeError, TypeError) as error:
         raise TaskError(
             f"a network is copied before it is changed; this one says '{first_line(error)}': "
             f"detach tensors that it keeps, or build it anew and pass that."
         ) from error
+
+
+def in_sight(model: nn.Module) -> None:
+    """Check that the layers of a network can be seen.
+
+    Raises:
+        TaskError: it is not a network, has uninitialised lazy layers, or is compiled by torch.jit.
+    """
+    if not isinstance(model, nn.Module):
+        raise TaskError(f"a network is a torch.nn.Module; got a {type(model).__name__}: pass the model itself.")
+    modules = dict(model.named_modules())
+    lazy = [p for p, m in modules.items() if isinstance(m, LazyModuleMixin) and _unshaped(m)]
+    if lazy:
+        raise TaskError(f"lazy layers must be initialised; {', '.join(lazy)} are not: call model(x[:2]) once before.")
+    hidden = next((p for p, m in modules.items() if isinstance(m, torch.jit.ScriptModule)), None)
+    if hidden is not None:
+        raise TaskError(
+            f"the layers of a network must be in sight; torch.jit hides those of {hidden or 'this one'}: "
+            f"give the network that it was made from, and compile the result."
+        )
 
 
 def _unshaped(module: Any) -> bool:
@@ -48,7 +75,7 @@ def seen(model: nn.Module, example: Example | None) -> tuple[Trace, Example, tup
     """Trace one forward pass; returns the trace, the example that was used, and a note if it was guessed.
 
     Raises:
-        TaskError: the pass depends on the values of the inputs.
+        TaskError: the pass depends on the values of the inputs, or returns no tensor.
     """
     given = guessed_example(model) if example is None else example
     trace = record(model, given)
@@ -56,6 +83,11 @@ def seen(model: nn.Module, example: Example | None) -> tuple[Trace, Example, tup
         raise TaskError(
             f"which layers run may not depend on the values of the inputs; forward calls {', '.join(trace.read)} on "
             f"them: put the norms into its code, or use torch.where in place of `if`."
+        )
+    if not trace.outputs:
+        raise TaskError(
+            "what a network returns must be in sight; this one returns no tensors, or in an object of its own: "
+            "return a tensor, tuple, list, dict or dataclass."
         )
     if example is None and isinstance(given, Tensor):
         note = f"inputs of shape {list(given.shape)} were assumed; other shapes: give example=x[:2]"
@@ -135,26 +167,41 @@ def still_runs(model: nn.Module, example: Example, before: Trace, added: int) ->
     Raises:
         TaskError: it does not.
     """
+    after = _recorded(model, example)
+    if _steps(before) != _steps(after) or sum(n.is_norm for n in after.nodes) < added:
+        raise TaskError(ASKS)
     try:
-        after = record(model, example)
-        _train_once(copy.deepcopy(model), example)
-    except (TaskError, RuntimeError, ValueError, AttributeError, TypeError, IndexError) as error:
-        raise TaskError(
-            f"a layer can be replaced by a pair of layer and norm; with it the network stops with "
-            f"'{first_line(error)}': put the norms into its code."
-        ) from error
-    old, new = (_steps(trace) for trace in (before, after))
-    if old != new or sum(n.is_norm for n in after.nodes) < added:
-        raise TaskError(
-            "a network runs the same functions before and after; this one asks its layers what they are: "
-            "put the norms into its code."
-        )
+        _train_once(copied(model), example)
+    except Exception as error:  # the user's code may raise anything
+        raise TaskError(STOPS.format(first_line(error))) from error
+
+
+def still_calls_the_same(model: nn.Module, example: Example, before: Trace) -> None:
+    """Check that a network without some of its norms calls all other layers and functions as before.
+
+    Raises:
+        TaskError: it does not.
+    """
+    old, new = ([n for n in trace.nodes if n.name not in RESHAPING] for trace in (before, _recorded(model, example)))
+    if _types(old) != _types(new):
+        raise TaskError(ASKS)
+
+
+def _recorded(model: nn.Module, example: Example) -> Trace:
+    try:
+        return record(model, example)
+    except TaskError as error:
+        raise TaskError(STOPS.format(first_line(error))) from error
 
 
 def _steps(trace: Trace) -> list[str]:
-    """The layers and functions that were called, by type because paths differ, without norms."""
-    kept = [n for n in trace.nodes if n.is_weighted or n.is_activation or isinstance(n.module, nn.Module)]
-    kept = [n for n in kept if not (n.is_norm or isinstance(n.module, nn.Identity | ChannelsLast))]
+    """The layers and activations that were called."""
+    return _types(n for n in trace.nodes if n.is_weighted or n.is_activation or isinstance(n.module, nn.Module))
+
+
+def _types(nodes: Iterable[Node]) -> list[str]:
+    """What was called, by type because paths differ, without norms."""
+    kept = [n for n in nodes if not (n.is_norm or isinstance(n.module, nn.Identity))]
     return [type(n.module).__name__ if n.module is not None else n.name for n in kept]
 
 
@@ -165,8 +212,7 @@ def _train_once(model: nn.Module, example: Example) -> None:
         return torch.cat([x, x]) if isinstance(x, Tensor) and x.dim() and len(x) == 1 else x
 
     arguments = tree_map(twice, example if isinstance(example, tuple) else (example,))
-    with torch.random.fork_rng(devices=[]):
-        result = switched(model, True)(*arguments)
-        first = next(t for t in tree_leaves(result) if isinstance(t, Tensor))
+    with seeded(0):
+        first, *_ = tensors(switched(model, True)(*arguments))
         if first.requires_grad:
             first.float().sum().backward()  # type: ignore[no-untyped-call]

@@ -2,7 +2,7 @@
 
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import ExitStack, contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, fields, is_dataclass
 from typing import Any, TypeAlias
 
 import torch
@@ -13,6 +13,7 @@ from torch.utils._pytree import tree_leaves
 from zeroin.errors import TaskError
 from zeroin.nn.layers import NORMS
 from zeroin.nn.modes import as_in_evaluation, on_batches
+from zeroin.nn.randomness import seeded
 from zeroin.nn.reached import reached
 from zeroin.wording import first_line
 
@@ -70,7 +71,7 @@ class Node:
         """Whether it is an activation function, elementwise and not linear."""
         if self.module is None:
             return self.name in ACTIVATION_FUNCTIONS
-        return type(self.module).__module__ == nn.ReLU.__module__ and not isinstance(self.module, NOT_ACTIVATIONS)
+        return _home(self.module) == _home(nn.ReLU()) and not isinstance(self.module, NOT_ACTIVATIONS)
 
     @property
     def is_weighted(self) -> bool:
@@ -160,16 +161,16 @@ def record(
     recorder.know(arguments, -1)
     mode = on_batches(model) if batch_statistics else as_in_evaluation(model)
     try:
-        with mode, torch.no_grad(), torch.random.fork_rng(devices=[]), recorder.hooked(model), recorder:
+        with mode, torch.no_grad(), seeded(0), recorder.hooked(model), recorder:
             result = model(*arguments)
-    except (RuntimeError, ValueError, TypeError, IndexError, AttributeError) as error:
-        shapes = [list(a.shape) for a in tree_leaves(arguments) if isinstance(a, Tensor)]
+    except Exception as error:  # the user's code may raise anything
+        shapes = [list(a.shape) for a in tensors(arguments)]
         reason = first_line(error)
         raise TaskError(
             f"a network takes its example; for {', '.join(map(str, shapes))} it stops with '{reason}': "
             f"give one mini-batch of its inputs, example=x[:2]."
         ) from error
-    outputs = {recorder.made[id(t)] for t in _tensors(result) if id(t) in recorder.made}
+    outputs = {recorder.made[id(t)] for t in tensors(result) if id(t) in recorder.made}
     return Trace(tuple(recorder.nodes), frozenset(outputs), tuple(dict.fromkeys(recorder.read)))
 
 
@@ -178,7 +179,7 @@ def watched(modules: Mapping[str, nn.Module], note: Callable[[str, Tensor], None
     """Call `note` with the name and the input of each of the modules whenever it is called."""
 
     def hook(name: str) -> Callable[..., None]:
-        return lambda _, args, kwargs: note(name, _tensors((args, kwargs))[0])
+        return lambda _, args, kwargs: note(name, tensors((args, kwargs))[0])
 
     with ExitStack() as hooks:
         for name, module in modules.items():
@@ -186,13 +187,29 @@ def watched(modules: Mapping[str, nn.Module], note: Callable[[str, Tensor], None
         yield
 
 
+def tensors(values: Any) -> list[Tensor]:
+    """All tensors in tuples, lists, dicts and dataclasses, in order.
+
+    >>> tensors({"a": torch.zeros(2), "b": [torch.zeros(3), 1]})
+    [tensor([0., 0.]), tensor([0., 0., 0.])]
+    """
+    found = []
+    for leaf in tree_leaves(values):
+        if isinstance(leaf, Tensor):
+            found.append(leaf)
+        elif is_dataclass(leaf) and not isinstance(leaf, type):
+            found += tensors([getattr(leaf, field.name) for field in fields(leaf)])
+    return found
+
+
 def _is_leaf(module: nn.Module) -> bool:
-    ours = type(module).__module__.startswith(("torch.nn.modules", "torch.nn.utils.parametrize"))
+    ours = _home(module).startswith("torch.nn.modules")
     return ours and not isinstance(module, nn.Sequential | nn.ModuleList | nn.ModuleDict)
 
 
-def _tensors(values: Any) -> list[Tensor]:
-    return [t for t in tree_leaves(values) if isinstance(t, Tensor)]
+def _home(module: nn.Module) -> str:
+    """Where the forward of a module was written, which a class of the user's own may inherit."""
+    return str(getattr(module.forward, "__module__", ""))
 
 
 class _Recorder(TorchFunctionMode):
@@ -208,7 +225,7 @@ class _Recorder(TorchFunctionMode):
         self.depth = 0  # > 0: within a module of torch.nn
 
     def know(self, values: Any, index: int) -> None:
-        for tensor in _tensors(values):
+        for tensor in tensors(values):
             self.made[id(tensor)] = index
             self.kept.append(tensor)
 
@@ -247,13 +264,13 @@ class _Recorder(TorchFunctionMode):
         return leave
 
     def _sources(self, given: Any) -> tuple[int, ...]:
-        return tuple(dict.fromkeys(self.made[id(t)] for t in _tensors(given) if id(t) in self.made))
+        return tuple(dict.fromkeys(self.made[id(t)] for t in tensors(given) if id(t) in self.made))
 
     def _note(self, name: str, module: nn.Module | None, given: Any, result: Any, sources: tuple[int, ...]) -> None:
-        made = _tensors(result)
+        made = tensors(result)
         if not made or (not sources and module is None):
             return
-        before = _tensors(given)
+        before = tensors(given)
         shapes = tuple(made[0].shape), tuple(before[0].shape) if before else ()
         self.nodes.append(Node(len(self.nodes), name, module, sources, *shapes))
         self.know(result, len(self.nodes) - 1)
