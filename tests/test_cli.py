@@ -638,6 +638,28 @@ def test_the_printed_lines_load_a_ready_made_task_whatever_the_study_is_called(z
     assert names["net"](torch.zeros(2, 64)).shape == (2, 10)
 
 
+@pytest.mark.parametrize("by", ["command", "script", "notebook"])
+def test_the_printed_lines_load_the_network_of_a_file_of_any_name_and_of_a_script(zeroin, tmp_path, by):
+    torch = pytest.importorskip("torch")
+    (zeroin.folder / "runs").mkdir()
+    file = zeroin.folder / "runs" / "01-net.py"
+    begun = "if __name__ == '__main__':\n    zi.tune(task, trials=1, confirm=0, playbook=False, name='net')\n"
+    file.write_text(TASK.format(before="", batch="zi.Int(16, 32)", after="") + begun)
+    if by == "command":
+        assert zeroin("tune", "runs/01-net.py", "--trials", "1", "--confirm", "0", "--name", "net")[0] == 0
+    else:
+        start = [sys.executable, "runs/01-net.py"] if by == "script" else [sys.executable, "-c", file.read_text()]
+        subprocess.run(start, cwd=zeroin.folder, check=True)
+    names = {}
+    lines = zeroin("export", "net", "--model", "best.pt")[1]
+    if by == "notebook":
+        exec(file.read_text().replace("__main__", ""), names)
+        assert "task is the Task that was tuned" in lines
+    exec(lines, names)
+    assert not names["net"].training
+    assert torch.equal(names["net"][0].weight, names["saved"]["state_dict"]["0.weight"])
+
+
 def test_recalibrate_scores_and_keeps_exact_batch_statistics(zeroin, tmp_path, plain):
     torch = pytest.importorskip("torch")
     (tmp_path / "net.py").write_text(TASK.format(before="", batch="zi.Int(16, 32)", after=""))

@@ -423,6 +423,8 @@ def test_sets_may_differ_in_the_length_of_their_sequences_if_the_network_takes_b
          r"targets \[32, 3\] yours raised RuntimeError .*: give targets as y.astype\('float32'\)"),
         ({"loss": nn.CrossEntropyLoss(), "metric": "loss", "train": (X, Y.astype(float))},
          r"yours raised RuntimeError .*: give targets as y.astype\('int64'\)"),
+        ({"metric": Metric("own", "maximize", lambda output, target: (1.0, 2.0))},
+         r"a metric returns a number; own returns a tuple: end it with `return float\(score\)`"),
         ({"loss": lambda output, target: None}, r"a loss returns a tensor; this one returns a NoneType"),
         ({"space": Space(batch_size=Int(1, 8)), "build": NORMED},
          r"needs two examples.*batch_size=1.*use batch_size=2"),

@@ -1,6 +1,7 @@
 """Verbs that read a store or the catalogue: status, watch, report, export, catalogue."""
 
 import json
+import shlex
 from dataclasses import asdict
 from pathlib import Path
 from typing import Any
@@ -22,6 +23,8 @@ from zeroin.tasks import TASKS
 from zeroin.types import Kind, Trial
 from zeroin.watching import watch as watched
 from zeroin.wording import config_words, counted, score_words
+
+NOWHERE = "# task is the Task that was tuned"  # a line of Python where no file defines it
 
 
 @click.command(short_help="List the studies in a store, or show one.")
@@ -178,9 +181,14 @@ def _weights(header: Header, trial: Trial, folder: Path, target: Path) -> str:
     """Write the weights; what to do with them."""
     from zeroin.nn.export import export as write_weights
 
-    source = None
-    if header.task not in TASKS:
-        path, _, name = header.task.partition(":")
-        source = f"from {Path(path).stem} import {name or 'task'} as task"
-    task = header.name if source else header.task  # a study of a ready-made task may have another name
-    return write_weights(task, folder, trial.config, target, source)
+    if header.task in TASKS:  # of which the study may have another name
+        return write_weights(header.task, folder, trial.config, target)
+    file = (header.task or _script(header)).replace("\\", "/")
+    source = f'from zeroin.targets import find; task = find("{file}").objective' if file else NOWHERE
+    return write_weights(header.name, folder, trial.config, target, source)
+
+
+def _script(header: Header) -> str:
+    """The file of a study that was begun in Python; empty where that was a notebook or a prompt."""
+    words = shlex.split(header.plan.command) if header.plan else []
+    return next((word for word in words if word.endswith(".py")), "")

@@ -173,11 +173,18 @@ def _check_metric(problem: Problem, output: Tensor, y: Tensor) -> None:
     if problem.metric is None:
         return
     try:
-        problem.metric.compute(output.cpu(), y.cpu())
+        found: Any = problem.metric.compute(output.cpu(), y.cpu())
     except TaskError:
         raise
     except Exception:
         return
+    try:
+        float(found)
+    except (TypeError, ValueError, RuntimeError):
+        raise TaskError(
+            f"a metric returns a number; {problem.metric.name} returns a {type(found).__name__}: "
+            f"end it with `return float(score)`."
+        ) from None
 
 
 def _check_sign(problem: Problem, output: Tensor, y: Tensor) -> None:
