@@ -60,8 +60,8 @@ def check(**kwargs):
     made.check(made.space_for(1.0))
 
 
-def executor_of(made, folder, max_epochs):
-    return made.executor(folder, max_epochs=max_epochs, workers=1, space=made.space_for(1.0), trainings=1.0)
+def executor_of(made, folder, max_epochs, trainings=1.0):
+    return made.executor(folder, max_epochs=max_epochs, workers=1, space=made.space_for(1.0), trainings=trainings)
 
 
 class Freezes(nn.Linear):
@@ -113,10 +113,11 @@ def test_a_tensor_data_set_of_ones_own_gives_its_own_examples():
     assert torch.equal(first, second)
 
 
-def test_a_data_set_that_changes_is_read_batch_by_batch(tmp_path):
+@pytest.mark.parametrize("trainings", [1.0, 60.0])
+def test_a_data_set_that_changes_is_read_batch_by_batch(tmp_path, trainings):
     made = task(train=DataLoader(Pairs(noise=0.1)))
     assert isinstance(made.problem.train, OnDemand)
-    executor, seen = executor_of(made, tmp_path, 2), []
+    executor, seen = executor_of(made, tmp_path, 2, trainings), []
     executor.start(Job(0, 0, {"lr": 0.01, "batchnorm": True}, 0, 0, 2, Kind.SCREEN, ""), 0)
     assert executor.wait(lambda _, o: seen.append(o) or True)[0].status == "done"
     assert len(seen) == 2

@@ -9,7 +9,7 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 from torch.nn.parameter import is_lazy
 
-from zeroin.nn.data import Data, Normalisation
+from zeroin.nn.data import Data, InMemory, Normalisation
 from zeroin.nn.metrics import ACCURACIES, Metric, alike, labelled
 from zeroin.nn.modes import as_in_evaluation
 from zeroin.nn.networks import Build
@@ -46,6 +46,11 @@ class Problem:
     def sign(self) -> float:
         """1 if a lower metric is better, else -1."""
         return -1.0 if self.metric is not None and self.metric.goal == "maximize" else 1.0
+
+    @property
+    def is_in_memory(self) -> bool:
+        """Whether the data that networks are trained and judged on are in memory, as stacks need them."""
+        return isinstance(self.train, InMemory) and isinstance(self.valid, InMemory)
 
 
 def loss_of(

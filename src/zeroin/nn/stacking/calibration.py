@@ -17,7 +17,7 @@ from zeroin.nn.networks import network
 from zeroin.nn.problem import Problem
 from zeroin.nn.recipe import recipe
 from zeroin.nn.stacking.compiling import obstacle
-from zeroin.nn.stacking.equivalence import Verdict, verdict
+from zeroin.nn.stacking.equivalence import ON_DEMAND, Verdict, verdict
 from zeroin.nn.stacking.memory import room
 from zeroin.nn.stacking.timing import Took, clock, timed
 from zeroin.space import Choice, Hyperparameter, Int, Space
@@ -185,6 +185,8 @@ def measured(problem: Problem, config: Config, sizes: Sequence[int] = SIZES, sha
         shared: epochs of its shape, over all configs, among which a stack's checks and recordings are divided.
     """
     steps = len(edges(len(problem.train), recipe(config).batch_size))
+    if not problem.is_in_memory:
+        return Calibration(1, why=ON_DEMAND)
     left = 1 / sizes[-1] + CHECKS / (shared * steps)  # of what is no kernel's work
     with loop.one_thread():
         most = _gain(1.0, min(1.0, left), shared)  # if no kernel took any time

@@ -33,6 +33,7 @@ LEAST = 1e-4  # as if the largest number were at least this,
 OF_ALL = 1e-3  # or in a gradient so much of the largest in any: of a bias in front of a norm it is rounding alone
 SEEDS = (1, 2)
 BLENDED = 0.5  # momentum of batch norms: with a config's 0 or 1 it would not show that one is called twice in a step
+ON_DEMAND = "its data are read as they are needed"
 DIFFERS = "stacked, {} differs from what the network computes alone"
 LOOKS = "it looks at the value of a tensor, as .item(), if and packed sequences do"
 IN_WORDS = {  # what vmap says of networks as they are often written
@@ -56,8 +57,8 @@ def verdict(problem: Problem, config: Config) -> Verdict:
 
     State outside of tensors, and random draws, would be shared by all rows, so they must not change either.
     """
-    if not (isinstance(problem.train, InMemory) and isinstance(problem.valid, InMemory)):
-        return Verdict(None, "its data are read as they are needed")
+    if not problem.is_in_memory:
+        return Verdict(None, ON_DEMAND)
     model = fresh(problem, config, SEEDS[0])
     if why := unfit(problem, model):
         return Verdict(None, why)
