@@ -10,7 +10,7 @@ import pytest
 import torch
 from torch import nn
 
-from zeroin.errors import TaskError
+from zeroin.errors import StoreError, TaskError
 from zeroin.executors.inline import Inline
 from zeroin.nn import Metric, Task, export, loop, mlp
 from zeroin.nn.data import order
@@ -169,6 +169,19 @@ def test_a_lost_checkpoint_costs_time_only(tmp_path):
     executor.wait(lambda _, o: seen.append(o) or True)
     assert seen == whole  # those that are known are told again, and not counted
     assert same(weights(tmp_path / "whole"), weights(tmp_path / "lost"))
+
+
+def test_a_network_that_a_quota_has_no_room_for_is_no_failure_of_its_config(tmp_path):
+    resource = pytest.importorskip("resource")  # of Unix
+    before = resource.getrlimit(resource.RLIMIT_FSIZE)
+    executor = Inline(loop.objective(task().problem), tmp_path, 10)
+    executor.start(Job(0, 0, FULL, 7, 0, 1, Kind.SCREEN, ""), 0)
+    resource.setrlimit(resource.RLIMIT_FSIZE, (1000, before[1]))
+    try:
+        with pytest.raises(StoreError, match="needs room on the disk"):
+            executor.wait(lambda _, o: True)
+    finally:
+        resource.setrlimit(resource.RLIMIT_FSIZE, before)
 
 
 def test_the_global_generator_is_left_alone(tmp_path):

@@ -22,6 +22,7 @@ from zeroin.wording import traced
 Steps: TypeAlias = Callable[[Config, "Run"], Iterator[None]]  # an objective that pauses after each epoch
 
 NO_MEMORY = ("out of memory", "allocate memory", "not enough memory")  # on accelerators; on a CPU, and Windows's
+FULL = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG)  # the disk, a quota, the limit of a file
 SPARE_BYTES = 1 << 20  # a disk with less is full
 UNSAVED = (
     "a trial that is paused goes on from what it saved; this objective saved nothing to run.checkpoint, which is "
@@ -143,7 +144,7 @@ def _is_full_disk(error: BaseException | None, root: Path) -> bool:
     """Whether an error, or its cause, comes from a full disk, which torch and copytree do not report as such."""
     if error is None:
         return False
-    if isinstance(error, OSError) and error.errno in (errno.ENOSPC, errno.EDQUOT):
+    if isinstance(error, OSError) and error.errno in FULL:
         return True
     if isinstance(error, RuntimeError | shutil.Error) and root.is_dir() and shutil.disk_usage(root).free < SPARE_BYTES:
         return True

@@ -54,7 +54,8 @@ def save(problem: Problem, run: Run, epoch: int, best: Best, tensors: tuple[Weig
         "metric": problem.sign * best.rank[0],
         "normalisation": None if norm is None else {"mean": norm.mean, "scale": norm.scale},
     }
-    torch.save(state, run.checkpoint / STATE)
+    with (run.checkpoint / STATE).open("wb") as file:  # torch does not say why it could not write to one of its own
+        torch.save(state, file)
 
 
 def saved(run: Run) -> dict[str, Any] | None:
