@@ -31,7 +31,7 @@ from zeroin.nn.stacking.grouping import signature
 from zeroin.nn.stacking.stack import Stack, stack
 from zeroin.nn.stacking.steps import BACKWARD
 from zeroin.nn.stacking.timing import Took
-from zeroin.space import Float, Space
+from zeroin.space import Float, Int, Space
 from zeroin.types import Job, Kind
 
 torch.set_num_threads(1)
@@ -150,6 +150,17 @@ def test_where_build_sets_what_all_networks_read_they_are_trained_one_by_one(tmp
         assert executor.seconds == 2.0
         said = json.loads((tmp_path / name / "training.json").read_text())["words"]
         assert ("because build sets Loud.loudness by the config" in said) == (kind is Inline)
+
+
+def test_a_study_has_as_many_networks_at_once_as_it_says(tmp_path, monkeypatch):
+    monkeypatch.setattr(calibration, "measured", lambda *_: Calibration(4, BACKWARD, 2.5))
+    lr, units = Float(1e-3, 1.0, scale="log"), Int(4, 64)
+    for space, slots, alike in ((Space(lr=lr), 4, ""), (Space(lr=lr, units=units), 8, ", 4 of a shape")):
+        folder, made = tmp_path / str(slots), task(space=space)
+        executor = made.executor(folder, max_epochs=4, workers=1, space=made.space_for(1.0), trainings=60.0)
+        said = json.loads((folder / "training.json").read_text())["words"]
+        assert executor.slots == slots
+        assert said == f"trains up to {slots} networks at once{alike}, 2.5 times as fast as one by one"
 
 
 def saved(folder, trial):

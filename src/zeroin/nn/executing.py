@@ -69,7 +69,7 @@ def executor_of(
         if calibration.rows > 1 and (found := steered(task.problem, space)):
             calibrations.refuse(f"build sets {found} by the config, which all rows of a stack would read")
             calibration = calibrations.of(space.default)
-        log.info("%s: %s", task.name, calibration.words())
+        log.info("%s: %s", task.name, calibration.words(calibrations.slots(calibration)))
         if calibration.rows == 1 and workers == 1:
             return Inline(loop.objective(task.problem), folder, max_epochs, calibration.seconds)
         here = None
@@ -77,7 +77,7 @@ def executor_of(
             make: Make = partial(Inline, by(loop.train, loop.Paused()), folder, max_epochs)
             rows, alike = 1, ()
         else:
-            rows = calibrations.most
+            rows = calibrations.slots(calibration)
             if not forked:
                 here = Stacked(task.problem, folder, max_epochs, calibrations, rows, alike, calibration.seconds)
             if here and workers == 1:

@@ -58,11 +58,12 @@ class Calibration:
     why: str = ""
     seconds: float = 0.0
 
-    def words(self) -> str:
-        """For the log and the report."""
+    def words(self, slots: int) -> str:
+        """For the log and the report, of a study that has up to `slots` jobs at once."""
         if self.rows == 1:
             return f"trains one by one, because {self.why}"
-        return f"trains up to {self.rows} networks at once, {self.ratio:.1f} times as fast as one by one"
+        alike = f", {self.rows} of a shape" if slots > self.rows else ""
+        return f"trains up to {slots} networks at once{alike}, {self.ratio:.1f} times as fast as one by one"
 
 
 @dataclass(slots=True)
@@ -97,6 +98,10 @@ class Calibrations:
         """Rows of a stack that the budget allows; 1: one by one."""
         return max((rows for rows in SIZES if rows * PER_ROW <= self.trainings), default=1)
 
+    def slots(self, found: Calibration) -> int:
+        """Jobs to have at once: a stack's; where shapes are searched as many as the budget allows, as few are alike."""
+        return found.rows if found.rows == 1 or math.isinf(self.shared) else self.most
+
     def of(self, config: Config) -> Calibration:
         """For networks of a config's size; where a stack pays, it does for smaller ones, and the reverse."""
         if self.most == 1:
@@ -115,7 +120,7 @@ class Calibrations:
     def _measured(self, config: Config) -> Calibration:
         most = self.most if math.isinf(self.shared) else min(self.most, SHARE)
         found = measured(self.problem, config, [rows for rows in SIZES if rows <= most], self.shared)
-        log.info("networks of %s: %s", _about(config), found.words())
+        log.info("networks of %s: %s", _about(config), self._words(found))
         return found
 
     def refuse(self, why: str) -> None:
@@ -128,13 +133,16 @@ class Calibrations:
         self._write()
 
     def _write(self) -> None:
-        words = "; of another size: ".join(dict.fromkeys(found.words() for found in self._kept.values()))
+        words = "; of another size: ".join(dict.fromkeys(map(self._words, self._kept.values())))
         if self._is_compiled():
             words += "; full mini-batches of stacks are compiled, which the ratio leaves out"
         said = {"words": words, "sizes": {size: asdict(found) for size, found in self._kept.items()}}
         self.folder.mkdir(parents=True, exist_ok=True)
         with atomic_write(self.folder / FILE) as file:
             file.write(json.dumps(said, indent=1).encode())
+
+    def _words(self, found: Calibration) -> str:
+        return found.words(self.slots(found))
 
     def _is_compiled(self) -> bool:
         stacked = any(found.rows > 1 for found in self._kept.values())
