@@ -540,6 +540,24 @@ def test_a_task_with_a_lambda_is_found_by_its_name_and_trains_as_an_objective(tm
     assert [str(ended.status) for ended in executor.wait(lambda *_: True)] == ["done"]
 
 
+def test_workers_are_told_of_a_task_that_its_file_does_not_have_or_has_as_another(tmp_path, monkeypatch):
+    module = sys.modules[__name__]
+
+    def done_by_a_worker():
+        executor = Inline(pickle.loads(by_name), tmp_path, 2)
+        executor.start(Job(0, 0, {"lr": 0.1}, 0, 0, 1, Kind.SCREEN, ""), 0)
+        executor.wait(lambda *_: True)
+
+    monkeypatch.setattr(module, "GUARDED", task(build=lambda c: nn.Linear(4, 3)), raising=False)
+    by_name = pickle.dumps(importable(GUARDED, loop.train, loop.Paused()))  # noqa: F821
+    monkeypatch.setattr(module, "GUARDED", task(build=lambda c: nn.Linear(4, 3), train=(X + 1, Y)))
+    with pytest.raises(TaskError, match="'GUARDED' is another there: define it once at the top level, above"):
+        done_by_a_worker()
+    monkeypatch.delattr(module, "GUARDED")
+    with pytest.raises(TaskError, match="'GUARDED' is none of that name there: define it once"):
+        done_by_a_worker()
+
+
 def test_batches_do_not_grow_past_one_of_all_examples():
     searched = Space(lr=Float(1e-3, 1, scale="log"), batch_size=Int(8, 32, scale="log2", limits=(2, 4096)))
     for given in (searched, lambda trainings: searched):

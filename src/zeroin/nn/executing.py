@@ -4,9 +4,9 @@ import importlib
 import logging
 import sys
 from collections.abc import Callable
-from functools import partial
+from functools import cache, partial
 from pathlib import Path
-from typing import Any, Protocol
+from typing import Any, Protocol, TypeAlias
 
 import torch
 
@@ -23,8 +23,12 @@ from zeroin.nn.stacking.executor import Stacked
 from zeroin.nn.stacking.grouping import shaping, steered
 from zeroin.protocols import Executor
 from zeroin.space import Space
+from zeroin.types import Value
 
 log = logging.getLogger("zeroin")
+
+
+Measure: TypeAlias = tuple[tuple[str, Value], ...]  # what a task's scores measure, as pairs
 
 
 class Trained(Protocol):
@@ -37,6 +41,10 @@ class Trained(Protocol):
     @property
     def problem(self) -> Problem:
         """Its network, data, loss and metric."""
+
+    @property
+    def measure(self) -> dict[str, Value]:
+        """What its scores measure."""
 
 
 def executor_of(
@@ -127,15 +135,33 @@ def importable(task: Trained, function: Callable[..., Any], *first: Any) -> Call
         for module in list(sys.modules.values()):
             names = [name for name, value in list(getattr(module, "__dict__", {}).items()) if value is task]
             if names:
-                return partial(_of_named, module.__name__, names[0], function, first)
+                return partial(_of_named, module.__name__, names[0], tuple(task.measure.items()), function, first)
         raise
     return by_value
 
 
-def _of_named(module: str, name: str, function: Callable[..., Any], first: tuple[Any, ...], a: Any, b: Any) -> Any:
+def _of_named(
+    module: str, name: str, measure: Measure, function: Callable[..., Any], first: tuple[Any, ...], a: Any, b: Any
+) -> Any:
     """Call a function for a named task; `a`, `b` are (config, run) or (folder, max_epochs).
 
     They are spelled out because the number of arguments tells which form an objective has.
     """
-    task: Trained = getattr(importlib.import_module(module), name)
-    return function(task.problem, *first, a, b)
+    return function(_named(module, name, measure).problem, *first, a, b)
+
+
+@cache
+def _named(module: str, name: str, measure: Measure) -> Trained:
+    """The task of that name in a file, which is to be the one that is tuned.
+
+    Raises:
+        TaskError: there is none, or its data or code are others.
+    """
+    task: Trained | None = getattr(importlib.import_module(module), name, None)
+    found = "none of that name" if task is None else "another" if tuple(task.measure.items()) != measure else ""
+    if task is None or found:
+        raise TaskError(
+            f"workers import the task from its file; {name!r} is {found} there: define it once at the top level, above "
+            f"`if __name__ == '__main__':`, from data that are the same each time, or use workers=1."
+        )
+    return task
