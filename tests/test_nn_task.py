@@ -24,6 +24,7 @@ from torch.utils.data import (
     SubsetRandomSampler,
     TensorDataset,
     WeightedRandomSampler,
+    default_collate,
     get_worker_info,
 )
 
@@ -803,8 +804,14 @@ def test_what_a_score_is_a_score_of_tells_data_apart():
     other[3, 2] += 1
     assert task(train=(other, Y)).measure["contents"] != same["contents"]
     assert task(train=(torch.from_numpy(X), Y)).measure["contents"] == task(train=(X, Y)).measure["contents"]
-    loader = torch.utils.data.DataLoader(torch.utils.data.TensorDataset(torch.from_numpy(X), torch.from_numpy(Y)))
-    assert "contents" not in task(train=loader).measure
+    tensors = TensorDataset(torch.from_numpy(X), torch.from_numpy(Y))
+    for given in (tensors, DataLoader(tensors, 16, shuffle=True), DataLoader(tensors, 7, drop_last=True)):
+        assert task(train=given).measure["contents"] == same["contents"]
+    assert task(train=TensorDataset(torch.from_numpy(other), tensors[:][1])).measure["contents"] != same["contents"]
+    half = DataLoader(tensors, sampler=SubsetRandomSampler(range(30)))
+    doubled = DataLoader(tensors, collate_fn=lambda batch: [2 * part for part in default_collate(batch)])
+    for given in (Pairs(), half, doubled):
+        assert "contents" not in task(train=given).measure
 
 
 def test_a_study_goes_on_with_its_test_set_or_with_its_first_one(tmp_path):

@@ -3,6 +3,7 @@
 import hashlib
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
+from functools import partial
 from typing import Any, TypeAlias
 
 import numpy as np
@@ -12,7 +13,7 @@ from torch.utils.data import DataLoader, Dataset
 
 from zeroin.errors import TaskError
 from zeroin.nn.randomness import seeded
-from zeroin.nn.sets import Stream, batch_of, evenly, read_set, tensor
+from zeroin.nn.sets import Stream, batch_of, evenly, read_set, tensor, unwrapped
 from zeroin.rng import seed_of
 from zeroin.wording import first_line
 
@@ -148,13 +149,14 @@ def prepared(
 def fingerprint(*sets: Any) -> str:
     """A short hash of the contents of sets (X, y), evenly sampled if they are very large.
 
-    It is empty for Datasets and DataLoaders, whose examples may differ from reading to reading.
+    It is empty for Datasets and DataLoaders, whose examples may differ from reading to reading, but for those of
+    TensorDatasets.
 
     >>> fingerprint(([1.0], [0])) == fingerprint(([1.5], [0])), fingerprint([[1, 2], [0, 0]])[:4]
     (False, 'd999')
     """
     digest = hashlib.blake2b(digest_size=16)
-    for given in sets:
+    for given in map(partial(unwrapped, "data"), sets):
         if isinstance(given, Dataset | DataLoader) or not isinstance(given, Sequence):
             return ""
         for part in given:

@@ -35,14 +35,13 @@ def read_set(name: str, given: Any) -> tuple[Tensor, Tensor] | Stream:
     Raises:
         TaskError: it is none, is empty, or its examples are no tensors of one shape.
     """
+    given = unwrapped(name, given)
     collate, indexed = default_collate, isinstance(given, Dataset)
     reading: dict[str, Any] = {}
     if isinstance(given, DataLoader):
         collate, indexed = given.collate_fn or default_collate, True
         reading = {option: getattr(given, option) for option in READING}
         given = _chosen(name, given)
-    if type(given) is TensorDataset and collate is default_collate:  # one of the user's own may give other examples
-        given, indexed = given.tensors, False
     if indexed:
         return _read(name, given, collate, reading)
     x, y = _pair(name, given)
@@ -53,6 +52,16 @@ def read_set(name: str, given: Any) -> tuple[Tensor, Tensor] | Stream:
         )
     _filled(name, len(x))
     return x, y
+
+
+def unwrapped(name: str, given: Any) -> Any:
+    """The tensors of a `TensorDataset`, also in a loader that gives all of it as it is; anything else as it is."""
+    loader, source = (given, given.dataset) if isinstance(given, DataLoader) else (None, given)
+    if type(source) is not TensorDataset:  # one of the user's own may give other examples
+        return given
+    if loader and (loader.collate_fn not in (None, default_collate) or _chosen(name, loader) is not source):
+        return given
+    return source.tensors
 
 
 def _read(
