@@ -431,6 +431,11 @@ def test_a_loss_that_does_not_take_what_a_network_returns_is_told():
     assert not audit(Returns(lambda z: z.detach()), DATA).findings
 
 
+def test_a_network_without_a_way_back_is_told():
+    with pytest.raises(TaskError, match=r"modified by an inplace operation.*: use inplace=False"):
+        audit(Returns(lambda z: (w := z.tanh()) * w.mul_(2)), DATA)
+
+
 def test_computed_weights_are_examined_and_not_stepped_on():
     net = nn.Sequential(*(m for _ in range(5) for m in (spectral_norm(nn.Linear(8, 8)), nn.ReLU())), nn.Linear(8, 3))
     before = copy.deepcopy(net.state_dict())

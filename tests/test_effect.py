@@ -148,7 +148,8 @@ def test_a_choice_of_the_space_is_compared_with_shapes_held():
 
 
 def test_true_and_1_are_arms_of_their_own():
-    arms = design(task(space=Space(k=Choice(True, 1, 2, default=1))), "k", {}, {}).arms
+    own = task(lambda c: nn.Linear(6, 3, bias=bool(c["k"])), space=Space(k=Choice(True, 1, 2, default=1)))
+    arms = design(own, "k", {}, {}).arms
     assert [arm.name for arm in arms] == ["1", "True", "2"]
 
 
@@ -175,6 +176,33 @@ def test_a_network_that_does_not_ask_for_a_norm_gets_it_put_in():
 
 
 @pytest.mark.parametrize(
+    ("build", "words"),
+    [
+        (
+            lambda c: nn.Sequential(nn.Linear(6, 8), nn.BatchNorm1d(8), nn.ReLU(), nn.Linear(8, 3)),
+            "it has BatchNorm1d of its own",
+        ),
+        (lambda c: nn.Linear(6, 3), "is the whole network"),
+        (lambda c: nn.Sequential(nn.Linear(6, 8), nn.Linear(8, 3)), "no activation follows"),
+    ],
+)
+def test_arms_are_not_the_same_network(build, words):
+    for choice in ("batchnorm", "layernorm"):
+        with pytest.raises(TaskError, match=words):
+            effect(task(build), choice, draws=4, epochs=1)
+
+
+def test_a_norm_that_only_deeper_networks_ask_for_is_not_put_in():
+    def build(config):
+        norm = [nn.BatchNorm1d(8)] if config["batchnorm"] else []
+        hidden = [m for _ in range(config["layers"]) for m in (nn.Linear(8, 8), *norm, nn.ReLU())]
+        return nn.Sequential(nn.Linear(6, 8), *hidden, nn.Linear(8, 3))
+
+    plan = design(task(build), "batchnorm", {"layers": (0, 1)}, {})
+    assert [arm.norm for arm in plan.arms] == ["", ""]
+
+
+@pytest.mark.parametrize(
     ("choice", "more", "words"),
     [
         ("batch", {}, "got 'batch'"),
@@ -190,6 +218,12 @@ def test_what_cannot_be_compared_is_refused(choice, more, words):
     own = task(lambda c: nn.Linear(6, 3))
     with pytest.raises(TaskError, match=words):
         effect(own, choice, **{"draws": 4, **more})
+
+
+def test_a_choice_that_nobody_asks_for_is_refused():
+    own = task(lambda c: nn.Linear(6, 3), space=Space(activation=Choice("relu", "tanh")))
+    with pytest.raises(TaskError, match="a choice changes the network or its training; neither asks for activation"):
+        effect(own, "activation", draws=4, epochs=1)
 
 
 def test_other_metrics_need_a_target():

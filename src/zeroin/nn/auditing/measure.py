@@ -174,8 +174,14 @@ def _backward(subject: Subject, model: nn.Module, x: Tensor) -> None:
     y = subject.y[:: max(1, math.ceil(len(subject.x) / SAMPLE))]
     with on_batches(model):
         loss = _loss(subject, model(x), y)
-        if loss.requires_grad:
-            loss.backward()  # type: ignore[no-untyped-call]
+        try:
+            if loss.requires_grad:
+                loss.backward()  # type: ignore[no-untyped-call]
+        except RuntimeError as error:
+            raise TaskError(
+                f"a network's loss has gradients; the way back stops with '{first_line(error)}': "
+                f"use inplace=False where a value is needed again."
+            ) from error
 
 
 def _loss(subject: Subject, output: Any, y: Tensor) -> Tensor:

@@ -93,7 +93,8 @@ def design(task: Task, choice: str, at: Mapping[str, Sequence[Value]], held: Map
         held: values by name that every config has.
 
     Raises:
-        TaskError: there is no such choice, a setting has no effect on the network, or a network does not fit the data.
+        TaskError: there is no such choice, it or a setting has no effect on the network, or a network does not fit the
+            data.
     """
     space = None if task.space is None else task.space_for(1.0)
     base: dict[str, Value] = {} if space is None else dict(space.default)
@@ -116,7 +117,7 @@ def design(task: Task, choice: str, at: Mapping[str, Sequence[Value]], held: Map
         found = found.fix(name, held[name])
     start = {**base, **found.default}
     tried = [{**start, **setting, **arm.change} for setting in settings for arm in arms]
-    _heeded(task, tried, arms, (*at, *held))
+    _heeded(task, tried, arms, (*at, *held), choice)
     if choice in NORMS:
         arms = _inserted(task, tried, arms)
     else:
@@ -142,17 +143,24 @@ def _normed(kind: str) -> tuple[Arm, ...]:
 def _inserted(task: Task, configs: Sequence[Config], arms: tuple[Arm, ...]) -> tuple[Arm, ...]:
     """The arms, whose `configs` take turns, with a norm to insert if the network does not look at its config for it."""
     plain, normed = arms
-    if _make(task, configs[0]) != _make(task, configs[1]):
+    if any(_make(task, one) != _make(task, other) for one, other in zip(configs[::2], configs[1::2], strict=True)):
         return arms
-    normed = replace(normed, norm=str(normed.change["norm"]))
+    kind = str(normed.change["norm"])
+    normed = replace(normed, norm=kind)
     for config in configs[1::2]:
         check(normed.of(task.problem), config, recipe(config).batch_size)
+        _, told = insert_batchnorm(task.problem.build(config), two_examples(task.problem.train)[0], kind=kind)
+        if not told.done:
+            raise TaskError(
+                f"a network is compared with and without a {kind} norm; this one takes none "
+                f"({'; '.join(str(told).splitlines())}): read config['norm'] in build, none or {kind}."
+            )
     return plain, normed
 
 
-def _heeded(task: Task, configs: Sequence[Config], arms: Sequence[Arm], given: Collection[str]) -> None:
-    """Whether the networks of these configs fit the data, and whether the names that were given mean something to them
-    or to their training, and are not the arms' own.
+def _heeded(task: Task, configs: Sequence[Config], arms: Sequence[Arm], given: Collection[str], choice: str) -> None:
+    """Whether the networks of these configs fit the data, and whether the names that were given, and a choice that is
+    not inserted, mean something to them or to their training; and the former are not the arms' own.
     """
     asked = set(KNOWN).union(*(check(task.problem, config, recipe(config).batch_size) for config in configs))
     for name in given:
@@ -161,10 +169,12 @@ def _heeded(task: Task, configs: Sequence[Config], arms: Sequence[Arm], given: C
                 f"what is compared is not set; {name} differs between {' and '.join(arm.name for arm in arms)}: "
                 f"leave {name} out."
             )
+    for name in given if choice in NORMS else (*given, choice):
         if name not in asked:
             raise TaskError(
-                f"a setting changes the network or its training; neither asks for {name}: check the spelling (the "
-                f"training knows {', '.join(KNOWN)}), or read config[{name!r}] in build."
+                f"a {'choice' if name == choice else 'setting'} changes the network or its training; neither asks for "
+                f"{name}: check the spelling (the training knows {', '.join(KNOWN)}), or read config[{name!r}] in "
+                f"build."
             )
 
 
