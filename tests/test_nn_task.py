@@ -441,6 +441,14 @@ def test_a_network_that_does_not_fit_is_told_before_training(kwargs, message):
         check(**kwargs)
 
 
+@pytest.mark.parametrize("whole", [lambda c: {"units": 5} | c, lambda c: c | {"units": 5}, lambda c: c.copy(), dict])
+def test_build_may_complete_its_config_as_a_dict(whole):
+    given = []
+    check(build=lambda c: given.append(whole(c)) or nn.Linear(4, 3))
+    assert given[0].keys() >= SPACE.default.keys()
+    assert type(given[0]) is dict
+
+
 def test_a_loss_may_ask_for_more_than_two_examples():
     def loss(output, target):
         return nn.functional.cross_entropy(output, target) + 1 / (len(torch.unique(target)) == 3)

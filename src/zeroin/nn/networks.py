@@ -152,6 +152,16 @@ class Asked(Mapping[str, Value]):
     def __len__(self) -> int:
         return len(self.config)
 
+    def __or__(self, other: Config) -> dict[str, Value]:  # what a dict has beyond a Mapping, for the defaults of build
+        return dict(self) | dict(other)
+
+    def __ror__(self, other: Config) -> dict[str, Value]:
+        return dict(other) | dict(self)
+
+    def copy(self) -> dict[str, Value]:
+        """The config as a dict, of which every name counts as asked for."""
+        return dict(self)
+
     def __repr__(self) -> str:
         return repr(dict(self.config))
 
