@@ -436,6 +436,36 @@ def test_a_network_without_a_way_back_is_told():
         audit(Returns(lambda z: (w := z.tanh()) * w.mul_(2)), DATA)
 
 
+class Gate(nn.Module):
+    def __init__(self, channels):
+        super().__init__()
+        self.net = nn.Sequential(nn.Linear(channels, channels // 4), nn.ReLU(), nn.Linear(channels // 4, channels))
+
+    def forward(self, x):
+        return x * self.net(x.mean((2, 3))).sigmoid()[:, :, None, None]
+
+
+class GatedBlock(nn.Module):
+    def __init__(self, channels):
+        super().__init__()
+        self.one, self.two = (nn.Conv2d(channels, channels, 3, padding=1, bias=False) for _ in range(2))
+        self.norm, self.last, self.gate = nn.BatchNorm2d(channels), nn.BatchNorm2d(channels), Gate(channels)
+
+    def forward(self, x):
+        return (x + self.gate(self.last(self.two(self.norm(self.one(x)).relu())))).relu()
+
+
+def test_the_signal_is_followed_from_norm_to_norm_only():
+    torch.manual_seed(0)
+    first = (nn.Conv2d(3, 32, 3, padding=1, bias=False), nn.BatchNorm2d(32), nn.ReLU())
+    net = nn.Sequential(*first, *(GatedBlock(32) for _ in range(6)), nn.AdaptiveAvgPool2d(1), nn.Flatten())
+    x = F.interpolate(torch.randn(128, 3, 4, 4), 8, mode="bilinear") + torch.randn(128, 3, 1, 1)
+    assert not audit(net.append(nn.Linear(32, 10)), (x, torch.randint(0, 10, (128,))), fresh=True).findings
+    hidden = [m for _ in range(20) for m in (nn.Linear(8, 8), nn.ReLU())]
+    deep = nn.Sequential(nn.BatchNorm1d(8), *hidden, nn.Linear(8, 3))
+    assert audit(deep, DATA, fresh=True).findings[0].rule == "init does not fit the activation"
+
+
 def test_computed_weights_are_examined_and_not_stepped_on():
     net = nn.Sequential(*(m for _ in range(5) for m in (spectral_norm(nn.Linear(8, 8)), nn.ReLU())), nn.Linear(8, 3))
     before = copy.deepcopy(net.state_dict())

@@ -10,6 +10,7 @@ from zeroin.nn.auditing.findings import Finding
 from zeroin.nn.auditing.measure import Level, Measured, Subject, Unknown
 from zeroin.nn.layers import LAYERS, NORMS
 from zeroin.nn.modes import as_in_evaluation
+from zeroin.nn.norms.trace import Node
 from zeroin.nn.precision import exact
 from zeroin.nn.reached import reached
 from zeroin.wording import percent
@@ -56,7 +57,7 @@ def init(case: Measured) -> Iterator[Finding]:
     """With initial weights that do not suit the activation, the signal fades or explodes over the depth."""
     if not case.subject.fresh:
         raise Unknown("it is trained")
-    plain = _plain_levels(case)
+    plain = _longest_without_norm(case)
     gains = [(level, gain) for level in plain[1:] if (gain := _gain(case.subject, level)) is not None]
     if len(gains) < 3:
         return
@@ -140,12 +141,18 @@ def dead(case: Measured) -> Iterator[Finding]:
         )  # fmt: skip
 
 
-def _plain_levels(measured: Measured) -> list[Level]:
-    """The levels whose z comes from a layer with no norm in between."""
-    norms, givers = [node for node in measured.trace.nodes if node.is_norm], measured.trace.givers
-    before = reached(norms, lambda node: [] if isinstance(node.module, LAYERS) else givers(node))
-    normed = {node.name for node in before if isinstance(node.module, LAYERS)}
-    return [level for level in measured.levels if level.name not in normed]
+def _longest_without_norm(measured: Measured) -> list[Level]:
+    """Most levels whose z comes from layers with no norm behind them, nor between them: each norm begins anew."""
+    trace = measured.trace
+    norms = [node for node in trace.nodes if node.is_norm]
+    before = set(reached(norms, lambda node: [] if isinstance(node.module, LAYERS) else trace.givers(node)))
+    plain = {node.name: node for node in trace.nodes if isinstance(node.module, LAYERS) and node not in before}
+    stretches: dict[frozenset[Node], list[Level]] = {}
+    for level in measured.levels:
+        if level.name in plain:
+            behind = frozenset(node for node in reached([plain[level.name]], trace.givers) if node.is_norm)
+            stretches.setdefault(behind, []).append(level)
+    return max(stretches.values(), key=len, default=[])
 
 
 def _fits(level: Level) -> float:
