@@ -200,12 +200,27 @@ for words in sys.argv[1:]:
 """
 
 
+SAVES = """
+import zeroin as zi
+def objective(config, run):
+    for epoch in run.epochs():
+        run.report(config["x"])
+        (run.checkpoint / "state").write_text("x")
+zi.tune(objective, zi.Space(x=zi.Float(0, 1)), max_epochs=2, epochs=8, name="saves")
+"""
+
+
 def test_without_torch_a_verb_says_what_to_install(tmp_path):
-    verbs = ["tune digits", "audit digits", "effect batchnorm digits"]
+    assert python(SAVES, cwd=tmp_path).returncode == 0
+    (tmp_path / "own.py").write_text("from torch import nn")
+    verbs = ["tune digits", "audit digits", "effect batchnorm digits", "tune own.py", "export saves --model best.pt"]
     told = python(NO_TORCH, *verbs, cwd=tmp_path).stderr.splitlines()
     assert told[1::2] == ["exit status 2"] * len(verbs)  # after one line of each
-    said = "PyTorch and made with scikit-learn and pandas; torch is not installed: run "
-    assert all(said in line for line in told[::2])
+    made = "PyTorch and made with scikit-learn and pandas; torch is not installed: run "
+    said = [made, made, made, "No module named 'torch': run ", "read with PyTorch; torch is not installed: run "]
+    for words, line in zip(said, told[::2], strict=True):
+        assert words in line
+        assert " -m pip install torch" in line
 
 
 TYPED = """

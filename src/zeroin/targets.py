@@ -144,8 +144,9 @@ def _module(path: Path) -> ModuleType:
     except (ZeroinError, KeyboardInterrupt):
         raise
     except BaseException as error:  # SystemExit too
+        missing = isinstance(error, ModuleNotFoundError) and error.name == "torch"
+        remedy = f"run {install.line('torch')}" if missing else f"run `python {path}` to see where."
         raise TaskError(
-            f"a target file imports without error; {path} raised {type(error).__name__}: {error}: "
-            f"run `python {path}` to see where."
+            f"a target file imports without error; {path} raised {type(error).__name__}: {error}: {remedy}"
         ) from error
     return module

@@ -12,6 +12,7 @@ from zeroin import catalogue as known
 from zeroin import exports
 from zeroin.cli.options import NAME, STORE, print_file, print_table, write, writing
 from zeroin.confirm import chosen, scores
+from zeroin.data import install
 from zeroin.errors import StudyError
 from zeroin.executors.checkpoint import trial_folder
 from zeroin.goal import shown, turned
@@ -179,8 +180,12 @@ def _scores_of(header: Header, trial: Trial) -> str:
 
 def _weights(header: Header, trial: Trial, folder: Path, target: Path) -> str:
     """Write the weights; what to do with them."""
-    from zeroin.nn.export import export as write_weights
-
+    try:
+        from zeroin.nn.export import export as write_weights
+    except ImportError as error:
+        raise StudyError(
+            f"weights are read with PyTorch; {error.name or error} is not installed: run {install.line('torch')}"
+        ) from error
     if header.task in TASKS:  # of which the study may have another name
         return write_weights(header.task, folder, trial.config, target)
     file = (header.task or _script(header)).replace("\\", "/")
