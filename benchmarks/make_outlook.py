@@ -18,6 +18,7 @@ import numpy as np
 
 from families import Array, Dim, Task, load, places
 from families.lcbench import LCBENCH_DIMS
+from zeroin.catalogue import common
 from zeroin.search.outlook import NAMES, since, terms
 from zeroin.search.rungs import ladder
 
@@ -36,7 +37,8 @@ def per_task(tasks: Sequence[Task]) -> dict[str, Array]:
 
 def learned() -> dict[str, Dim]:
     """LCBench's hyperparameters by their names in the catalogue."""
-    return {ours: d for ours, others in NAMES.items() for d in LCBENCH_DIMS if d.name in others}
+    dims = {common(d.name): d for d in LCBENCH_DIMS}
+    return {name: dims[name] for name in NAMES}
 
 
 def _weights(task: Task, names: dict[str, Dim], rng: np.random.Generator) -> Array:

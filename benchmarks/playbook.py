@@ -38,6 +38,7 @@ from adaptor import seed_of
 from families import Absent, Array, Config, Dim, Task, load, places
 from make_outlook import per_task
 from outlook import left_out
+from zeroin.catalogue import common
 from zeroin.playbook import Lesson, Playbook, lesson_of, scenario_of
 from zeroin.playbook.lesson import from_json, to_json
 from zeroin.search import Zoom, hindsight
@@ -46,13 +47,6 @@ from zeroin.search.rows import Memory
 
 VARIANTS = ("none", "playbook", "adversary")
 PAST, NOW, LEVEL = 60, 40, 20  # full trainings of a past study, of one that is measured; where `none` sets the level
-OURS = {  # what the tables call it, and what the catalogue does
-    "learning_rate": "lr",
-    "num_layers": "layers",
-    "max_units": "units",
-    "max_dropout": "dropout",
-    "epsilon": "eps",
-}
 
 
 def parameter(dim: Dim) -> zi.Float | zi.Int:
@@ -62,7 +56,7 @@ def parameter(dim: Dim) -> zi.Float | zi.Int:
 
 def space_of(task: Task) -> zi.Space:
     """The task's space, under the catalogue's names."""
-    return zi.Space(**{OURS.get(d.name, d.name): parameter(d) for d in task.dims})
+    return zi.Space(**{common(d.name): parameter(d) for d in task.dims})
 
 
 def studied(
@@ -80,7 +74,7 @@ def studied(
     With `luck` all losses of a trial are off by a normal draw of its seed, its standard deviation in units of regret.
     `names` is what the search knows on LCBench of how losses still fall.
     """
-    space, theirs = space_of(task), {OURS.get(d.name, d.name): d.name for d in task.dims}
+    space, theirs = space_of(task), {common(d.name): d.name for d in task.dims}
     open_curve, spent = task.open(), 0
     curves: dict[tuple[Any, ...], Array] = {}
     steps: list[tuple[int, float]] = []

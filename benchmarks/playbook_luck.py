@@ -20,7 +20,8 @@ from dataclasses import replace
 import numpy as np
 
 from families import Config, Task, load, places
-from playbook import OURS, space_of, studied
+from playbook import space_of, studied
+from zeroin.catalogue import common
 from zeroin.playbook import Lesson, lesson_of, scenario_of
 from zeroin.playbook.portfolio import advised
 from zeroin.search import hindsight
@@ -41,7 +42,7 @@ def lesson(task: Task, luck: float) -> Lesson:
 
 def regrets(task: Task, configs: Sequence[Config]) -> list[float]:
     """Of configs trained in full."""
-    curve, theirs = task.open(), {OURS.get(d.name, d.name): d.name for d in task.dims}
+    curve, theirs = task.open(), {common(d.name): d.name for d in task.dims}
     curves = [curve({theirs[name]: v for name, v in c.items()}, i) for i, c in enumerate(configs)]
     return [task.regret(float(np.min(losses[np.isfinite(losses)], initial=task.median_random))) for losses in curves]
 

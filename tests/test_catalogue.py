@@ -14,7 +14,8 @@ import numpy as np
 import pytest
 
 from zeroin import catalogue
-from zeroin.catalogue import CATALOGUE, COLUMNS, OPTIMIZERS, defaults, describe, rows, space
+from zeroin.catalogue import CATALOGUE, COLUMNS, OPTIMIZERS, called, common, defaults, describe, rows, space
+from zeroin.catalogue.names import OTHERS
 from zeroin.errors import SpaceError
 from zeroin.space import Choice, Float, Int, Space
 
@@ -43,6 +44,10 @@ zi.catalogue.space(("sgd", "adamw"), layers=(1, 4), units="per_layer")  # the op
 A default is where a person would start it once it is searched. What is not in a space is off (dropout, warmup, ...) or
 as the optimizer has it (eps, beta2, ...). Ready-made tasks and data of your own begin at a learning rate of
 0.005 and a dropout of 0.2 instead ([why](time-experiments.md#where-a-search-begins)).
+
+By what else a hyperparameter is called, whatever its case and underscores, it is recognised in a space of your own by
+[the playbook](playbook.md#how-it-is-used) and by what is known of [how losses fall](search.md#2-zoom). A
+`zeroin.nn.Task` is trained by the names of the catalogue alone.
 """
 
 
@@ -71,6 +76,20 @@ def test_names_and_optimizers_are_those_that_the_training_loop_knows():
     )
     assert " ".join(CATALOGUE) == names
     assert OPTIMIZERS == ("sgd", "momentum", "nesterov", "rmsprop", "adam", "adamw", "nadam")
+
+
+def test_a_hyperparameter_is_known_by_what_people_call_it():
+    said = [name for entry, others in OTHERS.items() for name in (entry, *others)]
+    assert list(OTHERS) == list(CATALOGUE)
+    assert len({name.replace("_", "") for name in said}) == len(said)
+    assert all(common(name) == entry for entry, others in OTHERS.items() for name in (entry, *others))
+    assert (common("Learning Rate"), common("numLayers"), common("alpha"), common("lr1")) == (
+        "lr",
+        "layers",
+        "alpha",
+        "lr1",
+    )
+    assert called(["lr", "base_lr", "wd", "hidden", "width", "x"]) == {"lr": "lr", "weight_decay": "wd"}
 
 
 @pytest.mark.parametrize("entry", CATALOGUE.values(), ids=CATALOGUE)
@@ -324,6 +343,7 @@ def test_the_training_loop_knows_every_option():
         (("adam", "many"), {}, "trainings counts full trainings", "'many'", "use trainings=30"),
         (("adam",), {"weight_decy": True}, "one of the catalogue's", "'weight_decy'", "use weight_decay"),
         (("adam",), {"learning_rate": True}, "one of the catalogue's", "'learning_rate'", "use lr"),
+        (("adam",), {"hidden_size": True}, "one of the catalogue's", "'hidden_size'", "use units,"),
         (("adam",), {"kernel": Int(3, 7)}, "one of the catalogue's", "'kernel'", "Space(**catalogue.space().params"),
         (("adam",), {"momentum": True}, "momentum belongs to momentum, nesterov", "'adam'", "optimizer='momentum'"),
         (("sgd",), {"beta1": 0.9}, "beta1 belongs to adam, adamw, nadam", "'sgd'", "optimizer='adam'"),

@@ -464,7 +464,10 @@ def test_a_hyperparameter_that_nothing_asks_for_is_told(tmp_path):
     space = Space(
         lr=Float(1e-4, 1.0, scale="log"), units=Int(2, 8), learning_rate=Float(0.1, 1.0), dropout=Float(0, 0.5)
     )
-    with pytest.warns(UserWarning, match=r"asked the default config for learning_rate: .*optimizer, lr, momentum"):
+    with pytest.warns(
+        UserWarning,
+        match=r"asked the default config for learning_rate: rename learning_rate to lr, .*optimizer, lr, momentum",
+    ):
         task(space=space).check(space)
     with warnings.catch_warnings():
         warnings.simplefilter("error")

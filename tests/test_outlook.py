@@ -41,9 +41,13 @@ def model_of(space, learned):
 def test_it_applies_to_sgd_with_momentum_alone():
     assert outlook.known(NAMED) == {"lr": "lr", "momentum": "momentum"}
     assert outlook.known(UNNAMED) == {}
+    assert outlook.known(NAMED.renamed({"lr": "Learning-Rate"})) == {"lr": "Learning-Rate", "momentum": "momentum"}
+    assert outlook.known(zi.Space(**NAMED.params, learning_rate=NAMED["lr"])) == {"lr": "lr", "momentum": "momentum"}
+    assert outlook.known(zi.Space(base_lr=NAMED["lr"], learning_rate=NAMED["lr"], momentum=NAMED["momentum"])) == {}
     assert outlook.known(zi.Space(lr=zi.Float(1e-4, 0.1, scale="log"))) == {}
     params = dict(NAMED.params)
     assert outlook.known(zi.Space(**params, optimizer=zi.Choice("sgd", "nesterov")))
+    assert not outlook.known(zi.Space(**params, optim=zi.Choice("SGD", "Adam")))
     assert not outlook.known(zi.Space(**params, optimizer=zi.Choice("sgd", "adamw")))
     conditional = zi.Float(0.1, 0.99, when={"optimizer": "sgd"})
     assert not outlook.known(zi.Space(lr=params["lr"], optimizer=zi.Choice("sgd", "adamw"), momentum=conditional))
@@ -66,7 +70,7 @@ def test_what_comes_with_zeroin_fits_its_terms():
     x = outlook.terms(rng.normal(size=n), rng.normal(size=n), rng.uniform(-1, 1, (n, k)))
     assert learned.weights.shape == (3, x.shape[1])
     assert np.isfinite(learned.weights).all()
-    assert set(learned.learned) == set(outlook.NAMES)
+    assert tuple(learned.learned) == outlook.NAMES
 
 
 def test_a_study_follows_what_was_learned_as_far_as_its_own_trials_do():

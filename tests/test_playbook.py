@@ -210,8 +210,15 @@ def test_a_bet_that_looks_bad_at_once_is_not_trained_in_full(tmp_path):
     assert {job.stop for job in jobs} == {2}
 
 
+def test_studies_of_one_name_that_end_at_once_teach_each_their_own(tmp_path):
+    book = Playbook(tmp_path / "playbook.db", shipped=False)
+    for centre in (-1.0, -2.0, -3.0):
+        studied(centre, "study", trials=8, playbook=book)
+    assert [lesson.name for lesson in book.lessons()] == ["study"] * 3
+
+
 def test_what_does_not_fit_is_not_asked(lessons):
-    other = zi.Space(temperature=zi.Float(0.0, 1.0), lr=zi.Float(1e-5, 1.0, scale="log"), depth=zi.Int(1, 9))
+    other = zi.Space(temperature=zi.Float(0.0, 1.0), lr=zi.Float(1e-5, 1.0, scale="log"), size=zi.Int(1, 9))
     assert suggested(other, {}, lessons) == ()  # it knows one hyperparameter of three
     assert suggested(SPACE, {"optimizer": "sgd"}, lessons)  # those searched both
     only_sgd = SPACE.fix("optimizer", "sgd")
@@ -224,6 +231,40 @@ def test_own_names_mean_the_same_within_one_task_only(lessons):
     lesson = learned("past", space, past.history, scenario={"task": "mine"})
     assert suggested(space, {"task": "mine"}, [lesson])
     assert suggested(space, {"task": "another"}, [lesson]) == ()
+
+
+def test_the_usual_hyperparameters_are_known_whatever_they_are_called(lessons):
+    theirs = SPACE.renamed({"lr": "learning_rate", "layers": "num_layers", "optimizer": "opt"})
+    usual, other = (advised(space, {}, lessons, tuple(space)) for space in (SPACE, theirs))
+    names = ("learning_rate", "num_layers", "opt")
+    assert [dict(zip(names, bet.config.values(), strict=True)) for bet in usual.bets] == [b.config for b in other.bets]
+    assert usual.region.ranges["lr"] == other.region.ranges["learning_rate"] != SPACE.ranges["lr"]
+    assert scenario_of(None, theirs.fix("opt", "sgd"), 1)["optimizer"] == "sgd"
+
+
+def test_a_lesson_under_other_names_says_the_same(lessons):
+    space = zi.Space(**SPACE.params, momentum=zi.Float(0.5, 0.99, when={"optimizer": "sgd"}))
+    past = zi.tune(valley(-2.0), space, trials=18, store=None, playbook=False)
+    lesson = learned("past", space, past.history, scenario={})
+    other = lesson.as_in(["learning_rate", "opt", "width", "hidden"])
+    configs = [
+        {"learning_rate": 10**x, "lr": 1.0, "opt": o, "optimizer": o, "layers": 2}
+        for x in (-4, -2)
+        for o in ("sgd", "adamw")
+    ]
+    plain = [{**c, "lr": c["learning_rate"]} for c in configs]
+    assert np.array_equal(scores([lesson], plain), scores([other], configs))
+    assert other.space["momentum"].when == {"opt": "sgd"}
+    assert list(other.lengths) == ["learning_rate", "layers", "opt", "momentum"]
+    assert lesson.as_in(["a", "lr"]) is lesson
+    assert lesson.as_in(["lr", "learning_rate"]) is lesson  # its own name is there
+
+
+def test_studies_with_other_names_are_compared_in_one_row(lessons):
+    first, second, third = lessons
+    found = compare([first, second.as_in(["learning_rate", "depth"]), third])
+    assert [row.name for row in found.rows] == [row.name for row in compare(lessons).rows]
+    assert all(all(row.cells) for row in found.rows)
 
 
 def test_values_far_outside_the_legal_limits_are_left_out():

@@ -15,7 +15,7 @@ class Header:
     Args:
         name, goal, max_epochs, seed, space: as for `Study`.
         task: what the user named on the command line, a ready-made task or a file.
-        created: when.
+        created: when, to the microsecond; with the name it tells studies apart.
         scenario: facts by which the playbook recognises similar studies.
         measure: what its scores measure, which must not change.
         plan: of its last run.

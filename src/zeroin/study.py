@@ -133,7 +133,7 @@ class Study:
             self.seed,
             space,
             storable(task),
-            datetime.now(UTC).isoformat(timespec="seconds"),
+            datetime.now(UTC).isoformat(),
             dict(scenario or {}),
             dict(measure or {}),
         )

@@ -10,6 +10,7 @@ import math
 from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
 
+from zeroin.catalogue.names import common
 from zeroin.errors import SpaceError
 from zeroin.space import Choice, Float, Hyperparameter, Int
 
@@ -267,7 +268,8 @@ def lookup(name: str) -> Entry:
     if name in CATALOGUE:
         return CATALOGUE[name]
     meant = [n for n, e in CATALOGUE.items() if name.lower().replace("_", " ") in e.meaning]
-    near = list(dict.fromkeys([*difflib.get_close_matches(name.lower(), CATALOGUE), *meant]))[:3]
+    close = [*difflib.get_close_matches(name.lower(), CATALOGUE), *meant]
+    near = [common(name)] if common(name) in CATALOGUE else list(dict.fromkeys(close))[:3]
     raise SpaceError(
         f"a name is one of the catalogue's; got {name!r}: use {' or '.join(near) or 'one of ' + ', '.join(CATALOGUE)}, "
         f"or put one of your own beside them, Space(**catalogue.space().params, {name}=Float(low, high))."

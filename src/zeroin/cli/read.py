@@ -53,7 +53,7 @@ def status(name: str | None, store: Path, as_json: bool) -> None:
         epochs = f", {counted(study.epochs, 'epoch')}" if study.max_epochs > 1 else ""
         click.echo(
             f"{study.name}: {counted(study.trials, 'trial')}{epochs}, best {best} ({study.goal})"
-            f"{failures}{open_jobs}; since {study.created}"
+            f"{failures}{open_jobs}; since {study.created[:19]}"
         )
     if name:
         _status_of(store, name)

@@ -6,6 +6,7 @@ from contextlib import suppress
 
 from torch import nn
 
+from zeroin.catalogue import common
 from zeroin.nn.layers import BATCHNORMS, DROPOUTS
 from zeroin.nn.networks import KNOWN, Build, built
 from zeroin.space import Choice, Int, Space
@@ -34,10 +35,12 @@ def warn_of_idle(space: Space, build: Build, loss: object, asked: Collection[str
     """
     unknown = [name for name in space.default if name not in (*asked, *KNOWN)]
     if unknown:
+        meant = ", ".join(f"{name} to {common(name)}" for name in unknown if common(name) in KNOWN)
+        mend = f"rename {meant}, or check the spelling" if meant else "check the spelling"
         warnings.warn(
             f"a hyperparameter has an effect; neither build nor the training loop asked the default config for "
-            f"{', '.join(unknown)}: check the spelling (the loop knows {', '.join(KNOWN)}), or give it when={{...}} if "
-            f"only other configs have it",
+            f"{', '.join(unknown)}: {mend} (the loop knows {', '.join(KNOWN)}), or give it when={{...}} if only other "
+            f"configs have it",
             stacklevel=2,
         )
     for name in space.default:

@@ -131,7 +131,8 @@ class Comparison:
 
 
 def compare(lessons: Sequence[Lesson]) -> Comparison:
-    """What several studies taught, side by side."""
+    """What several studies taught, side by side, under the names of the first that has a hyperparameter."""
+    lessons = _named_alike(lessons)
     names = list(dict.fromkeys(name for lesson in lessons for name in lesson.ranked))
     rows = sorted((_row(name, lessons) for name in names), key=lambda row: -row.importance)
     return Comparison(
@@ -162,6 +163,15 @@ def place(param: Hyperparameter, good: Range) -> tuple[float, float]:
     """Where a range of numbers lies on a hyperparameter's unit interval."""
     low, high = (float(np.clip(param.unit(value), 0.0, 1.0)) for value in (good[0], good[-1]))
     return min(low, high), max(low, high)
+
+
+def _named_alike(lessons: Sequence[Lesson]) -> list[Lesson]:
+    found: list[Lesson] = []
+    names: list[str] = []
+    for lesson in lessons:
+        found.append(lesson.as_in(names))
+        names += found[-1].space
+    return found
 
 
 def _row(name: str, lessons: Sequence[Lesson]) -> Row:

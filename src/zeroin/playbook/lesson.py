@@ -4,14 +4,14 @@ Its scores are the model's losses at the full budget, on a scale that all studie
 study, 1 the median of its coarse round. Later studies are advised by them.
 """
 
-from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, replace
 from functools import cached_property
 from typing import Any
 
 import numpy as np
 
-from zeroin.catalogue import CATALOGUE
+from zeroin.catalogue import CATALOGUE, called, common
 from zeroin.playbook.scenario import Scenario
 from zeroin.search import surrogate
 from zeroin.search.model import Features
@@ -80,11 +80,35 @@ class Lesson:
     def shares(self, space: Space, scenario: Scenario) -> list[str]:
         """The hyperparameters that this study and a new one have in common.
 
-        Both must search them. Names of the catalogue mean the same everywhere; other names only in the same task.
+        Both must search them. What the catalogue knows means the same everywhere; other names only in the same task.
         """
         same = scenario.get("task") is not None and scenario.get("task") == self.scenario.get("task")
         both = [n for n, p in space.params.items() if not p.held and self._searched(n)]
-        return [n for n in both if (same or n in CATALOGUE) and type(space[n]) is type(self.space[n])]
+        return [n for n in both if (same or common(n) in CATALOGUE) and type(space[n]) is type(self.space[n])]
+
+    def as_in(self, names: Iterable[str]) -> "Lesson":
+        """The lesson with the names that another study has, `names`, for the catalogue's hyperparameters.
+
+        >>> lesson.as_in(["learning_rate"]).good["learning_rate"]  # doctest: +SKIP
+        (0.00087, 0.0028)
+        """
+        theirs = called(names)
+        other = {own: theirs[name] for name, own in called(self.space).items() if name in theirs}
+        other = {own: name for own, name in other.items() if name not in self.space.params}
+        if not other:
+            return self
+
+        def told(values: Mapping[str, Any]) -> dict[str, Any]:
+            return {other.get(name, name): value for name, value in values.items()}
+
+        return replace(
+            self,
+            space=self.space.renamed(other),
+            configs=tuple(told(config) for config in self.configs),
+            lengths=told(self.lengths),
+            importance=told(self.importance),
+            good=told(self.good),
+        )
 
     def _searched(self, name: str) -> bool:
         return name in self.space.params and not self.space[name].held

@@ -12,7 +12,7 @@ from collections.abc import Collection, Sequence
 
 import numpy as np
 
-from zeroin.catalogue import PACE
+from zeroin.catalogue import PACE, common
 from zeroin.playbook.lesson import Lesson, scores
 from zeroin.playbook.pool import pooled
 from zeroin.playbook.ranges import corrected
@@ -45,7 +45,8 @@ def advised(space: Space, scenario: Scenario, lessons: Sequence[Lesson], movable
     Returns:
         Configs to try first, the best bet first; corrected ranges; leads. Nothing if no past study fits.
     """
-    asked = pooled([lesson for lesson in lessons if _comparable(space, scenario, lesson)])
+    alike = [lesson.as_in(space) for lesson in lessons]
+    asked = pooled([lesson for lesson in alike if _comparable(space, scenario, lesson)])
     pool = [(c, lesson) for lesson in asked for c in _mapped(space, lesson)]
     configs, origins = [c for c, _ in pool], [lesson for _, lesson in pool]
     if not configs:
@@ -103,10 +104,10 @@ def fitted(space: Space, config: Config) -> Config | None:
                 return None
             continue
         foreign = u < 0.0 if isinstance(param, Choice) else not is_number(config[name])
-        if foreign or (name not in PACE and not -CLOSE <= u <= 1.0 + CLOSE):
+        if foreign or (common(name) not in PACE and not -CLOSE <= u <= 1.0 + CLOSE):
             return None
     inside = space.span(space.ranges) + np.array([0.0, -1e-9])  # the very edge of a whole number is its neighbour's
-    low, high = np.where([[name in PACE] for name in space], inside, [0.0, 1.0]).T
+    low, high = np.where([[common(name) in PACE] for name in space], inside, [0.0, 1.0]).T
     return space.config(np.clip(units, low, high))
 
 

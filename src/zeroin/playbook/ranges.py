@@ -11,7 +11,7 @@ from collections.abc import Collection, Sequence
 
 import numpy as np
 
-from zeroin.catalogue import PACE
+from zeroin.catalogue import PACE, common
 from zeroin.playbook.compare import MATTERS, place
 from zeroin.playbook.lesson import Lesson
 from zeroin.space import Choice, Float, Int, Space
@@ -38,7 +38,7 @@ def corrected(space: Space, past: Sequence[tuple[Lesson, float, Collection[str]]
             continue
         known = [(x, w) for x, w, names in past if name in names and _speaks(param, name, x)]
         good = [place(param, lesson.good[name]) for lesson, _ in known]
-        moved = _moved(param, good, np.array([w for _, w in known]), beyond=name not in PACE)
+        moved = _moved(param, good, np.array([w for _, w in known]), beyond=common(name) not in PACE)
         if moved and isinstance(param, Float) and param.zero:
             moved = (param.low, moved[1])  # the exact zero stays, and all above it
         if moved and moved != param.range:

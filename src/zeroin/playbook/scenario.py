@@ -11,6 +11,7 @@ from typing import Any, TypeAlias
 
 import numpy as np
 
+from zeroin.catalogue import called
 from zeroin.space import Choice, Space
 from zeroin.space.scales import Array
 from zeroin.types import Value
@@ -34,8 +35,9 @@ def scenario_of(objective: Any, space: Space, max_epochs: int) -> dict[str, Valu
     """
     told = getattr(objective, "scenario", None)
     facts: dict[str, Value] = {"task": _name_of(objective), **(told if isinstance(told, Mapping) else {})}
+    names = called(space)
     for fact, name in (("optimizer", "optimizer"), ("normalisation", "batchnorm"), ("normalisation", "norm")):
-        param = space.params.get(name)
+        param = space.params.get(names.get(name, ""))
         if isinstance(param, Choice):
             facts[fact] = str(param.fixed) if param.held else "any"
     facts["hyperparameters"] = sum(not p.held for p in space.params.values())

@@ -4,7 +4,7 @@ import math
 import shlex
 from collections.abc import Mapping, Sequence
 
-from zeroin.catalogue import CATALOGUE
+from zeroin.catalogue import CATALOGUE, common
 from zeroin.history import History
 from zeroin.space import SCALES, Choice, Float, Hyperparameter, Int, Space
 from zeroin.space.plain import is_number, number, tidy
@@ -29,7 +29,8 @@ def wider(space: Space, name: str, best: Trial, importance: Sequence[Importance]
     low, high = (float(end) for end in param.legal)
     bottom, top = float(scale.forward(low)), float(scale.forward(high))
     place, width = float(scale.forward(x)), top - bottom
-    first, last = CATALOGUE[name].possible if name in CATALOGUE else (0.0 if low >= 0 else -math.inf, math.inf)
+    entry = CATALOGUE.get(common(name))
+    first, last = entry.possible if entry else (0.0 if low >= 0 else -math.inf, math.inf)
     reach = math.ceil(WIDER * width) if param.scale == "log2" else WIDER * width
     if place >= top - EDGE * width and high < last and high != 1:
         further = min(float(scale.inverse(top + reach)), last)

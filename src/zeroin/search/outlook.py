@@ -14,19 +14,12 @@ from importlib import resources
 
 import numpy as np
 
+from zeroin.catalogue import called
 from zeroin.space import Choice, Float, Space
 from zeroin.space.scales import Array
 from zeroin.types import Config
 
-NAMES = {  # name in the catalogue: names that it may have in a space
-    "lr": ("lr", "learning_rate"),
-    "momentum": ("momentum",),
-    "weight_decay": ("weight_decay",),
-    "batch_size": ("batch_size",),
-    "layers": ("layers", "num_layers", "n_layers"),
-    "units": ("units", "max_units", "hidden_units"),
-    "dropout": ("dropout", "max_dropout", "dropout_rate"),
-}
+NAMES = ("lr", "momentum", "weight_decay", "batch_size", "layers", "units", "dropout")  # of what was learned from
 NEEDED = ("lr", "momentum")  # it was learned with SGD with momentum, and says nothing about other optimizers
 OPTIMIZERS = {"sgd", "momentum", "nesterov"}
 WORTH = 0.1  # squared falls, in spreads of the losses, at which a study's own count as much as what was learned
@@ -90,16 +83,11 @@ def known(space: Space) -> dict[str, str]:
     >>> known(Space(lr=Float(1e-4, 1.0, scale="log"), beta1=Float(0.5, 0.99)))
     {}
     """
-    optimizer = space.params.get("optimizer")
-    if isinstance(optimizer, Choice) and not OPTIMIZERS.issuperset(map(str, optimizer.range)):
+    optimizer = space.params.get(called(space).get("optimizer", ""))
+    if isinstance(optimizer, Choice) and not OPTIMIZERS.issuperset(str(option).lower() for option in optimizer.range):
         return {}
-    found = {}
-    for name, others in NAMES.items():
-        for other in others:
-            param = space.params.get(other)
-            if param is not None and not isinstance(param, Choice) and param.when is None:
-                found[name] = other
-                break
+    always = [name for name, param in space.params.items() if not isinstance(param, Choice) and param.when is None]
+    found = {name: own for name, own in called(always).items() if name in NAMES}
     return found if all(name in found for name in NEEDED) else {}
 
 

@@ -237,6 +237,18 @@ class Space:
             f"{name}={value!r}: use {name}={param.start!r}."
         )
 
+    def renamed(self, names: Mapping[str, str]) -> "Space":
+        """The space with other names for some hyperparameters, also where a `when` asks about them.
+
+        >>> list(Space(lr=Float(1e-5, 1.0, scale="log"), layers=Int(1, 3)).renamed({"lr": "learning_rate"}))
+        ['learning_rate', 'layers']
+        """
+        new: dict[str, Hyperparameter] = {}
+        for name, param in self.params.items():
+            when = {names.get(parent, parent): allowed for parent, allowed in (param.when or {}).items()}
+            new[names.get(name, name)] = changed(param, when=when) if when else param
+        return Space(**new)
+
     def to_json(self) -> dict[str, Any]:
         """Plain data, in order; `Space.from_json` reads it."""
         return {name: p.to_json() for name, p in self.params.items()}
