@@ -12,6 +12,8 @@ from typing import Any, TypeAlias
 import numpy as np
 
 from zeroin.catalogue import called
+from zeroin.executors.code import function_of
+from zeroin.executors.held import held
 from zeroin.space import Choice, Space
 from zeroin.space.scales import Array
 from zeroin.types import Value
@@ -20,6 +22,7 @@ Scenario: TypeAlias = Mapping[str, Value]
 
 FACTS = ("task", "inputs", "network", "loss", "optimizer", "normalisation", "examples", "epochs", "hyperparameters")
 SIZE = ("epochs", "hyperparameters")  # facts about the size of a study, not about what was tuned
+DATA = "data"  # a fact that tells functions of one name apart, and of which nothing is learned
 USUALLY = 0.15  # prior: how much less two studies agree if they differ in a fact
 PAIRS = 3.0  # the prior counts as much as so many pairs of studies
 LEAST = 0.05  # the weight of the least similar study
@@ -29,12 +32,14 @@ def scenario_of(objective: Any, space: Space, max_epochs: int) -> dict[str, Valu
     """The facts about a study, from its task and from its space.
 
     Args:
-        objective: a Task, which has a `scenario`; or a function, which is identified by its file and name.
+        objective: a Task, which has a `scenario`; or a function, which is identified by its file, its name and a hash
+            of the data that it holds.
         space: that is searched.
         max_epochs: the number of epochs of a full training.
     """
     told = getattr(objective, "scenario", None)
-    facts: dict[str, Value] = {"task": _name_of(objective), **(told if isinstance(told, Mapping) else {})}
+    own = told if isinstance(told, Mapping) else {DATA: held(objective)} if callable(objective) else {}
+    facts: dict[str, Value] = {"task": _name_of(objective), **own}
     names = called(space)
     for fact, name in (("optimizer", "optimizer"), ("normalisation", "batchnorm"), ("normalisation", "norm")):
         param = space.params.get(names.get(name, ""))
@@ -74,7 +79,8 @@ def weights(new: Scenario, past: Sequence[Scenario], scores: Array, trust: Array
     lost, _ = nnls(np.vstack([told[:, None] * known, prior]), np.append(told * (1.0 - agree), prior.sum(0) * USUALLY))
     apart = np.array([difference(new, each) for each in past])
     named = new.get("task") is not None
-    other = np.array([not named or any(new.get(f) != each.get(f) for f in FACTS if f not in SIZE) for each in past])
+    facts = [fact for fact in (*FACTS, DATA) if fact not in SIZE]
+    other = np.array([not named or any(new.get(fact) != each.get(fact) for fact in facts) for each in past])
     return np.asarray(np.clip(1.0 - lost[0] * other - apart @ lost[1:], LEAST, 1.0))
 
 
@@ -90,7 +96,8 @@ def _differ(a: Value, b: Value) -> float:
 
 def _name_of(objective: Any) -> str:
     if callable(objective):
-        code = getattr(objective, "__code__", None)
-        name = str(getattr(objective, "__name__", type(objective).__name__))
+        function = function_of(objective)
+        code = getattr(function, "__code__", None)
+        name = str(getattr(function, "__name__", type(function).__name__))
         return "" if name == "<lambda>" or code is None else f"{Path(code.co_filename).stem}.{name}"
     return str(getattr(objective, "name", ""))

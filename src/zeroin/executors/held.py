@@ -1,0 +1,69 @@
+"""What data a function holds, so that the same function of other data is known for another task."""
+
+import hashlib
+import inspect
+from collections.abc import Iterator, Mapping
+from contextlib import suppress
+from functools import partial
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+DEEP = 3  # so far into objects that hold others
+MANY = 20  # items of a collection that are looked at
+ROWS = 100  # of an array or a table; more would tell little
+LONG = 10_000  # characters of a word
+
+
+def held(objective: Any) -> str:
+    """A short hash of the data that a function holds; empty if there are none that can be told.
+
+    These are what `partial` gave it, what it captured, its defaults, what it reads of its module, and of an object
+    its attributes: numbers, words, arrays and tables, and whatever holds such. The hash is the same in every process.
+
+    >>> held(lambda config: config["x"]), held(partial(print, "cifar")) == held(partial(print, "mnist"))
+    ('', False)
+    """
+    words = ""
+    with suppress(Exception):  # it only serves to recognise a task, and objects raise what they like
+        words = "; ".join(_of_function(objective, DEEP))
+    return hashlib.sha256(words.encode()).hexdigest()[:8] if words else ""
+
+
+def _of_function(function: Any, deep: int) -> Iterator[str]:
+    while isinstance(function, partial):
+        yield from _of((function.args, function.keywords), deep)
+        function = function.func
+    function = inspect.unwrap(function)
+    yield from _of(getattr(function, "__self__", None) if inspect.ismethod(function) else None, deep)
+    if not inspect.isroutine(function):
+        yield from _of(function, deep)
+    with suppress(TypeError, ValueError):  # a built-in, or one that is not yet complete
+        read = inspect.getclosurevars(function)
+        yield from _of({**read.globals, **read.nonlocals, "": function.__defaults__}, deep)
+
+
+def _of(value: Any, deep: int) -> Iterator[str]:
+    """What can be told of a value, in words; nothing of modules, classes and what is too deep."""
+    if isinstance(value, str | int | float | Path):
+        yield repr(str(value) if isinstance(value, Path) else value)[:LONG]
+    elif deep == 0 or value is None or inspect.ismodule(value) or inspect.isclass(value):
+        return
+    elif hasattr(value, "__array__"):
+        with suppress(Exception):  # what lies on a GPU, or cannot be cut
+            some = np.ascontiguousarray(value[:ROWS] if np.shape(value) else value)
+            told = repr(some.tolist()).encode() if some.dtype.hasobject else some.tobytes()
+            yield f"{np.shape(value)} {some.dtype} {hashlib.sha256(told).hexdigest()}"
+    elif isinstance(value, Mapping):
+        for name, each in sorted(list(value.items())[:MANY], key=lambda item: str(item[0])):
+            yield from (f"{name}={word}" for word in _of(each, deep - 1))
+    elif isinstance(value, list | tuple):
+        for each in value[:MANY]:
+            yield from _of(each, deep - 1)
+    elif inspect.isroutine(value) or isinstance(value, partial):
+        yield from _of_function(value, deep - 1)
+    else:
+        fields = getattr(value, "__slots__", ()) if not hasattr(value, "__dict__") else vars(value)
+        names = sorted(fields if isinstance(fields, Mapping) else [fields] if isinstance(fields, str) else fields)
+        yield from _of({name: getattr(value, name, None) for name in names}, deep - 1)
