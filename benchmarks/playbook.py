@@ -119,15 +119,18 @@ def lesson_from(
     sign: float = 1.0,
     facts: Mapping[str, str] | None = None,
     names: Outlook | None = None,
+    *,
+    one_name: bool = False,
 ) -> Lesson:
     """What a past study of a task teaches; other numbers, other seeds. It looked for the worst if `sign` is -1.
 
+    With `one_name` only what its objective holds tells the task, as where one objective is tuned in a loop.
     `names` is what the lesson's model knows of how losses still fall; the study went without. None where a task is left
     out, as it was learned from that one's curves, too.
     """
     study, _ = studied(task, f"{task.name}@past{number or ''}", trainings, sign=sign)
     known = {"task": f"{task.family}-{task.name}"} | dict(facts or {})
-    scenario = scenario_of(None, study.space, task.max_epochs) | known
+    scenario = study.header.scenario if one_name else scenario_of(None, study.space, task.max_epochs) | known
     memory = Memory(study.space, study.history, hindsight.trusted(study.space, study.history), names)
     lesson = lesson_of(replace(study.header, scenario=scenario), study.history, memory)
     return replace(lesson, created=str(number or ""))  # by which several of one task are told apart
@@ -227,7 +230,8 @@ def _lessons(given: argparse.Namespace, tasks: Sequence[Task], variant: str) -> 
     known = json.loads(file.read_text()) if file.exists() else []
     wanted = [(task, n) for n in range(given.past) for task in tasks]
     for task, n in wanted[len(known) :]:
-        known.append(to_json(lesson_from(task, n, given.trainings, -1.0 if variant == "adversary" else 1.0)))
+        sign = -1.0 if variant == "adversary" else 1.0
+        known.append(to_json(lesson_from(task, n, given.trainings, sign, one_name=given.one_name)))
         _keep(file, known)
     return [from_json(each) for each in known]
 
@@ -256,6 +260,7 @@ def arguments() -> argparse.Namespace:
     parser.add_argument("--trainings", type=int, default=PAST, help="full trainings of a past study")
     parser.add_argument("--variants", nargs="+", default=VARIANTS, choices=VARIANTS, help="those beside none")
     parser.add_argument("--names", action="store_true", help="on LCBench: with what names tell of how losses fall")
+    parser.add_argument("--one-name", action="store_true", help="all tasks by one objective (an --out of its own)")
     parser.add_argument("--out", type=Path, default=Path("playbook-benchmark"), help="folder of lessons and runs")
     places(parser)
     parser.add_argument("--report", action="store_true", help="only print the table of what is in --out")

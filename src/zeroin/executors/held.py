@@ -10,7 +10,7 @@ from typing import Any
 
 import numpy as np
 
-DEEP = 3  # so far into objects that hold others
+DEEP = 4  # so far into objects that hold others
 MANY = 20  # items of a collection that are looked at
 ROWS = 100  # of an array or a table; more would tell little
 LONG = 10_000  # characters of a word
