@@ -43,7 +43,10 @@ struct Memory final : at::Allocator {
 static Memory MEMORY;
 REGISTER_ALLOCATOR(FAKE, &MEMORY);
 
-struct Guard final : c10::impl::NoOpDeviceGuardImpl<FAKE> {
+struct Guard final : c10::impl::DeviceGuardImplInterface {
+  c10::DeviceType type() const override { return FAKE; }
+  void setDevice(Device) const override {}
+  void uncheckedSetDevice(Device) const noexcept override {}
   Device getDevice() const override { return Device(FAKE, 0); }
   Device exchangeDevice(Device) const override { return getDevice(); }
   Stream getStream(Device) const noexcept override { return Stream(Stream::DEFAULT, getDevice()); }
@@ -54,8 +57,8 @@ struct Guard final : c10::impl::NoOpDeviceGuardImpl<FAKE> {
 C10_REGISTER_GUARD_IMPL(PrivateUse1, Guard);
 
 struct Hooks final : at::PrivateUse1HooksInterface {
-  bool isBuilt() const override { return true; }
-  bool isAvailable() const override { return true; }
+  bool isBuilt() const { return true; }  // PyTorch 2.6 does not ask for this one and the next
+  bool isAvailable() const { return true; }
   bool hasPrimaryContext(c10::DeviceIndex) const override { return true; }
   c10::DeviceIndex deviceCount() const override { return 1; }
   c10::DeviceIndex getCurrentDevice() const override { return 0; }

@@ -1,6 +1,6 @@
 """Evaluating the networks of a stack: all rows on the same inputs, with running or recalibrated batch statistics."""
 
-from functools import partial
+from typing import Any
 
 import torch
 from torch import Tensor
@@ -26,9 +26,13 @@ def forward(layout: Layout, p: dict[str, Tensor], buffers: dict[str, Tensor], x:
 
 def outputs(layout: Layout, p: Tensor, buffers: dict[str, Tensor], x: Tensor) -> Tensor:
     """The outputs [M, B, ...] of all rows, with parameters p [M, P], for the same inputs [B, ...]."""
+
+    def row(*given: Any) -> Tensor:  # of a `partial`, which has no name, PyTorch 2.6 would write out all tensors
+        return forward(layout, *given)
+
     tree = layout.tree(p)
     if not layout.convolves:
-        return vmap(partial(forward, layout))(tree, buffers, x.expand(len(p), *x.shape))
+        return vmap(row)(tree, buffers, x.expand(len(p), *x.shape))
     # One row at a time: for many examples its convolutions are enough work, and they always use the same kernel.
     rows = [({n: t[i] for n, t in tree.items()}, {n: b[i] for n, b in buffers.items()}) for i in range(len(p))]
     # Each has its own copy of the inputs, which it may write into.
