@@ -10,7 +10,7 @@ from torch import nn
 from torch.nn.utils import prune
 from torch.nn.utils.parametrizations import spectral_norm
 from torch.optim.swa_utils import AveragedModel
-from torch.utils.data import DataLoader, SubsetRandomSampler, TensorDataset
+from torch.utils.data import BatchSampler, DataLoader, IterableDataset, SubsetRandomSampler, TensorDataset
 
 from networks_table import TABLE
 from zeroin.errors import TaskError
@@ -504,12 +504,32 @@ def test_evidence_does_not_depend_on_the_global_random_state():
     assert said[0] == said[1]
 
 
+class Counted(IterableDataset):
+    def __iter__(self):
+        return iter(X)
+
+
+def test_numbers_one_by_one_are_examples():
+    assert not audit(nn.Sequential(nn.Unflatten(0, (-1, 1)), nn.Linear(1, 3)), X[:, 0]).findings
+
+
+def test_a_batch_sampler_says_how_many_examples_are_left():
+    batches = BatchSampler(SubsetRandomSampler(range(241)), 16, drop_last=False)
+    found = audit(normed(), DataLoader(TensorDataset(*DATA), batch_sampler=batches)).findings
+    assert found[0].rule == "mini-batch of one"
+
+
 def test_what_cannot_be_looked_at_is_told():
     result = audit(normed(), X)
     assert dict(result.skipped).keys() >= {"weight decay on γ and β", "gradients", "running statistics stale"}
     assert set(result.checked) | set(dict(result.skipped)) == set(RULES)
-    with pytest.raises(TaskError, match=r"use audit\(model, \(x_train, y_train\)\)"):
-        audit(normed())
+    for data in (None, X[:1], DataLoader(Counted())):
+        with pytest.raises(TaskError, match=r"use audit\(model, \(x_train, y_train\)\)"):
+            audit(normed(), data)
+    with pytest.raises(TaskError, match="600 of 4800 training inputs are NaN"):
+        audit(normed(), torch.cat([X[:, 1:], torch.full((600, 1), torch.nan)], 1))
+    with pytest.raises(TaskError, match="batch_size=0: leave it out"):
+        audit(normed(), X, batch_size=0)
     with pytest.raises(TaskError, match=r"outputs \[480, 3\] .* and targets \[480\] .*give the loss"):
         audit(normed(), (X[:480], X[:480, 0]))
     with pytest.raises(TaskError, match="loss is"):

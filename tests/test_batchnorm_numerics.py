@@ -200,6 +200,12 @@ def test_all_forms_of_data_give_the_same():
     assert np.abs(net[0].running_mean.numpy() - x[evenly(40, 20)].mean(0).numpy()).max() < 1e-12
 
 
+def test_mini_batches_of_numpy_are_data_too():
+    x, net = torch.randn(40, 3), nn.Sequential(nn.BatchNorm1d(3))
+    recalibrate(net, [(part.double().numpy(), 0) for part in x.split(10)])
+    torch.testing.assert_close(net[0].running_var, x.var(0))
+
+
 def test_sorted_data_give_the_statistics_of_mixed_ones():
     net, _ = trained()
     x = torch.cat([torch.randn(256, 6, dtype=torch.float64) + shift for shift in (-2, 0, 2)])
@@ -227,6 +233,10 @@ def test_no_data_is_told():
         recalibrate(nn.Sequential(nn.BatchNorm1d(3)), [])
     with pytest.raises(TaskError, match="two values"):
         recalibrate(nn.Sequential(nn.BatchNorm1d(3)), [torch.zeros(1, 3)])
+    with pytest.raises(TaskError, match="3 of 12 inputs are NaN or infinite"):
+        recalibrate(nn.Sequential(nn.BatchNorm1d(3)), torch.tensor([[1.0], [2.0], [3.0], [torch.nan]]).expand(4, 3))
+    with pytest.raises(TaskError, match="examples=-5: leave it out"):
+        recalibrate(nn.Sequential(nn.BatchNorm1d(3)), torch.randn(4, 3), examples=-5)
     with pytest.raises(TaskError, match="got a int"):
         recalibrate(nn.Sequential(nn.BatchNorm1d(3)), 3)
     with pytest.raises(TaskError, match=r"a generator gives them once alone: use recalibrate\(model, list"):

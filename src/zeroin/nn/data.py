@@ -122,7 +122,7 @@ def prepared(
     normalisation = _normalisation(_joined(some)) if wanted else None
 
     def inputs(name: str, x: Tensor) -> Tensor:
-        _finite(f"{name} inputs", x)
+        finite(f"{name} inputs", x)
         if normalisation is not None:
             if _kept(x) != _kept(first):
                 raise TaskError(
@@ -167,7 +167,12 @@ def fingerprint(*sets: Any) -> str:
     return digest.hexdigest()
 
 
-def _finite(what: str, values: Tensor) -> None:
+def finite(what: str, values: Tensor) -> None:
+    """Check that numbers are neither NaN nor infinite.
+
+    Raises:
+        TaskError: some are.
+    """
     if values.is_floating_point() and (bad := int((~torch.isfinite(values)).sum())):
         raise TaskError(
             f"data are finite numbers; {bad} of {values.numel()} {what} are NaN or infinite: "
@@ -188,7 +193,7 @@ def _single(what: str, values: Tensor) -> Tensor:
 
 def _targets(name: str, y: Tensor, loss: str | Callable[..., Any]) -> Tensor:
     """Class numbers as int64, real numbers as float32."""
-    _finite(f"{name} targets", y)
+    finite(f"{name} targets", y)
     if loss != "cross_entropy":
         return _single(f"{name} targets", y) if loss == "mse" or y.is_floating_point() else y.long()
     if y.dim() == 2 and y.shape[1] == 1:
@@ -252,7 +257,7 @@ def _kept(x: Tensor) -> tuple[int, int]:
 
 def _normalisation(x: Tensor) -> Normalisation:
     """Per feature of [N, F] and [N, T, F], per channel of [N, C, H, W]; a constant feature keeps its scale."""
-    _finite("train inputs", x)
+    finite("train inputs", x)
     axes = tuple(a for a in range(x.dim()) if a == 0 or a != _feature_axis(x))
     count = float(np.prod([x.shape[a] for a in axes]))
     mean = _sum(x, axes, lambda chunk: chunk) / count

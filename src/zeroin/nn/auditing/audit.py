@@ -8,7 +8,7 @@ from typing import Any
 
 import torch
 from torch import Tensor, nn
-from torch.utils.data import DataLoader, default_collate
+from torch.utils.data import DataLoader, IterableDataset, default_collate
 
 from zeroin.checked import is_whole
 from zeroin.errors import TaskError
@@ -16,7 +16,7 @@ from zeroin.nn.auditing import rules_batchnorm, rules_signal, rules_statistics
 from zeroin.nn.auditing.findings import SEVERITIES, Audit, Finding
 from zeroin.nn.auditing.measure import SEEN, Measured, Subject, Unknown, measure
 from zeroin.nn.checking import check
-from zeroin.nn.data import edges
+from zeroin.nn.data import edges, finite
 from zeroin.nn.layers import BATCHNORMS
 from zeroin.nn.loop import Training, one_thread, train_epoch
 from zeroin.nn.problem import loss_of
@@ -149,24 +149,33 @@ def _subject(
 ) -> Subject:
     smallest = None
     if isinstance(data, DataLoader):
-        batch_size = data.batch_size
+        if isinstance(data.dataset, IterableDataset):
+            raise TaskError(
+                f"an audit chooses examples evenly; a {type(data.dataset).__name__} has no numbered ones: "
+                f"use audit(model, (x_train, y_train))."
+            )
+        batch_size = getattr(data.batch_sampler, "batch_size", None)
         batches: Any = [data.sampler] if data.batch_sampler is None else data.batch_sampler
         numbers = drawn(batches, 0, len(data.dataset))  # type: ignore[arg-type]
         count = len(numbers)  # that its sampler chooses
-        left = 0 if batch_size is None or data.drop_last else count % batch_size
+        left = 0 if batch_size is None or getattr(data.batch_sampler, "drop_last", False) else count % batch_size
         smallest = min(left or count, batch_size or count)
         whole = data.batch_size is not None or data.batch_sampler is not None  # else it gives examples one by one
         collate = data.collate_fn if whole else default_collate
         data = collate([data.dataset[numbers[i]] for i in evenly(count, SEEN).tolist()])
         data = data[0] if isinstance(data, tuple | list) and len(data) == 1 else data
     elif batch_size is not None:
+        if not is_whole(batch_size, 1):
+            raise TaskError(f"batch_size is counted from 1; batch_size={batch_size!r}: leave it out, or use 64.")
         smallest = batch_size
     x, y = map(taken, data if isinstance(data, tuple | list) and len(data) == 2 else (data, None))
-    if not isinstance(x, Tensor) or not len(x):
+    if not isinstance(x, Tensor) or not x.dim() or len(x) < 2:
+        what = f"shape {list(x.shape)}" if isinstance(x, Tensor) else f"a {type(x).__name__}"
         raise TaskError(
-            f"an audit measures on data, an array or a tensor; got a {type(x).__name__}: "
+            f"an audit measures on two examples or more, an array or a tensor; got {what}: "
             f"use audit(model, (x_train, y_train)), or a Task."
         )
+    finite("training inputs", x)
     valid = None if valid is None else tuple(map(taken, valid))
     if valid is not None and not (len(valid) == 2 and all(isinstance(part, Tensor) for part in valid)):
         raise TaskError(

@@ -138,7 +138,7 @@ def measure(subject: Subject) -> Measured:
         if node.is_activation and before is not None and kept[before].dim() >= 2:
             owner = next((n.name for n in reversed(trace.nodes[: node.index]) if isinstance(n.module, LAYERS)), "input")
             levels.append(_level(owner, _name(node), kept[before], dead.get(node.index)))
-    spread = exact(x).flatten(1).var(0).mean().sqrt().item() if x.is_floating_point() else 1.0
+    spread = exact(x).reshape(len(x), -1).var(0).mean().sqrt().item() if x.is_floating_point() else 1.0
     _backward(subject, model, x)
     return Measured(subject, trace, tuple(levels), _slopes(model, "weight"), dict(_slopes(model, "bias")), spread)
 

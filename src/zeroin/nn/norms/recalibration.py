@@ -10,7 +10,9 @@ import torch
 from torch import Tensor, nn
 from torch.utils._pytree import tree_map_only
 
+from zeroin.checked import is_whole
 from zeroin.errors import TaskError
+from zeroin.nn.data import finite
 from zeroin.nn.layers import BATCHNORMS
 from zeroin.nn.modes import as_in_evaluation, on_batches
 from zeroin.nn.norms.surgery import in_sight
@@ -102,7 +104,8 @@ def recalibrate(
 
     Raises:
         TaskError: there are no data, the network does not take them, torch.jit hides its norms, a mini-batch has only
-            one value per channel, or the mini-batches can be iterated over only once but `layerwise` needs them again.
+            one value per channel, data are NaN, or the mini-batches can be iterated over only once but `layerwise`
+            needs them again.
 
     >>> net = nn.Sequential(nn.BatchNorm1d(1))
     >>> _ = recalibrate(net, torch.tensor([[1.0], [2.0], [6.0]]))
@@ -188,10 +191,15 @@ def _write(norm: BATCHNORMS, moments: Moments) -> float:
 def _batches(data: Any, batch_size: int, examples: int | None) -> Callable[[], Iterator[Tensor]]:
     """A function that begins a new pass over mini-batches of inputs; a short last one joins the one before."""
 
+    given = not isinstance(getattr(data, "problem", data), Problem)  # else a task's, which are known to be finite
+    for name, value in (("batch_size", batch_size), *([("examples", examples)] if examples is not None else [])):
+        if not is_whole(value, 1):
+            raise TaskError(f"{name} is counted from 1; {name}={value!r}: leave it out, or use {name}=256.")
+
     def begin() -> Iterator[Tensor]:
         left = examples
         for batch in _cut(data, batch_size, examples):
-            x = batch[0] if isinstance(batch, tuple | list) else batch
+            x = taken(batch[0] if isinstance(batch, tuple | list) else batch)
             if not tensors(x):
                 raise TaskError(
                     f"mini-batches are tensors, or (x, y); got a {type(x).__name__}: use recalibrate(model, x_train)."
@@ -199,6 +207,8 @@ def _batches(data: Any, batch_size: int, examples: int | None) -> Callable[[], I
             if left is not None:
                 x = tree_map_only(Tensor, itemgetter(slice(left)), x)
                 left -= len(tensors(x)[0])
+            for part in tensors(x) if given else ():
+                finite("inputs", part)
             if len(tensors(x)[0]):
                 yield x
             if left == 0:
