@@ -541,6 +541,18 @@ def test_an_accuracy_of_one_output_is_told_of_numbers_that_are_no_logits():
         made(nn.SoftMarginLoss(), least=-1.0).check(SPACE)
 
 
+@pytest.mark.parametrize("trainings", [1, 100])
+def test_a_default_config_that_stops_in_training_alone_is_a_failed_trial(tmp_path, trainings):
+    def build(config):
+        net = nn.Linear(4, 3)
+        net.register_forward_hook(lambda *_: 1 / 0 if net.training and config["lr"] == 0.5 else None)
+        return net
+
+    space = Space(lr=Choice(0.5, 0.1))
+    study = tune(task(build=build, space=space), epochs=2 * trainings, max_epochs=2, store=None, confirm=0)
+    assert [str(trial.status) for trial in study.trials[:2]] == ["failed", "done"]
+
+
 LAMBDA = task(build=lambda c: nn.Linear(4, 3))
 
 

@@ -10,6 +10,7 @@ from pathlib import Path
 import torch
 
 from zeroin.atomic import atomic_write
+from zeroin.errors import ZeroinError
 from zeroin.executors.perform import is_out_of_memory
 from zeroin.nn import loop
 from zeroin.nn.data import edges
@@ -119,7 +120,12 @@ class Calibrations:
 
     def _measured(self, config: Config) -> Calibration:
         most = self.most if math.isinf(self.shared) else min(self.most, SHARE)
-        found = measured(self.problem, config, [rows for rows in SIZES if rows <= most], self.shared)
+        try:
+            found = measured(self.problem, config, [rows for rows in SIZES if rows <= most], self.shared)
+        except ZeroinError:
+            raise
+        except Exception as error:  # it fails in training, too, where it is a trial's failure, of this config alone
+            found = Calibration(1, why=f"a network stopped with '{first_line(error)}'")
         log.info("networks of %s: %s", _about(config), self._words(found))
         return found
 
