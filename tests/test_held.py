@@ -115,6 +115,7 @@ def test_studies_of_one_function_are_of_one_task_only_with_the_same_data(tmp_pat
     assert facts[0]["task"] == facts[2]["task"]
     wrapped = scenario_of(partial(objective_of(0.2), **{}), SPACE, 1)
     assert wrapped["task"] == facts[0]["task"]
+    assert scenario_of(Called("iris"), SPACE, 1)["task"] == "test_held.Called"
     book = Playbook(tmp_path / "b.db", shipped=False)
     zi.tune(objective_of(0.2), SPACE, trials=12, store=None, playbook=book)
     again = zi.tune(objective_of(0.7), SPACE, trials=12, store=None, playbook=book)

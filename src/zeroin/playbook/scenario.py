@@ -97,7 +97,7 @@ def _differ(a: Value, b: Value) -> float:
 def _name_of(objective: Any) -> str:
     if callable(objective):
         function = function_of(objective)
-        code = getattr(function, "__code__", None)
+        code = getattr(function, "__code__", getattr(type(function).__call__, "__code__", None))
         name = str(getattr(function, "__name__", type(function).__name__))
         return "" if name == "<lambda>" or code is None else f"{Path(code.co_filename).stem}.{name}"
     return str(getattr(objective, "name", ""))
