@@ -302,6 +302,8 @@ def broken(values, at, value):
         ({"train": (X, Y - 100)}, r"the train set has -100: use loss=nn.CrossEntropyLoss\(\), which leaves them out"),
         ({"train": (X, Y + 0.5)}, r"whole numbers from 0; the train set has \d.5"),
         ({"train": (X, np.array(["a", "b", "c"] * 20))}, r"such as .*'a'.*np\.unique"),
+        ({"train": (np.array([[1.0, "red"]] * 60, dtype=object), Y)}, r"object such as 'red': use pd.get_dummies\(X\)"),
+        ({"train": ({"a": X, "b": X}, Y)}, r"train inputs are one tensor; these are a dict of a, b: put them into one"),
         ({"train": X}, r"\(inputs, targets\).*ndarray"),
         ({"train": (X, Y, Y)}, r"tuple of 3"),
         ({"valid": (X[:, :3], Y)}, r"one shape; valid has \[3\], train \[4\]"),

@@ -189,6 +189,11 @@ def tensor(what: str, values: Any) -> Tensor:
     if getattr(values, "is_sparse", False) or type(values).__module__.startswith("scipy.sparse"):
         dense = "X.to_dense()" if isinstance(values, Tensor) else "X.toarray()"
         raise TaskError(f"{what} are dense arrays; these are a sparse {type(values).__name__}: use {dense}.")
+    if isinstance(values, Mapping):
+        raise TaskError(
+            f"{what} are one tensor; these are a {type(values).__name__} of {', '.join(map(str, values))}: put them "
+            f"into one (np.concatenate), and take them apart in forward."
+        )
     if isinstance(values, Tensor):
         # NumPy, which hashes data, has no bfloat16.
         return (values.float() if values.dtype is torch.bfloat16 else values).detach().cpu()
@@ -202,13 +207,22 @@ def tensor(what: str, values: Any) -> Tensor:
             f"cut them."
         ) from error
     if array.dtype.kind not in "fiub":
-        remedy = "np.unique(y, return_inverse=True)[1]" if "targets" in what else "X.astype('float32')"
-        raise TaskError(f"{what} are numbers; these are {array.dtype} such as {array.flat[0]!r}: use {remedy}.")
+        raise TaskError(_no_numbers(what, array))
     if array.dtype.kind == "u" and array.dtype != np.uint8:
         array = array.astype(np.int64)
     if array.dtype.kind == "f" and array.dtype.itemsize > 8:
         array = array.astype(np.float64)
     return torch.from_numpy(np.ascontiguousarray(array.astype(array.dtype.newbyteorder("="), copy=True)))
+
+
+def _no_numbers(what: str, array: np.ndarray[Any, Any]) -> str:
+    """That inputs or targets are no numbers, with one that is none, if there is one among objects."""
+    word = next((value for value in array.flat if isinstance(value, str)), None) if array.dtype.kind == "O" else None
+    such = repr(next(array.flat, "") if word is None else word)[:60]
+    remedy = "X.astype('float32')" if word is None else "pd.get_dummies(X).astype('float32')"
+    if "targets" in what:
+        remedy = "np.unique(y, return_inverse=True)[1]"
+    return f"{what} are numbers; these are {array.dtype} such as {such}: use {remedy}."
 
 
 def _filled(name: str, count: int) -> None:
