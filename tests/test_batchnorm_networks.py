@@ -545,6 +545,24 @@ def test_outputs_that_are_infinite_or_complex_are_compared():
     assert 0 < told.difference < 1e-5
 
 
+class SplitsItsLayer(nn.Module):
+    def __init__(self):
+        super().__init__()
+        self.one, self.two, self.out = nn.Linear(4, 8), nn.Linear(8, 8), nn.Linear(8, 2)
+
+    def forward(self, x):
+        h = self.one(x)
+        return self.out(self.two(h).relu() + (2 * h + 1).relu())
+
+
+def test_of_two_activations_each_layer_gets_its_own_normed():
+    normed, told = insert_batchnorm(SplitsItsLayer(), x := torch.randn(8, 4), position="after")
+    assert [c.layer for c in told.done] == ["one", "two"]
+    nodes = record(normed, x).nodes
+    before = {n.name: nodes[nodes[n.sources[0]].sources[0]].name for n in nodes if n.is_norm}
+    assert before == {"one_norm": "add", "two_norm": "two"}
+
+
 class SmallWithMask(nn.Module):
     def __init__(self):
         super().__init__()

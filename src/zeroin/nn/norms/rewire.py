@@ -11,7 +11,6 @@ from zeroin.nn.norms.candidates import Candidate
 from zeroin.nn.norms.normlayers import Settings, make, matched
 from zeroin.nn.norms.surgery import pair, put
 from zeroin.nn.norms.trace import Trace
-from zeroin.nn.reached import reached
 from zeroin.wording import first_line
 
 
@@ -37,7 +36,7 @@ def behind_calls(
         return model, changes
     traced = _symbolic(model)
     for candidate in chosen:
-        call = _activation_of(traced, candidate)
+        call = _activation_of(traced, trace, candidate)
         name = candidate.node.name.replace(".", "_") + "_norm"
         traced.add_submodule(name, _norm(candidate, how))
         with traced.graph.inserting_after(call):
@@ -86,15 +85,20 @@ def _symbolic(model: nn.Module) -> torch.fx.GraphModule:
     return traced
 
 
-def _activation_of(traced: torch.fx.GraphModule, candidate: Candidate) -> Any:
-    """The graph's node of the activation that follows a layer."""
-    assert candidate.following.activation is not None
+def _activation_of(traced: torch.fx.GraphModule, trace: Trace, candidate: Candidate) -> Any:
+    """The graph's node of the activation that follows a layer: both the graph and the trace have calls in order."""
     wanted = candidate.following.activation
-    calls = [n for n in traced.graph.nodes if n.op == "call_module" and n.target == candidate.node.name]
-    for user in reached(calls, lambda n: n.users)[len(calls) :]:
-        name = user.target if isinstance(user.target, str) else getattr(user.target, "__name__", "")
-        if name == wanted.name:
-            return user
-    raise TaskError(
-        f"a norm stands behind an activation; torch.fx finds none behind {candidate.node.name}: use position='before'."
-    )
+    assert wanted is not None
+    alike = [n for n in trace.nodes if n.name == wanted.name and (n.module is None) == (wanted.module is None)]
+    ops = ("call_function", "call_method") if wanted.module is None else ("call_module",)
+    calls = [n for n in traced.graph.nodes if n.op in ops and _name(n.target) == wanted.name]
+    if len(calls) != len(alike):
+        raise TaskError(
+            f"a norm stands behind an activation; torch.fx does not find that of {candidate.node.name}: "
+            f"use position='before'."
+        )
+    return calls[alike.index(wanted)]
+
+
+def _name(target: Any) -> str:
+    return target if isinstance(target, str) else getattr(target, "__name__", "")
