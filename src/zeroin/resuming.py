@@ -9,7 +9,7 @@ from zeroin.history import History
 from zeroin.space import Space
 from zeroin.types import Region, Value
 
-OBJECTIVE = ("objective", "code")  # the facts of a measure that identify a function
+OBJECTIVE = ("objective", "code", "held")  # the facts of a measure that identify a function
 
 
 def changed_objective(was: Mapping[str, Value], now: Mapping[str, Value]) -> str:
@@ -22,7 +22,8 @@ def changed_objective(was: Mapping[str, Value], now: Mapping[str, Value]) -> str
     """
     if was.get("objective") != now.get("objective") and _kind(was) == _kind(now):
         return f"another name ({now['objective']}, not {was['objective']})"
-    return "another code" if "code" in was and "code" in now and was["code"] != now["code"] else ""
+    both = [fact for fact in ("code", "held") if fact in was and fact in now and was[fact] != now[fact]]
+    return {"code": "another code", "held": "other data"}[both[0]] if both else ""
 
 
 def _kind(measure: Mapping[str, Value]) -> str:

@@ -1,4 +1,4 @@
-"""Identifying an objective function by its name and its code, so that a resumed study notices a change."""
+"""Identifying an objective function by its name, its code and its data, so that a resumed study notices a change."""
 
 import ast
 import hashlib
@@ -10,17 +10,19 @@ from functools import partial
 from pathlib import Path
 from typing import Any
 
+from zeroin.executors.held import held
 from zeroin.types import Value
 
 PLAIN = (str, int, float, Path)  # arguments that are the same in every process
 
 
 def measure_of(objective: Any) -> dict[str, Value]:
-    """What the scores of an objective measure: for a Task what it says itself, for a function its name and its code.
+    """What the scores of an objective measure: for a Task what it says itself, for a function its name, code and data.
 
-    The code is a short hash of the function's source without comments and layout; the functions that it calls and the
-    data that it reads are not part of it. The bytecode is used for a lambda, whose source is that of a whole statement,
-    and for a function typed at a prompt, whose source is not available.
+    The code is a short hash of the function's source without comments and layout; the functions that it calls are not
+    part of it. The bytecode is used for a lambda, whose source is that of a whole statement, and for a function typed
+    at a prompt, whose source is not available. Of the data that it holds, words, arrays and tables count; numbers may
+    be what a run has counted.
 
     >>> measure_of(lambda config: config["x"])["objective"]
     '<lambda>'
@@ -31,14 +33,17 @@ def measure_of(objective: Any) -> dict[str, Value]:
     function = function_of(objective)
     name = str(getattr(function, "__qualname__", type(function).__name__))
     compiled = getattr(function, "__code__", None)
+    words = held(objective, numbers=False)
+    data = {"held": words} if words else {}
     if not name.endswith("<lambda>"):
         with suppress(OSError, TypeError):
             text = textwrap.dedent(inspect.getsource(function if hasattr(function, "__qualname__") else type(function)))
             with suppress(SyntaxError):  # what a decorator made of it
                 text = ast.dump(ast.parse(text))
-            return {"objective": name, "code": _hash(text + _held(objective))}
+            return {"objective": name, "code": _hash(text + _given(objective)), **data}
     written = None if compiled is None else _written(compiled)
-    return {"objective": name} if written is None else {"objective": name, "code": _hash(written + _held(objective))}
+    code = {} if written is None else {"code": _hash(written + _given(objective))}
+    return {"objective": name, **code, **data}
 
 
 def measure_with_file(objective: Any) -> dict[str, Value]:
@@ -47,7 +52,7 @@ def measure_with_file(objective: Any) -> dict[str, Value]:
     if "objective" not in measure:
         return measure
     module = sys.modules.get(getattr(function_of(objective), "__module__", ""))
-    arguments = _held(objective)
+    arguments = _given(objective)
     words = [f"{measure['objective']}({arguments})" if arguments else str(measure["objective"])]
     words += [f"in {Path(file).stem}" for file in [getattr(module, "__file__", None)] if file]
     if "<lambda>" in words[0]:  # it has no name: it is what it does
@@ -55,10 +60,10 @@ def measure_with_file(objective: Any) -> dict[str, Value]:
     return {**measure, "function": " ".join(words)}
 
 
-def _held(objective: Any) -> str:
+def _given(objective: Any) -> str:
     """The plain arguments that `partial` holds: the same function of other data is another objective.
 
-    >>> _held(partial(print, "cifar", sep=partial, end="!"))
+    >>> _given(partial(print, "cifar", sep=partial, end="!"))
     "'cifar', end='!'"
     """
     words: list[str] = []

@@ -16,22 +16,27 @@ ROWS = 100  # of an array or a table; more would tell little
 LONG = 10_000  # characters of a word
 
 
-def held(objective: Any) -> str:
+def held(objective: Any, *, numbers: bool = True) -> str:
     """A short hash of the data that a function holds; empty if there are none that can be told.
 
     These are what `partial` gave it, what it captured, its defaults, what it reads of its module, and of an object
     its attributes: numbers, words, arrays and tables, and whatever holds such. The hash is the same in every process.
 
+    Args:
+        objective: the function.
+        numbers: whether single numbers count, which may be a task's place in a list, or what a run has counted.
+
     >>> held(lambda config: config["x"]), held(partial(print, "cifar")) == held(partial(print, "mnist"))
     ('', False)
     """
-    words = ""
+    found: list[str | int | float] = []
     with suppress(Exception):  # it only serves to recognise a task, and objects raise what they like
-        words = "; ".join(_of_function(objective, DEEP))
-    return hashlib.sha256(words.encode()).hexdigest()[:8] if words else ""
+        found += _of_function(objective, DEEP)
+    words = [repr(one) for one in found if numbers or isinstance(one, str)]
+    return hashlib.sha256("; ".join(words).encode()).hexdigest()[:8] if words else ""
 
 
-def _of_function(function: Any, deep: int) -> Iterator[str]:
+def _of_function(function: Any, deep: int) -> Iterator[str | int | float]:
     while isinstance(function, partial):
         yield from _of((function.args, function.keywords), deep)
         function = function.func
@@ -44,10 +49,12 @@ def _of_function(function: Any, deep: int) -> Iterator[str]:
         yield from _of({**read.globals, **read.nonlocals, "": function.__defaults__}, deep)
 
 
-def _of(value: Any, deep: int) -> Iterator[str]:
-    """What can be told of a value, in words; nothing of modules, classes and what is too deep."""
-    if isinstance(value, str | int | float | Path):
-        yield repr(str(value) if isinstance(value, Path) else value)[:LONG]
+def _of(value: Any, deep: int) -> Iterator[str | int | float]:
+    """What can be told of a value; nothing of modules, classes and what is too deep."""
+    if isinstance(value, str | int | float):
+        yield value[:LONG] if isinstance(value, str) else value
+    elif isinstance(value, Path):
+        yield str(value)
     elif deep == 0 or value is None or inspect.ismodule(value) or inspect.isclass(value):
         return
     elif hasattr(value, "__array__"):
@@ -56,8 +63,8 @@ def _of(value: Any, deep: int) -> Iterator[str]:
             told = repr(some.tolist()).encode() if some.dtype.hasobject else some.tobytes()
             yield f"{np.shape(value)} {some.dtype} {hashlib.sha256(told).hexdigest()}"
     elif isinstance(value, Mapping):
-        for name, each in sorted(list(value.items())[:MANY], key=lambda item: str(item[0])):
-            yield from (f"{name}={word}" for word in _of(each, deep - 1))
+        for _, each in sorted(list(value.items())[:MANY], key=lambda item: str(item[0])):
+            yield from _of(each, deep - 1)
     elif isinstance(value, list | tuple):
         for each in value[:MANY]:
             yield from _of(each, deep - 1)
@@ -65,5 +72,5 @@ def _of(value: Any, deep: int) -> Iterator[str]:
         yield from _of_function(value, deep - 1)
     else:
         fields = getattr(value, "__slots__", ()) if not hasattr(value, "__dict__") else vars(value)
-        names = sorted(fields if isinstance(fields, Mapping) else [fields] if isinstance(fields, str) else fields)
+        names = [fields] if isinstance(fields, str) else sorted(fields)
         yield from _of({name: getattr(value, name, None) for name in names}, deep - 1)
