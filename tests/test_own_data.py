@@ -523,6 +523,8 @@ def test_rows_in_the_order_of_time_are_told_and_cut_by_it(tmp_path, recwarn):
     assert "rows are in the order of 'sold'" in noted(tmp_path, houses(), recwarn)
     recwarn.clear()
     assert "in the order of" not in noted(tmp_path, houses(), recwarn, order="sold")
+    once = houses().assign(sold=["2024-01-05", None] * (len(houses()) // 2))
+    assert "in the order of" not in noted(tmp_path, once, recwarn)
     mixed[["sold", "price"]].to_csv(tmp_path / "t.csv", index=False)
     task = own.task_of(tmp_path / "t.csv", target="price", order="sold")
     years = [part[0][:, 0] for part in (task.train, task.valid, task.test)]

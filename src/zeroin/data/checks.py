@@ -158,7 +158,7 @@ def _two_forms(words: pd.Series) -> list[str]:
 
 def _in_order(values: pd.Series) -> bool:
     step = values.diff().dropna()
-    return bool((step >= 0).all() or (step <= 0).all())
+    return bool(step.any() and ((step >= 0).all() or (step <= 0).all()))
 
 
 def _names_rows(values: pd.Series, kind: ColumnKind) -> bool:
