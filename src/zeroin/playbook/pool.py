@@ -9,15 +9,14 @@ from zeroin.playbook.learning import goods, kept
 from zeroin.playbook.lesson import WORST, Lesson
 
 MOST = 8  # so many studies of a task are pooled, the newest; older ones add little
-NEAR = 0.3  # of the spread of losses, within which two studies' best and usual ones lie (docs/playbook-experiments.md)
 KEPT_BEST, KEPT_OTHERS = 40, 24  # so many of all their configs are kept
 
 
 def pooled(lessons: Sequence[Lesson]) -> list[Lesson]:
     """Lessons, with those of the same task pooled into one.
 
-    Studies are of the same task if their scenarios (which name the task) and their spaces are equal, and their losses
-    lie in the same places. If they do not, something else was measured under the same name.
+    Studies are of the same task if their scenarios (which name the task) and their spaces are equal and their losses
+    overlap. If they do not, something else was measured under the same name.
     """
     groups: list[list[Lesson]] = []
     for lesson in lessons:
@@ -59,6 +58,5 @@ def pool(lessons: Sequence[Lesson]) -> Lesson:
 def _one_task(a: Lesson, b: Lesson) -> bool:
     if a.levels is None or b.levels is None or a.scenario.get("task") is None or a.scenario != b.scenario:
         return False
-    (low, high), (other_low, other_high) = a.levels, b.levels
-    apart = max(abs(low - other_low), abs(high - other_high))
-    return a.space == b.space and apart < NEAR * (high - low + other_high - other_low) / 2
+    overlap = a.levels[0] < b.levels[1] and b.levels[0] < a.levels[1]
+    return overlap and a.space == b.space
