@@ -316,6 +316,7 @@ MISTAKES = [
     (lambda: Space(x=Float(0, 1)).check({"x": "a"}), "within the legal limits", "x='a'", "use x=0.5"),
     (lambda: Space(x=Float(0, 1)).check({"x": float("nan")}), "within the legal limits", "nan", "use x=0.5"),
     (lambda: Space(x=Choice("a", "b")).check({"x": ["a"]}), "within the legal limits", "x=['a']", "use x='a'"),
+    (lambda: Space(x=Float(0, 1), y=Int(1, 2)).renamed({"x": "y"}), "a name of its own", "'y'", "use another"),
     (lambda: Space(x=Float(0, 1)).set("y", 0, 1), "the space has x", "'y'", "check the spelling"),
     (lambda: Space(x=Float(0, 1)).set("x", 3), "a range is low..high", "(3,)", "x=0..1, or fix it"),
     (lambda: Space(x=Float(0, 1)).set("x", "a", "b"), "a range is low..high", "'a'", "x=0..1"),

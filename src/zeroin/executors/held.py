@@ -70,7 +70,9 @@ def _of(value: Any, deep: int) -> Iterator[str | int | float]:
             yield from _of(each, deep - 1)
     elif inspect.isroutine(value) or isinstance(value, partial):
         yield from _of_function(value, deep - 1)
+    elif hasattr(value, "__dict__"):
+        yield from _of(dict(vars(value)), deep - 1)
     else:
-        fields = getattr(value, "__slots__", ()) if not hasattr(value, "__dict__") else vars(value)
-        names = [fields] if isinstance(fields, str) else sorted(fields)
+        slots = getattr(value, "__slots__", ())
+        names = [slots] if isinstance(slots, str) else slots
         yield from _of({name: getattr(value, name, None) for name in names}, deep - 1)

@@ -240,13 +240,18 @@ class Space:
     def renamed(self, names: Mapping[str, str]) -> "Space":
         """The space with other names for some hyperparameters, also where a `when` asks about them.
 
+        Raises:
+            SpaceError: two would have one name.
+
         >>> list(Space(lr=Float(1e-5, 1.0, scale="log"), layers=Int(1, 3)).renamed({"lr": "learning_rate"}))
         ['learning_rate', 'layers']
         """
         new: dict[str, Hyperparameter] = {}
         for name, param in self.params.items():
             when = {names.get(parent, parent): allowed for parent, allowed in (param.when or {}).items()}
-            new[names.get(name, name)] = changed(param, when=when) if when else param
+            if (other := names.get(name, name)) in new:
+                raise SpaceError(f"each hyperparameter has a name of its own; {other!r} would be two: use another.")
+            new[other] = changed(param, when=when) if when else param
         return Space(**new)
 
     def to_json(self) -> dict[str, Any]:
