@@ -9,7 +9,8 @@ from zeroin.history import History
 from zeroin.space import Space
 from zeroin.types import Region, Value
 
-OBJECTIVE = ("objective", "code", "held")  # the facts of a measure that identify a function
+CHANGED = {"code": "another code", "held": "other data"}  # of a function, which may go on all the same
+OBJECTIVE = ("objective", *CHANGED)  # the facts of a measure that identify a function
 
 
 def changed_objective(was: Mapping[str, Value], now: Mapping[str, Value]) -> str:
@@ -22,8 +23,8 @@ def changed_objective(was: Mapping[str, Value], now: Mapping[str, Value]) -> str
     """
     if was.get("objective") != now.get("objective") and _kind(was) == _kind(now):
         return f"another name ({now['objective']}, not {was['objective']})"
-    both = [fact for fact in ("code", "held") if fact in was and fact in now and was[fact] != now[fact]]
-    return {"code": "another code", "held": "other data"}[both[0]] if both else ""
+    both = was.keys() & now.keys()
+    return next((words for fact, words in CHANGED.items() if fact in both and was[fact] != now[fact]), "")
 
 
 def _kind(measure: Mapping[str, Value]) -> str:

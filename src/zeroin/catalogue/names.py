@@ -54,9 +54,9 @@ def called(names: Iterable[str]) -> dict[str, str]:
     found: dict[str, list[str]] = {}
     for name in dict.fromkeys(names):
         found.setdefault(common(name), []).append(name)
-    return {
-        c: c if c in given else given[0] for c, given in found.items() if c in OTHERS and (c in given or not given[1:])
-    }
+    known = {usual: given for usual, given in found.items() if usual in OTHERS}
+    own = {usual: usual for usual, given in known.items() if usual in given}
+    return {usual: given[0] for usual, given in known.items() if len(given) == 1} | own
 
 
 def _bare(name: str) -> str:

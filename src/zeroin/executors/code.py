@@ -19,10 +19,7 @@ PLAIN = (str, int, float, Path)  # arguments that are the same in every process
 def measure_of(objective: Any) -> dict[str, Value]:
     """What the scores of an objective measure: for a Task what it says itself, for a function its name, code and data.
 
-    The code is a short hash of the function's source without comments and layout; the functions that it calls are not
-    part of it. The bytecode is used for a lambda, whose source is that of a whole statement, and for a function typed
-    at a prompt, whose source is not available. Of the data that it holds, words, arrays and tables count; numbers may
-    be what a run has counted.
+    Of the data that a function holds, words, arrays and tables count; numbers may be what a run has counted.
 
     >>> measure_of(lambda config: config["x"])["objective"]
     '<lambda>'
@@ -30,20 +27,25 @@ def measure_of(objective: Any) -> dict[str, Value]:
     told = getattr(objective, "measure", None)
     if isinstance(told, dict):  # a callable of the user's may have something else of that name
         return told
+    hashes = {"code": code_of(objective), "held": held(objective, numbers=False)}
+    return {"objective": _name_of(objective), **{fact: found for fact, found in hashes.items() if found}}
+
+
+def code_of(objective: Any) -> str:
+    """A short hash of a function's source without comments and layout; empty if it has none.
+
+    The functions that it calls are not part of it. The bytecode is used for a lambda, whose source is that of a whole
+    statement, and for a function typed at a prompt, whose source is not available.
+    """
     function = function_of(objective)
-    name = str(getattr(function, "__qualname__", type(function).__name__))
-    compiled = getattr(function, "__code__", None)
-    words = held(objective, numbers=False)
-    data = {"held": words} if words else {}
-    if not name.endswith("<lambda>"):
+    if not _name_of(objective).endswith("<lambda>"):
         with suppress(OSError, TypeError):
             text = textwrap.dedent(inspect.getsource(function if hasattr(function, "__qualname__") else type(function)))
             with suppress(SyntaxError):  # what a decorator made of it
                 text = ast.dump(ast.parse(text))
-            return {"objective": name, "code": _hash(text + _given(objective)), **data}
-    written = None if compiled is None else _written(compiled)
-    code = {} if written is None else {"code": _hash(written + _given(objective))}
-    return {"objective": name, **code, **data}
+            return _hash(text + _given(objective))
+    compiled = getattr(function, "__code__", None)
+    return "" if compiled is None else _hash(_written(compiled) + _given(objective))
 
 
 def measure_with_file(objective: Any) -> dict[str, Value]:
@@ -58,6 +60,11 @@ def measure_with_file(objective: Any) -> dict[str, Value]:
     if "<lambda>" in words[0]:  # it has no name: it is what it does
         words += [str(measure["code"])] if "code" in measure else []
     return {**measure, "function": " ".join(words)}
+
+
+def _name_of(objective: Any) -> str:
+    function = function_of(objective)
+    return str(getattr(function, "__qualname__", type(function).__name__))
 
 
 def _given(objective: Any) -> str:

@@ -8,7 +8,7 @@ from typing import Any
 
 from torch import nn
 
-from zeroin.executors.code import function_of, measure_of
+from zeroin.executors.code import code_of, function_of
 
 LIBRARIES = ("torch", "zeroin", "builtins")  # whose code changes with their version, not by the user's hand
 
@@ -21,7 +21,7 @@ def own_code(functions: Iterable[Any], model: nn.Module | None) -> str:
     >>> own_code([nn.CrossEntropyLoss()], nn.Linear(2, 2))
     ''
     """
-    codes = [str(measure_of(f).get("code", "")) for f in functions if _is_own(function_of(f))]
+    codes = [code_of(f) for f in functions if _is_own(function_of(f))]
     kinds = {type(m) for m in model.modules() if _is_own(m)} if model else set()
     for kind in sorted(kinds, key=lambda kind: (kind.__module__, kind.__qualname__)):
         with suppress(OSError, TypeError):  # typed in, it is nowhere to be read
