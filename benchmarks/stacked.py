@@ -120,7 +120,7 @@ def shapes(rounds: int, *, compile_: bool = False, only: str = "") -> None:
         how = recipe(config)
         work: dict[int, Callable[[], object]] = {}
         for rows, steps in ((OWN, 0), (1, math.inf)):  # no steps to come: not worth a recording
-            model = fresh(problem, config, 0)
+            model = loop.alone(problem, config, 0)
             now = Training.of(problem, model, how, steps)
             work[rows] = partial(loop.train_epoch, now, 0, 1000)
         choice, order = measured(problem, config), verdict(problem, config).order or BACKWARD
@@ -202,7 +202,7 @@ def job_one_by_one(problem: Problem, epochs: float = math.inf) -> float:
     """By zeroin's loop: in memory, fused AdamW, recorded unless no epochs are told to come."""
     under_way = {}
     for i, config in enumerate(_configs()):
-        model = fresh(problem, config, i)
+        model = loop.alone(problem, config, i)
         under_way[i] = Training.of(problem, model, recipe(config), epochs)
     for epoch in range(EPOCHS):
         scores = {}

@@ -94,7 +94,7 @@ class Fast:
 
     def __init__(self, problem: Problem, config: dict, seed: int, epochs: int) -> None:
         self.problem, self.how, self.seed, self.epochs = problem, recipe(config), seed, epochs
-        self.model = fresh(problem, config, seed)
+        self.model = loop.alone(problem, config, seed)
         self.now = Training.of(problem, self.model, self.how)
 
     def epoch(self) -> None:

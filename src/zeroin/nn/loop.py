@@ -12,7 +12,7 @@ import torch
 from torch import Tensor, nn
 
 from zeroin.executors.run import Run
-from zeroin.nn import channels_last
+from zeroin.nn.channels_last import laid_out
 from zeroin.nn.checking import check_batchnorm, check_outputs
 from zeroin.nn.data import Data, edges, order
 from zeroin.nn.dropout import counted, keys
@@ -200,6 +200,12 @@ def fresh(problem: Problem, config: Config, seed: int) -> nn.Module:
     return counted(network(problem.build, config, seed)).to(problem.device)
 
 
+def alone(problem: Problem, config: Config, seed: int) -> nn.Module:
+    """`fresh`, laid out in memory as a network that is trained one by one is."""
+    another = partial(fresh, problem, config, seed)
+    return laid_out(problem, another(), another)
+
+
 def begin(problem: Problem, config: Config, run: Run, how: Recipe) -> tuple[nn.Module, dict[str, Any] | None]:
     """A trial's network as a job begins: untrained, or as its checkpoint has it, whose other contents come second.
 
@@ -224,8 +230,7 @@ def begin(problem: Problem, config: Config, run: Run, how: Recipe) -> tuple[nn.M
 def _resumed(problem: Problem, config: Config, how: Recipe, run: Run) -> Training:
     """The training at the epoch at which the run begins: that of its checkpoint, or the first."""
     model, state = begin(problem, config, run, how)
-    if channels_last.matters(problem, model) and channels_last.trains(problem, fresh(problem, config, run.seed)):
-        channels_last.lay_out(model)
+    laid_out(problem, model, partial(fresh, problem, config, run.seed))
     now = Training.of(problem, model, how, run.stop - run.start)
     if state:
         now.opt.load_state_dict(state["optimizer"])

@@ -9,7 +9,7 @@ from typing import TypeAlias
 from torch import nn
 
 from zeroin.nn.data import InMemory
-from zeroin.nn.loop import Training, evaluate, fresh, one_thread, train_epoch
+from zeroin.nn.loop import Training, alone, evaluate, fresh, one_thread, train_epoch
 from zeroin.nn.problem import Problem
 from zeroin.nn.recipe import recipe
 from zeroin.nn.stacking.equivalence import verdict
@@ -88,7 +88,7 @@ def _groups(problem: Problem, members: Members) -> list[Group]:
     for places in alike.values():
         order = verdict(problem, members[places[0]][0]).order if len(places) > 1 else None
         if order is None:
-            groups += [_Single(problem, p, *members[p], fresh(problem, *members[p])) for p in places]
+            groups += [_Single(problem, p, *members[p], alone(problem, *members[p])) for p in places]
             continue
         for i in range(0, len(places), ROWS):
             some = places[i : i + ROWS]
@@ -105,11 +105,10 @@ def seconds(problem: Problem, member: tuple[Config, int]) -> tuple[float, float]
     share = len(few.train) / len(problem.train)
     with one_thread():
         order = verdict(problem, member[0]).order
-        model = fresh(few, *member)
         if order is None:
-            group: Group = _Single(few, 0, *member, model)
+            group: Group = _Single(few, 0, *member, alone(few, *member))
         else:
-            group = _Stacked(list(range(ROWS)), stack(few, [(*member, model)], order).select([0] * ROWS))
+            group = _Stacked(list(range(ROWS)), stack(few, [(*member, fresh(few, *member))], order).select([0] * ROWS))
         group.epoch(few, 2)
         began = time.perf_counter()
         group.epoch(few, 2)

@@ -77,7 +77,7 @@ def _first(problem: Problem, count: int) -> Problem:
 
 def _alone(few: Problem, config: Config, to_come: float) -> Callable[[], object]:
     """Trains a network for an epoch of the few examples at each call."""
-    how, model = recipe(config), fresh(few, config, 0)
+    how, model = recipe(config), loop.alone(few, config, 0)
     now = Training.of(few, model, how, to_come / max(1, len(few.train) // how.batch_size))
     train = partial(loop.train_epoch, now, 0, 100)
     while now.gradients.prepares:  # as most of its steps are, recorded
