@@ -15,7 +15,6 @@ import pytest
 
 from zeroin import catalogue
 from zeroin.catalogue import CATALOGUE, COLUMNS, OPTIMIZERS, called, common, defaults, describe, rows, space
-from zeroin.catalogue.names import OTHERS
 from zeroin.errors import SpaceError
 from zeroin.space import Choice, Float, Int, Space
 
@@ -79,10 +78,9 @@ def test_names_and_optimizers_are_those_that_the_training_loop_knows():
 
 
 def test_a_hyperparameter_is_known_by_what_people_call_it():
-    said = [name for entry, others in OTHERS.items() for name in (entry, *others)]
-    assert list(OTHERS) == list(CATALOGUE)
+    said = [name for entry in CATALOGUE.values() for name in (entry.name, *entry.others)]
     assert len({name.replace("_", "") for name in said}) == len(said)
-    assert all(common(name) == entry for entry, others in OTHERS.items() for name in (entry, *others))
+    assert all(common(name) == entry.name for entry in CATALOGUE.values() for name in (entry.name, *entry.others))
     assert (common("Learning Rate"), common("numLayers"), common("alpha"), common("lr1")) == (
         "lr",
         "layers",

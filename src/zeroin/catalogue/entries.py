@@ -5,13 +5,10 @@ on its edge. Defaults are PyTorch's where it has one worth starting from; where 
 Longer than other files because it is one table, which is read best in one place.
 """
 
-import difflib
 import math
 from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
 
-from zeroin.catalogue.names import common
-from zeroin.errors import SpaceError
 from zeroin.space import Choice, Float, Hyperparameter, Int
 
 OPTIMIZERS = ("sgd", "momentum", "nesterov", "rmsprop", "adam", "adamw", "nadam")
@@ -33,6 +30,7 @@ class Entry:
         possible: the values that make sense at all.
         costs: whether "large" or "small" values make an epoch more expensive; the search does not move the range that
             way.
+        others: what else it is called; case and underscores are free.
 
     >>> CATALOGUE["lr"].param_for("sgd").default
     0.01
@@ -49,6 +47,7 @@ class Entry:
     unasked: tuple[str, ...] = ()
     possible: tuple[float, float] = (-math.inf, math.inf)
     costs: str = ""
+    others: tuple[str, ...] = ()
 
     def param_for(self, optimizer: str) -> Hyperparameter | None:
         """The hyperparameter as this optimizer has it; None where it has none."""
@@ -81,6 +80,7 @@ _ENTRIES = (
         "each has its own learning rates: compare optimizers only after tuning each; sgd is the plain one, "
         "momentum and nesterov are SGD with momentum",
         "Choi et al. 2019, arXiv 1910.05446; Deep Learning Tuning Playbook, 'Choosing the optimizer'",
+        others=("optim", "opt", "optimiser"),
     ),
     Entry(
         "lr", "α (η, ε)", "learning rate: length of a step",
@@ -92,6 +92,7 @@ _ENTRIES = (
         {"sgd": _SGD, "momentum": _HEAVY, "nesterov": _HEAVY, "rmsprop": _RMSPROP, "adam": _ADAM, "adamw": _ADAM,
          "nadam": replace(_ADAM, default=2e-3)},
         worth=0,
+        others=("learning_rate", "learning_rate_init", "initial_learning_rate", "init_lr", "initial_lr", "base_lr"),
     ),
     Entry(
         "momentum", "β (μ, γ)", "share of the last step that is kept",
@@ -101,6 +102,7 @@ _ENTRIES = (
         "Polyak 1964; Sutskever et al. 2013, equations 1–2 (momentum) and 3–4 (Nesterov)",
         {"momentum": _MOMENTUM, "nesterov": _MOMENTUM, "rmsprop": _decay(0.0, 0.99, 0.0, (0.0, 0.9999))},
         worth=0, unasked=("rmsprop",), possible=(0.0, 1.0),
+        others=("sgd_momentum",),
     ),
     Entry(
         "beta1", "β₁", "decay of the running mean of gradients",
@@ -108,6 +110,7 @@ _ENTRIES = (
         "batch size and noise: larger where gradients are noisy; learning rate",
         "Kingma & Ba 2015, arXiv 1412.6980, Algorithm 1; Dozat 2016 (NAdam); torch.optim.Adam",
         dict.fromkeys(ADAM, _BETA1), worth=10, possible=(0.0, 1.0),
+        others=("adam_beta1",),
     ),
     Entry(
         "beta2", "β₂ (α, ρ of RMSProp)", "decay of the running mean of squared gradients",
@@ -115,6 +118,7 @@ _ENTRIES = (
         "number of steps: 1/(1−β₂) of them are remembered; smaller for short trainings and large batches",
         "Kingma & Ba 2015, arXiv 1412.6980, Algorithm 1; Hinton 2012, lecture 6e (RMSProp: 0.9); torch.optim",
         {"rmsprop": replace(_BETA2, default=0.99), **dict.fromkeys(ADAM, _BETA2)}, worth=100, possible=(0.0, 1.0),
+        others=("adam_beta2",),
     ),
     Entry(
         "eps", "ε", "added to the root of the squared gradients before dividing",
@@ -123,6 +127,7 @@ _ENTRIES = (
         "Kingma & Ba 2015, arXiv 1412.6980, Algorithm 1; Choi et al. 2019, arXiv 1910.05446; "
         "Hinton 2012, lecture 6e (RMSProp)",
         dict.fromkeys(("rmsprop", *ADAM), _EPS), worth=25,
+        others=("epsilon", "adam_eps", "adam_epsilon"),
     ),
     Entry(
         "weight_decay", "λ", "pull of the weights towards 0 at every step; 0: none",
@@ -132,6 +137,7 @@ _ENTRIES = (
         "nor for γ and β of normalisation",
         "Loshchilov & Hutter 2019, arXiv 1711.05101, Algorithm 2; Krogh & Hertz 1992; torch.optim",
         {o: _DECOUPLED if o == "adamw" else _L2 for o in OPTIMIZERS}, possible=(0.0, math.inf),
+        others=("wd",),  # an L2 penalty is another thing under Adam
     ),
     Entry(
         "batch_size", "B", "examples in a mini-batch",
@@ -141,6 +147,7 @@ _ENTRIES = (
         "Bengio 2012, arXiv 1206.5533, section 3.1; Shallue et al. 2019, arXiv 1811.03600; "
         "Deep Learning Tuning Playbook, 'Choosing the batch size'",
         costs="small",
+        others=("batch", "bs", "mini_batch", "mini_batch_size", "train_batch_size", "per_device_train_batch_size"),
     ),
     Entry(
         "layers", "L", "hidden layers",
@@ -148,6 +155,7 @@ _ENTRIES = (
         "initialisation and batch normalisation: deep networks need one of them right; learning rate falls with depth",
         "Bergstra & Bengio 2012, JMLR 13; Goodfellow et al. 2016, section 6.4",
         costs="large",
+        others=("num_layers", "n_layers", "hidden_layers", "num_hidden_layers", "n_hidden_layers", "depth"),
     ),
     Entry(
         "units", "n", "width of a hidden layer; units='per_layer' makes one for each",
@@ -155,6 +163,10 @@ _ENTRIES = (
         "data: more examples carry more units; dropout and decay",
         "Bergstra & Bengio 2012, JMLR 13, section 2 (18 to 1024, geometrically)",
         costs="large",
+        others=(
+            "num_units", "n_units", "max_units", "hidden", "hidden_units", "hidden_size", "hidden_dim", "n_hidden",
+            "num_hidden", "width", "neurons",
+        ),
     ),
     Entry(
         "dropout", "p", "share of units put to 0 in a training step",
@@ -163,6 +175,7 @@ _ENTRIES = (
         "(Li et al. 2018, arXiv 1801.05134). The paper's p is the share kept, PyTorch's and ours the share dropped",
         "Srivastava et al. 2014, JMLR 15; torch.nn.Dropout",
         possible=(0.0, 1.0),
+        others=("drop", "dropout_rate", "dropout_prob", "dropout_p", "p_dropout", "drop_rate", "max_dropout"),
     ),
     Entry(
         "activation", "g", "what a unit does to its input",
@@ -170,6 +183,7 @@ _ENTRIES = (
         "initialisation: kaiming belongs to the relu family, xavier to tanh",
         "Nair & Hinton 2010; Maas et al. 2013; Hendrycks & Gimpel 2016, arXiv 1606.08415; Ramachandran et al. 2017, "
         "arXiv 1710.05941; Clevert et al. 2016, arXiv 1511.07289",
+        others=("act", "act_fn", "activation_function", "nonlinearity"),
     ),
     Entry(
         "batchnorm", "BN", "normalise each hidden unit over the mini-batch",
@@ -177,6 +191,7 @@ _ENTRIES = (
         "batch size: too noisy for very small ones; allows larger learning rates and poorer initialisation. "
         "batchnorm=True searches it; Choice(True, False, fixed=True) holds it",
         "Ioffe & Szegedy 2015, arXiv 1502.03167, Algorithm 1; Bjorck et al. 2018, arXiv 1806.02375",
+        others=("bn", "use_bn", "use_batchnorm"),
     ),
     Entry(
         "norm", "–", "which normalisation hidden layers have; in place of batchnorm where several kinds are compared",
@@ -186,6 +201,7 @@ _ENTRIES = (
         "layer groups of 16 channels or more",
         "Ioffe & Szegedy 2015, arXiv 1502.03167, Algorithm 1; Wu & He 2018, arXiv 1803.08494, sections 3 and 4.1; "
         "Ba et al. 2016, arXiv 1607.06450, equations 3-4",
+        others=("norm_type", "normalization", "normalisation"),
     ),
     Entry(
         "norm_position", "–", "normalise before the activation, or after it",
@@ -201,6 +217,7 @@ _ENTRIES = (
         "number of steps in a training and batch size. PyTorch's convention: new = (1−m)·old + m·batch; "
         "Keras counts the other way round, its 0.99 is 0.01 here",
         "torch.nn.BatchNorm1d; Ioffe & Szegedy 2015, arXiv 1502.03167, section 3.1", possible=(0.0, 1.0),
+        others=("batchnorm_momentum",),
     ),
     Entry(
         "bn_eps", "ε", "added to the variance of the mini-batch before its root",
@@ -208,6 +225,7 @@ _ENTRIES = (
               when={"batchnorm": True, "norm": ("batch", "group", "layer")}),
         "number format: not below 1e-5 in half precision. Keras starts at 0.001",
         "Ioffe & Szegedy 2015, arXiv 1502.03167, Algorithm 1; torch.nn.BatchNorm1d",
+        others=("batchnorm_eps",),
     ),
     Entry(
         "schedule", "α(t)", "course of lr over max_epochs, so that a paused trial continues exactly",
@@ -218,6 +236,7 @@ _ENTRIES = (
         "wsd (warm-up, stable, decay) 1 up to s = 0.8, then straight down to d",
         "Loshchilov & Hutter 2017, arXiv 1608.03983, equation 5 (cosine); He et al. 2016, arXiv 1512.03385, section "
         "4.2 (step); Hu et al. 2024, arXiv 2404.06395 (wsd); Hägele et al. 2024, arXiv 2405.18392",
+        others=("scheduler", "lr_schedule", "lr_scheduler"),
     ),
     Entry(
         "lr_decay", "d", "learning rate at the end of the schedule, as a share of lr",
@@ -233,18 +252,21 @@ _ENTRIES = (
         "learning rate and batch size: large ones need it; adaptive optimizers and transformers more than others",
         "Goyal et al. 2017, arXiv 1706.02677, section 2.2; Deep Learning Tuning Playbook, 'Learning rate warmup'",
         possible=(0.0, 1.0),
+        others=("warmup_ratio", "warmup_share", "warmup_fraction"),
     ),
     Entry(
         "label_smoothing", "ε", "share of the target spread evenly over all classes; 0: none",
         Float(0.0, 0.3, default=0.0, limits=(0.0, 0.9)),
         "classification only; noise in the labels. It changes what a cross-entropy means: compare by the plain one",
         "Szegedy et al. 2016, arXiv 1512.00567, section 7; torch.nn.CrossEntropyLoss", possible=(0.0, 1.0),
+        others=("smoothing", "label_smoothing_factor"),
     ),
     Entry(
         "grad_clip", "c (θ)", "largest norm of the whole gradient, longer ones are shortened to it; 0: off",
         _log(0.1, 10.0, 0.0, (0.1, 1e3), zero=True),
         "recurrent and deep networks; one that clips most steps is a smaller learning rate by another name",
         "Pascanu et al. 2013, arXiv 1211.5063, Algorithm 1; torch.nn.utils.clip_grad_norm_", possible=(0.0, math.inf),
+        others=("clip", "clip_norm", "gradient_clip", "gradient_clip_val", "grad_norm", "max_grad_norm"),
     ),
     Entry(
         "init", "W₀", "law of the weights before training; 'default': the framework's",
@@ -252,25 +274,9 @@ _ENTRIES = (
         "activation and depth; matters little under batch normalisation",
         "He et al. 2015, arXiv 1502.01852, equation 10; Glorot & Bengio 2010, equation 16; "
         "Saxe et al. 2014, arXiv 1312.6120 (orthogonal); torch.nn.init",
+        others=("weight_init", "initialization", "initialisation", "initializer"),
     ),
 )  # fmt: skip
 
 CATALOGUE: dict[str, Entry] = {entry.name: entry for entry in _ENTRIES}
 PACE = frozenset(e.name for e in _ENTRIES if e.costs)  # they set what an epoch takes
-
-
-def lookup(name: str) -> Entry:
-    """The entry of that name.
-
-    Raises:
-        SpaceError: there is none; it has the nearest names.
-    """
-    if name in CATALOGUE:
-        return CATALOGUE[name]
-    meant = [n for n, e in CATALOGUE.items() if name.lower().replace("_", " ") in e.meaning]
-    close = [*difflib.get_close_matches(name.lower(), CATALOGUE), *meant]
-    near = [common(name)] if common(name) in CATALOGUE else list(dict.fromkeys(close))[:3]
-    raise SpaceError(
-        f"a name is one of the catalogue's; got {name!r}: use {' or '.join(near) or 'one of ' + ', '.join(CATALOGUE)}, "
-        f"or put one of your own beside them, Space(**catalogue.space().params, {name}=Float(low, high))."
-    )

@@ -1,36 +1,11 @@
 """The names that people give the usual hyperparameters: a `learning_rate` is an `lr`, whoever wrote it."""
 
+import difflib
 import re
 from collections.abc import Iterable
 
-OTHERS: dict[str, tuple[str, ...]] = {  # name in the catalogue: what else it is called; case and underscores are free
-    "optimizer": ("optim", "opt", "optimiser"),
-    "lr": ("learning_rate", "learning_rate_init", "initial_learning_rate", "init_lr", "initial_lr", "base_lr"),
-    "momentum": ("sgd_momentum",),
-    "beta1": ("adam_beta1",),
-    "beta2": ("adam_beta2",),
-    "eps": ("epsilon", "adam_eps", "adam_epsilon"),
-    "weight_decay": ("wd",),  # an L2 penalty is another thing under Adam
-    "batch_size": ("batch", "bs", "mini_batch", "mini_batch_size", "train_batch_size", "per_device_train_batch_size"),
-    "layers": ("num_layers", "n_layers", "hidden_layers", "num_hidden_layers", "n_hidden_layers", "depth"),
-    "units": (
-        "num_units", "n_units", "max_units", "hidden", "hidden_units", "hidden_size", "hidden_dim", "n_hidden",
-        "num_hidden", "width", "neurons",
-    ),
-    "dropout": ("drop", "dropout_rate", "dropout_prob", "dropout_p", "p_dropout", "drop_rate", "max_dropout"),
-    "activation": ("act", "act_fn", "activation_function", "nonlinearity"),
-    "batchnorm": ("bn", "use_bn", "use_batchnorm"),
-    "norm": ("norm_type", "normalization", "normalisation"),
-    "norm_position": (),
-    "bn_momentum": ("batchnorm_momentum",),
-    "bn_eps": ("batchnorm_eps",),
-    "schedule": ("scheduler", "lr_schedule", "lr_scheduler"),
-    "lr_decay": (),
-    "warmup": ("warmup_ratio", "warmup_share", "warmup_fraction"),
-    "label_smoothing": ("smoothing", "label_smoothing_factor"),
-    "grad_clip": ("clip", "clip_norm", "gradient_clip", "gradient_clip_val", "grad_norm", "max_grad_norm"),
-    "init": ("weight_init", "initialization", "initialisation", "initializer"),
-}  # fmt: skip
+from zeroin.catalogue.entries import CATALOGUE, Entry
+from zeroin.errors import SpaceError
 
 
 def common(name: str) -> str:
@@ -54,13 +29,30 @@ def called(names: Iterable[str]) -> dict[str, str]:
     found: dict[str, list[str]] = {}
     for name in dict.fromkeys(names):
         found.setdefault(common(name), []).append(name)
-    known = {usual: given for usual, given in found.items() if usual in OTHERS}
+    known = {usual: given for usual, given in found.items() if usual in CATALOGUE}
     own = {usual: usual for usual, given in known.items() if usual in given}
     return {usual: given[0] for usual, given in known.items() if len(given) == 1} | own
+
+
+def lookup(name: str) -> Entry:
+    """The entry of that name.
+
+    Raises:
+        SpaceError: there is none; it has the nearest names.
+    """
+    if name in CATALOGUE:
+        return CATALOGUE[name]
+    meant = [n for n, e in CATALOGUE.items() if name.lower().replace("_", " ") in e.meaning]
+    close = [*difflib.get_close_matches(name.lower(), CATALOGUE), *meant]
+    near = [common(name)] if common(name) in CATALOGUE else list(dict.fromkeys(close))[:3]
+    raise SpaceError(
+        f"a name is one of the catalogue's; got {name!r}: use {' or '.join(near) or 'one of ' + ', '.join(CATALOGUE)}, "
+        f"or put one of your own beside them, Space(**catalogue.space().params, {name}=Float(low, high))."
+    )
 
 
 def _bare(name: str) -> str:
     return re.sub(r"[\W_]", "", name.lower())
 
 
-_BY_NAME = {_bare(other): name for name, others in OTHERS.items() for other in (name, *others)}
+_BY_NAME = {_bare(other): name for name, entry in CATALOGUE.items() for other in (name, *entry.others)}

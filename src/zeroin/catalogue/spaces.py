@@ -5,7 +5,8 @@ import math
 from collections.abc import Iterable, Mapping
 from typing import TypeAlias
 
-from zeroin.catalogue.entries import CATALOGUE, OPTIMIZERS, Entry, lookup
+from zeroin.catalogue.entries import CATALOGUE, OPTIMIZERS, Entry
+from zeroin.catalogue.names import lookup
 from zeroin.errors import SpaceError
 from zeroin.space import SCALES, Choice, Float, Hyperparameter, Int, Space
 from zeroin.space.params import changed, offered

@@ -1,7 +1,7 @@
 """The catalogue in words: all of it as a table, or one entry in full."""
 
-from zeroin.catalogue.entries import CATALOGUE, OPTIMIZERS, Entry, lookup
-from zeroin.catalogue.names import OTHERS
+from zeroin.catalogue.entries import CATALOGUE, OPTIMIZERS, Entry
+from zeroin.catalogue.names import lookup
 from zeroin.space import Choice, Hyperparameter
 from zeroin.space.words import range_words, when_words, zero_words
 from zeroin.wording import value_words
@@ -53,7 +53,7 @@ def describe(name: str) -> str:
         default, searched, scale, limits = _words(param)
         where = f"{searched} on scale {scale}; legal {limits}" if limits else searched
         lines.append(f"- {owners}: default {default}; searched {where}")
-    others = [f"- also called: {', '.join(OTHERS[name])}"] if OTHERS[name] else []
+    others = [f"- also called: {', '.join(entry.others)}"] if entry.others else []
     tuned = {None: "only when named", 0: "always"}.get(entry.worth, f"from {entry.worth} full trainings on")
     tuned += f"; for {', '.join(entry.unasked)} only when named" if entry.unasked else ""
     tuned += f"; where {when}" if (when := when_words(entry.param)) else ""
