@@ -9,6 +9,7 @@ import threading
 import time
 from copy import deepcopy
 from dataclasses import replace
+from pathlib import Path
 
 import pytest
 from rich.console import Console
@@ -98,6 +99,14 @@ def test_a_store_written_by_a_clock_that_is_ahead_is_not_watched_until_then(tmp_
     os.utime(store, (ahead, ahead))
     watch(store, None, lambda *_: None, every=0.01, quiet=0.1)
     assert time.time() < ahead
+
+
+def test_a_log_that_is_deleted_as_one_looks_does_not_end_the_watching(tmp_path, monkeypatch):
+    path = tmp_path / "z.db"
+    zi.tune(lambda c: c["x"], zi.Space(x=zi.Float(0, 1)), trials=2, store=path, name="s", playbook=False)
+    log, exists = path.with_name("z.db-wal"), Path.exists
+    monkeypatch.setattr(Path, "exists", lambda file, **how: file == log or exists(file, **how))  # a moment ago
+    assert len(watch(path, "s", lambda *_: None, every=0.01, quiet=0.01).trials) == 2
 
 
 def test_a_watcher_is_told_the_plan_and_how_long_is_left(tmp_path, monkeypatch):

@@ -2,6 +2,7 @@
 
 import time
 from collections.abc import Iterator
+from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -25,7 +26,10 @@ class _Stamp:
 
     @staticmethod
     def of(store: Path) -> "_Stamp":
-        files = [f.stat() for f in (store, store.with_name(store.name + "-wal")) if f.exists()]
+        files = []
+        for file in (store, store.with_name(f"{store.name}-wal")):
+            with suppress(FileNotFoundError):  # whoever closes the store last deletes its log, at any moment
+                files.append(file.stat())
         return _Stamp(max((f.st_mtime for f in files), default=0.0), tuple(f.st_size for f in files))
 
     @property
