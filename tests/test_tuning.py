@@ -550,6 +550,28 @@ def test_failures_are_told_at_the_end_where_nobody_listens(caplog):
     assert not caplog.text
 
 
+@pytest.mark.filterwarnings("ignore:a trial that is paused")
+@pytest.mark.parametrize("raised", [KeyError("enough"), StudyError("enough")])
+def test_what_a_listener_raises_ends_the_study_and_is_no_failure_of_its_trial(tmp_path, raised):
+    def careful(config, run):
+        for _ in run.epochs():
+            try:
+                run.report(plain(config))
+            except Exception:
+                run.report(9.0)
+
+    def listen(study, event):
+        if len(study.trials) == 3 and study.trials[2].losses:
+            raise raised
+
+    given = {"max_epochs": 4, "epochs": 20, "store": tmp_path / "z.db", "name": "s", "playbook": False}
+    with pytest.raises(type(raised)) as caught:
+        zi.tune(careful, SPACE, **given, listen=listen)
+    assert caught.value is raised
+    assert [t.status for t in zi.load("s", tmp_path / "z.db").trials] == [Status.DONE, Status.DONE, Status.RUNNING]
+    assert seen(zi.tune(careful, SPACE, **given)) == seen(zi.tune(careful, SPACE, **given | {"store": None}))
+
+
 def test_run_may_have_a_default_so_that_an_objective_can_be_called_alone():
     def objective(config, run=None):
         return [run.report(config["lr"]) for _ in run.epochs()] and None

@@ -28,6 +28,13 @@ NOT_THEIRS = {Path(__file__).parent, Path(os.__file__).parent}  # zeroin's own f
 FEWER_SEEDS = "study %r: what is left of %g minutes is time for %s of %d fresh seeds; the same command goes on"
 
 
+class Unheard(BaseException):
+    """What a listener or the store raised over an epoch, which no `except Exception` of the training is to hear."""
+
+    def __init__(self, error: Exception) -> None:
+        self.error = error
+
+
 def run(study: Study, executor: Executor, searcher: Searcher, budget: Budget, clock: Clock | None = None) -> None:
     """The loop of a study: ask, start, wait, record, until budget or time is spent or the searcher has nothing more.
 
@@ -45,7 +52,10 @@ def run(study: Study, executor: Executor, searcher: Searcher, budget: Budget, cl
         executor.patience = None if budget.trial_minutes is None else 60 * budget.trial_minutes
 
     def report(job: Job, seen: Observation, *, with_next: bool = False) -> bool:
-        study.observe(job, seen, with_next=with_next)
+        try:
+            study.observe(job, seen, with_next=with_next)
+        except Exception as error:
+            raise Unheard(error) from error
         took = history.seconds_of(job.trial) + seen.seconds
         if budget.trial_minutes is not None and took > 60 * budget.trial_minutes and seen.epoch < study.max_epochs:
             too_long.add(job.number)
@@ -67,7 +77,11 @@ def run(study: Study, executor: Executor, searcher: Searcher, budget: Budget, cl
         study.keep()
         if not history.running:
             return
-        for ended in executor.wait(report):
+        try:
+            done = executor.wait(report)
+        except Unheard as unheard:
+            raise unheard.error from unheard.error.__cause__
+        for ended in done:
             study.record(_timed_out(ended, study, budget) if ended.job in too_long else ended, with_next=True)
             _check_failures(study)
 

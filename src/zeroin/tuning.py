@@ -82,7 +82,7 @@ def tune(
         confirm: how many fresh seeds the best configs and the default config are trained with after the search;
             None: 5 for a Task, 0 for a function.
         searcher: decides what to try; None: `zeroin.search.Zoom`.
-        listen: a function that is called with the study and each event.
+        listen: a function that is called with the study and each event. What it raises ends the study, which can go on.
         task_name: what was named on the command line, kept for the record.
 
     Returns:
