@@ -304,6 +304,7 @@ def silent(config, run):
         (lambda c, r: r.report("low"), r"a reported loss is a number; got 'low' of type str: report float\(loss\)", 0),
         (lambda c, r: [1, 2], r"a reported loss is a number; got \[1, 2\] of type list", 0),
         (lambda c, r: r.report(1.0, accuracy="high"), r"a reported accuracy is a number; got 'high' of type str", 0),
+        (lambda c, r: r.report(1.0, host="n1"), r"got 'n1' of type str: write texts to a file in run\.checkpoint", 0),
     ],
 )
 def test_a_wrong_use_of_the_run_is_told_at_once(tmp_path, objective, sentence, kept):

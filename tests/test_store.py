@@ -243,7 +243,7 @@ def test_a_second_writer_is_told_in_one_sentence(tmp_path):
         with pytest.raises(StoreError) as error:
             zi.Study(SPACE, store=path, name="s")
         assert "one process at a time writes a study; 's'" in told(error)
-        assert "use another name" in told(error)
+        assert "by a Study of this one that is still open: wait for it, close() it, or use another name" in told(error)
         with zi.Study(SPACE, store=path, name="t") as other:  # another study in the same file
             other.tell(other.ask()[0], losses=[1.0])
         study.tell(study.ask()[0], losses=[1.0])

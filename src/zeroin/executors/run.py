@@ -205,6 +205,8 @@ def _number(name: str, value: Any) -> float:
         elif hasattr(value, "mean"):
             one = f"{name}.mean()"
         shown = " ".join(repr(value).split())[:60]
+        text = isinstance(value, str) and name != "loss"
+        remedy = "write texts to a file in run.checkpoint" if text else f"report float({one})"
         raise TaskError(
-            f"a reported {name} is a number; got {shown} of type {type(value).__name__}: report float({one})."
+            f"a reported {name} is a number; got {shown} of type {type(value).__name__}: {remedy}."
         ) from None
