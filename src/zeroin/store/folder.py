@@ -91,7 +91,7 @@ def claim(path: Path, name: str) -> FileLock:
         lock.acquire(timeout=LOOK_SECONDS, poll_interval=LOOK_SECONDS / 10)
     except Timeout:
         raise StoreError(
-            f"one process at a time writes a study; {name!r} in {path} is being written by another that is alive, or by "
-            f"a Study of this one that is still open: wait for it, close() it, or use another name."
+            f"one process at a time writes a study; {name!r} in {path} is being written by another that is alive, or "
+            f"by a Study of this one that is still open: wait for it, close() it, or use another name."
         ) from None
     return lock
