@@ -246,6 +246,15 @@ def test_what_depends_on_values_that_are_no_longer_there_goes_with_them():
     assert space.set("layers", 1, 4) == space.set("optimizer", *space["optimizer"].options) == space
 
 
+def test_a_condition_may_be_a_range():
+    units = [Int(1, 9, when={"layers": several}) for several in (range(2, 4), (2, 3), [2, 3])]
+    spaces = [Space(layers=Int(1, 3), units=each) for each in units]
+    assert spaces[0] == spaces[1] == spaces[2] == Space.from_json(spaces[0].to_json())
+    assert units[0].when == {"layers": (2, 3)}
+    with pytest.raises(SpaceError, match="`when` asks for a value or several"):
+        Int(1, 9, when={"layers": range(0)})
+
+
 def test_a_space_is_printed_as_it_would_be_written():
     text = repr(Space(lr=Float(1e-4, 1.0, scale="log"), o=Choice("a", "b")))
     assert "lr=" in text

@@ -10,7 +10,7 @@ from zeroin.catalogue.names import lookup
 from zeroin.errors import SpaceError
 from zeroin.space import SCALES, Choice, Float, Hyperparameter, Int, Space
 from zeroin.space.params import changed, offered
-from zeroin.space.plain import When, is_number
+from zeroin.space.plain import Allowed, When, is_number
 from zeroin.types import Value
 
 Asked: TypeAlias = Hyperparameter | tuple[Value, ...] | Value
@@ -195,9 +195,9 @@ def _affordable(entry: Entry, param: Hyperparameter) -> Hyperparameter:
 
 def _conditions(
     entry: Entry, owners: tuple[str, ...], chosen: tuple[str, ...], params: Mapping[str, Hyperparameter]
-) -> dict[str, Value | tuple[Value, ...]]:
+) -> dict[str, Allowed]:
     """When it is active: only under its optimizers, and under those values of the others that are in the space."""
-    when: dict[str, Value | tuple[Value, ...]] = {"optimizer": owners} if len(owners) < len(chosen) else {}
+    when: dict[str, Allowed] = {"optimizer": owners} if len(owners) < len(chosen) else {}
     for parent, allowed in (entry.param.when or {}).items():
         if values := offered(allowed, params.get(parent)):
             when[parent] = values
@@ -213,6 +213,6 @@ def _per_layer(params: dict[str, Hyperparameter], units: Hyperparameter) -> dict
         return {f"units_{i}": units for i in range(1, layers.start + 1)}
     deep = {"layers": changed(layers, limits=None)}
     for i in range(1, layers.high + 1):
-        when: When = {**(units.when or {}), "layers": tuple(range(max(i, layers.low), layers.high + 1))}
+        when: When = {**(units.when or {}), "layers": range(max(i, layers.low), layers.high + 1)}
         deep[f"units_{i}"] = changed(units, when=when)
     return deep

@@ -30,7 +30,8 @@ class Float:
         default: a good value to start with; None: the middle of the range on its scale.
         zero: also try exactly 0, which a log scale cannot reach, in a tenth of the draws.
         limits: how far the search may move the range if the best lies on its edge; None: not at all.
-        when: {other: value or tuple of values}: only active where the other hyperparameter has one of these values.
+        when: {other: value, or several in a tuple or a range}: only active where the other hyperparameter has one of
+            these values.
         fixed: hold it at this value. What was observed at other values still counts.
 
     Raises:

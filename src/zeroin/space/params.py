@@ -6,7 +6,7 @@ from typing import Any, TypeAlias
 
 from zeroin.space.choice import Choice
 from zeroin.space.numbers import Float, Int
-from zeroin.space.plain import several
+from zeroin.space.plain import Allowed, several
 from zeroin.types import Value
 
 Hyperparameter: TypeAlias = Float | Int | Choice
@@ -28,7 +28,7 @@ def from_json(data: Mapping[str, Any]) -> Hyperparameter:
     return Float(**fields) if data["type"] == "float" else Int(**fields)
 
 
-def offered(allowed: Value | tuple[Value, ...], parent: Hyperparameter | None) -> tuple[Value, ...]:
+def offered(allowed: Allowed, parent: Hyperparameter | None) -> tuple[Value, ...]:
     """Which of the values that a `when` allows a hyperparameter has; none where there is no such hyperparameter."""
     return () if parent is None else tuple(value for value in several(allowed) if parent.allows(value))
 

@@ -12,7 +12,8 @@ from zeroin.types import Config, Value
 
 OUTSIDE = 0.1  # how far outside the unit interval a value is placed that the scale does not allow
 
-When: TypeAlias = Mapping[str, Value | tuple[Value, ...]]
+Allowed: TypeAlias = Value | tuple[Value, ...] | range
+When: TypeAlias = Mapping[str, Allowed]
 
 
 def plain(value: Any) -> Any:
@@ -31,16 +32,18 @@ def plain_when(when: Any) -> When | None:
     if not isinstance(when, Mapping):
         raise SpaceError(f"`when` is {{other: value or tuple of values}}; when={when!r}: use when={{'name': value}}.")
     for name, values in when.items():
-        if isinstance(values, list | tuple) and not values:
+        if isinstance(values, list | tuple | range) and not values:
             raise SpaceError(
                 f"`when` asks for a value or several; when={{{name!r}: {values!r}}} has none: leave it out."
             )
-    return {k: tuple(map(plain, v)) if isinstance(v, list | tuple) else plain(v) for k, v in when.items()} or None
+    return {
+        k: tuple(map(plain, v)) if isinstance(v, list | tuple | range) else plain(v) for k, v in when.items()
+    } or None
 
 
-def several(allowed: Value | tuple[Value, ...]) -> tuple[Value, ...]:
+def several(allowed: Allowed) -> tuple[Value, ...]:
     """The values that `when` allows, as a tuple."""
-    return allowed if isinstance(allowed, tuple) else (allowed,)
+    return tuple(allowed) if isinstance(allowed, tuple | range) else (allowed,)
 
 
 def config_key(config: Config) -> str:

@@ -11,7 +11,7 @@ from zeroin.space import table
 from zeroin.space.choice import Choice
 from zeroin.space.numbers import Float, Int
 from zeroin.space.params import Hyperparameter, changed, from_json, offered
-from zeroin.space.plain import is_number, plain, several
+from zeroin.space.plain import Allowed, is_number, plain, several
 from zeroin.space.scales import Array
 from zeroin.types import Config, Range, Value
 
@@ -299,7 +299,7 @@ class Space:
             yield from self._grown({**config, **more}, others, values)
 
 
-def _is_one(param: Hyperparameter, value: Value, allowed: Value | tuple[Value, ...]) -> bool:
+def _is_one(param: Hyperparameter, value: Value, allowed: Allowed) -> bool:
     exact = isinstance(param, Choice)  # an option True is not the option 1
     return any(value == v and (type(value) is type(v) or not exact) for v in several(allowed))
 
