@@ -493,3 +493,6 @@ def test_going_on_is_told_where_nobody_listens(tmp_path, caplog):
     for trials in (2, 3):
         zi.tune(loss_of, SPACE, trials=trials, store=tmp_path / "z.db", name="s", playbook=False)
         assert ("goes on: 2 trials and 2 epochs are known; another name=" in caplog.text) == (trials == 3)
+        assert "nothing was trained" not in caplog.text
+    zi.tune(loss_of, SPACE, trials=3, store=tmp_path / "z.db", name="s", playbook=False)
+    assert "'s': nothing was trained, because its budget was spent before: it is that of all calls" in caplog.text

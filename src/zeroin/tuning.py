@@ -28,6 +28,9 @@ from zeroin.wording import error_line
 
 log = logging.getLogger("zeroin")
 GOES_ON = "study %r in %s goes on: %d trials and %d epochs are known; another name=, or store=None, begins anew"
+SPENT = (
+    "study %r: nothing was trained, because its budget was spent before: it is that of all calls together, so give more"
+)
 FAILED = "study %r: %d of %d trials failed, the last with %s%s; study.trials has the note of each"
 
 
@@ -165,6 +168,7 @@ def _search(
     study: Study, executor: Executor, course: Course, clock: Clock, listen: Listener | None, *, is_task: bool
 ) -> None:
     """Tell the plan, then search, then compare the best; without a listener the log says what matters most."""
+    known, left_over = len(study.history.jobs), study.history.running
     if listen:
         study.listeners.append(listen)
     elif study.history.jobs:
@@ -178,6 +182,8 @@ def _search(
         return
     if study.regions and study.regions[-1].over:
         log.warning("study %r: %s", study.name, study.regions[-1].why)
+    elif known == len(study.history.jobs) and not left_over and not clock.limited:
+        log.warning(SPENT, study.name)
     trials = study.history.trials[first:]
     if notes := [t.note for t in trials if t.status is Status.FAILED]:
         log.warning(FAILED, study.name, len(notes), len(trials), error_line(notes[-1]), place_of(notes[-1]))
