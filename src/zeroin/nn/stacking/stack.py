@@ -21,7 +21,7 @@ from zeroin.nn.stacking.layout import Layout, layout, running
 from zeroin.nn.stacking.operations import Watching
 from zeroin.nn.stacking.spare_rows import ROWS, SpareRows
 from zeroin.nn.stacking.steps import BACKWARD, Steps, Tree
-from zeroin.nn.stacking.updates import UPDATES, adam_by_row, clip, is_wide, scalars
+from zeroin.nn.stacking.updates import RULES, adam_by_row, clip, is_wide, scalars
 from zeroin.types import Config
 
 SIZES = (2, 3, 4, 6, 8)  # the numbers of rows that small stacks may have; never a single one
@@ -179,7 +179,7 @@ class Stack:
     def tables(self, steps: int, total: int) -> list[Tree]:
         """For each step, the numbers that depend on row and step, [M, 1] by name."""
         how = self.rows[0].how
-        used = [*UPDATES[rule(how)][2], "clip", "wd", "shrink", *(("lr", "count") if is_wide(how, self.p) else ())]
+        used = [*RULES[rule(how)].scalars, "clip", "wd", "shrink", *(("lr", "count") if is_wide(how, self.p) else ())]
         each = [scalars(r.how, r.epoch * steps, steps, total) for r in self.padded]
         numbers = [[one[name] for one in each] for name in used]
         table = torch.tensor(numbers, dtype=torch.float32, device=self.p.device)  # [names, M, steps]
@@ -242,7 +242,7 @@ def _together(problem: Problem, members: Sequence[Member], order: str, common: L
         frozen = {n: p.detach() for n, p in model.named_parameters() if not p.requires_grad}
         buffers.append(dict(model.named_buffers()) | frozen)
     p = torch.stack(tensors)
-    state = [torch.zeros_like(p) for _ in range(UPDATES[rule(rows[0].how)][1])]
+    state = [torch.zeros_like(p) for _ in range(RULES[rule(rows[0].how)].tensors)]
     stacked = {name: torch.stack([b[name] for b in buffers]) for name in buffers[0]}
     momenta: Tree = {}
     for norm in common.norms:

@@ -18,7 +18,7 @@ from zeroin.nn.stacking.compiling import compiled
 from zeroin.nn.stacking.cross_entropy import cross_entropy
 from zeroin.nn.stacking.evaluation import forward
 from zeroin.nn.stacking.layout import Layout
-from zeroin.nn.stacking.updates import UPDATES, clip
+from zeroin.nn.stacking.updates import RULES, clip
 from zeroin.types import Config
 
 log = logging.getLogger("zeroin")
@@ -106,7 +106,7 @@ class Steps:
                 p[:, :shrunk].mul_(now["shrink"])
             else:
                 g[:, :shrunk].addcmul_(p[:, :shrunk], now["wd"])
-        UPDATES[kind][0](p, g, state, now)
+        RULES[kind].update(p, g, state, now)
 
     def compiled(self, batch: Batch, drawn: Tensor, now: Tree) -> Tensor | None:
         """Do a whole step, compiled when it is first needed; returns losses [M], or None if it cannot be compiled."""

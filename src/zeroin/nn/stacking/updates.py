@@ -9,7 +9,7 @@ than half the time of the seven operations here, of which MKL's square root of v
 
 import math
 from collections.abc import Callable, Mapping, Sequence
-from typing import TypeAlias
+from typing import NamedTuple, TypeAlias
 
 import torch
 from torch import Tensor
@@ -132,11 +132,20 @@ def nadam(p: Tensor, g: Tensor, state: Sequence[Tensor], now: Scalars) -> None:
     p.sub_(g.div_(v.sqrt().add_(now["eps_hat"])))
 
 
-UPDATES: dict[str, tuple[Update, int, tuple[str, ...]]] = {  # how many tensors [M, P] of state, and the scalars used
-    "sgd": (sgd, 1, ("momentum", "down")),
-    "nesterov": (nesterov, 1, ("momentum", "down")),
-    "rmsprop": (rmsprop, 2, ("momentum", "eps", "rest2", "down")),
-    "adam": (adam, 2, ("rest1", "rest2", "eps_hat", "step")),
-    "adamw": (adam, 2, ("rest1", "rest2", "eps_hat", "step")),
-    "nadam": (nadam, 2, ("rest1", "rest2", "eps_hat", "step", "step_g")),
+class Rule(NamedTuple):
+    """An optimizer's update, how many tensors [M, P] of state it keeps, and the names of the numbers that it needs."""
+
+    update: Update
+    tensors: int
+    scalars: tuple[str, ...]
+
+
+_ADAM = Rule(adam, 2, ("rest1", "rest2", "eps_hat", "step"))
+RULES: dict[str, Rule] = {
+    "sgd": Rule(sgd, 1, ("momentum", "down")),
+    "nesterov": Rule(nesterov, 1, ("momentum", "down")),
+    "rmsprop": Rule(rmsprop, 2, ("momentum", "eps", "rest2", "down")),
+    "adam": _ADAM,
+    "adamw": _ADAM,
+    "nadam": Rule(nadam, 2, ("rest1", "rest2", "eps_hat", "step", "step_g")),
 }
