@@ -54,7 +54,7 @@ class Confirm:
     Args:
         seeds: how many fresh seeds the winner and the default config get.
         contenders: how many of the best configs take part.
-        configs: which ones; by default those of the lowest losses.
+        configs: which ones; not known before the search is over.
     """
 
     seeds: int
@@ -80,16 +80,15 @@ class Confirm:
     def decide(self, space: Space, history: History, free: int, *, max_epochs: int, seed: int) -> Decision:
         """The next trainings; see `zeroin.protocols.Searcher`."""
         del seed  # nothing is drawn
-        asked = self._race(space, history, free) or self._default(space, history)
+        asked = self._race(history, free) or self._default(space, history)
         return Decision(tuple(Proposal(max_epochs, kind, why, config=config) for kind, config, why in asked[:free]))
 
-    def _race(self, space: Space, history: History, free: int) -> list[tuple[Kind, Config, str]]:
+    def _race(self, history: History, free: int) -> list[tuple[Kind, Config, str]]:
         """One seed for each contender in turn; if slots are left, seeds of the next turns as well."""
         known = by_config(history, Kind.CONFIRM)
-        configs = self.configs or contenders(history, self.contenders, space.default)
-        runs = [known.get(config_key(c), []) for c in configs]
+        runs = [known.get(config_key(c), []) for c in self.configs]
         racing = self._survivors(runs)
-        counts, names = [len(r) for r in runs], "the best" if len(configs) == 1 else f"the {len(configs)} best"
+        counts, names = [len(r) for r in runs], "the best" if len(runs) == 1 else f"the {len(runs)} best"
         asked: list[tuple[Kind, Config, str]] = []
         while len(asked) < free:
             turn = min((counts[i] for i in racing), default=0)
@@ -98,7 +97,7 @@ class Confirm:
             if not due or left < len(due) or (turn >= self.seeds and len(racing) < 2):
                 break  # the budget is spent, or the best is separated
             which = f"fresh seed {turn + 1} of {self.seeds}" if turn < self.seeds else f"further fresh seed {turn + 1}"
-            asked += [(Kind.CONFIRM, configs[i], f"{which} for {names}") for i in due]
+            asked += [(Kind.CONFIRM, self.configs[i], f"{which} for {names}") for i in due]
             counts = [c + (i in due) for i, c in enumerate(counts)]
         return asked
 

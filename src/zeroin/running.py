@@ -11,7 +11,7 @@ from pathlib import Path
 
 from zeroin.budget import Budget
 from zeroin.clock import Clock
-from zeroin.confirm import Confirm, Finish
+from zeroin.confirm import Confirm, Finish, contenders
 from zeroin.errors import StudyError
 from zeroin.history import incumbent
 from zeroin.protocols import Executor, Patient, Searcher
@@ -102,6 +102,7 @@ def compare(study: Study, executor: Executor, final: Confirm, clock: Clock) -> N
     if final.seeds:
         best = best_configs(study.space, study.history, final.contenders)
         final = _in_time(study, final, best, clock) if clock.limited else final
+        best = best or contenders(study.history, final.contenders, study.space.default)  # of too few for a model
         final = replace(final, configs=tuple(best[: final.contenders]))
     if final.seeds:
         run(study, executor, final, Budget(), clock)
