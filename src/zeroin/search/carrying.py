@@ -22,16 +22,14 @@ def carry_on(view: View, model: Model) -> tuple[View, dict[int, str]]:
     """
     history = view.history
     idle = [(trial, history.jobs[trial.jobs[-1]]) for trial in history.undecided if history.can_go_on(trial)]
-    for trial, last in idle:
-        if last.stop > trial.epoch and not view.is_full:
-            why = f"its job ended early, after {counted(trial.epoch, 'epoch')}: goes on, if there is more of it"
-            view = view.choosing(rungs.further(view.ladder, trial, last.kind, why))
     chances: dict[int, float] = {}
     paused: dict[int, str] = {}
     for trial, last in idle:
         if last.stop > trial.epoch:
-            continue
-        if Kind.ZOOM in (trial.kind, last.kind):
+            if not view.is_full:
+                why = f"its job ended early, after {counted(trial.epoch, 'epoch')}: goes on, if there is more of it"
+                view = view.choosing(rungs.further(view.ladder, trial, last.kind, why))
+        elif Kind.ZOOM in (trial.kind, last.kind):
             chances[trial.number] = model.chance(view.memory.units[trial.number])
         else:
             left = "exploring" if last.kind is Kind.EXPLORE else "the coarse round"

@@ -166,7 +166,7 @@ def matern(x: Array, z: Array) -> tuple[Array, Array, Array]:
     return correlation, r, decay
 
 
-def fit(features: Array, targets: Array, prior: Prior, iterations: int = 40, *, doubt: Array | float = 0.0) -> Array:
+def fit(features: Array, targets: Array, prior: Prior, iterations: int, *, doubt: Array | float = 0.0) -> Array:
     """The hyperparameters of highest posterior density; the optimisation always starts at the prior's mean.
 
     Args:
