@@ -193,7 +193,8 @@ def _check_ended_by_force(budget: Budget, depth: int, workers: int, executor: Ex
     """Check that a trial without epochs, if its time is limited, can be ended: not by a process that runs it itself."""
     if budget.trial_minutes is None or depth > 1:
         return
-    if not isinstance(executor, Patient) if executor else workers == 1:
+    can_kill = isinstance(executor, Patient) if executor else workers > 1
+    if not can_kill:
         raise StudyError(
             f"trial_minutes are looked at after each epoch; trial_minutes={budget.trial_minutes:g} of trials without "
             f"epochs: report epochs and give max_epochs=..., use workers=2, which are ended by force, or leave it out."
