@@ -196,9 +196,9 @@ def _applied(column: Column, values: pd.Series) -> Array:
             each[missing & (not column.gaps)] = column.shares
         return np.concatenate([each, missing[:, None]], 1).astype(np.float32) if column.gaps else each
     if column.kind == "number":
-        _only_numbers(column, values)
+        _check_numbers(column, values)
     else:
-        _mostly_dates(column, values)
+        _check_dates(column, values)
     parts = [_standard(column, values)[:, None]]
     if column.kind == "date":  # and where it stands in its year, its week and its day
         amount = _amount(column, values)
@@ -232,7 +232,7 @@ def _scaled(column: Column, values: pd.Series) -> Column:
     return replace(column, mean=float(known.mean()), scale=float(known.std()) or 1.0)
 
 
-def _only_numbers(column: Column, values: pd.Series) -> None:
+def _check_numbers(column: Column, values: pd.Series) -> None:
     read = amounts(values, column.style) if column.style else pd.to_numeric(values, errors="coerce")
     odd = values[values.notna() & read.isna()]
     if len(odd):
@@ -243,7 +243,7 @@ def _only_numbers(column: Column, values: pd.Series) -> None:
         )
 
 
-def _mostly_dates(column: Column, values: pd.Series) -> None:
+def _check_dates(column: Column, values: pd.Series) -> None:
     odd = no_dates(column, values)
     if len(odd) > (1 - MIXED) * values.notna().sum():
         raise TaskError(

@@ -81,7 +81,7 @@ def task_of(
     if path.is_dir() or suffix(path) in ARRAYS:
         what = "a folder of images" if path.is_dir() else "an .npz file"
         asked = {"target": target, "text": text, "words": words, "drop": drop, "missing": missing, "order": order}
-        _no_table(what, path, asked | {"no-header": no_header})
+        _check_no_table(what, path, asked | {"no-header": no_header})
     if path.is_dir():
         if kind == "number":
             raise TaskError(f"the class of an image is the name of its folder; {path}: leave out --kind number.")
@@ -103,7 +103,7 @@ def _named(target: str | None) -> str:
     return target
 
 
-def _no_table(what: str, path: Path, options: Mapping[str, Any]) -> None:
+def _check_no_table(what: str, path: Path, options: Mapping[str, Any]) -> None:
     """Refuse options about the columns of a table if there is no table, because ignoring them would mislead."""
     given = [f"--{name}" for name, value in options.items() if value]
     if given:

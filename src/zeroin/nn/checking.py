@@ -130,7 +130,7 @@ def check_outputs(problem: Problem, output: Any, y: Tensor) -> None:
                 f"outputs under cross_entropy are {axes}; the network gives {list(output.shape)} for labels "
                 f"{list(y.shape)}: {remedy}."
             )
-        _labels_fit(problem, output.shape[1])
+        _check_labels(problem, output.shape[1])
     elif isinstance(problem.loss, str):
         alike(output, y)
 
@@ -283,7 +283,7 @@ def check_batchnorm(problem: Problem, model: nn.Module, batch_size: int) -> None
         ) from error
 
 
-def _labels_fit(problem: Problem, classes: int) -> None:
+def _check_labels(problem: Problem, classes: int) -> None:
     for name, data in (("train", problem.train), ("valid", problem.valid), ("test", problem.test)):
         if isinstance(data, InMemory) and (high := int(data.y.max())) >= classes:
             raise TaskError(

@@ -122,7 +122,7 @@ def prepared(
     normalisation = _normalisation(_joined(some)) if wanted else None
 
     def inputs(name: str, x: Tensor) -> Tensor:
-        finite(f"{name} inputs", x)
+        check_finite(f"{name} inputs", x)
         if normalisation is not None:
             if _kept(x) != _kept(first):
                 raise TaskError(
@@ -167,7 +167,7 @@ def fingerprint(*sets: Any) -> str:
     return digest.hexdigest()
 
 
-def finite(what: str, values: Tensor) -> None:
+def check_finite(what: str, values: Tensor) -> None:
     """Check that numbers are neither NaN nor infinite.
 
     Raises:
@@ -193,7 +193,7 @@ def _single(what: str, values: Tensor) -> Tensor:
 
 def _targets(name: str, y: Tensor, loss: str | Callable[..., Any]) -> Tensor:
     """Class numbers as int64, real numbers as float32."""
-    finite(f"{name} targets", y)
+    check_finite(f"{name} targets", y)
     if loss != "cross_entropy":
         return _single(f"{name} targets", y) if loss == "mse" or y.is_floating_point() else y.long()
     if y.dim() == 2 and y.shape[1] == 1:
@@ -257,7 +257,7 @@ def _kept(x: Tensor) -> tuple[int, int]:
 
 def _normalisation(x: Tensor) -> Normalisation:
     """Per feature of [N, F] and [N, T, F], per channel of [N, C, H, W]; a constant feature keeps its scale."""
-    finite("train inputs", x)
+    check_finite("train inputs", x)
     axes = tuple(a for a in range(x.dim()) if a == 0 or a != _feature_axis(x))
     count = float(np.prod([x.shape[a] for a in axes]))
     mean = _sum(x, axes, lambda chunk: chunk) / count

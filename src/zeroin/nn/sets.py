@@ -50,7 +50,7 @@ def read_set(name: str, given: Any) -> tuple[Tensor, Tensor] | Stream:
             f"inputs and targets are equal in number; the {name} set has {len(x)} inputs and {len(y)} targets: "
             f"check how it was cut; of several inputs make one, np.concatenate(inputs, axis=1), split in forward."
         )
-    _filled(name, len(x))
+    _check_filled(name, len(x))
     return x, y
 
 
@@ -74,7 +74,7 @@ def _read(
             f"give a Dataset with __getitem__ and __len__."
         )
     count = len(source)
-    _filled(name, count)
+    _check_filled(name, count)
 
     def read(i: int) -> tuple[Tensor, Tensor]:
         return batch_of(name, collate([source[i]]))
@@ -225,7 +225,7 @@ def _no_numbers(what: str, array: np.ndarray[Any, Any]) -> str:
     return f"{what} are numbers; these are {array.dtype} such as {such}: use {remedy}."
 
 
-def _filled(name: str, count: int) -> None:
+def _check_filled(name: str, count: int) -> None:
     if count == 0:
         raise TaskError(f"each set has examples; the {name} set is empty: check how it was cut.")
 

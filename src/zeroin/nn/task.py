@@ -91,7 +91,7 @@ class Task:
         sets = {"train": self.train, "valid": self.valid} | ({} if self.test is None else {"test": self.test})
         data, normalisation = prepared(sets, self.loss, normalise=self.normalise, device=self.device)
         metric = METRICS.get(self.metric) if isinstance(self.metric, str) else self.metric
-        _varied(metric, data["valid"])
+        _check_varied(metric, data["valid"])
         problem = Problem(
             build=partial(shaped, self.build, data["train"]),
             train=data["train"],
@@ -127,7 +127,7 @@ class Task:
                 f"a space is a Space, or f(trainings) -> Space; got a {type(self.space).__name__}: "
                 f"use space=Space(lr=Float(1e-5, 1.0, scale='log'))."
             )
-        _there(self.device)
+        _check_device(self.device)
 
     @property
     def goal(self) -> str:
@@ -208,7 +208,7 @@ class Task:
         return network(self.problem.build, config, seed)
 
 
-def _there(device: str) -> None:
+def _check_device(device: str) -> None:
     try:
         torch.empty(0, device=device)
     except (RuntimeError, AssertionError, NotImplementedError) as error:  # of PyTorch's parts each has its own
@@ -231,7 +231,7 @@ def _batches_within(space: Space, examples: int) -> Space:
     return Space(**{**space.params, "batch_size": replace(sizes, limits=(lowest, min(highest, most)))})
 
 
-def _varied(metric: Metric | None, valid: Any) -> None:
+def _check_varied(metric: Metric | None, valid: Any) -> None:
     if not isinstance(valid, InMemory):
         return
     if metric is METRICS["roc_auc"] and len(kinds := set(valid.y.flatten().tolist())) < 2:

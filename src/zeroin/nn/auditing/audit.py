@@ -16,7 +16,7 @@ from zeroin.nn.auditing import rules_batchnorm, rules_signal, rules_statistics
 from zeroin.nn.auditing.findings import SEVERITIES, Audit, Finding
 from zeroin.nn.auditing.measure import SEEN, Measured, Subject, Unknown, measure
 from zeroin.nn.checking import check
-from zeroin.nn.data import edges, finite
+from zeroin.nn.data import check_finite, edges
 from zeroin.nn.layers import BATCHNORMS
 from zeroin.nn.loop import Training, one_thread, train_epoch
 from zeroin.nn.problem import loss_of
@@ -175,7 +175,7 @@ def _subject(
             f"an audit measures on two examples or more, an array or a tensor; got {what}: "
             f"use audit(model, (x_train, y_train)), or a Task."
         )
-    finite("training inputs", x)
+    check_finite("training inputs", x)
     valid = None if valid is None else tuple(map(taken, valid))
     if valid is not None and not (len(valid) == 2 and all(isinstance(part, Tensor) for part in valid)):
         raise TaskError(

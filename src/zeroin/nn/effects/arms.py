@@ -117,7 +117,7 @@ def design(task: Task, choice: str, at: Mapping[str, Sequence[Value]], held: Map
         found = found.fix(name, held[name])
     start = {**base, **found.default}
     tried = [{**start, **setting, **arm.change} for setting in settings for arm in arms]
-    _heeded(task, tried, arms, (*at, *held), choice)
+    _check_use(task, tried, arms, (*at, *held), choice)
     if choice in NORMS:
         arms = _inserted(task, tried, arms)
     else:
@@ -158,7 +158,7 @@ def _inserted(task: Task, configs: Sequence[Config], arms: tuple[Arm, ...]) -> t
     return plain, normed
 
 
-def _heeded(task: Task, configs: Sequence[Config], arms: Sequence[Arm], given: Collection[str], choice: str) -> None:
+def _check_use(task: Task, configs: Sequence[Config], arms: Sequence[Arm], given: Collection[str], choice: str) -> None:
     """Whether the networks of these configs fit the data, and whether the names that were given, and a choice that is
     not inserted, mean something to them or to their training; and the former are not the arms' own.
     """

@@ -16,7 +16,7 @@ from zeroin.nn.layers import LAYERS, NORMS
 from zeroin.nn.norms.candidates import Candidate, candidates, channels_of
 from zeroin.nn.norms.normlayers import KINDS, ChannelsLast, Settings, make, matched
 from zeroin.nn.norms.rewire import behind_calls
-from zeroin.nn.norms.surgery import copied, pair, put, seen, still_runs, take_out
+from zeroin.nn.norms.surgery import check_still_runs, copied, pair, put, seen, take_out
 from zeroin.nn.norms.trace import Example, Trace
 
 POSITIONS = ("before", "after")
@@ -113,7 +113,7 @@ def insert_batchnorm(
     else:
         result, changes = behind_calls(result, trace, chosen, how)
         added = len({id(candidate.following.activation) for candidate in chosen})
-    still_runs(result, example, trace, added)
+    check_still_runs(result, example, trace, added)
     return result, Changed(tuple(_told(candidate, changes) for candidate in found), notes)
 
 
@@ -180,7 +180,7 @@ def swap_norm(
     for path, norm in [(p, m) for p, m in result.named_modules() if isinstance(m, NORMS)]:
         how = None if kind == "none" else Settings(kind, momentum, float(norm.eps or 1e-5), groups)
         changes.append(_exchange(result, trace, path, norm, how))
-    still_runs(result, example, trace, 0)
+    check_still_runs(result, example, trace, 0)
     return result, Changed(tuple(changes), notes if changes else ("it has no normalising layer",))
 
 

@@ -13,7 +13,7 @@ from zeroin.nn.layers import BATCHNORMS, LAYERS
 from zeroin.nn.modes import switched
 from zeroin.nn.norms.batchnorm import Change
 from zeroin.nn.norms.candidates import are_computed, channels_of
-from zeroin.nn.norms.surgery import copied, seen, still_calls_the_same, take_out
+from zeroin.nn.norms.surgery import check_calls_the_same, copied, seen, take_out
 from zeroin.nn.norms.trace import Example, Node, Trace, tensors
 from zeroin.nn.precision import exact
 from zeroin.nn.randomness import seeded
@@ -93,7 +93,7 @@ def fold(model: nn.Module, example: Example | None = None) -> tuple[nn.Module, F
         _merge(node, norm)
         take_out(result, path)
         changes.append(Change(path, f"merged into {node.name}", f"{norm.num_features} channels"))
-    still_calls_the_same(result, example, trace)
+    check_calls_the_same(result, example, trace)
     before, after, difference = _compared(switched(copied(model), False), result, example)
     return result, Folded(tuple(changes), difference, before, after)
 

@@ -12,10 +12,10 @@ from torch.utils._pytree import tree_map_only
 
 from zeroin.checked import is_whole
 from zeroin.errors import TaskError
-from zeroin.nn.data import finite
+from zeroin.nn.data import check_finite
 from zeroin.nn.layers import BATCHNORMS
 from zeroin.nn.modes import as_in_evaluation, on_batches
-from zeroin.nn.norms.surgery import in_sight
+from zeroin.nn.norms.surgery import check_in_sight
 from zeroin.nn.norms.trace import tensors, watched
 from zeroin.nn.precision import exact
 from zeroin.nn.problem import Problem
@@ -115,7 +115,7 @@ def recalibrate(
     Source: Ioffe & Szegedy 2015, arXiv 1502.03167, Algorithm 2, steps 7-11; Wu & Johnson 2021, arXiv 2105.07576,
     section 3 (Precise BatchNorm).
     """
-    in_sight(model)
+    check_in_sight(model)
     norms = {p: m for p, m in model.named_modules() if isinstance(m, BATCHNORMS) and m.running_mean is not None}
     if layerwise and isinstance(data, Iterator):
         raise TaskError(
@@ -208,7 +208,7 @@ def _batches(data: Any, batch_size: int, examples: int | None) -> Callable[[], I
                 x = tree_map_only(Tensor, itemgetter(slice(left)), x)
                 left -= len(tensors(x)[0])
             for part in tensors(x) if given else ():
-                finite("inputs", part)
+                check_finite("inputs", part)
             if len(tensors(x)[0]):
                 yield x
             if left == 0:

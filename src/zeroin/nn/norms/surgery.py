@@ -34,9 +34,9 @@ def copied(model: nn.Module) -> nn.Module:
     """A deep copy of a network.
 
     Raises:
-        TaskError: as for `in_sight`, or it cannot be copied.
+        TaskError: as for `check_in_sight`, or it cannot be copied.
     """
-    in_sight(model)
+    check_in_sight(model)
     kept = [t for m in model.modules() for t in tensors(vars(m)) if not t.is_leaf]  # weights that prune computed
     try:
         return copy.deepcopy(model, {id(t): t.detach().clone() for t in kept})
@@ -47,7 +47,7 @@ def copied(model: nn.Module) -> nn.Module:
         ) from error
 
 
-def in_sight(model: nn.Module) -> None:
+def check_in_sight(model: nn.Module) -> None:
     """Check that the layers of a network can be seen.
 
     Raises:
@@ -161,7 +161,7 @@ def take_out(model: nn.Module, path: str) -> None:
         put(model, path, nn.Identity())
 
 
-def still_runs(model: nn.Module, example: Example, before: Trace, added: int) -> None:
+def check_still_runs(model: nn.Module, example: Example, before: Trace, added: int) -> None:
     """Check that a changed network can be trained and differs only by norms, of which at least `added` are new.
 
     Raises:
@@ -176,7 +176,7 @@ def still_runs(model: nn.Module, example: Example, before: Trace, added: int) ->
         raise TaskError(STOPS.format(first_line(error))) from error
 
 
-def still_calls_the_same(model: nn.Module, example: Example, before: Trace) -> None:
+def check_calls_the_same(model: nn.Module, example: Example, before: Trace) -> None:
     """Check that a network without some of its norms calls all other layers and functions as before.
 
     Raises:
