@@ -321,12 +321,6 @@ def test_every_entry_of_every_pair_of_optimizers_makes_a_space_that_a_file_keeps
             made.check(made.config(units))
 
 
-def test_the_training_loop_knows_every_option():
-    recipe = pytest.importorskip("zeroin.nn.recipe")
-    assert recipe.OPTIMIZERS == OPTIMIZERS
-    assert CATALOGUE["schedule"].param.options == recipe.SCHEDULES
-
-
 # --- mistakes ---
 
 

@@ -13,6 +13,8 @@ from zeroin.space import Choice, Float, Hyperparameter, Int
 
 OPTIMIZERS = ("sgd", "momentum", "nesterov", "rmsprop", "adam", "adamw", "nadam")
 ADAM = ("adam", "adamw", "nadam")  # those with two betas
+SCHEDULES = ("constant", "cosine", "linear", "step", "wsd")
+INITS = ("default", "kaiming", "xavier", "orthogonal")
 
 
 @dataclass(frozen=True, slots=True)
@@ -229,7 +231,7 @@ _ENTRIES = (
     ),
     Entry(
         "schedule", "α(t)", "course of lr over max_epochs, so that a paused trial continues exactly",
-        Choice("constant", "cosine", "linear", "step", "wsd"),
+        Choice(*SCHEDULES),
         "length of training: it spans max_epochs from the first step on, wherever a trial is paused. With d = lr_decay "
         "and s the share done of the steps after warm-up, lr is multiplied by: "
         "constant 1; cosine d + (1−d)·(1 + cos πs)/2; linear 1 − (1−d)·s; step 1, √d from s = 1/2, d from s = 3/4; "
@@ -270,7 +272,7 @@ _ENTRIES = (
     ),
     Entry(
         "init", "W₀", "law of the weights before training; 'default': the framework's",
-        Choice("default", "kaiming", "xavier", "orthogonal"),
+        Choice(*INITS),
         "activation and depth; matters little under batch normalisation",
         "He et al. 2015, arXiv 1502.01852, equation 10; Glorot & Bengio 2010, equation 16; "
         "Saxe et al. 2014, arXiv 1312.6120 (orthogonal); torch.nn.init",

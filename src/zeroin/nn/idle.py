@@ -6,18 +6,14 @@ from contextlib import suppress
 
 from torch import nn
 
-from zeroin.catalogue import common
+from zeroin.catalogue import CATALOGUE, common
 from zeroin.nn.layers import BATCHNORMS, DROPOUTS
 from zeroin.nn.networks import KNOWN, Build, built
 from zeroin.space import Choice, Int, Space
 from zeroin.types import Config, Value
 
-USERS = {  # of the optimizers' hyperparameters
-    "momentum": ("sgd", "momentum", "nesterov", "rmsprop"),
-    "beta1": ("adam", "adamw", "nadam"),
-    "beta2": ("rmsprop", "adam", "adamw", "nadam"),
-    "eps": ("rmsprop", "adam", "adamw", "nadam"),
-}
+USERS = {name: tuple(CATALOGUE[name].by_optimizer) for name in ("beta1", "beta2", "eps")}
+USERS["momentum"] = ("sgd", *CATALOGUE["momentum"].by_optimizer)  # sgd becomes SGD with momentum where it has one
 LAYERS: dict[str, tuple[str, type[nn.Module]]] = {  # what is applied to layers of a kind
     "dropout": ("nn.Dropout", DROPOUTS),
     "bn_momentum": ("batch norm", BATCHNORMS),

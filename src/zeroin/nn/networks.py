@@ -7,6 +7,7 @@ from typing import TypeAlias
 
 from torch import nn
 
+from zeroin.catalogue.entries import INITS
 from zeroin.errors import TaskError
 from zeroin.nn.layers import BATCHNORMS, DROPOUTS, LAYERS
 from zeroin.nn.norms.normlayers import KINDS, Settings, make
@@ -25,7 +26,6 @@ ACTIVATIONS: dict[str, type[nn.Module]] = {
     "tanh": nn.Tanh,
     "elu": nn.ELU,
 }
-INITS = ("default", "kaiming", "xavier", "orthogonal")
 APPLIED = ("dropout", "bn_momentum", "bn_eps", "init")  # to all layers concerned, unless build asks for them
 KNOWN = (*(field.name for field in fields(Recipe)), *APPLIED)  # to the training loop
 

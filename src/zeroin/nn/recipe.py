@@ -3,15 +3,16 @@
 import math
 from collections.abc import Iterable
 from dataclasses import dataclass
+from typing import Any
 
 from torch import Tensor, nn
 
-from zeroin.catalogue import OPTIMIZERS
+from zeroin.catalogue import OPTIMIZERS, defaults
+from zeroin.catalogue.entries import SCHEDULES
 from zeroin.errors import TaskError
 from zeroin.nn.layers import NORMS
 from zeroin.types import Config
 
-SCHEDULES = ("constant", "cosine", "linear", "step", "wsd")
 BELOW_ONE = math.nextafter(1.0, 0.0)
 LEGAL = {  # the values that make sense at all; how far a search may go is up to the catalogue
     "lr": (0.0, math.inf, "from 0"),
@@ -26,13 +27,16 @@ LEGAL = {  # the values that make sense at all; how far a search may go is up to
     "grad_clip": (0.0, math.inf, "from 0"),
     "dropout": (0.0, 1.0, "from 0 to 1"),
 }
-LR = {"adam": 0.001, "adamw": 0.001, "nadam": 0.002}  # 0.01 elsewhere, as in the catalogue
+# What a config does not say, by optimizer, as in the catalogue; one that has no use for a number gets any.
+USUAL: dict[str, dict[str, Any]] = {
+    o: {"momentum": 0.0, "beta1": 0.9, "beta2": 0.999, "eps": 1e-8, **defaults(o)} for o in OPTIMIZERS
+}
 STABLE = 0.8  # share of the steps after which "wsd" begins to decay
 
 
 @dataclass(frozen=True, slots=True)
 class Recipe:
-    """How a network is trained: what the config says, and PyTorch's usual values where it says nothing.
+    """How a network is trained: what the config says, and usual values where it says nothing.
 
     `warmup` is a share of all steps, `lr_decay` the final learning rate as a share of `lr`, and `grad_clip` the largest
     norm of the whole gradient (0: no limit).
@@ -79,13 +83,14 @@ def recipe(config: Config) -> Recipe:
     0.9
     """
     kind = word(config, "optimizer", OPTIMIZERS, "adamw")
+    usual = USUAL[kind]
     return Recipe(
         optimizer=kind,
-        lr=number(config, "lr", LR.get(kind, 0.01)),
-        momentum=number(config, "momentum", 0.9 if kind in ("momentum", "nesterov") else 0.0),
-        beta1=number(config, "beta1", 0.9),
-        beta2=number(config, "beta2", 0.99 if kind == "rmsprop" else 0.999),
-        eps=number(config, "eps", 1e-8),
+        lr=number(config, "lr", usual["lr"]),
+        momentum=number(config, "momentum", usual["momentum"]),
+        beta1=number(config, "beta1", usual["beta1"]),
+        beta2=number(config, "beta2", usual["beta2"]),
+        eps=number(config, "eps", usual["eps"]),
         weight_decay=number(config, "weight_decay", 0.0),
         batch_size=max(1, round(number(config, "batch_size", 32))),
         schedule=word(config, "schedule", SCHEDULES, "constant"),
