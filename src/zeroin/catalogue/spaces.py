@@ -59,9 +59,9 @@ def space(optimizer: str | Iterable[str] = "adamw", trainings: float | None = No
         owners = _owners(entry, chosen, name in include, trainings)
         if not owners:
             continue
-        param = _asked(entry, _covering([entry.param_for(o) for o in owners]), asked)
+        param = _asked(entry, _covering(*owners.values()), asked)
         own = asked.when or {} if isinstance(asked, Float | Int | Choice) else {}
-        param = changed(param, when={**_conditions(entry, owners, chosen, params), **own} or None)
+        param = changed(param, when={**_conditions(entry, tuple(owners), chosen, params), **own} or None)
         params |= _per_layer(params, param) if name == "units" and asked == "per_layer" else {name: param}
     return Space(**params)
 
@@ -115,9 +115,9 @@ def _optimizers(optimizer: str | Iterable[str]) -> tuple[str, ...]:
     return names  # type: ignore[return-value]  # all are in OPTIMIZERS
 
 
-def _owners(entry: Entry, chosen: tuple[str, ...], named: bool, trainings: float | None) -> tuple[str, ...]:
-    """Those of the chosen optimizers for which the entry is tuned."""
-    owners = tuple(o for o in chosen if entry.param_for(o) is not None)
+def _owners(entry: Entry, chosen: tuple[str, ...], named: bool, trainings: float | None) -> dict[str, Hyperparameter]:
+    """Those of the chosen optimizers for which the entry is tuned, with the hyperparameter as each has it."""
+    owners = {o: p for o in chosen if (p := entry.param_for(o)) is not None}
     if named and not owners:
         use = next(iter(entry.by_optimizer))
         raise SpaceError(
@@ -127,12 +127,11 @@ def _owners(entry: Entry, chosen: tuple[str, ...], named: bool, trainings: float
     if named:
         return owners
     enough = entry.worth is not None and (trainings is None or trainings >= entry.worth)
-    return tuple(o for o in owners if enough and o not in entry.unasked)
+    return {o: p for o, p in owners.items() if enough and o not in entry.unasked}
 
 
-def _covering(params: list[Hyperparameter | None]) -> Hyperparameter:
+def _covering(first: Hyperparameter, *others: Hyperparameter) -> Hyperparameter:
     """One hyperparameter that covers the ranges and limits of all, with the first's default."""
-    first, *others = (p for p in params if p is not None)
     for other in others:
         if not isinstance(first, Choice) and not isinstance(other, Choice):
             limits = (min(first.legal[0], other.legal[0]), max(first.legal[1], other.legal[1]))
