@@ -240,15 +240,7 @@ class Study:
         Raises:
             StudyError: pandas is not installed.
         """
-        try:
-            import pandas as pd  # noqa: PLC0415  an optional dependency
-        except ImportError as error:
-            raise StudyError(
-                "a DataFrame needs pandas; pandas is not installed: run `pip install pandas`, or use study.trials."
-            ) from error
-
-        rows = trialtable.rows(self.space, self.trials)
-        return pd.DataFrame(list(rows), columns=trialtable.columns(self.space, self.trials))
+        return trialtable.frame(self.space, self.trials)
 
     def report(self, path: str | Path | None = None) -> Path:
         """Write the report, a single HTML file that opens offline.

@@ -1,9 +1,14 @@
 """Trials as a table: one row each, with a column for each field, hyperparameter and metric."""
 
 from collections.abc import Iterator, Sequence
+from typing import TYPE_CHECKING
 
+from zeroin.errors import StudyError
 from zeroin.space import Space
 from zeroin.types import Trial, Value
+
+if TYPE_CHECKING:
+    import pandas as pd
 
 # Attributes of a trial in every table: trained for `epoch` epochs, the best `loss` first reached at `best_epoch`.
 FIELDS = ("number", "kind", "status", "epoch", "loss", "best_epoch", "seed", "why", "paused", "note")
@@ -35,6 +40,22 @@ def rows(space: Space, trials: Sequence[Trial]) -> Iterator[list[Value]]:
             *(trial.config.get(name) for name in space),
             *(best.get(name) for name in names),
         ]
+
+
+def frame(space: Space, trials: Sequence[Trial]) -> "pd.DataFrame":
+    """The table as a pandas DataFrame.
+
+    Raises:
+        StudyError: pandas is not installed.
+    """
+    try:
+        import pandas as pd  # noqa: PLC0415  an optional dependency
+    except ImportError as error:
+        raise StudyError(
+            "a DataFrame needs pandas; pandas is not installed: run `pip install pandas`, or use study.trials."
+        ) from error
+
+    return pd.DataFrame(list(rows(space, trials)), columns=columns(space, trials))
 
 
 def _metrics(trials: Sequence[Trial]) -> list[str]:
