@@ -181,7 +181,7 @@ def test_each_epoch_tells_what_its_job_took_its_share_of_a_stack(tmp_path):
 def test_the_calibration_that_is_kept_says_whether_steps_are_compiled(rows, tmp_path):
     calibrations = Calibrations(task(compile=True).problem, tmp_path, 48.0)
     calibrations._kept = {4: Calibration(rows, BACKWARD, 3.0, "it is faster")}
-    calibrations._keep()
+    calibrations._write()
     said = json.loads((tmp_path / "training.json").read_text())["words"]
     assert ("compiled" in said) == (rows > 1 and shutil.which("g++") is not None)
 

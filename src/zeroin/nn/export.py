@@ -4,7 +4,6 @@ from pathlib import Path
 from typing import Any
 
 import torch
-from torch import Tensor
 
 from zeroin.atomic import atomic_write
 from zeroin.errors import TaskError
@@ -41,33 +40,14 @@ def export(task: Task | str, folder: str | Path, config: Config, target: str | P
         )
     name = task if isinstance(task, str) else task.name
     best, norm, preparation = saved["best"], saved["normalisation"], read_preparation(folder.parent)
-    facts = {"epoch": best["epoch"], "metric": saved["metric"], "seed": saved.get("seed", 0)}
-    save(target, name, config, best["weights"], norm, **facts, **({"preparation": preparation} if preparation else {}))
+    what = {"format": 1, "task": name, "config": dict(config), "state_dict": best["weights"], **(norm or {})}
+    what |= {"epoch": best["epoch"], "metric": saved["metric"], "seed": saved.get("seed", 0)}
+    what |= {"preparation": preparation} if preparation else {}
+    with atomic_write(target) as file:  # torch opens a file with errors of its own
+        torch.save(what, file)
     if preparation:
         return f"zeroin predict {target} NEW-DATA"
     return loading(target, source or f'from zeroin.tasks import load; task = load("{name}")', norm is not None)
-
-
-def save(
-    target: Path,
-    task_name: str,
-    config: Config,
-    state_dict: dict[str, Tensor],
-    normalisation: dict[str, Tensor] | None,
-    **facts: Any,
-) -> None:
-    """Write a network's weights and what is needed to use them; `torch.load(target, weights_only=True)` reads it.
-
-    Args:
-        target: the file; it is written atomically.
-        task_name, config, state_dict: of the network.
-        normalisation: mean and scale of the training inputs; None if inputs are not normalised.
-        **facts: further plain data to keep, such as the epoch.
-    """
-    norm = normalisation or {}
-    what = {"format": 1, "task": task_name, "config": dict(config), "state_dict": state_dict, **norm, **facts}
-    with atomic_write(target) as file:  # torch opens a file with errors of its own
-        torch.save(what, file)
 
 
 def loading(target: Path, source: str, normalised: bool) -> str:

@@ -115,7 +115,8 @@ class Calibrations:
         if size not in self._kept:
             known = (c for s, c in self._kept.items() if (s > size) == (c.rows > 1))
             self._kept[size] = next(known, None) or self._measured(config)
-            self._keep()
+            self._take()  # whoever was first
+            self._write()
         return self._kept[size]
 
     def _measured(self, config: Config) -> Calibration:
@@ -132,10 +133,6 @@ class Calibrations:
     def refuse(self, why: str) -> None:
         """Have all networks trained one by one, for a reason that no measurement knows."""
         self._kept = {size: replace(found, rows=1, why=why) for size, found in self._kept.items()}
-        self._write()
-
-    def _keep(self) -> None:
-        self._take()  # whoever was first
         self._write()
 
     def _write(self) -> None:
