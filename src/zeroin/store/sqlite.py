@@ -8,7 +8,7 @@ import json
 import os
 import sqlite3
 from collections.abc import Iterator, Mapping, Sequence
-from contextlib import ExitStack, closing, contextmanager
+from contextlib import ExitStack, closing, contextmanager, nullcontext
 from dataclasses import asdict
 from importlib.metadata import version
 from pathlib import Path
@@ -61,13 +61,10 @@ class SqliteStore:
             StoreError: the disk is full, the file cannot be written, or this process is a fork of the one that opened
                 the store; none of the events is written.
         """
-        with self._writing():
-            if len(events) == 1 and not isinstance(events[0], Asked | Advised):  # a statement alone is a transaction
-                self._put(events[0])
-            else:
-                with self._transaction():
-                    for event in events:
-                        self._put(event)
+        alone = len(events) == 1 and not isinstance(events[0], Asked | Advised)  # a statement is a transaction
+        with self._writing(), nullcontext() if alone else self._transaction():
+            for event in events:
+                self._put(event)
 
     def set_space(self, space: Space, after: int) -> None:
         """Write a changed space, which holds from job number `after` on.
