@@ -2,7 +2,7 @@
 
 import math
 import traceback
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 
 from zeroin.types import Value
 
@@ -34,6 +34,16 @@ def duration(seconds: float) -> str:
     if whole < 3600:
         return f"{whole // 60} min {whole % 60:02d} s"
     return f"{minutes // 60} h {minutes % 60:02d} min"
+
+
+def listed(words: Iterable[str], most: int) -> str:
+    """Words in a row: so many of them, and the number of the others.
+
+    >>> listed(["lr", "units"], 3), listed("abcd", 2)
+    ('lr, units', 'a, b and 2 more')
+    """
+    every = list(words)
+    return ", ".join(every[:most]) + (f" and {len(every) - most} more" if len(every) > most else "")
 
 
 def percent(share: float) -> str:

@@ -14,7 +14,7 @@ from zeroin.data.answer import Answer
 from zeroin.data.columns import Column, measured, no_dates
 from zeroin.data.groups import are_groups, note_on_cut_groups
 from zeroin.data.kinds import DATES, ColumnKind, as_dates, as_numbers, as_words, other_order
-from zeroin.wording import percent
+from zeroin.wording import listed, percent
 
 ENOUGH = 0.999  # a leak is suspected if a column alone explains this share of the target
 MONOTONE = 0.9999  # from this rank correlation on, a number is taken for a disguise of another
@@ -48,8 +48,8 @@ def notes_on(
     repeated = int(pd.concat([frame, target], axis=1).duplicated().sum())
     known = [column.name for column in columns]
     if constant := [str(name) for name in frame.columns if name not in known and name not in texts]:
-        changes, are = ("changes", "is") if len(constant) == 1 else ("change", "are")
-        yield f"{_columns(constant)} never {changes} in the training rows and {are} left out"
+        what, change, are = ("column", "changes", "is") if len(constant) == 1 else ("columns", "change", "are")
+        yield f"{what} {listed(map(repr, constant), 5)} never {change} in the training rows and {are} left out"
     dates = [column for column in columns if column.kind == "date"]
     if ordered := [c.name for c in dates if at_random and _in_order(measured(c, frame[c.name]))]:
         yield (
@@ -216,8 +216,3 @@ def _group_means(values: pd.Series, y: NDArray[Any]) -> float:
         return 0.0
     left = y - pd.Series(y).groupby(words.to_numpy()).transform("mean").to_numpy()
     return float(1 - left.var() / y.var())
-
-
-def _columns(names: list[str]) -> str:
-    listed = ", ".join(map(repr, names[:5])) + (f" and {len(names) - 5} more" if len(names) > 5 else "")
-    return f"column{'s' * (len(names) > 1)} {listed}"

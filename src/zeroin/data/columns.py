@@ -16,6 +16,7 @@ from zeroin.data.amounts import Style, amounts
 from zeroin.data.files import check_plain
 from zeroin.data.kinds import ISO, MIXED, ColumnKind, as_dates, as_numbers, as_words, form_of, kind_of, written
 from zeroin.errors import TaskError
+from zeroin.wording import listed
 
 MOST = 40  # categories of a column that get a number of their own; the others share one
 SEEN = 3  # training rows at least of a category with a number of its own
@@ -122,8 +123,8 @@ def check_there(frame: pd.DataFrame, names: Collection[str]) -> None:
     missing = [name for name in names if name not in frame.columns]
     if missing:
         raise TaskError(
-            f"a table to predict has the columns of the training table; it lacks {', '.join(map(repr, missing[:5]))}"
-            f"{f' and {len(missing) - 5} more' if len(missing) > 5 else ''}: add what is missing, empty if not known."
+            f"a table to predict has the columns of the training table; it lacks {listed(map(repr, missing), 5)}: "
+            f"add what is missing, empty if not known."
         )
     check_plain(frame, names)
 

@@ -19,7 +19,7 @@ from pandas.api.types import is_bool_dtype, is_datetime64_any_dtype, is_numeric_
 from zeroin.data.amounts import mark_of
 from zeroin.data.names import PARQUET, TEXT, is_packed, remedy, suffix
 from zeroin.errors import TaskError
-from zeroin.wording import first_line
+from zeroin.wording import first_line, listed
 
 Content = TypeVar("Content", str, bytes)
 
@@ -75,9 +75,8 @@ def column_of(frame: pd.DataFrame, name: str, option: str) -> str:
     if name not in frame.columns:
         small = {str(known).lower(): str(known) for known in frame.columns}
         near = [small[word] for word in difflib.get_close_matches(name.lower(), small, n=1)] or [str(frame.columns[-1])]
-        raise TaskError(
-            f"{option} names a column; there is no {name!r} among {_listed(frame.columns)}: use {option} {near[0]!r}."
-        )
+        known = listed((repr(str(one)) for one in frame.columns), 12)
+        raise TaskError(f"{option} names a column; there is no {name!r} among {known}: use {option} {near[0]!r}.")
     return name
 
 
@@ -278,8 +277,3 @@ def check_plain(frame: pd.DataFrame, names: Iterable[str]) -> None:
             f"a column holds numbers, words or dates; {found[0]!r} holds {odd[found[0]]}: write it as one of "
             f"those, or leave it out with --drop {found[0]!r}."
         )
-
-
-def _listed(names: Iterable[str]) -> str:
-    words = [repr(str(name)) for name in names]
-    return ", ".join(words[:12]) + (f" and {len(words) - 12} more" if len(words) > 12 else "")

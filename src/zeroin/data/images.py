@@ -84,8 +84,8 @@ def _folders(folder: Path) -> list[Path]:
 
 
 def _below(folder: Path) -> list[Path]:
-    """The images of a folder and of all folders in it."""
-    return [image for one in (folder, *(p for p in folder.rglob("*") if p.is_dir())) for image in images_in(one)]
+    """The images of a folder and of all folders in it, by name."""
+    return sorted(p for p in folder.rglob("*") if _is_image(p.relative_to(folder)))
 
 
 def images_in(folder: Path) -> list[Path]:
@@ -99,7 +99,7 @@ def images_below(place: Path) -> list[Path]:
     Raises:
         TaskError: there are none.
     """
-    found = [place] if place.is_file() else sorted(p for p in place.rglob("*") if _is_image(p.relative_to(place)))
+    found = [place] if place.is_file() else _below(place)
     if not found:
         raise TaskError(f"images are predicted from a folder of them, or from one; {str(place)!r}: check the path.")
     return found

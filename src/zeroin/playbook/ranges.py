@@ -18,6 +18,7 @@ from zeroin.space import Choice, Float, Int, Space
 from zeroin.space.scales import Array
 from zeroin.space.words import range_words
 from zeroin.types import Range, Region
+from zeroin.wording import listed
 
 TAIL = 0.1  # the share of the past studies, by weight, whose good values may be cut off at each end
 ROOM = 0.5  # margin beside the good values, as a share of the declared width; divided by 1 + the studies' total weight
@@ -44,7 +45,8 @@ def corrected(space: Space, past: Sequence[tuple[Lesson, float, Collection[str]]
         if moved and moved != param.range:
             ranges[name] = moved
             now, was = (range_words(param, ends) for ends in (moved, param.range))
-            words.append(f"{name} {now} instead of {was} (good in {_several(known)})")
+            good_in = [lesson.name for lesson, _ in sorted(known, key=lambda pair: -pair[1])]
+            words.append(f"{name} {now} instead of {was} (good in {listed(good_in, 3)})")
     if not words:
         return None
     return Region(0, 0, ranges, ranges, 1.0, f"coarse round, ranges corrected by past studies: {', '.join(words)}")
@@ -79,8 +81,3 @@ def _quantile(values: Array, weight: Array, q: float) -> float:
     """The weighted quantile `q` of values; beyond the outermost values it is constant."""
     order = np.argsort(values)
     return float(np.interp(q, (np.cumsum(weight[order]) - weight[order] / 2) / weight.sum(), values[order]))
-
-
-def _several(known: Sequence[tuple[Lesson, float]]) -> str:
-    names = [lesson.name for lesson, _ in sorted(known, key=lambda pair: -pair[1])]
-    return ", ".join(names[:3]) + (f" and {len(names) - 3} more" if len(names) > 3 else "")
