@@ -110,9 +110,7 @@ def tune(
     check_listener(listen)
     budget = budget_of(epochs, trials, minutes, trial_minutes)
     course = course_of(budget, depth, confirm, is_task=is_task)
-    now = executor.now if isinstance(executor, Clocked) else time.monotonic
-    limit = math.inf if budget.minutes is None else 60 * budget.minutes
-    clock = Clock(limit, now, course.after, course.finish)  # from here on: preparation counts
+    clock = _clock(course, executor)  # from here on: preparation counts
     _check_ended_by_force(budget, depth, workers, executor)
     given, space = space, space or task.space_for(course.for_search)
     if executor is None:
@@ -187,6 +185,13 @@ def _search(
     trials = study.history.trials[first:]
     if notes := [t.note for t in trials if t.status is Status.FAILED]:
         log.warning(FAILED, study.name, len(notes), len(trials), error_line(notes[-1]), place_of(notes[-1]))
+
+
+def _clock(course: Course, executor: Executor | None) -> Clock:
+    """The clock of a call, which starts now; it is the executor's own if that has one."""
+    minutes = course.budget.minutes
+    now = executor.now if isinstance(executor, Clocked) else time.monotonic
+    return Clock(math.inf if minutes is None else 60 * minutes, now, course.after, course.finish)
 
 
 def _check_ended_by_force(budget: Budget, depth: int, workers: int, executor: Executor | None) -> None:
