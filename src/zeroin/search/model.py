@@ -201,11 +201,9 @@ def _log_gap(losses: Array) -> Array:
         return losses
     gap = losses - perfect
     imperfect = gap[gap > 0]
-    return (
-        np.log(np.maximum(gap, max(imperfect.min() / 2, LEAST_GAP * np.median(imperfect))))
-        if len(imperfect)
-        else np.zeros(len(gap))
-    )
+    if not len(imperfect):
+        return np.zeros(len(gap))
+    return np.log(np.maximum(gap, max(imperfect.min() / 2, LEAST_GAP * np.median(imperfect))))
 
 
 def _fitted(rows: Rows, features: Features, memory: Memory) -> tuple[Array, float]:
