@@ -1,5 +1,6 @@
 """From a searcher's proposals to jobs: numbered, seeded, and within the budget."""
 
+import math
 from collections import Counter
 from collections.abc import Sequence
 
@@ -25,25 +26,25 @@ def jobs_of(proposals: Sequence[Proposal], history: History, *, seed: int, budge
     [(0, 0, 8), (1, 0, 2)]
     """
     jobs: list[Job] = []
-    number, trial, searched = len(history.jobs), len(history.trials), history.searched
-    left = None if budget.epochs is None else budget.epochs - promised(history)
+    epochs = math.inf if budget.epochs is None else budget.epochs - promised(history)
+    trials = math.inf if budget.trials is None else budget.trials - history.searched
+    new = 0
     for proposal in proposals:
         known = None if proposal.trial is None else history.trials[proposal.trial]
-        if known is None and budget.trials is not None and searched >= budget.trials:
-            break
         start = known.epoch if known else 0
-        stop = proposal.stop if left is None else min(proposal.stop, start + left)
-        if stop <= start:
+        stop = int(min(proposal.stop, start + epochs))
+        if stop <= start or (known is None and new >= trials):
             break
         if known:
             which, config, own_seed = known.number, known.config, known.seed
         else:
             assert proposal.config is not None
-            which, config, own_seed = trial, proposal.config, seed_of(seed, "trial", trial)
-            trial, searched = trial + 1, searched + 1
+            which = len(history.trials) + new
+            config, own_seed = proposal.config, seed_of(seed, "trial", which)
+            new += 1
+        number = len(history.jobs) + len(jobs)
         jobs.append(Job(number, which, dict(config), own_seed, start, stop, proposal.kind, proposal.why))
-        number += 1
-        left = None if left is None else left - (stop - start)
+        epochs -= stop - start
     return tuple(jobs)
 
 
