@@ -147,27 +147,11 @@ def _loss(loss: str | Callable[[Tensor, Tensor], Tensor]) -> Callable[[Tensor, T
 def _subject(
     model: nn.Module, data: Any, valid: Any, loss: Callable[[Tensor, Tensor], Tensor], batch_size: int | None
 ) -> Subject:
-    smallest = None
+    smallest = batch_size
     if isinstance(data, DataLoader):
-        if isinstance(data.dataset, IterableDataset):
-            raise TaskError(
-                f"an audit chooses examples evenly; a {type(data.dataset).__name__} has no numbered ones: "
-                f"use audit(model, (x_train, y_train))."
-            )
-        batch_size = getattr(data.batch_sampler, "batch_size", None)
-        batches: Any = [data.sampler] if data.batch_sampler is None else data.batch_sampler
-        numbers = drawn(batches, 0, len(data.dataset))  # type: ignore[arg-type]
-        count = len(numbers)  # that its sampler chooses
-        left = 0 if batch_size is None or getattr(data.batch_sampler, "drop_last", False) else count % batch_size
-        smallest = min(left or count, batch_size or count)
-        whole = data.batch_size is not None or data.batch_sampler is not None  # else it gives examples one by one
-        collate = data.collate_fn if whole else default_collate
-        data = collate([data.dataset[numbers[i]] for i in evenly(count, SEEN).tolist()])
-        data = data[0] if isinstance(data, tuple | list) and len(data) == 1 else data
-    elif batch_size is not None:
-        if not is_whole(batch_size, 1):
-            raise TaskError(f"batch_size is counted from 1; batch_size={batch_size!r}: leave it out, or use 64.")
-        smallest = batch_size
+        data, batch_size, smallest = _loaded(data)
+    elif batch_size is not None and not is_whole(batch_size, 1):
+        raise TaskError(f"batch_size is counted from 1; batch_size={batch_size!r}: leave it out, or use 64.")
     x, y = map(taken, data if isinstance(data, tuple | list) and len(data) == 2 else (data, None))
     if not isinstance(x, Tensor) or not x.dim() or len(x) < 2:
         what = f"shape {list(x.shape)}" if isinstance(x, Tensor) else f"a {type(x).__name__}"
@@ -183,6 +167,25 @@ def _subject(
             f"use audit(..., valid=(x_valid, y_valid))."
         )
     return Subject(model, x, y, valid, loss, batch_size, smallest)
+
+
+def _loaded(loader: DataLoader[Any]) -> tuple[Any, int | None, int]:
+    """Examples of a loader, evenly chosen, and how many there are in its mini-batches and in the smallest of them."""
+    if isinstance(loader.dataset, IterableDataset):
+        raise TaskError(
+            f"an audit chooses examples evenly; a {type(loader.dataset).__name__} has no numbered ones: "
+            f"use audit(model, (x_train, y_train))."
+        )
+    batch_size = getattr(loader.batch_sampler, "batch_size", None)
+    batches: Any = [loader.sampler] if loader.batch_sampler is None else loader.batch_sampler
+    numbers = drawn(batches, 0, len(loader.dataset))  # type: ignore[arg-type]
+    count = len(numbers)  # that its sampler chooses
+    left = 0 if batch_size is None or getattr(loader.batch_sampler, "drop_last", False) else count % batch_size
+    whole = loader.batch_size is not None or loader.batch_sampler is not None  # else it gives examples one by one
+    collate = loader.collate_fn if whole else default_collate
+    found = collate([loader.dataset[numbers[i]] for i in evenly(count, SEEN).tolist()])
+    found = found[0] if isinstance(found, tuple | list) and len(found) == 1 else found
+    return found, batch_size, min(left or count, batch_size or count)
 
 
 def _judge(first: Subject, later: Subject | None) -> Audit:
