@@ -29,6 +29,7 @@ STORE = click.option(
     help="File that holds all studies.",
 )
 NAME = click.argument("name", required=False)
+JSON = click.option("--json", "as_json", is_flag=True, help="For programs.")
 
 _DATA = (
     click.option("--target", "predict", metavar="COLUMN", help="Column of a table to predict."),

@@ -8,7 +8,7 @@ from typing import Any
 
 import click
 
-from zeroin.cli.options import STORE, write
+from zeroin.cli.options import JSON, STORE, write
 from zeroin.errors import PlaybookError
 from zeroin.playbook import Lesson, Playbook, as_data, as_lessons, lesson_of, named, playbook_of
 from zeroin.playbook import shipped as those_shipped
@@ -46,7 +46,7 @@ def playbook(context: click.Context) -> None:
 @playbook.command()
 @click.argument("name", required=False)
 @click.option("--shipped", is_flag=True, help="Show the lessons that come with zeroin instead of yours.")
-@click.option("--json", "as_json", is_flag=True, help="For programs.")
+@JSON
 @BOOK
 def show(name: str | None = None, shipped: bool = False, as_json: bool = False, book: Path | None = None) -> None:
     """Show the lessons, or that of study NAME in full: yours, or else one that comes with zeroin."""
@@ -121,7 +121,7 @@ def import_(file: Path, book: Path | None) -> None:
 @click.command(short_help="Compare what worked in several studies.")
 @click.argument("studies", nargs=-1, required=True)
 @click.option("--svg", type=click.Path(path_type=Path), help="Also draw a picture to this file.")
-@click.option("--json", "as_json", is_flag=True, help="For programs.")
+@JSON
 @STORE
 @BOOK
 def compare(studies: tuple[str, ...], svg: Path | None, as_json: bool, store: Path, book: Path | None) -> None:

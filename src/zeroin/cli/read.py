@@ -10,7 +10,7 @@ import click
 
 from zeroin import catalogue as known
 from zeroin import exports
-from zeroin.cli.options import NAME, STORE, print_file, print_table, write, writing
+from zeroin.cli.options import JSON, NAME, STORE, print_file, print_table, write, writing
 from zeroin.confirm import chosen, scores
 from zeroin.data import install
 from zeroin.errors import StudyError
@@ -30,7 +30,7 @@ NOWHERE = "# task is the Task that was tuned"  # a line of Python where no file 
 
 @click.command(short_help="List the studies in a store, or show one.")
 @NAME
-@click.option("--json", "as_json", is_flag=True, help="For programs.")
+@JSON
 @STORE
 def status(name: str | None, store: Path, as_json: bool) -> None:
     """List the studies in a store, or show one in more detail."""

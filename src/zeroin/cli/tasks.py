@@ -5,7 +5,7 @@ from dataclasses import asdict
 
 import click
 
-from zeroin.cli.options import print_table
+from zeroin.cli.options import JSON, print_table
 from zeroin.tasks import PROMISED, TASKS, Ready
 from zeroin.wording import value_words
 
@@ -14,7 +14,7 @@ COLUMNS = ("task", "field", "data", "metric", "core minutes", "default", "tuned"
 
 
 @click.command()
-@click.option("--json", "as_json", is_flag=True, help="For programs.")
+@JSON
 def tasks(as_json: bool) -> None:
     """List the ready-made tasks; `zeroin tune NAME` tunes one.
 
