@@ -14,7 +14,7 @@ from zeroin.nn.modes import switched
 from zeroin.nn.norms.batchnorm import Change
 from zeroin.nn.norms.candidates import are_computed, channels_of
 from zeroin.nn.norms.surgery import check_calls_the_same, copied, seen, take_out
-from zeroin.nn.norms.trace import Example, Node, Trace, tensors
+from zeroin.nn.norms.trace import Example, Node, Trace, arguments_of, tensors
 from zeroin.nn.precision import exact
 from zeroin.nn.randomness import seeded
 
@@ -158,7 +158,7 @@ def _read_elsewhere(model: nn.Module, layer: nn.Module, example: Example, undefi
 
 
 def _outputs(model: nn.Module, example: Example) -> list[Tensor]:
-    return tensors(model(*(example if isinstance(example, tuple) else (example,))))
+    return tensors(model(*arguments_of(example)))
 
 
 def _merge(node: Node, norm: nn.modules.batchnorm._BatchNorm) -> None:

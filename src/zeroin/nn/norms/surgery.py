@@ -13,7 +13,7 @@ from torch.utils._pytree import tree_map
 from zeroin.errors import TaskError
 from zeroin.nn.modes import switched
 from zeroin.nn.norms.normlayers import ChannelsLast
-from zeroin.nn.norms.trace import Example, Node, Trace, record, tensors
+from zeroin.nn.norms.trace import Example, Node, Trace, arguments_of, record, tensors
 from zeroin.nn.randomness import seeded
 from zeroin.wording import first_line
 
@@ -211,7 +211,7 @@ def _train_once(model: nn.Module, example: Example) -> None:
     def twice(x: Any) -> Any:
         return torch.cat([x, x]) if isinstance(x, Tensor) and x.dim() and len(x) == 1 else x
 
-    arguments = tree_map(twice, example if isinstance(example, tuple) else (example,))
+    arguments = tree_map(twice, arguments_of(example))
     with seeded(0):
         first, *_ = tensors(switched(model, True)(*arguments))
         if first.requires_grad:

@@ -157,7 +157,7 @@ def record(
     [('0', (2, 3)), ('1', (2, 3))]
     """
     recorder = _Recorder(watch)
-    arguments = example if isinstance(example, tuple) else (example,)
+    arguments = arguments_of(example)
     recorder.know(arguments, -1)
     mode = on_batches(model) if batch_statistics else as_in_evaluation(model)
     try:
@@ -185,6 +185,11 @@ def watched(modules: Mapping[str, nn.Module], note: Callable[[str, Tensor], None
         for name, module in modules.items():
             hooks.enter_context(module.register_forward_pre_hook(hook(name), with_kwargs=True))
         yield
+
+
+def arguments_of(example: Example) -> tuple[Any, ...]:
+    """What a network is called with: several inputs are a tuple."""
+    return example if isinstance(example, tuple) else (example,)
 
 
 def tensors(values: Any) -> list[Tensor]:
