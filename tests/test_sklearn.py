@@ -1,6 +1,7 @@
 """scikit-learn's face: the estimators keep its contract and predict well."""
 
 import pickle
+from concurrent.futures import ThreadPoolExecutor
 
 import numpy as np
 import pytest
@@ -11,13 +12,16 @@ import torch
 from sklearn import config_context, metrics
 from sklearn.base import clone
 from sklearn.datasets import load_iris, make_friedman1
+from sklearn.exceptions import NotFittedError, UndefinedMetricWarning
 from sklearn.model_selection import GroupKFold, cross_val_score
 from sklearn.pipeline import Pipeline, make_pipeline
 from sklearn.preprocessing import StandardScaler
+from sklearn.utils import check_random_state
 from sklearn.utils.estimator_checks import check_estimator
 from torch import nn
 
 import zeroin as zi
+from zeroin.data.examples import split
 from zeroin.errors import TaskError
 from zeroin.nn import Metric, Task, sample_weights
 from zeroin.nn.metrics import METRICS
@@ -251,3 +255,54 @@ def test_a_constant_is_predicted_as_it_is():
     X = np.random.default_rng(0).normal(size=(20, 2))
     model = TunedRegressor(trials=1, max_epochs=1, random_state=0).fit(X, np.full(20, 7.0))
     assert model.predict(X).tolist() == [7.0] * 20
+
+
+def test_what_an_earlier_fit_found_does_not_predict_after_one_that_ended_early(iris, monkeypatch):
+    X, y = iris
+    classifier, regressor = TunedClassifier(**SHORT).fit(X, y), TunedRegressor(**SHORT).fit(X, X[:, 0])
+
+    def interrupted(*args, **options):
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr("zeroin.sklearn.tune", interrupted)
+    for model, other in ((classifier, np.char.upper(y)), (regressor, 1e6 * X[:, 1]), (TunedClassifier(**SHORT), y)):
+        with pytest.raises(KeyboardInterrupt):
+            model.fit(X, other)
+        with pytest.raises(NotFittedError):
+            model.predict(X)
+
+
+def test_a_metric_of_the_other_estimator_is_refused_in_a_sentence(iris):
+    X, y = iris
+    for weight in (None, np.ones(150)):
+        with pytest.raises(zi.TaskError, match=r"one of r2, mae, .*; got 'accuracy': use metric='r2'"):
+            TunedRegressor(**SHORT, metric="accuracy").fit(X, X[:, 0], sample_weight=weight)
+        with pytest.raises(zi.TaskError, match=r"one of accuracy, .*; got 'f1': use metric='accuracy'"):
+            TunedClassifier(**SHORT, metric="f1").fit(X, y, sample_weight=weight)
+
+
+@pytest.mark.parametrize("weight", [None, np.ones(60)])
+def test_where_a_metric_is_not_defined_the_loss_judges(weight):
+    """A class of two examples may have none among those that are held out, whichever they are."""
+    X, y = np.random.default_rng(0).normal(size=(60, 2)), np.arange(60) < 2
+    with pytest.warns(UndefinedMetricWarning, match=r"roc_auc compares.*the 12 held out have the same"):
+        model = TunedClassifier(trials=1, max_epochs=2, random_state=0, metric="roc_auc").fit(
+            X, y, sample_weight=weight
+        )
+    held_out = split(y, None, 0.2, True, int(check_random_state(0).randint(2**31 - 1)))[1]
+    judged = metrics.log_loss(y[held_out], model.predict_proba(X[held_out]), labels=[False, True])
+    assert model.best_score_ == pytest.approx(judged, rel=1e-4)
+
+
+def test_a_number_that_is_missing_is_told(iris):
+    with pytest.raises(ValueError, match="Input y contains NaN"):
+        TunedRegressor(**SHORT).fit(iris[0], np.array([1.0, None, 2.0] * 50, dtype=object))
+
+
+def test_fits_in_threads_are_those_of_one_after_another(iris):
+    X, y = iris
+    models = [TunedClassifier(trials=2, max_epochs=3, random_state=seed) for seed in range(4)]
+    with ThreadPoolExecutor(4) as threads:
+        at_once = [fitted.predict_proba(X) for fitted in threads.map(lambda model: clone(model).fit(X, y), models)]
+    for model, shares in zip(models, at_once, strict=True):
+        np.testing.assert_array_equal(model.fit(X, y).predict_proba(X), shares)

@@ -2,6 +2,8 @@
 
 import math
 import tempfile
+import threading
+import warnings
 from collections.abc import Callable
 from dataclasses import dataclass, replace
 from functools import partial
@@ -12,7 +14,8 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 from sklearn.base import BaseEstimator, ClassifierMixin, RegressorMixin
-from sklearn.utils import check_random_state
+from sklearn.exceptions import UndefinedMetricWarning
+from sklearn.utils import assert_all_finite, check_random_state
 from sklearn.utils.multiclass import check_classification_targets
 from sklearn.utils.validation import check_is_fitted, validate_data
 from torch import Tensor, nn
@@ -21,6 +24,7 @@ from zeroin import catalogue
 from zeroin.budget import Budget
 from zeroin.confirm import Finish
 from zeroin.data.examples import LEAST, Examples, counting, split
+from zeroin.errors import TaskError
 from zeroin.executors.checkpoint import trial_folder
 from zeroin.executors.inline import Inline
 from zeroin.header import Header
@@ -36,6 +40,11 @@ from zeroin.tuning import tune
 from zeroin.types import Config, Trial
 
 NUMBERS = (np.float64, np.float32)
+METRICS = {  # that compare what a network gives under a loss
+    "cross_entropy": ("accuracy", "balanced_accuracy", "roc_auc", "loss"),
+    "mse": ("r2", "mae", "mse", "rmse", "loss"),
+}
+ONE_FIT = threading.RLock()  # PyTorch's random generator is the process's: of two fits at once, both would draw from it
 
 Network: TypeAlias = Callable[[int, int, Config], nn.Module]  # of features, outputs and config
 
@@ -90,7 +99,8 @@ class TunedClassifier(ClassifierMixin, BaseEstimator):  # type: ignore[misc]  # 
         trials, epochs, minutes: the whole budget of a fit; the limit that is reached first ends the search. If none is
             given, it is 60 full trainings. The best config is then trained to its last epoch.
         max_epochs: the number of epochs of a full training.
-        metric: what configs are judged by: "accuracy", "balanced_accuracy", "loss", or a `zeroin.nn.Metric`.
+        metric: what configs are judged by: "accuracy", "balanced_accuracy", "roc_auc" (of two classes), "loss", or a
+            `zeroin.nn.Metric`.
         validation_fraction: the share of the examples by which configs are judged; they are not trained on.
         playbook: whether to start from what past studies taught.
         device: where to train, as PyTorch names it.
@@ -151,7 +161,7 @@ class TunedClassifier(ClassifierMixin, BaseEstimator):  # type: ignore[misc]  # 
                 one class.
             ZeroinError: a space, budget or network that cannot be tuned.
         """
-        X, y = validate_data(self, X, y, dtype=NUMBERS, ensure_min_samples=LEAST)
+        X, y = _begun(self, X, y)
         check_classification_targets(y)
         examples = counting(X, y, groups, sample_weight)
         self.classes_, labels = np.unique(examples.y, return_inverse=True)
@@ -160,7 +170,8 @@ class TunedClassifier(ClassifierMixin, BaseEstimator):  # type: ignore[misc]  # 
                 f"a classifier tells classes apart; y has one class, {self.classes_.tolist()[0]!r}: "
                 f"give examples of another."
             )
-        _tune(self, replace(examples, y=labels), len(self.classes_), "cross_entropy")
+        with ONE_FIT:
+            _tune(self, replace(examples, y=labels), len(self.classes_), "cross_entropy")
         return self
 
     def predict_proba(self, X: Any) -> NDArray[Any]:
@@ -231,12 +242,15 @@ class TunedRegressor(RegressorMixin, BaseEstimator):  # type: ignore[misc]  # sc
             ValueError: scikit-learn's own estimators would refuse the data, or there are fewer than 4 examples.
             ZeroinError: a space, budget or network that cannot be tuned.
         """
-        X, y = validate_data(self, X, y, dtype=NUMBERS, ensure_min_samples=LEAST, y_numeric=True)
-        examples = counting(X, y.astype(np.float64), groups, sample_weight)
+        X, y = _begun(self, X, y, y_numeric=True)
+        y = y.astype(np.float64)
+        assert_all_finite(y, input_name="y")  # None becomes NaN only now
+        examples = counting(X, y, groups, sample_weight)
         self._center = float(np.average(examples.y, weights=examples.weights))
         far = examples.y - self._center
         self._scale = float(np.sqrt(np.average(far**2, weights=examples.weights)))  # 0: y is constant
-        _tune(self, replace(examples, y=far / (self._scale or 1.0)), 1, "mse")
+        with ONE_FIT:
+            _tune(self, replace(examples, y=far / (self._scale or 1.0)), 1, "mse")
         return self
 
     def predict(self, X: Any) -> NDArray[Any]:
@@ -247,9 +261,17 @@ class TunedRegressor(RegressorMixin, BaseEstimator):  # type: ignore[misc]  # sc
 Model: TypeAlias = TunedClassifier | TunedRegressor
 
 
+def _begun(model: Model, X: Any, y: Any, **how: bool) -> tuple[NDArray[Any], NDArray[Any]]:
+    """Checked examples; what an earlier fit found is forgotten, since it does not go with the labels of this one."""
+    if hasattr(model, "tuned_"):
+        del model.tuned_
+    X, y = validate_data(model, X, y, dtype=NUMBERS, ensure_min_samples=LEAST, **how)
+    return X, y
+
+
 def _outputs(model: Model, X: Any) -> NDArray[Any]:
     """The outputs [N, outputs] of a fitted estimator's network."""
-    check_is_fitted(model)
+    check_is_fitted(model, "tuned_")
     return model.tuned_.outputs(validate_data(model, X, dtype=NUMBERS, reset=False))
 
 
@@ -257,10 +279,8 @@ def _tune(model: Model, examples: Examples, outputs: int, loss: Any) -> None:
     """Fit an estimator as its parameters say. Targets are class numbers, or numbers of mean 0 and variance 1."""
     seed = int(check_random_state(model.random_state).randint(2**31 - 1))
     X, y, groups, weights = examples.X, examples.y, examples.groups, examples.weights
-    metric = model.metric
     train, valid = split(y, groups, model.validation_fraction, loss == "cross_entropy", seed)
-    if metric == "r2" and np.ptp(y[valid]) == 0:  # r2 is not defined then; the error still tells configs apart
-        metric = "mse"
+    metric = _metric(model.metric, loss, y, valid)
     targets = [y[rows] for rows in (train, valid)]
     if weights is not None:
         targets = [sample_weights.with_weights(y[rows], weights[rows]) for rows in (train, valid)]
@@ -283,6 +303,29 @@ def _tune(model: Model, examples: Examples, outputs: int, loss: Any) -> None:
     assert norm
     model.tuned_ = Tuned(switched(network.double(), False), norm, best, score, study.header, study.history)
     model.best_config_, model.best_score_ = dict(best.config), score
+
+
+def _metric(metric: Any, loss: str, y: NDArray[Any], valid: NDArray[Any]) -> Any:
+    """What configs are judged by on the examples `valid` of targets y [N]: the loss, where the metric is not defined.
+
+    Raises:
+        TaskError: a metric for the other estimator, or an unknown one.
+    """
+    if isinstance(metric, str) and metric not in METRICS[loss]:
+        raise TaskError(
+            f"a metric is one of {', '.join(METRICS[loss])}, or a zeroin.nn.Metric; got {metric!r}: use "
+            f"metric={METRICS[loss][0]!r}."
+        )
+    if metric not in ("r2", "roc_auc") or np.ptp(y[valid]):
+        return metric
+    if np.ptp(y):
+        warnings.warn(
+            f"{metric} compares examples of different y; the {len(valid)} held out have the same, so that configs are "
+            f"judged by the loss: give more examples, or a larger validation_fraction",
+            UndefinedMetricWarning,
+            stacklevel=4,
+        )
+    return "mse" if metric == "r2" else "loss"
 
 
 def _space(count: int, trainings: float) -> Space:
