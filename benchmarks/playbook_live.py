@@ -36,13 +36,13 @@ import zeroin as zi
 from adaptor import seed_of
 from families import Array
 from playbook import LEVEL
-from zeroin.confirm import scores
 from zeroin.history import History, incumbent
 from zeroin.playbook import Lesson, Playbook, lesson_of, scenario_of, shipped
 from zeroin.playbook.lesson import from_json, to_json
 from zeroin.protocols import Trainable
 from zeroin.tasks import TASKS, load
 from zeroin.types import Config, Decision, Kind, Observed, Proposal
+from zeroin.winner import scores
 
 LIVE = 30  # full trainings of a study that teaches: real networks train here
 MARKS = (1, 2, 5, 10, LEVEL)  # full trainings after which a study is asked for its incumbent

@@ -6,11 +6,12 @@ import numpy as np
 import pytest
 
 import zeroin as zi
-from zeroin.confirm import Confirm, Finish, interval, scores, winner
+from zeroin.confirm import Confirm, Finish
 from zeroin.exports import trial_with_weights
 from zeroin.history import History
 from zeroin.report.compare import groups
 from zeroin.types import Asked, Ended, Job, Kind, Observation, Observed, Status
+from zeroin.winner import interval, scores, winner
 
 SPACE = zi.Space(x=zi.Float(0, 1, default=0.9))
 

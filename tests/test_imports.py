@@ -18,7 +18,7 @@ LAYERS = (
     {"atomic", "wording"},
     {"space"},
     {"history", "goal", "budget", "catalogue", "checked"},
-    {"plan", "clock"},
+    {"plan", "clock", "winner"},
     {"header", "protocols", "confirm", "asking", "telling", "trialtable"},
     {"search", "executors", "store", "report"},
     {"playbook", "reporting", "function", "resuming"},

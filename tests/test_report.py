@@ -16,7 +16,6 @@ import pytest
 import zeroin as zi
 from zeroin.budget import Budget
 from zeroin.cli.options import changed_space
-from zeroin.confirm import winner
 from zeroin.goal import BOUNDS, turned
 from zeroin.header import Header
 from zeroin.history import History, incumbent
@@ -36,6 +35,7 @@ from zeroin.search.importance import importances
 from zeroin.space import SCALES, Choice, Float, Int, Space
 from zeroin.targets import Target
 from zeroin.types import Advised, Asked, Ended, Importance, Job, Kind, Observation, Observed, Region, Status, Trial
+from zeroin.winner import winner
 from zeroin.wording import measured, value_words
 
 CHROMIUM = shutil.which("chromium")

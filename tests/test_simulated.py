@@ -4,9 +4,9 @@ import numpy as np
 import pytest
 
 import zeroin as zi
-from zeroin.confirm import scores
 from zeroin.executors.simulated import Simulated
 from zeroin.types import Kind, Status
+from zeroin.winner import scores
 
 SPACE = zi.Space(x=zi.Float(0.0, 1.0), slow=zi.Choice(True, False))
 

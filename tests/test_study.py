@@ -13,10 +13,10 @@ import numpy as np
 import pytest
 
 import zeroin as zi
-from zeroin.confirm import winner
 from zeroin.errors import PlaybookError, SpaceError, StoreError, StudyError
 from zeroin.exports import as_json
 from zeroin.search import QuasiRandom, Zoom
+from zeroin.winner import winner
 
 SPACE = zi.Space(
     lr=zi.Float(1e-4, 1.0, scale="log"),

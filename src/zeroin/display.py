@@ -12,7 +12,6 @@ from rich.progress_bar import ProgressBar
 from rich.table import Table
 from rich.text import Text
 
-from zeroin.confirm import winner
 from zeroin.goal import turned
 from zeroin.history import History, incumbent
 from zeroin.plan import Plan
@@ -22,6 +21,7 @@ from zeroin.space.plain import same_config
 from zeroin.space.words import range_words
 from zeroin.study import Study
 from zeroin.types import Asked, Ended, Event, Job, Kind, Range, Trial
+from zeroin.winner import winner
 from zeroin.wording import config_words, counted, duration, error_line, percent, score_words
 
 Told: TypeAlias = Event | Plan

@@ -9,7 +9,6 @@ from pathlib import Path
 from typing import Any
 
 from zeroin import trialtable
-from zeroin.confirm import contenders, winner
 from zeroin.errors import StudyError
 from zeroin.executors.checkpoint import trial_folder
 from zeroin.goal import shown
@@ -20,6 +19,7 @@ from zeroin.space.plain import same_config
 from zeroin.study import Study
 from zeroin.trialtable import FIELDS
 from zeroin.types import Trial
+from zeroin.winner import contenders, winner
 
 
 def as_csv(header: Header, history: History) -> str:

@@ -11,7 +11,7 @@ from pathlib import Path
 
 from zeroin.budget import Budget
 from zeroin.clock import Clock
-from zeroin.confirm import Confirm, Finish, contenders
+from zeroin.confirm import Confirm, Finish
 from zeroin.errors import StudyError
 from zeroin.history import incumbent
 from zeroin.protocols import Executor, Patient, Searcher
@@ -19,6 +19,7 @@ from zeroin.search.ranking import best_configs
 from zeroin.space.plain import config_key
 from zeroin.study import Study
 from zeroin.types import Config, Ended, Job, Observation, Status, Trial
+from zeroin.winner import contenders
 from zeroin.wording import duration, error_line
 
 log = logging.getLogger("zeroin")

@@ -11,7 +11,6 @@ from pathlib import Path
 from types import TracebackType
 from typing import TYPE_CHECKING, TypeAlias
 
-from zeroin import confirm as confirmation
 from zeroin import goal as direction
 from zeroin import trialtable
 from zeroin.asking import jobs_of, to_start_with
@@ -50,6 +49,7 @@ from zeroin.types import (
     Trial,
     Value,
 )
+from zeroin.winner import chosen
 from zeroin.wording import counted, error_line, score_words, storable
 
 if TYPE_CHECKING:
@@ -211,7 +211,7 @@ class Study:
         Raises:
             StudyError: no trial has a loss yet.
         """
-        found = confirmation.chosen(self.history)
+        found = chosen(self.history)
         if found is None:
             last = next(reversed(self.history.trials), None)
             how = f" (the last {last.status}: {error_line(last.note)})" if last and last.note else ""
@@ -334,7 +334,7 @@ class Study:
         self._unkept.clear()
 
     def __repr__(self) -> str:
-        found, best = confirmation.chosen(self.history), ""
+        found, best = chosen(self.history), ""
         if found and found.loss is not None:
             best = f", best {score_words(direction.turned(self.goal, found.loss))}"
         trials, epochs = counted(len(self.history.trials), "trial"), counted(self.history.spent, "epoch")

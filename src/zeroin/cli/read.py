@@ -11,7 +11,6 @@ import click
 from zeroin import catalogue as known
 from zeroin import exports
 from zeroin.cli.options import JSON, NAME, STORE, print_file, print_table, write, writing
-from zeroin.confirm import chosen, scores
 from zeroin.data import install
 from zeroin.errors import StudyError
 from zeroin.executors.checkpoint import trial_folder
@@ -23,6 +22,7 @@ from zeroin.store import files_of, is_written, list_studies, read_study
 from zeroin.tasks import TASKS
 from zeroin.types import Kind, Trial
 from zeroin.watching import watch as watched
+from zeroin.winner import chosen, scores
 from zeroin.wording import config_words, counted, score_words
 
 NOWHERE = "# task is the Task that was tuned"  # a line of Python where no file defines it

@@ -7,12 +7,12 @@ from dataclasses import dataclass, replace
 
 from scipy.special import stdtrit
 
-from zeroin.confirm import Score, chosen, interval, scores
 from zeroin.goal import ANY, bounds, turned
 from zeroin.header import Header
 from zeroin.history import History, incumbent
 from zeroin.space.plain import same_config
 from zeroin.types import Config, Kind
+from zeroin.winner import Score, chosen, interval, scores
 from zeroin.wording import between, measured, score_words, value_words
 
 UNCLEAR = "no clear difference"

@@ -6,7 +6,6 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from zeroin.confirm import chosen
 from zeroin.goal import turned
 from zeroin.header import Header
 from zeroin.history import History
@@ -30,6 +29,7 @@ from zeroin.report.thin import (
 from zeroin.report.words import Line, events
 from zeroin.space.plain import same_config
 from zeroin.types import Config, Importance, Kind, Status, Trial
+from zeroin.winner import chosen
 from zeroin.wording import counted, value_words
 
 TOP = 10
