@@ -15,6 +15,7 @@ import pytest
 
 import zeroin as zi
 from zeroin.budget import Budget
+from zeroin.cli.options import value_of
 from zeroin.exports import as_json
 from zeroin.header import Header
 from zeroin.plan import Plan
@@ -302,6 +303,14 @@ def test_set_and_fix_change_the_space(zeroin, plain):
         assert trial.config["units"] == 128
         assert trial.config["optimizer"] in ("[sgd]", "adamw")
         assert trial.config["decay"] == 0
+
+
+@pytest.mark.parametrize(
+    ("text", "value"), [("0", 0.0), ("0.0", 0.0), ("1e-5", 1e-5), ("16", 16), ("1", "1"), ("True", True), ("3", 3)]
+)
+def test_a_word_is_the_option_that_it_looks_like(text, value):
+    found = value_of(zi.Space(o=zi.Choice(True, "1", 0.0, 1e-5, 16)), "o", text)
+    assert (found, type(found)) == (value, type(value))
 
 
 def test_a_changed_space_is_allowed_and_says_what_changed(zeroin, plain, caplog):

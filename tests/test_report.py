@@ -204,6 +204,34 @@ def test_the_coarse_round_does_not_say_where_the_best_lies():
     assert (lr.found, optimizer.found) == ("", "best likely any of them")
 
 
+@pytest.mark.parametrize(
+    ("options", "searched", "ticks", "angle"),
+    [
+        (("sgd", "adamw"), "sgd/adamw", 2, 0),
+        (
+            ("constant", "cosine", "one_cycle", "exponential", "step"),
+            "constant/cosine/one_cycle/exponential/step",
+            5,
+            None,
+        ),
+        (tuple(f"o{i}" for i in range(200)), "o0/o1/…/o199 (200 options)", 24, None),
+    ],
+)
+def test_options_have_room_below_their_picture(options, searched, ticks, angle):
+    t = Teller()
+    t.job(0, {"o": options[0]}, [1.0])
+    s = summarised("s", Space(o=Choice(*options)), t.history)
+    assert s.axes[0].words == f"searched {searched}"
+    axis = axis_figure(s.axes[0], s).layout.xaxis
+    assert (len(axis.ticktext), axis.tickangle) == (ticks, angle)
+
+
+def test_an_exact_zero_is_among_what_was_searched(told):
+    assert {a.name: a for a in summarised("s", SPACE, told).axes}[
+        "decay"
+    ].words == "log scale · searched 1e-6..0.1 or 0"
+
+
 def test_curves_and_progress(told):
     s = summarised("s", SPACE, told)
     assert [(c.trial, c.epochs, c.scores, c.ending, c.best) for c in s.curves.curves] == [
@@ -338,6 +366,27 @@ def test_it_says_whether_a_larger_budget_promises_more(losses, said):
     assert [step for step in summarised("s", SPACE, t.history).next.steps if said in step]
 
 
+@pytest.mark.parametrize(
+    ("epochs", "budget", "larger", "again"),
+    [
+        (4, Budget(trials=20), "`--trials 78` goes on", "`--confirm 5`, with a larger budget, trains"),
+        (4, Budget(trials=40), "`--trials 78` goes on", "`--confirm 5` trains"),
+        (4, Budget(epochs=39), "`--epochs 78` goes on", "`--confirm 5` trains"),
+        (4, Budget(epochs=39, minutes=1.5), "`--epochs 78` `--minutes 1.5` goes on", "`--confirm 5` trains"),
+        (1, Budget(minutes=10.0), "`--minutes 10` goes on", "`--confirm 5` trains"),
+        (1, Budget(epochs=5), "`--epochs 78` goes on", "`--confirm 5`, with a larger budget, trains"),
+    ],
+)
+def test_what_is_to_be_typed_goes_on_whatever_the_budget_was(epochs, budget, larger, again):
+    t = Teller(epochs)
+    for i, loss in enumerate([1.0] * 36 + [0.5] * 3):
+        t.job(i, SGD, [loss])
+    plan = Plan("s", (), (1,), 1, budget, None, 0, 0, 0, None, 0, command="zeroin tune s.py")
+    steps = summarise(Header("s", "minimize", epochs, 7, SPACE, plan=plan), t.history).next.steps
+    assert again in steps[0]
+    assert larger in steps[1]
+
+
 @pytest.mark.parametrize(("slope", "said"), [(-0.1, "still improved"), (0.1, "at their best by epoch 1 of 4")])
 def test_it_says_whether_trainings_were_long_enough(slope, said):
     t = Teller(4)
@@ -352,6 +401,7 @@ def test_it_says_whether_trainings_were_long_enough(slope, said):
         (Float(-5.0, 5.0), -5.0, lambda low, high: low < -5.5 and high == 5.0),
         (Int(-8, 8), -8, lambda low, high: low < -8 and high == 8),
         (Float(2.0, 10.0), 2.0, lambda low, high: low == 1.0 and high == 10.0),
+        (Float(20.0, 30.0), 20.0, lambda low, high: low == 15.0 and high == 30.0),
     ],
 )
 def test_a_range_goes_on_beyond_the_end_that_the_best_lies_on_below_zero_too(param, best, expected):
@@ -368,6 +418,46 @@ def test_options_with_commas_are_not_pasted_where_commas_part_options():
     said = paste(space, history, best, (), "zeroin tune x.py")
     assert "x=0.4..0.6" in said
     assert "c=" not in said
+
+
+@pytest.mark.parametrize(
+    ("option", "change"),
+    [
+        (0.0, "--set o=0.0,0.5"),  # not 0, which is no option
+        (0.1234567890123456, "--set o=0.1234567890123456,0.5"),
+        ("x y", "--set 'o=x y,0.5'"),
+        ("", ""),  # what cannot be told from nothing, or from another option, is left out
+        ("None", ""),
+        (True, "--set o=True,0.5"),
+    ],
+)
+def test_options_are_pasted_as_what_they_are(option, change):
+    space = Space(o=Choice(1, option, 0.5, None, "b"), x=Float(0.1, 0.9), **{"a=b": Float(0.0, 1.0)})
+    best = Trial(0, {"o": option, "x": 0.5, "a=b": 0.5}, 1, Kind.ZOOM, "")
+    history = History(1)
+    likely = {"o": (option, 0.5), "x": (0.4, 0.6), "a=b": (0.4, 0.6)}
+    history.apply(Advised((), Region(0, 0, space.ranges, likely, 1.0, "")))
+    said = paste(space, history, best, (), "zeroin tune x.py")
+    assert said == " \\\n    ".join(["zeroin tune x.py --name NEW", *filter(None, [change]), "--set x=0.4..0.6"])
+    if change:
+        options = tuple(word for word in shlex.split(said.replace("\\\n", " ")) if "=" in word)
+        assert changed_space(Target("x", None, space), options, (), {})["o"].options == (option, 0.5)
+
+
+def test_nothing_is_pasted_of_what_the_best_config_does_not_have():
+    space = Space(o=Choice("a", "b"), norm=Choice("x", None, "y", when={"o": "b"}), x=Float(0.0, 1.0))
+    history = History(1)
+    likely = {"o": ("a",), "norm": ("x",), "x": (0.4, 0.6)}
+    history.apply(Advised((), Region(0, 0, space.ranges, likely, 1.0, "")))
+    said = paste(space, history, Trial(0, {"o": "a", "x": 0.5}, 1, Kind.ZOOM, ""), (), "zeroin tune x.py")
+    assert "norm" not in said
+
+
+def test_an_end_to_paste_is_legal_to_the_last_digit():
+    space = Space(x=Float(-3.7, -3.7 + 0.3), y=Float(0.0, 1.0))
+    best = Trial(0, {"x": -3.7 + 0.3, "y": 0.5}, 1, Kind.ZOOM, "")
+    said = paste(space, History(1), best, (Importance("x", 0.0, 0.0, 0.0),), "zeroin tune x.py")
+    assert changed_space(Target("x", None, space), (), (shlex.split(said)[-1],), {})["x"].fixed == -3.7 + 0.3
 
 
 def test_no_ranges_are_pasted_that_leave_nothing_to_tune():

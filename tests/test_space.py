@@ -220,6 +220,7 @@ def test_set_and_fix():
     assert space.set("lr", 1e-3, 10.0)["lr"].default == 1e-2
     assert space.set("lr", 0.05, 0.1).default["lr"] == pytest.approx(math.sqrt(0.005))  # the old default lies outside
     assert space.set("decay", 1e-4, 1e-2).default["decay"] == 0.0
+    assert space.set("decay", 0, 1e-2) == space.set("decay", 1e-5, 1e-2)  # the exact zero stays beside the range
     assert space.set("n", 3.0, 5.0)["n"].range == (3, 5)
     assert space.set("o", "a", "b")["o"].range == ("a", "b")
     assert space.set("o", "c").default["o"] == "c"
@@ -260,6 +261,18 @@ def test_a_space_is_printed_as_it_would_be_written():
     assert "lr=" in text
     assert "0.0001" in text
     assert "'a', 'b'" in text
+
+
+@pytest.mark.parametrize("name", ["lr", "a b", "class", "x=1", "größe", "new\nline"])
+def test_a_space_is_printed_as_python_whatever_its_names_and_values_are(name):
+    space = Space(
+        **{name: Float(0, 1)},
+        held=Choice(True, False, fixed=False),
+        first=Choice(True, False, default=False),
+        zero=Float(0.1, 1.0, scale="log", zero=True, default=0.0),
+        size=Choice("s", "m", ordered=True, when={"held": False}),
+    )
+    assert eval(repr(space)) == space
 
 
 MISTAKES = [

@@ -657,6 +657,16 @@ def test_the_plan_of_one_trial_counts_one():
     assert "About 6 epochs" in carried_on.words()
 
 
+def test_the_plan_counts_what_follows_a_search_of_so_many_trials():
+    plans = []
+    given = {"store": None, "listen": lambda _, told: plans.append(told) if isinstance(told, Plan) else 0}
+    study = zi.tune(plain, SPACE, trials=20, confirm=3, **given)
+    assert "20 in all. Then up to 6 trainings: the best and the default with 3 fresh seeds." in plans[0].words()
+    assert "About 26 trials;" in plans[0].words()
+    assert len(study.trials) == 26
+    assert "Goes on: 20 trials known. The search" in replace(plans[0], known=20, spent=20).words()
+
+
 def test_the_plan_counts_what_can_differ_between_configs():
     plans = []
     own = {"optimizer": zi.Choice("sgd", "adamw", fixed="sgd"), "layers": zi.Int(1, 3, fixed=2), "lr": zi.Float(0, 1)}

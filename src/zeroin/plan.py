@@ -59,7 +59,8 @@ class Plan:
         """The plan in a few sentences."""
         out = [self._space()]
         if self.known:
-            out.append(f"Goes on: {self.known:,} trials known, {self.spent:,} epochs spent.")
+            spent = f", {counted(self.spent, 'epoch')} spent" if self.ladder[-1] > 1 else ""
+            out.append(f"Goes on: {counted(self.known, 'trial')} known{spent}.")
         if self.known and self._is_spent():
             return " ".join([*out, "The search has spent its budget; a larger one goes on."])
         return " ".join([*out, *self._search(), *self._end(), *self._cost()])

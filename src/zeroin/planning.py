@@ -95,7 +95,9 @@ def plan_of(study: Study, course: Course, executor: Executor | None) -> Plan:
         known = executor.seconds if isinstance(executor, Timed) else 0.0
         seconds = known or _seconds_per_epoch(study, executor)
     configs = finite.count(study.space, study.space.ranges) if settings else None
-    trainings = None if budget.epochs is None and budget.trials is None else course.trainings
+    trainings = None
+    if budget.epochs is not None or budget.trials is not None:  # `trials` are those of the search alone
+        trainings = budget.without(course.after * depth).trainings(depth) + course.after
     if trainings is not None and configs is not None:
         trainings = min(trainings, configs + course.after)
     return Plan(

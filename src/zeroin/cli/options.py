@@ -215,7 +215,9 @@ def value_of(space: Space, name: str, text: str) -> Value:
     """
     param = space[name]
     if isinstance(param, Choice):
-        found = next((option for option in param.options if str(option) == text), plain_value(text))
+        plain = plain_value(text)
+        alike = (option for option in param.options if is_number(option) and is_number(plain) and option == plain)
+        found = next((option for option in param.options if str(option) == text), next(alike, plain))
         if all(isinstance(option, bool) for option in param.options) and not isinstance(found, bool):
             raise StudyError(f"{name} is true or false; {text!r} is neither: write {name}=true.")
         return found

@@ -5,16 +5,18 @@ from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 
 from zeroin.report.scores import ScoreAxis
+from zeroin.report.thin import evenly
 from zeroin.report.ticks import Tick, across
 from zeroin.space import SCALES, Choice, Float, Hyperparameter, Int
 from zeroin.space.choice import key
 from zeroin.space.plain import is_number, number
-from zeroin.space.words import range_words, when_words
+from zeroin.space.words import range_words, when_words, zero_words
 from zeroin.types import Kind, Range, Region, Trial, Value
 from zeroin.wording import value_words
 
 CELL = 0.3  # to either side of a whole number, or of a power of two in powers: its part of a bar
 LABEL = 16  # characters of an option
+TOLD = 24  # options below an axis
 GOLDEN = 0.6180339887498949  # its multiples spread evenly: the jitter within an option
 
 Place = Callable[[Value], float | None]
@@ -146,7 +148,7 @@ def _options(
     everything = (*param.options, *(v for r in ranges for v in r), *values)  # those no longer offered come last
     options = list({key(option): option for option in everything}.values())
     places = {key(option): float(i) for i, option in enumerate(options)}
-    ticks = tuple(Tick(float(i), _short(value_words(option))) for i, option in enumerate(options))
+    ticks = tuple(Tick(float(i), _short(value_words(options[i]))) for i in evenly(range(len(options)), TOLD))
 
     def place(value: Value) -> float | None:
         return places[key(value)]
@@ -191,13 +193,13 @@ def _runs(places: Sequence[int]) -> list[tuple[int, int]]:
 
 def _words(param: Hyperparameter, searched: Range) -> str:
     scale = "" if isinstance(param, Choice) else f"{SCALES[param.scale].words} · "
-    return f"{scale}searched {range_words(param, searched)}"
+    return f"{scale}searched {range_words(param, searched)}{zero_words(param)}"
 
 
 def _found(param: Hyperparameter, likely: Range | None, searched: Range) -> str:
     if not likely:
         return "best likely without it" if param.when else ""
-    if isinstance(param, Choice) and set(likely) == set(searched):
+    if isinstance(param, Choice) and len(likely) == len(searched):
         return "best likely any of them"
     if tuple(likely) == tuple(searched):
         return ""  # nothing is known yet, as in the coarse round

@@ -11,7 +11,7 @@ from zeroin.report.axes import AxisPlot, Interval, Point
 from zeroin.report.curves import Curve
 from zeroin.report.scores import ScoreAxis
 from zeroin.report.summary import Row, Summary
-from zeroin.report.ticks import Tick
+from zeroin.report.ticks import Tick, beside
 from zeroin.types import Kind
 from zeroin.wording import counted, score_words, value_words
 
@@ -51,9 +51,15 @@ def axis_figure(plot: AxisPlot, summary: Summary) -> go.Figure:
     figure.add_trace(_crosses([p for p in plot.points if p.score is None], summary))
     if summary.best:
         figure.add_trace(_star([p for p in plot.points if p.trial == summary.best.trial], summary))
+    angle = 0 if beside(plot.ticks, plot.low, plot.high) else None  # long names: as they fit
     figure.update_layout(
         xaxis=_ticked(plot.ticks)
-        | {"range": [plot.low, plot.high], "anchor": "y2" if rounds else "y", "tickangle": 0, "tickfont": {"size": 11}},
+        | {
+            "range": [plot.low, plot.high],
+            "anchor": "y2" if rounds else "y",
+            "tickangle": angle,
+            "tickfont": {"size": 11},
+        },
         yaxis=_score_axis(summary.scores, summary.header.score_name) | {"domain": [top, 1], "anchor": "x"},
         shapes=_bands(plot, rounds),
     )

@@ -7,6 +7,7 @@ from collections.abc import Mapping, Sequence
 from zeroin.catalogue import CATALOGUE, common
 from zeroin.history import History
 from zeroin.space import SCALES, Choice, Float, Hyperparameter, Int, Space
+from zeroin.space.choice import key
 from zeroin.space.plain import is_number, number, tidy
 from zeroin.types import Importance, Range, Trial, Value
 from zeroin.wording import value_words
@@ -36,7 +37,8 @@ def wider(space: Space, name: str, best: Trial, importance: Sequence[Importance]
         further = min(float(scale.inverse(top + reach)), last)
         return (low, further) if math.isfinite(further) else None
     if place <= bottom + EDGE * width and low > first and low != 1 and not (isinstance(param, Float) and param.zero):
-        further = low / 2 if param.scale == "linear" and low > 0 else float(scale.inverse(bottom - reach))
+        further = float(scale.inverse(bottom - reach))
+        further = max(further, low / 2) if param.scale == "linear" and low > 0 else further
         return max(further, first, 1.0 if isinstance(param, Int) and low > 1 else first), high
     return None
 
@@ -53,37 +55,46 @@ def paste(space: Space, history: History, best: Trial, importance: Sequence[Impo
     changes: list[tuple[str, tuple[Value, ...]]] = []
     for name, param in space.params.items():
         value = best.config.get(name)
-        if param.held or not param.allows(value):
+        if param.held or name not in best.config or not param.allows(value):
             continue
         found = (value,) if name in _little(importance) else likely.get(name, param.range)
         values = _narrowed(param, found, value, wider(space, name, best, importance))
-        if set(values) != set(param.range):
+        if values != param.range:
             changes.append((name, values))
     if set(space.searched) <= {name for name, values in changes if len(values) == 1}:
         return ""  # nothing would be left to tune
     if is_of_command_line(command):
-        options = [_changing(space[name], name, values) for name, values in changes if _is_writable(values)]
+        options = [_changing(space[name], name, v) for name, v in changes if _is_writable(space[name], name, v)]
         return " \\\n    ".join([f"{command} --name NEW", *options]) if options else ""
     calls = [f"    .{'set' if len(v) > 1 else 'fix'}({n!r}, {', '.join(map(repr, v))})\n" for n, v in changes]
     return f"space = (\n    space\n{''.join(calls)})" if changes else ""
 
 
-def _is_writable(values: Sequence[Value]) -> bool:
-    """Whether values can be told apart on the command line, where commas stand between them."""
-    return not any("," in value for value in values if isinstance(value, str))
+def _is_writable(param: Hyperparameter, name: str, values: Sequence[Value]) -> bool:
+    """Whether the name and each of the values can be told from others on the command line: NAME=OPTION,OPTION."""
+    known = [str(option) for option in param.options] if isinstance(param, Choice) else []
+    told = map(str, values)
+    return "=" not in name and all(word and "," not in word and known.count(word) < 2 for word in told)
 
 
 def _changing(param: Hyperparameter, name: str, values: Sequence[Value]) -> str:
-    between = "," if isinstance(param, Choice) else ".."
-    change = f"{name}={between.join(value_words(value, 12) for value in values)}"
+    between, typed = (",", str) if isinstance(param, Choice) else ("..", _typed)
+    change = f"{name}={between.join(map(typed, values))}"
     return f"--{'set' if len(values) > 1 else 'fix'} {shlex.quote(change)}"
+
+
+def _typed(value: Value) -> str:
+    """A number as it is typed: short, if that is the same number."""
+    short = value_words(value, 12)
+    return short if float(short) == value else str(value)
 
 
 def _narrowed(param: Hyperparameter, likely: Range, best: Value, wider: tuple[float, float] | None) -> Range:
     """The likely range, grown to hold the best, to the further end where there is one, and rounded outwards; one value
     where it is one."""
     if isinstance(param, Choice):
-        return tuple(option for option in param.options if option in likely or option == best)
+        kept = {key(option) for option in (*likely, best)}
+        return tuple(option for option in param.options if key(option) in kept)
     known = [number(v) for v in (*likely, best) if is_number(v)]
     further = [end for end in wider or () if end not in param.legal]
     low, high = min(known + further), max(known + further)

@@ -5,6 +5,8 @@ import statistics
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
+from zeroin.budget import Budget
+from zeroin.confirm import Confirm
 from zeroin.header import Header
 from zeroin.history import History
 from zeroin.report.compare import UNCLEAR
@@ -13,11 +15,12 @@ from zeroin.report.nextranges import is_of_command_line, paste, wider
 from zeroin.report.thin import the_best
 from zeroin.space import Space
 from zeroin.types import Importance, Trial
-from zeroin.wording import counted, value_words
+from zeroin.wording import counted
 
 SOON = 10  # epochs or trials of the search, before which nothing is said of a larger one
 LATE, EARLY = 0.8, 0.5  # of the search: a best that came after the one, and before the other
 DEEP, SHALLOW = 0.95, 0.5  # of a full training: where the best trials are at their best
+SEEDS = 5  # to ask for where there were none
 FEW = 3  # full trainings, below which nothing is said of their length
 MANY_FAILED = 0.1  # of all trials
 
@@ -47,9 +50,10 @@ def next_steps(
     if best is None:
         return Next((), "")
     space, command = header.space, header.plan.command if header.plan else ""  # empty: it was begun in Python
+    budget = header.plan.budget if header.plan else Budget()
     steps = [
-        *_surer(history, verdict, command),
-        *_budget(history, progress, command),
+        *_surer(history, verdict, budget, command),
+        *_budget(history, progress, budget, command),
         *_depth(history, command),
         *_edges(space, best, importance),
         *_failed(history, header.task),
@@ -57,13 +61,14 @@ def next_steps(
     return Next(tuple(steps), paste(space, history, best, importance, command))
 
 
-def _surer(history: History, verdict: str, command: str) -> Iterator[str]:
+def _surer(history: History, verdict: str, budget: Budget, command: str) -> Iterator[str]:
     worked = sum(t.loss is not None for t in history.trials if t.kind.is_search)
     if not verdict and worked > 1:
-        again = _option(command, "confirm", "5")
+        again = _option(command, "confirm", str(SEEDS))
+        pays = Confirm.within(budget.trainings(history.max_epochs), SEEDS).seeds
         yield (
-            f"The best is one of {worked:,} trials, so part of its score may be luck: {again} trains it and the "
-            f"default again with fresh seeds."
+            f"The best is one of {worked:,} trials, so part of its score may be luck: {again}"
+            f"{'' if pays else ', with a larger budget,'} trains it and the default again with fresh seeds."
         )
     elif UNCLEAR in verdict:
         again = _option(command, "confirm", "10")
@@ -73,13 +78,13 @@ def _surer(history: History, verdict: str, command: str) -> Iterator[str]:
         )
 
 
-def _budget(history: History, progress: Progress, command: str) -> Iterator[str]:
+def _budget(history: History, progress: Progress, budget: Budget, command: str) -> Iterator[str]:
     if progress.spent < SOON or not progress.steps:
         return
     unit = "epoch" if history.max_epochs > 1 else "trial"
     last, spent = progress.steps[-1].spent, progress.spent
     if last > LATE * spent:
-        larger = _option(command, f"{unit}s", value_words(2 * history.epochs.total()))
+        larger = " ".join(_option(command, name, value) for name, value in _larger(history, budget))
         yield (
             f"The best came after {last:,} of {counted(spent, unit)}, near the end of the search: a larger budget may "
             f"find a better one ({larger} goes on from here)."
@@ -89,6 +94,17 @@ def _budget(history: History, progress: Progress, command: str) -> Iterator[str]
             f"Nothing better came in the last {spent - last:,} of {counted(spent, unit)} of the search: more of the "
             f"same promises little."
         )
+
+
+def _larger(history: History, budget: Budget) -> Iterator[tuple[str, str]]:
+    """Twice of what was spent, for each limit that ends the search; minutes are of each call anew."""
+    none = not (budget.trials or budget.epochs or budget.minutes)
+    if budget.trials or (none and history.max_epochs == 1):
+        yield "trials", str(2 * sum(t.kind.is_search for t in history.trials))
+    if budget.epochs or (none and history.max_epochs > 1):
+        yield "epochs", str(2 * history.epochs.total())
+    if budget.minutes:
+        yield "minutes", f"{budget.minutes:g}"
 
 
 def _depth(history: History, command: str) -> Iterator[str]:

@@ -1,7 +1,7 @@
 """Axis ticks at round values, on any scale."""
 
 import math
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from itertools import pairwise
 from typing import TypeAlias
@@ -37,7 +37,16 @@ def across(scale: Scale, low: float, high: float, *, whole: bool = False) -> tup
     >>> [t.label for t in across(SCALES["one_minus_log"], *map(SCALES["one_minus_log"].forward, (0.5, 0.999)))]
     ['0.9', '0.99', '0.999']
     """
-    return _ticks(scale, low, high, whole, ROOM, lambda a, b: (len(a) + len(b)) / 2 + 1.2)
+    return _ticks(scale, low, high, whole, ROOM, _beside)
+
+
+def beside(ticks: Sequence[Tick], low: float, high: float) -> bool:
+    """Whether labels fit beside one another below an axis.
+
+    >>> beside([Tick(0.0, "sgd"), Tick(1.0, "adamw")], -0.6, 1.4)
+    True
+    """
+    return min(_room(ticks, low, high, ROOM, _beside), default=0.0) >= 0
 
 
 def upwards(scale: Scale, low: float, high: float) -> tuple[Tick, ...]:
@@ -50,11 +59,19 @@ def _ticks(scale: Scale, low: float, high: float, whole: bool, room: float, gap:
     for values in _levels(scale, low, high, whole):
         kept = [v for v in values if scale.allows(v) and low - slack <= float(scale.forward(v)) <= high + slack]
         ticks = [Tick(float(scale.forward(v)), value_words(int(v) if whole else v, 6)) for v in kept]
-        gaps = [(b.position - a.position) / (high - low) * room - gap(a.label, b.label) for a, b in pairwise(ticks)]
-        if 2 <= len(ticks) <= MOST and min(gaps) >= 0:
+        if 2 <= len(ticks) <= MOST and min(_room(ticks, low, high, room, gap)) >= 0:
             return tuple(ticks)
     ends = (float(scale.inverse(low)), float(scale.inverse(high)))
     return tuple(Tick(float(scale.forward(v)), value_words(v, 3)) for v in ends if scale.allows(v))
+
+
+def _beside(a: str, b: str) -> float:
+    return (len(a) + len(b)) / 2 + 1.2
+
+
+def _room(ticks: Sequence[Tick], low: float, high: float, room: float, gap: Gap) -> list[float]:
+    """What is left between neighbouring labels; below 0 they overlap."""
+    return [(b.position - a.position) / (high - low) * room - gap(a.label, b.label) for a, b in pairwise(ticks)]
 
 
 def _levels(scale: Scale, low: float, high: float, whole: bool) -> Iterator[list[float]]:

@@ -92,6 +92,7 @@ def written(shown: str, data: Mapping[str, Any]) -> str:
     >>> written("Float(0.1, 1.0)", {"type": "float", "low": 0.1, "high": 1.0, "default": 0.5})
     'Float(0.1, 1.0, default=0.5)'
     """
-    more = {k: v for k, v in data.items() if k not in ("type", "low", "high", "scale", "options") and v is not False}
+    told = ("type", "low", "high", "scale", "options")
+    more = {k: v for k, v in data.items() if k not in told and (k, v) != ("ordered", False)}
     fields = "".join(f", {name}={tuple(value) if name == 'limits' else value!r}" for name, value in more.items())
     return f"{shown[:-1]}{fields})"

@@ -2,6 +2,7 @@
 
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import replace
+from keyword import iskeyword
 from typing import Any
 
 import numpy as np
@@ -61,7 +62,9 @@ class Space:
     __hash__ = None  # type: ignore[assignment]
 
     def __repr__(self) -> str:
-        return f"Space({', '.join(f'{k}={v!r}' for k, v in self.params.items())})"
+        if all(name.isidentifier() and not iskeyword(name) for name in self.params):
+            return f"Space({', '.join(f'{k}={v!r}' for k, v in self.params.items())})"
+        return f"Space(**{self.params!r})"  # names that Python takes in quotes alone
 
     def __str__(self) -> str:
         """A table with the range, scale, default, limits and condition of each hyperparameter."""
@@ -180,7 +183,8 @@ class Space:
 
         Args:
             name: of the hyperparameter.
-            range: low and high of a number; the options of a choice. A single option fixes it, as `fix` does.
+            range: low and high of a number; the options of a choice. A single option fixes it, as `fix` does. A number
+                that may be exactly 0 beside its range may have it in the range too: its low end stays.
 
         Returns:
             A new space.
@@ -202,6 +206,8 @@ class Space:
                 f"a range is low..high; {name}={range!r}: use {name}={param.low!r}..{param.high!r}, or fix it."
             )
         low, high = (int(v) if isinstance(param, Int) and float(v).is_integer() else v for v in range)  # type: ignore[arg-type]
+        if isinstance(param, Float) and param.zero and low == 0 and high > param.low:  # type: ignore[operator]
+            low = param.low
         if low == high:
             return self.fix(name, low)
         fields: dict[str, Any] = {"low": low, "high": high, "fixed": None, "limits": None}

@@ -7,16 +7,22 @@ from zeroin.space.plain import several
 from zeroin.types import Range
 from zeroin.wording import value_words
 
+MANY = 12  # options; of more than these the first and the last are told, and their number
+
 
 def range_words(param: Hyperparameter, values: Range, digits: int = 4) -> str:
-    """A range in words: low..high of a number, or a single value if they are equal; the options of a choice.
+    """A range in words: low..high of a number, or a single value if they are equal; the options of a choice, few of
+    very many.
 
     >>> range_words(Float(1e-5, 1.0, scale="log"), (1e-5, 0.1)), range_words(Choice("sgd", "adamw"), ("sgd", "adamw"))
     ('1e-5..0.1', 'sgd/adamw')
     """
-    return ("/" if isinstance(param, Choice) else "..").join(
-        dict.fromkeys(value_words(value, digits) for value in values)
-    )
+    words = list(dict.fromkeys(value_words(value, digits) for value in values))
+    if not isinstance(param, Choice):
+        return "..".join(words)
+    if len(values) > MANY:
+        return f"{words[0]}/{words[1]}/…/{words[-1]} ({len(values)} options)"
+    return "/".join(words)
 
 
 def zero_words(param: Hyperparameter) -> str:
