@@ -20,10 +20,11 @@ from zeroin.search import Settings, Zoom
 from zeroin.search.box import Box
 from zeroin.search.exploring import density
 from zeroin.search.importance import importances
-from zeroin.search.model import build, warp
+from zeroin.search.model import build
 from zeroin.search.rows import Memory
 from zeroin.search.rungs import loss_at
 from zeroin.search.surrogate import log_ei
+from zeroin.search.targets import warp
 from zeroin.types import Asked, Decision, Ended, Job, Kind, Observation, Observed, Region, Status
 
 SPACE = zi.Space(

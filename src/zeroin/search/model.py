@@ -9,19 +9,14 @@ import numpy as np
 from scipy.special import ndtr
 
 from zeroin.search import surrogate
-from zeroin.search.outlook import Outlook, followed, since
 from zeroin.search.rows import Memory, Rows
+from zeroin.search.targets import Targets, targets_of
 from zeroin.space import Choice, Space
 from zeroin.space.scales import Array
 
-TAIL = 2.0  # losses worse than median + TAIL (median - best) count as that
-PERFECT = (0.0, -1.0, -100.0)  # losses that cannot be beaten: of an error, of a share or R² maximised, of a percentage
 DOUBT = 1.0  # noise variance of a lone failure, losses standardised; less with others near
 CAP = 250  # rows that the surrogate sees
-LEAST_GAP = 1e-12  # of the median loss: what is smaller is rounding
-HUGE = 1e100  # losses beyond it count as it; squares of larger ones are no numbers
 FIT_ITERATIONS = 40
-EARLY = 12  # first losses at the lowest rung, spread like random ones: others are measured by their middle
 
 
 @dataclass(frozen=True, slots=True)
@@ -63,21 +58,6 @@ class Features:
         if len(self.budgets) > 1:
             columns.append(np.broadcast_to(self.budgets[rung], (len(units),))[:, None])
         return np.hstack(columns)
-
-
-@dataclass(frozen=True, slots=True)
-class Targets:
-    """What the surrogate learns from rows.
-
-    Args:
-        seen: warped losses [n]; the best is one of them, not one that losses may fall to.
-        ends: the same less how much they are expected to fall until the full budget [n].
-        trend: the mean change of `ends` up to each rung [R].
-    """
-
-    seen: Array
-    ends: Array
-    trend: Array
 
 
 @dataclass(frozen=True, slots=True)
@@ -147,7 +127,7 @@ def build(rows: Rows, memory: Memory) -> Model:
     """The model of rows, two at least, of the history that is remembered."""
     features = Features.of(memory.space, rows.ladder)
     theta, trust = _fitted(rows.part(slice(fit_size(len(rows.loss)))), features, memory)
-    groups, targets = features.prior.groups, _targets(rows)
+    groups, targets = features.prior.groups, targets_of(rows)
     which, x, y, doubt = _telling(rows, targets, features, np.exp(-theta[:-2])[groups])
     posterior, owners = surrogate.condition(x, y, theta, groups, doubt=doubt), rows.trial[which]
     units = rows.units[np.unique(owners)]
@@ -155,12 +135,6 @@ def build(rows: Rows, memory: Memory) -> Model:
     trend = float(targets.trend[-1])
     best = float(mean.min() if rows.noisy or len(rows.ladder) == 1 else targets.seen.min() - trend)
     return Model(posterior, features, best, trust, trend, rows, owners, units, mean)
-
-
-def expected(rows: Rows) -> dict[tuple[int, int], float]:
-    """What is expected at the full budget, as warped losses, by number of the trial and epochs of its rung."""
-    ends = _targets(rows).ends
-    return {(int(t), rows.ladder[r]): float(end) for t, r, end in zip(rows.trial, rows.rung, ends, strict=True)}
 
 
 def fit_size(n: int) -> int:
@@ -171,47 +145,12 @@ def fit_size(n: int) -> int:
     return size
 
 
-def warp(losses: Array, typical: np.ndarray | None = None) -> Array:
-    """Warp losses: the log of their distance from a perfect loss, with the bad tail, and failures, clipped.
-
-    Where the tail begins is judged from the median of all losses, or of the `typical` ones, a mask [n].
-
-    >>> warp(np.array([1.0, 1.0, 1e9, np.inf]))[2:] - warp(np.array([1.0, 1.0, 1e9, np.inf]))[0] < 1
-    array([ True,  True])
-    """
-    known = np.isfinite(losses)
-    if not known.any():
-        return np.zeros(len(losses))
-    y = np.full(len(losses), np.inf)
-    y[known] = _log_gap(losses[known].clip(-HUGE, HUGE))
-    some = known if typical is None or not (known & typical).any() else known & typical
-    low, middle = y[known].min(), np.median(y[some])
-    return np.asarray(np.minimum(y, middle + TAIL * max(middle - low, 1e-9)))
-
-
-def _log_gap(losses: Array) -> Array:
-    """The log of the distance from a perfect loss, which is 0, -1 or -100: the highest that no loss lies below.
-
-    Scores that are maximised come negated, so -1 is perfect for a share and -100 for a percentage. An accuracy of 0.98
-    is then as much better than 0.96 as that is than 0.92. Losses below all three stay as they are. For a perfect loss,
-    half the smallest distance seen is used.
-    """
-    perfect = next((p for p in PERFECT if losses.min() >= p), None)
-    if perfect is None:
-        return losses
-    gap = losses - perfect
-    imperfect = gap[gap > 0]
-    if not len(imperfect):
-        return np.zeros(len(gap))
-    return np.log(np.maximum(gap, max(imperfect.min() / 2, LEAST_GAP * np.median(imperfect))))
-
-
 def _fitted(rows: Rows, features: Features, memory: Memory) -> tuple[Array, float]:
     """The surrogate's hyperparameters for rows, and how well it predicts trials that are left out (correlation)."""
     seen_by_it = rows.trial, rows.rung, rows.loss, rows.before  # the rest is the same of one history
     key = (*(column.tobytes() for column in seen_by_it), rows.typical)
     if key not in memory.fits:
-        which, x, y, doubt = _telling(rows, _targets(rows), features)
+        which, x, y, doubt = _telling(rows, targets_of(rows), features)
         prior = features.prior
         theta = surrogate.fit(x, y, prior, FIT_ITERATIONS, doubt=doubt)
         seen, predicted, _ = surrogate.condition(x, y, theta, prior.groups, doubt=doubt).left_out(rows.trial[which])
@@ -246,53 +185,6 @@ def _doubt(features: Array, losses: Array, prior: surrogate.Prior) -> Array:
     doubt = np.zeros(len(losses))
     doubt[failed] = DOUBT / surrogate.matern(rows, rows)[0].sum(1)
     return doubt
-
-
-def _targets(rows: Rows) -> Targets:
-    """What rows say; each step of the trend is shrunk towards 0, as by one more pair without change."""
-    seen, before = _warped(rows)
-    ends = seen
-    if rows.outlook and len(rows.ladder) > 1:
-        ends = seen - _expected_falls(rows, rows.outlook, seen, before)
-    steps = np.diff(_by_trial(rows, ends), axis=1)
-    paired = ~np.isnan(steps)
-    mean_steps = np.where(paired, steps, 0.0).sum(0) / (paired.sum(0) + 1)
-    return Targets(seen, ends, np.concatenate([[0.0], np.cumsum(mean_steps)]))
-
-
-def _warped(rows: Rows) -> tuple[Array, Array]:
-    """Warped losses [n], and those before them on the same scale [n]."""
-    warped = warp(rows.loss, None if rows.typical is None else rows.trial < rows.typical)
-    if rows.outlook is None:
-        return warped, warped
-    seen = np.isfinite(rows.loss) & np.isfinite(rows.before)
-    before = warped.copy()
-    if seen.any():
-        both = np.concatenate([rows.loss[seen], rows.before[seen]]).clip(-HUGE, HUGE)
-        before[seen] = np.minimum(_log_gap(both)[seen.sum() :], warped.max())
-    return warped, before
-
-
-def _expected_falls(rows: Rows, outlook: Outlook, warped: Array, before: Array) -> Array:
-    """How much losses are expected to fall until the full budget [n], as far as this study's own trials confirm it."""
-    spread = float(warped.std()) + 1e-9
-    epochs = np.array(rows.ladder)[rows.rung]
-    early = warped[rows.rung == 0][:EARLY] if (rows.rung == 0).any() else warped
-    level = (warped - np.median(early)) / spread
-    span = np.array([np.log(t / since(t)) for t in rows.ladder])[rows.rung]
-    slope = np.where(span > 0, (before - warped) / spread / np.maximum(span, 1e-9), 0.0)
-    falls = outlook.falls(level, slope, rows.leaning[rows.trial], np.log2(rows.ladder[-1] / epochs))
-    falls[(epochs == rows.ladder[-1]) | (warped >= warped.max())] = 0.0  # what was cut off tells nothing
-    kept = rows.part(warped < warped.max())
-    seen, expected = (_by_trial(kept, x[warped < warped.max()]) for x in (warped / spread, falls))
-    return spread * followed(seen, expected, rows.ladder) * falls
-
-
-def _by_trial(rows: Rows, values: Array) -> Array:
-    """Values [n] as a table [trials, R]; nan where there is none."""
-    table = np.full((len(rows.units), len(rows.ladder)), np.nan)
-    table[rows.trial, rows.rung] = values
-    return table
 
 
 def correlation(a: Array, b: Array) -> float:

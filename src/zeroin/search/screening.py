@@ -7,7 +7,7 @@ import numpy as np
 
 from zeroin.rng import generator
 from zeroin.search import agreement, coarse, hindsight, rungs
-from zeroin.search.model import expected
+from zeroin.search.targets import expected
 from zeroin.search.view import View
 from zeroin.space.scales import Array
 from zeroin.types import Bet, Decision, Kind, Proposal, Region, Trial
