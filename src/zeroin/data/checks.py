@@ -46,32 +46,47 @@ def notes_on(
     """
     yield from (note for name in texts for note in _of_text(frame[name]))
     repeated = int(pd.concat([frame, target], axis=1).duplicated().sum())
-    known = [column.name for column in columns]
-    if constant := [str(name) for name in frame.columns if name not in known and name not in texts]:
-        what, change, are = ("column", "changes", "is") if len(constant) == 1 else ("columns", "change", "are")
-        yield f"{what} {listed(map(repr, constant), 5)} never {change} in the training rows and {are} left out"
-    dates = [column for column in columns if column.kind == "date"]
-    if ordered := [c.name for c in dates if at_random and _in_order(measured(c, frame[c.name]))]:
-        yield (
-            f"rows are in the order of {', '.join(map(repr, ordered))} and are cut at random, so that test rows lie "
-            f"between training rows: to predict the future, add --order {ordered[0]!r}"
-        )
+    yield from _note_on_constant(frame, {*texts, *(column.name for column in columns)})
+    if at_random:
+        yield from _note_on_dates_in_order(frame, columns)
     if not answer.classes:
         yield from _note_on_far(answer, answer.numbers(target))
     if at_random:
         yield from (note_on_cut_groups(c.name, answer) for c in columns if are_groups(c, frame[c.name], target, answer))
     for column in columns:
-        if column.style and (shown := longest(frame[column.name], column.style)):
-            word, number = shown
-            yield (
-                f"{column.name!r} is read as numbers, such as {word!r} as {number}; if it names things, "
-                f"add --words {column.name!r}"
-            )
+        yield from _note_on_style(column, frame[column.name])
     rows = np.random.default_rng(0).permutation(len(frame))[:LOOKED_AT]
     y = answer.encoded(target.iloc[rows]) if answer.classes else answer.numbers(target.iloc[rows]).to_numpy()
     for column in columns:
         yield from _of_column(column, frame[column.name].iloc[rows], y, answer)
     yield from note_on_repeats(repeated, len(frame), "row")
+
+
+def _note_on_constant(frame: pd.DataFrame, learned: Collection[str]) -> Iterator[str]:
+    """What is told of columns that are not learned from, as they never change."""
+    if constant := [str(name) for name in frame.columns if name not in learned]:
+        what, change, are = ("column", "changes", "is") if len(constant) == 1 else ("columns", "change", "are")
+        yield f"{what} {listed(map(repr, constant), 5)} never {change} in the training rows and {are} left out"
+
+
+def _note_on_dates_in_order(frame: pd.DataFrame, columns: Sequence[Column]) -> Iterator[str]:
+    """What is told of rows that are cut at random though they are in the order of a date."""
+    dates = [column for column in columns if column.kind == "date"]
+    if ordered := [c.name for c in dates if _in_order(measured(c, frame[c.name]))]:
+        yield (
+            f"rows are in the order of {', '.join(map(repr, ordered))} and are cut at random, so that test rows lie "
+            f"between training rows: to predict the future, add --order {ordered[0]!r}"
+        )
+
+
+def _note_on_style(column: Column, values: pd.Series) -> Iterator[str]:
+    """What is told of a column of numbers that are not written plainly."""
+    if column.style and (shown := longest(values, column.style)):
+        word, number = shown
+        yield (
+            f"{column.name!r} is read as numbers, such as {word!r} as {number}; if it names things, "
+            f"add --words {column.name!r}"
+        )
 
 
 def note_on_repeats(repeated: int, count: int, what: str) -> Iterator[str]:
