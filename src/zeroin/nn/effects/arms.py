@@ -97,21 +97,9 @@ def design(task: Task, choice: str, at: Mapping[str, Sequence[Value]], held: Map
             data.
     """
     space = None if task.space is None else task.space_for(1.0)
-    base: dict[str, Value] = {} if space is None else dict(space.default)
-    if choice in NORMS:
-        base |= PLAIN
-        found, arms = PLAIN_SPACE, _normed(NORMS[choice])
-    elif space is not None and isinstance(param := space.params.get(choice), Choice):
-        options = [param.start, *(v for v in param.range if key(v) != key(param.start))]
-        found, arms = space, tuple(Arm(str(v), {choice: v}) for v in options)
-    else:
-        known = [n for n, p in space.params.items() if isinstance(p, Choice)] if space is not None else []
-        raise TaskError(
-            f"an effect is of {', '.join(NORMS)} or of a Choice of the task's space "
-            f"({', '.join(known) or 'it has none'}); got {choice!r}: use `zeroin effect batchnorm`."
-        )
+    found, arms = _compared(choice, space)
     settings = tuple(dict(zip(at, values, strict=True)) for values in itertools.product(*at.values()))
-    base |= held
+    base = {**(space.default if space else {}), **(PLAIN if choice in NORMS else {}), **held}
     base.setdefault("init", "default")
     for name in held.keys() & found.params.keys():
         found = found.fix(name, held[name])
@@ -127,17 +115,28 @@ def design(task: Task, choice: str, at: Mapping[str, Sequence[Value]], held: Map
     return Design(arms, settings, found, rest)
 
 
+def _compared(choice: str, space: Space | None) -> tuple[Space, tuple[Arm, ...]]:
+    """The space to draw from, and an arm for each option of a choice."""
+    if choice in NORMS:
+        kind = NORMS[choice]
+        normed = Arm(kind, {"norm": kind, "batchnorm": kind == "batch"})
+        return PLAIN_SPACE, (Arm("none", {"norm": "none", "batchnorm": False}), normed)
+    params = space.params if space else {}
+    param = params.get(choice)
+    if space and isinstance(param, Choice):
+        options = [param.start, *(v for v in param.range if key(v) != key(param.start))]
+        return space, tuple(Arm(str(v), {choice: v}) for v in options)
+    known = [n for n, p in params.items() if isinstance(p, Choice)]
+    raise TaskError(
+        f"an effect is of {', '.join(NORMS)} or of a Choice of the task's space "
+        f"({', '.join(known) or 'it has none'}); got {choice!r}: use `zeroin effect batchnorm`."
+    )
+
+
 def _with_norm(problem: Problem, kind: str, config: Config) -> nn.Module:
     """The user's network with norms inserted."""
     model, _ = insert_batchnorm(problem.build(config), two_examples(problem.train)[0], kind=kind)
     return model
-
-
-def _normed(kind: str) -> tuple[Arm, ...]:
-    return (
-        Arm("none", {"norm": "none", "batchnorm": False}),
-        Arm(kind, {"norm": kind, "batchnorm": kind == "batch"}),
-    )
 
 
 def _inserted(task: Task, configs: Sequence[Config], arms: tuple[Arm, ...]) -> tuple[Arm, ...]:
