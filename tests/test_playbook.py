@@ -778,6 +778,13 @@ def test_the_lessons_that_come_with_zeroin_advise_a_new_study_and_say_how_they_w
     assert Playbook(tmp_path / "none.db", shipped=False).look_up(space, {}).bets == ()
 
 
+def test_whole_numbers_around_zero_have_their_marks_within_the_picture():
+    space = zi.Space(n=zi.Int(-30, 70))
+    study = zi.tune(lambda config: (config["n"] - 2) ** 2, space, trials=30, store=None, playbook=False)
+    drawn = ElementTree.fromstring(svg(compare([lesson_of(study.header, study.history)])))
+    assert all(0 <= float(text.get("x")) <= float(drawn.get("width")) for text in drawn.iter() if text.get("x"))
+
+
 def test_several_studies_of_one_task_are_one_lesson(lessons, tmp_path):
     again = taught(-2.0, "past0", trials=24)
     one = pooled([*lessons, again])

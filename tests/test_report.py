@@ -525,6 +525,21 @@ def test_events_in_words_and_in_order(told):
     ]
 
 
+def test_a_range_changed_by_hand_did_not_move_before(tmp_path):
+    given = {"trials": 20, "store": tmp_path / "z.db", "name": "s", "playbook": False}
+    space = Space(x=Float(0.0, 1.0), o=Choice("a", "b"))
+    zi.tune(lambda config: config["x"], space, **given)
+    study = zi.tune(lambda config: config["x"], space.set("x", 0.0, 0.5).fix("o", "a"), **given)
+    s = summarise(study.header, study.history)
+    last = study.regions[-1]
+    assert [line.text for line in s.events if line.kind == "range"] == [
+        "x: range moved from 0..1 to 0..0.5.",
+        "o: range moved from a/b to a.",
+    ]
+    assert (last.why, last.after) == ("changed by hand: x 0..1 -> 0..0.5; o a/b -> a", 20)
+    assert {a.name: a.found for a in s.axes}["o"] == ""  # it is held
+
+
 def test_maximize_shows_the_users_own_numbers():
     t = Teller()
     for i, accuracy in enumerate((0.5, 0.9, 0.8)):

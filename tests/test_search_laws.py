@@ -1,6 +1,7 @@
 """Laws of the searcher, seen through `decide` alone: a pure function of the history, whatever order it came in."""
 
 import math
+import re
 import zlib
 from dataclasses import replace
 from types import SimpleNamespace
@@ -788,3 +789,18 @@ def test_a_space_of_few_configs_all_of_them_given_is_over_at_once(max_epochs, wo
     study = zi.tune(objective, space, start=start, trials=20, max_epochs=max_epochs, store=None)
     assert len(study.trials) == 3
     assert study.regions[-1].why == "all 3 configs of the space were tried, so the search is over"
+
+
+@pytest.mark.filterwarnings("ignore:a trial that is paused")
+def test_every_pause_tells_the_chance_that_the_model_gave():
+    given = {"max_epochs": 8, "epochs": 120, "store": None, "playbook": False}
+
+    def objective(config, run):
+        for epoch in run.epochs():
+            run.report((config["x"] - 0.3) ** 2 + 1 / (epoch + 1))
+
+    trials = zi.tune(objective, zi.Space(x=zi.Float(0, 1), y=zi.Float(0, 1)), **given).trials
+    paused = [trial.paused for trial in trials if trial.paused]
+    assert any("the coarse round left it here" in why for why in paused)
+    assert any("exploring left it here" in why for why in paused)
+    assert all(re.match(r"\d+ % chance to beat the best", why) for why in paused)

@@ -7,6 +7,7 @@ from zeroin.errors import StudyError
 from zeroin.header import Header
 from zeroin.history import History
 from zeroin.space import Space
+from zeroin.space.changes import BY_HAND
 from zeroin.types import Region, Value
 
 CHANGED = {"code": "another code", "held": "other data"}  # of a function, which may go on all the same
@@ -85,4 +86,4 @@ def region_by_hand(before: Space, after: Space, history: History, changes: str) 
         if last and name in before.params and before[name] == after[name]:
             ranges[name] = last.ranges[name]
     number = last.round + 1 if last and history.jobs else 0
-    return Region(number, len(history.jobs), ranges, ranges, 1.0, f"changed by hand: {changes}")
+    return Region(number, len(history.jobs), ranges, ranges, 1.0, f"{BY_HAND}{changes}")

@@ -75,6 +75,15 @@ def minutes(of: float) -> str:
     return f"{of:g} minute" + ("" if of == 1 else "s")
 
 
+def moment(stored: str) -> str:
+    """A moment as it is stored, in words to the second; of no time zone but UTC, so that it is the same everywhere.
+
+    >>> moment("2026-12-01T04:06:11.520572+00:00")
+    '2026-12-01 04:06:11 UTC'
+    """
+    return f"{stored[:19].replace('T', ' ')} UTC"
+
+
 def storable(text: str) -> str:
     """Text that can be encoded in UTF-8: lone surrogates, as in undecodable file names, are escaped.
 

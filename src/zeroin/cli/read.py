@@ -23,7 +23,7 @@ from zeroin.tasks import TASKS
 from zeroin.types import Kind, Trial
 from zeroin.watching import watch as watched
 from zeroin.winner import chosen, scores
-from zeroin.wording import config_words, counted, score_words
+from zeroin.wording import config_words, counted, moment, score_words
 
 NOWHERE = "# task is the Task that was tuned"  # a line of Python where no file defines it
 
@@ -53,7 +53,7 @@ def status(name: str | None, store: Path, as_json: bool) -> None:
         epochs = f", {counted(study.epochs, 'epoch')}" if study.max_epochs > 1 else ""
         click.echo(
             f"{study.name}: {counted(study.trials, 'trial')}{epochs}, best {best} ({study.goal})"
-            f"{failures}{open_jobs}; since {study.created[:19]}"
+            f"{failures}{open_jobs}; since {moment(study.created)}"
         )
     if name:
         _status_of(store, name)

@@ -99,7 +99,8 @@ def _marks(param: Hyperparameter, low: float, high: float) -> list[tuple[float, 
     if isinstance(param, Choice):
         return [(param.unit(option), value_words(option)) for option in param.options]
     scale = SCALES[param.scale]
-    ends = [scale.forward(param.value(min(max(u, 0.0), 1.0)) or param.low) for u in (low, high)]
+    values = [param.value(min(max(u, 0.0), 1.0)) for u in (low, high)]
+    ends = [scale.forward(v if scale.allows(v) else param.low) for v in values]  # an exact zero is beside the scale
     if not ends[0] < ends[1]:
         return []
     ticks = across(scale, float(ends[0]), float(ends[1]), whole=isinstance(param, Int))

@@ -200,7 +200,7 @@ def _found(param: Hyperparameter, likely: Range | None, searched: Range) -> str:
     if not likely:
         return "best likely without it" if param.when else ""
     if isinstance(param, Choice) and len(likely) == len(searched):
-        return "best likely any of them"
+        return "best likely any of them" if len(searched) > 1 else ""
     if tuple(likely) == tuple(searched):
         return ""  # nothing is known yet, as in the coarse round
     words = range_words(param, likely)

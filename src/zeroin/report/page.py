@@ -15,7 +15,7 @@ from zeroin.report.charts import BEST, COLOURS, FAILED, LIKELY, axis_figure, cur
 from zeroin.report.curves import TO_THE_END
 from zeroin.report.summary import TOP, Row, Summary
 from zeroin.report.words import STATUS_WORDS
-from zeroin.wording import counted, duration, error_line, percent, score_words, value_words
+from zeroin.wording import counted, duration, error_line, moment, percent, score_words, value_words
 
 NONE = "–"  # of a hyperparameter that a config does not have, and of a score where there is none
 
@@ -59,6 +59,7 @@ def _template() -> jinja2.Template:
         "counted": counted,
         "data": _data,
         "percent": percent,
+        "moment": moment,
     }
     return environment.from_string(resources.files("zeroin.report").joinpath("page.html").read_text("utf-8"))
 

@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from typing import Literal, TypeAlias, get_args
 
 from zeroin.space import Space
+from zeroin.space.changes import BY_HAND
 from zeroin.space.words import range_words
 from zeroin.types import Range, Region, Status, Trial
 from zeroin.wording import config_words, counted, error_line
@@ -46,6 +47,8 @@ def events(space: Space, trials: Sequence[Trial], regions: Sequence[Region]) -> 
 
 def _regions(space: Space, regions: Sequence[Region]) -> Iterator[Line]:
     ranges: Mapping[str, Range] = space.ranges
+    if any(region.why.startswith(BY_HAND) for region in regions):
+        ranges = regions[0].ranges  # what was declared then is not known
     for region in regions:
         if region.why:
             yield Line(region.after, "region", f"Round {region.round}: {region.why}")

@@ -33,7 +33,8 @@ def carry_on(view: View, model: Model) -> tuple[View, dict[int, str]]:
             chances[trial.number] = model.chance(view.memory.units[trial.number])
         else:
             left = "exploring" if last.kind is Kind.EXPLORE else "the coarse round"
-            paused[trial.number] = f"{left} left it here; it goes on if it promises most"
+            why = f"{percent(model.chance(view.memory.units[trial.number]))} chance to beat the best"
+            paused[trial.number] = f"{why}; {left} left it here, to go on if it promises most"
     is_batch = view.free > 1 and view.slots == view.free  # somebody waits for all results before asking again
     first = max(chances, key=chances.__getitem__) if chances and is_batch and view.foresees else None
     for number, chance in chances.items():

@@ -4,6 +4,8 @@ from zeroin.space.params import Hyperparameter
 from zeroin.space.space import Space
 from zeroin.space.words import range_words
 
+BY_HAND = "changed by hand: "  # begins the reason of a round in which the user changed the space
+
 
 def changed(before: Space, after: Space) -> str:
     """What differs between two spaces, in words."""
