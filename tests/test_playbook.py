@@ -578,6 +578,7 @@ def test_an_export_is_checked_when_it_comes_back(lessons):
         {"name": 3},
         {"space": low},
         {"lengths": 0},
+        {"good": one["good"] | {"lr": []}},
     )
     spoilt = [data | {"lessons": [one | each]} for each in (*changed, {"trainings": 10**400})]
     for spoiled in ({}, [], None, data | {"format": 99}, data | {"lessons": [{"name": "x"}]}, *spoilt):
@@ -731,6 +732,34 @@ def test_a_word_in_one_study_is_not_the_least_number_of_another():
 
     row = next(r for r in compare([lesson(zi.Int(1, 8)), lesson(zi.Choice("m", "s"))]).rows if r.name == "units")
     assert (row.searched, row.agree) == (1, 1)
+
+
+def test_options_that_are_numbers_lie_on_the_axis_of_a_number():
+    def lesson(units, best, optimizer):
+        space = zi.Space(units=units, x=zi.Float(0, 1), optimizer=zi.Choice(*optimizer))
+        loss = lambda c: abs(c["units"] - best) + c["x"] / 9  # noqa: E731
+        study = zi.tune(loss, space, trials=20, store=None, playbook=False)
+        return lesson_of(replace(study.header, name=f"{units}"), study.history)
+
+    several = [lesson(zi.Choice(64, 16, 32, 512), 48, "ab"), lesson(zi.Int(8, 128), 100, "bc")]
+    for some in (several, several[::-1]):
+        found = compare(some)
+        row = next(row for row in found.rows if row.name == "units")
+        assert isinstance(row.param, zi.Int)
+        assert any("..64 (" in row.words_of(cell) for cell in row.cells)
+        assert row.words() == "differs in 2"
+        assert not any("not searched" in sentence for sentence in sentences(found))  # optimizer was, in both
+
+
+def test_a_single_value_and_an_exact_zero_have_their_marks():
+    space = zi.Space(n=zi.Int(-5, 5), decay=zi.Float(1e-6, 0.1, scale="log", zero=True))
+    loss = lambda c: abs(c["n"] - 1) + c["decay"]  # noqa: E731
+    study = zi.tune(loss, space, trials=30, store=None, playbook=False)
+    first = lesson_of(study.header, study.history)
+    good = {"n": (1, 1), "decay": (0.0, 1e-3)}
+    texts = [text.text for text in ElementTree.fromstring(svg(compare([replace(first, good=good)]))).iter()]
+    assert "1" in texts
+    assert "0" in texts
 
 
 def test_true_in_one_study_is_not_1_in_another():

@@ -18,8 +18,10 @@ import platformdirs
 from zeroin.errors import PlaybookError, SpaceError, StoreError
 from zeroin.playbook.compare import compare
 from zeroin.playbook.lesson import Lesson, from_json, scores, to_json
+from zeroin.playbook.picture import svg
 from zeroin.playbook.portfolio import advised
 from zeroin.playbook.scenario import Scenario
+from zeroin.playbook.sentences import sentences
 from zeroin.space import Space
 from zeroin.store.schema import check_file
 from zeroin.types import Advised
@@ -189,7 +191,10 @@ def as_lessons(data: Any) -> list[Lesson]:
             )
         lessons = [from_json(each) for each in data["lessons"]]
         for lesson in lessons:  # used here, so that what somebody has changed does not fail when a study begins
-            lesson.line(), lesson.words(), compare([lesson]).table()
+            if not all(lesson.good.values()):
+                raise ValueError(lesson.name)
+            found = compare([lesson])
+            lesson.line(), lesson.words(), found.table(), sentences(found), svg(found)
             if not np.isfinite(scores([lesson], lesson.configs)).all():
                 raise ValueError(lesson.name)
         return lessons

@@ -8,7 +8,7 @@ import numpy as np
 from zeroin.playbook.lesson import Lesson
 from zeroin.space import SCALES, Choice, Float, Hyperparameter, Int
 from zeroin.space.choice import key
-from zeroin.space.plain import is_number
+from zeroin.space.plain import is_number, number
 from zeroin.space.words import range_words
 from zeroin.types import Range, Value
 from zeroin.wording import percent
@@ -32,8 +32,9 @@ class Row:
 
     Args:
         name: of the hyperparameter.
-        param: that of the first study, but with a range that covers all; studies are compared on its unit interval.
-        cells: one for each study; None if it was not searched there, or has words there and numbers in the first.
+        param: that of the first study, or of the first that has no options if these are numbers too, but with a range
+            that covers all; studies are compared on its unit interval.
+        cells: one for each study; None if it was not searched there, or has words there and numbers in another.
         common: the values that are good in most of the studies in which it mattered.
         agreeing: for each study, whether `common` is good there.
     """
@@ -175,15 +176,27 @@ def _named_alike(lessons: Sequence[Lesson]) -> list[Lesson]:
 
 
 def _row(name: str, lessons: Sequence[Lesson]) -> Row:
-    param = _axis([lesson.space[name] for lesson in lessons if name in lesson.good])
-    words = isinstance(param, Choice)
-    known = [name in lesson.good and (words or all(map(is_number, lesson.good[name]))) for lesson in lessons]
+    params = [lesson.space[name] for lesson in lessons if name in lesson.good]
+    if isinstance(params[0], Choice) and all(map(is_number, params[0].options)):
+        params.sort(key=lambda p: isinstance(p, Choice))
+    param = _axis(params)
+    goods = [_on(param, lesson.space[name], lesson.good[name]) if name in lesson.good else () for lesson in lessons]
     cells = tuple(
-        Cell(lesson.good[name], lesson.configs[0].get(name), lesson.mattered(name)) if there else None
-        for lesson, there in zip(lessons, known, strict=True)
+        Cell(good, lesson.configs[0].get(name), lesson.mattered(name)) if good else None
+        for lesson, good in zip(lessons, goods, strict=True)
     )
     values, agree = _most(param, [c.good if c and c.importance >= MATTERS else () for c in cells])
     return Row(name, param, cells, values, agree)
+
+
+def _on(axis: Hyperparameter, param: Hyperparameter, good: Range) -> Range:
+    """Good values of a hyperparameter as they lie on an axis; none where one has words and the other numbers."""
+    if isinstance(axis, Choice):
+        return good if isinstance(param, Choice) else ()
+    known = [number(value) for value in good if is_number(value)]
+    if len(known) < len(good):
+        return ()
+    return (min(good, key=number), max(good, key=number)) if isinstance(param, Choice) else good
 
 
 def _axis(params: Sequence[Hyperparameter]) -> Hyperparameter:

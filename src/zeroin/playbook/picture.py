@@ -100,11 +100,13 @@ def _marks(param: Hyperparameter, low: float, high: float) -> list[tuple[float, 
         return [(param.unit(option), value_words(option)) for option in param.options]
     scale = SCALES[param.scale]
     values = [param.value(min(max(u, 0.0), 1.0)) for u in (low, high)]
-    ends = [scale.forward(v if scale.allows(v) else param.low) for v in values]  # an exact zero is beside the scale
-    if not ends[0] < ends[1]:
-        return []
-    ticks = across(scale, float(ends[0]), float(ends[1]), whole=isinstance(param, Int))
-    return [(param.unit(float(scale.inverse(t.position))), t.label) for t in ticks]
+    if values[0] == values[1]:
+        return [(param.unit(values[0]), value_words(values[0]))]
+    zero = param.unit(0.0)  # which, where it is exact, is beside the scale
+    shown = [(zero, "0")] if not scale.allows(0.0) and low <= zero <= high else []
+    ends = [float(scale.forward(v if scale.allows(v) else param.low)) for v in values]
+    ticks = across(scale, *ends, whole=isinstance(param, Int)) if ends[0] < ends[1] else ()
+    return [*shown, *((param.unit(float(scale.inverse(t.position))), t.label) for t in ticks)]
 
 
 def _text(x: float, y: float, words: str, *, anchor: str = "start", bold: bool = False) -> str:

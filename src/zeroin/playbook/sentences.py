@@ -24,7 +24,8 @@ def sentences(found: Comparison) -> list[str]:
     rows = sorted(found.rows, key=lambda row: -row.matters)  # of as many the most important first, as they come
     said = [_sentence(row, groups) for row in rows if _often(row)]
     seldom = [f"`{row.name}`{_where(row, found.names)}" for row in rows if not _often(row)]
-    same = {fact: value for fact, value in found.alike.items() if fact == "optimizer"} | dict(found.held)
+    one = found.alike.get("optimizer", "any")  # where it is searched, that is its fact
+    same = ({} if one == "any" else {"optimizer": one}) | dict(found.held)
     held = [f"`{name}` {value_words(value)}" for name, value in same.items()]
     lucky = [name for name, luck in zip(found.names, found.luck, strict=True) if luck is not None and luck > MOSTLY]
     said += [f"leave as it is what mattered in few or none: {', '.join(seldom)}"] if seldom else []
