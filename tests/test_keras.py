@@ -56,7 +56,7 @@ def trained(folder, *stops, config=None, objective=objective):
     for number, stop in enumerate(stops):
         job = Job(number, 0, config or {"lr": 0.01}, 3, start, stop, Kind.SCREEN, "")
         ended = perform(objective, job, folder, start, stops[-1], lambda seen: losses.append(seen) or True)
-        start = stop
+        start = losses[-1].epoch if losses else 0
     return losses, ended
 
 
@@ -119,6 +119,54 @@ def test_a_second_optimizer_goes_on_too(tmp_path):
         trained(tmp_path / "told", 1, objective=partial(playing, built=False))
 
 
+class Adversaries(TwoOptimizers):
+    """As in Keras' own examples, the optimizer of `compile` is never used."""
+
+    def train_step(self, *args, **kwargs):
+        self.second.apply([keras.ops.ones(1)], [self.offset])
+        return {"offset": keras.ops.mean(self.offset)}
+
+
+def test_an_optimizer_that_is_never_used_is_put_back_too(tmp_path):
+    def adversaries(config, run):
+        model = Adversaries()
+        model.build((None, 4))
+        model.second.build([model.offset])
+        model.compile(loss="mse", run_eagerly=True, jit_compile=False)
+        how = {"shuffle": False, "verbose": 0, "initial_epoch": run.start, "epochs": run.stop}
+        model.fit(X[:64], Y[:64], validation_data=(X[64:], Y[64:]), batch_size=32, callbacks=[report(run)], **how)
+
+    whole, _ = trained(tmp_path / "whole", 4, objective=adversaries)
+    cut, _ = trained(tmp_path / "cut", 1, 4, objective=adversaries)
+    assert [s.loss for s in cut] == pytest.approx([s.loss for s in whole], rel=1e-6)
+    assert len({s.loss for s in whole}) == 4
+
+
+@pytest.mark.parametrize("last", [True, False])
+def test_a_training_that_a_callback_ended_goes_on_from_there(tmp_path, last):
+    def impatient(config, run):
+        keras.utils.set_random_seed(0)
+        halt = keras.callbacks.EarlyStopping(patience=2, min_delta=100, restore_best_weights=True)
+        callbacks = [halt, report(run)] if last else [report(run), halt]
+        how = {"shuffle": False, "verbose": 0, "initial_epoch": run.start, "epochs": run.stop, "callbacks": callbacks}
+        network(config).fit(X[:64], Y[:64], validation_data=(X[64:], Y[64:]), batch_size=32, **how)
+
+    whole, _ = trained(tmp_path / "whole", 6)
+    cut, ended = trained(tmp_path / "cut", 6, 6, objective=impatient)
+    assert ended.status is Status.DONE
+    assert [seen.epoch for seen in cut] == [1, 2, 3, 4, 5, 6]
+    np.testing.assert_allclose([s.loss for s in cut], [s.loss for s in whole], rtol=1e-6)
+
+
+def test_a_second_fit_is_told_in_a_sentence(tmp_path):
+    def folds(config, run):
+        for _ in range(2):
+            objective(config, run)
+
+    with pytest.raises(zi.TaskError, match=r"one call of fit; another begins after epoch 2: leave it out of"):
+        trained(tmp_path, 2, objective=folds)
+
+
 def test_a_study_carries_its_promising_trials_on(tmp_path):
     begun = []
     study = zi.tune(
@@ -134,6 +182,23 @@ def test_a_study_carries_its_promising_trials_on(tmp_path):
 def test_a_loss_that_is_not_finite_is_diverged(tmp_path):
     losses, ended = trained(tmp_path, 6, config={"lr": float("inf")})
     assert (losses, ended.status) == ([], Status.DIVERGED)
+
+
+def test_weights_that_the_last_step_spoiled_are_diverged(tmp_path):
+    """The training loss is that of before the step, and the accuracy of nothing but NaN is a half."""
+
+    class Spoiled(keras.callbacks.Callback):
+        def on_train_batch_end(self, batch, logs=None):
+            self.model.set_weights([np.nan * weight for weight in self.model.get_weights()])
+
+    def spoiled(config, run):
+        model = keras.Sequential([keras.Input((4,)), keras.layers.Dense(1)])
+        loss = keras.losses.BinaryCrossentropy(from_logits=True)
+        model.compile("sgd", loss, metrics=["accuracy"], run_eagerly=True, jit_compile=False)
+        how = {"epochs": run.stop, "verbose": 0, "callbacks": [Spoiled(), report(run, "val_accuracy")]}
+        model.fit(X, Y > 0, validation_data=(X, Y > 0), batch_size=96, **how)
+
+    assert trained(tmp_path, 1, objective=spoiled)[1].status is Status.DIVERGED
 
 
 def test_other_numbers_of_an_epoch_are_kept_and_the_loss_of_training_once(tmp_path):

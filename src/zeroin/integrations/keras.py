@@ -30,8 +30,8 @@ def report(run: Run, monitor: str = "val_loss") -> keras.callbacks.Callback:
         The callback, for this one call of `fit`.
 
     Raises:
-        TaskError: raised within `fit`, if it begins or ends at another epoch than the trial, the network is not built,
-            or there is no such log.
+        TaskError: raised within `fit`, if it begins or ends at another epoch than the trial, it is the second with such
+            a callback, the network is not built, or there is no such log.
 
     >>> def objective(config, run):
     ...     keras.utils.set_random_seed(seed(run))
@@ -96,9 +96,15 @@ class _Report(keras.callbacks.Callback):  # type: ignore[misc]  # Keras has no t
         super().__init__()
         self._run, self._monitor = run, monitor
         self._epochs: Iterator[int] = iter(())
+        self._saved = run.start  # the epoch after which the state was saved last
 
     def on_train_begin(self, logs: Any = None) -> None:  # noqa: ARG002  the names are Keras'
         self._epochs = self._run.epochs()
+        if self._run.epoch > self._run.start:
+            raise TaskError(
+                f"report(run) follows one call of fit; another begins after epoch {self._run.epoch}: leave it out of "
+                f"all but one, or return the mean loss of several networks from an objective(config)."
+            )
         if not self.model.built:  # TensorFlow would build it within the first step, too late to put anything back
             raise TaskError(
                 f"a network is built before fit, so that a paused trial can go on; {self.model.name!r} is "
@@ -110,9 +116,9 @@ class _Report(keras.callbacks.Callback):  # type: ignore[misc]  # Keras has no t
                     f"a network's optimizers are built before fit, so that a paused trial can go on; {name} is not: "
                     f"call model.{name}.build(...) once, with the variables that it trains."
                 )
+        if not self.model.optimizer.built:  # a train_step may never use it; what is saved and put back must agree
+            self.model.optimizer.build(self.model.trainable_variables)
         if self._run.start:
-            if not self.model.optimizer.built:
-                self.model.optimizer.build(self.model.trainable_variables)
             _restore(self.model, self._run)
 
     def on_epoch_begin(self, epoch: int, logs: Any = None) -> None:  # noqa: ARG002
@@ -138,12 +144,13 @@ class _Report(keras.callbacks.Callback):  # type: ignore[misc]  # Keras has no t
                 f"a trial is judged by a number among Keras' logs; {self._monitor!r} is none of {', '.join(seen)}: "
                 f"{remedy}."
             )
-        sound = math.isfinite(seen.get("loss", 0.0))  # an accuracy is finite where the loss is not
+        # An accuracy is finite where a loss is not; that of training is not yet, if the last step spoiled the weights.
+        sound = all(math.isfinite(seen.get(name, 0.0)) for name in ("loss", "val_loss"))
         value = seen.pop(self._monitor) if sound else math.nan
         finite = {name: v for name, v in seen.items() if math.isfinite(v)}
         run.report(value, **{"train_loss" if name == "loss" else name: v for name, v in finite.items()})
-        if run.status is not Status.DIVERGED and run.saving:
-            _save(self.model, run)
+        if run.saving or self.model.stop_training:
+            self._save()
         if run.ending or run.status is Status.DIVERGED:
             self.model.stop_training = True
 
@@ -153,6 +160,12 @@ class _Report(keras.callbacks.Callback):  # type: ignore[misc]  # Keras has no t
                 f"a trial is trained to the end of its job, epoch {self._run.stop}; fit ended after {self._run.epoch}: "
                 f"use model.fit(..., initial_epoch=run.start, epochs=run.stop, callbacks=[report(run)])."
             )
+        self._save()  # where a callback after this one ended the training
+
+    def _save(self) -> None:
+        if self._run.status is not Status.DIVERGED and self._saved < self._run.epoch:
+            _save(self.model, self._run)
+            self._saved = self._run.epoch
 
 
 def _further(model: Any) -> dict[str, Any]:
