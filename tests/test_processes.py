@@ -151,6 +151,15 @@ def test_workers_are_kept_and_have_one_thread(pair, monkeypatch):
     assert os.getpid() not in {m["pid"] for m in seen}
 
 
+def test_gpus_that_the_environment_names_are_shared_out_without_pytorch(monkeypatch):
+    monkeypatch.delitem(sys.modules, "torch", raising=False)
+    monkeypatch.delenv(gpus.VISIBLE, raising=False)
+    assert gpus.share(0, 2) == {}
+    monkeypatch.setenv(gpus.VISIBLE, "2,5")
+    assert [gpus.share(number, 2)[gpus.VISIBLE] for number in range(2)] == ["2", "5"]
+    assert gpus.share(0, 1) == {}
+
+
 def test_each_worker_has_gpus_of_its_own_and_one_that_replaces_another_has_the_same(pair, monkeypatch, tmp_path):
     monkeypatch.setattr(gpus, "visible", lambda: ["2", "5"])
     (tmp_path / "once").mkdir()

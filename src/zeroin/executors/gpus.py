@@ -7,10 +7,12 @@ VISIBLE = "CUDA_VISIBLE_DEVICES"  # CUDA and ROCm read it when a process first a
 
 
 def visible() -> list[str]:
-    """The GPUs that this process sees, as `VISIBLE` names them; none where PyTorch is not imported."""
-    torch = sys.modules.get("torch")  # not imported here: it is an optional dependency, and takes a second
-    count = torch.cuda.device_count() if torch else 0
+    """The GPUs that this process sees, as `VISIBLE` names them; where PyTorch is not imported, only those it names."""
     named = [name for name in os.environ.get(VISIBLE, "").split(",") if name.strip()]
+    torch = sys.modules.get("torch")  # not imported here: it is an optional dependency, and takes a second
+    if torch is None:  # JAX or TensorFlow, which take all memory of all GPUs when they count them
+        return named
+    count = torch.cuda.device_count()
     return named[:count] if named else [str(number) for number in range(count)]
 
 
