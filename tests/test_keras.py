@@ -3,6 +3,7 @@
 `for b in tensorflow torch; do KERAS_BACKEND=$b pytest tests/test_keras.py; done`
 """
 
+import re
 import shutil
 from functools import partial
 from types import SimpleNamespace
@@ -73,11 +74,15 @@ def test_a_paused_trial_continues_where_it_stood(tmp_path):
 class TwoOptimizers(keras.Model):
     """An offset is trained by an optimizer of its own, as in networks that play against one another."""
 
-    def __init__(self):
+    def __init__(self, listed=False):
         super().__init__()
         self.dense = keras.layers.Dense(1, kernel_initializer="zeros")
         self.offset = self.add_weight(shape=(1,), initializer="zeros")
-        self.second = keras.optimizers.SGD(0.01, momentum=0.9)
+        second = keras.optimizers.SGD(0.01, momentum=0.9)
+        if listed:
+            self.further = [second]
+        else:
+            self.second = second
 
     def build(self, shape):
         self.dense.build(shape)
@@ -88,15 +93,19 @@ class TwoOptimizers(keras.Model):
 
     def train_step(self, *args, **kwargs):
         logs = super().train_step(*args, **kwargs)
-        self.second.apply([keras.ops.ones(1)], [self.offset])
+        second_of(self).apply([keras.ops.ones(1)], [self.offset])
         return logs
 
 
-def playing(config, run, built=True):
-    model = TwoOptimizers()
+def second_of(model):
+    return model.further[0] if hasattr(model, "further") else model.second
+
+
+def playing(config, run, built=True, listed=False):
+    model = TwoOptimizers(listed)
     model.build((None, 4))
     if built:
-        model.second.build([model.offset])
+        second_of(model).build([model.offset])
     model.compile(keras.optimizers.SGD(0.0), "mse", run_eagerly=True, jit_compile=False)
     how = {"shuffle": False, "verbose": 0, "initial_epoch": run.start, "epochs": run.stop, "callbacks": [report(run)]}
     model.fit(X[:64], Y[:64], validation_data=(X[64:], Y[64:]), batch_size=32, **how)
@@ -111,12 +120,14 @@ def test_a_network_in_bfloat16_goes_on(tmp_path):
     assert (ended.status, cut) == (Status.DONE, whole)
 
 
-def test_a_second_optimizer_goes_on_too(tmp_path):
-    whole, _ = trained(tmp_path / "whole", 4, objective=playing)
-    cut, _ = trained(tmp_path / "cut", 1, 4, objective=playing)
+@pytest.mark.parametrize(("listed", "name"), [(False, "second"), (True, "further[0]")])
+def test_a_second_optimizer_goes_on_too(tmp_path, listed, name):
+    plays = partial(playing, listed=listed)
+    whole, _ = trained(tmp_path / "whole", 4, objective=plays)
+    cut, _ = trained(tmp_path / "cut", 1, 4, objective=plays)
     np.testing.assert_allclose([s.loss for s in cut], [s.loss for s in whole], rtol=1e-6)
-    with pytest.raises(zi.ZeroinError, match=r"second is not: call model\.second\.build\(\.\.\.\) once"):
-        trained(tmp_path / "told", 1, objective=partial(playing, built=False))
+    with pytest.raises(zi.ZeroinError, match=re.escape(f"{name} is not: call model.{name}.build(...) once")):
+        trained(tmp_path / "told", 1, objective=partial(plays, built=False))
 
 
 class Adversaries(TwoOptimizers):

@@ -170,8 +170,11 @@ class _Report(keras.callbacks.Callback):  # type: ignore[misc]  # Keras has no t
 
 def _further(model: Any) -> dict[str, Any]:
     """Optimizers beside that of `compile`, by name, as a `train_step` of one's own may use."""
-    kept = vars(model).items()
-    return {name: it for name, it in kept if isinstance(it, keras.optimizers.Optimizer) and it is not model.optimizer}
+    named: dict[str, Any] = {}
+    for name, kept in vars(model).items():
+        several = kept if isinstance(kept, list | tuple) else ()
+        named |= {name: kept} | {f"{name}[{i}]": one for i, one in enumerate(several)}
+    return {name: it for name, it in named.items() if isinstance(it, keras.Optimizer) and it is not model.optimizer}
 
 
 def _variables(model: Any) -> list[Any]:
