@@ -97,6 +97,28 @@ def test_a_network_and_a_space_of_ones_own(iris):
     assert not model.tuned_.network.training
 
 
+class Remembering(nn.Module):
+    """Its state begins with zeros in single precision, as it is often written."""
+
+    def __init__(self, outputs):
+        super().__init__()
+        self.cells, self.last = nn.LSTM(1, 8, batch_first=True), nn.Linear(8, outputs)
+
+    def forward(self, x):
+        begin = torch.zeros(1, len(x), 8)
+        return self.last(self.cells(x[..., None], (begin, begin))[0][:, -1])
+
+
+def test_a_network_that_works_in_single_precision_alone_predicts(iris):
+    X, y = iris
+    space = zi.Space(lr=zi.Float(1e-3, 1.0, scale="log", default=0.03))
+    model = TunedClassifier(lambda features, classes, config: Remembering(classes), space, **SHORT).fit(X, y)
+    assert model.score(X, y) > 0.8
+    np.testing.assert_allclose(model.predict_proba(X).sum(1), 1, rtol=1e-12)
+    regressor = TunedRegressor(lambda features, one, config: Remembering(one), space, **SHORT).fit(X, 1e9 * X[:, 0])
+    assert regressor.score(X, 1e9 * X[:, 0]) > 0.8
+
+
 @pytest.mark.parametrize(
     ("X", "y", "words"),
     [

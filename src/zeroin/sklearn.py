@@ -54,8 +54,8 @@ class Tuned:
     """What a fit found: the network of the best trial at its best epoch, and the study that found it.
 
     Args:
-        network: takes normalised inputs; in evaluation mode, and in float64, so that the prediction for an example does
-            not depend on the others through rounding.
+        network: takes normalised inputs; in evaluation mode. `mlp` is in float64, so that the prediction for an example
+            does not depend on the others through rounding; one of your own is in float32, as it was trained.
         normalisation: of the examples that it was trained on.
         best: the best trial of the search, with `config`, `number` and `why`.
         score: its validation score after a full training.
@@ -78,8 +78,9 @@ class Tuned:
         with loop.one_thread(), torch.no_grad():
             x = torch.from_numpy(np.require(X, requirements=["C", "W"])).double()  # pandas' arrays are read-only
             x = (x - norm.mean) / norm.scale
+            x = x if any(p.dtype == torch.float64 for p in self.network.parameters()) else x.float()
             parts: list[Tensor] = [self.network(part) for part in torch.split(x, loop.EVALUATED)]
-        found: NDArray[Any] = torch.cat(parts).numpy()
+        found: NDArray[Any] = torch.cat(parts).double().numpy()
         return found
 
     def report(self, path: str | Path) -> Path:
@@ -301,7 +302,8 @@ def _tune(model: Model, examples: Examples, outputs: int, loss: Any) -> None:
     network.load_state_dict(saved["best"]["weights"])
     norm, best, score = task.problem.normalisation, study.best, saved["metric"]
     assert norm
-    model.tuned_ = Tuned(switched(network.double(), False), norm, best, score, study.header, study.history)
+    network = switched(network if model.build else network.double(), False)  # one's own may ask for float32
+    model.tuned_ = Tuned(network, norm, best, score, study.header, study.history)
     model.best_config_, model.best_score_ = dict(best.config), score
 
 
