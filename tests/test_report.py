@@ -352,6 +352,13 @@ def test_what_to_do_next_is_said_in_the_words_of_where_the_study_began(told):
         assert said in page
 
 
+def test_what_has_no_network_or_takes_more_than_a_word_is_not_to_be_audited(told):
+    plan = Plan("s", (), (1,), 1, Budget(), None, 0, 0, 0, None, 0, command="zeroin tune s.csv --target y")
+    for facts in ({"task": "s.csv", "plan": plan}, {"task": "f.py", "measure": {"objective": "f"}}):
+        header = Header("s", "minimize", 4, 7, SPACE, **facts)
+        assert summarise(header, told).next.steps[-1] == "1 of 4 trials failed: the crosses show where."
+
+
 @pytest.mark.parametrize(
     ("losses", "said"),
     [
@@ -402,6 +409,8 @@ def test_it_says_whether_trainings_were_long_enough(slope, said):
         (Int(-8, 8), -8, lambda low, high: low < -8 and high == 8),
         (Float(2.0, 10.0), 2.0, lambda low, high: low == 1.0 and high == 10.0),
         (Float(20.0, 30.0), 20.0, lambda low, high: low == 15.0 and high == 30.0),
+        (Float(1e-5, 1.0, scale="log"), 1e-5, lambda low, high: low == 3.1e-8 and high == 1.0),
+        (Float(0.5, 0.999, scale="one_minus_log"), 0.999, lambda low, high: low == 0.5 and high == 0.999956),
     ],
 )
 def test_a_range_goes_on_beyond_the_end_that_the_best_lies_on_below_zero_too(param, best, expected):

@@ -34,10 +34,10 @@ def wider(space: Space, name: str, best: Trial, importance: Sequence[Importance]
     first, last = entry.possible if entry else (0.0 if low >= 0 else -math.inf, math.inf)
     reach = math.ceil(WIDER * width) if param.scale == "log2" else WIDER * width
     if place >= top - EDGE * width and high < last and high != 1:
-        further = min(float(scale.inverse(top + reach)), last)
+        further = min(_beyond(float(scale.inverse(top + reach)), param, 1), last)
         return (low, further) if math.isfinite(further) else None
     if place <= bottom + EDGE * width and low > first and low != 1 and not (isinstance(param, Float) and param.zero):
-        further = float(scale.inverse(bottom - reach))
+        further = _beyond(float(scale.inverse(bottom - reach)), param, -1)
         further = max(further, low / 2) if param.scale == "linear" and low > 0 else further
         return max(further, first, 1.0 if isinstance(param, Int) and low > 1 else first), high
     return None
@@ -105,14 +105,26 @@ def _narrowed(param: Hyperparameter, likely: Range, best: Value, wider: tuple[fl
     return tuple(dict.fromkeys((round(low), round(high))))
 
 
+def _beyond(value: float, param: Float | Int, towards: int) -> float:
+    """An end beyond the legal limits, to few digits unless these would be too few on a linear scale."""
+    if isinstance(param, Int) or not math.isfinite(value):
+        return value
+    return tidy(value) if param.scale == "linear" else _few(value, param, towards)
+
+
 def _rounded(value: float, param: Float, towards: int) -> float:
-    """A value to few digits, down or up, of its distance from 1 where that is the scale; not past the legal limits."""
+    """A value to few digits, down or up; not past the legal limits."""
+    low, high = param.legal
+    return min(max(_few(value, param, towards), min(low, value)), max(high, value))
+
+
+def _few(value: float, param: Float, towards: int) -> float:
+    """A value to few digits, down or up, of its distance from 1 where that is the scale."""
     turned = param.scale == "one_minus_log"
     x = 1 - value if turned else value
     step = 10.0 ** (math.floor(math.log10(abs(x))) - DIGITS + 1) if x else 1.0
     rounded = (math.ceil if (towards > 0) != turned else math.floor)(tidy(x / step)) * step
-    low, high = param.legal
-    return min(max(tidy(1 - rounded if turned else rounded), min(low, value)), max(high, value))
+    return tidy(1 - rounded if turned else rounded)
 
 
 def _little(importance: Sequence[Importance]) -> set[str]:

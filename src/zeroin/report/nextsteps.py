@@ -56,7 +56,7 @@ def next_steps(
         *_budget(history, progress, budget, command),
         *_depth(history, command),
         *_edges(space, best, importance),
-        *_failed(history, header.task),
+        *_failed(history, _audited(header, command)),
     ]
     return Next(tuple(steps), paste(space, history, best, importance, command))
 
@@ -141,6 +141,11 @@ def _failed(history: History, task: str) -> Iterator[str]:
         if task:
             look += f", and `{shlex.join(['zeroin', 'audit', task])}` looks for what is wrong with the network"
         yield f"{failed:,} of {counted(len(search), 'trial')} failed: {look}."
+
+
+def _audited(header: Header, command: str) -> str:
+    """What `zeroin audit` is to be given; empty where that takes more than a word, as of a table, or has no network."""
+    return "" if "objective" in header.measure or "--target" in command else header.task
 
 
 def _option(command: str, name: str, value: str) -> str:
