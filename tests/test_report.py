@@ -53,7 +53,7 @@ ADAMW = {"lr": 0.01, "decay": 1e-3, "layers": 3, "optimizer": "adamw"}
 def summarised(name, space, history, goal="minimize", trained="", importance=(), command="", **facts):
     """The summary of a study that a command began, or none."""
     plan = Plan(name, (), (1,), 1, Budget(), None, 0, 0, 0, None, 0, command=command, versions="zeroin 0.1.0")
-    header = Header(name, goal, history.max_epochs, 7, space, plan=plan if command else None, **facts)
+    header = Header(name, goal, history.max_epochs, 7, space, **{"plan": plan} | facts)
     return summarise(header, history, trained, importance)
 
 
@@ -392,6 +392,24 @@ def test_what_is_to_be_typed_goes_on_whatever_the_budget_was(epochs, budget, lar
     steps = summarise(Header("s", "minimize", epochs, 7, SPACE, plan=plan), t.history).next.steps
     assert again in steps[0]
     assert larger in steps[1]
+
+
+def test_a_loop_of_the_users_own_is_given_no_options_that_it_does_not_have():
+    study = zi.Study(Space(x=Float(0.0, 1.0)), store=None)
+    for i in range(12):
+        study.tell(study.ask()[0], 1.0 if i < 11 else 0.5)
+    steps = summarise(study.header, study.history).next.steps
+    assert steps[0].endswith("luck: train it and the default again with fresh seeds.")
+    assert steps[1].endswith("a larger budget may find a better one.")
+
+
+def test_the_page_says_how_to_begin_anew_where_the_study_was_begun(told):
+    for command, words in (
+        ("zeroin tune a.py", "--name</code> or <code>--store"),
+        ("python a.py", "name=</code> or <code>store="),
+    ):
+        page = render(summarised("s", SPACE, told, command=command))
+        assert f"another <code>{words}</code> begins anew." in page
 
 
 @pytest.mark.parametrize(("slope", "said"), [(-0.1, "still improved"), (0.1, "at their best by epoch 1 of 4")])

@@ -192,6 +192,19 @@ def test_progress_takes_one_line_of_a_terminal(width):
     assert len(lines) == 1
 
 
+def test_a_failure_and_a_space_of_few_configs_are_told_in_words():
+    def objective(config):
+        if config["n"] == 2:
+            raise MemoryError("full")
+        return config["n"]
+
+    said = io.StringIO()
+    with Display(Console(file=said, soft_wrap=True)) as display:
+        zi.tune(objective, zi.Space(n=zi.Int(1, 3)), trials=3, store=None, playbook=False, listen=display)
+    assert "1 hyperparameter (n). It has 3 configs in all." in said.getvalue()
+    assert "ran out of memory MemoryError: full" in said.getvalue()
+
+
 def test_a_round_tells_where_the_least_of_ranges_is_left(tmp_path):
     said = io.StringIO()
     space = zi.Space(**{name: zi.Float(0, 1) for name in "abcde"})

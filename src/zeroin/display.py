@@ -16,6 +16,7 @@ from zeroin.goal import turned
 from zeroin.history import History, incumbent
 from zeroin.plan import Plan
 from zeroin.report.compare import Group, groups, passed_over
+from zeroin.report.words import STATUS_WORDS
 from zeroin.space import Choice, Hyperparameter
 from zeroin.space.plain import same_config
 from zeroin.space.words import range_words
@@ -79,7 +80,8 @@ class Display:
     def _ended(self, study: Study, told: Ended) -> None:
         trial = study.history.trials[study.history.jobs[told.job].trial]
         if told.status.is_failure:
-            self._console.print(f"[yellow]trial {trial.number} {told.status}[/] {escape(error_line(told.note))}")
+            happened = f"[yellow]trial {trial.number} {STATUS_WORDS[told.status]}[/]"
+            self._console.print(f"{happened} {escape(error_line(told.note))}")
         best = incumbent(study.history)
         before, self._best = self._best, best.loss if best else None  # worse, where the best has failed since
         if best and best.loss is not None and best.loss != before:

@@ -69,7 +69,8 @@ class Plan:
         if not self.hyperparameters:
             return f"{self.name}: every hyperparameter is held; trials differ by their seeds alone."
         count = counted(len(self.hyperparameters), "hyperparameter")
-        few = f" They have {self.configs} configs in all." if self.configs else ""
+        they = "It has" if len(self.hyperparameters) == 1 else "They have"
+        few = f" {they} {self.configs} configs in all." if self.configs else ""
         return f"{self.name}: {count} ({', '.join(self.hyperparameters)}).{few}"
 
     def _search(self) -> Iterator[str]:

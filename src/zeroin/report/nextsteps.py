@@ -50,7 +50,7 @@ def next_steps(
     if best is None:
         return Next((), "")
     space, command = header.space, header.plan.command if header.plan else ""  # empty: it was begun in Python
-    budget = header.plan.budget if header.plan else Budget()
+    budget = header.plan.budget if header.plan else None  # of a loop of the user's own, which has no such options
     steps = [
         *_surer(history, verdict, budget, command),
         *_budget(history, progress, budget, command),
@@ -61,14 +61,17 @@ def next_steps(
     return Next(tuple(steps), paste(space, history, best, importance, command))
 
 
-def _surer(history: History, verdict: str, budget: Budget, command: str) -> Iterator[str]:
+def _surer(history: History, verdict: str, budget: Budget | None, command: str) -> Iterator[str]:
     worked = sum(t.loss is not None for t in history.trials if t.kind.is_search)
     if not verdict and worked > 1:
-        again = _option(command, "confirm", str(SEEDS))
-        pays = Confirm.within(budget.trainings(history.max_epochs), SEEDS).seeds
+        again = "train"
+        if budget:
+            pays = Confirm.within(budget.trainings(history.max_epochs), SEEDS).seeds
+            more = "" if pays else ", with a larger budget,"
+            again = f"{_option(command, 'confirm', str(SEEDS))}{more} trains"
         yield (
-            f"The best is one of {worked:,} trials, so part of its score may be luck: {again}"
-            f"{'' if pays else ', with a larger budget,'} trains it and the default again with fresh seeds."
+            f"The best is one of {worked:,} trials, so part of its score may be luck: {again} it and the default again "
+            f"with fresh seeds."
         )
     elif UNCLEAR in verdict:
         again = _option(command, "confirm", "10")
@@ -78,16 +81,17 @@ def _surer(history: History, verdict: str, budget: Budget, command: str) -> Iter
         )
 
 
-def _budget(history: History, progress: Progress, budget: Budget, command: str) -> Iterator[str]:
+def _budget(history: History, progress: Progress, budget: Budget | None, command: str) -> Iterator[str]:
     if progress.spent < SOON or not progress.steps:
         return
     unit = "epoch" if history.max_epochs > 1 else "trial"
     last, spent = progress.steps[-1].spent, progress.spent
     if last > LATE * spent:
-        larger = " ".join(_option(command, name, value) for name, value in _larger(history, budget))
+        larger = " ".join(_option(command, name, value) for name, value in _larger(history, budget)) if budget else ""
+        asked = f" ({larger} goes on from here)" if larger else ""
         yield (
             f"The best came after {last:,} of {counted(spent, unit)}, near the end of the search: a larger budget may "
-            f"find a better one ({larger} goes on from here)."
+            f"find a better one{asked}."
         )
     elif last < EARLY * spent:
         yield (
@@ -98,10 +102,9 @@ def _budget(history: History, progress: Progress, budget: Budget, command: str) 
 
 def _larger(history: History, budget: Budget) -> Iterator[tuple[str, str]]:
     """Twice of what was spent, for each limit that ends the search; minutes are of each call anew."""
-    none = not (budget.trials or budget.epochs or budget.minutes)
-    if budget.trials or (none and history.max_epochs == 1):
+    if budget.trials:
         yield "trials", str(2 * sum(t.kind.is_search for t in history.trials))
-    if budget.epochs or (none and history.max_epochs > 1):
+    if budget.epochs:
         yield "epochs", str(2 * history.epochs.total())
     if budget.minutes:
         yield "minutes", f"{budget.minutes:g}"

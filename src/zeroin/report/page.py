@@ -13,6 +13,7 @@ from markupsafe import Markup
 from zeroin.goal import turned
 from zeroin.report.charts import BEST, COLOURS, FAILED, LIKELY, axis_figure, curves_figure, progress_figure
 from zeroin.report.curves import TO_THE_END
+from zeroin.report.nextranges import is_of_command_line
 from zeroin.report.summary import TOP, Row, Summary
 from zeroin.report.words import STATUS_WORDS
 from zeroin.wording import counted, duration, error_line, moment, percent, score_words, value_words
@@ -40,6 +41,7 @@ def render(summary: Summary) -> str:
         status_words=STATUS_WORDS,
         paste=repr(dict(summary.best.config)) if summary.best else "",  # as Python
         drawn=_drawn(summary),
+        on_command_line=is_of_command_line(plan.command) if (plan := summary.header.plan) else False,
         columns=_columns(summary),
         most=TOP,
         top=[_cells(row, summary) for row in summary.table],
