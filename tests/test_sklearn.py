@@ -189,6 +189,14 @@ def test_weights_count_in_the_loss_and_in_the_score(iris):
         assert np.corrcoef(model.predict(X), 3 * X[:, 0])[0, 1] > 0.95
 
 
+def test_the_third_argument_is_the_weights_as_in_scikit_learn(iris):
+    X, y = iris
+    weight = np.arange(150) % 5 + 1.0
+    model = TunedClassifier(trials=1, max_epochs=3, random_state=0)
+    by_name = clone(model).fit(X, y, sample_weight=weight).predict_proba(X)
+    np.testing.assert_array_equal(model.fit(X, y, weight).predict_proba(X), by_name)
+
+
 def test_equal_weights_are_as_none_and_a_weight_of_0_is_as_not_there(iris):
     X, y = iris
     plain = TunedClassifier(**SHORT).fit(X, y).predict_proba(X)

@@ -144,15 +144,15 @@ class TunedClassifier(ClassifierMixin, BaseEstimator):  # type: ignore[misc]  # 
         self.metric, self.validation_fraction = metric, validation_fraction
         self.playbook, self.device, self.random_state = playbook, device, random_state
 
-    def fit(self, X: Any, y: Any, groups: Any = None, sample_weight: Any = None) -> Self:
+    def fit(self, X: Any, y: Any, sample_weight: Any = None, *, groups: Any = None) -> Self:
         """Tune on examples X [N, features] with labels y [N] of any kind.
 
         Args:
             X, y: the examples.
-            groups: what each example belongs to [N], such as a patient. Examples of one group are never split between
-                training and validation.
             sample_weight: how much each example counts [N], in the loss and in the metric; one of weight 0 is ignored.
                 A `zeroin.nn.Metric` of your own does not see the weights.
+            groups: what each example belongs to [N], such as a patient. Examples of one group are never split between
+                training and validation.
 
         Returns:
             The estimator itself.
@@ -230,11 +230,11 @@ class TunedRegressor(RegressorMixin, BaseEstimator):  # type: ignore[misc]  # sc
         self.metric, self.validation_fraction = metric, validation_fraction
         self.playbook, self.device, self.random_state = playbook, device, random_state
 
-    def fit(self, X: Any, y: Any, groups: Any = None, sample_weight: Any = None) -> Self:
+    def fit(self, X: Any, y: Any, sample_weight: Any = None, *, groups: Any = None) -> Self:
         """Tune on examples X [N, features] with numbers y [N].
 
         Args:
-            X, y, groups, sample_weight: as for `TunedClassifier`.
+            X, y, sample_weight, groups: as for `TunedClassifier`.
 
         Returns:
             The estimator itself.
