@@ -794,6 +794,8 @@ setTimeout(() => {
   const cut = [...document.querySelectorAll(".scroll")].filter((e) => e.scrollWidth > e.clientWidth);
   document.documentElement.dataset.cut = cut.length;
   document.documentElement.dataset.beyond = document.documentElement.scrollWidth - window.innerWidth;
+  const rows = [...document.querySelectorAll("#importance tr")].map((e) => e.getBoundingClientRect().height);
+  document.documentElement.dataset.tallest = Math.max(0, ...rows);
   document.documentElement.dataset.requests = performance.getEntriesByType("resource").map((e) => e.name).join(" ");
 }, 12000);</script></body>"""
 
@@ -835,6 +837,7 @@ def test_the_page_draws_in_a_narrow_window_of_a_real_browser_without_a_network(t
     assert min(counts.values()) > 0
     assert 'data-cut="0"' in dom
     assert int(re.search(r'data-beyond="(-?\d+)"', dom)[1]) <= 0
+    assert float(re.search(r'data-tallest="([\d.]+)"', dom)[1]) < 45  # names are not broken letter by letter
 
 
 CLICKS = """<script>addEventListener("load", () => {
