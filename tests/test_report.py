@@ -426,6 +426,7 @@ def test_it_says_whether_trainings_were_long_enough(slope, said):
         (Float(-5.0, 5.0), -5.0, lambda low, high: low < -5.5 and high == 5.0),
         (Int(-8, 8), -8, lambda low, high: low < -8 and high == 8),
         (Float(2.0, 10.0), 2.0, lambda low, high: low == 1.0 and high == 10.0),
+        (Int(2, 3, scale="log"), 2, lambda low, high: low == 1 and high == 3),
         (Float(20.0, 30.0), 20.0, lambda low, high: low == 15.0 and high == 30.0),
         (Float(1e-5, 1.0, scale="log"), 1e-5, lambda low, high: low == 3.1e-8 and high == 1.0),
         (Float(0.5, 0.999, scale="one_minus_log"), 0.999, lambda low, high: low == 0.5 and high == 0.999956),
@@ -485,6 +486,10 @@ def test_an_end_to_paste_is_legal_to_the_last_digit():
     best = Trial(0, {"x": -3.7 + 0.3, "y": 0.5}, 1, Kind.ZOOM, "")
     said = paste(space, History(1), best, (Importance("x", 0.0, 0.0, 0.0),), "zeroin tune x.py")
     assert changed_space(Target("x", None, space), (), (shlex.split(said)[-1],), {})["x"].fixed == -3.7 + 0.3
+
+
+def test_a_best_beyond_a_range_changed_by_hand_is_not_said_to_lie_at_its_end():
+    assert wider(Space(x=Float(0.0, 1.0)), "x", Trial(0, {"x": 1.5}, 1, Kind.ZOOM, ""), ()) is None
 
 
 def test_no_ranges_are_pasted_that_leave_nothing_to_tune():

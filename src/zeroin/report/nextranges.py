@@ -25,8 +25,8 @@ def wider(space: Space, name: str, best: Trial, importance: Sequence[Importance]
     if isinstance(param, Choice) or param.held or name in _little(importance) or not is_number(value):
         return None
     scale, x = SCALES[param.scale], number(value)
-    if not scale.allows(x):
-        return None  # the exact zero of a log scale
+    if not scale.allows(x) or not param.allows(x):
+        return None  # the exact zero of a log scale; or what was best before the range was changed
     low, high = (float(end) for end in param.legal)
     bottom, top = float(scale.forward(low)), float(scale.forward(high))
     place, width = float(scale.forward(x)), top - bottom
@@ -106,9 +106,11 @@ def _narrowed(param: Hyperparameter, likely: Range, best: Value, wider: tuple[fl
 
 
 def _beyond(value: float, param: Float | Int, towards: int) -> float:
-    """An end beyond the legal limits, to few digits unless these would be too few on a linear scale."""
-    if isinstance(param, Int) or not math.isfinite(value):
+    """An end beyond the legal limits: whole, or to few digits unless these would be too few on a linear scale."""
+    if not math.isfinite(value):
         return value
+    if isinstance(param, Int):
+        return float((math.ceil if towards > 0 else math.floor)(tidy(value)))
     return tidy(value) if param.scale == "linear" else _few(value, param, towards)
 
 
