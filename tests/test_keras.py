@@ -178,6 +178,27 @@ def test_a_second_fit_is_told_in_a_sentence(tmp_path):
         trained(tmp_path, 2, objective=folds)
 
 
+@pytest.mark.parametrize("whole", [True, False])
+def test_a_network_that_another_trial_trained_is_refused(tmp_path, whole):
+    base = keras.Sequential([keras.Input((4,)), keras.layers.Dense(4)])
+    net = keras.Sequential([base, keras.layers.Dense(1)])
+    first = net.get_weights()
+
+    def shared(config, run, reset):
+        model = net if whole else keras.Sequential([base, keras.layers.Dense(1)])
+        if reset:
+            model.set_weights(first)
+        model.compile("adam", "mse", run_eagerly=True, jit_compile=False)
+        how = {"initial_epoch": run.start, "epochs": run.stop, "verbose": 0, "callbacks": [report(run)]}
+        model.fit(X, Y, validation_data=(X, Y), batch_size=96, **how)
+
+    for trial, start, reset in ((0, 0, True), (0, 1, False), (1, 0, True)):  # the second goes on
+        job = Job(trial, trial, {}, 3, start, start + 1, Kind.SCREEN, "")
+        assert perform(partial(shared, reset=reset), job, tmp_path, start, 3, bool).status is Status.DONE
+    with pytest.raises(zi.TaskError, match=r"a network of its own; .* is as trial 1 left it: make the network within"):
+        perform(partial(shared, reset=False), Job(3, 2, {}, 3, 0, 1, Kind.SCREEN, ""), tmp_path, 0, 3, bool)
+
+
 def test_a_study_carries_its_promising_trials_on(tmp_path):
     begun = []
     study = zi.tune(

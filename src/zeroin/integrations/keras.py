@@ -1,5 +1,6 @@
 """Keras 3, on any of its backends: a callback that reports, pauses and resumes trials, and helpers for configs."""
 
+import hashlib
 import math
 from collections.abc import Iterator
 from typing import Any
@@ -31,7 +32,7 @@ def report(run: Run, monitor: str = "val_loss") -> keras.callbacks.Callback:
 
     Raises:
         TaskError: raised within `fit`, if it begins or ends at another epoch than the trial, it is the second with such
-            a callback, the network is not built, or there is no such log.
+            a callback, the network is not built or comes trained by another trial, or there is no such log.
 
     >>> def objective(config, run):
     ...     keras.utils.set_random_seed(seed(run))
@@ -120,6 +121,7 @@ class _Report(keras.callbacks.Callback):  # type: ignore[misc]  # Keras has no t
             self.model.optimizer.build(self.model.trainable_variables)
         if self._run.start:
             _restore(self.model, self._run)
+        _check_new(self.model, self._run.trial)
 
     def on_epoch_begin(self, epoch: int, logs: Any = None) -> None:  # noqa: ARG002
         due = next(self._epochs, None)  # also puts the last checkpoint aside where it is time to
@@ -161,11 +163,28 @@ class _Report(keras.callbacks.Callback):  # type: ignore[misc]  # Keras has no t
                 f"use model.fit(..., initial_epoch=run.start, epochs=run.stop, callbacks=[report(run)])."
             )
         self._save()  # where a callback after this one ended the training
+        for variable in self.model.trainable_variables:
+            variable.left_by = self._run.trial, _digest(variable)
 
     def _save(self) -> None:
         if self._run.status is not Status.DIVERGED and self._saved < self._run.epoch:
             _save(self.model, self._run)
             self._saved = self._run.epoch
+
+
+def _check_new(model: Any, trial: int) -> None:
+    """Whether no weights are as another trial left them; a network may be shared, if its first weights are put back."""
+    shared = [v for v in model.trainable_variables if getattr(v, "left_by", (trial,))[0] != trial]
+    if shared and all(_digest(v) == v.left_by[1] for v in shared):
+        raise TaskError(
+            f"each trial trains a network of its own; {shared[0].path} is as trial {shared[0].left_by[0]} left it: "
+            f"make the network within the objective, what is pretrained as well, or put its first weights back with "
+            f"set_weights."
+        )
+
+
+def _digest(variable: Any) -> str:
+    return hashlib.sha256(keras.ops.convert_to_numpy(variable).tobytes()).hexdigest()
 
 
 def _further(model: Any) -> dict[str, Any]:
