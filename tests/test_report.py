@@ -215,6 +215,7 @@ def test_the_coarse_round_does_not_say_where_the_best_lies():
             None,
         ),
         (tuple(f"o{i}" for i in range(200)), "o0/o1/…/o199 (200 options)", 24, None),
+        (tuple(0.1234 + i * 1e-7 for i in range(14)), "0.1234", 14, None),
     ],
 )
 def test_options_have_room_below_their_picture(options, searched, ticks, angle):
@@ -430,6 +431,7 @@ def test_it_says_whether_trainings_were_long_enough(slope, said):
         (Float(20.0, 30.0), 20.0, lambda low, high: low == 15.0 and high == 30.0),
         (Float(1e-5, 1.0, scale="log"), 1e-5, lambda low, high: low == 3.1e-8 and high == 1.0),
         (Float(0.5, 0.999, scale="one_minus_log"), 0.999, lambda low, high: low == 0.5 and high == 0.999956),
+        (Float(0.1, 0.99, scale="logit"), 0.99, lambda low, high: low == 0.1 and 0.999 < high < 1.0),
     ],
 )
 def test_a_range_goes_on_beyond_the_end_that_the_best_lies_on_below_zero_too(param, best, expected):

@@ -121,8 +121,8 @@ def _rounded(value: float, param: Float, towards: int) -> float:
 
 
 def _few(value: float, param: Float, towards: int) -> float:
-    """A value to few digits, down or up, of its distance from 1 where that is the scale."""
-    turned = param.scale == "one_minus_log"
+    """A value to few digits, down or up, of its distance from 1 where that is the scale; never 1 itself."""
+    turned = param.scale == "one_minus_log" or (param.scale == "logit" and value > 0.5)
     x = 1 - value if turned else value
     step = 10.0 ** (math.floor(math.log10(abs(x))) - DIGITS + 1) if x else 1.0
     rounded = (math.ceil if (towards > 0) != turned else math.floor)(tidy(x / step)) * step

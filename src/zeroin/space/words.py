@@ -20,7 +20,7 @@ def range_words(param: Hyperparameter, values: Range, digits: int = 4) -> str:
     words = list(dict.fromkeys(value_words(value, digits) for value in values))
     if not isinstance(param, Choice):
         return "..".join(words)
-    if len(values) > MANY:
+    if len(words) > MANY:
         return f"{words[0]}/{words[1]}/…/{words[-1]} ({len(values)} options)"
     return "/".join(words)
 
