@@ -119,7 +119,10 @@ def _depth(history: History, command: str) -> Iterator[str]:
     name = f"with {_option(command, 'name', 'NEW')}, as a study's depth stays"
     if usual >= DEEP * history.max_epochs:
         longer = _option(command, "max_epochs", str(2 * history.max_epochs))
-        yield f"The best trials still improved at their last epoch: longer trainings may do better ({longer}, {name})."
+        yield (
+            f"The best trials still improved at epoch {usual} of {history.max_epochs}: longer trainings may do better "
+            f"({longer}, {name})."
+        )
     elif usual <= SHALLOW * history.max_epochs:
         shorter = _option(command, "max_epochs", str(max(usual + 1, history.max_epochs // 2)))
         yield (
