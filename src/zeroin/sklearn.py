@@ -32,6 +32,7 @@ from zeroin.history import History
 from zeroin.nn import Task, loop, mlp, sample_weights
 from zeroin.nn.data import Normalisation
 from zeroin.nn.export import newest
+from zeroin.nn.metrics import FOR_CLASSES, FOR_NUMBERS
 from zeroin.nn.modes import switched
 from zeroin.reporting import report_of, write_report
 from zeroin.running import run
@@ -40,10 +41,6 @@ from zeroin.tuning import tune
 from zeroin.types import Config, Trial
 
 NUMBERS = (np.float64, np.float32)
-METRICS = {  # that compare what a network gives under a loss
-    "cross_entropy": ("accuracy", "balanced_accuracy", "roc_auc", "loss"),
-    "mse": ("r2", "mae", "mse", "rmse", "loss"),
-}
 ONE_FIT = threading.RLock()  # PyTorch's random generator is the process's: of two fits at once, both would draw from it
 
 Network: TypeAlias = Callable[[int, int, Config], nn.Module]  # of features, outputs and config
@@ -313,10 +310,11 @@ def _metric(metric: Any, loss: str, y: NDArray[Any], valid: NDArray[Any]) -> Any
     Raises:
         TaskError: a metric for the other estimator, or an unknown one.
     """
-    if isinstance(metric, str) and metric not in METRICS[loss]:
+    fitting = (*(FOR_CLASSES if loss == "cross_entropy" else FOR_NUMBERS), "loss")
+    if isinstance(metric, str) and metric not in fitting:
         raise TaskError(
-            f"a metric is one of {', '.join(METRICS[loss])}, or a zeroin.nn.Metric; got {metric!r}: use "
-            f"metric={METRICS[loss][0]!r}."
+            f"a metric is one of {', '.join(fitting)}, or a zeroin.nn.Metric; got {metric!r}: use "
+            f"metric={fitting[0]!r}."
         )
     if metric not in ("r2", "roc_auc") or np.ptp(y[valid]):
         return metric

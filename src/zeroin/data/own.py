@@ -20,12 +20,12 @@ from zeroin.data.source import Source, of_arrays, of_images
 from zeroin.data.split import OF, VALID, Cut, Rows
 from zeroin.data.table import Columns, Reading, of_table
 from zeroin.errors import TaskError
+from zeroin.nn.metrics import FOR_CLASSES, FOR_NUMBERS
 from zeroin.nn.spaces import cnn_space, gru_space, mlp_space, text_space
 from zeroin.nn.task import Task
 from zeroin.space import Space
 from zeroin.store import fitting
 
-FOR_CLASSES, FOR_NUMBERS = ("accuracy", "balanced_accuracy", "roc_auc"), ("r2", "mae", "mse", "rmse")
 RARE = 0.2  # the share of the rarest of two classes below which accuracy says little
 RANKED = 2 * OF / len(VALID)  # of the rarest class: two to validate, as the area under a curve of one is luck
 EPOCHS = (6, 30)  # of a full training, at least and at most

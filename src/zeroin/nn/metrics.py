@@ -131,6 +131,7 @@ SCORES: dict[str, Score] = {
     "mse": _mse,
     "rmse": _rmse,
 }
+FOR_CLASSES, FOR_NUMBERS = ("accuracy", "balanced_accuracy", "roc_auc"), ("r2", "mae", "mse", "rmse")
 LOWER = ("mae", "mse", "rmse")  # is better
 ACCURACIES = (SCORES["accuracy"], SCORES["balanced_accuracy"])
 METRICS: dict[str, Metric] = {
